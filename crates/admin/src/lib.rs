@@ -1,0 +1,1 @@
+//! The operator's door: metrics, health, targets and the configuration in force.

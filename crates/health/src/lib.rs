@@ -1,0 +1,1 @@
+//! The target health state machine and its probers.

@@ -1,0 +1,102 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::Algorithm;
+
+/// Load balancer attributes, parsed; `raw` holds what was written, by AWS key
+/// (`ModifyLoadBalancerAttributes`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadBalancerAttributes {
+    /// `idle_timeout.timeout_seconds`: ALB 60 s, 1-4000.
+    pub idle_timeout: Duration,
+    /// `client_keep_alive.seconds`: 3600 s, 60-604800.
+    pub client_keep_alive: Duration,
+    /// `routing.http.desync_mitigation_mode`.
+    pub desync_mitigation_mode: DesyncMitigationMode,
+    /// `routing.http.drop_invalid_header_fields.enabled`.
+    pub drop_invalid_header_fields: bool,
+    /// `routing.http.preserve_host_header.enabled`.
+    pub preserve_host_header: bool,
+    /// `routing.http.xff_client_port.enabled`.
+    pub xff_client_port: bool,
+    /// `routing.http.xff_header_processing.mode`.
+    pub xff_header_processing_mode: XffHeaderProcessingMode,
+    /// `routing.http2.enabled`.
+    pub http2_enabled: bool,
+    /// `routing.http.x_amzn_tls_version_and_cipher_suite.enabled`.
+    pub tls_version_and_cipher_headers: bool,
+    /// NLB, on the listener in AWS's API: `tcp.idle_timeout.seconds`, 350 s, 60-6000.
+    pub tcp_idle_timeout: Duration,
+    /// As written.
+    pub raw: BTreeMap<String, String>,
+}
+
+impl Default for LoadBalancerAttributes {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(60),
+            client_keep_alive: Duration::from_secs(3600),
+            desync_mitigation_mode: DesyncMitigationMode::Defensive,
+            drop_invalid_header_fields: false,
+            preserve_host_header: false,
+            xff_client_port: false,
+            xff_header_processing_mode: XffHeaderProcessingMode::Append,
+            http2_enabled: true,
+            tls_version_and_cipher_headers: false,
+            tcp_idle_timeout: Duration::from_secs(350),
+            raw: BTreeMap::new(),
+        }
+    }
+}
+
+/// `routing.http.desync_mitigation_mode` (ALB guide: edit attributes).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DesyncMitigationMode {
+    /// Let everything through that can be read.
+    Monitor,
+    /// Block what is severe, close after what is ambiguous.
+    #[default]
+    Defensive,
+    /// Block what is not compliant.
+    Strictest,
+}
+
+/// `routing.http.xff_header_processing.mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum XffHeaderProcessingMode {
+    /// Add the client's address.
+    #[default]
+    Append,
+    /// Leave as it is.
+    Preserve,
+    /// Drop it.
+    Remove,
+}
+
+/// Target group attributes, parsed; `raw` holds what was written, by AWS key
+/// (`ModifyTargetGroupAttributes`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetGroupAttributes {
+    /// `deregistration_delay.timeout_seconds`: 300 s, 0-3600.
+    pub deregistration_delay: Duration,
+    /// `load_balancing.algorithm.type`.
+    pub algorithm: Algorithm,
+    /// NLB: `deregistration_delay.connection_termination.enabled`.
+    pub deregistration_connection_termination: bool,
+    /// NLB: `target_health_state.unhealthy.connection_termination.enabled`.
+    pub unhealthy_connection_termination: bool,
+    /// As written.
+    pub raw: BTreeMap<String, String>,
+}
+
+impl Default for TargetGroupAttributes {
+    fn default() -> Self {
+        Self {
+            deregistration_delay: Duration::from_secs(300),
+            algorithm: Algorithm::RoundRobin,
+            deregistration_connection_termination: false,
+            unhealthy_connection_termination: true,
+            raw: BTreeMap::new(),
+        }
+    }
+}

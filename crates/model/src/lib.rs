@@ -1,0 +1,25 @@
+//! The ELB nouns in AWS's own words, validated when built; values only.
+//!
+//! A [`Model`] is everything that describes the load balancers of one process: read from the native
+//! file ([`file`]), or built by another door. It does no I/O and knows no clock. Names and defaults
+//! follow the ELBv2 API reference (`CreateLoadBalancer`, `CreateListener`, `CreateTargetGroup`, ...).
+
+mod attributes;
+mod listener;
+mod load_balancer;
+mod rule;
+mod target_group;
+
+pub use attributes::{
+    DesyncMitigationMode, LoadBalancerAttributes, TargetGroupAttributes, XffHeaderProcessingMode,
+};
+pub use listener::{AlpnPolicy, Certificate, Listener, Protocol};
+pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerType, Model, Scheme};
+pub use rule::{
+    Action, Condition, ContentType, FixedResponse, Redirect, RedirectStatus, Rule,
+    WeightedTargetGroup,
+};
+pub use target_group::{
+    Algorithm, HealthCheck, HealthCheckPort, HealthCheckProtocol, Matcher, ProtocolVersion, Target,
+    TargetGroup, TargetId, TargetState, TargetType,
+};

@@ -1,0 +1,111 @@
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::{Certificate, Listener, LoadBalancerAttributes, TargetGroup};
+
+/// Everything that describes the load balancers of one process; names in it resolve.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Model {
+    /// In the order of the input.
+    pub load_balancers: Vec<LoadBalancer>,
+    /// In the order of the input; names are unique.
+    pub target_groups: Vec<Arc<TargetGroup>>,
+    /// In the order of the input; names are unique.
+    pub certificates: Vec<Arc<Certificate>>,
+}
+
+impl Model {
+    /// The target group called `name`.
+    pub fn target_group(&self, name: &str) -> Option<&Arc<TargetGroup>> {
+        self.target_groups.iter().find(|g| &*g.name == name)
+    }
+
+    /// The certificate called `name`.
+    pub fn certificate(&self, name: &str) -> Option<&Arc<Certificate>> {
+        self.certificates.iter().find(|c| &*c.name == name)
+    }
+}
+
+/// One load balancer and its listeners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadBalancer {
+    /// At most 32 characters: alphanumerics and hyphens (`CreateLoadBalancer`, Name).
+    pub name: Arc<str>,
+    /// Which of AWS's load balancers this is.
+    pub kind: LoadBalancerType,
+    /// Who may reach it; a label here, since addresses come from one local pool.
+    pub scheme: Scheme,
+    /// IPv4 alone, or both families.
+    pub ip_address_type: IpAddressType,
+    /// Where it listens; empty: an address of the pool, chosen by name.
+    pub addresses: Vec<IpAddr>,
+    /// Attributes by their AWS keys, parsed.
+    pub attributes: LoadBalancerAttributes,
+    /// Ports are unique within a load balancer (TCP and UDP apart).
+    pub listeners: Vec<Listener>,
+}
+
+impl LoadBalancer {
+    /// A stable 16-digit id made of the name, as the last part of an ARN and of a DNS name.
+    pub fn id(&self) -> String {
+        stable_id(&self.name)
+    }
+
+    /// The load balancer's id in access logs and metrics: `app/name/id` or `net/name/id`; the plain
+    /// name for a Classic one (ALB guide: access logs).
+    pub fn resource_id(&self) -> String {
+        match self.kind {
+            LoadBalancerType::Application => format!("app/{}/{}", self.name, self.id()),
+            LoadBalancerType::Network => format!("net/{}/{}", self.name, self.id()),
+            LoadBalancerType::Classic => self.name.to_string(),
+        }
+    }
+
+    /// The DNS name in AWS's shape under the local suffix `elb.localhost`.
+    pub fn dns_name(&self, region: &str) -> String {
+        let name = self.name.to_lowercase();
+        match self.kind {
+            LoadBalancerType::Network => format!("{name}-{}.elb.{region}.localhost", self.id()),
+            _ => format!("{name}-{}.{region}.elb.localhost", self.id()),
+        }
+    }
+}
+
+/// 16 hex digits that depend on `name` alone (FNV-1a), for ids that outlive a restart.
+pub(crate) fn stable_id(name: &str) -> String {
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
+        (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
+/// `Type` of `CreateLoadBalancer`, and the Classic one of the older API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadBalancerType {
+    /// ALB: layer 7.
+    Application,
+    /// NLB: layer 4.
+    Network,
+    /// CLB.
+    Classic,
+}
+
+/// `Scheme` of `CreateLoadBalancer`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheme {
+    /// Reachable from the internet on AWS.
+    #[default]
+    InternetFacing,
+    /// Reachable from the VPC on AWS.
+    Internal,
+}
+
+/// `IpAddressType` of `CreateLoadBalancer`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IpAddressType {
+    /// IPv4 alone.
+    #[default]
+    Ipv4,
+    /// IPv4 and IPv6.
+    Dualstack,
+}

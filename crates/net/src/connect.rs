@@ -1,0 +1,95 @@
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use crate::Stream;
+
+/// Opens connections to targets; `plane` supplies the one that also speaks TLS.
+pub trait Connect: 'static {
+    /// What it opens.
+    type Io: Stream;
+
+    /// A connection to `target`, ready for the first byte. Every step has its timeout.
+    fn connect(&self, target: SocketAddr) -> impl Future<Output = Result<Self::Io, ConnectError>>;
+}
+
+/// Why no connection could be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("{kind}")]
+pub struct ConnectError {
+    /// What failed.
+    pub kind: ConnectErrorKind,
+    /// The cause.
+    #[source]
+    pub source: Option<io::Error>,
+}
+
+/// The step that failed; layer 7 makes 502 or 504 of it (ALB guide: troubleshooting).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectErrorKind {
+    /// RST at connect.
+    Refused,
+    /// No route, no buffer, ICMP unreachable, and the rest.
+    Unreachable,
+    /// No answer to SYN in time.
+    Timeout,
+    /// The TLS handshake failed.
+    TlsHandshake,
+    /// The TLS handshake did not end in time.
+    TlsTimeout,
+}
+
+impl fmt::Display for ConnectErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "connection refused",
+            Self::Unreachable => "target unreachable",
+            Self::Timeout => "connect timed out",
+            Self::TlsHandshake => "TLS handshake failed",
+            Self::TlsTimeout => "TLS handshake timed out",
+        })
+    }
+}
+
+/// Connects in clear.
+#[derive(Clone, Copy, Debug)]
+pub struct TcpConnector {
+    /// AWS's ALB gives a target 10 s.
+    pub timeout: Duration,
+}
+
+impl Connect for TcpConnector {
+    type Io = TcpStream;
+
+    async fn connect(&self, target: SocketAddr) -> Result<TcpStream, ConnectError> {
+        let stream = match tokio::time::timeout(self.timeout, TcpStream::connect(target)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(e)) => {
+                let kind = match e.kind() {
+                    io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {
+                        ConnectErrorKind::Refused
+                    }
+                    io::ErrorKind::TimedOut => ConnectErrorKind::Timeout,
+                    _ => ConnectErrorKind::Unreachable,
+                };
+                return Err(ConnectError {
+                    kind,
+                    source: Some(e),
+                });
+            }
+            Err(_) => {
+                return Err(ConnectError {
+                    kind: ConnectErrorKind::Timeout,
+                    source: None,
+                });
+            }
+        };
+        // Small messages must not wait for an ACK; a failure only costs latency.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+}

@@ -1,0 +1,66 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+/// A connection in clear or under TLS, as the rooms see it.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
+    /// The socket itself when its bytes are this stream's bytes, so that they may be spliced;
+    /// `None` under TLS.
+    fn plain(&self) -> Option<&TcpStream>;
+
+    /// The socket below, whatever is above it.
+    fn socket(&self) -> &TcpStream;
+
+    /// Makes the coming close send RST instead of FIN.
+    fn reset_on_close(&self) {
+        // A socket that is already gone cannot be reset, which is what is wanted anyway.
+        let _ = self.socket().set_zero_linger();
+    }
+}
+
+impl Stream for TcpStream {
+    fn plain(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
+
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+/// What is known of a client connection when its first byte is read; only added to.
+#[derive(Clone, Debug)]
+pub struct ConnMeta {
+    /// The peer.
+    pub client: SocketAddr,
+    /// The load balancer's own address.
+    pub server: SocketAddr,
+    /// When it was accepted.
+    pub accepted: Instant,
+    /// Set when TLS was terminated.
+    pub tls: Option<Arc<TlsMeta>>,
+}
+
+/// What a TLS handshake with a client settled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsMeta {
+    /// The name that the client asked for.
+    pub sni: Option<Box<str>>,
+    /// Whether `sni` chose the certificate; otherwise the default one was served.
+    pub sni_matched: bool,
+    /// `h2`, `http/1.1`, ...
+    pub alpn: Option<Box<[u8]>>,
+    /// `TLSv1.2`, `TLSv1.3`.
+    pub version: &'static str,
+    /// OpenSSL's spelling, e.g. `ECDHE-RSA-AES128-GCM-SHA256`.
+    pub cipher: &'static str,
+    /// The session was resumed.
+    pub resumed: bool,
+    /// ARN-shaped name of the certificate served.
+    pub certificate_arn: Option<Arc<str>>,
+    /// From accept to the end of the handshake.
+    pub handshake: Duration,
+}

@@ -1,0 +1,1 @@
+//! Joins the rooms: starts, changes, drains and stops listeners as snapshots arrive.

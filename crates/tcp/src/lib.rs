@@ -1,0 +1,1 @@
+//! Layer 4 of NLB and CLB: passthrough of TCP.

@@ -1,0 +1,1 @@
+//! Counters, histograms, access-log records and their sinks.

@@ -1,0 +1,1 @@
+//! Security policies, the SNI certificate store, termination and origination.
