@@ -68,7 +68,7 @@ impl Target {
         self.requests.fetch_add(1, Ordering::Relaxed);
         InFlight {
             cut_at_start: self.cut.load(Ordering::Relaxed),
-            target: Self::clone(self),
+            target: Arc::clone(self),
         }
     }
 
