@@ -55,7 +55,7 @@ impl fmt::Display for ConnectErrorKind {
     }
 }
 
-/// Connects in clear.
+/// Connects in clear, and refuses TLS.
 #[derive(Clone, Copy, Debug)]
 pub struct TcpConnector {
     /// AWS's ALB gives a target 10 s.
@@ -65,7 +65,14 @@ pub struct TcpConnector {
 impl Connect for TcpConnector {
     type Io = TcpStream;
 
-    async fn connect(&self, target: SocketAddr) -> Result<TcpStream, ConnectError> {
+    async fn connect(&self, target: SocketAddr, tls: bool) -> Result<TcpStream, ConnectError> {
+        if tls {
+            let source = io::Error::new(io::ErrorKind::Unsupported, "connects in clear only");
+            return Err(ConnectError {
+                kind: ConnectErrorKind::TlsHandshake,
+                source: Some(source),
+            });
+        }
         let stream = match tokio::time::timeout(self.timeout, TcpStream::connect(target)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(e)) => {
