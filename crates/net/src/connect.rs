@@ -13,8 +13,13 @@ pub trait Connect: 'static {
     /// What it opens.
     type Io: Stream;
 
-    /// A connection to `target`, ready for the first byte. Every step has its timeout.
-    fn connect(&self, target: SocketAddr) -> impl Future<Output = Result<Self::Io, ConnectError>>;
+    /// A connection to `target`, under TLS when `tls`, ready for the first byte. Every step has its
+    /// timeout.
+    fn connect(
+        &self,
+        target: SocketAddr,
+        tls: bool,
+    ) -> impl Future<Output = Result<Self::Io, ConnectError>>;
 }
 
 /// Why no connection could be opened.
