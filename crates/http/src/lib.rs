@@ -1,3 +1,13 @@
 //! Layer 7 of ALB: HTTP/1.1, HTTP/2 and WebSocket.
 
+pub mod action;
+pub mod date;
+pub mod error;
+pub mod forwarded;
 pub mod head;
+pub mod listener;
+pub mod page;
+pub mod pattern;
+mod rules;
+pub mod trace_id;
+pub mod uri;

@@ -1,0 +1,371 @@
+//! The fields of a request as its target gets them (parity 1.11), written in one pass.
+//!
+//! Framing (`Content-Length`, `Transfer-Encoding`) is left out: whoever sends the body writes it.
+
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+
+use elbow_model::XffHeaderProcessingMode;
+use elbow_net::ConnMeta;
+
+use crate::error::{Error, ErrorKind};
+use crate::head::{RequestHead, Version};
+use crate::listener::Listener;
+use crate::page::digits;
+use crate::rules::request_authority;
+use crate::trace_id;
+use crate::uri::{RequestTarget, split_port};
+
+/// More addresses in X-Forwarded-For than this are answered with 463.
+pub const MAX_FORWARDED_ADDRESSES: usize = 30;
+
+/// More names in Connection than this are an attack, since each is looked for in every field.
+const MAX_CONNECTION_OPTIONS: usize = 64;
+
+/// Where a request comes from and what becomes of it, for the fields that say so.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// Who accepted it.
+    pub listener: &'a Listener,
+    /// Who sent it.
+    pub meta: &'a ConnMeta,
+    /// Whether the client's upgrade is passed on.
+    pub upgrade: bool,
+    /// Seconds since the epoch.
+    pub now: u64,
+}
+
+/// What [`write_fields`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Where the value of X-Amzn-Trace-Id stands in the output.
+    pub trace_id: Range<usize>,
+    /// Fields with a name other than `[-A-Za-z0-9]+`, dropped or forwarded by the attribute
+    /// `routing.http.drop_invalid_header_fields.enabled`.
+    pub invalid_names: u32,
+}
+
+/// Appends the field lines for the target, each with its CRLF, without the empty line at the end.
+pub fn write_fields(
+    out: &mut Vec<u8>,
+    head: &RequestHead<'_>,
+    origin: &Origin<'_>,
+    random: impl FnMut() -> u64,
+) -> Result<Written, Error> {
+    let survey = Survey::of(head)?;
+    let attributes = &origin.listener.attributes;
+    out.reserve(survey.size + 256);
+    let keep_host = attributes.preserve_host_header && survey.has_host;
+    if !keep_host {
+        write_host(out, head, origin.listener);
+    }
+    let mut trace = None;
+    let mut forwarded_for_done = false;
+    let mut cookie_done = false;
+    let mut invalid_names = 0;
+    for field in head.fields {
+        match classify(field.name) {
+            Class::Hop | Class::Framing | Class::Ours => {}
+            Class::Host if !keep_host => {}
+            Class::ForwardedFor => match attributes.xff_header_processing_mode {
+                XffHeaderProcessingMode::Append if forwarded_for_done => {}
+                XffHeaderProcessingMode::Append if survey.nominates(head, field.name) => {}
+                XffHeaderProcessingMode::Append => {
+                    append_forwarded_for(out, head.values(X_FORWARDED_FOR), origin);
+                    forwarded_for_done = true;
+                }
+                XffHeaderProcessingMode::Preserve => {
+                    let name = match head.version {
+                        Version::H2 => X_FORWARDED_FOR,
+                        _ => field.name,
+                    };
+                    write_field(out, name, field.value);
+                }
+                XffHeaderProcessingMode::Remove => {}
+            },
+            Class::TraceId if trace.is_some() => {}
+            Class::TraceId => {
+                trace = Some(field.value);
+            }
+            Class::Cookie if head.version == Version::H2 => {
+                if !cookie_done {
+                    write_cookie_crumbs(out, head);
+                    cookie_done = true;
+                }
+            }
+            Class::Host | Class::Cookie | Class::Other => {
+                if survey.nominates(head, field.name) && !field.name.eq_ignore_ascii_case("host") {
+                    continue;
+                }
+                if !is_valid_name(field.name) {
+                    invalid_names += 1;
+                    if attributes.drop_invalid_header_fields {
+                        continue;
+                    }
+                }
+                write_field(out, field.name, field.value);
+            }
+        }
+    }
+    if !forwarded_for_done
+        && attributes.xff_header_processing_mode == XffHeaderProcessingMode::Append
+    {
+        append_forwarded_for(out, std::iter::empty(), origin);
+    }
+    write_facts(out, head, origin);
+    out.extend_from_slice(b"X-Amzn-Trace-Id: ");
+    let trace_id = trace_id::write(out, trace, survey.size, origin.now, random);
+    out.extend_from_slice(b"\r\n");
+    Ok(Written {
+        trace_id,
+        invalid_names,
+    })
+}
+
+const X_FORWARDED_FOR: &str = "X-Forwarded-For";
+
+/// What the treatment of one field depends on in the others.
+struct Survey {
+    /// Bytes of the head, near enough.
+    size: usize,
+    has_host: bool,
+    /// Connection names fields beyond the ones that are never forwarded anyway.
+    nominating: bool,
+}
+
+impl Survey {
+    fn of(head: &RequestHead<'_>) -> Result<Self, Error> {
+        let mut survey = Self {
+            size: head.method.len() + head.target.len() + " HTTP/1.1\r\n\r\n".len(),
+            has_host: false,
+            nominating: false,
+        };
+        let mut addresses = 0;
+        let mut options = 0;
+        for field in head.fields {
+            survey.size += field.name.len() + field.value.len() + ": \r\n".len();
+            match field.name.len() {
+                4 if field.name.eq_ignore_ascii_case("host") => {
+                    survey.has_host |= !field.value.is_empty();
+                }
+                10 if field.name.eq_ignore_ascii_case("connection") => {
+                    for option in list(field.value) {
+                        options += 1;
+                        survey.nominating |= !is_harmless_option(option);
+                    }
+                }
+                15 if field.name.eq_ignore_ascii_case(X_FORWARDED_FOR) => {
+                    addresses += list(field.value).count();
+                }
+                _ => {}
+            }
+        }
+        if addresses > MAX_FORWARDED_ADDRESSES {
+            return Err(ErrorKind::TooManyForwardedAddresses.into());
+        }
+        if options > MAX_CONNECTION_OPTIONS {
+            return Err(ErrorKind::BadRequest.into());
+        }
+        Ok(survey)
+    }
+
+    /// Whether Connection says that `name` is for us alone (RFC 9110, 7.6.1).
+    fn nominates(&self, head: &RequestHead<'_>, name: &str) -> bool {
+        self.nominating && is_nominated(head.values("connection"), name)
+    }
+}
+
+fn is_harmless_option(option: &[u8]) -> bool {
+    [b"keep-alive".as_slice(), b"close", b"upgrade", b"te"]
+        .iter()
+        .any(|known| option.eq_ignore_ascii_case(known))
+}
+
+/// Whether one of the `connection` fields names `name`.
+pub fn is_nominated<'a>(mut connection: impl Iterator<Item = &'a [u8]>, name: &str) -> bool {
+    connection.any(|value| list(value).any(|option| option.eq_ignore_ascii_case(name.as_bytes())))
+}
+
+/// The non-empty members of a comma-separated field value.
+pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value
+        .split(|&b| b == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|member| !member.is_empty())
+}
+
+/// Whether a field is between two neighbours alone, and never passed on as it is, in requests and
+/// responses.
+pub fn is_hop_by_hop(name: &str) -> bool {
+    classify(name) == Class::Hop
+}
+
+/// How a field is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    /// Between the client and us.
+    Hop,
+    /// Made again for the body as it is sent on.
+    Framing,
+    /// Said by us alone; a client's copy would be a forgery.
+    Ours,
+    Host,
+    ForwardedFor,
+    TraceId,
+    Cookie,
+    Other,
+}
+
+fn classify(name: &str) -> Class {
+    let is = |known: &str| name.eq_ignore_ascii_case(known);
+    match name.len() {
+        2 if is("te") => Class::Hop,
+        4 if is("host") => Class::Host,
+        6 if is("cookie") => Class::Cookie,
+        6 if is("expect") => Class::Hop,
+        7 if is("upgrade") => Class::Hop,
+        10 if is("connection") || is("keep-alive") => Class::Hop,
+        14 if is("content-length") => Class::Framing,
+        15 if is(X_FORWARDED_FOR) => Class::ForwardedFor,
+        15 if is("x-amzn-trace-id") => Class::TraceId,
+        16 if is("x-forwarded-port") => Class::Ours,
+        16 if is("proxy-connection") => Class::Hop,
+        17 if is("x-forwarded-proto") => Class::Ours,
+        17 if is("transfer-encoding") => Class::Framing,
+        8.. if is_reserved(name) => Class::Ours,
+        _ => Class::Other,
+    }
+}
+
+/// Names by which targets learn what the load balancer vouches for.
+fn is_reserved(name: &str) -> bool {
+    let starts = |prefix: &str| {
+        name.get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    starts("x-amzn-")
+        && (name.eq_ignore_ascii_case("x-amzn-tls-version")
+            || name.eq_ignore_ascii_case("x-amzn-tls-cipher-suite")
+            || starts("x-amzn-mtls-")
+            || starts("x-amzn-oidc-"))
+}
+
+/// `routing.http.drop_invalid_header_fields.enabled`: a valid name is `[-A-Za-z0-9]+`.
+pub fn is_valid_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b == b'-' || b.is_ascii_alphanumeric())
+}
+
+fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// HTTP/2 may split Cookie; HTTP/1.1 may not (RFC 9113, 8.2.3).
+fn write_cookie_crumbs(out: &mut Vec<u8>, head: &RequestHead<'_>) {
+    let mut separator: &[u8] = b"cookie: ";
+    for crumb in head.values("cookie") {
+        out.extend_from_slice(separator);
+        out.extend_from_slice(crumb);
+        separator = b"; ";
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Host when it is not preserved: in lower case; a listener on 80 or 443 drops that port, another
+/// one adds its own where the client named none. A port that the client had to use (a port mapping
+/// in front of us) stays, since it is signed.
+fn write_host(out: &mut Vec<u8>, head: &RequestHead<'_>, listener: &Listener) {
+    let target = RequestTarget::parse(head.target);
+    let authority = request_authority(head, &target)
+        .filter(|authority| !authority.is_empty())
+        .unwrap_or(listener.dns_name.as_bytes());
+    let (host, port) = split_port(authority);
+    let port = port.filter(|port| !port.is_empty());
+    out.extend_from_slice(b"Host: ");
+    let start = out.len();
+    out.extend_from_slice(host);
+    if let Some(written) = out.get_mut(start..) {
+        written.make_ascii_lowercase();
+    }
+    match port {
+        Some(b"80" | b"443") if listener.has_default_port() => {}
+        Some(port) => {
+            out.push(b':');
+            out.extend_from_slice(port);
+        }
+        None if listener.has_default_port() => {}
+        None => push_port(out, listener.port),
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn push_port(out: &mut Vec<u8>, port: u16) {
+    out.push(b':');
+    out.extend_from_slice(digits(&mut [0; 20], usize::from(port)));
+}
+
+/// The client's own list with its address at the end, in one line.
+fn append_forwarded_for<'a>(
+    out: &mut Vec<u8>,
+    existing: impl Iterator<Item = &'a [u8]>,
+    origin: &Origin<'_>,
+) {
+    out.extend_from_slice(b"X-Forwarded-For: ");
+    let mut appended = false;
+    for value in existing.map(<[u8]>::trim_ascii).filter(|v| !v.is_empty()) {
+        out.extend_from_slice(value);
+        out.extend_from_slice(b", ");
+        appended = true;
+    }
+    let with_port = origin.listener.attributes.xff_client_port;
+    push_client(out, origin.meta.client, with_port, appended);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// `1.2.3.4`, `1.2.3.4:5`; an IPv6 address is in brackets beside a port and in a list.
+fn push_client(out: &mut Vec<u8>, client: SocketAddr, with_port: bool, in_list: bool) {
+    match client.ip().to_canonical() {
+        IpAddr::V4(ip) => {
+            let mut separator: &[u8] = b"";
+            for octet in ip.octets() {
+                out.extend_from_slice(separator);
+                out.extend_from_slice(digits(&mut [0; 20], usize::from(octet)));
+                separator = b".";
+            }
+        }
+        // Writing to a Vec cannot fail.
+        IpAddr::V6(ip) if with_port || in_list => _ = write!(out, "[{ip}]"),
+        IpAddr::V6(ip) => _ = write!(out, "{ip}"),
+    }
+    if with_port {
+        push_port(out, client.port());
+    }
+}
+
+/// What we know of the connection, in place of whatever the client said of it.
+fn write_facts(out: &mut Vec<u8>, head: &RequestHead<'_>, origin: &Origin<'_>) {
+    let listener = origin.listener;
+    out.extend_from_slice(b"X-Forwarded-Proto: ");
+    out.extend_from_slice(listener.scheme().as_bytes());
+    out.extend_from_slice(b"\r\nX-Forwarded-Port: ");
+    out.extend_from_slice(digits(&mut [0; 20], usize::from(listener.port)));
+    out.extend_from_slice(b"\r\n");
+    if let Some(tls) = &origin.meta.tls
+        && listener.attributes.tls_version_and_cipher_headers
+    {
+        write_field(out, "x-amzn-tls-version", tls.version.as_bytes());
+        write_field(out, "x-amzn-tls-cipher-suite", tls.cipher.as_bytes());
+    }
+    if origin.upgrade
+        && let Some(protocol) = head.value("upgrade")
+    {
+        write_field(out, "Upgrade", protocol);
+        write_field(out, "Connection", b"Upgrade");
+    }
+}
+
+#[cfg(test)]
+mod tests;

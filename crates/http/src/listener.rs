@@ -1,0 +1,87 @@
+//! A listener in force: its rules compiled, its attributes at hand.
+
+use std::sync::Arc;
+
+use elbow_balance::Group;
+use elbow_model::LoadBalancerAttributes;
+
+use crate::head::RequestHead;
+pub use crate::rules::{Route, choose_group};
+use crate::rules::{Rule, Subject};
+
+/// An HTTP or HTTPS listener; immutable.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// `app/name/id`, as in access logs.
+    pub load_balancer_id: Arc<str>,
+    /// The Host of requests that name none.
+    pub dns_name: Arc<str>,
+    /// What clients connect to: `X-Forwarded-Port`, the port rule of Host, `#{port}`.
+    pub port: u16,
+    /// Whether clients speak TLS.
+    pub https: bool,
+    /// Of the load balancer.
+    pub attributes: Arc<LoadBalancerAttributes>,
+    rules: Box<[Rule]>,
+    default: Route,
+}
+
+/// What [`Listener::route`] found.
+#[derive(Clone, Copy, Debug)]
+pub struct Matched<'a> {
+    /// Of the rule; 0 for the default action.
+    pub priority: u32,
+    /// What to do.
+    pub action: &'a Route,
+}
+
+impl Listener {
+    /// Compiles `listener` of `lb`; `group` finds target groups by name.
+    pub fn new(
+        lb: &elbow_model::LoadBalancer,
+        listener: &elbow_model::Listener,
+        dns_name: Arc<str>,
+        group: impl Fn(&str) -> Option<Arc<Group>>,
+    ) -> Self {
+        let mut rules: Box<[Rule]> = listener
+            .rules
+            .iter()
+            .map(|rule| Rule::new(rule, &group))
+            .collect();
+        rules.sort_by_key(|rule| rule.priority);
+        Self {
+            load_balancer_id: lb.resource_id().into(),
+            dns_name,
+            port: listener.port,
+            https: listener.protocol.is_tls(),
+            attributes: Arc::new(lb.attributes.clone()),
+            rules,
+            default: Route::new(&listener.default_actions, &group),
+        }
+    }
+
+    /// The first rule by priority whose conditions all hold, else the default action (parity 1.3).
+    pub fn route(&self, head: &RequestHead<'_>) -> Matched<'_> {
+        let mut subject = Subject::new(head);
+        match self.rules.iter().find(|rule| rule.matches(&mut subject)) {
+            Some(rule) => Matched {
+                priority: rule.priority,
+                action: &rule.route,
+            },
+            None => Matched {
+                priority: 0,
+                action: &self.default,
+            },
+        }
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.https { "https" } else { "http" }
+    }
+
+    /// Whether `port` is one that a URL need not name.
+    pub(crate) fn has_default_port(&self) -> bool {
+        matches!(self.port, 80 | 443)
+    }
+}

@@ -1,0 +1,220 @@
+//! Responses that the load balancer makes itself, byte for byte as ALB writes them (parity 1.10).
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::date::HttpDate;
+
+/// `Server` of every response of our own making.
+pub const SERVER: &str = "awselb/2.0";
+
+/// A whole response of our own making.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalResponse {
+    /// Status code.
+    pub status: u16,
+    /// Reason phrase.
+    pub reason: &'static str,
+    /// Of the body.
+    pub content_type: Cow<'static, str>,
+    /// May be empty.
+    pub body: Bytes,
+    /// Redirects only.
+    pub location: Option<String>,
+}
+
+impl LocalResponse {
+    /// Appends the response as HTTP/1.1. `head_only` leaves the body out, but not its length.
+    pub fn write_h1(&self, out: &mut Vec<u8>, date: &HttpDate, head_only: bool, close: bool) {
+        let mut number = [0; 20];
+        out.reserve(256 + self.body.len());
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(digits(&mut number, usize::from(self.status)));
+        out.push(b' ');
+        out.extend_from_slice(self.reason.as_bytes());
+        out.extend_from_slice(b"\r\nServer: ");
+        out.extend_from_slice(SERVER.as_bytes());
+        out.extend_from_slice(b"\r\nDate: ");
+        out.extend_from_slice(date.as_bytes());
+        out.extend_from_slice(b"\r\nContent-Type: ");
+        out.extend_from_slice(self.content_type.as_bytes());
+        out.extend_from_slice(b"\r\nContent-Length: ");
+        out.extend_from_slice(digits(&mut number, self.body.len()));
+        out.extend_from_slice(if close {
+            b"\r\nConnection: close\r\n".as_slice()
+        } else {
+            b"\r\nConnection: keep-alive\r\n".as_slice()
+        });
+        if let Some(location) = &self.location {
+            out.extend_from_slice(b"Location: ");
+            out.extend_from_slice(location.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        if !head_only {
+            out.extend_from_slice(&self.body);
+        }
+    }
+}
+
+/// The decimal digits of `value`, written at the end of `buffer`.
+pub(crate) fn digits(buffer: &mut [u8; 20], mut value: usize) -> &[u8] {
+    let mut start = buffer.len();
+    for (at, slot) in buffer.iter_mut().enumerate().rev() {
+        // A remainder of ten always fits.
+        *slot = b'0' + u8::try_from(value % 10).unwrap_or_default();
+        start = at;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    buffer.get(start..).unwrap_or_default()
+}
+
+/// A page with its status and reason, from one literal so that the body is static.
+macro_rules! pages {
+    ($($code:literal $text:literal,)*) => {
+        fn known(status: u16) -> Option<(&'static str, &'static str)> {
+            match status {
+                $($code => Some((
+                    $text,
+                    concat!(
+                        "<html>\r\n<head><title>", $code, " ", $text, "</title></head>\r\n",
+                        "<body>\r\n<center><h1>", $code, " ", $text, "</h1></center>\r\n",
+                        "</body>\r\n</html>\r\n"
+                    ),
+                )),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+pages! {
+    301 "Moved Permanently",
+    302 "Found",
+    400 "Bad Request",
+    401 "Authorization Required",
+    403 "Forbidden",
+    405 "Not Allowed",
+    408 "Request Time-out",
+    413 "Request Entity Too Large",
+    414 "Request-URI Too Large",
+    460 "Client Closed Request",
+    463 "Too Many Forwarded Addresses",
+    464 "Incompatible Protocol Versions",
+    500 "Internal Server Error",
+    501 "Not Implemented",
+    502 "Bad Gateway",
+    503 "Service Temporarily Unavailable",
+    504 "Gateway Time-out",
+    505 "HTTP Version Not Supported",
+    507 "Insufficient Storage",
+}
+
+/// The error or redirect page of `status`; a status without a page has an empty body.
+pub fn page(status: u16) -> LocalResponse {
+    let (reason, body) = known(status).unwrap_or_default();
+    LocalResponse {
+        status,
+        reason,
+        content_type: Cow::Borrowed("text/html"),
+        body: Bytes::from_static(body.as_bytes()),
+        location: None,
+    }
+}
+
+/// The reason phrase of any status that a fixed response may have.
+pub fn reason(status: u16) -> &'static str {
+    match known(status) {
+        Some((reason, _)) => reason,
+        None => http::StatusCode::from_u16(status)
+            .ok()
+            .and_then(|status| status.canonical_reason())
+            .unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Parity 1.10: the lengths that real load balancers and the template give.
+    #[test]
+    fn pages_have_the_lengths_of_the_real_ones() {
+        let table = [
+            (503, "Service Temporarily Unavailable", 162),
+            (502, "Bad Gateway", 122),
+            (301, "Moved Permanently", 134),
+            (302, "Found", 110),
+            (403, "Forbidden", 118),
+            (400, "Bad Request", 122),
+            (405, "Not Allowed", 122),
+            (413, "Request Entity Too Large", 148),
+            (414, "Request-URI Too Large", 142),
+            (500, "Internal Server Error", 142),
+            (501, "Not Implemented", 130),
+            (504, "Gateway Time-out", 132),
+        ];
+        for (status, reason, length) in table {
+            let page = page(status);
+            assert_eq!((page.reason, page.body.len()), (reason, length), "{status}");
+        }
+    }
+
+    // Parity check 1.
+    #[test]
+    fn the_503_is_written_byte_for_byte() {
+        let mut out = Vec::new();
+        let date = HttpDate::from_unix(784_111_777);
+        page(503).write_h1(&mut out, &date, false, false);
+        let expected = concat!(
+            "HTTP/1.1 503 Service Temporarily Unavailable\r\n",
+            "Server: awselb/2.0\r\n",
+            "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+            "Content-Type: text/html\r\n",
+            "Content-Length: 162\r\n",
+            "Connection: keep-alive\r\n",
+            "\r\n",
+            "<html>\r\n",
+            "<head><title>503 Service Temporarily Unavailable</title></head>\r\n",
+            "<body>\r\n",
+            "<center><h1>503 Service Temporarily Unavailable</h1></center>\r\n",
+            "</body>\r\n",
+            "</html>\r\n",
+        );
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn head_gets_the_length_without_the_body_and_close_is_said() {
+        let mut out = Vec::new();
+        page(400).write_h1(&mut out, &HttpDate::from_unix(0), true, true);
+        let text = String::from_utf8(out).unwrap();
+        assert!(
+            text.ends_with("Content-Length: 122\r\nConnection: close\r\n\r\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        let mut buffer = [0; 20];
+        assert_eq!(digits(&mut buffer, 0), b"0");
+        assert_eq!(digits(&mut buffer, 1024), b"1024");
+        assert_eq!(
+            digits(&mut buffer, usize::MAX),
+            usize::MAX.to_string().as_bytes()
+        );
+    }
+
+    #[test]
+    fn fixed_responses_have_a_reason_for_every_usual_status() {
+        assert_eq!(reason(200), "OK");
+        assert_eq!(reason(404), "Not Found");
+        assert_eq!(reason(503), "Service Temporarily Unavailable");
+        assert_eq!(reason(599), "");
+    }
+}

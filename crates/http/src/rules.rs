@@ -1,0 +1,167 @@
+//! Listener rules, compiled: which action a request gets.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use elbow_balance::{Group, choose_weighted};
+use elbow_model::Condition;
+
+use crate::head::RequestHead;
+use crate::pattern::{Case, Pattern};
+use crate::uri::{RequestTarget, normalise, split_port};
+
+/// What is done with a request.
+#[derive(Clone, Debug)]
+pub enum Route {
+    /// Send to one of the groups by weight.
+    Forward(Vec<(Arc<Group>, u32)>),
+    /// Answer 301 or 302.
+    Redirect(elbow_model::Redirect),
+    /// Answer with a fixed body.
+    FixedResponse(elbow_model::FixedResponse),
+}
+
+impl Route {
+    /// Compiles the terminal action of `actions`; without one, or when its groups are unknown,
+    /// requests find no targets.
+    pub(crate) fn new(
+        actions: &[elbow_model::Action],
+        group: &impl Fn(&str) -> Option<Arc<Group>>,
+    ) -> Self {
+        match actions.last() {
+            Some(elbow_model::Action::Forward(groups)) => Self::Forward(
+                groups
+                    .iter()
+                    .filter_map(|g| Some((group(&g.target_group)?, g.weight)))
+                    .collect(),
+            ),
+            Some(elbow_model::Action::Redirect(redirect)) => Self::Redirect(redirect.clone()),
+            Some(elbow_model::Action::FixedResponse(fixed)) => Self::FixedResponse(fixed.clone()),
+            None => Self::Forward(Vec::new()),
+        }
+    }
+
+    /// As in `actions_executed` of the access log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Forward(_) => "forward",
+            Self::Redirect(_) => "redirect",
+            Self::FixedResponse(_) => "fixed-response",
+        }
+    }
+}
+
+/// One of `groups` by weight: an empty group does not fail over to another (parity 1.4). `None`
+/// when all weights are 0.
+pub fn choose_group(groups: &[(Arc<Group>, u32)], random: u64) -> Option<&Arc<Group>> {
+    if let [(group, 1..)] = groups {
+        return Some(group);
+    }
+    let index = choose_weighted(groups.iter().map(|(_, weight)| *weight), random)?;
+    groups.get(index).map(|(group, _)| group)
+}
+
+/// A rule of a listener.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    pub(crate) priority: u32,
+    conditions: Box<[Test]>,
+    pub(crate) route: Route,
+}
+
+/// A condition: one of its patterns must match.
+#[derive(Clone, Debug)]
+enum Test {
+    Host(Box<[Pattern]>),
+    Path(Box<[Pattern]>),
+}
+
+impl Rule {
+    pub(crate) fn new(
+        rule: &elbow_model::Rule,
+        group: &impl Fn(&str) -> Option<Arc<Group>>,
+    ) -> Self {
+        let compile = |patterns: &[Arc<str>], case| {
+            patterns
+                .iter()
+                .map(|pattern| Pattern::new(pattern, case))
+                .collect()
+        };
+        let conditions = rule.conditions.iter().map(|condition| match condition {
+            Condition::HostHeader(hosts) => Test::Host(compile(hosts, Case::Insensitive)),
+            Condition::PathPattern(paths) => Test::Path(compile(paths, Case::Sensitive)),
+        });
+        Self {
+            priority: rule.priority,
+            conditions: conditions.collect(),
+            route: Route::new(&rule.actions, group),
+        }
+    }
+
+    /// Whether all conditions hold.
+    pub(crate) fn matches(&self, subject: &mut Subject<'_>) -> bool {
+        self.conditions.iter().all(|test| match test {
+            Test::Host(patterns) => any(patterns, subject.host()),
+            Test::Path(patterns) => any(patterns, subject.path()),
+        })
+    }
+}
+
+fn any(patterns: &[Pattern], value: Option<&[u8]>) -> bool {
+    value.is_some_and(|value| patterns.iter().any(|pattern| pattern.matches(value)))
+}
+
+/// What conditions look at, taken from the head once and only when asked for.
+#[derive(Debug)]
+pub(crate) struct Subject<'a> {
+    head: &'a RequestHead<'a>,
+    target: RequestTarget<'a>,
+    host: Option<Option<&'a [u8]>>,
+    path: Option<Option<Cow<'a, [u8]>>>,
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) fn new(head: &'a RequestHead<'a>) -> Self {
+        Self {
+            head,
+            target: RequestTarget::parse(head.target),
+            host: None,
+            path: None,
+        }
+    }
+
+    fn host(&mut self) -> Option<&[u8]> {
+        *self.host.get_or_insert_with(|| {
+            let authority = request_authority(self.head, &self.target)?;
+            Some(split_port(authority).0).filter(|host| is_visible(host))
+        })
+    }
+
+    fn path(&mut self) -> Option<&[u8]> {
+        self.path
+            .get_or_insert_with(|| {
+                let path = self.target.path.as_bytes();
+                is_visible(path).then(|| normalise(path))
+            })
+            .as_deref()
+    }
+}
+
+/// Who is asked: the authority of an absolute target, else the first Host header (parity 1.3).
+pub(crate) fn request_authority<'a>(
+    head: &RequestHead<'a>,
+    target: &RequestTarget<'a>,
+) -> Option<&'a [u8]> {
+    match target.authority {
+        Some(authority) => Some(authority.as_bytes()),
+        None => head.value("host"),
+    }
+}
+
+/// Rules apply to visible characters only (parity 1.3).
+fn is_visible(value: &[u8]) -> bool {
+    !value.iter().any(u8::is_ascii_control)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! A request target, taken apart without changing it, and the normalised path that rules see.
+
+use std::borrow::Cow;
+
+/// The parts of a request target; all slices are as the client sent them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestTarget<'a> {
+    /// Of the absolute form: `host` or `host:port`, user information left out.
+    pub authority: Option<&'a str>,
+    /// Starts with `/`, except `*` of OPTIONS; never empty.
+    pub path: &'a str,
+    /// Between the first `?` and `#` or the end.
+    pub query: Option<&'a str>,
+}
+
+impl<'a> RequestTarget<'a> {
+    /// Takes `target` apart. Anything that is neither absolute form nor a path is taken as a path.
+    pub fn parse(target: &'a str) -> Self {
+        let (authority, rest) = split_authority(target);
+        let rest = rest.split('#').next().unwrap_or_default();
+        let (path, query) = match rest.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (rest, None),
+        };
+        Self {
+            authority,
+            path: if path.is_empty() { "/" } else { path },
+            query,
+        }
+    }
+
+    /// Appends the origin form, for the request line to a target.
+    pub fn write_origin_form(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.path.as_bytes());
+        if let Some(query) = self.query {
+            out.push(b'?');
+            out.extend_from_slice(query.as_bytes());
+        }
+    }
+}
+
+/// `http://user@host:1/path` -> (`host:1`, `/path`).
+fn split_authority(target: &str) -> (Option<&str>, &str) {
+    if target.starts_with('/') {
+        return (None, target);
+    }
+    let after_scheme = ["http://", "https://"].iter().find_map(|scheme| {
+        let start = target.get(..scheme.len())?;
+        start
+            .eq_ignore_ascii_case(scheme)
+            .then(|| target.get(scheme.len()..))?
+    });
+    let Some(rest) = after_scheme else {
+        return (None, target);
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at(end);
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    (Some(host), rest)
+}
+
+/// `example.com:8080` -> (`example.com`, `8080`), safe for IPv6 literals: `[::1]:80` -> (`[::1]`,
+/// `80`). What is not a host and a numeric port stays whole.
+pub fn split_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let Some(colon) = memchr::memrchr(b':', authority) else {
+        return (authority, None);
+    };
+    let (host, port) = authority.split_at(colon);
+    let port = port.get(1..).unwrap_or_default();
+    // A colon before this one outside of brackets: a bare IPv6 address, which has no port.
+    let bracketed = host.first() == Some(&b'[') && host.last() == Some(&b']');
+    if !port.iter().all(u8::is_ascii_digit) || (!bracketed && host.contains(&b':')) {
+        return (authority, None);
+    }
+    (host, Some(port))
+}
+
+/// The path as rules see it: unreserved characters percent-decoded, dot segments collapsed (parity
+/// 1.3). For matching alone; what is forwarded and logged stays the client's own.
+pub fn normalise(path: &[u8]) -> Cow<'_, [u8]> {
+    if !may_need_work(path) {
+        return Cow::Borrowed(path);
+    }
+    Cow::Owned(remove_dot_segments(&decode_unreserved(path)))
+}
+
+/// A `%`, or a segment that starts with a dot.
+fn may_need_work(path: &[u8]) -> bool {
+    memchr::memchr2_iter(b'%', b'.', path).any(|at| {
+        path.get(at) == Some(&b'%')
+            || at
+                .checked_sub(1)
+                .is_some_and(|before| path.get(before) == Some(&b'/'))
+    })
+}
+
+fn decode_unreserved(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        if byte == b'%'
+            && let [high, low, after @ ..] = tail
+            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+            && is_unreserved(high << 4 | low)
+        {
+            out.push(high << 4 | low);
+            rest = after;
+        } else {
+            out.push(byte);
+        }
+    }
+    out
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
+}
+
+/// RFC 3986, 2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// RFC 3986, 5.2.4, for a path that starts with `/`; others are left alone.
+fn remove_dot_segments(path: &[u8]) -> Vec<u8> {
+    let Some(segments) = path.strip_prefix(b"/") else {
+        return path.to_vec();
+    };
+    let mut out = Vec::with_capacity(path.len());
+    let mut last_was_dots = false;
+    for segment in segments.split(|&b| b == b'/') {
+        last_was_dots = true;
+        match segment {
+            b"." => {}
+            b".." => {
+                let parent = memchr::memrchr(b'/', &out).unwrap_or(0);
+                out.truncate(parent);
+            }
+            _ => {
+                last_was_dots = false;
+                out.push(b'/');
+                out.extend_from_slice(segment);
+            }
+        }
+    }
+    if last_was_dots {
+        out.push(b'/');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_come_apart_unchanged() {
+        type Row = (
+            &'static str,
+            Option<&'static str>,
+            &'static str,
+            Option<&'static str>,
+        );
+        let table: &[Row] = &[
+            ("/", None, "/", None),
+            ("/a/b?x=1&y=%2F", None, "/a/b", Some("x=1&y=%2F")),
+            ("/a?b?c", None, "/a", Some("b?c")),
+            ("/a?", None, "/a", Some("")),
+            ("/a#f?x", None, "/a", None),
+            ("/a?x#f", None, "/a", Some("x")),
+            ("*", None, "*", None),
+            ("//evil.example/x", None, "//evil.example/x", None),
+            ("http://h/a?b", Some("h"), "/a", Some("b")),
+            ("HTTPS://h:8443", Some("h:8443"), "/", None),
+            ("http://h?x", Some("h"), "/", Some("x")),
+            ("http://u:p@h:1/a", Some("h:1"), "/a", None),
+            ("http://[::1]:80/a", Some("[::1]:80"), "/a", None),
+            ("ftp://h/a", None, "ftp://h/a", None),
+            ("", None, "/", None),
+        ];
+        for (target, authority, path, query) in table {
+            let parts = RequestTarget::parse(target);
+            assert_eq!(
+                (parts.authority, parts.path, parts.query),
+                (*authority, *path, *query),
+                "{target}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_origin_form_is_what_the_client_wrote() {
+        for (target, origin) in [
+            ("/a%2f..//b?q=%20", "/a%2f..//b?q=%20"),
+            ("http://h?x", "/?x"),
+            ("/a?", "/a?"),
+            ("*", "*"),
+        ] {
+            let mut out = Vec::new();
+            RequestTarget::parse(target).write_origin_form(&mut out);
+            assert_eq!(out, origin.as_bytes(), "{target}");
+        }
+    }
+
+    #[test]
+    fn ports_split_off_hosts_and_ipv6_literals() {
+        let table: &[(&str, &str, Option<&str>)] = &[
+            ("h", "h", None),
+            ("h:80", "h", Some("80")),
+            ("h:", "h", Some("")),
+            ("h:x", "h:x", None),
+            ("[::1]", "[::1]", None),
+            ("[::1]:8080", "[::1]", Some("8080")),
+            ("::1", "::1", None),
+            ("", "", None),
+            (":80", "", Some("80")),
+        ];
+        for (authority, host, port) in table {
+            assert_eq!(
+                split_port(authority.as_bytes()),
+                (host.as_bytes(), port.map(str::as_bytes)),
+                "{authority}"
+            );
+        }
+    }
+
+    // Parity 1.3: path rules are evaluated after URI normalisation.
+    #[test]
+    fn paths_are_normalised_for_rules() {
+        let table: &[(&str, &str)] = &[
+            ("/", "/"),
+            ("/a/b.c", "/a/b.c"),
+            ("/a/./b", "/a/b"),
+            ("/a/../b", "/b"),
+            ("/a/..", "/"),
+            ("/a/.", "/a/"),
+            ("/../../x", "/x"),
+            ("/a/b/../../../c", "/c"),
+            ("/%61dmin", "/admin"),
+            ("/x/%2e%2E/admin", "/admin"),
+            ("/a%2Fb", "/a%2Fb"),
+            ("/a%2", "/a%2"),
+            ("/a%zz%", "/a%zz%"),
+            ("/%2561", "/%2561"),
+            ("/.hidden", "/.hidden"),
+            ("/...", "/..."),
+            ("/a//b/", "/a//b/"),
+            ("/a//../b", "/a/b"),
+            ("*", "*"),
+        ];
+        for (path, expected) in table {
+            assert_eq!(&*normalise(path.as_bytes()), expected.as_bytes(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_plain_path_is_borrowed() {
+        assert!(matches!(
+            normalise(b"/bucket/file.tar.gz"),
+            Cow::Borrowed(_)
+        ));
+    }
+}
