@@ -1,1 +1,24 @@
 //! Counters, histograms, access-log records and their sinks.
+//!
+//! Numbers of the data path live in cells that one worker alone writes, so that counting costs a
+//! load and a store and no cache line travels between cores; [`Telemetry::render`] sums them when
+//! it is scraped. Access-log lines are made on the worker ([`AccessRecord`], [`LogBuffer`]) and
+//! travel in batches to the one thread that writes them ([`AccessLog`]).
+
+mod cells;
+mod counter;
+mod field;
+mod log;
+mod process;
+mod record;
+mod render;
+mod stamp;
+mod telemetry;
+
+pub use cells::{GroupMetrics, ListenerCells, ListenerKey, ListenerMetrics};
+pub use counter::{Counter, Histogram, SharedCounter, StatusCounts};
+pub use log::{AccessLog, LogBuffer, Sink};
+pub use record::{AccessRecord, RequestLine, RequestType};
+pub use render::{CONTENT_TYPE, TargetRow};
+pub use stamp::Stamps;
+pub use telemetry::Telemetry;

@@ -1,0 +1,188 @@
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A number that one thread alone adds to and any thread reads.
+///
+/// Adding is a load and a store, not a locked instruction: a second writer would lose counts.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        let value = self.0.load(Ordering::Relaxed).wrapping_add(n);
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// Adds one.
+    pub fn increment(&self) {
+        self.add(1);
+    }
+
+    /// The sum so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number that any thread adds to: for what happens off the data path.
+#[derive(Debug, Default)]
+pub struct SharedCounter(AtomicU64);
+
+impl SharedCounter {
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Adds one.
+    pub fn increment(&self) {
+        self.add(1);
+    }
+
+    /// The sum so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How many answers had each status code. A class takes memory from its first answer on.
+#[derive(Debug, Default)]
+pub struct StatusCounts {
+    classes: [OnceLock<Box<[Counter]>>; 5],
+    other: Counter,
+}
+
+impl StatusCounts {
+    /// Counts one answer with `status`; what is not in 100-599 counts as "other".
+    pub fn increment(&self, status: u16) {
+        let slot = usize::from(status)
+            .checked_sub(100)
+            .and_then(|i| Some((self.classes.get(i / 100)?, i % 100)));
+        let counter = slot.and_then(|(class, i)| {
+            let counters = class.get_or_init(|| (0..100).map(|_| Counter::default()).collect());
+            counters.get(i)
+        });
+        counter.unwrap_or(&self.other).increment();
+    }
+
+    /// How many answers had `status`.
+    pub fn get(&self, status: u16) -> u64 {
+        let counter = usize::from(status).checked_sub(100).and_then(|i| {
+            let class = self.classes.get(i / 100)?.get()?;
+            class.get(i % 100)
+        });
+        counter.map_or(0, Counter::get)
+    }
+
+    /// How many answers had a code outside 100-599.
+    pub fn other(&self) -> u64 {
+        self.other.get()
+    }
+}
+
+/// Upper bounds of the buckets of every [`Histogram`], in microseconds.
+const BOUNDS: [u64; 16] = [
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 5_000_000, 10_000_000, 30_000_000, 60_000_000,
+];
+
+/// Durations by bucket, half a millisecond to a minute; one thread alone writes.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    buckets: [Counter; BOUNDS.len() + 1],
+    micros: Counter,
+}
+
+impl Histogram {
+    /// Counts one duration.
+    pub fn observe(&self, duration: Duration) {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS.partition_point(|&bound| bound < micros);
+        if let Some(counter) = self.buckets.get(bucket) {
+            counter.increment();
+        }
+        self.micros.add(micros);
+    }
+
+    /// How many durations were counted.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(Counter::get).sum()
+    }
+}
+
+/// The sum of several [`Histogram`]s, as it is exposed.
+#[derive(Debug, Default)]
+pub(crate) struct HistogramSum {
+    buckets: [u64; BOUNDS.len() + 1],
+    micros: u64,
+}
+
+impl HistogramSum {
+    pub(crate) fn add(&mut self, histogram: &Histogram) {
+        for (sum, counter) in self.buckets.iter_mut().zip(&histogram.buckets) {
+            *sum += counter.get();
+        }
+        self.micros = self.micros.wrapping_add(histogram.micros.get());
+    }
+
+    pub(crate) fn seconds(&self) -> f64 {
+        self.micros as f64 / 1e6
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
+    /// (upper bound in seconds, count in this bucket alone).
+    pub(crate) fn buckets(&self) -> Vec<(f64, u64)> {
+        let bounds = BOUNDS.iter().map(|&micros| micros as f64 / 1e6);
+        bounds
+            .chain([f64::INFINITY])
+            .zip(self.buckets.iter().copied())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_codes_are_counted_one_by_one() {
+        let counts = StatusCounts::default();
+        for status in [100, 200, 200, 404, 599, 0, 99, 600, 999] {
+            counts.increment(status);
+        }
+        assert_eq!(
+            [100, 200, 404, 599, 503, 600].map(|s| counts.get(s)),
+            [1, 2, 1, 1, 0, 0]
+        );
+        assert_eq!(counts.other(), 4);
+    }
+
+    #[test]
+    fn a_duration_on_a_bound_belongs_to_the_bucket_below_it() {
+        let histogram = Histogram::default();
+        for micros in [0, 500, 501, 60_000_000, 60_000_001] {
+            histogram.observe(Duration::from_micros(micros));
+        }
+        let mut sum = HistogramSum::default();
+        sum.add(&histogram);
+        let buckets = sum.buckets();
+        assert_eq!(buckets[0], (0.0005, 2));
+        assert_eq!(buckets[1], (0.001, 1));
+        assert_eq!(buckets[15], (60.0, 1));
+        assert_eq!(buckets[16], (f64::INFINITY, 1));
+        assert_eq!((sum.count(), histogram.count()), (5, 5));
+        assert_eq!(sum.seconds(), 120.001_002);
+    }
+
+    #[test]
+    fn an_absurd_duration_is_counted() {
+        let histogram = Histogram::default();
+        histogram.observe(Duration::MAX);
+        assert_eq!(histogram.count(), 1);
+    }
+}

@@ -1,0 +1,152 @@
+//! The parts of an access-log line: numbers, addresses, tokens and quoted text, appended without
+//! an allocation.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The last `N` decimal digits of `value`.
+pub(crate) fn digits<const N: usize>(mut value: u32) -> [u8; N] {
+    let mut text = [b'0'; N];
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+    text
+}
+
+pub(crate) fn number(out: &mut Vec<u8>, mut value: u64) {
+    let mut text = [b'0'; 20]; // u64::MAX has 20 digits
+    let mut length = 0;
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        length += 1;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&text[text.len() - length..]);
+}
+
+/// Seconds with three decimals; `-1` when there is no such time.
+pub(crate) fn seconds(out: &mut Vec<u8>, duration: Option<Duration>) {
+    let Some(duration) = duration else {
+        return out.extend_from_slice(b"-1");
+    };
+    let millis = u64::from(duration.subsec_micros() + 500) / 1_000;
+    number(out, duration.as_secs().saturating_add(millis / 1_000));
+    out.push(b'.');
+    out.extend_from_slice(&digits::<3>((millis % 1_000) as u32));
+}
+
+pub(crate) fn address(out: &mut Vec<u8>, address: SocketAddr) {
+    match address {
+        SocketAddr::V4(v4) => {
+            let [a, b, c, d] = v4.ip().octets();
+            for (octet, end) in [(a, b'.'), (b, b'.'), (c, b'.'), (d, b':')] {
+                number(out, octet.into());
+                out.push(end);
+            }
+            number(out, v4.port().into());
+        }
+        // A write to a Vec does not fail.
+        SocketAddr::V6(v6) => drop(write!(out, "[{}]:{}", v6.ip(), v6.port())),
+    }
+}
+
+/// Text without quotes: whatever could end the field or the line is escaped. Empty is `-`.
+pub(crate) fn token(out: &mut Vec<u8>, text: &[u8]) {
+    if text.is_empty() {
+        return out.push(b'-');
+    }
+    escaped(out, text, |b| b != b' ');
+}
+
+/// Text in quotes; `"-"` when there is none.
+pub(crate) fn quoted(out: &mut Vec<u8>, text: Option<&[u8]>) {
+    out.push(b'"');
+    match text {
+        Some(text) if !text.is_empty() => quotable(out, text),
+        _ => out.push(b'-'),
+    }
+    out.push(b'"');
+}
+
+/// What may stand inside quotes.
+pub(crate) fn quotable(out: &mut Vec<u8>, text: &[u8]) {
+    escaped(out, text, |_| true);
+}
+
+/// Copies `text`; `"`, `\`, control bytes, bytes beyond ASCII and those that `plain` refuses become
+/// `\xNN`, so that no client can end a field or a line.
+fn escaped(out: &mut Vec<u8>, text: &[u8], plain: impl Fn(u8) -> bool) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let safe = |b: u8| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\' && plain(b);
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|&b| !safe(b)) {
+        let (head, tail) = rest.split_at(at);
+        out.extend_from_slice(head);
+        if let Some((&byte, tail)) = tail.split_first() {
+            let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+            out.extend_from_slice(&[b'\\', b'x', HEX[high], HEX[low]]);
+            rest = tail;
+        }
+    }
+    out.extend_from_slice(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers() {
+        for value in [0, 9, 10, 12_345, u64::MAX] {
+            assert_eq!(text(|out| number(out, value)), value.to_string());
+        }
+    }
+
+    #[test]
+    fn seconds_are_rounded_to_milliseconds() {
+        for (micros, shown) in [
+            (0, "0.000"),
+            (499, "0.000"),
+            (500, "0.001"),
+            (1_234_567, "1.235"),
+            (59_999_500, "60.000"),
+        ] {
+            let duration = Duration::from_micros(micros);
+            assert_eq!(text(|out| seconds(out, Some(duration))), shown);
+        }
+        assert_eq!(text(|out| seconds(out, None)), "-1");
+        let longest = text(|out| seconds(out, Some(Duration::MAX)));
+        assert_eq!(longest, "18446744073709551615.000");
+    }
+
+    #[test]
+    fn addresses() {
+        for shown in ["10.0.0.1:80", "255.255.255.255:65535", "[2001:db8::1]:443"] {
+            assert_eq!(text(|out| address(out, shown.parse().unwrap())), shown);
+        }
+    }
+
+    #[test]
+    fn nothing_ends_a_field_or_a_line() {
+        let evil = b"a \"b\\\r\n\t\x00\x7f\xc3\xa9";
+        assert_eq!(
+            text(|out| quoted(out, Some(evil))),
+            r#""a \x22b\x5C\x0D\x0A\x09\x00\x7F\xC3\xA9""#
+        );
+        assert_eq!(text(|out| token(out, b"a b\"c\n")), r"a\x20b\x22c\x0A");
+        assert_eq!(text(|out| token(out, b"")), "-");
+        assert_eq!(text(|out| quoted(out, Some(b""))), "\"-\"");
+        assert_eq!(text(|out| quoted(out, None)), "\"-\"");
+    }
+}

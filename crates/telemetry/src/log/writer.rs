@@ -1,0 +1,72 @@
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::Sink;
+
+/// The output, on the thread that writes it.
+#[derive(Debug)]
+pub(super) struct Writer {
+    output: Output,
+    /// A write failed part way: the output may end within a line.
+    torn: bool,
+}
+
+#[derive(Debug)]
+enum Output {
+    Stdout,
+    File { path: PathBuf, file: File },
+}
+
+impl Writer {
+    pub(super) fn open(sink: Sink) -> io::Result<Self> {
+        let output = match sink {
+            Sink::Stdout => Output::Stdout,
+            Sink::File(path) => Output::File {
+                file: append_to(&path)?,
+                path,
+            },
+        };
+        Ok(Self {
+            output,
+            torn: false,
+        })
+    }
+
+    pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        if let Output::File { path, file } = &mut self.output
+            && !is_at(file, path)
+        {
+            *file = append_to(path)?;
+            self.torn = false;
+        }
+        let torn = std::mem::replace(&mut self.torn, true);
+        match &mut self.output {
+            Output::Stdout => write_lines(&mut io::stdout().lock(), torn, lines)?,
+            Output::File { file, .. } => write_lines(file, torn, lines)?,
+        }
+        self.torn = false;
+        Ok(())
+    }
+}
+
+fn write_lines(out: &mut impl Write, torn: bool, lines: &[u8]) -> io::Result<()> {
+    if torn {
+        out.write_all(b"\n")?;
+    }
+    out.write_all(lines)?;
+    out.flush()
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// Whether `path` still names `file`: it does not once the file was renamed or removed.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), path.metadata()) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
