@@ -1,1 +1,180 @@
+use std::time::Duration;
 
+use super::*;
+
+fn row(target: &str, state: TargetState) -> TargetRow {
+    TargetRow {
+        target_group: "minio".into(),
+        target: target.to_owned(),
+        state,
+        in_flight: 3,
+        requests: 40,
+    }
+}
+
+#[track_caller]
+fn assert_lines(text: &str, expected: &[&str]) {
+    for line in expected {
+        assert!(text.lines().any(|l| l == *line), "no {line} in\n{text}");
+    }
+}
+
+#[test]
+fn workers_are_summed() {
+    let telemetry = Telemetry::new(2);
+    let listener = telemetry.listener("alb", "application", 443, "HTTPS");
+    let cells = [listener.worker(0), listener.worker(1)];
+    for (n, cells) in [2, 3].into_iter().zip(cells) {
+        cells.connections.add(n);
+        cells.connections_closed.increment();
+        cells.received_bytes.add(1_000 * n);
+        cells.elb_responses.increment(503);
+        cells.target_responses.increment(200);
+        cells.resets_by_target.add(n);
+        cells.pool_reused.add(n);
+        cells.latency.observe(Duration::from_millis(n));
+        cells.fail_open.increment();
+    }
+    let of = r#"load_balancer="alb",type="application",listener="443",protocol="HTTPS""#;
+    let line = |name: &str, more: &str, value: &str| format!("{name}{{{of}{more}}} {value}");
+    let expected = [
+        line("elbow_connections_total", "", "5"),
+        line("elbow_active_connections", "", "3"),
+        line("elbow_rejected_connections_total", "", "0"),
+        line("elbow_received_bytes_total", "", "5000"),
+        line("elbow_requests_total", r#",source="elb",code="503""#, "2"),
+        line(
+            "elbow_requests_total",
+            r#",source="target",code="200""#,
+            "2",
+        ),
+        line("elbow_resets_total", r#",by="target""#, "5"),
+        line("elbow_target_connections_total", r#",pool="reused""#, "5"),
+        line("elbow_unhealthy_routing_requests_total", "", "2"),
+        line("elbow_request_duration_seconds_count", "", "2"),
+        line("elbow_request_duration_seconds_sum", "", "0.005"),
+    ];
+    let text = telemetry.render(&[]);
+    assert_lines(&text, &expected.each_ref().map(String::as_str));
+    let bucket =
+        |le: &str, n| format!("elbow_request_duration_seconds_bucket{{le=\"{le}\",{of}}} {n}");
+    assert_lines(
+        &text,
+        &[
+            &bucket("0.001", 0),
+            &bucket("0.0025", 1),
+            &bucket("+Inf", 2),
+        ],
+    );
+    // A code that nobody had takes no line.
+    assert!(!text.contains("code=\"404\""));
+}
+
+#[test]
+fn targets_and_groups() {
+    let telemetry = Telemetry::new(1);
+    let group = telemetry.group("minio");
+    group.health_checks_passed.add(7);
+    group.health_checks_failed.increment();
+    let text = telemetry.render(&[
+        row("127.0.0.1:9000", TargetState::Healthy),
+        row("127.0.0.1:9001", TargetState::Unhealthy),
+        row("127.0.0.1:9002", TargetState::Initial),
+    ]);
+    assert_lines(
+        &text,
+        &[
+            r#"elbow_target_health{target_group="minio",target="127.0.0.1:9000",state="healthy"} 1"#,
+            r#"elbow_target_health{target_group="minio",target="127.0.0.1:9001",state="unhealthy"} 0"#,
+            r#"elbow_target_health{target_group="minio",target="127.0.0.1:9002",state="initial"} 0"#,
+            r#"elbow_target_in_flight{target_group="minio",target="127.0.0.1:9000"} 3"#,
+            r#"elbow_target_requests_total{target_group="minio",target="127.0.0.1:9000"} 40"#,
+            r#"elbow_healthy_hosts{target_group="minio"} 1"#,
+            r#"elbow_unhealthy_hosts{target_group="minio"} 1"#,
+            r#"elbow_health_checks_total{target_group="minio",result="passed"} 7"#,
+            r#"elbow_health_checks_total{target_group="minio",result="failed"} 1"#,
+        ],
+    );
+}
+
+#[test]
+fn a_refused_configuration_shows() {
+    let telemetry = Telemetry::new(4);
+    telemetry.config_reload(true, 1);
+    let good = telemetry.render(&[]);
+    telemetry.config_reload(false, 1);
+    let bad = telemetry.render(&[]);
+    assert_lines(
+        &good,
+        &[
+            "elbow_config_last_reload_success 1",
+            "elbow_config_reloads_total{result=\"failed\"} 0",
+        ],
+    );
+    assert_lines(
+        &bad,
+        &[
+            "elbow_config_last_reload_success 0",
+            "elbow_config_reloads_total{result=\"ok\"} 1",
+            "elbow_config_reloads_total{result=\"failed\"} 1",
+            "elbow_config_generation 1",
+            "elbow_workers 4",
+            "elbow_accept_errors_total 0",
+        ],
+    );
+}
+
+#[test]
+fn the_text_is_openmetrics() {
+    let telemetry = Telemetry::new(1);
+    telemetry.listener("a \"b\"\\\n", "network", 1, "TCP");
+    let text = telemetry.render(&[row("[::1]:9000", TargetState::Draining)]);
+    assert!(text.ends_with("# EOF\n"));
+    assert!(text.contains(r#"load_balancer="a \"b\"\\\n""#));
+    let version = env!("CARGO_PKG_VERSION");
+    assert_lines(
+        &text,
+        &[&format!("elbow_build_info{{version=\"{version}\"}} 1")],
+    );
+    // A family is named once, before its series, which are all together.
+    let mut families: Vec<&str> = Vec::new();
+    for line in text.lines() {
+        if let Some(family) = line.strip_prefix("# TYPE ") {
+            let name = family.split(' ').next().unwrap();
+            assert!(!families.contains(&name), "{name} comes twice");
+            families.push(name);
+        } else if !line.starts_with('#') {
+            assert!(
+                line.starts_with(families.last().unwrap()),
+                "{line} is astray"
+            );
+        }
+    }
+    assert!(families.len() > 30);
+}
+
+#[test]
+fn the_same_listener_is_the_same_numbers_until_nobody_holds_it() {
+    let telemetry = Telemetry::new(1);
+    let listener = || telemetry.listener("alb", "application", 80, "HTTP");
+    let (held, group) = (listener(), telemetry.group("g"));
+    held.worker(0).connections.increment();
+    telemetry.prune();
+    assert_eq!(listener().sum(|c| &c.connections), 1);
+    assert!(Arc::ptr_eq(&group, &telemetry.group("g")));
+    assert!(!Arc::ptr_eq(
+        &held,
+        &telemetry.listener("alb", "application", 81, "HTTP")
+    ));
+    drop((held, group));
+    telemetry.prune();
+    assert_eq!(
+        (telemetry.listeners().len(), telemetry.groups().len()),
+        (0, 0)
+    );
+}
+
+#[test]
+fn cells_of_workers_share_no_cache_line() {
+    assert_eq!(align_of::<ListenerCells>(), 128);
+}
