@@ -1,0 +1,209 @@
+//! A client that sends bytes as they are and reads answers with a deadline.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use rustls_pki_types::CertificateDer;
+
+use crate::Response;
+use crate::certificates::server_name;
+use crate::message::Reader;
+use crate::wait::PATIENCE;
+
+/// One connection. Reads give up after [`PATIENCE`].
+#[derive(Debug)]
+pub struct Client {
+    io: Io,
+    reader: Reader,
+}
+
+#[derive(Debug)]
+enum Io {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Client {
+    /// Connects to `to`, which must accept.
+    pub fn plain(to: impl Into<SocketAddr>) -> Self {
+        let to = to.into();
+        let stream = TcpStream::connect(to).unwrap_or_else(|e| panic!("connect to {to}: {e}"));
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            io: Io::Plain(stream),
+            reader: Reader::default(),
+        }
+    }
+
+    /// Connects to `to` and does a TLS handshake that asks for `name`.
+    pub fn tls(
+        to: impl Into<SocketAddr>,
+        name: &str,
+        config: &Arc<ClientConfig>,
+    ) -> io::Result<Self> {
+        let mut connection = ClientConnection::new(Arc::clone(config), server_name(name))
+            .map_err(io::Error::other)?;
+        let mut stream = TcpStream::connect(to.into())?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        while connection.is_handshaking() {
+            connection.complete_io(&mut stream)?;
+        }
+        Ok(Self {
+            io: Io::Tls(Box::new(StreamOwned::new(connection, stream))),
+            reader: Reader::default(),
+        })
+    }
+
+    /// The certificate the server showed.
+    pub fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
+        let Io::Tls(tls) = &self.io else { return None };
+        Some(tls.conn.peer_certificates()?.first()?.clone().into_owned())
+    }
+
+    /// The TLS connection, to ask what was agreed.
+    pub fn tls_state(&self) -> Option<&ClientConnection> {
+        let Io::Tls(tls) = &self.io else { return None };
+        Some(&tls.conn)
+    }
+
+    /// The address this side speaks from.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.socket().local_addr().unwrap()
+    }
+
+    /// The socket itself.
+    pub fn socket(&self) -> &TcpStream {
+        match &self.io {
+            Io::Plain(stream) => stream,
+            Io::Tls(tls) => &tls.sock,
+        }
+    }
+
+    /// Sends all of `bytes`.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.try_send(bytes).unwrap();
+        self
+    }
+
+    /// Sends `bytes`, or says how far the peer let us.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.write_all(bytes.as_ref())?;
+        self.flush()
+    }
+
+    /// Sends `bytes` one by one, each in a segment of its own.
+    pub fn send_one_by_one(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        for byte in bytes.as_ref() {
+            self.send([*byte]);
+        }
+        self
+    }
+
+    /// Says that nothing more will come from here.
+    pub fn finish(&mut self) -> &mut Self {
+        self.socket().shutdown(Shutdown::Write).unwrap();
+        self
+    }
+
+    /// Ends the connection with a reset.
+    pub fn reset(self) {
+        reset(self.socket());
+    }
+
+    /// The next response.
+    pub fn response(&mut self) -> Response {
+        self.try_response("GET").unwrap()
+    }
+
+    /// The next response to a request of `method`.
+    pub fn try_response(&mut self, method: &str) -> io::Result<Response> {
+        let mut reader = std::mem::take(&mut self.reader);
+        let response = reader.response(self, method);
+        self.reader = reader;
+        response
+    }
+
+    /// Sends a request and reads its response.
+    pub fn ask(&mut self, request: impl AsRef<[u8]>) -> Response {
+        self.send(request).response()
+    }
+
+    /// Exactly `n` bytes.
+    pub fn exactly(&mut self, n: usize) -> Vec<u8> {
+        let mut reader = std::mem::take(&mut self.reader);
+        let bytes = reader.exactly(self, n).unwrap();
+        self.reader = reader;
+        bytes
+    }
+
+    /// Everything until the peer closes.
+    pub fn rest(&mut self) -> io::Result<Vec<u8>> {
+        let mut reader = std::mem::take(&mut self.reader);
+        let bytes = reader.rest(self);
+        self.reader = reader;
+        bytes
+    }
+
+    /// Asserts that the peer closes without another byte, in order.
+    pub fn expect_close(&mut self) {
+        let rest = self.rest().unwrap();
+        assert_eq!(String::from_utf8_lossy(&rest), "", "nothing was to come");
+    }
+
+    /// Asserts that the peer resets the connection.
+    pub fn expect_reset(&mut self) {
+        match self.rest() {
+            Err(e) if e.kind() == ErrorKind::ConnectionReset => {}
+            other => panic!("a reset was to come, not {other:?}"),
+        }
+    }
+
+    /// Asserts that the peer is done with this connection, one way or the other, and says what came before.
+    pub fn expect_end(&mut self) {
+        match self.rest() {
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                panic!("the connection was to end")
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Read for Client {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.io {
+            Io::Plain(stream) => stream.read(buffer),
+            Io::Tls(tls) => tls.read(buffer),
+        }
+    }
+}
+
+impl Write for Client {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.io {
+            Io::Plain(stream) => stream.write(bytes),
+            Io::Tls(tls) => tls.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.io {
+            Io::Plain(stream) => stream.flush(),
+            Io::Tls(tls) => tls.flush(),
+        }
+    }
+}
+
+/// Makes the close of `socket` a reset, and closes this direction of it.
+pub(crate) fn reset(socket: &TcpStream) {
+    rustix::net::sockopt::set_socket_linger(socket, Some(std::time::Duration::ZERO)).unwrap();
+}
+
+/// A GET for `path` on `host`, nothing more in it.
+pub fn get(host: &str, path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")
+}

@@ -1,0 +1,159 @@
+//! Child processes that never outlive their test.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait;
+
+/// A running program: its output is collected, and it is killed and reaped when dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    stdout: Receiver<String>,
+    stderr: Arc<Mutex<String>>,
+    what: String,
+}
+
+impl Running {
+    /// Starts `command`.
+    pub fn start(command: &mut Command) -> Self {
+        let what = format!("{command:?}");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| panic!("{what}: {e}"));
+        let (lines, stdout) = mpsc::channel();
+        let out = child.stdout.take().unwrap();
+        thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if lines.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let stderr = Arc::new(Mutex::new(String::new()));
+        let mut err = child.stderr.take().unwrap();
+        let collected = Arc::clone(&stderr);
+        thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(n @ 1..) = err.read(&mut chunk) {
+                let text = String::from_utf8_lossy(&chunk[..n]).into_owned();
+                collected
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push_str(&text);
+            }
+        });
+        Self {
+            child,
+            stdout,
+            stderr,
+            what,
+        }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written to stderr until now.
+    pub fn stderr(&self) -> String {
+        self.stderr
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The next line of its stdout.
+    pub fn line(&self) -> String {
+        self.line_within(wait::PATIENCE)
+    }
+
+    /// The next line of its stdout, for which it may take `patience`.
+    pub fn line_within(&self, patience: Duration) -> String {
+        self.stdout.recv_timeout(patience).unwrap_or_else(|e| {
+            panic!(
+                "{}: no line on stdout ({e}); stderr:\n{}",
+                self.what,
+                self.stderr()
+            )
+        })
+    }
+
+    /// Sends `signal`.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Whether it has ended by itself.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Waits until it ends, and says how.
+    pub fn wait(&mut self) -> ExitStatus {
+        wait::until(&format!("the end of {}", self.what.clone()), || {
+            self.ended()
+        })
+    }
+
+    /// Panics when it has ended.
+    pub fn assert_running(&mut self) {
+        if let Some(status) = self.ended() {
+            panic!(
+                "{} ended with {status}; stderr:\n{}",
+                self.what,
+                self.stderr()
+            );
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // What the program said belongs to the failure; libtest shows it with the test.
+            println!("--- stderr of {}\n{}", self.what, self.stderr());
+        }
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Runs `command` to its end.
+pub fn output(command: &mut Command) -> Output {
+    let what = format!("{command:?}");
+    command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|e| panic!("{what}: {e}"))
+}
+
+/// Runs `command`, which must succeed, and returns its stdout.
+pub fn stdout(command: &mut Command) -> String {
+    let what = format!("{command:?}");
+    let output = output(command);
+    let (out, err) = texts(&output);
+    assert!(
+        output.status.success(),
+        "{what}: {}\n{out}\n{err}",
+        output.status
+    );
+    out
+}
+
+/// Both outputs as text.
+pub fn texts(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}

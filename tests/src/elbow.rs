@@ -1,0 +1,215 @@
+//! The program under test.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::{env, fs};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::command::Running;
+use crate::{Client, Response, TempDir, address, client, wait};
+
+/// The `elbow` binary: `$ELBOW_BIN`, or the one beside this test program, which `cargo build -p elbow` makes.
+pub fn binary() -> PathBuf {
+    if let Some(path) = env::var_os("ELBOW_BIN") {
+        return path.into();
+    }
+    let test = env::current_exe().unwrap();
+    let path = test.parent().and_then(Path::parent).unwrap().join("elbow");
+    assert!(
+        path.exists(),
+        "no {}: run cargo build -p elbow first",
+        path.display()
+    );
+    path
+}
+
+/// `elbow` with these arguments, in an environment that has no say in what it prints.
+pub fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command
+        .args(args)
+        .env_remove("RUST_LOG")
+        .env("NO_COLOR", "1");
+    command
+}
+
+/// A running `elbow run`, with its configuration in a folder of its own.
+pub struct Elbow {
+    running: Running,
+    admin: SocketAddr,
+    dir: TempDir,
+}
+
+impl Elbow {
+    /// Runs `config` and waits until every listener serves.
+    pub fn run(config: &Value) -> Self {
+        Self::run_with(config, &[])
+    }
+
+    /// Runs `config` with more arguments.
+    pub fn run_with(config: &Value, args: &[&str]) -> Self {
+        Self::run_in(TempDir::new(), config, args)
+    }
+
+    /// Runs `config` in `dir`, where its certificates are.
+    pub fn run_in(dir: TempDir, config: &Value, args: &[&str]) -> Self {
+        let file = dir.write("elbow.yaml", config.to_string());
+        let admin = SocketAddr::from((address(), 9901));
+        let log = dir.join("access.log");
+        let mut command = command(&["run", "--workers", "2", "--config"]);
+        command
+            .arg(file)
+            .args(["--admin", &admin.to_string()])
+            .arg("--access-log")
+            .arg(log)
+            .args(args);
+        let mut elbow = Self {
+            running: Running::start(&mut command),
+            admin,
+            dir,
+        };
+        elbow.wait_until_healthy();
+        elbow
+    }
+
+    fn wait_until_healthy(&mut self) {
+        let admin = self.admin;
+        wait::until("elbow to serve every listener", || {
+            self.running.assert_running();
+            admin_get(admin, "/health").filter(|r| r.status == 200)
+        });
+    }
+
+    /// The process.
+    pub fn process(&mut self) -> &mut Running {
+        &mut self.running
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> &TempDir {
+        &self.dir
+    }
+
+    /// Where the admin pages are.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// An admin page.
+    pub fn page(&self, path: &str) -> Response {
+        admin_get(self.admin, path).unwrap_or_else(|| panic!("no answer to {path}"))
+    }
+
+    /// An admin page as JSON.
+    pub fn json(&self, path: &str) -> Value {
+        let page = self.page(path);
+        assert_eq!(page.status, 200, "{path}: {}", page.text());
+        serde_json::from_slice(&page.body).unwrap()
+    }
+
+    /// The sum of all samples of a metric whose labels contain `labels`; `None` when there is none.
+    pub fn metric(&self, name: &str, labels: &[&str]) -> Option<f64> {
+        let text = self.page("/metrics").text();
+        let samples: Vec<f64> = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter(|line| {
+                line.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with(['{', ' ']))
+            })
+            .filter(|line| labels.iter().all(|label| line.contains(label)))
+            .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
+            .collect();
+        (!samples.is_empty()).then(|| samples.iter().sum())
+    }
+
+    /// Waits until `target` of `group` is in `state`.
+    pub fn wait_for_state(&self, group: &str, target: SocketAddr, state: &str) -> Value {
+        wait::until(&format!("{target} of {group} to be {state}"), || {
+            target_row(&self.json("/targets"), group, target)
+                .filter(|row| state_of(row) == Some(state))
+        })
+    }
+
+    /// Replaces the configuration file as an editor does, by a rename.
+    pub fn write_config(&self, config: &str) {
+        let next = self.dir.write("elbow.yaml.next", config);
+        fs::rename(next, self.dir.join("elbow.yaml")).unwrap();
+    }
+
+    /// Replaces the configuration and waits until it is in force.
+    pub fn reload(&self, config: &Value) {
+        let before = self.page("/config").text();
+        self.write_config(&config.to_string());
+        wait::until("the new configuration to be in force", || {
+            (self.page("/config").text() != before).then_some(())
+        });
+    }
+
+    /// The lines of the access log, as soon as there are `n`.
+    pub fn access_log(&self, n: usize) -> Vec<String> {
+        wait::until(&format!("{n} lines of access log"), || {
+            let text = fs::read_to_string(self.dir.join("access.log")).unwrap_or_default();
+            let lines: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
+            (lines.len() >= n).then_some(lines)
+        })
+    }
+
+    /// Asks it to drain and end, and waits for that.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.running.signal(Signal::TERM);
+        self.running.wait()
+    }
+}
+
+/// A page of the admin address, if it answers.
+pub fn admin_get(admin: SocketAddr, path: &str) -> Option<Response> {
+    admin_ask(admin, "GET", path)
+}
+
+/// The answer to a bodiless request on the admin address, if there is one.
+pub fn admin_ask(admin: SocketAddr, method: &str, path: &str) -> Option<Response> {
+    // A refused connection is an answer here: it is not yet or no longer there.
+    drop(std::net::TcpStream::connect(admin).ok()?);
+    let mut client = Client::plain(admin);
+    let get = client::get(&admin.to_string(), path);
+    let request = get.replacen("GET", method, 1);
+    client
+        .try_send(request.replace(
+            "\r\n\r\n",
+            "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        ))
+        .ok()?;
+    client.try_response(method).ok()
+}
+
+/// The state of a row of `/targets`.
+pub fn state_of(row: &Value) -> Option<&str> {
+    row["state"]
+        .as_str()
+        .or_else(|| row["health"]["state"].as_str())
+}
+
+/// The row of `/targets` for `target` of `group`.
+pub fn target_row(targets: &Value, group: &str, target: SocketAddr) -> Option<Value> {
+    rows(targets).into_iter().find(|row| {
+        row["targetGroup"] == group
+            && row["id"]
+                .as_str()
+                .and_then(|id| id.parse::<Ipv4Addr>().ok())
+                .is_some_and(|ip| ip == target.ip())
+            && row["port"] == target.port()
+    })
+}
+
+fn rows(targets: &Value) -> Vec<Value> {
+    let list = if targets.is_array() {
+        targets
+    } else {
+        &targets["targets"]
+    };
+    list.as_array().cloned().unwrap_or_default()
+}

@@ -1,0 +1,87 @@
+//! What `tests/tools.sh` installs, and how a test says that something of it is missing.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, io, thread};
+
+/// The root of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+/// Where the tools are: `$ELBOW_TOOLS`, or `target/tools`.
+pub fn folder() -> PathBuf {
+    env::var_os("ELBOW_TOOLS").map_or_else(|| repository().join("target/tools"), PathBuf::from)
+}
+
+/// A program by its name in the tools' folder, their Python environment, or on PATH.
+pub fn find(name: &str) -> Option<PathBuf> {
+    let folder = folder();
+    let path = env::var_os("PATH").unwrap_or_default();
+    [folder.clone(), folder.join("venv/bin")]
+        .into_iter()
+        .chain(env::split_paths(&path))
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+}
+
+/// The Python that has boto3.
+pub fn python() -> Option<PathBuf> {
+    let python = folder().join("venv/bin/python3");
+    folder().join("venv/ready").exists().then_some(python)
+}
+
+/// A client script of `tests/clients`, ready to be given arguments.
+pub fn client_script(python: &Path, name: &str) -> Command {
+    let mut command = Command::new(python);
+    command.arg(repository().join("tests/clients").join(name));
+    command
+}
+
+/// Says that the running test is skipped and what it needs: to the terminal past the capture of
+/// test output, and into `$ELBOW_SKIPPED`, which `./test` prints at its end.
+pub fn skipped(needs: &str) {
+    let thread = thread::current();
+    let line = format!(
+        "{}: skipped: needs {needs}\n",
+        thread.name().unwrap_or("a test")
+    );
+    drop(io::stderr().write_all(line.as_bytes()));
+    if let Some(path) = env::var_os("ELBOW_SKIPPED") {
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        drop(file.and_then(|mut file| file.write_all(line.as_bytes())));
+    }
+}
+
+/// The program called `$name`, or the end of the test with a word that it is skipped.
+#[macro_export]
+macro_rules! need {
+    ($name:expr) => {
+        match $crate::tools::find($name) {
+            Some(program) => program,
+            None => {
+                $crate::tools::skipped($name);
+                return;
+            }
+        }
+    };
+}
+
+/// The Python that has boto3, or the end of the test with a word that it is skipped.
+#[macro_export]
+macro_rules! need_python {
+    () => {
+        match $crate::tools::python() {
+            Some(python) => python,
+            None => {
+                $crate::tools::skipped("Python with boto3");
+                return;
+            }
+        }
+    };
+}
