@@ -1,8 +1,22 @@
 //! Listeners, worker threads, the relay, buffers and timers: what every room that handles bytes
 //! stands on, and the only unsafe code of the house (`sys`).
 
-mod connect;
-mod stream;
+pub mod listen;
 
+mod buffer;
+mod connect;
+mod pipe;
+mod relay;
+mod stream;
+mod sys;
+mod timer;
+mod transfer;
+mod worker;
+
+pub use buffer::{Buffer, Buffers, LARGE, SMALL, poll_read_pooled};
 pub use connect::{Connect, ConnectError, ConnectErrorKind, TcpConnector};
+pub use relay::{Direction, RelayEnd, Relayed, relay, relay_counted};
 pub use stream::{ConnMeta, Stream, TlsMeta};
+pub use timer::{TICK, Timer, Timers};
+pub use transfer::{Transfer, TransferError, splice_body};
+pub use worker::Worker;

@@ -1,0 +1,136 @@
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+use tokio::net::TcpStream;
+
+/// What a pipe is made to hold; the kernel may allow less, which costs speed alone.
+pub(crate) const PIPE: usize = 1024 * 1024;
+
+/// Pipes that an idle worker keeps.
+const KEPT: usize = 16;
+
+/// Pipes that are out at a time; flows beyond that are copied. A pipe costs two descriptors, and
+/// with a slow reader up to [`PIPE`] bytes of the kernel's memory.
+const OUT: usize = 256;
+
+const FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
+
+/// A worker's pipes, for splice(2).
+#[derive(Debug)]
+pub(crate) struct Pipes {
+    pool: Rc<Pool>,
+}
+
+impl Pipes {
+    pub(crate) fn new() -> Self {
+        Self {
+            pool: Rc::new(Pool {
+                kept: RefCell::new(Vec::with_capacity(KEPT)),
+                out: Cell::new(0),
+            }),
+        }
+    }
+
+    /// An empty pipe; `None` when there are too many, or no more descriptors.
+    pub(crate) fn take(&self) -> Option<Pipe> {
+        let kept = self.pool.kept.borrow_mut().pop();
+        let ends = match kept {
+            Some(ends) => ends,
+            None if self.pool.out.get() >= OUT => return None,
+            None => Ends::new().ok()?,
+        };
+        self.pool.out.set(self.pool.out.get() + 1);
+        Some(Pipe {
+            ends: Some(ends),
+            len: 0,
+            pool: Rc::clone(&self.pool),
+        })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn out(&self) -> usize {
+        self.pool.out.get()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.pool.kept.borrow().len()
+    }
+}
+
+/// A pipe with `len` bytes in it; goes back to the pool when dropped empty, and is closed when not:
+/// the next flow must not find bytes of this one.
+pub(crate) struct Pipe {
+    ends: Option<Ends>,
+    len: usize,
+    pool: Rc<Pool>,
+}
+
+impl Pipe {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Moves up to `most` bytes from the socket into the pipe; 0 at the end of the stream.
+    pub(crate) fn fill(&mut self, from: &TcpStream, most: usize) -> io::Result<usize> {
+        let Some(ends) = &self.ends else {
+            return Ok(0);
+        };
+        let n = splice(from, None, &ends.write, None, most, FLAGS)?;
+        self.len += n;
+        Ok(n)
+    }
+
+    /// Moves bytes from the pipe into the socket.
+    pub(crate) fn drain(&mut self, to: &TcpStream) -> io::Result<usize> {
+        let Some(ends) = &self.ends else {
+            return Ok(0);
+        };
+        let n = splice(&ends.read, None, to, None, self.len, FLAGS)?;
+        self.len = self.len.saturating_sub(n);
+        Ok(n)
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        self.pool.out.set(self.pool.out.get() - 1);
+        let mut kept = self.pool.kept.borrow_mut();
+        if self.len == 0 && kept.len() < KEPT {
+            kept.extend(self.ends.take());
+        }
+    }
+}
+
+impl fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipe")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Pool {
+    kept: RefCell<Vec<Ends>>,
+    out: Cell<usize>,
+}
+
+#[derive(Debug)]
+struct Ends {
+    read: OwnedFd,
+    write: OwnedFd,
+}
+
+impl Ends {
+    fn new() -> io::Result<Self> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        // Users without privilege have a quota; a pipe of the default size works as well.
+        let _ = fcntl_setpipe_size(&write, PIPE);
+        Ok(Self { read, write })
+    }
+}

@@ -1,0 +1,305 @@
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use slab::Slab;
+
+#[cfg(test)]
+mod tests;
+
+/// One tick of the coarse clock.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// Slots of the wheel, one per tick: a longer deadline goes around more than once.
+const SLOTS: u64 = 1024;
+
+/// The list of entries that are due in the advance in progress; lists below it are the slots.
+const DUE: usize = SLOTS as usize;
+
+/// End of a list.
+const NONE: u32 = u32::MAX;
+
+/// A worker's coarse clock and its timers, in one wheel.
+///
+/// A timer that is touched stays where it is in the wheel: only when its old deadline comes up is
+/// its owner woken, and puts it at the new one. So the cost of activity is one store.
+#[derive(Debug)]
+pub struct Timers {
+    wheel: Rc<Wheel>,
+}
+
+impl Timers {
+    pub(crate) fn new() -> Self {
+        Self {
+            wheel: Rc::new(Wheel {
+                now: Cell::new(0),
+                lists: RefCell::new(Lists {
+                    entries: Slab::new(),
+                    heads: vec![NONE; DUE + 1].into_boxed_slice(),
+                }),
+            }),
+        }
+    }
+
+    /// Ticks since the worker began.
+    pub fn now(&self) -> u64 {
+        self.wheel.now.get()
+    }
+
+    /// A timer that expires once `after` has passed without a [`Timer::touch`]. It never expires
+    /// early, and at most two ticks late. `Duration::MAX` never comes.
+    pub fn timer(&self, after: Duration) -> Timer {
+        let wheel = Rc::clone(&self.wheel);
+        let (now, after) = (wheel.now.get(), ticks(after));
+        let deadline = now.saturating_add(after);
+        let key = wheel.lists.borrow_mut().insert(deadline, now);
+        Timer {
+            wheel,
+            key,
+            after: Cell::new(after),
+            touched: Cell::new(now),
+            armed: Cell::new(deadline),
+        }
+    }
+
+    /// Wakes the owner of every timer, expired or not: something that all connections look at has
+    /// changed. Rare.
+    pub fn wake_all(&self) {
+        let mut key = 0;
+        loop {
+            // Wakers run with nothing borrowed: they may make and drop timers.
+            let waker = {
+                let mut lists = self.wheel.lists.borrow_mut();
+                if key >= lists.entries.capacity() {
+                    return;
+                }
+                lists.entries.get_mut(key).and_then(|e| e.waker.take())
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+            key += 1;
+        }
+    }
+
+    /// Moves the clock on to `now` and wakes the owners of timers that are due. The worker's ticks
+    /// do this; tests may.
+    pub fn advance(&self, now: u64) {
+        let before = self.wheel.now.replace(now);
+        let first = now.saturating_sub(SLOTS).max(before) + 1;
+        for tick in first..=now {
+            self.wheel.lists.borrow_mut().detach(tick);
+            while let Some(waker) = {
+                let mut lists = self.wheel.lists.borrow_mut();
+                lists.pop_due(now)
+            } {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// A deadline that moves on with activity; belongs to one task.
+pub struct Timer {
+    wheel: Rc<Wheel>,
+    key: usize,
+    /// Ticks of silence until expiry.
+    after: Cell<u64>,
+    touched: Cell<u64>,
+    /// Where it is in the wheel; in the past when it is not there.
+    armed: Cell<u64>,
+}
+
+impl Timer {
+    /// Notes activity: the deadline moves on.
+    pub fn touch(&self) {
+        self.touched.set(self.wheel.now.get());
+    }
+
+    /// Notes activity, and changes how much silence is allowed.
+    pub fn reset(&self, after: Duration) {
+        self.touch();
+        self.after.set(ticks(after));
+        let deadline = self.deadline();
+        if deadline < self.armed.get() {
+            self.arm(deadline);
+        }
+    }
+
+    /// Ready once expired, and until touched; else the task is woken at expiry, and by
+    /// [`Timers::wake_all`].
+    pub fn poll_expired(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_expired() {
+            return Poll::Ready(());
+        }
+        self.register(cx);
+        Poll::Pending
+    }
+
+    /// Whether it has expired.
+    pub fn is_expired(&self) -> bool {
+        self.deadline() <= self.wheel.now.get()
+    }
+
+    /// Lets the task be woken at expiry, and by [`Timers::wake_all`].
+    pub fn register(&self, cx: &mut Context<'_>) {
+        if self.armed.get() <= self.wheel.now.get() && !self.is_expired() {
+            self.arm(self.deadline());
+        }
+        let mut lists = self.wheel.lists.borrow_mut();
+        let Some(entry) = lists.entries.get_mut(self.key) else {
+            return;
+        };
+        match &mut entry.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+    }
+
+    fn deadline(&self) -> u64 {
+        self.touched.get().saturating_add(self.after.get())
+    }
+
+    fn arm(&self, deadline: u64) {
+        self.armed.set(deadline);
+        let mut lists = self.wheel.lists.borrow_mut();
+        lists.unlink(self.key);
+        lists.link(self.key, deadline, self.wheel.now.get());
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let waker = {
+            let mut lists = self.wheel.lists.borrow_mut();
+            lists.unlink(self.key);
+            lists.entries.try_remove(self.key).and_then(|e| e.waker)
+        };
+        // Outside the borrow: the last waker of a task takes the task with it.
+        drop(waker);
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timer")
+            .field("now", &self.wheel.now.get())
+            .field("deadline", &self.deadline())
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Wheel {
+    now: Cell<u64>,
+    lists: RefCell<Lists>,
+}
+
+/// Doubly linked lists over one slab, so that a timer costs no allocation of its own and leaves
+/// its list at once when dropped.
+#[derive(Debug)]
+struct Lists {
+    entries: Slab<Entry>,
+    heads: Box<[u32]>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    deadline: u64,
+    waker: Option<Waker>,
+    previous: u32,
+    next: u32,
+    /// The list that it is in; `NONE` when in none.
+    list: u32,
+}
+
+impl Lists {
+    fn insert(&mut self, deadline: u64, now: u64) -> usize {
+        let key = self.entries.insert(Entry {
+            deadline,
+            waker: None,
+            previous: NONE,
+            next: NONE,
+            list: NONE,
+        });
+        self.link(key, deadline, now);
+        key
+    }
+
+    fn link(&mut self, key: usize, deadline: u64, now: u64) {
+        // A deadline of now or earlier is served by the next tick.
+        let tick = deadline.clamp(now + 1, now + SLOTS - 1);
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.deadline = deadline;
+        }
+        self.push(key, (tick % SLOTS) as usize);
+    }
+
+    fn push(&mut self, key: usize, list: usize) {
+        let Some(head) = self.heads.get_mut(list) else {
+            return;
+        };
+        let next = std::mem::replace(head, key as u32);
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.previous = NONE;
+            entry.next = next;
+            entry.list = list as u32;
+        }
+        if let Some(entry) = self.entries.get_mut(next as usize) {
+            entry.previous = key as u32;
+        }
+    }
+
+    fn unlink(&mut self, key: usize) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        let (previous, next) = (entry.previous, entry.next);
+        let list = std::mem::replace(&mut entry.list, NONE);
+        if list == NONE {
+            return;
+        }
+        if let Some(entry) = self.entries.get_mut(previous as usize) {
+            entry.next = next;
+        } else if let Some(head) = self.heads.get_mut(list as usize) {
+            *head = next;
+        }
+        if let Some(entry) = self.entries.get_mut(next as usize) {
+            entry.previous = previous;
+        }
+    }
+
+    /// Moves the slot of `tick` to the due list, entry by entry, so that each knows where it is
+    /// when a waker drops it.
+    fn detach(&mut self, tick: u64) {
+        let slot = (tick % SLOTS) as usize;
+        while let Some(&head) = self.heads.get(slot).filter(|head| **head != NONE) {
+            self.unlink(head as usize);
+            self.push(head as usize, DUE);
+        }
+    }
+
+    /// The next waker to wake; entries for a later turn of the wheel go back into it.
+    fn pop_due(&mut self, now: u64) -> Option<Waker> {
+        while let Some(&key) = self.heads.get(DUE).filter(|head| **head != NONE) {
+            let key = key as usize;
+            self.unlink(key);
+            let entry = self.entries.get_mut(key)?;
+            if entry.deadline > now {
+                let deadline = entry.deadline;
+                self.link(key, deadline, now);
+            } else if let Some(waker) = entry.waker.take() {
+                return Some(waker);
+            }
+        }
+        None
+    }
+}
+
+/// Whole ticks, rounded up, and one more because the clock may be almost a tick behind.
+fn ticks(after: Duration) -> u64 {
+    let ticks = after.as_millis().div_ceil(TICK.as_millis()) + 1;
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}

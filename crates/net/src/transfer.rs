@@ -1,0 +1,418 @@
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use rustix::io::Errno;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use crate::buffer::{Buffer, LARGE};
+use crate::pipe::{PIPE, Pipe};
+use crate::{Stream, Timer, Worker};
+
+#[cfg(test)]
+mod tests;
+
+/// A read that counts as bulk, and the least known length that is spliced from its first byte.
+const BULK: usize = 32 * 1024;
+
+/// Bulk reads in a row that move a direction to splice(2), and short ones that move it back.
+const TURN: u8 = 4;
+
+/// Reads of one poll; then the worker's other connections get their turn.
+const ROUNDS: usize = 4;
+
+/// Bytes on their way in one direction, from one stream to another.
+///
+/// What was read is written at once, from a buffer that all connections of the worker share. Only
+/// what the writer does not take is kept, and while something is kept nothing is read. Between
+/// plain sockets bulk data does not pass through memory of this process at all (splice(2)).
+#[derive(Debug)]
+pub struct Transfer {
+    /// Bytes still to read; `None` when the end of the stream is the end.
+    left: Option<u64>,
+    moved: u64,
+    kept: Kept,
+    splicing: Splicing,
+    /// Bulk reads in a row.
+    streak: u8,
+    ended: bool,
+    /// The writer buffers, and has not been flushed since the last write.
+    unflushed: bool,
+    /// Met after bytes that have to be written first.
+    failed: Option<io::Error>,
+}
+
+/// Read and not yet written.
+#[derive(Debug)]
+enum Kept {
+    Nothing,
+    Bytes(Buffer),
+    Spliced(Pipe),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Splicing {
+    /// When both streams are plain and the flow turns to bulk.
+    Later,
+    Now,
+    /// The kernel will not.
+    Never,
+}
+
+/// Which side ended a transfer before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// The stream that is read: an error, or its end before the last byte
+    /// ([`io::ErrorKind::UnexpectedEof`]).
+    #[error("reading: {0}")]
+    Reader(#[source] io::Error),
+    /// The stream that is written.
+    #[error("writing: {0}")]
+    Writer(#[source] io::Error),
+    /// Silence for longer than the timer allows.
+    #[error("idle for too long")]
+    Idle,
+}
+
+impl Transfer {
+    /// Until the reader ends.
+    pub fn until_end() -> Self {
+        Self::new(None)
+    }
+
+    /// Of exactly `len` bytes: not one more is read.
+    pub fn exact(len: u64) -> Self {
+        let mut this = Self::new(Some(len));
+        if len >= BULK as u64 * 2 {
+            this.splicing = Splicing::Now;
+            this.streak = TURN;
+        }
+        this
+    }
+
+    fn new(left: Option<u64>) -> Self {
+        Self {
+            left,
+            moved: 0,
+            kept: Kept::Nothing,
+            splicing: Splicing::Later,
+            streak: 0,
+            ended: false,
+            unflushed: false,
+            failed: None,
+        }
+    }
+
+    /// Bytes read so far.
+    pub fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Whether something was read that the writer has not taken yet.
+    pub fn is_blocked(&self) -> bool {
+        !matches!(self.kept, Kept::Nothing)
+    }
+
+    /// Whether the direction is in bulk, and skips this process's memory if it can.
+    pub fn is_bulk(&self) -> bool {
+        self.splicing == Splicing::Now
+    }
+
+    /// Moves what can be moved now. Ready when everything is in the writer, and flushed.
+    ///
+    /// Touches `timer` when bytes move; its expiry is the caller's to look at. After an error the
+    /// transfer is over.
+    pub fn poll<R: Stream, W: Stream>(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        timer: &Timer,
+        from: &mut R,
+        to: &mut W,
+    ) -> Poll<Result<(), TransferError>> {
+        for _ in 0..ROUNDS {
+            ready!(self.poll_kept(cx, timer, to))?;
+            if let Some(e) = self.failed.take() {
+                return Poll::Ready(Err(TransferError::Reader(e)));
+            }
+            if self.ended || self.left == Some(0) {
+                return self.poll_flush(cx, to);
+            }
+            if self.poll_more(cx, worker, timer, from, to)?.is_pending() {
+                // Nothing to wait for means nothing that could push the rest out later.
+                let _ = self.poll_flush(cx, to)?;
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Forgets what is kept.
+    pub(crate) fn discard(&mut self) {
+        self.kept = Kept::Nothing;
+    }
+
+    /// Writes what is kept.
+    fn poll_kept<W: Stream>(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: &Timer,
+        to: &mut W,
+    ) -> Poll<Result<(), TransferError>> {
+        match &mut self.kept {
+            Kept::Nothing => return Poll::Ready(Ok(())),
+            Kept::Bytes(buffer) => {
+                ready!(poll_write(cx, timer, to, buffer)).map_err(TransferError::Writer)?;
+            }
+            Kept::Spliced(pipe) => {
+                // Only plain sockets are spliced.
+                if let Some(to) = to.plain() {
+                    ready!(poll_drain(cx, timer, to, pipe)).map_err(TransferError::Writer)?;
+                }
+            }
+        }
+        self.kept = Kept::Nothing;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads once and writes what came. Pending when there is nothing to read; never because of
+    /// the writer.
+    fn poll_more<R: Stream, W: Stream>(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        timer: &Timer,
+        from: &mut R,
+        to: &mut W,
+    ) -> Poll<Result<(), TransferError>> {
+        if self.splicing == Splicing::Now {
+            if let (Some(from), Some(to)) = (from.plain(), to.plain()) {
+                if let Some(done) = self.poll_splice(cx, worker, timer, from, to) {
+                    return done;
+                }
+            } else {
+                self.splicing = Splicing::Never;
+            }
+        }
+        self.poll_copy(cx, worker, timer, from, to)
+    }
+
+    fn poll_copy<R: Stream, W: Stream>(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        timer: &Timer,
+        from: &mut R,
+        to: &mut W,
+    ) -> Poll<Result<(), TransferError>> {
+        let mut buffer = worker.buffers.take_large();
+        let limit = self.limit(LARGE);
+        let n = ready!(buffer.poll_read(cx, from, limit)).map_err(TransferError::Reader)?;
+        if n == 0 {
+            return Poll::Ready(self.end());
+        }
+        if from.plain().is_none() {
+            self.gather(cx, from, &mut buffer, limit);
+        }
+        timer.touch();
+        self.count(buffer.len());
+        self.unflushed = to.plain().is_none();
+        match poll_write(cx, timer, to, &mut buffer) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(e)) => return Poll::Ready(Err(TransferError::Writer(e))),
+            Poll::Pending => self.kept = Kept::Bytes(buffer.shrink()),
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// A TLS stream gives a record at a time: takes more of them, so that they are written in one
+    /// system call.
+    fn gather<R: Stream>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut R,
+        buffer: &mut Buffer,
+        limit: usize,
+    ) {
+        while buffer.len() < limit.min(buffer.capacity()) {
+            match buffer.poll_read(cx, from, limit - buffer.len()) {
+                Poll::Ready(Ok(0)) => {
+                    self.failed = self.end().err().map(TransferError::into_io);
+                    return;
+                }
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(e)) => {
+                    self.failed = Some(e);
+                    return;
+                }
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    /// `None` when it has to be copied after all.
+    fn poll_splice(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        timer: &Timer,
+        from: &TcpStream,
+        to: &TcpStream,
+    ) -> Option<Poll<Result<(), TransferError>>> {
+        let mut pipe = worker.pipes.take()?;
+        let most = self.limit(PIPE);
+        let n = loop {
+            match from.poll_read_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(e)) => return Some(Poll::Ready(Err(TransferError::Reader(e)))),
+                Poll::Pending => return Some(Poll::Pending),
+            }
+            match from.try_io(Interest::READABLE, || pipe.fill(from, most)) {
+                Ok(0) => return Some(Poll::Ready(self.end())),
+                Ok(n) => break n,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) if is_unsupported(&e) => {
+                    self.splicing = Splicing::Never;
+                    return None;
+                }
+                Err(e) => return Some(Poll::Ready(Err(TransferError::Reader(e)))),
+            }
+        };
+        timer.touch();
+        self.count(n);
+        Some(Poll::Ready(match poll_drain(cx, timer, to, &mut pipe) {
+            Poll::Ready(Ok(())) => Ok(()),
+            Poll::Ready(Err(e)) => Err(TransferError::Writer(e)),
+            Poll::Pending => {
+                self.kept = Kept::Spliced(pipe);
+                Ok(())
+            }
+        }))
+    }
+
+    fn poll_flush<W: Stream>(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut W,
+    ) -> Poll<Result<(), TransferError>> {
+        if self.unflushed {
+            ready!(Pin::new(to).poll_flush(cx)).map_err(TransferError::Writer)?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// How much may be read now, at most `most`.
+    fn limit(&self, most: usize) -> usize {
+        self.left
+            .and_then(|left| usize::try_from(left).ok())
+            .map_or(most, |left| left.min(most))
+    }
+
+    /// The reader has ended.
+    fn end(&mut self) -> Result<(), TransferError> {
+        self.ended = true;
+        match self.left {
+            None | Some(0) => Ok(()),
+            Some(_) => Err(TransferError::Reader(io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
+
+    /// `n` bytes were read at once.
+    fn count(&mut self, n: usize) {
+        self.moved += n as u64;
+        if let Some(left) = &mut self.left {
+            *left = left.saturating_sub(n as u64);
+        }
+        match self.splicing {
+            Splicing::Later if n < BULK => self.streak = 0,
+            Splicing::Later => {
+                self.streak += 1;
+                if self.streak == TURN {
+                    self.splicing = Splicing::Now;
+                }
+            }
+            Splicing::Now if n >= BULK => self.streak = TURN,
+            Splicing::Now => {
+                self.streak -= 1;
+                if self.streak == 0 {
+                    self.splicing = Splicing::Later;
+                }
+            }
+            Splicing::Never => {}
+        }
+    }
+}
+
+impl TransferError {
+    fn into_io(self) -> io::Error {
+        match self {
+            Self::Reader(e) | Self::Writer(e) => e,
+            Self::Idle => io::ErrorKind::TimedOut.into(),
+        }
+    }
+}
+
+/// Forwards exactly `len` bytes, e.g. a body of known length; ends with [`TransferError::Idle`]
+/// when `timer` expires. Who has to look at something else as well drives a [`Transfer`] instead.
+pub async fn splice_body<R: Stream, W: Stream>(
+    worker: &Worker,
+    from: &mut R,
+    to: &mut W,
+    len: u64,
+    timer: &Timer,
+) -> Result<(), TransferError> {
+    let mut transfer = Transfer::exact(len);
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(done) = transfer.poll(cx, worker, timer, from, to) {
+            return Poll::Ready(done);
+        }
+        timer.poll_expired(cx).map(|()| Err(TransferError::Idle))
+    })
+    .await
+}
+
+/// Writes the whole buffer.
+fn poll_write<W: Stream>(
+    cx: &mut Context<'_>,
+    timer: &Timer,
+    to: &mut W,
+    buffer: &mut Buffer,
+) -> Poll<io::Result<()>> {
+    while !buffer.is_empty() {
+        match ready!(Pin::new(&mut *to).poll_write(cx, buffer))? {
+            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            n => buffer.consume(n),
+        }
+        timer.touch();
+    }
+    Poll::Ready(Ok(()))
+}
+
+/// Writes all that the pipe has.
+fn poll_drain(
+    cx: &mut Context<'_>,
+    timer: &Timer,
+    to: &TcpStream,
+    pipe: &mut Pipe,
+) -> Poll<io::Result<()>> {
+    while pipe.len() > 0 {
+        ready!(to.poll_write_ready(cx))?;
+        match to.try_io(Interest::WRITABLE, || pipe.drain(to)) {
+            Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            Ok(_) => timer.touch(),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(e) => return Poll::Ready(Err(e)),
+        }
+    }
+    Poll::Ready(Ok(()))
+}
+
+/// The kernel or its sandbox does not splice here.
+fn is_unsupported(e: &io::Error) -> bool {
+    [Errno::INVAL, Errno::NOSYS, Errno::PERM, Errno::OPNOTSUPP]
+        .iter()
+        .any(|errno| e.raw_os_error() == Some(errno.raw_os_error()))
+}
