@@ -201,6 +201,9 @@ impl Scrape {
     }
 }
 
+/// One counter of a worker's cells.
+type ReadCounter = fn(&ListenerCells) -> &Counter;
+
 /// The sums over workers of every listener.
 struct Listeners(Vec<Arc<ListenerMetrics>>);
 
@@ -215,7 +218,7 @@ impl Listeners {
             (
                 "elbow_connections",
                 "Client connections accepted",
-                (|c| &c.connections) as fn(&ListenerCells) -> &Counter,
+                (|c| &c.connections) as ReadCounter,
             ),
             (
                 "elbow_rejected_connections",
@@ -229,7 +232,7 @@ impl Listeners {
             (
                 "elbow_received",
                 "Bytes received from clients",
-                (|c| &c.received_bytes) as fn(&ListenerCells) -> &Counter,
+                (|c| &c.received_bytes) as ReadCounter,
             ),
             ("elbow_sent", "Bytes sent to clients", |c| &c.sent_bytes),
         ] {
@@ -300,7 +303,7 @@ impl Listeners {
             (
                 "elbow_fixed_responses",
                 "Requests answered by a fixed-response action",
-                (|c| &c.fixed_responses) as fn(&ListenerCells) -> &Counter,
+                (|c| &c.fixed_responses) as ReadCounter,
             ),
             (
                 "elbow_redirects",
@@ -318,7 +321,7 @@ impl Listeners {
             (
                 "elbow_tls_handshake_errors",
                 "TLS handshakes with clients that failed",
-                (|c| &c.tls_handshake_errors) as fn(&ListenerCells) -> &Counter,
+                (|c| &c.tls_handshake_errors) as ReadCounter,
             ),
             (
                 "elbow_target_connect_errors",
@@ -360,7 +363,7 @@ impl Listeners {
         families: &mut Families<'_>,
         name: &str,
         help: &str,
-        counter: fn(&ListenerCells) -> &Counter,
+        counter: ReadCounter,
     ) -> fmt::Result {
         let mut family = families.counter(name, help, None)?;
         for listener in &self.0 {
@@ -374,7 +377,7 @@ impl Listeners {
         &self,
         family: &mut Counters<'_>,
         by: &'static str,
-        counters: &[(&str, fn(&ListenerCells) -> &Counter)],
+        counters: &[(&str, ReadCounter)],
     ) -> fmt::Result {
         for listener in &self.0 {
             for &(value, counter) in counters {
