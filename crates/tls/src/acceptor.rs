@@ -1,0 +1,218 @@
+//! TLS from clients.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use elbow_model::LoadBalancerType;
+use elbow_net::TlsMeta;
+use rustls::server::{ClientHello, NoServerSessionStorage};
+use rustls::sign::SingleCertAndKey;
+use rustls::{
+    CipherSuite, HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection,
+    SupportedCipherSuite,
+};
+use tokio::net::TcpStream;
+use tokio_rustls::LazyConfigAcceptor;
+
+use crate::certificate::Loaded;
+use crate::error::AcceptError;
+use crate::policy::Policy;
+use crate::store::{Choice, Hello, Store};
+use crate::stream::ServerTls;
+use crate::tickets::Tickets;
+
+#[cfg(test)]
+mod tests;
+
+/// Tickets that a TLS 1.3 client gets; it gets another one whenever it resumes.
+const TICKETS: usize = 1;
+
+/// Terminates TLS for one listener. Immutable and cheap to clone: a change of certificates or policy
+/// makes another one, which new handshakes use.
+#[derive(Clone, Debug)]
+pub struct Acceptor {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    /// One for each certificate of the store.
+    configs: Vec<Configs>,
+    alpn: Vec<Vec<u8>>,
+    tls13: bool,
+}
+
+/// What to serve one certificate with.
+#[derive(Debug)]
+struct Configs {
+    /// With the listener's protocols.
+    alpn: Arc<ServerConfig>,
+    /// For clients whose protocols do not overlap: they get no answer and may go on (NLB guide:
+    /// listeners), where rustls would refuse them.
+    plain: Arc<ServerConfig>,
+}
+
+impl Acceptor {
+    /// For a listener of a load balancer of `kind` with `certificates`, of which the first is the
+    /// default one. `alpn` is in order of preference ([`crate::alpn`]).
+    pub fn new(
+        kind: LoadBalancerType,
+        policy: &Policy,
+        certificates: Vec<Arc<Loaded>>,
+        alpn: Vec<Vec<u8>>,
+        tickets: &Tickets,
+    ) -> Result<Self, rustls::Error> {
+        let network = kind == LoadBalancerType::Network;
+        let leaf = match certificates.first().map(|c| c.certified.end_entity_cert()) {
+            Some(leaf) => leaf?,
+            None => return Err(rustls::Error::NoCertificatesPresented),
+        };
+        let mut base = ServerConfig::builder_with_provider(policy.provider().clone())
+            .with_protocol_versions(policy.versions())?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(NoCertificate));
+        base.ignore_client_order = true;
+        if network && certificates.len() > 1 {
+            // An NLB resumes nothing on a listener with several certificates (NLB guide: listeners).
+            base.session_storage = Arc::new(NoServerSessionStorage {});
+            base.send_tls13_tickets = 0;
+        } else {
+            let sessions = tickets.sessions(leaf)?;
+            base.ticketer = sessions.clone();
+            base.session_storage = match network {
+                true => Arc::new(NoServerSessionStorage {}),
+                false => sessions,
+            };
+            base.send_tls13_tickets = TICKETS;
+        }
+        let configs = certificates
+            .iter()
+            .map(|certificate| Configs::new(&base, certificate, &alpn))
+            .collect();
+        Ok(Self {
+            inner: Arc::new(Inner {
+                store: Store::new(certificates, !network),
+                configs,
+                alpn,
+                tls13: policy.tls13(),
+            }),
+        })
+    }
+
+    /// The certificates that it serves, the default one first.
+    pub fn certificates(&self) -> &[Arc<Loaded>] {
+        self.inner.store.certificates()
+    }
+
+    /// The handshake with a client that was accepted at `accepted`.
+    pub async fn accept(
+        &self,
+        stream: TcpStream,
+        timeout: Duration,
+        accepted: Instant,
+    ) -> Result<(ServerTls, TlsMeta), AcceptError> {
+        // Boxed, so that what only the handshake needs is gone after it.
+        match tokio::time::timeout(timeout, Box::pin(self.handshake(stream))).await {
+            Ok(Ok((stream, mut meta))) => {
+                meta.handshake = accepted.elapsed();
+                Ok((stream, meta))
+            }
+            Ok(Err(e)) => Err(e.into()),
+            Err(_) => Err(AcceptError::timeout()),
+        }
+    }
+
+    async fn handshake(&self, stream: TcpStream) -> io::Result<(ServerTls, TlsMeta)> {
+        let start = LazyConfigAcceptor::new(Default::default(), stream).await?;
+        let hello = start.client_hello();
+        let choice = self
+            .inner
+            .store
+            .choose(&Hello::new(&hello, self.inner.tls13, unix_now()));
+        let config = self
+            .inner
+            .config(choice, &hello)
+            .ok_or(io::ErrorKind::NotFound)?;
+        let (socket, connection) = start.into_stream(config).await?.into_inner();
+        let meta = self.inner.meta(choice, &connection);
+        Ok((ServerTls::new(socket, connection), meta))
+    }
+}
+
+impl Inner {
+    fn config(&self, choice: Choice, hello: &ClientHello<'_>) -> Option<Arc<ServerConfig>> {
+        let configs = self.configs.get(choice.index)?;
+        let overlap = hello
+            .alpn()
+            .is_some_and(|mut offered| offered.any(|o| self.alpn.iter().any(|ours| ours == o)));
+        Some(if overlap {
+            configs.alpn.clone()
+        } else {
+            configs.plain.clone()
+        })
+    }
+
+    fn meta(&self, choice: Choice, connection: &ServerConnection) -> TlsMeta {
+        let certificate = self.store.certificates().get(choice.index);
+        TlsMeta {
+            sni: connection.server_name().map(Into::into),
+            sni_matched: choice.sni_matched,
+            alpn: connection.alpn_protocol().map(Into::into),
+            version: match connection.protocol_version() {
+                Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+                _ => "TLSv1.2",
+            },
+            cipher: connection
+                .negotiated_cipher_suite()
+                .map_or("-", openssl_name),
+            resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            certificate_arn: certificate.map(|c| c.arn().clone()),
+            handshake: Duration::ZERO,
+        }
+    }
+}
+
+impl Configs {
+    fn new(base: &ServerConfig, certificate: &Loaded, alpn: &[Vec<u8>]) -> Self {
+        let mut plain = base.clone();
+        plain.cert_resolver = Arc::new(SingleCertAndKey::from(certificate.certified.clone()));
+        let mut with_alpn = plain.clone();
+        with_alpn.alpn_protocols = alpn.to_vec();
+        Self {
+            alpn: Arc::new(with_alpn),
+            plain: Arc::new(plain),
+        }
+    }
+}
+
+/// Stands in the configuration that all others are made of.
+#[derive(Debug)]
+struct NoCertificate;
+
+impl rustls::server::ResolvesServerCert for NoCertificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        None
+    }
+}
+
+fn unix_now() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// As access logs spell it (ALB guide: access logs).
+fn openssl_name(suite: SupportedCipherSuite) -> &'static str {
+    match suite.suite() {
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 => "ECDHE-ECDSA-AES128-GCM-SHA256",
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => "ECDHE-RSA-AES128-GCM-SHA256",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 => "ECDHE-ECDSA-AES256-GCM-SHA384",
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => "ECDHE-RSA-AES256-GCM-SHA384",
+        _ => "-",
+    }
+}
