@@ -9,5 +9,7 @@ pub mod listener;
 pub mod page;
 pub mod pattern;
 mod rules;
+#[cfg(test)]
+mod test_kit;
 pub mod trace_id;
 pub mod uri;
