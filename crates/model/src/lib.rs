@@ -4,11 +4,18 @@
 //! file ([`file`]), or built by another door. It does no I/O and knows no clock. Names and defaults
 //! follow the ELBv2 API reference (`CreateLoadBalancer`, `CreateListener`, `CreateTargetGroup`, ...).
 
+pub mod addresses;
+pub mod diagnostic;
+pub mod file;
+
 mod attributes;
 mod listener;
 mod load_balancer;
 mod rule;
+mod ssl_policy;
+mod suggest;
 mod target_group;
+mod yaml;
 
 pub use attributes::{
     DesyncMitigationMode, LoadBalancerAttributes, TargetGroupAttributes, XffHeaderProcessingMode,
@@ -19,6 +26,7 @@ pub use rule::{
     Action, Condition, ContentType, FixedResponse, Redirect, RedirectStatus, Rule,
     WeightedTargetGroup,
 };
+pub use ssl_policy::{SslPolicy, TlsVersion, ssl_policies, ssl_policy};
 pub use target_group::{
     Algorithm, HealthCheck, HealthCheckPort, HealthCheckProtocol, Matcher, ProtocolVersion, Target,
     TargetGroup, TargetId, TargetState, TargetType,

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::{Certificate, Listener, LoadBalancerAttributes, TargetGroup};
+use crate::{Action, Certificate, Listener, LoadBalancerAttributes, TargetGroup};
 
 /// Everything that describes the load balancers of one process; names in it resolve.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +61,22 @@ impl LoadBalancer {
         }
     }
 
+    /// Names of the target groups that its listeners and rules forward to, each once.
+    pub fn target_groups(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for listener in &self.listeners {
+            let of_rules = listener.rules.iter().flat_map(|rule| &rule.actions);
+            for action in listener.default_actions.iter().chain(of_rules) {
+                if let Action::Forward(groups) = action {
+                    names.extend(groups.iter().map(|group| &*group.target_group));
+                }
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// The DNS name in AWS's shape under the local suffix `elb.localhost`.
     pub fn dns_name(&self, region: &str) -> String {
         let name = self.name.to_lowercase();
@@ -71,12 +87,16 @@ impl LoadBalancer {
     }
 }
 
-/// 16 hex digits that depend on `name` alone (FNV-1a), for ids that outlive a restart.
+/// 16 hex digits that depend on `name` alone, for ids that outlive a restart.
 pub(crate) fn stable_id(name: &str) -> String {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
+    format!("{:016x}", name_hash(name))
+}
+
+/// FNV-1a.
+pub(crate) fn name_hash(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
         (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
-    });
-    format!("{hash:016x}")
+    })
 }
 
 /// `Type` of `CreateLoadBalancer`, and the Classic one of the older API.

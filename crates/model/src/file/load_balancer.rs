@@ -1,0 +1,205 @@
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::item::{Fields, Item, Seen, resource_name};
+use super::{Scope, attribute, listener};
+use crate::{IpAddressType, LoadBalancer, LoadBalancerType, Scheme};
+
+pub(super) const FIELDS: &[&str] = &[
+    "name",
+    "type",
+    "scheme",
+    "ipAddressType",
+    "addresses",
+    "attributes",
+    "listeners",
+    "healthCheck",
+];
+
+pub(super) const CLASSIC_CHECK_FIELDS: &[&str] = &[
+    "target",
+    "interval",
+    "timeout",
+    "healthyThreshold",
+    "unhealthyThreshold",
+];
+
+const TYPES: &[(&str, LoadBalancerType)] = &[
+    ("application", LoadBalancerType::Application),
+    ("network", LoadBalancerType::Network),
+    ("classic", LoadBalancerType::Classic),
+];
+
+const SCHEMES: &[(&str, Scheme)] = &[
+    ("internet-facing", Scheme::InternetFacing),
+    ("internal", Scheme::Internal),
+];
+
+const IP_ADDRESS_TYPES: &[(&str, IpAddressType)] = &[
+    ("ipv4", IpAddressType::Ipv4),
+    ("dualstack", IpAddressType::Dualstack),
+];
+
+pub(super) fn read_all(items: &[Item<'_>], scope: &Scope<'_>) -> Vec<LoadBalancer> {
+    let mut names = Seen::new("load balancer");
+    let mut sockets = Seen::new("socket");
+    let all: Vec<LoadBalancer> = items
+        .iter()
+        .filter_map(|item| read(item, scope, &mut names, &mut sockets))
+        .collect();
+    warn_of_shared_groups(items, &all);
+    all
+}
+
+fn read(
+    item: &Item<'_>,
+    scope: &Scope<'_>,
+    names: &mut Seen<Arc<str>>,
+    sockets: &mut Seen<String>,
+) -> Option<LoadBalancer> {
+    let name = item.peek("name").unwrap_or_default();
+    let item = item.of(format!("loadBalancer/{name}"));
+    let fields = item.fields(FIELDS)?;
+    let kind = fields.required("type").and_then(|item| {
+        let kind = item.one_of(TYPES)?;
+        if kind == LoadBalancerType::Classic {
+            item.not_supported("classic load balancers are");
+        }
+        Some(kind)
+    });
+    let scheme = fields.get("scheme").and_then(|s| s.one_of(SCHEMES));
+    let ip_address_type = fields
+        .get("ipAddressType")
+        .and_then(|t| t.one_of(IP_ADDRESS_TYPES))
+        .unwrap_or_default();
+    let address_items = fields.items("addresses");
+    let addresses: Vec<IpAddr> = address_items
+        .iter()
+        .filter_map(|item| address(item, ip_address_type))
+        .collect();
+    let attributes = fields
+        .get("attributes")
+        .zip(kind)
+        .map(|(item, kind)| attribute::load_balancer(&item, kind))
+        .unwrap_or_default();
+    classic_check(&fields, kind);
+    let listener_items = fields.items("listeners");
+    let listeners = listener::read_all(&listener_items, kind, scope);
+    for listener in &listeners {
+        for (address, item) in addresses.iter().zip(&address_items) {
+            let socket = match address {
+                IpAddr::V4(ip) => format!("{ip}:{}", listener.port),
+                IpAddr::V6(ip) => format!("[{ip}]:{}", listener.port),
+            };
+            sockets.check(socket, item, "address-in-use");
+        }
+    }
+
+    let name_item = fields.required("name")?;
+    let name = resource_name(&name_item)?;
+    names.check(name.clone(), &name_item, "duplicate-name");
+    Some(LoadBalancer {
+        name,
+        // What stands in for a type that was reported; the model is refused.
+        kind: kind.unwrap_or(LoadBalancerType::Application),
+        scheme: scheme.unwrap_or_default(),
+        ip_address_type,
+        addresses,
+        attributes,
+        listeners,
+    })
+}
+
+fn address(item: &Item<'_>, family: IpAddressType) -> Option<IpAddr> {
+    let text = item.text()?;
+    let Ok(ip) = text.parse::<IpAddr>() else {
+        item.error("invalid-address", format!("{text:?} is no IP address"));
+        return None;
+    };
+    if ip.is_ipv6() && family == IpAddressType::Ipv4 {
+        item.error_with(
+            "invalid-combination",
+            format!("{ip} is an IPv6 address, and ipAddressType is ipv4"),
+            "set ipAddressType: dualstack".to_owned(),
+        );
+    }
+    Some(ip)
+}
+
+/// `healthCheck` of a Classic load balancer (`ConfigureHealthCheck`).
+fn classic_check(fields: &Fields<'_>, kind: Option<LoadBalancerType>) {
+    let Some(item) = fields.get("healthCheck") else {
+        return;
+    };
+    if kind.is_some_and(|k| k != LoadBalancerType::Classic) {
+        item.error_with(
+            "invalid-combination",
+            "healthCheck belongs to classic load balancers",
+            "targets are checked as healthCheckConfig of their target group says".to_owned(),
+        );
+        return;
+    }
+    let Some(check) = item.fields(CLASSIC_CHECK_FIELDS) else {
+        return;
+    };
+    if let Some(target) = check.required("target")
+        && let Some(text) = target.text()
+        && !is_classic_target(text)
+    {
+        target.error_with(
+            "invalid-target",
+            format!("{text:?} says not what to check"),
+            "TCP:port, SSL:port, HTTP:port/path or HTTPS:port/path".to_owned(),
+        );
+    }
+    for (name, range) in [
+        ("interval", 5..=300),
+        ("timeout", 2..=60),
+        ("healthyThreshold", 2..=10),
+        ("unhealthyThreshold", 2..=10),
+    ] {
+        if let Some(item) = check.get(name) {
+            item.number::<u32>(range);
+        }
+    }
+}
+
+fn is_classic_target(text: &str) -> bool {
+    let Some((protocol, rest)) = text.split_once(':') else {
+        return false;
+    };
+    let (port, path) = match rest.find('/') {
+        Some(i) => rest.split_at(i),
+        None => (rest, ""),
+    };
+    let has_path = match protocol {
+        "TCP" | "SSL" => false,
+        "HTTP" | "HTTPS" => true,
+        _ => return false,
+    };
+    let port = port.parse::<u16>().is_ok_and(|p| p > 0) && !port.starts_with('+');
+    port && path.is_empty() != has_path && text.len() <= 1024
+}
+
+/// AWS lets a target group serve one load balancer alone (ALB guide: quotas).
+fn warn_of_shared_groups(items: &[Item<'_>], all: &[LoadBalancer]) {
+    let mut users: HashMap<&str, &str> = HashMap::new();
+    for load_balancer in all {
+        for group in load_balancer.target_groups() {
+            let first = *users.entry(group).or_insert(&load_balancer.name);
+            let item = items
+                .iter()
+                .find(|item| item.peek("name") == Some(&load_balancer.name));
+            if let Some(item) = item.filter(|_| first != &*load_balancer.name) {
+                item.of(format!("loadBalancer/{}", load_balancer.name)).warn(
+                    "shared-target-group",
+                    format!(
+                        "target group \"{group}\" also serves {first}; on AWS a group serves one load \
+                         balancer"
+                    ),
+                );
+            }
+        }
+    }
+}

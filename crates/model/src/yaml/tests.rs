@@ -1,0 +1,141 @@
+use super::*;
+
+/// The tree as one line: `(line:column text)`.
+fn show(node: &Node) -> String {
+    let body = match &node.value {
+        Value::Null => "null".to_owned(),
+        Value::Scalar(text) => format!("{text:?}"),
+        Value::Sequence(items) => {
+            format!(
+                "[{}]",
+                items.iter().map(show).collect::<Vec<_>>().join(", ")
+            )
+        }
+        Value::Mapping(entries) => {
+            let entry = |(key, node): &(Key, Node)| {
+                format!(
+                    "{}@{}:{} {}",
+                    key.name,
+                    key.at.line,
+                    key.at.column,
+                    show(node)
+                )
+            };
+            format!(
+                "{{{}}}",
+                entries.iter().map(entry).collect::<Vec<_>>().join(", ")
+            )
+        }
+    };
+    format!("{}:{} {body}", node.at.line, node.at.column)
+}
+
+fn shown(text: &str) -> String {
+    let (node, problems) = parse(text);
+    assert!(problems.is_empty(), "{problems:?}");
+    show(&node.unwrap())
+}
+
+/// The problems as `code line:column`.
+fn problems(text: &str) -> Vec<String> {
+    parse(text)
+        .1
+        .iter()
+        .map(|p| format!("{} {}:{}", p.code, p.at.line, p.at.column))
+        .collect()
+}
+
+#[test]
+fn everything_knows_where_it_stands() {
+    assert_eq!(
+        shown("a: [1, \"x\"]\nb:\n- c: ~\n"),
+        "1:1 {a@1:1 1:4 [1:5 \"1\", 1:8 \"x\"], b@2:1 3:3 [3:3 {c@3:3 3:6 null}]}"
+    );
+}
+
+#[test]
+fn columns_count_characters() {
+    assert_eq!(
+        shown("{\"ü\": é, b: 1}"),
+        "1:1 {ü@1:2 1:7 \"é\", b@1:10 1:13 \"1\"}"
+    );
+}
+
+#[test]
+fn a_quoted_null_is_text() {
+    assert_eq!(
+        shown("[null, 'null', '']"),
+        "1:1 [1:2 null, 1:8 \"null\", 1:16 \"\"]"
+    );
+}
+
+#[test]
+fn json_and_windows_line_ends_are_fine() {
+    assert_eq!(
+        shown("{\"a\":\r\n {\"b\": 1}}"),
+        "1:1 {a@1:2 2:2 {b@2:3 2:8 \"1\"}}"
+    );
+}
+
+#[test]
+fn an_alias_keeps_the_place_of_its_original() {
+    assert_eq!(
+        shown("a: &x [1]\nb: *x\n"),
+        "1:1 {a@1:1 1:7 [1:8 \"1\"], b@2:1 1:7 [1:8 \"1\"]}"
+    );
+}
+
+#[test]
+fn every_duplicate_is_reported_and_the_first_kept() {
+    assert_eq!(
+        problems("a: 1\nb: {c: 1, c: 2}\na: 2\n"),
+        ["duplicate-field 2:11", "duplicate-field 3:1"]
+    );
+    let (node, _) = parse("a: 1\na: 2\n");
+    assert_eq!(show(&node.unwrap()), "1:1 {a@1:1 1:4 \"1\"}");
+}
+
+#[test]
+fn what_is_not_yaml_is_refused_where_it_breaks() {
+    for (text, expected) in [
+        ("a: [1\nb: 2\n", "yaml-syntax 2:2"),
+        ("a: *x\n", "yaml-syntax 1:4"),
+        ("a: &x [*x]\n", "yaml-syntax 1:8"),
+        ("a: 1\n---\nb: 2\n", "several-documents 2:1"),
+        ("? [a]\n: 1\n", "yaml-syntax 1:3"),
+        ("a: \"\\q\"\n", "yaml-syntax 1:4"),
+    ] {
+        assert_eq!(problems(text), [expected], "{text:?}");
+    }
+}
+
+#[test]
+fn an_empty_text_is_nothing() {
+    for text in ["", "\n", "# nothing\n"] {
+        let (node, problems) = parse(text);
+        assert!(
+            node.is_none_or(|n| matches!(n.value, Value::Null)),
+            "{text:?}"
+        );
+        assert!(problems.is_empty());
+    }
+}
+
+#[test]
+fn a_document_that_doubles_itself_is_stopped() {
+    let mut text = String::from("a0: &a0 [x, x]\n");
+    for i in 1..40 {
+        text += &format!("a{i}: &a{i} [*a{}, *a{}]\n", i - 1, i - 1);
+    }
+    assert_eq!(problems(&text), ["too-large 17:18"]);
+}
+
+#[test]
+fn a_deep_document_is_stopped() {
+    let found = problems(&"[".repeat(100_000));
+    assert_eq!(found.len(), 1, "{found:?}");
+    let block: String = (0..2000)
+        .map(|i| format!("{}- \n", " ".repeat(i)))
+        .collect();
+    assert_eq!(problems(&block).len(), 1);
+}
