@@ -1,0 +1,107 @@
+//! Load generator and servers for the side-by-side run.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use elbow_benches::certificates;
+use elbow_benches::engine::Engine;
+use elbow_benches::run::{Spec, Workload};
+use elbow_benches::server::Service;
+
+/// Loads a proxy, and serves what is behind it.
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write cert.pem, key.pem and both.pem
+    Certificates {
+        /// Where to
+        dir: PathBuf,
+    },
+    /// Serve echo, source, sink, http and https, print their addresses, and run each line of stdin
+    Serve {
+        /// The folder that `certificates` wrote
+        #[arg(long)]
+        certificates: PathBuf,
+    },
+    /// Run one workload against an address and print the report
+    Run {
+        /// What the clients do
+        #[arg(long)]
+        workload: Workload,
+        /// The proxy
+        #[arg(long)]
+        target: SocketAddr,
+        /// How many connections
+        #[arg(long, default_value_t = 64)]
+        connections: usize,
+        /// Length of the window
+        #[arg(long, default_value_t = 1.0)]
+        seconds: f64,
+        /// Requests per second, for a paced load with corrected latency
+        #[arg(long)]
+        rate: Option<f64>,
+        /// Count the CPU time of these processes
+        #[arg(long)]
+        pid: Vec<u32>,
+    },
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Certificates { dir } => certificates::write(&dir),
+        Command::Serve { certificates } => {
+            let mut engine = Engine::new(Some(certificates::server(&certificates)?))?;
+            let mut addresses = serde_json::Map::new();
+            let services = [
+                ("echo", Service::Echo),
+                ("source", Service::Source),
+                ("sink", Service::Sink),
+                ("http", Service::Http),
+                ("https", Service::Https),
+            ];
+            for (name, service) in services {
+                let address = engine.listen(service)?.to_string();
+                addresses.insert(name.to_owned(), address.into());
+            }
+            print(&addresses)?;
+            engine.obey(std::io::stdin().lock(), |report| {
+                // Nobody reads any more: the end of input follows.
+                let _ = print(&report);
+            })
+        }
+        Command::Run {
+            workload,
+            target,
+            connections,
+            seconds,
+            rate,
+            pid,
+        } => {
+            let spec = Spec {
+                workload,
+                target,
+                connections,
+                seconds,
+                warm: 0.2,
+                rate,
+                pids: pid,
+            };
+            print(&Engine::new(None)?.run(spec)?)
+        }
+    }
+}
+
+fn print(value: &impl serde::Serialize) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer(&mut out, value)?;
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
+}

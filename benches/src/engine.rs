@@ -1,0 +1,401 @@
+//! The loop: one thread, one edge-triggered epoll, all connections of load and servers.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, ErrorKind};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, Event, EventData, EventFlags};
+use rustls::pki_types::ServerName;
+use slab::Slab;
+use socket2::{Domain, Socket, Type};
+
+use crate::certificates::HOST;
+use crate::client::Client;
+use crate::io::Io;
+use crate::run::{Report, Run, Spec};
+use crate::server::{Served, Service};
+use crate::wire;
+
+/// What a connection wants next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// To be told when its socket changes.
+    Wait,
+    /// To go on at once, after the others had their turn.
+    Again,
+    /// To be closed.
+    Close,
+    /// Its exchange is complete.
+    Done,
+}
+
+/// What all connections share.
+pub struct Shared {
+    /// Where everything is read.
+    pub scratch: Vec<u8>,
+    /// A part of every body sent.
+    pub body: Vec<u8>,
+    /// The small answer, head and body.
+    pub small: Vec<u8>,
+    /// The request for it.
+    pub get_small: Vec<u8>,
+    /// The request for the large one.
+    pub get_large: Vec<u8>,
+    /// Body bytes that clients have sent or read.
+    pub moved: u64,
+}
+
+impl Shared {
+    fn new() -> Self {
+        let get = |path| format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n").into_bytes();
+        Self {
+            scratch: vec![0; 1 << 20],
+            body: vec![b'x'; 256 << 10],
+            small: wire::small_answer(),
+            get_small: get("/small"),
+            get_large: get("/large"),
+            moved: 0,
+        }
+    }
+
+    /// At most `limit` bytes of body.
+    pub fn part_of_body(&self, limit: u64) -> &[u8] {
+        let limit = usize::try_from(limit)
+            .unwrap_or(usize::MAX)
+            .min(self.body.len());
+        self.body.get(..limit).unwrap_or_default()
+    }
+}
+
+enum Role {
+    Listener(TcpListener, Service),
+    Server(Io, Served),
+    Client(Io, Client),
+}
+
+/// The loop.
+pub struct Engine {
+    epoll: OwnedFd,
+    roles: Slab<Role>,
+    again: VecDeque<usize>,
+    shared: Shared,
+    server_tls: Option<Arc<rustls::ServerConfig>>,
+    client_tls: Arc<rustls::ClientConfig>,
+    run: Option<Run>,
+    held: Vec<usize>,
+    sources: u32,
+}
+
+const STDIN: u64 = u64::MAX;
+const EDGES: EventFlags = EventFlags::IN
+    .union(EventFlags::OUT)
+    .union(EventFlags::RDHUP)
+    .union(EventFlags::ET);
+const ENDED: EventFlags = EventFlags::RDHUP
+    .union(EventFlags::HUP)
+    .union(EventFlags::ERR);
+
+impl Engine {
+    /// An empty loop; without `server_tls` it can serve no HTTPS.
+    pub fn new(server_tls: Option<Arc<rustls::ServerConfig>>) -> Result<Self> {
+        Ok(Self {
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            roles: Slab::with_capacity(1024),
+            again: VecDeque::new(),
+            shared: Shared::new(),
+            server_tls,
+            client_tls: crate::certificates::client()?,
+            run: None,
+            held: Vec::new(),
+            sources: 0,
+        })
+    }
+
+    /// Serves on a free port of the loopback.
+    pub fn listen(&mut self, service: Service) -> Result<SocketAddr> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+        socket.listen(4096)?;
+        let listener = TcpListener::from(socket);
+        let address = listener.local_addr()?;
+        let slot = self.roles.vacant_entry();
+        let data = EventData::new_u64(slot.key() as u64);
+        epoll::add(&self.epoll, &listener, data, EventFlags::IN)?;
+        slot.insert(Role::Listener(listener, service));
+        Ok(address)
+    }
+
+    /// Serves, and obeys the lines of `input`: a [`Spec`] starts a run, `release` closes what an idle
+    /// run left open, the end of input ends it all.
+    pub fn obey<I: BufRead + AsFd>(
+        &mut self,
+        mut input: I,
+        mut answer: impl FnMut(Option<&Report>),
+    ) -> Result<()> {
+        let data = EventData::new_u64(STDIN);
+        epoll::add(&self.epoll, &input, data, EventFlags::IN)?;
+        loop {
+            if !self.turn(Duration::from_secs(60))? {
+                continue;
+            }
+            let mut line = String::new();
+            if input.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+            match line.trim() {
+                "release" => {
+                    self.release();
+                    answer(None);
+                }
+                text => {
+                    let spec = serde_json::from_str(text).with_context(|| line.clone())?;
+                    answer(Some(&self.run(spec)?));
+                }
+            }
+        }
+    }
+
+    /// Runs `spec` to its end.
+    pub fn run(&mut self, spec: Spec) -> Result<Report> {
+        let total = spec.connections;
+        let idles = spec.workload.idles();
+        let deadline = Instant::now() + Duration::from_secs_f64(60.0 + spec.warm + spec.seconds);
+        // Idle connections are opened a few at a time: a burst is not what is measured.
+        let first = if idles { total.min(32) } else { total };
+        self.run = Some(Run::new(spec)?);
+        for _ in 0..first {
+            self.open()?;
+        }
+        let report = loop {
+            let now = Instant::now();
+            while let Some((key, due)) = self.run.as_mut().and_then(|r| r.due(now)) {
+                self.start(key, due)?;
+            }
+            let moved = self.shared.moved;
+            let Some(run) = &mut self.run else {
+                anyhow::bail!("no run");
+            };
+            let held = idles && run.resting.len() == total;
+            if held || run.given_up() || now > deadline {
+                break run.report(moved);
+            }
+            match run.tick(now, moved) {
+                Some(report) if !idles => break report,
+                _ => {}
+            }
+            let patience = Duration::from_millis(run.patience(now));
+            self.turn(patience)?;
+        };
+        let run = self.run.take();
+        self.held.extend(run.into_iter().flat_map(|r| r.keys));
+        if !idles {
+            self.release();
+        }
+        Ok(report)
+    }
+
+    fn release(&mut self) {
+        for key in std::mem::take(&mut self.held) {
+            self.roles.try_remove(key);
+        }
+    }
+
+    /// Handles what is ready; true when the input is.
+    fn turn(&mut self, patience: Duration) -> Result<bool> {
+        let patience = if self.again.is_empty() {
+            patience
+        } else {
+            Duration::ZERO
+        };
+        let timeout = Timespec::try_from(patience)?;
+        let mut events = [Event {
+            flags: EventFlags::empty(),
+            data: EventData::new_u64(0),
+        }; 256];
+        let ready = match epoll::wait(&self.epoll, &mut events[..], Some(&timeout)) {
+            Err(rustix::io::Errno::INTR) => 0,
+            result => result?,
+        };
+        // Those that asked to go on come after those that were woken, and before the next sleep.
+        let again = self.again.len();
+        let mut input = false;
+        for event in events.iter().take(ready) {
+            let (key, flags) = (event.data, event.flags);
+            match key.u64() {
+                STDIN => input = true,
+                key => self.wake(key as usize, flags.intersects(ENDED))?,
+            }
+        }
+        for _ in 0..again {
+            if let Some(key) = self.again.pop_front() {
+                self.wake(key, true)?;
+            }
+        }
+        Ok(input)
+    }
+
+    fn wake(&mut self, key: usize, hup: bool) -> Result<()> {
+        let step = match self.roles.get_mut(key) {
+            None => return Ok(()),
+            Some(Role::Listener(..)) => return self.accept(key),
+            Some(Role::Server(io, served)) => served.ready(io, &mut self.shared, hup),
+            Some(Role::Client(io, client)) => client.ready(io, &mut self.shared),
+        };
+        self.after(key, step)
+    }
+
+    fn after(&mut self, key: usize, step: std::io::Result<Step>) -> Result<()> {
+        match step {
+            Ok(Step::Wait) => Ok(()),
+            Ok(Step::Again) => {
+                self.again.push_back(key);
+                Ok(())
+            }
+            Ok(Step::Done) => self.completed(key),
+            Ok(Step::Close) => {
+                self.roles.try_remove(key);
+                Ok(())
+            }
+            Err(error) => self.failed(key, &error),
+        }
+    }
+
+    fn accept(&mut self, key: usize) -> Result<()> {
+        for _ in 0..64 {
+            let Some(Role::Listener(listener, service)) = self.roles.get(key) else {
+                return Ok(());
+            };
+            let service = *service;
+            let socket = match listener.accept() {
+                Ok((socket, _)) => socket,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(e) => return Err(e).context("accept"),
+            };
+            let tls = match (service, &self.server_tls) {
+                (Service::Https, Some(config)) => {
+                    Some(rustls::ServerConnection::new(Arc::clone(config))?.into())
+                }
+                _ => None,
+            };
+            socket.set_nonblocking(true)?;
+            socket.set_nodelay(true)?;
+            self.insert(Io::new(socket, tls), |io| {
+                Role::Server(io, Served::new(service))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, io: Io, role: impl FnOnce(Io) -> Role) -> Result<usize> {
+        let slot = self.roles.vacant_entry();
+        let key = slot.key();
+        epoll::add(
+            &self.epoll,
+            &io.socket,
+            EventData::new_u64(key as u64),
+            EDGES,
+        )?;
+        slot.insert(role(io));
+        Ok(key)
+    }
+
+    /// Opens one connection of the run, and lets it start unless requests are paced.
+    fn open(&mut self) -> Result<()> {
+        let Some(run) = &self.run else {
+            return Ok(());
+        };
+        let started = Instant::now();
+        let (workload, paced) = (run.spec.workload, run.spec.rate.is_some());
+        // Connections by the thousand run one source address out of ports.
+        self.sources = (self.sources + 1) % 64;
+        let source = Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 1, 1)) + self.sources);
+        let socket = connect(SocketAddr::from((source, 0)), run.spec.target)?;
+        let tls = match workload.tls() {
+            true => {
+                let config = Arc::clone(&self.client_tls);
+                Some(rustls::ClientConnection::new(config, ServerName::try_from(HOST)?)?.into())
+            }
+            false => None,
+        };
+        let key = self.insert(Io::new(socket, tls), |io| {
+            Role::Client(io, Client::new(workload))
+        })?;
+        if let Some(run) = &mut self.run {
+            run.keys.push(key);
+            if paced {
+                run.resting.push(key);
+                return Ok(());
+            }
+        }
+        self.start(key, started)
+    }
+
+    fn start(&mut self, key: usize, started: Instant) -> Result<()> {
+        let step = match self.roles.get_mut(key) {
+            Some(Role::Client(io, client)) => client.request(io, &mut self.shared, started),
+            _ => return Ok(()),
+        };
+        self.after(key, step)
+    }
+
+    fn completed(&mut self, key: usize) -> Result<()> {
+        let (Some(Role::Client(_, client)), Some(run)) = (self.roles.get(key), &mut self.run)
+        else {
+            return Ok(());
+        };
+        run.completed(client.started);
+        if run.spec.workload.reconnects() {
+            run.keys.retain(|k| *k != key);
+            self.roles.try_remove(key);
+            return self.open();
+        }
+        if run.spec.workload.idles() {
+            run.resting.push(key);
+            return match run.keys.len() < run.spec.connections {
+                true => self.open(),
+                false => Ok(()),
+            };
+        }
+        if run.spec.rate.is_some() {
+            run.resting.push(key);
+            return Ok(());
+        }
+        self.start(key, Instant::now())
+    }
+
+    fn failed(&mut self, key: usize, error: &std::io::Error) -> Result<()> {
+        let Some(Role::Client(..)) = self.roles.try_remove(key) else {
+            // A target's connection that was cut: the client's side tells.
+            return Ok(());
+        };
+        let Some(run) = &mut self.run else {
+            return Ok(());
+        };
+        run.keys.retain(|k| *k != key);
+        run.resting.retain(|k| *k != key);
+        match run.failed(error) {
+            true => self.open(),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A connect whose end nobody waits for; what is sent before it is kept.
+fn connect(source: SocketAddr, target: SocketAddr) -> Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&source.into())?;
+    match socket.connect(&target.into()) {
+        Err(e) if e.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {
+            Err(e).with_context(|| target.to_string())
+        }
+        _ => Ok(socket.into()),
+    }
+}

@@ -1,0 +1,230 @@
+//! One measured run: what to send, how often, and what came of it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use crate::cpu;
+
+/// What the clients do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Workload {
+    /// 128 bytes there and back.
+    TcpEcho,
+    /// Connect, 128 bytes there and back, close.
+    TcpConnect,
+    /// Read without end.
+    TcpDown,
+    /// Write without end.
+    TcpUp,
+    /// One echo on each connection, which then stays open.
+    TcpIdle,
+    /// GET of 1 KiB on kept connections.
+    Http,
+    /// Connect, GET of 1 KiB, close.
+    HttpConnect,
+    /// GET of 64 MiB.
+    HttpGet,
+    /// PUT of 64 MiB.
+    HttpPut,
+    /// One GET on each connection, which then stays open.
+    HttpIdle,
+    /// GET of 1 KiB over TLS; the target speaks HTTP.
+    Https,
+    /// The same with a target that speaks HTTPS.
+    HttpsHttps,
+}
+
+impl Workload {
+    /// Whether the client speaks TLS.
+    pub fn tls(self) -> bool {
+        matches!(self, Self::Https | Self::HttpsHttps)
+    }
+
+    /// Whether each exchange has its own connection.
+    pub fn reconnects(self) -> bool {
+        matches!(self, Self::TcpConnect | Self::HttpConnect)
+    }
+
+    /// Whether connections stay open after their only exchange.
+    pub fn idles(self) -> bool {
+        matches!(self, Self::TcpIdle | Self::HttpIdle)
+    }
+}
+
+/// What to run; as JSON, a line of `load serve`'s input.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// What the clients do.
+    pub workload: Workload,
+    /// The proxy.
+    pub target: SocketAddr,
+    /// How many connections.
+    pub connections: usize,
+    /// Length of the window.
+    pub seconds: f64,
+    /// Load before the window opens.
+    #[serde(default = "default_warm")]
+    pub warm: f64,
+    /// Requests per second, started on time whatever the replies do; otherwise each connection starts
+    /// one when it has the reply to the last.
+    #[serde(default)]
+    pub rate: Option<f64>,
+    /// Processes whose CPU time the window counts.
+    #[serde(default)]
+    pub pids: Vec<u32>,
+}
+
+fn default_warm() -> f64 {
+    0.2
+}
+
+/// What came of it; as JSON, a line of output.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Exchanges completed inside the window.
+    pub requests: u64,
+    /// Body bytes moved inside the window.
+    pub bytes: u64,
+    /// Length of the window.
+    pub seconds: f64,
+    /// CPU time of `pids` inside the window.
+    pub cpu_seconds: f64,
+    /// Latency.
+    pub p50_us: u64,
+    /// Latency.
+    pub p99_us: u64,
+    /// Latency.
+    pub max_us: u64,
+    /// Exchanges that failed, the warm-up's included.
+    pub errors: u64,
+    /// The first failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_error: Option<String>,
+}
+
+/// The state of a run under way.
+pub struct Run {
+    /// What to run.
+    pub spec: Spec,
+    /// Connections that are open.
+    pub keys: Vec<usize>,
+    /// Connections that wait for the pacer.
+    pub resting: Vec<usize>,
+    next_due: Instant,
+    opens: Instant,
+    window: Option<Window>,
+    histogram: Histogram<u64>,
+    requests: u64,
+    errors: u64,
+    first_error: Option<String>,
+}
+
+struct Window {
+    opened: Instant,
+    moved: u64,
+    cpu: Duration,
+}
+
+/// A run that fails this often is given up.
+const MOST_ERRORS: u64 = 200;
+
+impl Run {
+    /// Starts the clock.
+    pub fn new(spec: Spec) -> anyhow::Result<Self> {
+        let now = Instant::now();
+        Ok(Self {
+            opens: now + Duration::from_secs_f64(spec.warm),
+            keys: Vec::new(),
+            resting: Vec::new(),
+            next_due: now,
+            window: None,
+            histogram: Histogram::new_with_bounds(1, 60_000_000, 3)?,
+            requests: 0,
+            errors: 0,
+            first_error: None,
+            spec,
+        })
+    }
+
+    /// Counts an exchange that began at `started`.
+    pub fn completed(&mut self, started: Instant) {
+        if self.window.is_some() {
+            self.requests += 1;
+            let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.histogram.saturating_record(micros);
+        }
+    }
+
+    /// Counts an exchange that failed; false when the run is to be given up.
+    pub fn failed(&mut self, error: impl std::fmt::Display) -> bool {
+        self.errors += 1;
+        self.first_error.get_or_insert_with(|| error.to_string());
+        !self.given_up()
+    }
+
+    /// Whether too much failed.
+    pub fn given_up(&self) -> bool {
+        self.errors >= MOST_ERRORS
+    }
+
+    /// Opens the window when it is time; the report once it has closed.
+    pub fn tick(&mut self, now: Instant, moved: u64) -> Option<Report> {
+        let Some(window) = &self.window else {
+            if now >= self.opens {
+                self.window = Some(Window {
+                    opened: now,
+                    moved,
+                    cpu: cpu::used(&self.spec.pids),
+                });
+            }
+            return None;
+        };
+        let length = now.duration_since(window.opened).as_secs_f64();
+        (length >= self.spec.seconds).then(|| self.report(moved))
+    }
+
+    /// What has been counted so far.
+    pub fn report(&self, moved: u64) -> Report {
+        let cpu = cpu::used(&self.spec.pids);
+        let window = self.window.as_ref();
+        Report {
+            requests: self.requests,
+            bytes: window.map_or(0, |w| moved - w.moved),
+            seconds: window.map_or(0.0, |w| w.opened.elapsed().as_secs_f64()),
+            cpu_seconds: window.map_or(0.0, |w| cpu.saturating_sub(w.cpu).as_secs_f64()),
+            p50_us: self.histogram.value_at_quantile(0.5),
+            p99_us: self.histogram.value_at_quantile(0.99),
+            max_us: self.histogram.max(),
+            errors: self.errors,
+            first_error: self.first_error.clone(),
+        }
+    }
+
+    /// The time that the next paced request should have had, if it is due and a connection rests.
+    pub fn due(&mut self, now: Instant) -> Option<(usize, Instant)> {
+        let rate = self.spec.rate?;
+        if self.next_due > now {
+            return None;
+        }
+        let key = self.resting.pop()?;
+        let due = self.next_due;
+        self.next_due += Duration::from_secs_f64(1.0 / rate);
+        Some((key, due))
+    }
+
+    /// How long the loop may sleep, in milliseconds.
+    pub fn patience(&self, now: Instant) -> u64 {
+        let pause = match self.spec.rate {
+            Some(_) if !self.resting.is_empty() => self.next_due.saturating_duration_since(now),
+            _ => Duration::from_millis(5),
+        };
+        // The kernel's millisecond timer is late for less: spin.
+        u64::try_from(pause.as_millis()).unwrap_or(5).min(5)
+    }
+}
