@@ -1,5 +1,5 @@
-//! Choose a target: pure functions over targets and their live numbers. No sockets, no clock;
-//! randomness and flow hashes come in as arguments.
+//! Choose a target: pure functions over targets and their live numbers. No sockets, no clock, no
+//! allocation; randomness and flow hashes come in as arguments.
 
 mod group;
 mod target;

@@ -1,0 +1,258 @@
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use elbow_model::{
+    HealthCheck, HealthCheckPort, HealthCheckProtocol, Matcher, Protocol, ProtocolVersion,
+    TargetGroupAttributes, TargetId, TargetType,
+};
+use proptest::prelude::*;
+
+use super::*;
+
+use TargetState::{Draining, Healthy, Initial, Unavailable, Unhealthy, Unused};
+
+const STATES: [TargetState; 6] = [Unused, Initial, Healthy, Unhealthy, Draining, Unavailable];
+
+fn group(algorithm: Algorithm, states: &[TargetState], workers: usize) -> Group {
+    let config = TargetGroup {
+        name: "g".into(),
+        protocol: Protocol::Http,
+        protocol_version: ProtocolVersion::Http1,
+        port: 80,
+        target_type: TargetType::Ip,
+        health_check: HealthCheck {
+            protocol: HealthCheckProtocol::Http,
+            port: HealthCheckPort::TrafficPort,
+            path: "/".into(),
+            matcher: Matcher(vec![200..=200]),
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(5),
+            healthy_threshold: 5,
+            unhealthy_threshold: 2,
+        },
+        attributes: TargetGroupAttributes {
+            algorithm,
+            ..TargetGroupAttributes::default()
+        },
+        targets: Vec::new(),
+    };
+    let target = |(i, state): (usize, &TargetState)| {
+        let address = SocketAddr::from(([10, 0, (i >> 8) as u8, i as u8], 80));
+        let registered = elbow_model::Target {
+            id: TargetId::Ip(address.ip()),
+            port: 80,
+            availability_zone: None,
+        };
+        let target = Target::new(registered, address);
+        target.set_state(*state);
+        Arc::new(target)
+    };
+    let targets = states.iter().enumerate().map(target).collect();
+    Group::new(Arc::new(config), targets, workers)
+}
+
+/// The index of what was chosen.
+fn index(group: &Group, chosen: Option<Chosen<'_>>) -> Option<usize> {
+    let serial = chosen?.target.serial;
+    group.targets.iter().position(|t| t.serial == serial)
+}
+
+fn choices(group: &Group, worker: usize, count: usize) -> Vec<usize> {
+    (0..count)
+        .map(|_| index(group, group.choose(worker, 0)).unwrap())
+        .collect()
+}
+
+/// ALB guide, edit target group attributes: sequential over healthy targets, per node.
+#[test]
+fn round_robin_goes_through_the_healthy_ones_in_order() {
+    let group = group(
+        Algorithm::RoundRobin,
+        &[Healthy, Unhealthy, Healthy, Initial, Healthy, Draining],
+        2,
+    );
+    assert_eq!(choices(&group, 0, 7), [0, 2, 4, 0, 2, 4, 0]);
+    assert_eq!(choices(&group, 1, 4), [2, 4, 0, 2], "a worker stands alone");
+    group.targets[2].set_state(Unhealthy);
+    assert_eq!(choices(&group, 0, 3), [4, 0, 4]);
+}
+
+/// ALB guide, target groups: all unhealthy, so all registered ones are used.
+#[test]
+fn fail_open_uses_all_that_are_registered() {
+    let states = [Unhealthy, Draining, Initial, Unused];
+    for algorithm in [
+        Algorithm::RoundRobin,
+        Algorithm::LeastOutstandingRequests,
+        Algorithm::WeightedRandom,
+    ] {
+        let group = group(algorithm, &states, 1);
+        let seen: HashSet<_> = (0..8)
+            .map(|i| {
+                let chosen = group.choose(0, i).unwrap();
+                assert!(chosen.fail_open);
+                index(&group, Some(chosen)).unwrap()
+            })
+            .collect();
+        assert_eq!(seen, HashSet::from([0, 2]), "{algorithm:?}");
+        let seen: HashSet<_> = (0..100)
+            .map(|hash| index(&group, group.choose_flow(hash)).unwrap())
+            .collect();
+        assert_eq!(seen, HashSet::from([0, 2]));
+        group.targets[0].set_state(Healthy);
+        let chosen = group.choose(0, 1).unwrap();
+        assert!(!chosen.fail_open);
+        assert_eq!(index(&group, Some(chosen)), Some(0));
+    }
+}
+
+#[test]
+fn nothing_is_registered_so_nothing_is_chosen() {
+    for states in [&[][..], &[Draining, Unused][..]] {
+        for algorithm in [
+            Algorithm::RoundRobin,
+            Algorithm::LeastOutstandingRequests,
+            Algorithm::WeightedRandom,
+        ] {
+            let group = group(algorithm, states, 1);
+            assert!(group.choose(0, 7).is_none());
+            assert!(group.choose_flow(7).is_none());
+        }
+    }
+}
+
+/// DescribeTargetHealth, unavailable: health checks are off.
+#[test]
+fn targets_without_health_checks_are_used() {
+    let group = group(Algorithm::RoundRobin, &[Unavailable, Unhealthy], 1);
+    let chosen = group.choose(0, 0).unwrap();
+    assert!(!chosen.fail_open);
+    assert_eq!(index(&group, Some(chosen)), Some(0));
+}
+
+/// ALB guide, edit target group attributes: the fewest requests in progress.
+#[test]
+fn least_outstanding_requests_takes_turns_among_equals() {
+    let group = group(
+        Algorithm::LeastOutstandingRequests,
+        &[Healthy, Healthy, Healthy, Draining],
+        1,
+    );
+    assert_eq!(choices(&group, 0, 4), [0, 1, 2, 0]);
+    let busy: Vec<_> = [0, 0, 1].map(|i| group.targets[i].start()).into();
+    assert_eq!(choices(&group, 0, 2), [2, 2]);
+    let one = group.targets[2].start();
+    assert_eq!(choices(&group, 0, 3), [1, 2, 1]);
+    drop((busy, one));
+    assert_eq!(choices(&group, 0, 3), [2, 0, 1]);
+}
+
+#[test]
+fn an_unknown_worker_is_served_all_the_same() {
+    let group = group(Algorithm::RoundRobin, &[Unhealthy, Healthy], 0);
+    assert_eq!(index(&group, group.choose(9, 0)), Some(1));
+}
+
+/// ALB guide, action types: weights 0-999, share = weight / sum, 0 gets nothing.
+#[test]
+fn weights_are_shares() {
+    let mut counts = [0; 4];
+    for random in 0..1000 {
+        counts[choose_weighted([1, 0, 3, 6].into_iter(), random).unwrap()] += 1;
+    }
+    assert_eq!(counts, [100, 0, 300, 600]);
+    assert_eq!(choose_weighted([0, 0].into_iter(), 3), None);
+    assert_eq!(choose_weighted([].into_iter(), 3), None);
+}
+
+/// Flows spread evenly: with 8 targets and 80,000 flows each gets 10,000, give or take 5 %.
+#[test]
+fn flows_spread_evenly() {
+    let group = group(Algorithm::RoundRobin, &[Healthy; 8], 1);
+    let mut counts = [0_u32; 8];
+    for flow in 0..80_000_u64 {
+        counts[index(&group, group.choose_flow(flow)).unwrap()] += 1;
+    }
+    assert!(
+        counts.iter().all(|c| (9_500..=10_500).contains(c)),
+        "{counts:?}"
+    );
+}
+
+fn states() -> impl Strategy<Value = Vec<TargetState>> {
+    prop::collection::vec(prop::sample::select(&STATES[..]), 0..24)
+}
+
+proptest! {
+    #[test]
+    fn round_robin_gives_every_healthy_target_exactly_its_share(
+        states in states(), rounds in 1_usize..5, worker in 0_usize..3,
+    ) {
+        let group = group(Algorithm::RoundRobin, &states, 3);
+        let healthy: Vec<usize> = (0..states.len()).filter(|i| is_healthy(states[*i])).collect();
+        let mut counts: HashMap<usize, usize> = HashMap::new();
+        for _ in 0..healthy.len() * rounds {
+            *counts.entry(index(&group, group.choose(worker, 0)).unwrap()).or_default() += 1;
+        }
+        prop_assert_eq!(counts, healthy.into_iter().map(|i| (i, rounds)).collect());
+    }
+
+    #[test]
+    fn what_drains_or_is_unused_is_never_chosen(
+        states in states(), random in any::<u64>(), algorithm in 0_usize..3,
+    ) {
+        let algorithm = [
+            Algorithm::RoundRobin,
+            Algorithm::LeastOutstandingRequests,
+            Algorithm::WeightedRandom,
+        ][algorithm];
+        let group = group(algorithm, &states, 1);
+        let any_healthy = states.iter().any(|s| is_healthy(*s));
+        let any_registered = states.iter().any(|s| is_registered(*s));
+        for chosen in [group.choose(0, random), group.choose_flow(random)] {
+            prop_assert_eq!(chosen.is_some(), any_registered);
+            let Some(chosen) = chosen else { continue };
+            prop_assert_eq!(chosen.fail_open, !any_healthy);
+            let state = chosen.target.state();
+            let fit = if any_healthy { is_healthy(state) } else { is_registered(state) };
+            prop_assert!(fit);
+        }
+    }
+
+    #[test]
+    fn weighted_random_is_even(count in 1_usize..12) {
+        let group = group(Algorithm::WeightedRandom, &vec![Healthy; count], 1);
+        let mut counts = vec![0; count];
+        for random in 0..(count as u64 * 10) {
+            counts[index(&group, group.choose(0, random)).unwrap()] += 1;
+        }
+        prop_assert_eq!(counts, vec![10; count]);
+    }
+
+    #[test]
+    fn a_flow_moves_only_when_its_own_target_goes(
+        mut states in states(), hash in any::<u64>(), other in any::<prop::sample::Index>(),
+    ) {
+        states.extend([Healthy, Healthy]);
+        let group = group(Algorithm::RoundRobin, &states, 1);
+        let first = index(&group, group.choose_flow(hash)).unwrap();
+        prop_assert_eq!(index(&group, group.choose_flow(hash)), Some(first));
+        let other = other.index(states.len());
+        group.targets[other].set_state(Unhealthy);
+        let second = index(&group, group.choose_flow(hash)).unwrap();
+        prop_assert_eq!(second == first, other != first);
+        group.targets[other].set_state(states[other]);
+        prop_assert_eq!(index(&group, group.choose_flow(hash)), Some(first));
+    }
+
+    #[test]
+    fn a_weight_of_zero_is_never_chosen(
+        weights in prop::collection::vec(0_u32..1000, 0..6), random in any::<u64>(),
+    ) {
+        match choose_weighted(weights.iter().copied(), random) {
+            Some(i) => prop_assert!(weights[i] > 0),
+            None => prop_assert!(weights.iter().all(|w| *w == 0)),
+        }
+    }
+}
