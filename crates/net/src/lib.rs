@@ -9,6 +9,8 @@ mod pipe;
 mod relay;
 mod stream;
 mod sys;
+#[cfg(test)]
+mod testing;
 mod timer;
 mod transfer;
 mod worker;

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -99,7 +100,10 @@ where
                         break;
                     }
                 }
-                Poll::Pending if worker.draining() => return Poll::Ready(()),
+                Poll::Pending if worker.draining() => {
+                    self.take_queued(listener);
+                    return Poll::Ready(());
+                }
                 Poll::Pending => {
                     self.timer.register(cx);
                     return Poll::Pending;
@@ -109,6 +113,30 @@ where
         cx.waker().wake_by_ref();
         Poll::Pending
     }
+
+    /// Accepts what the kernel has completed: closing the listener would reset it. The runtime may
+    /// not know of it yet, so that the kernel itself is asked.
+    fn take_queued(&mut self, listener: &TcpListener) {
+        for _ in 0..BACKLOG {
+            match accept_now(listener) {
+                Ok((stream, peer)) => (self.on)(stream, peer),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) => {
+                    (self.failed)(&e);
+                    if !is_of_one_connection(&e) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn accept_now(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let socket = accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let stream = TcpStream::from_std(socket.into())?;
+    let peer = stream.peer_addr()?;
+    Ok((stream, peer))
 }
 
 /// The failure is of the connection that would have been accepted: the next one may be fine.
@@ -125,6 +153,7 @@ fn is_of_one_connection(e: &io::Error) -> bool {
         Errno::HOSTUNREACH,
         Errno::OPNOTSUPP,
         Errno::NETUNREACH,
+        Errno::NOTCONN,
     ]
     .iter()
     .any(|errno| e.raw_os_error() == Some(errno.raw_os_error()))

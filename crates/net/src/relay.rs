@@ -184,9 +184,10 @@ impl<'w> Flow<'w> {
         }
         while self.timer.poll_expired(cx).is_ready() {
             if self.phase == Phase::Draining {
-                return Poll::Ready(RelayEnd::Drained);
-            }
-            if self.hush(client, target) {
+                if let Poll::Ready(end) = self.poll_drained(cx, client, target) {
+                    return Poll::Ready(end);
+                }
+            } else if self.hush(client, target) {
                 self.forget();
                 return self.poll_forgotten(cx, client, target);
             }
@@ -239,6 +240,24 @@ impl<'w> Flow<'w> {
         self.phase = Phase::Live(now);
         self.timer.reset(self.idle / 2);
         false
+    }
+
+    /// A flow that is quiet while the worker drains ends, unless a slow reader is still to get bytes:
+    /// FIN would tell it that it has them all.
+    fn poll_drained<A: Stream, B: Stream>(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut A,
+        target: &mut B,
+    ) -> Poll<RelayEnd> {
+        if self.up.transfer.is_blocked() || self.down.transfer.is_blocked() {
+            self.timer.reset(DRAIN_QUIET);
+            return Poll::Pending;
+        }
+        // For the close_notify of TLS; the close that follows is not waited for.
+        let _ = Pin::new(client).poll_shutdown(cx);
+        let _ = Pin::new(target).poll_shutdown(cx);
+        Poll::Ready(RelayEnd::Drained)
     }
 
     fn forget(&mut self) {

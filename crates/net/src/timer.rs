@@ -87,7 +87,8 @@ impl Timers {
     /// Moves the clock on to `now` and wakes the owners of timers that are due. The worker's ticks
     /// do this; tests may.
     pub fn advance(&self, now: u64) {
-        let before = self.wheel.now.replace(now);
+        let before = self.wheel.now.get();
+        self.wheel.now.set(before.max(now));
         let first = now.saturating_sub(SLOTS).max(before) + 1;
         for tick in first..=now {
             self.wheel.lists.borrow_mut().detach(tick);

@@ -64,10 +64,48 @@ impl Worker {
         // After a stall the clock jumps once instead of ticking quickly.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
-            let elapsed = ticks.tick().await.duration_since(start).as_millis() / TICK.as_millis();
+            ticks.tick().await;
+            let elapsed = start.elapsed().as_millis() / TICK.as_millis();
             let now = offset.saturating_add(u64::try_from(elapsed).unwrap_or(u64::MAX));
-            self.timers.advance(now.max(self.timers.now()));
+            self.timers.advance(now);
             on_tick();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::collections::HashSet;
+    use std::time::Duration;
+
+    use super::Worker;
+
+    #[test]
+    fn random_numbers_differ() {
+        let (a, b) = (Worker::new(0), Worker::new(1));
+        let numbers: HashSet<u64> = (0..1000).flat_map(|_| [a.random(), b.random()]).collect();
+        assert_eq!(numbers.len(), 2000);
+        let ones: u32 = numbers.iter().map(|n| n.count_ones()).sum();
+        assert!((62_000..66_000).contains(&ones), "{ones} of 128000 bits");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_ticks_and_catches_up() {
+        let worker = Worker::new(0);
+        let calls = Cell::new(0);
+        let ticks = worker.clone().run_ticks(|| calls.set(calls.get() + 1));
+        let script = async {
+            tokio::time::sleep(Duration::from_millis(1050)).await;
+            assert_eq!((worker.timers.now(), calls.get()), (10, 11));
+            tokio::time::advance(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert_eq!(worker.timers.now(), 611);
+            assert!(calls.get() <= 14, "a stall is made up for in one go");
+        };
+        tokio::select! {
+            () = ticks => {}
+            () = script => {}
         }
     }
 }

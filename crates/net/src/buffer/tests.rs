@@ -1,1 +1,111 @@
+use std::task::{Context, Poll, Waker};
 
+use tokio::io::{AsyncWriteExt, duplex};
+
+use super::{Buffers, LARGE, LARGE_KEPT, LARGE_OUT, SMALL, SMALL_KEPT, poll_read_pooled};
+
+#[test]
+fn is_filled_at_the_back_and_consumed_at_the_front() {
+    let buffers = Buffers::new();
+    let mut buffer = buffers.take();
+    assert_eq!((buffer.len(), buffer.capacity()), (0, SMALL));
+    assert_eq!(buffer.extend(b"hello world"), 11);
+    buffer.consume(6);
+    assert_eq!(&*buffer, b"world");
+    assert_eq!(buffer.room(), SMALL - 11);
+    buffer.compact();
+    assert_eq!((&*buffer, buffer.room()), (&b"world"[..], SMALL - 5));
+    buffer.spare()[..2].copy_from_slice(b"!!");
+    buffer.commit(2);
+    assert_eq!(&*buffer, b"world!!");
+    buffer.filled_mut()[0] = b'W';
+    buffer.truncate(5);
+    assert_eq!(&*buffer, b"World");
+    buffer.consume(100);
+    assert_eq!((buffer.len(), buffer.room()), (0, SMALL));
+    assert_eq!(buffer.extend(&vec![7; SMALL + 1]), SMALL);
+    assert_eq!(buffer.extend(b"more"), 0);
+    buffer.commit(1);
+    assert_eq!(buffer.len(), SMALL);
+}
+
+#[test]
+fn comes_back_uncleared_and_empty() {
+    let buffers = Buffers::new();
+    let mut buffer = buffers.take();
+    buffer.extend(b"left over");
+    let at = buffer.as_ptr();
+    drop(buffer);
+    let mut buffer = buffers.take();
+    assert_eq!(buffer.as_ptr(), at, "the warm one is used again");
+    assert!(buffer.is_empty());
+    assert_eq!(&buffer.spare()[..9], b"left over");
+}
+
+#[test]
+fn the_pool_is_bounded() {
+    let buffers = Buffers::new();
+    let many: Vec<_> = (0..SMALL_KEPT * 2).map(|_| buffers.take()).collect();
+    let large: Vec<_> = (0..LARGE_OUT + 10).map(|_| buffers.take_large()).collect();
+    assert_eq!(
+        large.iter().filter(|b| b.capacity() == LARGE).count(),
+        LARGE_OUT
+    );
+    assert_eq!(large.iter().filter(|b| b.capacity() == SMALL).count(), 10);
+    assert_eq!(buffers.in_use(), many.len() + large.len());
+    drop((many, large));
+    assert_eq!(buffers.in_use(), 0);
+    assert_eq!(buffers.pools.small.kept.borrow().len(), SMALL_KEPT);
+    assert_eq!(buffers.pools.large.kept.borrow().len(), LARGE_KEPT);
+}
+
+#[test]
+fn a_waiting_connection_keeps_a_small_buffer_when_the_bytes_fit() {
+    let buffers = Buffers::new();
+    let mut buffer = buffers.take_large();
+    buffer.extend(&[1; SMALL + 5]);
+    buffer.consume(5);
+    let buffer = buffer.shrink();
+    assert_eq!((buffer.capacity(), &*buffer), (SMALL, &[1; SMALL][..]));
+    assert_eq!(buffers.pools.large.out.get(), 0);
+
+    let mut buffer = buffers.take_large();
+    buffer.extend(&[1; SMALL + 1]);
+    assert_eq!(buffer.shrink().capacity(), LARGE);
+}
+
+#[tokio::test]
+async fn a_read_that_waits_holds_no_buffer() {
+    let buffers = Buffers::new();
+    let (mut near, mut far) = duplex(2 * SMALL);
+    let mut slot = None;
+    let mut cx = Context::from_waker(Waker::noop());
+
+    assert!(poll_read_pooled(&mut cx, &buffers, &mut near, &mut slot).is_pending());
+    assert!(slot.is_none());
+    assert_eq!(buffers.in_use(), 0);
+
+    far.write_all(b"GET").await.unwrap();
+    let read = poll_read_pooled(&mut cx, &buffers, &mut near, &mut slot);
+    assert!(matches!(read, Poll::Ready(Ok(3))));
+    assert!(poll_read_pooled(&mut cx, &buffers, &mut near, &mut slot).is_pending());
+    assert_eq!(slot.as_deref(), Some(&b"GET"[..]), "half a head stays");
+
+    far.write_all(&[b'x'; SMALL]).await.unwrap();
+    let read = poll_read_pooled(&mut cx, &buffers, &mut near, &mut slot);
+    assert!(matches!(read, Poll::Ready(Ok(n)) if n == SMALL - 3));
+    let read = poll_read_pooled(&mut cx, &buffers, &mut near, &mut slot);
+    assert!(
+        matches!(read, Poll::Ready(Err(_))),
+        "a full buffer is not the end of the stream"
+    );
+
+    slot = None;
+    drop(far);
+    let read = poll_read_pooled(&mut cx, &buffers, &mut near, &mut slot);
+    assert!(matches!(read, Poll::Ready(Ok(3))));
+    slot = None;
+    let read = poll_read_pooled(&mut cx, &buffers, &mut near, &mut slot);
+    assert!(matches!(read, Poll::Ready(Ok(0))));
+    assert!(slot.is_none());
+}

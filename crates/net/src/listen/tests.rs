@@ -1,1 +1,89 @@
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{LocalSet, spawn_local};
+
+use super::{accept, bind, is_of_one_connection};
+use crate::Worker;
+use crate::testing::soon;
+
+fn any() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+#[tokio::test]
+async fn workers_share_an_address() {
+    let first = bind(any()).unwrap();
+    let second = bind(first.local_addr().unwrap()).unwrap();
+    assert_eq!(first.local_addr().unwrap(), second.local_addr().unwrap());
+}
+
+#[tokio::test]
+async fn ipv6_leaves_ipv4_alone() {
+    let v6 = bind("[::]:0".parse().unwrap()).unwrap();
+    let port = v6.local_addr().unwrap().port();
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
+    assert!(TcpStream::connect(("::1", port)).await.is_ok());
+}
+
+#[test]
+fn accepts_with_small_messages_undelayed_until_it_drains() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let worker = Worker::new(0);
+        let listener = TcpListener::from_std(bind(any()).unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let accepted = Rc::new(RefCell::new(Vec::new()));
+        let (of_task, into) = (Rc::clone(&worker), Rc::clone(&accepted));
+        let accepting = spawn_local(async move {
+            let on = |stream: TcpStream, peer| into.borrow_mut().push((stream, peer));
+            accept(&listener, &of_task, on, |e| panic!("{e}")).await;
+        });
+        let mut clients = Vec::new();
+        // More than a batch.
+        for _ in 0..50 {
+            clients.push(soon(TcpStream::connect(address)).await.unwrap());
+        }
+        let all = async {
+            while accepted.borrow().len() < 50 {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(all).await;
+        let (mut stream, peer) = accepted.borrow_mut().remove(0);
+        assert!(stream.nodelay().unwrap());
+        let client = clients
+            .iter_mut()
+            .find(|c| c.local_addr().unwrap() == peer)
+            .unwrap();
+        client.write_all(b"x").await.unwrap();
+        assert_eq!(soon(stream.read_u8()).await.unwrap(), b'x');
+
+        // In the queue when the worker drains, and accepted all the same.
+        let queued = std::net::TcpStream::connect(address).unwrap();
+        worker.drain();
+        soon(accepting).await.unwrap();
+        let last = accepted.borrow().last().unwrap().1;
+        assert_eq!(last, queued.local_addr().unwrap());
+        assert!(
+            TcpStream::connect(address).await.is_err(),
+            "nobody listens any more"
+        );
+    });
+}
+
+#[test]
+fn a_connection_that_failed_is_not_the_listener_failing() {
+    let of = |errno: rustix::io::Errno| is_of_one_connection(&errno.into());
+    assert!(of(rustix::io::Errno::CONNABORTED));
+    assert!(!of(rustix::io::Errno::MFILE));
+    assert!(!of(rustix::io::Errno::NFILE));
+    assert!(!of(rustix::io::Errno::NOBUFS));
+    assert!(!of(rustix::io::Errno::NOMEM));
+}

@@ -1,1 +1,192 @@
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
+use super::{SLOTS, TICK, Timer, Timers};
+
+/// Counts its wake-ups.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Count {
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn poll(timer: &Timer, count: &Arc<Count>) -> Poll<()> {
+    timer.poll_expired(&mut Context::from_waker(&Waker::from(Arc::clone(count))))
+}
+
+#[test]
+fn expires_once_silent_for_long_enough_and_never_early() {
+    let timers = Timers::new();
+    let woken = Arc::new(Count::default());
+    let timer = timers.timer(Duration::from_millis(450));
+    assert!(poll(&timer, &woken).is_pending());
+    // The clock may show almost a tick less than it is, so that 4.5 ticks take 6.
+    timers.advance(5);
+    assert_eq!((woken.get(), poll(&timer, &woken)), (0, Poll::Pending));
+    timers.advance(6);
+    assert_eq!((woken.get(), poll(&timer, &woken)), (1, Poll::Ready(())));
+    assert_eq!(poll(&timer, &woken), Poll::Ready(()), "and stays so");
+    timer.touch();
+    assert_eq!(poll(&timer, &woken), Poll::Pending, "until it is touched");
+    timers.advance(12);
+    assert_eq!((woken.get(), poll(&timer, &woken)), (2, Poll::Ready(())));
+}
+
+#[test]
+fn activity_moves_the_deadline_and_costs_one_wake_up_per_period() {
+    let timers = Timers::new();
+    let woken = Arc::new(Count::default());
+    let timer = timers.timer(TICK * 9);
+    for now in 1..=100 {
+        assert!(poll(&timer, &woken).is_pending());
+        timer.touch();
+        timers.advance(now);
+    }
+    assert!(woken.get() <= 11, "{}", woken.get());
+    assert!(poll(&timer, &woken).is_pending());
+    // The last touch was at 99.
+    timers.advance(108);
+    assert!(poll(&timer, &woken).is_pending());
+    timers.advance(109);
+    assert!(poll(&timer, &woken).is_ready());
+}
+
+#[test]
+fn long_deadlines_go_around_the_wheel_without_waking() {
+    let timers = Timers::new();
+    let woken = Arc::new(Count::default());
+    let timer = timers.timer(Duration::from_secs(350));
+    let never = timers.timer(Duration::MAX);
+    assert!(poll(&timer, &woken).is_pending());
+    assert!(poll(&never, &woken).is_pending());
+    for now in 1..=3500 {
+        timers.advance(now);
+    }
+    assert_eq!(woken.get(), 0);
+    timers.advance(3501);
+    assert_eq!(woken.get(), 1);
+    assert!(poll(&timer, &woken).is_ready());
+    assert!(poll(&never, &woken).is_pending());
+}
+
+#[test]
+fn a_jump_of_the_clock_fires_everything_that_it_passes() {
+    let timers = Timers::new();
+    let woken = Arc::new(Count::default());
+    let all: Vec<Timer> = (0..3000).map(|n| timers.timer(TICK * n)).collect();
+    for timer in &all {
+        assert!(poll(timer, &woken).is_pending());
+    }
+    timers.advance(2000);
+    // A timer of n ticks is due at n + 1.
+    assert_eq!(woken.get(), 2000);
+    for (n, timer) in all.iter().enumerate() {
+        assert_eq!(timer.is_expired(), n < 2000, "{n}");
+    }
+    timers.advance(2000 + 10 * SLOTS);
+    assert_eq!(woken.get(), 3000);
+}
+
+#[test]
+fn reset_to_less_takes_effect_at_once_and_to_more_as_well() {
+    let timers = Timers::new();
+    let woken = Arc::new(Count::default());
+    let timer = timers.timer(Duration::from_secs(60));
+    assert!(poll(&timer, &woken).is_pending());
+    timer.reset(TICK);
+    timers.advance(2);
+    assert_eq!((woken.get(), poll(&timer, &woken)), (1, Poll::Ready(())));
+    timer.reset(TICK * 4);
+    assert!(poll(&timer, &woken).is_pending());
+    timer.reset(TICK * 9);
+    timers.advance(11);
+    assert!(poll(&timer, &woken).is_pending());
+    timers.advance(12);
+    assert!(poll(&timer, &woken).is_ready());
+}
+
+#[test]
+fn wake_all_wakes_every_registered_owner_once() {
+    let timers = Timers::new();
+    let woken = Arc::new(Count::default());
+    let all: Vec<Timer> = (0..10).map(|_| timers.timer(Duration::MAX)).collect();
+    let unpolled = timers.timer(TICK);
+    for timer in &all {
+        assert!(poll(timer, &woken).is_pending());
+    }
+    timers.wake_all();
+    assert_eq!(woken.get(), 10);
+    timers.wake_all();
+    assert_eq!(woken.get(), 10, "nobody has registered again");
+    assert!(poll(&unpolled, &woken).is_pending());
+    timers.wake_all();
+    assert_eq!(woken.get(), 11);
+}
+
+#[test]
+fn a_dropped_timer_leaves_nothing_behind() {
+    let timers = Timers::new();
+    let woken = Arc::new(Count::default());
+    for _ in 0..3 {
+        let mut all: Vec<Timer> = (0..100).map(|_| timers.timer(TICK)).collect();
+        for timer in &all {
+            assert!(poll(timer, &woken).is_pending());
+        }
+        // From the middle, the front and the back of the list.
+        drop(all.drain(40..60));
+        drop(all.drain(..20));
+        drop(all.pop());
+        drop(all);
+    }
+    assert_eq!(Arc::strong_count(&woken), 1, "no waker is kept");
+    timers.advance(10);
+    assert_eq!(woken.get(), 0);
+    let lists = timers.wheel.lists.borrow();
+    assert!(lists.entries.is_empty());
+    assert!(lists.entries.capacity() <= 128, "room is used again");
+}
+
+#[test]
+fn a_waker_may_drop_other_timers_that_are_due() {
+    thread_local! {
+        static VICTIMS: RefCell<Vec<Timer>> = const { RefCell::new(Vec::new()) };
+    }
+    struct Drops;
+    impl Wake for Drops {
+        fn wake(self: Arc<Self>) {
+            VICTIMS.with(|victims| victims.borrow_mut().clear());
+        }
+    }
+
+    let timers = Timers::new();
+    let woken = Arc::new(Count::default());
+    // Of timers that are due together, the oldest is first.
+    let first = timers.timer(TICK);
+    let waker = Waker::from(Arc::new(Drops));
+    assert!(
+        first
+            .poll_expired(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    for _ in 0..10 {
+        let victim = timers.timer(TICK);
+        assert!(poll(&victim, &woken).is_pending());
+        VICTIMS.with(|victims| victims.borrow_mut().push(victim));
+    }
+    timers.advance(2);
+    assert!(first.is_expired());
+    assert_eq!(woken.get(), 0, "dropped before their turn");
+    assert_eq!(timers.wheel.lists.borrow().entries.len(), 1);
+}
