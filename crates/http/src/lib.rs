@@ -1,15 +1,41 @@
 //! Layer 7 of ALB: HTTP/1.1, HTTP/2 and WebSocket.
+//!
+//! [`serve`] takes a client connection and answers its requests as [`Listener`] says. HTTP/1.x is
+//! read and written by the codec in [`h1`], which does no I/O.
 
 pub mod action;
+mod answer;
+mod body;
+mod context;
 pub mod date;
 pub mod error;
+mod exchange;
 pub mod forwarded;
+pub mod h1;
 pub mod head;
 pub mod listener;
 pub mod page;
 pub mod pattern;
+mod plan;
+mod pool;
+mod record;
 mod rules;
+mod serve;
 #[cfg(test)]
 mod test_kit;
 pub mod trace_id;
+mod upgrade;
 pub mod uri;
+
+use std::rc::Rc;
+
+use elbow_net::{ConnMeta, Connect, Stream};
+
+pub use context::Context;
+pub use listener::Listener;
+pub use pool::Pools;
+
+/// Serves one client connection until it is over: HTTP/2 when ALPN settled on it, else HTTP/1.x.
+pub async fn serve<S: Stream, C: Connect>(context: Rc<Context<C>>, io: S, meta: ConnMeta) {
+    serve::serve(context, io, meta).await;
+}

@@ -1,0 +1,42 @@
+//! What an HTTP connection stands in.
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use elbow_net::{Connect, Worker};
+use elbow_telemetry::{ListenerCells, ListenerMetrics, LogBuffer};
+
+use crate::listener::Listener;
+use crate::pool::Pools;
+
+/// What the connections of one listener on one worker share.
+pub struct Context<C: Connect> {
+    /// The worker of this thread.
+    pub worker: Rc<Worker>,
+    /// Opens connections to targets.
+    pub connector: Rc<C>,
+    /// The open ones of this worker, shared by all its listeners.
+    pub pools: Rc<Pools<C::Io>>,
+    /// The listener as it is configured now; asked once per request.
+    pub listener: Rc<dyn Fn() -> Arc<Listener>>,
+    /// Its numbers.
+    pub metrics: Arc<ListenerMetrics>,
+    /// Its access log.
+    pub log: Option<Rc<LogBuffer>>,
+}
+
+impl<C: Connect> Context<C> {
+    /// The cells of this worker.
+    pub(crate) fn cells(&self) -> &ListenerCells {
+        self.metrics.worker(self.worker.id)
+    }
+}
+
+impl<C: Connect> fmt::Debug for Context<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("worker", &self.worker.id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,201 @@
+//! Field lines that the strict parser refuses, and what frames a body.
+
+use std::str;
+
+use httparse::Header;
+
+use super::desync::{Reason, Verdict};
+use super::{is_token, trim};
+
+/// Which framing field a name is, or looks like to some reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framer {
+    /// `Content-Length`.
+    Length,
+    /// `Transfer-Encoding`.
+    Coding,
+    /// Not `Content-Length`, but close enough to be taken for it.
+    LooksLikeLength,
+    /// Not `Transfer-Encoding`, but close enough to be taken for it.
+    LooksLikeCoding,
+}
+
+/// What `name` means for framing.
+pub(super) fn framer(name: &[u8]) -> Option<Framer> {
+    const LENGTH: &[u8] = b"content-length";
+    const CODING: &[u8] = b"transfer-encoding";
+    // No look-alike is shorter than the letters alone.
+    if name.len() < 13 || name.len() > 64 {
+        return None;
+    }
+    if name.eq_ignore_ascii_case(LENGTH) {
+        return Some(Framer::Length);
+    }
+    if name.eq_ignore_ascii_case(CODING) {
+        return Some(Framer::Coding);
+    }
+    let letters_are = |wanted: &[u8]| {
+        let letters = |bytes: &[u8]| -> Vec<u8> {
+            let alphanumeric = bytes.iter().filter(|b| b.is_ascii_alphanumeric());
+            alphanumeric.map(u8::to_ascii_lowercase).collect()
+        };
+        letters(name) == letters(wanted)
+    };
+    // Only names of the right first letter (or none at all) are worth the closer look.
+    match name.iter().find(|b| b.is_ascii_alphanumeric()) {
+        Some(b'c' | b'C') if letters_are(LENGTH) => Some(Framer::LooksLikeLength),
+        Some(b't' | b'T') if letters_are(CODING) => Some(Framer::LooksLikeCoding),
+        _ => None,
+    }
+}
+
+/// Reads the field lines of a request that the strict parser refused, as ALB tolerates them. What
+/// has no clean form is left out, so it is never passed on. `lines` ends with the empty line, and
+/// every LF in it follows a CR.
+pub(super) fn lenient<'b>(
+    lines: &'b [u8],
+    framing: &mut RequestFraming,
+    verdict: &mut Verdict,
+) -> Result<Vec<Header<'b>>, Reason> {
+    let mut fields = Vec::new();
+    for line in lines.split(|b| *b == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            continue;
+        }
+        if line.contains(&0) || line.contains(&b'\r') {
+            return Err(Reason::BadHeader);
+        }
+        if trim(line).is_empty() {
+            verdict.add(Reason::EmptyHeader);
+            continue;
+        }
+        if let [b' ' | b'\t', ..] = line {
+            // A folded line.
+            return Err(Reason::BadHeader);
+        }
+        let Some(colon) = line.iter().position(|b| *b == b':') else {
+            return Err(Reason::BadHeader);
+        };
+        let (name, value) = line.split_at(colon);
+        let value = trim(value.get(1..).unwrap_or_default());
+        if trim(name).is_empty() {
+            verdict.add(Reason::EmptyHeader);
+            continue;
+        }
+        match framer(name) {
+            Some(framer) => framing.add(framer, value, verdict)?,
+            None if !is_token(name) || value.iter().any(|b| is_control(*b)) => {
+                verdict.add(Reason::NonCompliantHeader);
+            }
+            None => {}
+        }
+        if let (true, Ok(name)) = (is_token(name), str::from_utf8(name)) {
+            fields.push(Header { name, value });
+        }
+    }
+    Ok(fields)
+}
+
+fn is_control(byte: u8) -> bool {
+    (byte < b' ' && byte != b'\t') || byte == 0x7f
+}
+
+/// What the framing fields of a request say so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct RequestFraming {
+    /// `Content-Length`.
+    pub(super) length: Option<u64>,
+    /// `Transfer-Encoding` is there.
+    pub(super) coding: bool,
+    /// `chunked` is among the codings.
+    pub(super) chunked: bool,
+    /// A coding that elbow knows but does not pass on: gzip, deflate, compress.
+    pub(super) compressed: bool,
+    /// A coding that nobody knows.
+    pub(super) unknown: bool,
+    /// A look-alike is there, so that fields must be filtered.
+    pub(super) look_alike: bool,
+    looks_like_length: bool,
+    looks_like_coding: bool,
+}
+
+impl RequestFraming {
+    /// Takes one framing field; the error has no reading at all.
+    pub(super) fn add(
+        &mut self,
+        framer: Framer,
+        value: &[u8],
+        verdict: &mut Verdict,
+    ) -> Result<(), Reason> {
+        match framer {
+            Framer::Length => {
+                let length = decimal(value).ok_or(Reason::BadContentLength)?;
+                match self.length {
+                    Some(first) if first != length => return Err(Reason::MultipleContentLength),
+                    Some(_) => verdict.add(Reason::DuplicateContentLength),
+                    None => self.length = Some(length),
+                }
+            }
+            Framer::Coding => {
+                self.coding = true;
+                self.codings(value, verdict);
+            }
+            Framer::LooksLikeLength | Framer::LooksLikeCoding => {
+                self.look_alike = true;
+                self.looks_like_length |= framer == Framer::LooksLikeLength;
+                self.looks_like_coding |= framer == Framer::LooksLikeCoding;
+                verdict.add(Reason::SuspiciousHeader);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the fields say together.
+    pub(super) fn judge(&self, verdict: &mut Verdict) {
+        let (length, coding) = (self.length.is_some(), self.coding);
+        if length && coding {
+            verdict.add(Reason::BothTeClPresent);
+        }
+        if (length && self.looks_like_coding) || (coding && self.looks_like_length) {
+            verdict.add(Reason::SuspiciousTeClPresent);
+        }
+        if length && self.looks_like_length {
+            verdict.add(Reason::MultipleContentLength);
+        }
+        if coding && self.looks_like_coding {
+            verdict.add(Reason::MultipleTransferEncodingChunked);
+        }
+    }
+
+    fn codings(&mut self, value: &[u8], verdict: &mut Verdict) {
+        for element in value.split(|b| *b == b',') {
+            let coding = trim(element.split(|b| *b == b';').next().unwrap_or_default());
+            if coding.eq_ignore_ascii_case(b"chunked") {
+                if self.chunked {
+                    verdict.add(Reason::MultipleTransferEncodingChunked);
+                }
+                self.chunked = true;
+            } else if [&b"gzip"[..], b"deflate", b"compress"]
+                .iter()
+                .any(|known| coding.eq_ignore_ascii_case(known))
+            {
+                self.compressed = true;
+            } else if !coding.eq_ignore_ascii_case(b"identity") {
+                self.unknown = true;
+                verdict.add(Reason::BadTransferEncoding);
+            }
+        }
+    }
+}
+
+/// A number of digits alone that fits 64 bits.
+pub(super) fn decimal(value: &[u8]) -> Option<u64> {
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0u64, |number, byte| {
+        let digit = char::from(*byte).to_digit(10)?;
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}

@@ -1,0 +1,351 @@
+//! Request heads: parsed, classified and, where elbow must not pass them on, refused.
+
+use std::str;
+
+use elbow_model::DesyncMitigationMode;
+use httparse::{EMPTY_HEADER, Header, Status};
+
+use super::desync::{Reason, Verdict};
+use super::fields::{self, Framer, RequestFraming};
+use super::scan::ScanError;
+use super::{Framing, is_token, lists};
+use crate::head::{RequestHead, Version};
+
+/// Fields that are parsed without an allocation.
+const FIELDS_USUAL: usize = 32;
+/// Schemes of an absolute-form request target.
+const SCHEMES: [&str; 2] = ["http://", "https://"];
+
+/// A request head with what follows from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'b> {
+    /// For rules, header work and the log. Without fields that have no clean form.
+    pub head: RequestHead<'b>,
+    /// Of the body.
+    pub framing: Framing,
+    /// The client wants to keep the connection.
+    pub persistent: bool,
+    /// `Expect: 100-continue` on HTTP/1.1.
+    pub expects_continue: bool,
+    /// A WebSocket handshake.
+    pub websocket: bool,
+    /// Its desync class.
+    pub verdict: Verdict,
+    /// The status that it is refused with.
+    pub refused: Option<u16>,
+}
+
+/// A head that has no parsed form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What the client is answered; the connection is closed after it.
+    pub status: u16,
+    /// For the log.
+    pub verdict: Verdict,
+}
+
+impl Refusal {
+    fn new(status: u16, reason: Reason) -> Self {
+        Self {
+            status,
+            verdict: Verdict(Some(reason)),
+        }
+    }
+}
+
+impl From<ScanError> for Refusal {
+    fn from(error: ScanError) -> Self {
+        match error {
+            ScanError::FirstLineTooLong => Self {
+                status: 414,
+                verdict: Verdict::default(),
+            },
+            ScanError::LineTooLong | ScanError::HeadTooLong | ScanError::TooManyLines => Self {
+                status: 400,
+                verdict: Verdict::default(),
+            },
+            ScanError::BareLfInFirstLine => Self::new(400, Reason::BadUri),
+            ScanError::BareLf => Self::new(400, Reason::BadHeader),
+        }
+    }
+}
+
+/// Parses a head that [`super::scan::Scan`] found complete: `head` from the first line through the
+/// empty line, `lines` of them. `then` sees it, also when it is refused.
+pub fn parse<R>(
+    head: &[u8],
+    lines: usize,
+    mode: DesyncMitigationMode,
+    then: impl FnOnce(&Request<'_>) -> R,
+) -> Result<R, Refusal> {
+    let end = memchr::memchr(b'\n', head).map_or(head.len(), |lf| lf + 1);
+    let (first, rest) = head.split_at(end);
+    let first = first.strip_suffix(b"\r\n").unwrap_or(first);
+    let mut verdict = Verdict::default();
+    let line = Line::parse(first, &mut verdict)?;
+    if lines <= FIELDS_USUAL {
+        let mut store = [EMPTY_HEADER; FIELDS_USUAL];
+        with_fields(&line, rest, &mut store, verdict, mode, then)
+    } else {
+        let mut store = vec![EMPTY_HEADER; lines];
+        with_fields(&line, rest, &mut store, verdict, mode, then)
+    }
+}
+
+fn with_fields<'b, R>(
+    line: &Line<'b>,
+    rest: &'b [u8],
+    store: &mut [Header<'b>],
+    mut verdict: Verdict,
+    mode: DesyncMitigationMode,
+    then: impl FnOnce(&Request<'_>) -> R,
+) -> Result<R, Refusal> {
+    let mut framing = RequestFraming::default();
+    let refuse = |reason| Refusal::new(400, reason);
+    if !rest.is_ascii() {
+        verdict.add(Reason::NonCompliantHeader);
+    }
+    let cleaned;
+    let fields = match httparse::parse_headers(rest, store) {
+        Ok(Status::Complete((_, fields))) => {
+            for field in fields {
+                if let Some(framer) = fields::framer(field.name.as_bytes()) {
+                    framing
+                        .add(framer, field.value, &mut verdict)
+                        .map_err(refuse)?;
+                }
+            }
+            fields
+        }
+        _ => {
+            cleaned = fields::lenient(rest, &mut framing, &mut verdict).map_err(refuse)?;
+            &cleaned[..]
+        }
+    };
+    if framing.look_alike {
+        let clean = |field: &&Header<'_>| {
+            let framer = fields::framer(field.name.as_bytes());
+            !matches!(
+                framer,
+                Some(Framer::LooksLikeLength | Framer::LooksLikeCoding)
+            )
+        };
+        let clean: Vec<_> = fields.iter().filter(clean).copied().collect();
+        return Ok(then(&assemble(line, &clean, &framing, verdict, mode)));
+    }
+    Ok(then(&assemble(line, fields, &framing, verdict, mode)))
+}
+
+fn assemble<'b>(
+    line: &Line<'b>,
+    fields: &'b [Header<'b>],
+    framing: &RequestFraming,
+    mut verdict: Verdict,
+    mode: DesyncMitigationMode,
+) -> Request<'b> {
+    framing.judge(&mut verdict);
+    let is_get = matches!(line.method, "GET" | "HEAD");
+    let is_http10 = line.minor == 0;
+    match framing.length {
+        Some(0) if is_get => verdict.add(Reason::GetHeadZeroContentLength),
+        Some(_) if is_get => verdict.add(Reason::UndefinedContentLengthSemantics),
+        _ => {}
+    }
+    if framing.coding && (is_get || is_http10) {
+        verdict.add(Reason::UndefinedTransferEncodingSemantics);
+    }
+    let body = match (framing.chunked, framing.length) {
+        (true, _) => Framing::Chunked,
+        (false, Some(length)) if length > 0 => Framing::Length(length),
+        _ => Framing::Empty,
+    };
+    let control = Control::read(fields);
+    let mut request = Request {
+        head: RequestHead {
+            method: line.method,
+            target: line.target,
+            version: if is_http10 {
+                Version::Http10
+            } else {
+                Version::Http11
+            },
+            fields,
+        },
+        framing: body,
+        persistent: !control.close
+            && (!is_http10 || (control.keep_alive && body != Framing::Chunked)),
+        expects_continue: control.expects_continue && !is_http10,
+        websocket: control.upgrade
+            && control.websocket
+            && line.method == "GET"
+            && !is_http10
+            && body == Framing::Empty,
+        verdict,
+        refused: None,
+    };
+    request.refused = refusal(line, framing, control.host, verdict, mode);
+    request
+}
+
+/// The status that a head is refused with although it can be read.
+fn refusal(
+    line: &Line<'_>,
+    framing: &RequestFraming,
+    has_host: bool,
+    verdict: Verdict,
+    mode: DesyncMitigationMode,
+) -> Option<u16> {
+    match line.method {
+        "TRACE" => return Some(405),
+        "CONNECT" => return Some(400),
+        _ => {}
+    }
+    if framing.compressed {
+        return Some(501);
+    }
+    if verdict.blocked(mode) {
+        return Some(400);
+    }
+    if framing.unknown {
+        // Only in monitor mode; there is no way to pass such a body on.
+        return Some(501);
+    }
+    // HTTP/1.0 without Host gets one.
+    (!has_host && line.minor > 0 && !line.is_absolute()).then_some(400)
+}
+
+/// The fields that steer the connection.
+#[derive(Default)]
+struct Control {
+    host: bool,
+    close: bool,
+    keep_alive: bool,
+    upgrade: bool,
+    websocket: bool,
+    expects_continue: bool,
+}
+
+impl Control {
+    fn read(fields: &[Header<'_>]) -> Self {
+        let mut control = Self::default();
+        for Header { name, value } in fields {
+            match name.len() {
+                4 if name.eq_ignore_ascii_case("host") => control.host = true,
+                6 if name.eq_ignore_ascii_case("expect") => {
+                    control.expects_continue |= lists(value, "100-continue");
+                }
+                7 if name.eq_ignore_ascii_case("upgrade") => {
+                    control.websocket |= value.eq_ignore_ascii_case(b"websocket");
+                }
+                10 if name.eq_ignore_ascii_case("connection") => {
+                    control.close |= lists(value, "close");
+                    control.keep_alive |= lists(value, "keep-alive");
+                    control.upgrade |= lists(value, "upgrade");
+                }
+                _ => {}
+            }
+        }
+        control
+    }
+}
+
+/// A request line.
+struct Line<'b> {
+    method: &'b str,
+    target: &'b str,
+    /// 0 for HTTP/1.0, 1 for all that is newer.
+    minor: u8,
+}
+
+impl<'b> Line<'b> {
+    fn parse(line: &'b [u8], verdict: &mut Verdict) -> Result<Self, Refusal> {
+        let Some(space) = memchr::memchr(b' ', line) else {
+            return Err(Refusal::new(400, Reason::BadMethod));
+        };
+        let (method, rest) = line.split_at(space);
+        if !is_token(method) {
+            return Err(Refusal::new(400, Reason::BadMethod));
+        }
+        let rest = rest.get(1..).unwrap_or_default();
+        if memchr::memchr2(0, b'\r', rest).is_some() {
+            return Err(Refusal::new(400, Reason::BadUri));
+        }
+        let (target, minor) = match rest.strip_suffix(b" HTTP/1.1") {
+            Some(target) => (target, 1),
+            None => Self::version(rest, verdict)?,
+        };
+        let target = Self::target(target, verdict)?;
+        let method = str::from_utf8(method).map_err(|_| Refusal::new(400, Reason::BadMethod))?;
+        let line = Self {
+            method,
+            target,
+            minor,
+        };
+        if target.starts_with('/')
+            || line.is_absolute()
+            || (target == "*" && method == "OPTIONS")
+            || method == "CONNECT"
+        {
+            Ok(line)
+        } else {
+            Err(Refusal {
+                status: 400,
+                verdict: Verdict::default(),
+            })
+        }
+    }
+
+    /// Splits what follows the method when it does not end in ` HTTP/1.1`.
+    fn version(rest: &'b [u8], verdict: &mut Verdict) -> Result<(&'b [u8], u8), Refusal> {
+        let trimmed = rest.trim_ascii_end();
+        let space = memchr::memrchr(b' ', trimmed).unwrap_or(0);
+        let (target, version) = trimmed.split_at(space);
+        let version = version.strip_prefix(b" ").unwrap_or(version);
+        if trimmed.len() != rest.len() {
+            verdict.add(Reason::NonCompliantVersion);
+        }
+        let Some(version) = version.strip_prefix(b"HTTP/") else {
+            // HTTP/0.9 has no version: it is refused, since nothing frames its answer.
+            return Err(Refusal::new(400, Reason::NonCompliantVersion));
+        };
+        match version {
+            b"1.0" => Ok((target, 0)),
+            b"1.1" => Ok((target, 1)),
+            [b'1', b'.', b'2'..=b'9'] => {
+                verdict.add(Reason::NonCompliantVersion);
+                Ok((target, 1))
+            }
+            // Such as the preface of HTTP/2.
+            [b'0' | b'2'..=b'9'] | [b'0' | b'2'..=b'9', b'.', b'0'..=b'9'] => Err(Refusal {
+                status: 505,
+                verdict: Verdict::default(),
+            }),
+            _ => Err(Refusal::new(400, Reason::BadVersion)),
+        }
+    }
+
+    fn target(target: &'b [u8], verdict: &mut Verdict) -> Result<&'b str, Refusal> {
+        let trimmed = target.trim_ascii();
+        if trimmed.len() != target.len() {
+            verdict.add(Reason::NonCompliantVersion);
+        }
+        for byte in trimmed {
+            match byte {
+                b' ' => verdict.add(Reason::SpaceInUri),
+                0..b' ' | 0x7f => verdict.add(Reason::AmbiguousUri),
+                _ => {}
+            }
+        }
+        str::from_utf8(trimmed).map_err(|_| Refusal::new(400, Reason::BadUri))
+    }
+
+    fn is_absolute(&self) -> bool {
+        SCHEMES.iter().any(|scheme| {
+            let prefix = self.target.get(..scheme.len());
+            prefix.is_some_and(|p| p.eq_ignore_ascii_case(scheme))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

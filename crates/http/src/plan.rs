@@ -1,0 +1,184 @@
+//! From a request head to what is done with it: a response of our own, or a target and the head
+//! that it gets. Shared by HTTP/1.1 and HTTP/2.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use elbow_balance::{Group, InFlight};
+use elbow_model::ProtocolVersion;
+use elbow_net::{ConnMeta, Connect};
+
+use crate::action::{fixed_response, redirect};
+use crate::context::Context;
+use crate::error::{Error, ErrorKind};
+use crate::forwarded::{Origin, write_fields};
+use crate::h1::Framing;
+use crate::head::RequestHead;
+use crate::listener::{Listener, Route, choose_group};
+use crate::page::{LocalResponse, digits};
+use crate::record::{Notes, Record};
+use crate::uri::RequestTarget;
+
+/// What is done with a request.
+pub(crate) enum Plan {
+    /// Answer it here.
+    Answer(LocalResponse),
+    /// Send it on; its head has been written.
+    Forward(Forward),
+}
+
+/// Where a request goes.
+pub(crate) struct Forward {
+    /// The target, which counts the request until this is dropped.
+    pub(crate) in_flight: InFlight,
+    /// Whether the target speaks TLS.
+    pub(crate) tls: bool,
+}
+
+/// What [`plan`] goes by besides the head.
+pub(crate) struct Asked<'a> {
+    pub(crate) listener: &'a Listener,
+    pub(crate) meta: &'a ConnMeta,
+    /// How the body is framed on its way to the target: known length, chunked, or none.
+    pub(crate) framing: Framing,
+    /// The request is a WebSocket handshake.
+    pub(crate) websocket: bool,
+}
+
+/// Decides what is done with a request and notes it in `record`; a head for a target goes to `out`.
+pub(crate) fn plan<C: Connect>(
+    context: &Context<C>,
+    head: &RequestHead<'_>,
+    asked: &Asked<'_>,
+    record: &mut Record,
+    out: &mut Vec<u8>,
+) -> Result<Plan, Error> {
+    let listener = asked.listener;
+    if context.log.is_some() {
+        let spare = context.pools.spares.take();
+        record.notes = Some(Notes::take(spare, head, listener));
+    }
+    let matched = listener.route(head);
+    record.priority = i32::try_from(matched.priority).ok();
+    let cells = context.cells();
+    match matched.action {
+        Route::Redirect(to) => {
+            let response = redirect(to, head, listener)?;
+            cells.redirects.increment();
+            record.action = Some(matched.action.name());
+            record.redirect.clone_from(&response.location);
+            Ok(Plan::Answer(response))
+        }
+        Route::FixedResponse(fixed) => {
+            cells.fixed_responses.increment();
+            record.action = Some(matched.action.name());
+            Ok(Plan::Answer(fixed_response(fixed)))
+        }
+        Route::Forward(groups) => {
+            record.action = Some(matched.action.name());
+            let group = choose_group(groups, context.worker.random());
+            let group = group.ok_or(ErrorKind::NoTargets)?;
+            let forward = forward(context, group, record)?;
+            write_head(context, head, asked, record, out)?;
+            Ok(Plan::Forward(forward))
+        }
+    }
+}
+
+fn forward<C: Connect>(
+    context: &Context<C>,
+    group: &Arc<Group>,
+    record: &mut Record,
+) -> Result<Forward, Error> {
+    if context.log.is_some() {
+        record.group = Some(Arc::clone(group));
+    }
+    if group.config.protocol_version != ProtocolVersion::Http1 {
+        return Err(ErrorKind::IncompatibleProtocol.into());
+    }
+    let chosen = group
+        .choose(context.worker.id, context.worker.random())
+        .ok_or(ErrorKind::NoTargets)?;
+    if chosen.fail_open {
+        context.cells().fail_open.increment();
+    }
+    record.target = Some(chosen.target.address);
+    Ok(Forward {
+        in_flight: chosen.target.start(),
+        tls: group.config.protocol.is_tls(),
+    })
+}
+
+/// Writes the head that the target gets: the parsed form, with one framing field at most.
+fn write_head<C: Connect>(
+    context: &Context<C>,
+    head: &RequestHead<'_>,
+    asked: &Asked<'_>,
+    record: &mut Record,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    out.extend_from_slice(head.method.as_bytes());
+    out.push(b' ');
+    write_target(out, head.target);
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let origin = Origin {
+        listener: asked.listener,
+        meta: asked.meta,
+        upgrade: asked.websocket,
+        now: since.map_or(0, |since| since.as_secs()),
+    };
+    let written = write_fields(out, head, &origin, || context.worker.random())?;
+    if let Some(notes) = &mut record.notes {
+        notes.trace(out.get(written.trace_id).unwrap_or_default());
+    }
+    write_framing(out, asked.framing, expects_length(head.method));
+    out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+/// Methods whose content has a meaning: without any, a length of 0 says so (RFC 9110, 8.6).
+fn expects_length(method: &str) -> bool {
+    matches!(method, "POST" | "PUT" | "PATCH")
+}
+
+/// Appends the one field that frames a body.
+pub(crate) fn write_framing(out: &mut Vec<u8>, framing: Framing, say_empty: bool) {
+    let length = match framing {
+        Framing::Length(length) => length,
+        Framing::Empty if say_empty => 0,
+        Framing::Empty | Framing::UntilClose => return,
+        Framing::Chunked => return out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+    };
+    write_length(out, length);
+}
+
+/// Appends `Content-Length`.
+pub(crate) fn write_length(out: &mut Vec<u8>, length: u64) {
+    out.extend_from_slice(b"Content-Length: ");
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    out.extend_from_slice(digits(&mut [0; 20], length));
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the origin form as the client wrote it; bytes that would end it early or that readers
+/// take differently are percent-encoded.
+fn write_target(out: &mut Vec<u8>, target: &str) {
+    let start = out.len();
+    RequestTarget::parse(target).write_origin_form(out);
+    let is_plain = |b: &u8| *b > b' ' && *b != 0x7f;
+    let written = out.get(start..).unwrap_or_default();
+    if written.iter().all(is_plain) {
+        return;
+    }
+    let raw = out.split_off(start);
+    for byte in &raw {
+        if is_plain(byte) {
+            out.push(*byte);
+        } else {
+            const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+            let digit = |n: u8| DIGITS.get(usize::from(n & 15)).copied().unwrap_or(b'0');
+            out.extend_from_slice(&[b'%', digit(byte >> 4), digit(*byte)]);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What the HTTP connections of one worker share: open connections to targets and spare memory.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use elbow_net::{Stream, Timers};
+use rustc_hash::FxHashMap;
+use tokio::io::ReadBuf;
+
+use crate::date::DateCache;
+
+/// Idle connections kept for one target.
+const IDLE_MAX: usize = 1024;
+/// Ticks between two looks for connections that are over: a second.
+const SWEEP_INTERVAL: u64 = 10;
+/// Spare vectors kept, and what one may hold to be kept.
+const SPARES_MAX: usize = 64;
+const SPARE_CAPACITY: usize = 64 * 1024;
+
+/// The idle connections to targets of one worker, by [`elbow_balance::Target::serial`], and what
+/// else its HTTP connections share.
+pub struct Pools<Io> {
+    idle: RefCell<FxHashMap<u64, Vec<Idle<Io>>>>,
+    swept: Cell<u64>,
+    pub(crate) spares: Rc<Spares>,
+    pub(crate) date: DateCache,
+}
+
+struct Idle<Io> {
+    io: Io,
+    /// The tick from which it is too old.
+    expires: u64,
+}
+
+impl<Io: Stream> Pools<Io> {
+    /// Empty pools.
+    pub fn new() -> Rc<Self> {
+        Rc::new(Self {
+            idle: RefCell::new(FxHashMap::default()),
+            swept: Cell::new(0),
+            spares: Rc::default(),
+            date: DateCache::default(),
+        })
+    }
+
+    /// Closes connections that were idle for too long or that their targets closed. Runs by itself
+    /// while requests come; the worker's tick calls it so that it also happens when none do.
+    pub fn sweep(&self, timers: &Timers) {
+        let now = timers.now();
+        if now < self.swept.get() + SWEEP_INTERVAL {
+            return;
+        }
+        self.swept.set(now);
+        self.idle.borrow_mut().retain(|_, connections| {
+            connections.retain_mut(|idle| idle.expires > now && is_open(&mut idle.io));
+            !connections.is_empty()
+        });
+    }
+
+    /// Closes all idle connections.
+    pub fn clear(&self) {
+        self.idle.borrow_mut().clear();
+    }
+
+    /// How many connections are idle.
+    pub fn idle(&self) -> usize {
+        self.idle.borrow().values().map(Vec::len).sum()
+    }
+
+    /// The connection to target `serial` that was used last, if one is open.
+    pub(crate) fn take(&self, serial: u64, timers: &Timers) -> Option<Io> {
+        let mut idle = self.idle.borrow_mut();
+        let connections = idle.get_mut(&serial)?;
+        while let Some(mut idle) = connections.pop() {
+            if idle.expires > timers.now() && is_open(&mut idle.io) {
+                return Some(idle.io);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection until tick `expires`.
+    pub(crate) fn put(&self, serial: u64, io: Io, expires: u64, timers: &Timers) {
+        let mut idle = self.idle.borrow_mut();
+        let connections = idle.entry(serial).or_default();
+        if connections.len() < IDLE_MAX {
+            connections.push(Idle { io, expires });
+        }
+        drop(idle);
+        self.sweep(timers);
+    }
+}
+
+impl<Io> fmt::Debug for Pools<Io> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pools")
+            .field("targets", &self.idle.borrow().len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether an idle connection has nothing to say: data or an end is not what we asked for. Costs no
+/// system call when nothing came. Under TLS something may have come that is no data.
+fn is_open<Io: Stream>(io: &mut Io) -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    if io.socket().poll_read_ready(&mut cx).is_pending() {
+        return true;
+    }
+    let mut byte = [0];
+    let mut into = ReadBuf::new(&mut byte);
+    matches!(Pin::new(io).poll_read(&mut cx, &mut into), Poll::Pending)
+}
+
+/// Vectors that were used and will be again.
+#[derive(Default)]
+pub(crate) struct Spares(RefCell<Vec<Vec<u8>>>);
+
+impl Spares {
+    /// An empty vector with the capacity that an earlier use left it.
+    pub(crate) fn take(self: &Rc<Self>) -> Spare {
+        Spare {
+            bytes: self.0.borrow_mut().pop().unwrap_or_default(),
+            home: Rc::clone(self),
+        }
+    }
+}
+
+/// A vector that goes back when dropped.
+pub(crate) struct Spare {
+    bytes: Vec<u8>,
+    home: Rc<Spares>,
+}
+
+impl Deref for Spare {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.bytes
+    }
+}
+
+impl DerefMut for Spare {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        let mut kept = self.home.0.borrow_mut();
+        if kept.len() < SPARES_MAX && bytes.capacity() <= SPARE_CAPACITY {
+            bytes.clear();
+            kept.push(bytes);
+        }
+    }
+}
