@@ -21,6 +21,7 @@ mod pool;
 mod record;
 mod rules;
 mod serve;
+mod target;
 #[cfg(test)]
 mod test_kit;
 pub mod trace_id;

@@ -21,7 +21,7 @@ use crate::page::{LocalResponse, page};
 use crate::plan::{Asked, Forward, Plan, plan};
 use crate::pool::Spare;
 use crate::record::{Notes, Record};
-use crate::upgrade;
+use crate::{target, upgrade};
 
 /// How long a client that was answered early may go on sending before the connection is reset,
 /// which could destroy the answer on its way.
@@ -230,7 +230,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
             }
         }
         let context = Rc::clone(&self.context);
-        let target = match self.reach(&forward, &mut record).await {
+        let target = match target::reach(&context, &forward, &mut record).await {
             Ok(target) => target,
             Err(error) => return self.fail(error, facts, listener, record).await,
         };
@@ -255,7 +255,10 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         match ended {
             Ended::Complete => {
                 let keep = exchange.keeps_client();
-                self.give_back(exchange, listener);
+                let (io, _, in_flight, reusable) = exchange.into_target();
+                if reusable {
+                    target::give_back(&context, io, &in_flight, listener);
+                }
                 record.finish(&context, listener, &self.meta, self.id);
                 match (keep, read) {
                     (true, _) => Fate::Keep,
@@ -290,47 +293,6 @@ impl<S: Stream, C: Connect> Connection<S, C> {
                 record.finish(&context, listener, &self.meta, self.id);
                 Fate::Drop
             }
-        }
-    }
-
-    /// A connection to the target: one that is open, else a new one.
-    async fn reach(&self, forward: &Forward, record: &mut Record) -> Result<C::Io, Error> {
-        let (context, target) = (&self.context, forward.in_flight.target());
-        let cells = context.cells();
-        if let Some(io) = context.pools.take(target.serial, &context.worker.timers) {
-            cells.pool_reused.increment();
-            record.dispatched = Some(record.started);
-            return Ok(io);
-        }
-        let connected = context.connector.connect(target.address, forward.tls).await;
-        record.dispatched = Some(Instant::now());
-        match connected {
-            Ok(io) => {
-                cells.pool_opened.increment();
-                Ok(io)
-            }
-            Err(error) => {
-                let error = Error::from(error);
-                match error.kind {
-                    ErrorKind::TargetTls | ErrorKind::TargetTlsTimeout => {
-                        cells.target_tls_errors.increment();
-                    }
-                    _ => cells.connect_errors.increment(),
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// Puts the connection to the target back, if it can serve another request.
-    fn give_back(&self, exchange: Exchange<C::Io>, listener: &Listener) {
-        let (io, _, in_flight, reusable) = exchange.into_target();
-        if reusable && !self.context.worker.draining() {
-            let timers = &self.context.worker.timers;
-            let ticks = listener.attributes.idle_timeout.as_millis() / 100;
-            let expires = timers.now() + u64::try_from(ticks).unwrap_or(u64::MAX / 2);
-            let serial = in_flight.target().serial;
-            self.context.pools.put(serial, io, expires, timers);
         }
     }
 

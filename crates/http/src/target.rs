@@ -1,0 +1,59 @@
+//! The way to a target and back into the pool; for both versions of HTTP.
+
+use std::time::Instant;
+
+use elbow_balance::InFlight;
+use elbow_net::{Connect, TICK};
+
+use crate::context::Context;
+use crate::error::{Error, ErrorKind};
+use crate::listener::Listener;
+use crate::plan::Forward;
+use crate::record::Record;
+
+/// A connection to the target: one that is open, else a new one.
+pub(crate) async fn reach<C: Connect>(
+    context: &Context<C>,
+    forward: &Forward,
+    record: &mut Record,
+) -> Result<C::Io, Error> {
+    let target = forward.in_flight.target();
+    let cells = context.cells();
+    if let Some(io) = context.pools.take(target.serial, &context.worker.timers) {
+        cells.pool_reused.increment();
+        record.dispatched = Some(record.started);
+        return Ok(io);
+    }
+    let connected = context.connector.connect(target.address, forward.tls);
+    let connected = connected.await.map_err(Error::from);
+    record.dispatched = Some(Instant::now());
+    match &connected {
+        Ok(_) => cells.pool_opened.increment(),
+        Err(error) => match error.kind {
+            ErrorKind::TargetTls | ErrorKind::TargetTlsTimeout => {
+                cells.target_tls_errors.increment();
+            }
+            _ => cells.connect_errors.increment(),
+        },
+    }
+    connected
+}
+
+/// Keeps a connection that can serve another request.
+pub(crate) fn give_back<C: Connect>(
+    context: &Context<C>,
+    io: C::Io,
+    in_flight: &InFlight,
+    listener: &Listener,
+) {
+    if context.worker.draining() {
+        return;
+    }
+    let timers = &context.worker.timers;
+    let ticks = listener.attributes.idle_timeout.as_millis() / TICK.as_millis();
+    let expires = timers
+        .now()
+        .saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX));
+    let serial = in_flight.target().serial;
+    context.pools.put(serial, io, expires, timers);
+}
