@@ -1,6 +1,6 @@
 //! The program under test.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::{env, fs};
@@ -129,8 +129,7 @@ impl Elbow {
     /// Waits until `target` of `group` is in `state`.
     pub fn wait_for_state(&self, group: &str, target: SocketAddr, state: &str) -> Value {
         wait::until(&format!("{target} of {group} to be {state}"), || {
-            target_row(&self.json("/targets"), group, target)
-                .filter(|row| state_of(row) == Some(state))
+            target_row(&self.json("/targets"), group, target).filter(|row| row["state"] == state)
         })
     }
 
@@ -186,30 +185,43 @@ pub fn admin_ask(admin: SocketAddr, method: &str, path: &str) -> Option<Response
     client.try_response(method).ok()
 }
 
-/// The state of a row of `/targets`.
-pub fn state_of(row: &Value) -> Option<&str> {
-    row["state"]
-        .as_str()
-        .or_else(|| row["health"]["state"].as_str())
-}
-
 /// The row of `/targets` for `target` of `group`.
 pub fn target_row(targets: &Value, group: &str, target: SocketAddr) -> Option<Value> {
-    rows(targets).into_iter().find(|row| {
-        row["targetGroup"] == group
-            && row["id"]
-                .as_str()
-                .and_then(|id| id.parse::<Ipv4Addr>().ok())
-                .is_some_and(|ip| ip == target.ip())
-            && row["port"] == target.port()
-    })
+    let address = target.to_string();
+    rows(targets)
+        .into_iter()
+        .find(|row| row["targetGroup"] == group && row["address"] == *address)
 }
 
-fn rows(targets: &Value) -> Vec<Value> {
-    let list = if targets.is_array() {
-        targets
-    } else {
-        &targets["targets"]
-    };
-    list.as_array().cloned().unwrap_or_default()
+/// All targets of `/targets`, whatever they are grouped by.
+fn rows(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Object(map) if map.contains_key("state") => vec![value.clone()],
+        Value::Object(map) => map.values().flat_map(rows).collect(),
+        Value::Array(list) => list.iter().flat_map(rows).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The fields of an access-log line, without their quotes.
+pub fn log_fields(line: &str) -> Vec<String> {
+    let mut fields = Vec::new();
+    let mut rest = line;
+    while !rest.is_empty() {
+        let (field, end) = match rest.strip_prefix('"') {
+            Some(quoted) => {
+                let end = quoted
+                    .find('"')
+                    .unwrap_or_else(|| panic!("an open quote in {line}"));
+                (&quoted[..end], end + 2)
+            }
+            None => {
+                let end = rest.find(' ').unwrap_or(rest.len());
+                (&rest[..end], end)
+            }
+        };
+        fields.push(field.to_owned());
+        rest = rest[end..].strip_prefix(' ').unwrap_or(&rest[end..]);
+    }
+    fields
 }

@@ -1,0 +1,171 @@
+//! Health checks and what they decide (ALB guide: health checks; NLB guide: health checks).
+
+use std::net::SocketAddr;
+
+use elbow_tests::config::{alb, file, forward, group, listener, nlb};
+use elbow_tests::{Client, Elbow, Scene, Target, address, wait};
+
+#[test]
+fn the_first_pass_makes_a_target_healthy_whatever_the_threshold() {
+    let target = Target::ok("");
+    let scene = Scene::http_with(&[&target], &[], |group| {
+        group["healthCheckConfig"]["healthyThresholdCount"] = 10.into();
+        group["healthCheckConfig"]["port"] = "traffic-port".into();
+    });
+    assert_eq!(target.health_checks().len(), 1);
+    let row = scene.elbow.wait_for_state("web", target.addr(), "healthy");
+    assert!(
+        row.get("reason").is_none_or(serde_json::Value::is_null),
+        "{row}"
+    );
+}
+
+#[test]
+fn a_health_check_names_the_target_and_the_checker_and_closes() {
+    let target = Target::ok("");
+    let _scene = Scene::http_with(&[&target], &[], |group| {
+        group["healthCheckConfig"]["port"] = "traffic-port".into();
+        group["healthCheckConfig"]["path"] = "/up?full=1".into();
+    });
+    let check = &target.health_checks()[0];
+    assert_eq!(check.line(), "GET /up?full=1 HTTP/1.1");
+    assert_eq!(check.header("host"), Some(&*target.addr().to_string()));
+    assert_eq!(check.header("user-agent"), Some("ELB-HealthChecker/2.0"));
+    assert_eq!(check.header("connection"), Some("close"));
+}
+
+#[test]
+fn a_wrong_code_makes_a_target_unhealthy_and_names_the_code_until_it_passes_again() {
+    let targets = [Target::ok("a"), Target::ok("b")];
+    let scene = Scene::http(&targets.each_ref());
+    targets[0].set_health(500);
+    let row = scene
+        .elbow
+        .wait_for_state("web", targets[0].addr(), "unhealthy");
+    assert_eq!(row["reason"], "Target.ResponseCodeMismatch", "{row}");
+    assert_eq!(
+        row["description"], "Health checks failed with these codes: [500]",
+        "{row}"
+    );
+    for _ in 0..10 {
+        assert_eq!(scene.get("/").text(), "b");
+    }
+    targets[0].set_health(200);
+    scene.wait_until_healthy(&targets.each_ref());
+    let both = || {
+        (0..2)
+            .map(|_| scene.get("/").text())
+            .any(|text| text == "a")
+    };
+    wait::until("the target to be asked again", || both().then_some(()));
+}
+
+#[test]
+fn when_all_are_unhealthy_all_are_used() {
+    let targets = [Target::ok("a"), Target::ok("b")];
+    let scene = Scene::http(&targets.each_ref());
+    for target in &targets {
+        target.set_health(503);
+    }
+    for target in &targets {
+        scene
+            .elbow
+            .wait_for_state("web", target.addr(), "unhealthy");
+    }
+    for _ in 0..20 {
+        assert_eq!(scene.get("/").status, 200);
+    }
+    for target in &targets {
+        assert!(!target.requests().is_empty());
+    }
+    let failed_open = scene
+        .elbow
+        .metric("elbow_unhealthy_routing_requests_total", &[]);
+    assert_eq!(failed_open, Some(20.0));
+}
+
+#[test]
+fn a_target_that_stops_is_unhealthy_with_a_reason() {
+    let mut targets = [Target::ok("a"), Target::ok("b")];
+    let scene = Scene::http(&targets.each_ref());
+    let gone = targets[0].addr();
+    targets[0].stop();
+    let row = scene.elbow.wait_for_state("web", gone, "unhealthy");
+    assert_eq!(row["reason"], "Target.FailedHealthChecks", "{row}");
+    assert_eq!(scene.get("/").text(), "b");
+}
+
+#[test]
+fn a_silent_target_times_out() {
+    let target = Target::start(|peer| peer.rest().map(drop));
+    let ip = address();
+    let mut group = group("web", "HTTP", &[target.addr()]);
+    group["healthCheckConfig"]["port"] = "traffic-port".into();
+    let alb = alb("alb", ip, &[listener(8080, "HTTP", &forward("web"))]);
+    let elbow = Elbow::run(&file(&[alb], &[group]));
+    let row = elbow.wait_for_state("web", target.addr(), "unhealthy");
+    assert_eq!(row["reason"], "Target.Timeout", "{row}");
+    assert_eq!(row["description"], "Request timed out", "{row}");
+}
+
+#[test]
+fn matchers_take_lists_and_ranges() {
+    let target = Target::http(|_| b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".to_vec());
+    for matcher in ["200,403", "400-499", "200,400-404"] {
+        let _scene = Scene::http_with(&[&target], &[], |group| {
+            group["healthCheckConfig"]["port"] = "traffic-port".into();
+            group["healthCheckConfig"]["matcher"]["httpCode"] = matcher.into();
+        });
+    }
+}
+
+#[test]
+fn a_tcp_check_asks_no_more_than_a_connection() {
+    let target = Target::start(|peer| peer.rest().map(drop));
+    let ip = address();
+    let mut group = group("flows", "TCP", &[target.addr()]);
+    group["healthCheckConfig"] = serde_json::json!({"protocol": "TCP", "port": "traffic-port",
+        "intervalSeconds": 5, "timeoutSeconds": 2, "healthyThresholdCount": 2, "unhealthyThresholdCount": 2});
+    let nlb = nlb("nlb", ip, &[listener(8080, "TCP", &forward("flows"))]);
+    let elbow = Elbow::run(&file(&[nlb], &[group]));
+    elbow.wait_for_state("flows", target.addr(), "healthy");
+}
+
+#[test]
+fn targets_by_name_are_resolved() {
+    let target = Target::ok("by name");
+    let ip = address();
+    let mut group = group("web", "HTTP", &[target.addr()]);
+    group["healthCheckConfig"]["port"] = "traffic-port".into();
+    // A name for the loopback address that needs no DNS.
+    let local: SocketAddr = ([127, 0, 0, 1], 0).into();
+    let listener_here = std::net::TcpListener::bind(local).unwrap();
+    let port = listener_here.local_addr().unwrap().port();
+    let serving = std::thread::spawn(move || {
+        for stream in listener_here.incoming().flatten() {
+            let mut stream = stream;
+            let request = elbow_tests::message::Reader::default().request(&mut stream);
+            let Ok(Some(request)) = request else { continue };
+            drop(std::io::Write::write_all(
+                &mut stream,
+                &elbow_tests::target::ok("by name"),
+            ));
+            if !request.is_health_check() {
+                return;
+            }
+        }
+    });
+    group["targets"] = serde_json::json!([{"id": "localhost", "port": port}]);
+    let alb = alb("alb", ip, &[listener(8080, "HTTP", &forward("web"))]);
+    let elbow = Elbow::run(&file(&[alb], &[group]));
+    elbow.wait_for_state("web", (local.ip(), port).into(), "healthy");
+    let mut client = Client::plain((ip, 8080));
+    assert_eq!(
+        client
+            .ask(elbow_tests::client::get("a.example", "/"))
+            .text(),
+        "by name"
+    );
+    drop(elbow);
+    serving.join().unwrap();
+}

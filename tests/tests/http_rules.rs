@@ -1,0 +1,169 @@
+//! Rules and actions of an ALB listener (ALB guide: listener rules, condition types, action types).
+
+use elbow_tests::config::{alb, file, fixed, forward, group, listener, rule};
+use elbow_tests::elbow::log_fields;
+use elbow_tests::{Client, Elbow, Response, Target, address, client};
+use serde_json::{Value, json};
+
+/// An ALB whose one listener has these rules and answers 404 otherwise.
+struct Rules {
+    elbow: Elbow,
+    ip: std::net::Ipv4Addr,
+}
+
+impl Rules {
+    fn new(rules: &[Value], groups: &[Value]) -> Self {
+        let ip = address();
+        let mut listener = listener(8080, "HTTP", &fixed(404, "default"));
+        listener["rules"] = json!(rules);
+        Self {
+            elbow: Elbow::run(&file(&[alb("alb", ip, &[listener])], groups)),
+            ip,
+        }
+    }
+
+    fn get(&self, host: &str, path: &str) -> Response {
+        Client::plain((self.ip, 8080)).ask(client::get(host, path))
+    }
+
+    fn text(&self, host: &str, path: &str) -> String {
+        self.get(host, path).text()
+    }
+}
+
+#[test]
+fn host_patterns_match_any_case_and_need_their_dots() {
+    let rules = Rules::new(
+        &[rule(1, "host-header", "*.example.com", &fixed(200, "yes"))],
+        &[],
+    );
+    assert_eq!(rules.text("example.com", "/"), "default");
+    assert_eq!(rules.text("test.example.com", "/"), "yes");
+    assert_eq!(rules.text("a.b.example.com", "/"), "yes");
+    assert_eq!(rules.text("A.EXAMPLE.com", "/"), "yes");
+    assert_eq!(rules.text("a.example.com:8080", "/"), "yes");
+    assert_eq!(rules.text("a.example.com.evil.org", "/"), "default");
+}
+
+#[test]
+fn path_patterns_mind_case_and_never_see_the_query() {
+    let rules = Rules::new(
+        &[rule(1, "path-pattern", "/img/*", &fixed(200, "yes"))],
+        &[],
+    );
+    assert_eq!(rules.text("a.example", "/IMG/x"), "default");
+    assert_eq!(rules.text("a.example", "/img/a/b"), "yes");
+    assert_eq!(rules.text("a.example", "/img"), "default");
+    assert_eq!(rules.text("a.example", "/img/x?y"), "yes");
+    assert_eq!(rules.text("a.example", "/?/img/x"), "default");
+}
+
+#[test]
+fn the_lowest_priority_that_matches_wins_and_is_logged() {
+    let rules = Rules::new(
+        &[
+            rule(20, "path-pattern", "/*", &fixed(200, "twenty")),
+            rule(10, "path-pattern", "/a*", &fixed(200, "ten")),
+        ],
+        &[],
+    );
+    assert_eq!(rules.text("a.example", "/abc"), "ten");
+    assert_eq!(rules.text("a.example", "/b"), "twenty");
+    let log = rules.elbow.access_log(2);
+    let mut priorities: Vec<String> = log
+        .iter()
+        .map(|line| log_fields(line)[20].clone())
+        .collect();
+    priorities.sort_unstable();
+    assert_eq!(priorities, ["10", "20"]);
+}
+
+#[test]
+fn all_conditions_of_a_rule_must_hold() {
+    let mut both = rule(1, "host-header", "a.example", &fixed(200, "yes"));
+    let path = json!({"field": "path-pattern", "pathPatternConfig": {"values": ["/x", "/y/?"]}});
+    both["conditions"].as_array_mut().unwrap().push(path);
+    let rules = Rules::new(&[both], &[]);
+    assert_eq!(rules.text("a.example", "/x"), "yes");
+    assert_eq!(rules.text("a.example", "/y/z"), "yes");
+    assert_eq!(rules.text("a.example", "/y/"), "default");
+    assert_eq!(rules.text("b.example", "/x"), "default");
+}
+
+#[test]
+fn a_redirect_fills_in_its_placeholders() {
+    let action = json!({"type": "redirect", "redirectConfig": {"protocol": "HTTPS", "port": "443",
+        "path": "/#{path}", "query": "#{query}", "statusCode": "HTTP_301"}});
+    let rules = Rules::new(&[rule(1, "path-pattern", "/*", &action)], &[]);
+    let response = rules.get("h.example", "/a/b?x=1");
+    assert_eq!(response.status, 301);
+    assert_eq!(
+        response.header("location"),
+        Some("https://h.example:443/a/b?x=1")
+    );
+    assert_eq!(response.header("server"), Some("awselb/2.0"));
+    assert_eq!(response.header("content-length"), Some("134"));
+    let line = &rules.elbow.access_log(1)[0];
+    assert!(
+        line.contains(r#" "redirect" "https://h.example:443/a/b?x=1" "#),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_fixed_response_is_made_here() {
+    let target = Target::ok("never");
+    let rules = Rules::new(
+        &[
+            rule(1, "path-pattern", "/no", &fixed(403, "no")),
+            rule(2, "path-pattern", "/*", &forward("web")),
+        ],
+        &[group("web", "HTTP", &[target.addr()])],
+    );
+    let response = rules.get("a.example", "/no");
+    assert_eq!((response.status, response.text()), (403, "no".into()));
+    assert!(
+        response
+            .header("content-type")
+            .unwrap()
+            .starts_with("text/plain")
+    );
+    assert_eq!(target.requests().len(), 0);
+    assert_eq!(
+        rules.elbow.metric("elbow_fixed_responses_total", &[]),
+        Some(1.0)
+    );
+}
+
+#[test]
+fn forward_shares_by_weight_and_an_empty_group_keeps_its_share() {
+    let (one, two) = (Target::ok("one"), Target::ok("two"));
+    let weighted = |a: &str, b: &str| {
+        json!({"type": "forward", "forwardConfig": {"targetGroups": [
+            {"targetGroup": a, "weight": 10}, {"targetGroup": b, "weight": 20}]}})
+    };
+    let rules = Rules::new(
+        &[
+            rule(1, "path-pattern", "/full", &weighted("one", "two")),
+            rule(2, "path-pattern", "/half", &weighted("empty", "two")),
+        ],
+        &[
+            group("one", "HTTP", &[one.addr()]),
+            group("two", "HTTP", &[two.addr()]),
+            group("empty", "HTTP", &[]),
+        ],
+    );
+    rules.elbow.wait_for_state("one", one.addr(), "healthy");
+    rules.elbow.wait_for_state("two", two.addr(), "healthy");
+    let mut client = Client::plain((rules.ip, 8080));
+    let mut count = |path: &str, wanted: &dyn Fn(&Response) -> bool| {
+        (0..3000)
+            .filter(|_| wanted(&client.ask(client::get("a.example", path))))
+            .count()
+    };
+    // A third of 3,000, give or take six standard deviations.
+    let ones = count("/full", &|r| r.text() == "one");
+    assert!((845..1155).contains(&ones), "{ones}");
+    let missing = count("/half", &|r| r.status == 503);
+    assert!((845..1155).contains(&missing), "{missing}");
+}

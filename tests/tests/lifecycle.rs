@@ -1,0 +1,331 @@
+//! `elbow run` from start to end: reloads that cut nothing, drains, exit codes.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use elbow_tests::command::{Running, output, texts};
+use elbow_tests::config::{alb, file, fixed, forward, group, listener};
+use elbow_tests::{Client, Elbow, Scene, Target, TempDir, address, client, elbow, wait};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+fn fixed_config(ip: std::net::Ipv4Addr, text: &str) -> Value {
+    file(
+        &[alb("alb", ip, &[listener(8080, "HTTP", &fixed(200, text))])],
+        &[],
+    )
+}
+
+fn text_at(ip: std::net::Ipv4Addr) -> String {
+    Client::plain((ip, 8080))
+        .ask(client::get("a.example", "/"))
+        .text()
+}
+
+#[test]
+fn a_changed_file_is_taken_up_and_connections_go_on() {
+    let ip = address();
+    let elbow = Elbow::run(&fixed_config(ip, "one"));
+    let mut open = Client::plain((ip, 8080));
+    assert_eq!(open.ask(client::get("a.example", "/")).text(), "one");
+    elbow.write_config(&fixed_config(ip, "two").to_string());
+    wait::until("the new file to be in force", || {
+        (text_at(ip) == "two").then_some(())
+    });
+    // The connection from before asks the listener as it is now.
+    assert_eq!(open.ask(client::get("a.example", "/")).text(), "two");
+    assert_eq!(
+        elbow.metric("elbow_config_last_reload_success", &[]),
+        Some(1.0)
+    );
+}
+
+#[test]
+fn sighup_takes_the_file_up() {
+    let ip = address();
+    let mut elbow = Elbow::run(&fixed_config(ip, "one"));
+    let path = elbow.dir().join("elbow.yaml");
+    fs::write(path, fixed_config(ip, "two").to_string()).unwrap();
+    elbow.process().signal(Signal::HUP);
+    wait::until("the new file to be in force", || {
+        (text_at(ip) == "two").then_some(())
+    });
+}
+
+#[test]
+fn a_symlink_that_is_swapped_is_taken_up() {
+    // As a ConfigMap is mounted: elbow.yaml -> ..data/elbow.yaml, ..data -> ..one, then -> ..two.
+    let ip = address();
+    let dir = TempDir::new();
+    for (version, text) in [("..one", "one"), ("..two", "two")] {
+        fs::create_dir(dir.join(version)).unwrap();
+        dir.write(
+            format!("{version}/elbow.yaml"),
+            fixed_config(ip, text).to_string(),
+        );
+    }
+    symlink("..one", dir.join("..data")).unwrap();
+    symlink("..data/elbow.yaml", dir.join("elbow.yaml")).unwrap();
+    let admin = format!("{}:9901", address());
+    let config = dir.join("elbow.yaml");
+    let mut command = elbow::command(&[
+        "run",
+        "--admin",
+        &admin,
+        "--config",
+        config.to_str().unwrap(),
+    ]);
+    let mut running = Running::start(&mut command);
+    wait::until("elbow to serve", || {
+        running.assert_running();
+        elbow::admin_get(admin.parse().unwrap(), "/health").filter(|r| r.status == 200)
+    });
+    assert_eq!(text_at(ip), "one");
+    symlink("..two", dir.join("..data_tmp")).unwrap();
+    fs::rename(dir.join("..data_tmp"), dir.join("..data")).unwrap();
+    wait::until("the new file to be in force", || {
+        (text_at(ip) == "two").then_some(())
+    });
+}
+
+#[test]
+fn a_bad_file_keeps_the_old_configuration_and_says_where_it_is_wrong() {
+    let ip = address();
+    let mut elbow = Elbow::run(&fixed_config(ip, "old"));
+    elbow.write_config("loadBalancers:\n- name: alb\n  type: appliction\n");
+    wait::until("the refusal", || {
+        (elbow.metric("elbow_config_last_reload_success", &[]) == Some(0.0)).then_some(())
+    });
+    assert_eq!(text_at(ip), "old");
+    assert_eq!(elbow.page("/health").status, 200);
+    let stderr = elbow.process().stderr();
+    assert!(stderr.contains("elbow.yaml:3:9: "), "{stderr}");
+    elbow.write_config(&fixed_config(ip, "new").to_string());
+    wait::until("the good file", || (text_at(ip) == "new").then_some(()));
+    assert_eq!(
+        elbow.metric("elbow_config_last_reload_success", &[]),
+        Some(1.0)
+    );
+}
+
+#[test]
+fn listeners_come_and_go_with_the_file_and_those_that_stay_are_not_closed() {
+    let (one, two) = (address(), address());
+    let elbow = Elbow::run(&fixed_config(one, "one"));
+    let mut open = Client::plain((one, 8080));
+    let mut both = fixed_config(one, "one");
+    let second = fixed_config(two, "two")["loadBalancers"][0].clone();
+    both["loadBalancers"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"name": "second", "type": "application",
+        "addresses": second["addresses"], "listeners": second["listeners"]}));
+    elbow.reload(&both);
+    wait::until("the second load balancer", || {
+        std::net::TcpStream::connect((two, 8080)).ok().map(drop)
+    });
+    assert_eq!(text_at(two), "two");
+    elbow.reload(&fixed_config(one, "one"));
+    wait::until("the second load balancer to go", || {
+        std::net::TcpStream::connect((two, 8080))
+            .is_err()
+            .then_some(())
+    });
+    assert_eq!(open.ask(client::get("a.example", "/")).text(), "one");
+}
+
+#[test]
+fn the_health_of_targets_that_stay_outlives_a_reload() {
+    let (a, b) = (Target::ok("a"), Target::ok("b"));
+    let ip = address();
+    let config = |targets: &[&Target]| {
+        let addrs: Vec<_> = targets.iter().map(|t| t.addr()).collect();
+        file(
+            &[alb("alb", ip, &[listener(8080, "HTTP", &forward("web"))])],
+            &[group("web", "HTTP", &addrs)],
+        )
+    };
+    let elbow = Elbow::run(&config(&[&a]));
+    elbow.wait_for_state("web", a.addr(), "healthy");
+    elbow.reload(&config(&[&a, &b]));
+    let row = elbow::target_row(&elbow.json("/targets"), "web", a.addr()).unwrap();
+    assert_eq!(row["state"], "healthy", "{row}");
+    elbow.wait_for_state("web", b.addr(), "healthy");
+}
+
+#[test]
+fn sigterm_lets_requests_finish_takes_no_new_ones_and_exits_0() {
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let target = Target::http(move |_| {
+        drop(released.lock().map(|r| r.recv_timeout(wait::PATIENCE)));
+        elbow_tests::target::ok("finished")
+    });
+    let mut scene = Scene::http(&[&target]);
+    let mut open = scene.connect();
+    open.send(client::get("a.example", "/"));
+    target.wait_for_requests(1);
+    scene.elbow.process().signal(Signal::TERM);
+    wait::until("the listener to close", || {
+        std::net::TcpStream::connect(scene.lb)
+            .is_err()
+            .then_some(())
+    });
+    scene.elbow.process().assert_running();
+    release.send(()).unwrap();
+    let response = open.response();
+    assert_eq!(response.text(), "finished");
+    assert_eq!(scene.elbow.process().wait().code(), Some(0));
+    open.expect_end();
+}
+
+#[test]
+fn a_drain_ends_with_its_timeout() {
+    let target = Target::start(|peer| peer.rest().map(drop));
+    let ip = address();
+    let config = file(
+        &[alb("alb", ip, &[listener(8080, "HTTP", &forward("web"))])],
+        &[group("web", "HTTP", &[target.addr()])],
+    );
+    let mut elbow = Elbow::run_with(&config, &["--drain-timeout", "1s"]);
+    elbow.wait_for_state("web", target.addr(), "healthy");
+    let mut open = Client::plain((ip, 8080));
+    open.send(client::get("a.example", "/"));
+    wait::until("the request to be on its way", || {
+        (target.connections() > 0).then_some(())
+    });
+    assert_eq!(elbow.terminate().code(), Some(0));
+    open.expect_end();
+}
+
+#[test]
+fn a_second_sigterm_stops_at_once() {
+    let target = Target::start(|peer| peer.rest().map(drop));
+    let mut scene = Scene::tcp(&[&target]);
+    let mut open = scene.connect();
+    open.send("x");
+    wait::until("the connection to be on its way", || {
+        (target.connections() > 0).then_some(())
+    });
+    scene.elbow.process().signal(Signal::TERM);
+    wait::until("the listener to close", || {
+        std::net::TcpStream::connect(scene.lb)
+            .is_err()
+            .then_some(())
+    });
+    scene.elbow.process().assert_running();
+    scene.elbow.process().signal(Signal::TERM);
+    // The drain timeout is 30 seconds, as is this wait's patience.
+    assert!(
+        wait::until_for(wait::PATIENCE / 3, "the end", || scene
+            .elbow
+            .process()
+            .ended())
+        .code()
+        .is_some()
+    );
+    open.expect_end();
+}
+
+#[test]
+fn a_busy_port_is_3_and_names_the_socket() {
+    let ip = address();
+    let _busy = TcpListener::bind((ip, 8080)).unwrap();
+    let dir = TempDir::new();
+    let config = dir.write("elbow.yaml", fixed_config(ip, "never").to_string());
+    let out = output(elbow::command(&["run", "--admin", "off", "--config"]).arg(config));
+    let (_, stderr) = texts(&out);
+    assert_eq!(out.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains(&format!("{ip}:8080")), "{stderr}");
+}
+
+#[test]
+fn a_busy_admin_port_is_3_and_a_bad_file_1() {
+    let admin = TcpListener::bind((address(), 0)).unwrap();
+    let dir = TempDir::new();
+    let config = dir.write("elbow.yaml", fixed_config(address(), "never").to_string());
+    let busy = admin.local_addr().unwrap().to_string();
+    let out = output(elbow::command(&["run", "--admin", &busy, "--config"]).arg(&config));
+    assert_eq!(out.status.code(), Some(3), "{}", texts(&out).1);
+    fs::write(&config, "loadBalancers: 7\n").unwrap();
+    let out = output(elbow::command(&["run", "--admin", "off", "--config"]).arg(&config));
+    assert_eq!(out.status.code(), Some(1), "{}", texts(&out).1);
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    for args in [
+        &["run"][..],
+        &["fly"],
+        &["run", "--config"],
+        &["get", "everything"],
+        &["check", "-x"],
+    ] {
+        let out = output(&mut elbow::command(args));
+        assert_eq!(out.status.code(), Some(2), "{args:?}: {}", texts(&out).1);
+    }
+}
+
+#[test]
+fn version_completions_and_manual_are_printed() {
+    let version = elbow_tests::command::stdout(&mut elbow::command(&["--version"]));
+    assert_eq!(version, format!("elbow {}\n", env!("CARGO_PKG_VERSION")));
+    for shell in ["bash", "zsh", "fish"] {
+        let script = elbow_tests::command::stdout(&mut elbow::command(&["completions", shell]));
+        assert!(script.contains("load-balancers"), "{shell}: {script}");
+    }
+    let manual = elbow_tests::command::stdout(&mut elbow::command(&["man"]));
+    assert!(manual.contains(".TH elbow 1"), "{manual}");
+}
+
+#[test]
+fn ports_can_be_shifted_for_users_without_root() {
+    let ip = address();
+    let config = file(
+        &[alb(
+            "alb",
+            ip,
+            &[listener(80, "HTTP", &fixed(200, "shifted"))],
+        )],
+        &[],
+    );
+    let _elbow = Elbow::run_with(&config, &["--port-offset", "8000"]);
+    assert_eq!(text_at_port(ip, 8080), "shifted");
+}
+
+fn text_at_port(ip: std::net::Ipv4Addr, port: u16) -> String {
+    Client::plain((ip, port))
+        .ask(client::get("a.example", "/"))
+        .text()
+}
+
+#[test]
+fn every_configuration_of_the_repository_passes_check() {
+    let root = elbow_tests::tools::repository();
+    let mut checked = 0;
+    let mut folders = vec![root.join("config")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "yaml") {
+                let out = output(
+                    Command::new(elbow::binary())
+                        .args(["check", "--config"])
+                        .arg(&path),
+                );
+                assert!(
+                    out.status.success(),
+                    "{}: {}",
+                    path.display(),
+                    texts(&out).1
+                );
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 0);
+}

@@ -1,0 +1,229 @@
+//! TLS in front of targets: policies, certificates by name, ALPN (ALB guide: security policies, SSL
+//! certificates; NLB guide: TLS listeners).
+
+use std::net::Ipv4Addr;
+
+use elbow_tests::certificates::{Leaf, client_that_trusts_all};
+use elbow_tests::config::{alb, file, fixed, forward, group, listener, nlb};
+use elbow_tests::target::{ok, serve};
+use elbow_tests::{Ca, Client, Elbow, Target, TempDir, address, client, wait};
+use rustls::version::{TLS12, TLS13};
+use serde_json::{Value, json};
+
+const RES: &str = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06";
+
+/// An HTTPS listener that answers "hi" by itself.
+fn https(policy: &str, certificates: &[&str]) -> Value {
+    let mut listener = listener(8443, "HTTPS", &fixed(200, "hi"));
+    listener["sslPolicy"] = json!(policy);
+    listener["certificates"] = json!(certificates);
+    listener
+}
+
+fn certificates(names: &[&str]) -> Value {
+    let entry = |name: &&str| json!({"name": name, "certificateFile": format!("{name}.pem"), "privateKeyFile": format!("{name}.key")});
+    names.iter().map(entry).collect()
+}
+
+fn with_certificates(mut config: Value, names: &[&str]) -> Value {
+    config["certificates"] = certificates(names);
+    config
+}
+
+/// An ALB with these certificates, each made for the DNS names beside it.
+fn run(policy: &str, leaves: &[(&str, &Leaf)]) -> (Elbow, Ipv4Addr) {
+    let dir = TempDir::new();
+    let names: Vec<&str> = leaves.iter().map(|(name, _)| *name).collect();
+    for (name, leaf) in leaves {
+        leaf.write(&dir, name);
+    }
+    let ip = address();
+    let config = file(&[alb("alb", ip, &[https(policy, &names)])], &[]);
+    (
+        Elbow::run_in(dir, &with_certificates(config, &names), &[]),
+        ip,
+    )
+}
+
+#[test]
+fn a_policy_speaks_its_versions_and_no_others() {
+    let ca = Ca::new();
+    let leaf = ca.leaf(&["a.example"]);
+    let (v12, v13): (&[_], &[_]) = (&[&TLS12], &[&TLS13]);
+    let cases: [(&str, &[&rustls::SupportedProtocolVersion]); 4] = [
+        ("ELBSecurityPolicy-TLS13-1-3-2021-06", v13),
+        (RES, &[&TLS12, &TLS13]),
+        ("ELBSecurityPolicy-TLS13-1-2-2021-06", &[&TLS12, &TLS13]),
+        ("ELBSecurityPolicy-2016-08", v12),
+    ];
+    for (policy, spoken) in cases {
+        let (elbow, ip) = run(policy, &[("main", &leaf)]);
+        let mut refused = 0;
+        for version in [v12, v13] {
+            let speaks = spoken.contains(&version[0]);
+            let config = client_that_trusts_all(version, &[]);
+            let connected = Client::tls((ip, 8443), "a.example", &config);
+            assert_eq!(connected.is_ok(), speaks, "{policy} {version:?}");
+            refused += u8::from(!speaks);
+        }
+        let errors = || {
+            elbow
+                .metric("elbow_tls_handshake_errors_total", &[])
+                .unwrap_or(0.0)
+        };
+        wait::until("the failed handshake to be counted", || {
+            (errors() == f64::from(refused)).then_some(())
+        });
+    }
+}
+
+#[test]
+fn no_policy_has_chacha_at_tls_1_2() {
+    let leaf = Ca::new().leaf(&["a.example"]);
+    let (_elbow, ip) = run(RES, &[("main", &leaf)]);
+    let mut config = (*client_that_trusts_all(&[&TLS12], &[])).clone();
+    let mut provider = (**config.crypto_provider()).clone();
+    provider.cipher_suites.retain(|suite| {
+        format!("{:?}", suite.suite()).contains("CHACHA20") || suite.tls13().is_some()
+    });
+    config = rustls::ClientConfig::builder_with_provider(provider.into())
+        .with_protocol_versions(&[&TLS12])
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    assert!(Client::tls((ip, 8443), "a.example", &config.into()).is_err());
+}
+
+#[test]
+fn the_certificate_is_chosen_by_name_and_the_first_is_the_default() {
+    let ca = Ca::new();
+    let main = ca.leaf(&["main.example"]);
+    let exact = ca.leaf(&["a.other.example"]);
+    let wild = ca.leaf(&["*.wild.example"]);
+    let (_elbow, ip) = run(RES, &[("main", &main), ("exact", &exact), ("wild", &wild)]);
+    let config = client_that_trusts_all(rustls::ALL_VERSIONS, &[]);
+    let shown = |name: &str| {
+        Client::tls((ip, 8443), name, &config)
+            .unwrap()
+            .peer_certificate()
+            .unwrap()
+    };
+    assert_eq!(shown("main.example"), main.der());
+    assert_eq!(shown("a.other.example"), exact.der());
+    assert_eq!(shown("x.wild.example"), wild.der());
+    assert_eq!(
+        shown("x.y.wild.example"),
+        main.der(),
+        "a wildcard covers one label"
+    );
+    assert_eq!(shown("wild.example"), main.der());
+    assert_eq!(shown("nobody.example"), main.der());
+    assert_eq!(shown("127.0.0.1"), main.der(), "a client that names nobody");
+}
+
+#[test]
+fn a_new_certificate_is_shown_after_a_reload_and_connections_go_on() {
+    let ca = Ca::new();
+    let old = ca.leaf(&["a.example"]);
+    let new = ca.leaf(&["a.example"]);
+    let (mut elbow, ip) = run(RES, &[("main", &old)]);
+    let config = ca.client(&[]);
+    let connect = || Client::tls((ip, 8443), "a.example", &config).unwrap();
+    let mut before = connect();
+    assert_eq!(before.peer_certificate(), Some(old.der()));
+    assert_eq!(before.ask(client::get("a.example", "/")).text(), "hi");
+    new.write(elbow.dir(), "main");
+    elbow.process().signal(rustix::process::Signal::HUP);
+    wait::until("the new certificate", || {
+        (connect().peer_certificate() == Some(new.der())).then_some(())
+    });
+    assert_eq!(before.ask(client::get("a.example", "/")).text(), "hi");
+}
+
+#[test]
+fn h2_is_preferred_and_can_be_switched_off() {
+    let ca = Ca::new();
+    let leaf = ca.leaf(&["a.example"]);
+    let alpn = |ip: Ipv4Addr, offered: &[&str]| {
+        let client = Client::tls((ip, 8443), "a.example", &ca.client(offered)).unwrap();
+        client
+            .tls_state()
+            .unwrap()
+            .alpn_protocol()
+            .map(<[u8]>::to_vec)
+    };
+    let (_on, ip) = run(RES, &[("main", &leaf)]);
+    assert_eq!(alpn(ip, &["http/1.1", "h2"]).as_deref(), Some(&b"h2"[..]));
+    assert_eq!(alpn(ip, &["http/1.1"]).as_deref(), Some(&b"http/1.1"[..]));
+    assert_eq!(alpn(ip, &[]), None);
+    let dir = TempDir::new();
+    leaf.write(&dir, "main");
+    let ip = address();
+    let lb = alb("alb", ip, &[https(RES, &["main"])]);
+    let lb = elbow_tests::config::with_attribute(lb, "routing.http2.enabled", "false");
+    let _off = Elbow::run_in(dir, &with_certificates(file(&[lb], &[]), &["main"]), &[]);
+    assert_eq!(
+        alpn(ip, &["h2", "http/1.1"]).as_deref(),
+        Some(&b"http/1.1"[..])
+    );
+}
+
+#[test]
+fn an_nlb_terminates_tls_for_plain_and_for_tls_targets() {
+    let ca = Ca::new();
+    let dir = TempDir::new();
+    ca.leaf(&["nlb.example"]).write(&dir, "main");
+    let plain = Target::http(|_| ok("plain"));
+    let pod = elbow_tests::certificates::self_signed_expired(&["pod"]);
+    let tls = Target::start_tls(pod.server(&[]), serve(|_| ok("tls")));
+    let ip = address();
+    let tls_listener = |port, group: &str| {
+        let mut listener = listener(port, "TLS", &forward(group));
+        listener["sslPolicy"] = json!(RES);
+        listener["certificates"] = json!(["main"]);
+        listener
+    };
+    let config = file(
+        &[nlb(
+            "nlb",
+            ip,
+            &[tls_listener(8443, "plain"), tls_listener(8444, "tls")],
+        )],
+        &[
+            group("plain", "TCP", &[plain.addr()]),
+            group("tls", "TLS", &[tls.addr()]),
+        ],
+    );
+    let elbow = Elbow::run_in(dir, &with_certificates(config, &["main"]), &[]);
+    elbow.wait_for_state("plain", plain.addr(), "healthy");
+    elbow.wait_for_state("tls", tls.addr(), "healthy");
+    for (port, text) in [(8443, "plain"), (8444, "tls")] {
+        let mut client = Client::tls((ip, port), "nlb.example", &ca.client(&[])).unwrap();
+        // The client's own Host arrives: an NLB does not look inside.
+        assert_eq!(client.ask(client::get("Nlb.Example", "/")).text(), text);
+    }
+    assert_eq!(plain.request().header("host"), Some("Nlb.Example"));
+    assert_eq!(plain.request().header("x-forwarded-for"), None);
+}
+
+#[test]
+fn passthrough_shows_the_target_s_own_certificate() {
+    let pod = Ca::new().leaf(&["pod"]);
+    let target = Target::start_tls(pod.server(&[]), serve(|_| ok("pod")));
+    let scene = elbow_tests::Scene::tcp(&[&target]);
+    let config = client_that_trusts_all(rustls::ALL_VERSIONS, &[]);
+    let mut client = Client::tls(scene.lb, "anything", &config).unwrap();
+    assert_eq!(client.peer_certificate(), Some(pod.der()));
+    assert_eq!(client.ask(client::get("anything", "/")).text(), "pod");
+}
+
+#[test]
+fn a_handshake_that_never_comes_holds_nobody_up() {
+    let ca = Ca::new();
+    let (_elbow, ip) = run(RES, &[("main", &ca.leaf(&["a.example"]))]);
+    let _silent: Vec<Client> = (0..50).map(|_| Client::plain((ip, 8443))).collect();
+    let mut half = Client::plain((ip, 8443));
+    half.send([22, 3, 1, 2]);
+    let mut client = Client::tls((ip, 8443), "a.example", &ca.client(&[])).unwrap();
+    assert_eq!(client.ask(client::get("a.example", "/")).text(), "hi");
+}
