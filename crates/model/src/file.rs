@@ -41,7 +41,9 @@ mod health_check;
 mod item;
 mod listener;
 mod load_balancer;
+mod render;
 mod rule;
+mod shape;
 mod target_group;
 
 use std::sync::Arc;
@@ -50,6 +52,9 @@ use crate::diagnostic::Diagnostic;
 use crate::{Certificate, Model, Protocol, TargetGroup};
 
 use item::{Item, Log, Seen};
+
+pub use render::render;
+pub use shape::schema;
 
 /// The longest text that is read, in bytes; some 20,000 targets or rules fit. Whoever reads a file
 /// refuses a longer one before reading it.

@@ -9,6 +9,7 @@ pub mod diagnostic;
 pub mod file;
 
 mod attributes;
+mod diff;
 mod listener;
 mod load_balancer;
 mod rule;
@@ -20,6 +21,7 @@ mod yaml;
 pub use attributes::{
     DesyncMitigationMode, LoadBalancerAttributes, TargetGroupAttributes, XffHeaderProcessingMode,
 };
+pub use diff::{Change, ChangeAction, diff};
 pub use listener::{AlpnPolicy, Certificate, Listener, Protocol};
 pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerType, Model, Scheme};
 pub use rule::{

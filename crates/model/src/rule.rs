@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 /// A listener rule (ALB guide: listener rules).
@@ -66,6 +67,16 @@ pub enum RedirectStatus {
     Found,
 }
 
+impl RedirectStatus {
+    /// 301 or 302.
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Moved => 301,
+            Self::Found => 302,
+        }
+    }
+}
+
 /// `FixedResponseConfig`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FixedResponse {
@@ -102,6 +113,39 @@ impl ContentType {
             Self::TextHtml => "text/html",
             Self::Javascript => "application/javascript",
             Self::Json => "application/json",
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (field, values) = match self {
+            Self::HostHeader(values) => ("host-header", values),
+            Self::PathPattern(values) => ("path-pattern", values),
+        };
+        write!(f, "{field} is {}", values.join(" or "))
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forward(groups) => {
+                f.write_str("forward to ")?;
+                for (i, group) in groups.iter().enumerate() {
+                    let separator = if i == 0 { "" } else { ", " };
+                    write!(f, "{separator}{}", group.target_group)?;
+                    if groups.len() > 1 {
+                        write!(f, " (weight {})", group.weight)?;
+                    }
+                }
+                Ok(())
+            }
+            Self::Redirect(Redirect { protocol, host, port, path, query, status }) => {
+                let code = status.code();
+                write!(f, "redirect {code} to {protocol}://{host}:{port}{path}?{query}")
+            }
+            Self::FixedResponse(response) => write!(f, "fixed response {}", response.status),
         }
     }
 }

@@ -37,24 +37,29 @@ const UNSERVED: &[&str] = &[
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Forward,
     Redirect,
     FixedResponse,
 }
 
-const KINDS: &[(&str, Kind)] = &[
+pub(super) const KINDS: &[(&str, Kind)] = &[
     ("forward", Kind::Forward),
     ("redirect", Kind::Redirect),
     ("fixed-response", Kind::FixedResponse),
 ];
 
-const CONTENT_TYPES: &[(&str, ContentType)] = &[
+pub(super) const CONTENT_TYPES: &[(&str, ContentType)] = &[
     ("text/plain", ContentType::TextPlain),
     ("text/css", ContentType::TextCss),
     ("text/html", ContentType::TextHtml),
     ("application/javascript", ContentType::Javascript),
     ("application/json", ContentType::Json),
+];
+
+pub(super) const REDIRECT_CODES: &[(&str, RedirectStatus)] = &[
+    ("HTTP_301", RedirectStatus::Moved),
+    ("HTTP_302", RedirectStatus::Found),
 ];
 
 impl Kind {
@@ -237,10 +242,7 @@ fn redirect(item: &Item<'_>, place: Place) -> Option<Redirect> {
             let valid = !text.starts_with('?') && text.len() <= 128 && visible(text);
             (!valid).then_some("a query of up to 128 visible characters without the \"?\"")
         }),
-        status: fields.required("statusCode")?.one_of(&[
-            ("HTTP_301", RedirectStatus::Moved),
-            ("HTTP_302", RedirectStatus::Found),
-        ])?,
+        status: fields.required("statusCode")?.one_of(REDIRECT_CODES)?,
     };
     check_redirect(item, &redirect, place);
     Some(redirect)

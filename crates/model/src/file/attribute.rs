@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::{Schema, SchemaGenerator, json_schema};
+
 use super::item::Item;
 use crate::suggest::did_you_mean;
 use crate::{
@@ -276,6 +278,33 @@ pub(super) fn target_group(item: &Item<'_>, protocol: Protocol) -> TargetGroupAt
     TargetGroupAttributes::from_raw(raw)
 }
 
+/// The schema of the attributes of ALB and NLB.
+pub(super) fn load_balancer_schema(_: &mut SchemaGenerator) -> Schema {
+    object_schema(&[COMMON, APPLICATION, NETWORK])
+}
+
+/// The schema of the attributes of every kind of target group.
+pub(super) fn target_group_schema(_: &mut SchemaGenerator) -> Schema {
+    object_schema(&[GROUP, APPLICATION_GROUP, NETWORK_GROUP])
+}
+
+fn object_schema(tables: &[&[Attribute]]) -> Schema {
+    let mut properties: BTreeMap<&str, Schema> = BTreeMap::new();
+    for attribute in tables.iter().copied().flatten() {
+        // One key may mean more in one kind than in the other: then any text will do.
+        let schema = match properties.contains_key(attribute.key) {
+            true => Text.schema(),
+            false => attribute.values.schema(),
+        };
+        properties.insert(attribute.key, schema);
+    }
+    json_schema!({
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+    })
+}
+
 /// The attributes that hold, as written.
 fn read(item: &Item<'_>, table: &Table) -> BTreeMap<String, String> {
     let mut raw = BTreeMap::new();
@@ -305,6 +334,30 @@ fn read(item: &Item<'_>, table: &Table) -> BTreeMap<String, String> {
         }
     }
     raw
+}
+
+impl Values {
+    /// AWS has them as text; a number or a flag without quotes is as good.
+    fn schema(self) -> Schema {
+        match self {
+            Flag => json_schema!({"enum": ["true", "false", true, false]}),
+            OneOf(names) if names.contains(&"true") => {
+                json_schema!({"anyOf": [{"type": "boolean"}, {"enum": names}]})
+            }
+            OneOf(names) => json_schema!({"enum": names}),
+            Number(from, to) => json_schema!({
+                "type": ["string", "integer"],
+                "pattern": "^[0-9]+$",
+                "minimum": from,
+                "maximum": to,
+            }),
+            ZeroOr(_, to) => Number(0, to).schema(),
+            OffOr(from, to) => {
+                json_schema!({"anyOf": [{"const": "off"}, Number(from, to).schema()]})
+            }
+            Text => json_schema!({"type": "string"}),
+        }
+    }
 }
 
 impl Attribute {

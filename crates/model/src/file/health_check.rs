@@ -19,7 +19,7 @@ pub(super) const FIELDS: &[&str] = &[
 
 pub(super) const MATCHER_FIELDS: &[&str] = &["httpCode"];
 
-const PROTOCOLS: &[(&str, HealthCheckProtocol)] = &[
+pub(super) const PROTOCOLS: &[(&str, HealthCheckProtocol)] = &[
     ("TCP", HealthCheckProtocol::Tcp),
     ("HTTP", HealthCheckProtocol::Http),
     ("HTTPS", HealthCheckProtocol::Https),

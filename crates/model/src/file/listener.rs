@@ -34,14 +34,14 @@ const NETWORK: &[(&str, Protocol)] = &[
     ("TCP_UDP", Protocol::TcpUdp),
 ];
 
-const CLASSIC: &[(&str, Protocol)] = &[
+pub(super) const CLASSIC: &[(&str, Protocol)] = &[
     ("TCP", Protocol::Tcp),
     ("SSL", Protocol::Ssl),
     ("HTTP", Protocol::Http),
     ("HTTPS", Protocol::Https),
 ];
 
-const ALPN_POLICIES: &[(&str, AlpnPolicy)] = &[
+pub(super) const ALPN_POLICIES: &[(&str, AlpnPolicy)] = &[
     ("HTTP1Only", AlpnPolicy::Http1Only),
     ("HTTP2Only", AlpnPolicy::Http2Only),
     ("HTTP2Optional", AlpnPolicy::Http2Optional),

@@ -25,18 +25,18 @@ pub(super) const CLASSIC_CHECK_FIELDS: &[&str] = &[
     "unhealthyThreshold",
 ];
 
-const TYPES: &[(&str, LoadBalancerType)] = &[
+pub(super) const TYPES: &[(&str, LoadBalancerType)] = &[
     ("application", LoadBalancerType::Application),
     ("network", LoadBalancerType::Network),
     ("classic", LoadBalancerType::Classic),
 ];
 
-const SCHEMES: &[(&str, Scheme)] = &[
+pub(super) const SCHEMES: &[(&str, Scheme)] = &[
     ("internet-facing", Scheme::InternetFacing),
     ("internal", Scheme::Internal),
 ];
 
-const IP_ADDRESS_TYPES: &[(&str, IpAddressType)] = &[
+pub(super) const IP_ADDRESS_TYPES: &[(&str, IpAddressType)] = &[
     ("ipv4", IpAddressType::Ipv4),
     ("dualstack", IpAddressType::Dualstack),
 ];

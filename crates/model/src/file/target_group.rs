@@ -18,7 +18,7 @@ pub(super) const FIELDS: &[&str] = &[
 
 pub(super) const TARGET_FIELDS: &[&str] = &["id", "port", "availabilityZone"];
 
-const PROTOCOLS: &[(&str, Protocol)] = &[
+pub(super) const PROTOCOLS: &[(&str, Protocol)] = &[
     ("TCP", Protocol::Tcp),
     ("TLS", Protocol::Tls),
     ("UDP", Protocol::Udp),
@@ -27,13 +27,13 @@ const PROTOCOLS: &[(&str, Protocol)] = &[
     ("HTTPS", Protocol::Https),
 ];
 
-const VERSIONS: &[(&str, ProtocolVersion)] = &[
+pub(super) const VERSIONS: &[(&str, ProtocolVersion)] = &[
     ("HTTP1", ProtocolVersion::Http1),
     ("HTTP2", ProtocolVersion::Http2),
     ("GRPC", ProtocolVersion::Grpc),
 ];
 
-const TYPES: &[(&str, TargetType)] = &[
+pub(super) const TYPES: &[(&str, TargetType)] = &[
     ("instance", TargetType::Instance),
     ("ip", TargetType::Ip),
     ("alb", TargetType::Alb),

@@ -1,0 +1,192 @@
+//! What one model has that another has not.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::{Model, file};
+
+/// One difference between two models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// `load balancer`, `listener`, `rule`, `target group`, `target` or `certificate`.
+    pub kind: &'static str,
+    /// Which: `web` (a name), `web:443` (a listener), `web:443/10` (a rule), `pods/10.0.0.1:80` (a
+    /// target).
+    pub name: String,
+    /// What happened to it.
+    pub action: ChangeAction,
+}
+
+/// What happened to an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangeAction {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+    /// One of its fields has another value.
+    Changed {
+        /// As in the native file; `attributes.KEY` for an attribute.
+        field: String,
+        /// As in the native file; empty: not there.
+        from: String,
+        /// As in the native file; empty: not there.
+        to: String,
+    },
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, name, .. } = self;
+        match &self.action {
+            ChangeAction::Added => write!(f, "{kind} {name} added"),
+            ChangeAction::Removed => write!(f, "{kind} {name} removed"),
+            ChangeAction::Changed { field, from, to } if from.is_empty() => {
+                write!(f, "{kind} {name}: {field} set to {to}")
+            }
+            ChangeAction::Changed { field, from, to } if to.is_empty() => {
+                write!(f, "{kind} {name}: {field} unset from {from}")
+            }
+            ChangeAction::Changed { field, from, to } => {
+                write!(f, "{kind} {name}: {field} changed from {from} to {to}")
+            }
+        }
+    }
+}
+
+/// The differences between two models, by kind and name; what belongs to an object that came or went
+/// comes or goes with it.
+///
+/// ```
+/// use elbow_model::{Model, diff, file};
+///
+/// let group = |port| {
+///     let text = format!("targetGroups: [{{name: pods, protocol: TCP, port: {port}}}]");
+///     file::parse(&text, "a.yaml").0.unwrap()
+/// };
+/// let changes = diff(&group(80), &group(81));
+/// assert_eq!(changes[0].to_string(), "target group pods: port changed from 80 to 81");
+/// assert_eq!(diff(&Model::default(), &group(80))[0].to_string(), "target group pods added");
+/// ```
+pub fn diff(old: &Model, new: &Model) -> Vec<Change> {
+    let (old, new) = (Objects::of(old), Objects::of(new));
+    let mut changes = Vec::new();
+    for (key, fields) in &old.0 {
+        match new.0.get(key) {
+            Some(now) => compare(key, fields, now, &mut changes),
+            None => changes.push(key.change(ChangeAction::Removed)),
+        }
+    }
+    let added = new.0.keys().filter(|key| !old.0.contains_key(key));
+    changes.extend(added.map(|key| key.change(ChangeAction::Added)));
+    changes
+}
+
+fn compare(key: &Key, old: &Fields, new: &Fields, changes: &mut Vec<Change>) {
+    let gone = old.keys().filter(|field| !new.contains_key(*field));
+    for field in new.keys().chain(gone) {
+        let value = |fields: &Fields| fields.get(field).cloned().unwrap_or_default();
+        let (from, to) = (value(old), value(new));
+        if from != to {
+            changes.push(key.change(ChangeAction::Changed {
+                field: field.clone(),
+                from,
+                to,
+            }));
+        }
+    }
+}
+
+type Fields = BTreeMap<String, String>;
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    kind: &'static str,
+    name: String,
+}
+
+impl Key {
+    fn change(&self, action: ChangeAction) -> Change {
+        Change {
+            kind: self.kind,
+            name: self.name.clone(),
+            action,
+        }
+    }
+}
+
+/// Every object of a model with its own fields, in the words of the native file.
+struct Objects(BTreeMap<Key, Fields>);
+
+impl Objects {
+    fn of(model: &Model) -> Self {
+        let mut objects = Self(BTreeMap::new());
+        let file = file::render(model);
+        for item in list(&file, "loadBalancers") {
+            let name = text(item, "name");
+            objects.add("load balancer", name.clone(), item, "listeners");
+            for item in list(item, "listeners") {
+                let name = format!("{name}:{}", text(item, "port"));
+                objects.add("listener", name.clone(), item, "rules");
+                for item in list(item, "rules") {
+                    let name = format!("{name}/{}", text(item, "priority"));
+                    objects.add("rule", name, item, "");
+                }
+            }
+        }
+        for item in list(&file, "targetGroups") {
+            let name = text(item, "name");
+            objects.add("target group", name.clone(), item, "targets");
+            for item in list(item, "targets") {
+                let name = format!("{name}/{}:{}", text(item, "id"), text(item, "port"));
+                objects.add("target", name, item, "");
+            }
+        }
+        for item in list(&file, "certificates") {
+            objects.add("certificate", text(item, "name"), item, "");
+        }
+        objects
+    }
+
+    /// Adds the fields of `item` but those of `children`, which are objects of their own.
+    fn add(&mut self, kind: &'static str, name: String, item: &Value, children: &str) {
+        let mut fields = Fields::new();
+        for (field, value) in item.as_object().into_iter().flatten() {
+            match value {
+                _ if field == children => {}
+                Value::Object(inner) => {
+                    let inner = inner
+                        .iter()
+                        .map(|(k, v)| (format!("{field}.{k}"), plain(v)));
+                    fields.extend(inner);
+                }
+                value => {
+                    fields.insert(field.clone(), plain(value));
+                }
+            }
+        }
+        self.0.insert(Key { kind, name }, fields);
+    }
+}
+
+fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    let items = value.get(field).and_then(Value::as_array);
+    items.into_iter().flatten()
+}
+
+fn text(value: &Value, field: &str) -> String {
+    value.get(field).map(plain).unwrap_or_default()
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        value => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! A model in the words of the native file.
+
+use serde_json::Value;
+
+use super::{action, health_check, listener, load_balancer, shape, target_group};
+use crate::{
+    Action, Certificate, Condition, HealthCheck, HealthCheckPort, HealthCheckProtocol, Listener,
+    LoadBalancer, Matcher, Model, Protocol, Redirect, Rule, TargetGroup,
+};
+use shape::spelling;
+
+/// `model` as the native file has it, with every default written out. Certificates appear by the
+/// paths of their files, never by content. What [`parse`](super::parse) makes of it is `model` again.
+///
+/// ```
+/// use elbow_model::{Model, file};
+///
+/// let empty = file::render(&Model::default());
+/// assert_eq!(empty.to_string(), r#"{"loadBalancers":[],"targetGroups":[],"certificates":[]}"#);
+/// ```
+pub fn render(model: &Model) -> Value {
+    let file = shape::File {
+        load_balancers: model.load_balancers.iter().map(load_balancer).collect(),
+        target_groups: model
+            .target_groups
+            .iter()
+            .map(|g| target_group(g))
+            .collect(),
+        certificates: model.certificates.iter().map(|c| certificate(c)).collect(),
+    };
+    // Only a map with keys that are not text, or a type that refuses, can fail; there are none.
+    serde_json::to_value(file).unwrap_or_default()
+}
+
+fn load_balancer(from: &LoadBalancer) -> shape::LoadBalancer {
+    shape::LoadBalancer {
+        name: from.name.to_string(),
+        kind: spelling(load_balancer::TYPES, &from.kind),
+        scheme: Some(spelling(load_balancer::SCHEMES, &from.scheme)),
+        ip_address_type: Some(spelling(
+            load_balancer::IP_ADDRESS_TYPES,
+            &from.ip_address_type,
+        )),
+        addresses: from.addresses.iter().map(ToString::to_string).collect(),
+        attributes: from.attributes.raw.clone(),
+        listeners: from.listeners.iter().map(listener).collect(),
+        health_check: None,
+    }
+}
+
+fn listener(from: &Listener) -> shape::Listener {
+    let alpn = spelling(listener::ALPN_POLICIES, &from.alpn_policy);
+    shape::Listener {
+        port: from.port,
+        protocol: from.protocol.as_str().to_owned(),
+        ssl_policy: from.ssl_policy.as_deref().map(str::to_owned),
+        alpn_policy: (from.protocol == Protocol::Tls).then_some(alpn),
+        certificates: from
+            .certificates
+            .iter()
+            .map(|c| c.name.to_string())
+            .collect(),
+        rules: from.rules.iter().map(rule).collect(),
+        default_actions: from.default_actions.iter().map(action).collect(),
+        instance_protocol: None,
+        instance_port: None,
+    }
+}
+
+fn rule(from: &Rule) -> shape::Rule {
+    shape::Rule {
+        priority: from.priority,
+        conditions: from.conditions.iter().map(condition).collect(),
+        actions: from.actions.iter().map(action).collect(),
+    }
+}
+
+fn condition(from: &Condition) -> shape::Condition {
+    let values = |values: &[std::sync::Arc<str>]| {
+        Some(shape::Values {
+            values: values.iter().map(ToString::to_string).collect(),
+        })
+    };
+    match from {
+        Condition::HostHeader(patterns) => shape::Condition {
+            field: "host-header".to_owned(),
+            host_header_config: values(patterns),
+            path_pattern_config: None,
+        },
+        Condition::PathPattern(patterns) => shape::Condition {
+            field: "path-pattern".to_owned(),
+            host_header_config: None,
+            path_pattern_config: values(patterns),
+        },
+    }
+}
+
+fn action(from: &Action) -> shape::Action {
+    match from {
+        Action::Forward(groups) => shape::Action {
+            kind: "forward".to_owned(),
+            forward_config: Some(shape::Forward {
+                target_groups: groups
+                    .iter()
+                    .map(|group| shape::WeightedTargetGroup {
+                        target_group: group.target_group.to_string(),
+                        weight: group.weight,
+                    })
+                    .collect(),
+            }),
+            ..shape::Action::default()
+        },
+        Action::Redirect(config) => shape::Action {
+            kind: "redirect".to_owned(),
+            redirect_config: Some(redirect(config)),
+            ..shape::Action::default()
+        },
+        Action::FixedResponse(config) => shape::Action {
+            kind: "fixed-response".to_owned(),
+            fixed_response_config: Some(shape::FixedResponse {
+                status_code: config.status.to_string(),
+                content_type: Some(config.content_type.as_str().to_owned()),
+                message_body: Some(config.body.to_string()),
+            }),
+            ..shape::Action::default()
+        },
+    }
+}
+
+fn redirect(from: &Redirect) -> shape::Redirect {
+    shape::Redirect {
+        protocol: Some(from.protocol.to_string()),
+        port: Some(from.port.to_string()),
+        host: Some(from.host.to_string()),
+        path: Some(from.path.to_string()),
+        query: Some(from.query.to_string()),
+        status_code: spelling(action::REDIRECT_CODES, &from.status),
+    }
+}
+
+fn target_group(from: &TargetGroup) -> shape::TargetGroup {
+    let layer7 = matches!(from.protocol, Protocol::Http | Protocol::Https);
+    let version = spelling(target_group::VERSIONS, &from.protocol_version);
+    shape::TargetGroup {
+        name: from.name.to_string(),
+        protocol: from.protocol.as_str().to_owned(),
+        protocol_version: layer7.then_some(version),
+        port: from.port,
+        target_type: Some(spelling(target_group::TYPES, &from.target_type)),
+        health_check_config: Some(health_check(&from.health_check)),
+        attributes: from.attributes.raw.clone(),
+        targets: from
+            .targets
+            .iter()
+            .map(|target| shape::Target {
+                id: target.id.to_string(),
+                port: Some(target.port),
+                availability_zone: target.availability_zone.as_deref().map(str::to_owned),
+            })
+            .collect(),
+    }
+}
+
+fn health_check(from: &HealthCheck) -> shape::HealthCheck {
+    let speaks_http = matches!(
+        from.protocol,
+        HealthCheckProtocol::Http | HealthCheckProtocol::Https
+    );
+    shape::HealthCheck {
+        protocol: Some(spelling(health_check::PROTOCOLS, &from.protocol)),
+        port: Some(match from.port {
+            HealthCheckPort::TrafficPort => "traffic-port".to_owned(),
+            HealthCheckPort::Port(port) => port.to_string(),
+        }),
+        path: speaks_http.then(|| from.path.to_string()),
+        matcher: speaks_http.then(|| shape::Matcher {
+            http_code: codes(&from.matcher),
+        }),
+        interval_seconds: Some(from.interval.as_secs()),
+        timeout_seconds: Some(from.timeout.as_secs()),
+        healthy_threshold_count: Some(from.healthy_threshold),
+        unhealthy_threshold_count: Some(from.unhealthy_threshold),
+    }
+}
+
+fn codes(matcher: &Matcher) -> String {
+    let range = |range: &std::ops::RangeInclusive<u16>| match (range.start(), range.end()) {
+        (from, to) if from == to => from.to_string(),
+        (from, to) => format!("{from}-{to}"),
+    };
+    matcher.0.iter().map(range).collect::<Vec<_>>().join(",")
+}
+
+fn certificate(from: &Certificate) -> shape::Certificate {
+    shape::Certificate {
+        name: from.name.to_string(),
+        certificate_file: from.certificate_file.display().to_string(),
+        private_key_file: from.private_key_file.display().to_string(),
+    }
+}

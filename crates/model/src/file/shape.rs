@@ -1,0 +1,366 @@
+//! The shape of the native file as types: its JSON schema comes from them, and a model is written
+//! through them. Their fields are those that the readers beside them know; a test compares both.
+
+use std::collections::BTreeMap;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{action, attribute, health_check, listener, load_balancer, target_group};
+use crate::ssl_policies;
+
+/// The JSON schema of the native file, kept as `config/native.schema.json`.
+pub fn schema() -> Value {
+    let schema = SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<File>();
+    schema.to_value()
+}
+
+/// elbow's native file: load balancers, their target groups and certificates.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct File {
+    #[schemars(default)]
+    pub(super) load_balancers: Vec<LoadBalancer>,
+    #[schemars(default)]
+    pub(super) target_groups: Vec<TargetGroup>,
+    #[schemars(default)]
+    pub(super) certificates: Vec<Certificate>,
+}
+
+/// One load balancer and its listeners.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct LoadBalancer {
+    /// Unique; 1 to 32 letters, digits and hyphens.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?$"))]
+    pub(super) name: String,
+    #[serde(rename = "type")]
+    #[schemars(schema_with = "types")]
+    pub(super) kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schemes")]
+    pub(super) scheme: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "ip_address_types")]
+    pub(super) ip_address_type: Option<String>,
+    /// Where it listens; without it, an address of the pool that depends on the name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub(super) addresses: Vec<String>,
+    /// By their AWS keys.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default, schema_with = "attribute::load_balancer_schema")]
+    pub(super) attributes: BTreeMap<String, String>,
+    #[schemars(default)]
+    pub(super) listeners: Vec<Listener>,
+    /// Classic load balancers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) health_check: Option<ClassicHealthCheck>,
+}
+
+/// How a classic load balancer checks its instances.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct ClassicHealthCheck {
+    /// `TCP:port`, `SSL:port`, `HTTP:port/path` or `HTTPS:port/path`.
+    pub(super) target: String,
+    #[schemars(range(min = 5, max = 300))]
+    pub(super) interval: Option<u32>,
+    #[schemars(range(min = 2, max = 60))]
+    pub(super) timeout: Option<u32>,
+    #[schemars(range(min = 2, max = 10))]
+    pub(super) healthy_threshold: Option<u32>,
+    #[schemars(range(min = 2, max = 10))]
+    pub(super) unhealthy_threshold: Option<u32>,
+}
+
+/// One port of a load balancer.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Listener {
+    #[schemars(range(min = 1, max = 65535))]
+    pub(super) port: u16,
+    /// Application: HTTP, HTTPS. Network: TCP, TLS, UDP, TCP_UDP. Classic: TCP, SSL, HTTP, HTTPS.
+    #[schemars(schema_with = "listener_protocols")]
+    pub(super) protocol: String,
+    /// For HTTPS and TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "ssl_policy_names")]
+    pub(super) ssl_policy: Option<String>,
+    /// For TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "alpn_policies")]
+    pub(super) alpn_policy: Option<String>,
+    /// Names of certificates of this file; the first is the default.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub(super) certificates: Vec<String>,
+    /// Application load balancers only; the lowest priority that matches wins.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub(super) rules: Vec<Rule>,
+    /// What happens when no rule matches.
+    #[schemars(default, length(max = 1))]
+    pub(super) default_actions: Vec<Action>,
+    /// Classic load balancers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "classic_protocols")]
+    pub(super) instance_protocol: Option<String>,
+    /// Classic load balancers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub(super) instance_port: Option<u16>,
+}
+
+/// What is done with requests that meet all conditions.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Rule {
+    /// Unique in the listener.
+    #[schemars(range(min = 1, max = 50000))]
+    pub(super) priority: u32,
+    #[schemars(length(min = 1))]
+    pub(super) conditions: Vec<Condition>,
+    #[schemars(length(min = 1, max = 1))]
+    pub(super) actions: Vec<Action>,
+}
+
+/// One of the values must match.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Condition {
+    #[schemars(schema_with = "condition_fields")]
+    pub(super) field: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) host_header_config: Option<Values>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) path_pattern_config: Option<Values>,
+}
+
+/// Patterns with `*` and `?`.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Values {
+    #[schemars(length(min = 1, max = 5))]
+    pub(super) values: Vec<String>,
+}
+
+/// One action, with the config that goes with its type.
+#[derive(Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Action {
+    #[serde(rename = "type")]
+    #[schemars(schema_with = "action_types")]
+    pub(super) kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) forward_config: Option<Forward>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) redirect_config: Option<Redirect>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fixed_response_config: Option<FixedResponse>,
+}
+
+/// Target groups by weight.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Forward {
+    #[schemars(length(min = 1, max = 5))]
+    pub(super) target_groups: Vec<WeightedTargetGroup>,
+}
+
+/// A target group of this file and its share.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct WeightedTargetGroup {
+    pub(super) target_group: String,
+    #[schemars(default = "one", range(max = 999))]
+    pub(super) weight: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Where to; parts may hold #{protocol}, #{host}, #{port}, #{path} and #{query}.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Redirect {
+    /// HTTP, HTTPS or #{protocol}.
+    pub(super) protocol: Option<String>,
+    /// 1-65535 or #{port}.
+    pub(super) port: Option<String>,
+    pub(super) host: Option<String>,
+    /// From "/"; /#{path} keeps it.
+    pub(super) path: Option<String>,
+    /// Without the "?".
+    pub(super) query: Option<String>,
+    #[schemars(schema_with = "redirect_codes")]
+    pub(super) status_code: String,
+}
+
+/// An answer that the load balancer gives itself.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct FixedResponse {
+    #[schemars(regex(pattern = r"^(2|4|5)\d\d$"))]
+    pub(super) status_code: String,
+    #[schemars(schema_with = "content_types")]
+    pub(super) content_type: Option<String>,
+    #[schemars(length(max = 1024))]
+    pub(super) message_body: Option<String>,
+}
+
+/// Targets and how their health is checked.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct TargetGroup {
+    /// Unique; 1 to 32 letters, digits and hyphens.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?$"))]
+    pub(super) name: String,
+    #[schemars(schema_with = "group_protocols")]
+    pub(super) protocol: String,
+    /// For HTTP and HTTPS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "protocol_versions")]
+    pub(super) protocol_version: Option<String>,
+    /// Of targets that give none.
+    #[schemars(range(min = 1, max = 65535))]
+    pub(super) port: u16,
+    #[schemars(schema_with = "target_types")]
+    pub(super) target_type: Option<String>,
+    pub(super) health_check_config: Option<HealthCheck>,
+    /// By their AWS keys.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default, schema_with = "attribute::target_group_schema")]
+    pub(super) attributes: BTreeMap<String, String>,
+    #[schemars(default)]
+    pub(super) targets: Vec<Target>,
+}
+
+/// Active checks.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct HealthCheck {
+    #[schemars(schema_with = "check_protocols")]
+    pub(super) protocol: Option<String>,
+    /// traffic-port or 1-65535.
+    #[schemars(schema_with = "check_port")]
+    pub(super) port: Option<String>,
+    /// For HTTP and HTTPS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024), regex(pattern = r"^/"))]
+    pub(super) path: Option<String>,
+    /// For HTTP and HTTPS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) matcher: Option<Matcher>,
+    #[schemars(range(min = 5, max = 300))]
+    pub(super) interval_seconds: Option<u64>,
+    #[schemars(range(min = 2, max = 120))]
+    pub(super) timeout_seconds: Option<u64>,
+    #[schemars(range(min = 2, max = 10))]
+    pub(super) healthy_threshold_count: Option<u32>,
+    #[schemars(range(min = 2, max = 10))]
+    pub(super) unhealthy_threshold_count: Option<u32>,
+}
+
+/// Which answers pass.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Matcher {
+    /// Codes and ranges, e.g. 200,403 or 200-299.
+    #[schemars(regex(pattern = r"^\s*\d{3}\s*(-\s*\d{3}\s*)?(,\s*\d{3}\s*(-\s*\d{3}\s*)?)*$"))]
+    pub(super) http_code: String,
+}
+
+/// One target.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Target {
+    /// IPv4, IPv6 or a host name.
+    pub(super) id: String,
+    /// The group's without it.
+    #[schemars(range(min = 1, max = 65535))]
+    pub(super) port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) availability_zone: Option<String>,
+}
+
+/// A certificate and its key in PEM files; paths are seen from the folder of this file.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Certificate {
+    /// Unique.
+    pub(super) name: String,
+    /// Chain, leaf first.
+    pub(super) certificate_file: String,
+    pub(super) private_key_file: String,
+}
+
+/// How `value` is spelt.
+pub(super) fn spelling<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> String {
+    let found = table.iter().find(|(_, v)| v == value);
+    found
+        .map(|(name, _)| (*name).to_owned())
+        .unwrap_or_default()
+}
+
+fn names<T>(table: &[(&'static str, T)]) -> Vec<&'static str> {
+    table.iter().map(|(name, _)| *name).collect()
+}
+
+macro_rules! one_of {
+    ($($function:ident: $names:expr;)*) => {$(
+        fn $function(_: &mut SchemaGenerator) -> Schema {
+            json_schema!({"enum": $names})
+        }
+    )*};
+}
+
+one_of! {
+    types: names(load_balancer::TYPES);
+    schemes: names(load_balancer::SCHEMES);
+    ip_address_types: names(load_balancer::IP_ADDRESS_TYPES);
+    listener_protocols: ["HTTP", "HTTPS", "TCP", "TLS", "UDP", "TCP_UDP", "SSL"];
+    classic_protocols: names(listener::CLASSIC);
+    alpn_policies: names(listener::ALPN_POLICIES);
+    ssl_policy_names: ssl_policies().iter().map(|p| p.name).collect::<Vec<_>>();
+    condition_fields: ["host-header", "path-pattern"];
+    action_types: names(action::KINDS);
+    redirect_codes: names(action::REDIRECT_CODES);
+    content_types: names(action::CONTENT_TYPES);
+    group_protocols: names(target_group::PROTOCOLS);
+    protocol_versions: names(target_group::VERSIONS);
+    target_types: names(target_group::TYPES);
+    check_protocols: names(health_check::PROTOCOLS);
+}
+
+fn check_port(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "anyOf": [
+            {"const": "traffic-port"},
+            {"type": "integer", "minimum": 1, "maximum": 65535},
+            {"type": "string", "pattern": "^[0-9]+$"},
+        ]
+    })
+}
