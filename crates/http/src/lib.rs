@@ -12,6 +12,7 @@ pub mod error;
 mod exchange;
 pub mod forwarded;
 pub mod h1;
+mod h2;
 pub mod head;
 pub mod listener;
 pub mod page;
@@ -38,5 +39,10 @@ pub use pool::Pools;
 
 /// Serves one client connection until it is over: HTTP/2 when ALPN settled on it, else HTTP/1.x.
 pub async fn serve<S: Stream, C: Connect>(context: Rc<Context<C>>, io: S, meta: ConnMeta) {
-    serve::serve(context, io, meta).await;
+    let alpn = meta.tls.as_ref().and_then(|tls| tls.alpn.as_deref());
+    if alpn == Some(b"h2") {
+        h2::serve(context, io, meta).await;
+    } else {
+        serve::serve(context, io, meta).await;
+    }
 }
