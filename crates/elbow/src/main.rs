@@ -1,1 +1,92 @@
-fn main() {}
+//! The command line of elbow.
+
+mod check;
+mod cli;
+#[cfg(feature = "demo")]
+mod demo;
+mod get;
+mod reload;
+mod run;
+mod source;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::cli::{Cli, Command};
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Why a command ends without having done what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The input has errors; they have been printed.
+    #[error("the input has errors")]
+    Input,
+    /// The environment refuses.
+    #[error("{message}")]
+    Environment {
+        /// What, and what to do.
+        message: String,
+    },
+}
+
+impl Failure {
+    /// The environment refuses `what`; `hint` says what to do.
+    pub(crate) fn environment(what: impl std::fmt::Display, hint: &str) -> Self {
+        Self::Environment {
+            message: format!("{what}\n  hint: {hint}"),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::demo(args),
+        Command::Run(args) => run::run(args),
+        Command::Check(args) => check::check(&args),
+        Command::Get(args) => get::get(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "elbow", &mut io::stdout());
+            Ok(())
+        }
+        Command::Man => clap_mangen::Man::new(Cli::command())
+            .render(&mut io::stdout())
+            .map_err(|e| Failure::environment(e, "is the reader of the page still there?")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Input) => ExitCode::from(1),
+        Err(failure @ Failure::Environment { .. }) => {
+            // Nobody can be told when stderr is gone.
+            let _ = writeln!(io::stderr(), "error: {failure}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+/// Logs go to stderr; `RUST_LOG` chooses, and `NO_COLOR` and pipes are respected.
+pub(crate) fn log_to_stderr(default: &str) {
+    let color =
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(color)
+        .with_target(false)
+        .init();
+}
+
+/// A runtime on the calling thread, for everything that is not the path of a byte.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::environment(e, "raise the limit of open files (ulimit -n)"))
+}

@@ -23,16 +23,27 @@ const FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
 #[derive(Debug)]
 pub(crate) struct Pipes {
     pool: Rc<Pool>,
+    /// Pipes that may be out at a time.
+    most: usize,
 }
 
 impl Pipes {
     pub(crate) fn new() -> Self {
-        Self {
-            pool: Rc::new(Pool {
-                kept: RefCell::new(Vec::with_capacity(KEPT)),
-                out: Cell::new(0),
-            }),
-        }
+        Self::with_most(OUT)
+    }
+
+    /// Never has a pipe, so that everything is copied.
+    pub(crate) fn none() -> Self {
+        Self::with_most(0)
+    }
+
+    fn with_most(most: usize) -> Self {
+        let kept = RefCell::new(Vec::with_capacity(KEPT.min(most)));
+        let pool = Rc::new(Pool {
+            kept,
+            out: Cell::new(0),
+        });
+        Self { pool, most }
     }
 
     /// An empty pipe; `None` when there are too many, or no more descriptors.
@@ -40,7 +51,7 @@ impl Pipes {
         let kept = self.pool.kept.borrow_mut().pop();
         let ends = match kept {
             Some(ends) => ends,
-            None if self.pool.out.get() >= OUT => return None,
+            None if self.pool.out.get() >= self.most => return None,
             None => Ends::new().ok()?,
         };
         self.pool.out.set(self.pool.out.get() + 1);

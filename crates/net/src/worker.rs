@@ -26,11 +26,20 @@ pub struct Worker {
 impl Worker {
     /// The worker of this thread.
     pub fn new(id: usize) -> Rc<Self> {
+        Self::with_pipes(id, Pipes::new())
+    }
+
+    /// A worker that carries bytes by read and write alone, never by splice(2).
+    pub fn portable(id: usize) -> Rc<Self> {
+        Self::with_pipes(id, Pipes::none())
+    }
+
+    fn with_pipes(id: usize, pipes: Pipes) -> Rc<Self> {
         Rc::new(Self {
             id,
             timers: Timers::new(),
             buffers: Buffers::new(),
-            pipes: Pipes::new(),
+            pipes,
             draining: Cell::new(false),
             // The standard library takes its keys from the operating system.
             random: Cell::new(RandomState::new().build_hasher().finish()),

@@ -1,1 +1,25 @@
 //! Joins the rooms: starts, changes, drains and stops listeners as snapshots arrive.
+//!
+//! ```text
+//!   Model --apply--> Snapshot --ArcSwap--> workers: accept -> [tls] -> tcp | http -> target
+//!                        \--------------> control: health checks, names, deregistration delays
+//! ```
+//!
+//! A [`Plane`] owns the worker threads (one runtime each, no shared lock on the path of a byte) and
+//! one control thread. [`Plane::apply`] turns a validated model into an immutable snapshot and swaps
+//! it in; when anything is wrong the old snapshot keeps serving and the caller gets the reasons.
+
+mod control;
+mod names;
+mod plane;
+mod snapshot;
+mod status;
+mod stream;
+mod worker;
+
+pub use plane::{ApplyError, DataPath, Options, Plane, View};
+pub use snapshot::check;
+pub use status::{
+    CertificateStatus, ListenerStatus, LoadBalancerStatus, RuleStatus, Status, TargetGroupStatus,
+    TargetStatus,
+};

@@ -1,0 +1,42 @@
+//! `elbow check`.
+
+use std::io::{self, Write};
+
+use crate::Failure;
+use crate::cli::{CheckArgs, TextOrJson};
+use crate::source;
+
+/// Prints every finding: for a machine to stdout, for a person to stderr.
+pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
+    let (model, diagnostics) = source::load(&args.config);
+    let printed = match args.output {
+        TextOrJson::Json => print_json(&diagnostics),
+        TextOrJson::Text => source::report(&diagnostics, &mut io::stderr()),
+    };
+    printed.map_err(|e| Failure::environment(e, "is the reader of the output still there?"))?;
+    let Some(model) = model else {
+        return Err(Failure::Input);
+    };
+    if args.output == TextOrJson::Text {
+        let listeners: usize = model
+            .load_balancers
+            .iter()
+            .map(|lb| lb.listeners.len())
+            .sum();
+        let line = format!(
+            "{}: good: {} load balancer(s), {listeners} listener(s), {} target group(s)",
+            args.config.display(),
+            model.load_balancers.len(),
+            model.target_groups.len()
+        );
+        // The exit code says the same.
+        let _ = writeln!(io::stdout(), "{line}");
+    }
+    Ok(())
+}
+
+fn print_json(diagnostics: &[elbow_model::diagnostic::Diagnostic]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, diagnostics)?;
+    writeln!(out)
+}

@@ -1,0 +1,235 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use elbow_model::addresses::Ipv4Net;
+
+/// An Elastic Load Balancer you can run anywhere.
+///
+/// elbow gives on a laptop, in kind or on bare metal the NLB and ALB that AWS would have built, with
+/// AWS's names, health checks, status codes and access logs.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+#[command(
+    after_help = "Exit codes: 0 good; 1 the input has errors; 2 wrong usage; 3 the environment \
+    refuses (port busy, no permission)."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Three load balancers in front of four S3 pods, on this machine.
+    #[cfg(feature = "demo")]
+    Demo(DemoArgs),
+    /// Serve a configuration until SIGTERM or SIGINT; SIGHUP reloads.
+    Run(RunArgs),
+    /// Find every error in a configuration, without serving it.
+    Check(CheckArgs),
+    /// Show what a running elbow serves.
+    Get(GetArgs),
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff.
+    Man,
+}
+
+#[cfg(feature = "demo")]
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// Real MinIO as pods: when it is on PATH, never, or this binary.
+    #[arg(long, value_name = "auto|never|PATH", default_value = "auto")]
+    pub(crate) minio: String,
+    /// How many pods.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) pods: u8,
+    /// Where certificates, configuration and data are put; a temporary folder unless given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// For a person, or one line for a machine.
+    #[arg(short, long, value_enum, default_value_t = TextOrJson::Text)]
+    pub(crate) output: TextOrJson,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// The native file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Worker threads [default: one per core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: Option<u16>,
+    /// Where /metrics, /health, /targets and /config are served.
+    #[arg(long, value_name = "ADDR|off", default_value = DEFAULT_ADMIN)]
+    pub(crate) admin: AdminAddress,
+    /// Where load balancers without an address get one.
+    #[arg(long, value_name = "CIDR", default_value = "127.0.10.0/24")]
+    pub(crate) address_pool: Ipv4Net,
+    /// Added to every port, for users who may not bind below 1024.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) port_offset: u16,
+    /// How long connections may take to finish after SIGTERM.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) drain_timeout: Duration,
+    /// Which system calls carry bytes.
+    #[arg(long, value_enum, default_value_t = DataPathArg::Auto)]
+    pub(crate) data_path: DataPathArg,
+    /// The ALBs' access log, in AWS's form.
+    #[arg(long, value_name = "stdout|FILE|off", default_value = "off")]
+    pub(crate) access_log: AccessLogArg,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// The native file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// For a person, or one object a finding for a machine.
+    #[arg(short, long, value_enum, default_value_t = TextOrJson::Text)]
+    pub(crate) output: TextOrJson,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GetArgs {
+    /// What to show.
+    #[arg(value_enum)]
+    pub(crate) kind: GetKind,
+    /// Only the one called so (targets and rules: of the group or load balancer called so).
+    pub(crate) name: Option<String>,
+    /// The admin address of the running elbow.
+    #[arg(long, value_name = "ADDR", default_value = DEFAULT_ADMIN)]
+    pub(crate) admin: SocketAddr,
+    /// How.
+    #[arg(short, long, value_enum, default_value_t = GetOutput::Table)]
+    pub(crate) output: GetOutput,
+}
+
+pub(crate) const DEFAULT_ADMIN: &str = "127.0.0.1:9901";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TextOrJson {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DataPathArg {
+    /// The fastest that the kernel has.
+    Auto,
+    /// Read and write alone.
+    Portable,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GetKind {
+    LoadBalancers,
+    Listeners,
+    Rules,
+    TargetGroups,
+    Targets,
+    Certificates,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GetOutput {
+    Table,
+    Wide,
+    Json,
+    Yaml,
+}
+
+/// `--admin`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AdminAddress(pub(crate) Option<SocketAddr>);
+
+impl std::str::FromStr for AdminAddress {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s {
+            "off" => Ok(Self(None)),
+            _ => s.parse().map(|a| Self(Some(a))).map_err(|_| {
+                format!(
+                    "\"{s}\" is neither an address with a port, like {DEFAULT_ADMIN}, nor \"off\""
+                )
+            }),
+        }
+    }
+}
+
+/// `--access-log`.
+#[derive(Clone, Debug)]
+pub(crate) enum AccessLogArg {
+    Off,
+    Stdout,
+    File(PathBuf),
+}
+
+impl std::str::FromStr for AccessLogArg {
+    type Err = std::convert::Infallible;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Ok(match s {
+            "off" => Self::Off,
+            "stdout" => Self::Stdout,
+            file => Self::File(file.into()),
+        })
+    }
+}
+
+/// `30s`, `500ms`, `2m`, or a number of seconds.
+fn duration(s: &str) -> Result<Duration, String> {
+    let digits = s.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &s[digits.len()..] {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("the unit is one of ms, s, m, h".into()),
+    };
+    let number: f64 = digits
+        .parse()
+        .map_err(|_| "write it like 30s or 2m".to_owned())?;
+    Duration::try_from_secs_f64(number * factor).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
+        for bad in ["", "s", "3 parsecs", "-1s", "1e400s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_admin_address_may_be_off() {
+        assert!("off".parse::<AdminAddress>().unwrap().0.is_none());
+        assert_eq!(
+            "127.0.0.1:1".parse::<AdminAddress>().unwrap().0,
+            Some(SocketAddr::from(([127, 0, 0, 1], 1)))
+        );
+        assert!("9901".parse::<AdminAddress>().is_err());
+    }
+}

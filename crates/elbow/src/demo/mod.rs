@@ -1,0 +1,305 @@
+//! `elbow demo`: three load balancers in front of S3 pods, on this machine, with nothing set up.
+
+mod files;
+mod keys;
+mod screen;
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use elbow_admin::{Actions, Done};
+use elbow_model::Model;
+use elbow_model::addresses::Ipv4Net;
+use elbow_plane::{ApplyError, DataPath, Options, Plane, Status};
+use elbow_pods::{Kind, Pod, Pods};
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+
+use crate::cli::{DEFAULT_ADMIN, DemoArgs, TextOrJson};
+use crate::demo::files::Folder;
+use crate::run::{Signals, refused, start_plane};
+use crate::{Failure, source};
+
+/// What the pods know their one user by.
+const ACCESS_KEY: &str = "elbowdemo";
+const SECRET_KEY: &str = "elbow-demo-secret";
+/// The hosts that the ALB routes by.
+const MINIO_HOST: &str = "minio.example.localhost";
+const CONSOLE_HOST: &str = "console.example.localhost";
+/// Added to ports where those below 1024 are not allowed.
+const UNPRIVILEGED_OFFSET: u16 = 8000;
+/// Until every target is healthy.
+const HEALTHY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between looks at the targets.
+const LOOK: Duration = Duration::from_millis(50);
+/// Connections may finish for so long at the end.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Serves until SIGINT or SIGTERM and leaves nothing behind.
+pub(crate) fn demo(args: DemoArgs) -> Result<(), Failure> {
+    crate::log_to_stderr("warn");
+    let text = args.output == TextOrJson::Text;
+    let minio = find_minio(&args.minio)?;
+    if text {
+        let what = minio
+            .as_ref()
+            .map_or_else(|| "embedded".into(), |p| p.display().to_string());
+        say(&format!(
+            "elbow demo: starting {} S3 pods ({what}) …",
+            args.pods
+        ));
+    }
+    let folder = Folder::create(args.dir.clone()).map_err(|e| {
+        Failure::environment(
+            format!("cannot make the folder of the demo: {e}"),
+            "name another with --dir",
+        )
+    })?;
+    crate::runtime()?.block_on(async {
+        let mut signals = Signals::new()?;
+        let pods = tokio::select! {
+            pods = start_pods(&args, minio, &folder) => pods?,
+            () = signals.until_stop(|| {}) => {
+                folder.remove();
+                return Ok(());
+            }
+        };
+        let demo = Demo::start(pods, folder).await?;
+        let presented = tokio::select! {
+            presented = demo.present(text) => presented,
+            () = signals.until_stop(|| {}) => Ok(()),
+        };
+        demo.end(signals).await;
+        presented
+    })
+}
+
+fn say(line: &str) {
+    // Nobody can be told when stdout is gone.
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+fn find_minio(asked: &str) -> Result<Option<PathBuf>, Failure> {
+    match asked {
+        "never" => Ok(None),
+        "auto" => Ok(elbow_pods::find_minio()),
+        path if Path::new(path).is_file() => Ok(Some(path.into())),
+        path => Err(Failure::environment(
+            format!("--minio {path}: there is no such file"),
+            "give the path of a minio binary, or --minio never for embedded pods",
+        )),
+    }
+}
+
+async fn start_pods(
+    args: &DemoArgs,
+    minio: Option<PathBuf>,
+    folder: &Folder,
+) -> Result<Pods, Failure> {
+    let options = elbow_pods::Options {
+        count: usize::from(args.pods),
+        folder: folder.file(files::PODS),
+        access_key: ACCESS_KEY.into(),
+        secret_key: SECRET_KEY.into(),
+        names: Vec::new(),
+        // The pods of one deployment have the same objects, whichever answers.
+        kind: minio.map_or(Kind::Embedded { shared: true }, |program| Kind::Minio {
+            program,
+        }),
+    };
+    Pods::launch(options).await.map_err(|e| {
+        let hint = "--minio never uses embedded pods";
+        Failure::environment(format!("the pods do not start: {e}"), hint)
+    })
+}
+
+/// The pods and which of them are stopped: by key, or `POST /demo/pods/minio-0/stop` and `/start`.
+struct Switch {
+    pods: Pods,
+    stopped: Mutex<HashSet<String>>,
+}
+
+impl Switch {
+    fn is_stopped(&self, name: &str) -> bool {
+        self.stopped
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(name)
+    }
+
+    async fn set(self: Arc<Self>, name: String, stop: bool) -> Result<String, String> {
+        let done = if stop {
+            self.pods.stop(&name).await
+        } else {
+            self.pods.start(&name).await
+        };
+        done.map_err(|e| e.to_string())?;
+        let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        if stop {
+            stopped.insert(name.clone());
+        } else {
+            stopped.remove(&name);
+        }
+        Ok(format!(
+            "{name} {}",
+            if stop { "stopped" } else { "started" }
+        ))
+    }
+}
+
+/// The switch as the admin address reaches it.
+struct PodActions(Arc<Switch>);
+
+impl Actions for PodActions {
+    fn post(&self, path: &str) -> Option<Done> {
+        let (name, action) = path.strip_prefix("/demo/pods/")?.split_once('/')?;
+        let stop = match action {
+            "stop" => true,
+            "start" => false,
+            _ => return None,
+        };
+        Some(Box::pin(Arc::clone(&self.0).set(name.to_owned(), stop)))
+    }
+}
+
+/// Everything that runs.
+struct Demo {
+    switch: Arc<Switch>,
+    plane: Arc<Plane>,
+    folder: Folder,
+    admin: SocketAddr,
+    serving_admin: AbortHandle,
+    port_offset: u16,
+}
+
+impl Demo {
+    async fn start(pods: Pods, folder: Folder) -> Result<Self, Failure> {
+        let config = files::write(&folder, pods.list()).map_err(|e| {
+            let what = format!("cannot write the files of the demo: {e}");
+            Failure::environment(what, "name another folder with --dir")
+        })?;
+        let port_offset = if may_bind_low_ports() {
+            0
+        } else {
+            UNPRIVILEGED_OFFSET
+        };
+        let (model, diagnostics) = source::load(&config);
+        // Nobody can be told when stderr is gone.
+        let _ = source::report(&diagnostics, &mut io::stderr());
+        let plane = Arc::new(serve(&model.ok_or(Failure::Input)?, port_offset)?);
+        let (listener, admin) = bind_admin().await?;
+        let switch = Arc::new(Switch {
+            pods,
+            stopped: Mutex::default(),
+        });
+        let actions = Arc::new(PodActions(Arc::clone(&switch)));
+        let serving_admin = tokio::spawn(elbow_admin::serve(listener, plane.view(), actions));
+        let serving_admin = serving_admin.abort_handle();
+        Ok(Self {
+            switch,
+            plane,
+            folder,
+            admin,
+            serving_admin,
+            port_offset,
+        })
+    }
+
+    fn pods(&self) -> &[Pod] {
+        self.switch.pods.list()
+    }
+
+    /// Shows what there is until a person has seen enough; for a machine, without an end.
+    async fn present(&self, text: bool) -> Result<(), Failure> {
+        let status = self.until_healthy().await?;
+        if text {
+            screen::introduce(self, &status);
+            screen::live(self).await;
+        } else {
+            say(&screen::json(self, &status).to_string());
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    async fn until_healthy(&self) -> Result<Status, Failure> {
+        let healthy = async {
+            loop {
+                let status = self.plane.view().status();
+                if status
+                    .target_groups
+                    .iter()
+                    .all(|g| g.healthy == g.targets.len())
+                {
+                    return status;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(HEALTHY_TIMEOUT, healthy)
+            .await
+            .map_err(|_| {
+                let hint = "`elbow get targets -o wide` says why";
+                Failure::environment("not every pod became healthy in time", hint)
+            })
+    }
+
+    /// Drains, ends the pods and removes the folder; a second signal ends the draining.
+    async fn end(self, signals: Signals) {
+        signals.drain(&self.plane, DRAIN_TIMEOUT).await;
+        self.serving_admin.abort();
+        // Switches of requests in progress are dropped with the runtime; the folder goes last.
+        let Self { switch, folder, .. } = self;
+        if let Some(switch) = Arc::into_inner(switch) {
+            switch.pods.shutdown();
+        }
+        folder.remove();
+    }
+}
+
+/// A plane at the first pool of addresses that is free, so that demos can run side by side.
+fn serve(model: &Model, port_offset: u16) -> Result<Plane, Failure> {
+    let mut last = None;
+    for third in 10..20 {
+        let options = Options {
+            workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            address_pool: Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, third, 0), 24),
+            port_offset,
+            data_path: DataPath::Auto,
+        };
+        let plane = start_plane(options, None)?;
+        match plane.apply(model.clone()) {
+            Ok(()) => return Ok(plane),
+            Err(failure) => {
+                plane.drain(Duration::ZERO);
+                let busy = matches!(&failure, ApplyError::Bind { source, .. }
+                    if source.kind() == io::ErrorKind::AddrInUse);
+                if !busy {
+                    return Err(refused(failure));
+                }
+                last = Some(failure);
+            }
+        }
+    }
+    Err(last.map_or(Failure::Input, refused))
+}
+
+fn may_bind_low_ports() -> bool {
+    let probe = std::net::TcpListener::bind("127.0.9.254:443");
+    !matches!(probe, Err(e) if e.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// The usual admin address, or any other when that is taken.
+async fn bind_admin() -> Result<(TcpListener, SocketAddr), Failure> {
+    let refused = |e| Failure::environment(format!("admin address: {e}"), "is 127.0.0.1 there?");
+    let listener = match TcpListener::bind(DEFAULT_ADMIN).await {
+        Ok(listener) => listener,
+        Err(_) => TcpListener::bind("127.0.0.1:0").await.map_err(refused)?,
+    };
+    let address = listener.local_addr().map_err(refused)?;
+    Ok((listener, address))
+}

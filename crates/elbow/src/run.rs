@@ -1,0 +1,210 @@
+//! `elbow run`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::time::Duration;
+
+use elbow_admin::Actions;
+use elbow_plane::{ApplyError, DataPath, Options, Plane};
+use elbow_telemetry::{AccessLog, Sink, Telemetry};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use crate::cli::{AccessLogArg, DataPathArg, RunArgs};
+use crate::reload::{Reloader, watch};
+use crate::{Failure, source};
+
+/// Batches of access-log lines that may wait for the writer.
+const LOG_QUEUE: usize = 256;
+
+/// Serves until a signal ends it.
+pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
+    crate::log_to_stderr("info");
+    let (model, diagnostics) = source::load(&args.config);
+    // Nobody can be told when stderr is gone.
+    let _ = source::report(&diagnostics, &mut io::stderr());
+    let model = model.ok_or(Failure::Input)?;
+    crate::runtime()?.block_on(async {
+        let mut signals = Signals::new()?;
+        let admin = bind_admin(args.admin.0).await?;
+        let plane = Arc::new(start(&args)?);
+        let reloader = Reloader::new(args.config.clone(), Arc::clone(&plane), &model);
+        plane.apply(model).map_err(refused)?;
+        announce(&plane);
+        if let Some(listener) = admin {
+            let actions: Arc<dyn Actions> = Arc::new(elbow_admin::NoActions);
+            tokio::spawn(elbow_admin::serve(listener, plane.view(), actions));
+        }
+        let (hang_up, hangups) = mpsc::channel(1);
+        tokio::spawn(watch(reloader, hangups));
+        signals
+            .until_stop(|| {
+                // Full: a reload is on its way.
+                let _ = hang_up.try_send(());
+            })
+            .await;
+        signals.drain(&plane, args.drain_timeout).await;
+        Ok(())
+    })
+}
+
+fn start(args: &RunArgs) -> Result<Plane, Failure> {
+    let workers = match args.workers {
+        Some(n) => usize::from(n),
+        None => std::thread::available_parallelism().map_or(1, NonZero::get),
+    };
+    let sink = match &args.access_log {
+        AccessLogArg::Off => None,
+        AccessLogArg::Stdout => Some(Sink::Stdout),
+        AccessLogArg::File(path) => Some(Sink::File(path.clone())),
+    };
+    let log = sink
+        .map(|sink| AccessLog::start(sink, LOG_QUEUE))
+        .transpose()
+        .map_err(|e| {
+            Failure::environment(
+                format!("access log: {e}"),
+                "check the path and who may write there",
+            )
+        })?;
+    let options = Options {
+        workers,
+        address_pool: args.address_pool,
+        port_offset: args.port_offset,
+        data_path: match args.data_path {
+            DataPathArg::Auto => DataPath::Auto,
+            DataPathArg::Portable => DataPath::Portable,
+        },
+    };
+    start_plane(options, log)
+}
+
+/// A plane that serves nothing yet.
+pub(crate) fn start_plane(options: Options, log: Option<Arc<AccessLog>>) -> Result<Plane, Failure> {
+    let telemetry = Telemetry::new(options.workers);
+    if let Some(log) = &log {
+        telemetry.set_access_log(Arc::clone(log));
+    }
+    Plane::start(options, telemetry, log)
+        .map_err(|e| Failure::environment(e, "raise the limits of threads and open files"))
+}
+
+/// The admin socket; refused when it is taken.
+pub(crate) async fn bind_admin(
+    address: Option<SocketAddr>,
+) -> Result<Option<TcpListener>, Failure> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(e) => Err(Failure::environment(
+            format!("admin address {address}: {e}"),
+            "choose another with --admin ADDR, or --admin off",
+        )),
+    }
+}
+
+/// What a person is told when a model cannot be served.
+pub(crate) fn refused(failure: ApplyError) -> Failure {
+    match &failure {
+        ApplyError::Rejected(diagnostics) => {
+            let _ = source::report(diagnostics, &mut io::stderr());
+            Failure::Input
+        }
+        ApplyError::Bind { source, .. } => {
+            let hint = match source.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    "ports below 1024 need root or `setcap cap_net_bind_service=+ep`; or add --port-offset 8000"
+                }
+                io::ErrorKind::AddrInUse => {
+                    "another process listens there; `ss -ltnp` names it; or use --port-offset or --address-pool"
+                }
+                io::ErrorKind::AddrNotAvailable => {
+                    "the address is not on this machine; choose one that is, or leave `addresses` out"
+                }
+                _ => "see the reason above",
+            };
+            Failure::environment(&failure, hint)
+        }
+        ApplyError::Addresses(_) => {
+            Failure::environment(&failure, "choose a larger --address-pool")
+        }
+    }
+}
+
+fn announce(plane: &Plane) {
+    for balancer in plane.view().status().load_balancers {
+        for listener in &balancer.listeners {
+            info!(
+                load_balancer = balancer.name,
+                protocol = listener.protocol,
+                bound = listener.bound,
+                dns_name = balancer.dns_name,
+                "serving"
+            );
+        }
+    }
+}
+
+/// The signals that a serving elbow knows.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// From now on they do what elbow says.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let listen =
+            |kind| signal(kind).map_err(|e| Failure::environment(e, "signals cannot be had"));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Until SIGTERM or SIGINT; each SIGHUP is told to `on_hangup`.
+    pub(crate) async fn until_stop(&mut self, mut on_hangup: impl FnMut()) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => on_hangup(),
+            }
+        }
+    }
+
+    /// Drains `plane` for `timeout`; a second signal stops it at once.
+    pub(crate) async fn drain(mut self, plane: &Arc<Plane>, timeout: Duration) {
+        info!(?timeout, "draining; a second signal stops at once");
+        let mut draining = {
+            let plane = Arc::clone(plane);
+            tokio::task::spawn_blocking(move || plane.drain(timeout))
+        };
+        let drained = tokio::select! {
+            drained = &mut draining => drained,
+            () = self.again() => {
+                warn!("stopping at once");
+                plane.stop();
+                draining.await
+            }
+        };
+        if let Err(error) = drained {
+            warn!(%error, "draining failed");
+        }
+    }
+
+    async fn again(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

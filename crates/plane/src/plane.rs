@@ -1,0 +1,337 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use elbow_model::Model;
+use elbow_model::addresses::{self, Ipv4Net, PoolFull};
+use elbow_model::diagnostic::Diagnostic;
+use elbow_net::listen;
+use elbow_telemetry::{AccessLog, Telemetry};
+use elbow_tls::{Originator, Tickets};
+use rustc_hash::FxHashMap;
+use tracing::{info, warn};
+
+use crate::control::{self, ControlHandle, Reasons};
+use crate::names::Resolved;
+use crate::snapshot::{Parts, Snapshot};
+use crate::status::{self, Status};
+use crate::worker::{self, Command, WorkerHandle};
+
+/// How a plane runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// Where load balancers without an address get one.
+    pub address_pool: Ipv4Net,
+    /// Added to every listener's port, for users who may not bind below 1024.
+    pub port_offset: u16,
+    /// Which system calls carry bytes.
+    pub data_path: DataPath,
+}
+
+/// Which system calls carry bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataPath {
+    /// The fastest that the kernel has: `splice(2)` for bulk.
+    #[default]
+    Auto,
+    /// Read and write alone.
+    Portable,
+}
+
+/// Why a model was not applied; what served before serves on.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The model cannot be served.
+    #[error("{} error(s) in the configuration", .0.len())]
+    Rejected(Vec<Diagnostic>),
+    /// A listener cannot have its socket.
+    #[error(
+        "load balancer \"{load_balancer}\", listener {port}: cannot listen on {address}: {source}"
+    )]
+    Bind {
+        /// Whose listener.
+        load_balancer: String,
+        /// As configured.
+        port: u16,
+        /// What was asked for, offset included.
+        address: SocketAddr,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The pool has no address left.
+    #[error("{0}")]
+    Addresses(#[from] PoolFull),
+}
+
+/// Running load balancers.
+pub struct Plane {
+    shared: Arc<Shared>,
+    workers: Vec<WorkerHandle>,
+    control: ControlHandle,
+}
+
+/// A look at a running [`Plane`]; cheap to clone.
+#[derive(Clone)]
+pub struct View(Arc<Shared>);
+
+impl View {
+    /// What is in force, with live numbers.
+    pub fn status(&self) -> Status {
+        status::of(&self.0)
+    }
+
+    /// The model in force.
+    pub fn model(&self) -> Arc<Model> {
+        Arc::clone(&self.0.snapshot.load().model)
+    }
+
+    /// Every metric, in the text form of [`elbow_telemetry::CONTENT_TYPE`].
+    pub fn metrics(&self) -> String {
+        self.0.telemetry.render(&status::target_rows(&self.0))
+    }
+}
+
+/// What the threads of a plane share.
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) log: Option<Arc<AccessLog>>,
+    pub(crate) reasons: Reasons,
+    pub(crate) originators: Originators,
+    state: Mutex<State>,
+    tickets: Tickets,
+}
+
+/// TLS towards targets, by what the listener's policy allows (ALB guide: security policies).
+pub(crate) struct Originators {
+    pub(crate) tls13: Originator,
+    pub(crate) tls12: Originator,
+}
+
+/// Changed by one thread at a time; never touched on the path of a byte.
+#[derive(Default)]
+struct State {
+    resolved: FxHashMap<Arc<str>, Resolved>,
+    workers: Vec<tokio::sync::mpsc::UnboundedSender<Command>>,
+    control: Option<tokio::sync::mpsc::UnboundedSender<Arc<Snapshot>>>,
+}
+
+impl Plane {
+    /// Starts the threads; nothing listens until [`Plane::apply`].
+    ///
+    /// # Errors
+    /// When the system refuses a thread or a runtime.
+    pub fn start(
+        options: Options,
+        telemetry: Arc<Telemetry>,
+        log: Option<Arc<AccessLog>>,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            snapshot: ArcSwap::default(),
+            reasons: Reasons::default(),
+            state: Mutex::default(),
+            tickets: Tickets::new(),
+            originators: Originators {
+                tls13: Originator::new(true).map_err(io::Error::other)?,
+                tls12: Originator::new(false).map_err(io::Error::other)?,
+            },
+            options,
+            telemetry,
+            log,
+        });
+        let workers = (0..shared.options.workers)
+            .map(|id| worker::spawn(id, Arc::clone(&shared)))
+            .collect::<io::Result<Vec<_>>>()?;
+        let control = control::spawn(Arc::clone(&shared))?;
+        let mut state = shared.lock();
+        state.workers = workers.iter().map(|w| w.commands.clone()).collect();
+        state.control = Some(control.snapshots.clone());
+        drop(state);
+        Ok(Self {
+            shared,
+            workers,
+            control,
+        })
+    }
+
+    /// Serves `model` from now on. Listeners that stay are not closed, connections are not cut, and
+    /// targets that stay keep their health.
+    ///
+    /// # Errors
+    /// Nothing changes then, and what served before serves on.
+    pub fn apply(&self, model: Model) -> Result<(), ApplyError> {
+        let result = self.shared.apply(Arc::new(model));
+        let generation = self.shared.snapshot.load().generation;
+        self.shared
+            .telemetry
+            .config_reload(result.is_ok(), generation);
+        result
+    }
+
+    /// What is in force, for those who only look.
+    pub fn view(&self) -> View {
+        View(Arc::clone(&self.shared))
+    }
+
+    /// Counts a reload that did not come as far as [`Plane::apply`].
+    pub fn reload_failed(&self) {
+        let generation = self.shared.snapshot.load().generation;
+        self.shared.telemetry.config_reload(false, generation);
+    }
+
+    /// Stops accepting, lets what is in progress finish, and returns when it has or when `timeout`
+    /// is over; then everything that is left is cut. Serves nothing afterwards.
+    pub fn drain(&self, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
+        for worker in &self.workers {
+            worker.send(Command::Drain);
+        }
+        for worker in &self.workers {
+            worker.join(deadline.saturating_duration_since(Instant::now()));
+        }
+        self.control.stop();
+        if let Some(log) = &self.shared.log {
+            log.close();
+        }
+    }
+
+    /// Ends a [`Plane::drain`] that runs on another thread.
+    pub fn stop(&self) {
+        for worker in &self.workers {
+            worker.send(Command::Stop);
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves the values whole: each is replaced in one step.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn parts<'a>(&'a self, previous: &'a Snapshot, state: &'a State) -> Parts<'a> {
+        Parts {
+            previous,
+            resolved: &state.resolved,
+            telemetry: &self.telemetry,
+            tickets: &self.tickets,
+            workers: self.options.workers,
+            port_offset: self.options.port_offset,
+        }
+    }
+
+    fn apply(&self, model: Arc<Model>) -> Result<(), ApplyError> {
+        let state = self.lock();
+        let previous = self.snapshot.load_full();
+        let addresses = addresses::assign(&model, self.options.address_pool, &previous.addresses)?;
+        let next = Snapshot::build(
+            Arc::clone(&model),
+            addresses,
+            &self.parts(&previous, &state),
+        )
+        .map_err(ApplyError::Rejected)?;
+        let sockets = self.bind_new(&previous, &next)?;
+        for change in elbow_model::diff(&previous.model, &model) {
+            info!(generation = next.generation, "{change}");
+        }
+        self.publish(&state, &previous, next, sockets);
+        Ok(())
+    }
+
+    /// Makes the groups anew after `change`; listeners stay as they are.
+    pub(crate) fn refresh(&self, change: impl FnOnce(&mut FxHashMap<Arc<str>, Resolved>)) {
+        let mut state = self.lock();
+        change(&mut state.resolved);
+        let previous = self.snapshot.load_full();
+        match previous.refreshed(&self.parts(&previous, &state)) {
+            Ok(next) => self.publish(&state, &previous, next, Vec::new()),
+            Err(errors) => {
+                for error in errors {
+                    warn!(%error, "targets could not be refreshed");
+                }
+            }
+        }
+    }
+
+    /// What the last look-up of `name` gave.
+    pub(crate) fn resolved(&self, name: &str) -> Option<Resolved> {
+        self.lock().resolved.get(name).cloned()
+    }
+
+    /// Has every worker look at its connections once: a target was cut.
+    pub(crate) fn wake_workers(&self) {
+        for worker in &self.lock().workers {
+            // A worker that has ended has no connections.
+            let _ = worker.send(Command::Wake);
+        }
+    }
+
+    /// Sockets for the listeners that `next` adds: one a worker, so that the kernel spreads
+    /// connections.
+    fn bind_new(
+        &self,
+        previous: &Snapshot,
+        next: &Snapshot,
+    ) -> Result<Vec<(SocketAddr, Vec<std::net::TcpListener>)>, ApplyError> {
+        let mut sockets = Vec::new();
+        for (address, listener) in &next.listeners {
+            if previous.listeners.contains_key(address) {
+                continue;
+            }
+            let bound = exclusive(*address)
+                .and_then(|()| {
+                    (0..self.options.workers)
+                        .map(|_| listen::bind(*address))
+                        .collect()
+                })
+                .map_err(|source| ApplyError::Bind {
+                    load_balancer: listener.load_balancer.to_string(),
+                    port: listener.port,
+                    address: *address,
+                    source,
+                })?;
+            sockets.push((*address, bound));
+        }
+        Ok(sockets)
+    }
+
+    fn publish(
+        &self,
+        state: &State,
+        previous: &Snapshot,
+        next: Snapshot,
+        sockets: Vec<(SocketAddr, Vec<std::net::TcpListener>)>,
+    ) {
+        next.activate();
+        let next = Arc::new(next);
+        self.snapshot.store(Arc::clone(&next));
+        for (address, listeners) in sockets {
+            for (worker, listener) in state.workers.iter().zip(listeners) {
+                let _ = worker.send(Command::Listen { address, listener });
+            }
+        }
+        for address in previous
+            .listeners
+            .keys()
+            .filter(|a| !next.listeners.contains_key(a))
+        {
+            for worker in &state.workers {
+                let _ = worker.send(Command::Unlisten(*address));
+            }
+        }
+        if let Some(control) = &state.control {
+            let _ = control.send(next);
+        }
+    }
+}
+
+/// Fails when anything listens on `address` already: sockets that share a port by `SO_REUSEPORT`
+/// would otherwise share it silently with another process of the same user.
+fn exclusive(address: SocketAddr) -> io::Result<()> {
+    std::net::TcpListener::bind(address).map(drop)
+}

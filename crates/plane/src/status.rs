@@ -1,0 +1,333 @@
+//! What is in force, as values that are easy to print: the source of `/targets`, `/health` and
+//! `elbow get`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use elbow_balance::{Group, Target};
+use elbow_health::Reason;
+use elbow_model::{
+    Action, Listener, LoadBalancer, LoadBalancerType, Scheme, TargetId, TargetState,
+};
+use elbow_telemetry::TargetRow;
+use serde::Serialize;
+
+use crate::names::Resolved;
+use crate::plane::Shared;
+use crate::snapshot::{REGION, Snapshot};
+
+/// Everything in force, with live numbers.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Rises with every change of the configuration or of resolved names.
+    pub generation: u64,
+    /// In the order of the configuration.
+    pub load_balancers: Vec<LoadBalancerStatus>,
+    /// In the order of the configuration.
+    pub target_groups: Vec<TargetGroupStatus>,
+    /// In the order of the configuration.
+    pub certificates: Vec<CertificateStatus>,
+}
+
+/// A load balancer.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadBalancerStatus {
+    /// Its name.
+    pub name: String,
+    /// application, network or classic.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// internet-facing or internal.
+    pub scheme: &'static str,
+    /// In AWS's shape under a local suffix.
+    pub dns_name: String,
+    /// The first address that it listens on.
+    pub address: String,
+    /// By port.
+    pub listeners: Vec<ListenerStatus>,
+}
+
+/// A listener.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerStatus {
+    /// As configured.
+    pub port: u16,
+    /// HTTP, HTTPS, TCP, TLS.
+    pub protocol: &'static str,
+    /// The socket that is listened on, port offset included.
+    pub bound: String,
+    /// Whether it serves.
+    pub serving: bool,
+    /// The security policy of TLS listeners.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssl_policy: Option<String>,
+    /// Names; the first is the default.
+    pub certificates: Vec<String>,
+    /// By ascending priority, the default rule last.
+    pub rules: Vec<RuleStatus>,
+}
+
+/// A rule.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleStatus {
+    /// A number, or `default`.
+    pub priority: String,
+    /// In words, e.g. `host-header is minio.example.localhost`.
+    pub conditions: Vec<String>,
+    /// In words, e.g. `forward to minio`.
+    pub actions: Vec<String>,
+}
+
+/// A target group.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetGroupStatus {
+    /// Its name.
+    pub name: String,
+    /// What targets are spoken to in.
+    pub protocol: &'static str,
+    /// Default port.
+    pub port: u16,
+    /// Targets in state healthy.
+    pub healthy: usize,
+    /// Registered, then draining.
+    pub targets: Vec<TargetStatus>,
+}
+
+/// A target.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetStatus {
+    /// The group's name.
+    pub target_group: String,
+    /// As registered.
+    pub id: String,
+    /// As registered.
+    pub port: u16,
+    /// Where it is connected to; none while its name does not resolve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Its zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub availability_zone: Option<String>,
+    /// AWS's state.
+    pub state: &'static str,
+    /// AWS's reason code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The reason in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Requests or connections in progress.
+    pub in_flight: u32,
+    /// Requests or connections so far.
+    pub requests: u64,
+}
+
+/// A certificate.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateStatus {
+    /// ARN-shaped; ends in its name.
+    pub arn: String,
+    /// DNS names that it is valid for.
+    pub names: Vec<String>,
+    /// End of validity, seconds since the epoch.
+    pub not_after: i64,
+}
+
+impl Status {
+    /// Whether every listener serves.
+    pub fn serving(&self) -> bool {
+        self.load_balancers
+            .iter()
+            .all(|lb| lb.listeners.iter().all(|l| l.serving))
+    }
+}
+
+pub(crate) fn of(shared: &Shared) -> Status {
+    let snapshot = shared.snapshot.load_full();
+    Status {
+        generation: snapshot.generation,
+        load_balancers: snapshot
+            .model
+            .load_balancers
+            .iter()
+            .map(|config| load_balancer(shared, &snapshot, config))
+            .collect(),
+        target_groups: snapshot
+            .model
+            .target_groups
+            .iter()
+            .filter_map(|config| snapshot.groups.get(&config.name))
+            .map(|group| target_group(shared, group))
+            .collect(),
+        certificates: snapshot
+            .certificates
+            .iter()
+            .map(|c| CertificateStatus {
+                arn: c.arn().to_string(),
+                names: c.names().iter().map(ToString::to_string).collect(),
+                not_after: c.not_after(),
+            })
+            .collect(),
+    }
+}
+
+fn load_balancer(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    config: &LoadBalancer,
+) -> LoadBalancerStatus {
+    let ip = snapshot
+        .addresses
+        .get(&config.name)
+        .and_then(|ips| ips.first())
+        .copied();
+    let listeners = config.listeners.iter().map(|listener| {
+        let port = listener.port.saturating_add(shared.options.port_offset);
+        let bound = ip.map(|ip| SocketAddr::new(ip, port));
+        ListenerStatus {
+            port: listener.port,
+            protocol: listener.protocol.as_str(),
+            bound: bound.map_or_else(String::new, |b| b.to_string()),
+            serving: bound.is_some_and(|b| snapshot.listeners.contains_key(&b)),
+            ssl_policy: listener.ssl_policy.as_ref().map(ToString::to_string),
+            certificates: listener
+                .certificates
+                .iter()
+                .map(|c| c.name.to_string())
+                .collect(),
+            rules: rules(listener),
+        }
+    });
+    LoadBalancerStatus {
+        name: config.name.to_string(),
+        kind: match config.kind {
+            LoadBalancerType::Application => "application",
+            LoadBalancerType::Network => "network",
+            LoadBalancerType::Classic => "classic",
+        },
+        scheme: match config.scheme {
+            Scheme::InternetFacing => "internet-facing",
+            Scheme::Internal => "internal",
+        },
+        dns_name: config.dns_name(REGION),
+        address: ip.map_or_else(String::new, |ip| ip.to_string()),
+        listeners: listeners.collect(),
+    }
+}
+
+fn rules(listener: &Listener) -> Vec<RuleStatus> {
+    let mut rules: Vec<RuleStatus> = listener
+        .rules
+        .iter()
+        .map(|rule| RuleStatus {
+            priority: rule.priority.to_string(),
+            conditions: rule.conditions.iter().map(ToString::to_string).collect(),
+            actions: rule.actions.iter().map(Action::to_string).collect(),
+        })
+        .collect();
+    rules.push(RuleStatus {
+        priority: "default".into(),
+        conditions: Vec::new(),
+        actions: listener
+            .default_actions
+            .iter()
+            .map(Action::to_string)
+            .collect(),
+    });
+    rules
+}
+
+fn target_group(shared: &Shared, group: &Arc<Group>) -> TargetGroupStatus {
+    let mut targets: Vec<TargetStatus> = group
+        .targets
+        .iter()
+        .map(|target| target_status(shared, group, target))
+        .collect();
+    targets.extend(unresolved(shared, group));
+    TargetGroupStatus {
+        name: group.config.name.to_string(),
+        protocol: group.config.protocol.as_str(),
+        port: group.config.port,
+        healthy: group
+            .targets
+            .iter()
+            .filter(|t| t.state() == TargetState::Healthy)
+            .count(),
+        targets,
+    }
+}
+
+fn target_status(shared: &Shared, group: &Group, target: &Target) -> TargetStatus {
+    let reason = match target.state() {
+        TargetState::Unused => Some(Reason::NOT_IN_USE),
+        _ => shared.reasons.of(target),
+    };
+    TargetStatus {
+        target_group: group.config.name.to_string(),
+        id: target.registered.id.to_string(),
+        port: target.registered.port,
+        address: Some(target.address.to_string()),
+        availability_zone: target
+            .registered
+            .availability_zone
+            .as_ref()
+            .map(ToString::to_string),
+        state: target.state().as_str(),
+        reason: reason.as_ref().map(|r| r.code.to_owned()),
+        description: reason.map(|r| r.description.into_owned()),
+        in_flight: target.in_flight(),
+        requests: target.requests(),
+    }
+}
+
+/// Registered names that stand for no address.
+fn unresolved(shared: &Shared, group: &Group) -> Vec<TargetStatus> {
+    let row = |target: &elbow_model::Target| {
+        let TargetId::Host(name) = &target.id else {
+            return None;
+        };
+        let description = match shared.resolved(name) {
+            Some(Resolved::Ok(addresses)) if !addresses.is_empty() => return None,
+            Some(Resolved::Err(error)) => format!("the name does not resolve: {error}"),
+            _ => "the name does not resolve yet".to_owned(),
+        };
+        Some(TargetStatus {
+            target_group: group.config.name.to_string(),
+            id: name.to_string(),
+            port: target.port,
+            address: None,
+            availability_zone: target.availability_zone.as_ref().map(ToString::to_string),
+            state: TargetState::Unused.as_str(),
+            reason: Some("Target.IpUnusable".into()),
+            description: Some(description),
+            in_flight: 0,
+            requests: 0,
+        })
+    };
+    group.config.targets.iter().filter_map(row).collect()
+}
+
+/// Every target with its live numbers, for the metrics.
+pub(crate) fn target_rows(shared: &Shared) -> Vec<TargetRow> {
+    let snapshot = shared.snapshot.load();
+    let mut rows = Vec::new();
+    for group in snapshot.groups.values() {
+        for target in &group.targets {
+            rows.push(TargetRow {
+                target_group: Arc::clone(&group.config.name),
+                target: format!("{}:{}", target.registered.id, target.registered.port),
+                state: target.state(),
+                in_flight: u64::from(target.in_flight()),
+                requests: target.requests(),
+            });
+        }
+    }
+    rows
+}

@@ -1,0 +1,131 @@
+//! Connections to targets, in clear or under TLS.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use elbow_net::{Connect, ConnectError, Stream, TcpConnector};
+use elbow_tls::{ClientTls, Originator};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// TCP connect to a target: 10 s, fixed (ALB guide: troubleshooting, HTTP 504).
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// TLS handshake with a target: 10 s, fixed (same page).
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Opens connections to targets; certificates of targets are not verified, as ALB and NLB do.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    tcp: TcpConnector,
+    originator: Originator,
+}
+
+impl Connector {
+    pub(crate) fn new(originator: Originator) -> Self {
+        Self {
+            tcp: TcpConnector {
+                timeout: CONNECT_TIMEOUT,
+            },
+            originator,
+        }
+    }
+}
+
+impl Connect for Connector {
+    type Io = TargetStream;
+
+    async fn connect(&self, target: SocketAddr, tls: bool) -> Result<TargetStream, ConnectError> {
+        let stream = self.tcp.connect(target, false).await?;
+        if !tls {
+            return Ok(TargetStream::Plain(stream));
+        }
+        let stream = self
+            .originator
+            .connect(stream, target, HANDSHAKE_TIMEOUT)
+            .await?;
+        Ok(TargetStream::Tls(Box::new(stream)))
+    }
+}
+
+/// A connection to a target.
+pub(crate) enum TargetStream {
+    Plain(TcpStream),
+    Tls(Box<ClientTls>),
+}
+
+impl Stream for TargetStream {
+    fn plain(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Plain(stream) => Some(stream),
+            Self::Tls(_) => None,
+        }
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.socket(),
+        }
+    }
+}
+
+impl AsyncRead for TargetStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for TargetStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! A worker thread: accepts, terminates TLS, and hands each connection to its room.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc as sync_mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use elbow_http::Pools;
+use elbow_net::{ConnMeta, ConnectErrorKind, Direction, RelayEnd, Stream, Worker, listen};
+use elbow_tcp::Outcome;
+use elbow_telemetry::{ListenerMetrics, LogBuffer};
+use rustc_hash::FxHashMap;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{AbortHandle, LocalSet, spawn_local};
+use tracing::{debug, error, warn};
+
+use crate::plane::{DataPath, Shared};
+use crate::snapshot::{ListenerState, Room};
+use crate::stream::Connector;
+
+/// From accept to the end of the client's TLS handshake.
+const CLIENT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a worker is told.
+pub(crate) enum Command {
+    /// Accept on this socket.
+    Listen {
+        address: SocketAddr,
+        listener: std::net::TcpListener,
+    },
+    /// Stop accepting there; connections go on.
+    Unlisten(SocketAddr),
+    /// Look at every connection once.
+    Wake,
+    /// Stop accepting, finish, end.
+    Drain,
+    /// End now.
+    Stop,
+}
+
+/// A worker as the plane holds it.
+pub(crate) struct WorkerHandle {
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
+    ended: sync_mpsc::Receiver<()>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl WorkerHandle {
+    pub(crate) fn send(&self, command: Command) {
+        // One that has ended needs no telling.
+        let _ = self.commands.send(command);
+    }
+
+    /// Waits for the end, and after `timeout` asks for it; at once when it was waited for already.
+    pub(crate) fn join(&self, timeout: Duration) {
+        let running = self
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(Running { ended, thread }) = running else {
+            return;
+        };
+        if let Err(sync_mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(timeout) {
+            self.send(Command::Stop);
+        }
+        if thread.join().is_err() {
+            error!("a worker panicked");
+        }
+    }
+}
+
+/// Starts worker `id`.
+pub(crate) fn spawn(id: usize, shared: Arc<Shared>) -> io::Result<WorkerHandle> {
+    let (commands, receiver) = mpsc::unbounded_channel();
+    let (end, ended) = sync_mpsc::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let thread = thread::Builder::new()
+        .name(format!("worker-{id}"))
+        .spawn(move || {
+            LocalSet::new().block_on(&runtime, run(id, shared, receiver));
+            // Nobody waits when the process is ending anyway.
+            let _ = end.send(());
+        })?;
+    Ok(WorkerHandle {
+        commands,
+        running: Mutex::new(Some(Running { ended, thread })),
+    })
+}
+
+async fn run(id: usize, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiver<Command>) {
+    let context = Rc::new(WorkerContext::new(id, shared));
+    let log = context.log.clone();
+    spawn_local(Rc::clone(&context.worker).run_ticks(move || {
+        if let Some(log) = &log {
+            log.flush();
+        }
+    }));
+    let mut accepting: FxHashMap<SocketAddr, AbortHandle> = FxHashMap::default();
+    while let Some(command) = commands.recv().await {
+        match command {
+            Command::Listen { address, listener } => {
+                let task = spawn_local(accept(Rc::clone(&context), address, listener));
+                accepting.insert(address, task.abort_handle());
+            }
+            Command::Unlisten(address) => {
+                if let Some(task) = accepting.remove(&address) {
+                    task.abort();
+                }
+            }
+            Command::Wake => context.worker.timers.wake_all(),
+            Command::Drain => {
+                accepting.drain().for_each(|(_, task)| task.abort());
+                context.worker.drain();
+                drain(&context, &mut commands).await;
+                break;
+            }
+            Command::Stop => break,
+        }
+    }
+    if let Some(log) = &context.log {
+        log.flush();
+    }
+}
+
+/// Until the last connection has ended or the plane has lost patience.
+async fn drain(context: &WorkerContext, commands: &mut mpsc::UnboundedReceiver<Command>) {
+    while context.open.get() > 0 {
+        tokio::select! {
+            () = context.closed.notified() => {}
+            command = commands.recv() => match command {
+                None | Some(Command::Stop) => return,
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// What the connections of a worker share.
+struct WorkerContext {
+    shared: Arc<Shared>,
+    worker: Rc<Worker>,
+    pools: Rc<Pools<crate::stream::TargetStream>>,
+    log: Option<Rc<LogBuffer>>,
+    /// Open client connections.
+    open: Cell<usize>,
+    /// Told at the end of each.
+    closed: Notify,
+}
+
+impl WorkerContext {
+    fn new(id: usize, shared: Arc<Shared>) -> Self {
+        let worker = match shared.options.data_path {
+            DataPath::Auto => Worker::new(id),
+            DataPath::Portable => Worker::portable(id),
+        };
+        Self {
+            worker,
+            pools: Pools::new(),
+            log: shared.log.as_ref().map(|log| Rc::new(log.buffer())),
+            open: Cell::new(0),
+            closed: Notify::new(),
+            shared,
+        }
+    }
+}
+
+/// One listening socket on one worker.
+struct Accepting {
+    context: Rc<WorkerContext>,
+    address: SocketAddr,
+    metrics: Arc<ListenerMetrics>,
+    connector: Rc<Connector>,
+    /// What its connections share; set on layer 7.
+    http: Option<Rc<elbow_http::Context<Connector>>>,
+}
+
+/// Accepts until it is dropped.
+async fn accept(context: Rc<WorkerContext>, address: SocketAddr, listener: std::net::TcpListener) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            error!(%address, %error, "cannot watch a listening socket");
+            return;
+        }
+    };
+    let state = context
+        .shared
+        .snapshot
+        .load()
+        .listeners
+        .get(&address)
+        .cloned();
+    // It may have left the configuration again.
+    let Some(state) = state else { return };
+    let accepting = Rc::new(Accepting::new(Rc::clone(&context), address, &state));
+    let failed = |error: &io::Error| {
+        warn!(%address, %error, "accept failed");
+        context.shared.telemetry.accept_errors.increment();
+    };
+    let on = |stream, client| accepting.start(stream, client);
+    listen::accept(&listener, &context.worker, on, failed).await;
+}
+
+impl Accepting {
+    fn new(context: Rc<WorkerContext>, address: SocketAddr, state: &ListenerState) -> Self {
+        let originators = &context.shared.originators;
+        let originator = match &state.termination {
+            Some(termination) if !termination.tls13 => &originators.tls12,
+            _ => &originators.tls13,
+        };
+        let connector = Rc::new(Connector::new(originator.clone()));
+        let http = match &state.room {
+            Room::Http(listener) => Some(Rc::new(elbow_http::Context {
+                worker: Rc::clone(&context.worker),
+                connector: Rc::clone(&connector),
+                pools: Rc::clone(&context.pools),
+                listener: latest(Arc::clone(&context.shared), address, Arc::clone(listener)),
+                metrics: Arc::clone(&state.metrics),
+                log: context.log.clone(),
+            })),
+            Room::Tcp(_) => None,
+        };
+        Self {
+            address,
+            metrics: Arc::clone(&state.metrics),
+            connector,
+            http,
+            context,
+        }
+    }
+
+    /// Starts the life of a connection.
+    fn start(self: &Rc<Self>, stream: TcpStream, client: SocketAddr) {
+        let snapshot = self.context.shared.snapshot.load();
+        // It left the configuration between the kernel's accept and ours.
+        let Some(state) = snapshot.listeners.get(&self.address) else {
+            return;
+        };
+        let open = Open::new(Rc::clone(self));
+        let meta = ConnMeta {
+            client,
+            server: self.address,
+            accepted: Instant::now(),
+            tls: None,
+        };
+        match (&state.termination, &state.room) {
+            (Some(_), _) => {
+                spawn_local(Rc::clone(self).terminate(stream, meta, Arc::clone(state), open));
+            }
+            (None, Room::Tcp(listener)) => {
+                spawn_local(Rc::clone(self).layer_4(stream, meta, Arc::clone(listener), open));
+            }
+            (None, Room::Http(_)) => {
+                spawn_local(Rc::clone(self).layer_7(stream, meta, open));
+            }
+        }
+    }
+
+    /// The TLS handshake; what follows is a task of its own, so that its memory ends with it.
+    async fn terminate(
+        self: Rc<Self>,
+        stream: TcpStream,
+        mut meta: ConnMeta,
+        state: Arc<ListenerState>,
+        open: Open,
+    ) {
+        let Some(termination) = &state.termination else {
+            return;
+        };
+        let handshake =
+            termination
+                .acceptor
+                .accept(stream, CLIENT_HANDSHAKE_TIMEOUT, meta.accepted);
+        let stream = match handshake.await {
+            Ok((stream, tls)) => {
+                meta.tls = Some(Arc::new(tls));
+                stream
+            }
+            Err(error) => {
+                debug!(client = %meta.client, address = %self.address, %error, "TLS handshake failed");
+                self.metrics
+                    .worker(self.context.worker.id)
+                    .tls_handshake_errors
+                    .increment();
+                return;
+            }
+        };
+        match &state.room {
+            Room::Tcp(listener) => {
+                spawn_local(Rc::clone(&self).layer_4(stream, meta, Arc::clone(listener), open));
+            }
+            Room::Http(_) => {
+                spawn_local(Rc::clone(&self).layer_7(stream, meta, open));
+            }
+        }
+    }
+
+    async fn layer_4<S: Stream>(
+        self: Rc<Self>,
+        stream: S,
+        meta: ConnMeta,
+        listener: Arc<elbow_tcp::Listener>,
+        open: Open,
+    ) {
+        let worker = &self.context.worker;
+        let cells = self.metrics.worker(worker.id);
+        let count = |direction, bytes| match direction {
+            Direction::ClientToTarget => cells.received_bytes.add(bytes),
+            Direction::TargetToClient => cells.sent_bytes.add(bytes),
+        };
+        let served =
+            elbow_tcp::serve(worker, stream, &meta, &listener, &*self.connector, count).await;
+        if served.fail_open {
+            cells.fail_open.increment();
+        }
+        match served.outcome {
+            Outcome::NoTarget => {
+                cells.rejected.increment();
+                cells.resets_by_elb.increment();
+            }
+            Outcome::ConnectFailed(kind) => {
+                cells.resets_by_elb.increment();
+                cells.connect_errors.increment();
+                if matches!(
+                    kind,
+                    ConnectErrorKind::TlsHandshake | ConnectErrorKind::TlsTimeout
+                ) {
+                    cells.target_tls_errors.increment();
+                }
+            }
+            Outcome::Relayed(relayed) => match relayed.end {
+                RelayEnd::Closed | RelayEnd::Drained => {}
+                RelayEnd::ClientReset => cells.resets_by_client.increment(),
+                RelayEnd::TargetReset => cells.resets_by_target.increment(),
+                RelayEnd::IdleReset | RelayEnd::Cut => cells.resets_by_elb.increment(),
+            },
+        }
+        drop(open);
+    }
+
+    async fn layer_7<S: Stream>(self: Rc<Self>, stream: S, meta: ConnMeta, open: Open) {
+        if let Some(context) = &self.http {
+            elbow_http::serve(Rc::clone(context), stream, meta).await;
+        }
+        drop(open);
+    }
+}
+
+/// The listener in force at `address`; one that left the configuration keeps its last value for the
+/// connections it has.
+fn latest(
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    first: Arc<elbow_http::Listener>,
+) -> Rc<dyn Fn() -> Arc<elbow_http::Listener>> {
+    let last = RefCell::new(first);
+    Rc::new(move || {
+        let snapshot = shared.snapshot.load();
+        let mut last = last.borrow_mut();
+        if let Some(Room::Http(listener)) = snapshot.listeners.get(&address).map(|l| &l.room)
+            && !Arc::ptr_eq(&last, listener)
+        {
+            *last = Arc::clone(listener);
+        }
+        Arc::clone(&last)
+    })
+}
+
+/// Counts an open client connection until it is dropped.
+struct Open(Rc<Accepting>);
+
+impl Open {
+    fn new(accepting: Rc<Accepting>) -> Self {
+        let context = &accepting.context;
+        context.open.set(context.open.get() + 1);
+        accepting
+            .metrics
+            .worker(context.worker.id)
+            .connections
+            .increment();
+        Self(accepting)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let context = &self.0.context;
+        context.open.set(context.open.get() - 1);
+        self.0
+            .metrics
+            .worker(context.worker.id)
+            .connections_closed
+            .increment();
+        context.closed.notify_one();
+    }
+}
