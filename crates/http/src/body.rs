@@ -300,7 +300,6 @@ impl From<TransferError> for PumpError {
         match error {
             TransferError::Reader(e) => Self::Reader(e),
             TransferError::Writer(e) => Self::Writer(e),
-            TransferError::Idle => Self::Reader(io::ErrorKind::TimedOut.into()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One request and its response between a client and a target, both HTTP/1.x, in one future.
 
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -15,7 +16,6 @@ use crate::h1::scan::Scan;
 use crate::h1::{Framing, RESPONSE_LIMITS};
 use crate::head::Version;
 use crate::pool::{Spare, Spares};
-use std::rc::Rc;
 
 /// What of a request decides how its response is sent.
 #[derive(Clone, Copy, Debug)]
@@ -232,7 +232,7 @@ impl<Io: Stream> Exchange<Io> {
         timer: &Timer,
     ) -> Poll<Result<(), Error>> {
         while self.down.is_none() {
-            if self.input.is_some() && self.take_head()? {
+            if self.input.is_some() && self.take_head(worker.draining())? {
                 continue;
             }
             if let Some(input) = &mut self.input
@@ -255,7 +255,7 @@ impl<Io: Stream> Exchange<Io> {
     }
 
     /// Uses one head when it is complete.
-    fn take_head(&mut self) -> Result<bool, Error> {
+    fn take_head(&mut self, draining: bool) -> Result<bool, Error> {
         let Some(input) = &mut self.input else {
             return Ok(false);
         };
@@ -268,7 +268,7 @@ impl<Io: Stream> Exchange<Io> {
         let facing = Facing {
             http10: self.facts.http10,
             // A response to half a request leaves the rest of the request in the way.
-            keep: self.facts.keep && !self.facts.closes && self.upload == Upload::Sent,
+            keep: self.facts.keep && !self.facts.closes && !draining && self.upload == Upload::Sent,
         };
         let (facts, spares) = (self.facts, &self.spares);
         let taken = response::parse(head, found.lines, facts.to_head, |response| {

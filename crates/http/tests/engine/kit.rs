@@ -1,0 +1,390 @@
+//! An ALB over loopback sockets with scripted targets.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use elbow_balance::{Group, Target};
+use elbow_http::{Context, Listener, Pools};
+use elbow_model::{
+    Action, AlpnPolicy, ContentType, FixedResponse, HealthCheck, HealthCheckPort,
+    HealthCheckProtocol, IpAddressType, LoadBalancer, LoadBalancerAttributes, LoadBalancerType,
+    Matcher, Protocol, ProtocolVersion, Scheme, TargetGroup, TargetGroupAttributes, TargetId,
+    TargetState, TargetType, WeightedTargetGroup,
+};
+use elbow_net::{ConnMeta, TcpConnector, Worker};
+use elbow_telemetry::{AccessLog, ListenerMetrics, Sink, Telemetry};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{LocalSet, spawn_local};
+
+/// Nothing in these tests takes this long unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs a test on one thread, as a worker runs its connections.
+pub(crate) fn run<F: Future>(test: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        tokio::time::timeout(PATIENCE, test)
+            .await
+            .expect("the test hangs")
+    })
+}
+
+/// Fails instead of hanging.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE / 2, future)
+        .await
+        .expect("nothing happens")
+}
+
+pub(crate) struct Alb {
+    pub(crate) address: SocketAddr,
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) pools: Rc<Pools<TcpStream>>,
+    pub(crate) metrics: Arc<ListenerMetrics>,
+    pub(crate) group: Arc<Group>,
+    log: Arc<AccessLog>,
+    buffer: Rc<elbow_telemetry::LogBuffer>,
+    path: std::path::PathBuf,
+}
+
+impl Alb {
+    /// An ALB whose default action forwards to `targets`.
+    pub(crate) async fn new(targets: &[SocketAddr], attributes: LoadBalancerAttributes) -> Self {
+        let forward = Action::Forward(vec![WeightedTargetGroup {
+            target_group: "pods".into(),
+            weight: 1,
+        }]);
+        Self::with_action(targets, attributes, forward).await
+    }
+
+    pub(crate) async fn with_defaults(target: SocketAddr) -> Self {
+        Self::new(&[target], LoadBalancerAttributes::default()).await
+    }
+
+    pub(crate) async fn fixed() -> Self {
+        let action = Action::FixedResponse(FixedResponse {
+            status: 200,
+            content_type: ContentType::TextPlain,
+            body: "ok".into(),
+        });
+        Self::with_action(&[], LoadBalancerAttributes::default(), action).await
+    }
+
+    async fn with_action(
+        targets: &[SocketAddr],
+        attributes: LoadBalancerAttributes,
+        action: Action,
+    ) -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let group = Arc::new(group(targets));
+        let telemetry = Telemetry::new(1);
+        let metrics = telemetry.listener("demo", "application", 80, "HTTP");
+        let path = std::env::temp_dir().join(format!(
+            "elbow-http-{}-{}.log",
+            std::process::id(),
+            address.port()
+        ));
+        let log = AccessLog::start(Sink::File(path.clone()), 16).unwrap();
+        let buffer = Rc::new(log.buffer());
+        let worker = Worker::new(0);
+        let pools = Pools::new();
+        let listener = Arc::new(listener(attributes, action, &group));
+        let context = Rc::new(Context {
+            worker: Rc::clone(&worker),
+            connector: Rc::new(TcpConnector {
+                timeout: Duration::from_secs(10),
+            }),
+            pools: Rc::clone(&pools),
+            listener: Rc::new(move || Arc::clone(&listener)),
+            metrics: Arc::clone(&metrics),
+            log: Some(Rc::clone(&buffer)),
+        });
+        spawn_local(Rc::clone(&worker).run_ticks(|| {}));
+        spawn_local(async move {
+            loop {
+                let (stream, client) = socket.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                let meta = ConnMeta {
+                    client,
+                    server: address,
+                    accepted: Instant::now(),
+                    tls: None,
+                };
+                spawn_local(elbow_http::serve(Rc::clone(&context), stream, meta));
+            }
+        });
+        Self {
+            address,
+            worker,
+            pools,
+            metrics,
+            group,
+            log,
+            buffer,
+            path,
+        }
+    }
+
+    pub(crate) async fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
+    }
+
+    /// Sends `bytes`, and reads until the end of the connection.
+    pub(crate) async fn talk(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect().await;
+        stream.write_all(bytes).await.unwrap();
+        read_to_end(&mut stream).await
+    }
+
+    /// The access log so far; nothing is logged after it.
+    pub(crate) fn lines(self) -> Vec<String> {
+        self.buffer.flush();
+        self.log.close();
+        let text = std::fs::read_to_string(&self.path).unwrap_or_default();
+        let _ = std::fs::remove_file(&self.path);
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+fn listener(attributes: LoadBalancerAttributes, action: Action, group: &Arc<Group>) -> Listener {
+    let model = elbow_model::Listener {
+        port: 80,
+        protocol: Protocol::Http,
+        ssl_policy: None,
+        alpn_policy: AlpnPolicy::None,
+        certificates: Vec::new(),
+        rules: Vec::new(),
+        default_actions: vec![action],
+    };
+    let lb = LoadBalancer {
+        name: "demo".into(),
+        kind: LoadBalancerType::Application,
+        scheme: Scheme::InternetFacing,
+        ip_address_type: IpAddressType::Ipv4,
+        addresses: Vec::new(),
+        attributes,
+        listeners: Vec::new(),
+    };
+    Listener::new(&lb, &model, "lb.localhost".into(), |_| {
+        Some(Arc::clone(group))
+    })
+}
+
+fn group(targets: &[SocketAddr]) -> Group {
+    let registered = |address: &SocketAddr| elbow_model::Target {
+        id: TargetId::Ip(address.ip()),
+        port: address.port(),
+        availability_zone: None,
+    };
+    let config = TargetGroup {
+        name: "pods".into(),
+        protocol: Protocol::Http,
+        protocol_version: ProtocolVersion::Http1,
+        port: 80,
+        target_type: TargetType::Ip,
+        health_check: HealthCheck {
+            protocol: HealthCheckProtocol::Http,
+            port: HealthCheckPort::TrafficPort,
+            path: "/".into(),
+            matcher: Matcher(vec![200..=200]),
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(5),
+            healthy_threshold: 5,
+            unhealthy_threshold: 2,
+        },
+        attributes: TargetGroupAttributes::default(),
+        targets: targets.iter().map(registered).collect(),
+    };
+    let live = targets.iter().map(|address| {
+        let target = Target::new(registered(address), *address);
+        target.set_state(TargetState::Healthy);
+        Arc::new(target)
+    });
+    Group::new(Arc::new(config), live.collect(), 1)
+}
+
+/// A target that runs a script per connection.
+pub(crate) struct Pod {
+    pub(crate) address: SocketAddr,
+    /// Every request seen, as bytes, trace ids made equal.
+    pub(crate) seen: Rc<RefCell<Vec<String>>>,
+    /// Connections accepted.
+    pub(crate) connections: Rc<RefCell<usize>>,
+}
+
+impl Pod {
+    /// Answers every request with `response`, and keeps the connection.
+    pub(crate) async fn answering(response: &'static [u8]) -> Self {
+        Self::scripted(move |mut peer| async move {
+            while peer.request().await.is_some() {
+                peer.send(response).await;
+            }
+        })
+        .await
+    }
+
+    /// Runs `script` for every connection; the connection ends with it.
+    pub(crate) async fn scripted<F, S>(script: S) -> Self
+    where
+        F: Future<Output = ()> + 'static,
+        S: Fn(Peer) -> F + 'static,
+    {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let connections = Rc::new(RefCell::new(0));
+        let (log, count) = (Rc::clone(&seen), Rc::clone(&connections));
+        spawn_local(async move {
+            loop {
+                let (stream, _) = socket.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                *count.borrow_mut() += 1;
+                spawn_local(script(Peer {
+                    stream,
+                    input: Vec::new(),
+                    seen: Rc::clone(&log),
+                }));
+            }
+        });
+        Self {
+            address,
+            seen,
+            connections,
+        }
+    }
+
+    pub(crate) fn seen(&self) -> Vec<String> {
+        self.seen.borrow().clone()
+    }
+}
+
+/// The target's end of a connection.
+pub(crate) struct Peer {
+    pub(crate) stream: TcpStream,
+    input: Vec<u8>,
+    seen: Rc<RefCell<Vec<String>>>,
+}
+
+impl Peer {
+    /// Reads one whole request and notes it; `None` at the end of the connection.
+    pub(crate) async fn request(&mut self) -> Option<String> {
+        let head = self.head().await?;
+        let lower = head.to_lowercase();
+        let mut text = head;
+        if let Some(length) = field(&lower, "content-length") {
+            let length: usize = length.parse().unwrap();
+            while self.input.len() < length {
+                self.more().await?;
+            }
+            text += &String::from_utf8_lossy(&self.input.drain(..length).collect::<Vec<_>>());
+        } else if field(&lower, "transfer-encoding").is_some() {
+            let end = loop {
+                if let Some(at) = find(&self.input, b"0\r\n\r\n") {
+                    break at + 5;
+                }
+                self.more().await?;
+            };
+            text += &String::from_utf8_lossy(&self.input.drain(..end).collect::<Vec<_>>());
+        }
+        self.seen.borrow_mut().push(text.clone());
+        Some(text)
+    }
+
+    /// Reads a head.
+    pub(crate) async fn head(&mut self) -> Option<String> {
+        let end = loop {
+            if let Some(at) = find(&self.input, b"\r\n\r\n") {
+                break at + 4;
+            }
+            self.more().await?;
+        };
+        let head = String::from_utf8(self.input.drain(..end).collect()).unwrap();
+        Some(masked(&head))
+    }
+
+    pub(crate) async fn more(&mut self) -> Option<()> {
+        let mut buffer = [0; 65536];
+        match self.stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => None,
+            Ok(n) => {
+                self.input.extend_from_slice(&buffer[..n]);
+                Some(())
+            }
+        }
+    }
+
+    pub(crate) fn unread(&self) -> usize {
+        self.input.len()
+    }
+
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        // Whoever went away is seen by the next read.
+        let _ = self.stream.write_all(bytes).await;
+    }
+}
+
+/// `head` with what differs from run to run made equal.
+pub(crate) fn masked(head: &str) -> String {
+    let lines = head
+        .split_inclusive("\r\n")
+        .map(|line| match line.split_once(": ") {
+            Some(("X-Amzn-Trace-Id", _)) => "X-Amzn-Trace-Id: TRACE\r\n".to_owned(),
+            Some(("Date", _)) => "Date: DATE\r\n".to_owned(),
+            _ => line.to_owned(),
+        });
+    lines.collect()
+}
+
+fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|w| w == needle)
+}
+
+/// Reads to the end of the connection, a reset included.
+pub(crate) async fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let _ = soon(stream.read_to_end(&mut bytes)).await;
+    masked(&String::from_utf8_lossy(&bytes))
+}
+
+/// Reads exactly as many bytes as `expected` has, and compares.
+pub(crate) async fn expect(stream: &mut TcpStream, expected: &str) {
+    let mut bytes = vec![0; expected.len()];
+    let read = soon(stream.read_exact(&mut bytes)).await;
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(read.is_ok(), "ended after {text:?}, expected {expected:?}");
+    assert_eq!(text, expected);
+}
+
+/// What a target sees of a request from 127.0.0.1 with `Host: h`, between its own lines.
+pub(crate) const FORWARDED: &str = "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n\
+                             X-Forwarded-Port: 80\r\nX-Amzn-Trace-Id: TRACE\r\n";
+
+/// The error page of `status` as ALB writes it.
+pub(crate) fn error_page(status: u16, text: &str, close: bool) -> String {
+    let body = format!(
+        "<html>\r\n<head><title>{status} {text}</title></head>\r\n<body>\r\n\
+         <center><h1>{status} {text}</h1></center>\r\n</body>\r\n</html>\r\n"
+    );
+    let connection = if close { "close" } else { "keep-alive" };
+    format!(
+        "HTTP/1.1 {status} {text}\r\nServer: awselb/2.0\r\nDate: DATE\r\n\
+         Content-Type: text/html\r\nContent-Length: {}\r\nConnection: {connection}\r\n\r\n{body}",
+        body.len()
+    )
+}

@@ -1,0 +1,8 @@
+//! The HTTP/1.x engine over loopback sockets: requests go through an ALB to scripted targets,
+//! bytes in and bytes out.
+
+mod bodies;
+mod endings;
+mod forwarding;
+mod framing;
+mod kit;
