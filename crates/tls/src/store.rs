@@ -121,12 +121,18 @@ impl Store {
 
     /// Exact matches, and wildcards for exactly one label.
     fn matches(&self, name: &str) -> impl Iterator<Item = usize> {
-        let exact = self.by_name.get(name);
-        let wildcard = name.find('.').and_then(|dot| {
-            let (first, parent) = name.split_at(dot);
-            (!first.is_empty()).then(|| self.by_name.get(parent))?
-        });
-        [exact, wildcard].into_iter().flatten().flatten().copied()
+        // A leading dot is how wildcards are kept, and no host name.
+        let exact = (!name.starts_with('.')).then(|| self.by_name.get(name));
+        let wildcard = name
+            .find('.')
+            .filter(|dot| *dot > 0)
+            .map(|dot| self.by_name.get(name.split_at(dot).1));
+        [exact, wildcard]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .flatten()
+            .copied()
     }
 
     /// AWS's order, best first: usable by this client, ECDSA before RSA, not expired, stronger

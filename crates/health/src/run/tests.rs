@@ -1,1 +1,94 @@
+use std::cell::RefCell;
 
+use elbow_model::{HealthCheckPort, HealthCheckProtocol, Matcher};
+use elbow_net::{ConnectError, ConnectErrorKind};
+use tokio::net::TcpStream;
+
+use super::*;
+
+const INTERVAL: Duration = Duration::from_secs(30);
+
+/// Takes the next of its times to fail, and remembers when it was asked.
+struct Slow {
+    begun: Instant,
+    takes: RefCell<Vec<u64>>,
+    asked: RefCell<Vec<u64>>,
+}
+
+impl Connect for Slow {
+    type Io = TcpStream;
+
+    async fn connect(&self, _target: SocketAddr, _tls: bool) -> Result<TcpStream, ConnectError> {
+        self.asked.borrow_mut().push(self.begun.elapsed().as_secs());
+        let takes = self.takes.borrow_mut().pop().unwrap_or(0);
+        tokio::time::sleep(Duration::from_secs(takes)).await;
+        let kind = ConnectErrorKind::Refused;
+        Err(ConnectError { kind, source: None })
+    }
+}
+
+fn check(timeout: u64) -> HealthCheck {
+    HealthCheck {
+        protocol: HealthCheckProtocol::Tcp,
+        port: HealthCheckPort::TrafficPort,
+        path: "/".into(),
+        matcher: Matcher(vec![200..=200]),
+        interval: INTERVAL,
+        timeout: Duration::from_secs(timeout),
+        healthy_threshold: 5,
+        unhealthy_threshold: 2,
+    }
+}
+
+/// When checks started (seconds) and ended with what, for `total` seconds.
+async fn watched(takes: &[u64], timeout: u64, delay: u64, total: u64) -> (Vec<u64>, Vec<Outcome>) {
+    let connector = Slow {
+        begun: Instant::now(),
+        takes: RefCell::new(takes.iter().rev().copied().collect()),
+        asked: RefCell::new(Vec::new()),
+    };
+    let mut outcomes = Vec::new();
+    let target = ([127, 0, 0, 1], 1).into();
+    let check = check(timeout);
+    let delay = Duration::from_secs(delay);
+    let checks = run(&connector, &check, target, "h", delay, |outcome| {
+        outcomes.push(outcome)
+    });
+    let ended = tokio::time::timeout(Duration::from_secs(total), checks).await;
+    assert!(ended.is_err());
+    (connector.asked.into_inner(), outcomes)
+}
+
+fn refused() -> Outcome {
+    Outcome::Failed("connection refused".to_owned())
+}
+
+/// Parity 1.9: the interval is start to start, independent of answer time; the first check is at once.
+#[tokio::test(start_paused = true)]
+async fn checks_start_at_the_interval() {
+    let (asked, outcomes) = watched(&[0, 4, 2, 0], 5, 0, 100).await;
+    assert_eq!(asked, [0, 30, 60, 90]);
+    assert_eq!(outcomes, [refused(), refused(), refused(), refused()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_spreads_the_checks() {
+    let (asked, _) = watched(&[], 5, 7, 100).await;
+    assert_eq!(asked, [7, 37, 67, 97]);
+}
+
+/// The whole check is bounded, and a late one does not move the others.
+#[tokio::test(start_paused = true)]
+async fn a_check_that_takes_too_long_times_out() {
+    let (asked, outcomes) = watched(&[20, 0], 5, 0, 50).await;
+    assert_eq!(asked, [0, 30]);
+    assert_eq!(outcomes, [Outcome::Timeout, refused()]);
+}
+
+/// Checks of one target never overlap: the turn that was missed is left out.
+#[tokio::test(start_paused = true)]
+async fn a_check_longer_than_the_interval_skips_a_turn() {
+    let (asked, outcomes) = watched(&[40, 0], 45, 0, 100).await;
+    assert_eq!(asked, [0, 40, 60, 90]);
+    assert_eq!(outcomes.len(), 4);
+}

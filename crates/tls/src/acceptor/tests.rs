@@ -1,1 +1,366 @@
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::*;
+use crate::error::AcceptErrorKind;
+use crate::testkit::{
+    Key, LONG, acceptor, client, client_with, loaded, loaded_until, settle, shake, sockets,
+};
+use crate::{alpn, policy};
+
+const PQ: &str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09";
+const V13: &str = "ELBSecurityPolicy-TLS13-1-3-2021-06";
+const V12_13: &str = "ELBSecurityPolicy-TLS13-1-2-2021-06";
+const RES: &str = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06";
+const V12: &str = "ELBSecurityPolicy-2016-08";
+const BOTH: &[&rustls::SupportedProtocolVersion] = &[&TLS13, &TLS12];
+
+fn with_suites(suites: &[SupportedCipherSuite]) -> CryptoProvider {
+    CryptoProvider {
+        cipher_suites: suites.to_vec(),
+        ..aws_lc_rs::default_provider()
+    }
+}
+
+/// Parity 2.1: version and suite in the server's order; 2016-08 gives TLS 1.2 to a modern client.
+/// The client prefers AES-256.
+#[tokio::test]
+async fn a_policy_settles_version_and_suite() {
+    let ecdsa = loaded("ecdsa", &["a.example"], Key::P256);
+    let rsa = loaded("rsa", &["a.example"], Key::Rsa2048);
+    let modern = Arc::new(client(BOTH));
+    let old = Arc::new(client(&[&TLS12]));
+    let t13 = ("TLSv1.3", "TLS_AES_128_GCM_SHA256");
+    let ecdsa12 = ("TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256");
+    let rsa12 = ("TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256");
+    let table = [
+        (V13, &ecdsa, &modern, t13),
+        (V13, &rsa, &modern, t13),
+        (RES, &ecdsa, &modern, t13),
+        (RES, &rsa, &old, rsa12),
+        (V12_13, &ecdsa, &modern, t13),
+        (V12_13, &ecdsa, &old, ecdsa12),
+        (V12, &ecdsa, &modern, ecdsa12),
+        (V12, &rsa, &modern, rsa12),
+        (V12, &ecdsa, &old, ecdsa12),
+        (PQ, &ecdsa, &modern, t13),
+    ];
+    for (policy, certificate, client, want) in table {
+        let acceptor = acceptor(policy, vec![certificate.clone()]);
+        let (meta, _) = settle(&acceptor, client, "a.example").await;
+        assert_eq!((meta.version, meta.cipher), want, "{policy}");
+        assert!(!meta.resumed);
+    }
+}
+
+/// Parity 2.1: PQ policies take hybrid key exchange, the others do not.
+#[tokio::test]
+async fn hybrid_groups_belong_to_pq_policies() {
+    for (policy, want) in [
+        (PQ, rustls::NamedGroup::X25519MLKEM768),
+        (V12_13, rustls::NamedGroup::X25519),
+    ] {
+        let acceptor = acceptor(policy, vec![loaded("a", &["a.example"], Key::P256)]);
+        let (_, client) = settle(&acceptor, &Arc::new(client(BOTH)), "a.example").await;
+        let group = client.get_ref().1.negotiated_key_exchange_group().unwrap();
+        assert_eq!(group.name(), want, "{policy}");
+    }
+}
+
+/// Parity 2.1: every suite of a policy can be had, and no other.
+#[tokio::test]
+async fn a_policy_serves_exactly_its_suites() {
+    let acceptor12 = acceptor(
+        V12,
+        vec![
+            loaded("ecdsa", &["a.example"], Key::P256),
+            loaded("rsa", &["a.example"], Key::Rsa2048),
+        ],
+    );
+    for suite in aws_lc_rs::ALL_CIPHER_SUITES {
+        let Some(version) = [&TLS12, &TLS13]
+            .into_iter()
+            .find(|v| v.version == suite.version().version)
+        else {
+            continue;
+        };
+        let one = Arc::new(client_with(with_suites(&[*suite]), &[version]));
+        let (server, _) = shake(&acceptor12, &one, "a.example").await;
+        let name = openssl_name(*suite);
+        match server {
+            Ok((_, meta)) => {
+                assert_eq!(meta.cipher, name);
+                assert!(
+                    name.starts_with("ECDHE-") && name.contains("-GCM-"),
+                    "{name}"
+                );
+            }
+            Err(e) if version.version == ProtocolVersion::TLSv1_3 => {
+                assert_eq!(e.kind, AcceptErrorKind::NoSharedVersion, "{name}");
+            }
+            // ChaCha20 at TLS 1.2.
+            Err(e) => assert_eq!((e.kind, name), (AcceptErrorKind::NoSharedSuite, "-")),
+        }
+    }
+}
+
+/// Parity 2.1: refused cleanly.
+#[tokio::test]
+async fn no_version_in_common_is_refused() {
+    let certificate = loaded("a", &["a.example"], Key::P256);
+    for (policy, version) in [(V12, &TLS13), (V13, &TLS12)] {
+        let acceptor = acceptor(policy, vec![certificate.clone()]);
+        let (server, client) = shake(&acceptor, &Arc::new(client(&[version])), "a.example").await;
+        assert_eq!(
+            server.unwrap_err().kind,
+            AcceptErrorKind::NoSharedVersion,
+            "{policy}"
+        );
+        // The client is told by an alert, not by a cut connection.
+        let told = client.unwrap_err();
+        let told = told.get_ref().unwrap().downcast_ref::<rustls::Error>();
+        assert!(
+            matches!(told, Some(rustls::Error::AlertReceived(_))),
+            "{told:?}"
+        );
+    }
+}
+
+/// Parity 1.15, fields 19 and 20: the name counts if it chose the certificate.
+#[tokio::test]
+async fn the_certificate_of_the_name_is_served() {
+    let acceptor = acceptor(
+        V12_13,
+        vec![
+            loaded("default", &["default.example"], Key::P256),
+            loaded("wild", &["*.example.com"], Key::Rsa2048),
+        ],
+    );
+    for versions in [&[&TLS13][..], &[&TLS12]] {
+        let client = Arc::new(client(versions));
+        for (name, index, matched) in [
+            ("a.example.com", 1, true),
+            ("default.example", 0, true),
+            ("other.test", 0, false),
+        ] {
+            let (meta, stream) = settle(&acceptor, &client, name).await;
+            let served = &acceptor.certificates()[index];
+            let sent = stream.get_ref().1.peer_certificates().unwrap();
+            assert_eq!(sent, served.certified.cert, "{name}");
+            assert_eq!(meta.certificate_arn.as_ref(), Some(served.arn()));
+            assert_eq!(
+                (meta.sni.as_deref(), meta.sni_matched),
+                (Some(name), matched)
+            );
+        }
+        // A client that connects by address sends no name.
+        let (meta, _) = settle(&acceptor, &client, "127.0.0.1").await;
+        assert_eq!((meta.sni, meta.sni_matched), (None, false));
+    }
+}
+
+/// Parity 3.7 and 2.3: the server's preference; without overlap no answer, and the connection goes on.
+#[tokio::test]
+async fn alpn_follows_the_policy() {
+    use elbow_model::AlpnPolicy::{
+        Http1Only, Http2Only, Http2Optional, Http2Preferred, None as Never,
+    };
+    let certificate = loaded("a", &["a.example"], Key::P256);
+    let both = &["h2", "http/1.1"][..];
+    let odd = &["spdy/3"][..];
+    let table = [
+        (alpn::application(true), &["http/1.1", "h2"][..], Some("h2")),
+        (alpn::application(true), &["http/1.1"], Some("http/1.1")),
+        (alpn::application(true), odd, None),
+        (alpn::application(true), &[], None),
+        (alpn::application(false), both, Some("http/1.1")),
+        (alpn::application(false), &["h2"], None),
+        (alpn::network(Http1Only), both, Some("http/1.1")),
+        (alpn::network(Http1Only), &["http/1.0"], Some("http/1.0")),
+        (alpn::network(Http1Only), &["h2"], None),
+        (alpn::network(Http2Only), both, Some("h2")),
+        (alpn::network(Http2Only), &["http/1.1"], None),
+        (alpn::network(Http2Optional), both, Some("http/1.1")),
+        (alpn::network(Http2Optional), &["h2"], Some("h2")),
+        (
+            alpn::network(Http2Preferred),
+            &["http/1.0", "http/1.1", "h2"],
+            Some("h2"),
+        ),
+        (alpn::network(Http2Preferred), odd, None),
+        (alpn::network(Never), both, None),
+    ];
+    for (ours, theirs, want) in table {
+        let acceptor = Acceptor::new(
+            LoadBalancerType::Network,
+            &policy(V12_13).unwrap(),
+            vec![certificate.clone()],
+            ours.clone(),
+            &Tickets::new(),
+        )
+        .unwrap();
+        let mut config = client(BOTH);
+        config.alpn_protocols = theirs.iter().map(|p| p.as_bytes().to_vec()).collect();
+        let (meta, stream) = settle(&acceptor, &Arc::new(config), "a.example").await;
+        let want = want.map(str::as_bytes);
+        assert_eq!(meta.alpn.as_deref(), want, "{ours:?} {theirs:?}");
+        assert_eq!(stream.get_ref().1.alpn_protocol(), want);
+    }
+}
+
+fn alb(certificates: Vec<Arc<Loaded>>, tickets: &Tickets) -> Acceptor {
+    of_kind(LoadBalancerType::Application, certificates, tickets)
+}
+
+fn of_kind(kind: LoadBalancerType, list: Vec<Arc<Loaded>>, tickets: &Tickets) -> Acceptor {
+    Acceptor::new(kind, &policy(V12_13).unwrap(), list, Vec::new(), tickets).unwrap()
+}
+
+async fn resumes(first: &Acceptor, then: &Acceptor, config: ClientConfig) -> bool {
+    let client = Arc::new(config);
+    assert!(!settle(first, &client, "a.example").await.0.resumed);
+    settle(then, &client, "a.example").await.0.resumed
+}
+
+/// Parity 2.3: by PSK at TLS 1.3 and by ticket at TLS 1.2, at any worker, after a hot swap too.
+#[tokio::test]
+async fn sessions_survive_a_new_acceptor() {
+    let default = loaded("a", &["a.example"], Key::P256);
+    let other = loaded("b", &["b.example"], Key::P256);
+    for version in [&TLS13, &TLS12] {
+        let tickets = Tickets::new();
+        let one = alb(vec![default.clone()], &tickets);
+        let two = alb(vec![default.clone(), other.clone()], &tickets);
+        assert!(resumes(&one, &two, client(&[version])).await);
+        // Not with another default certificate, nor with another load balancer's keys.
+        let renewed = alb(vec![other.clone(), default.clone()], &tickets);
+        assert!(!resumes(&one, &renewed, client(&[version])).await);
+        let foreign = alb(vec![default.clone()], &Tickets::new());
+        assert!(!resumes(&one, &foreign, client(&[version])).await);
+    }
+}
+
+/// Parity 2.3: NLB resumes nothing on a listener with several certificates.
+#[tokio::test]
+async fn a_network_listener_with_several_certificates_resumes_nothing() {
+    let default = loaded("a", &["a.example"], Key::P256);
+    let other = loaded("b", &["b.example"], Key::P256);
+    for version in [&TLS13, &TLS12] {
+        let tickets = Tickets::new();
+        let single = of_kind(LoadBalancerType::Network, vec![default.clone()], &tickets);
+        assert!(resumes(&single, &single, client(&[version])).await);
+        let list = vec![default.clone(), other.clone()];
+        let several = of_kind(LoadBalancerType::Network, list, &tickets);
+        assert!(!resumes(&several, &several, client(&[version])).await);
+    }
+}
+
+/// Parity 2.2: an exchange of certificates affects new handshakes only.
+#[tokio::test]
+async fn a_hot_swap_leaves_connections_alone() {
+    let tickets = Tickets::new();
+    let old = alb(
+        vec![loaded_until("old", &["a.example"], Key::P256, 2020)],
+        &tickets,
+    );
+    let client = Arc::new(client(BOTH));
+    let (server, peer) = shake(&old, &client, "a.example").await;
+    let ((mut server, _), mut peer) = (server.unwrap(), peer.unwrap());
+
+    let new = alb(vec![loaded("new", &["a.example"], Key::P256)], &tickets);
+    drop(old);
+    let (meta, _) = settle(&new, &client, "a.example").await;
+    assert!(meta.certificate_arn.unwrap().ends_with("/new"));
+    assert!(!meta.resumed);
+
+    server.write_all(b"still here").await.unwrap();
+    let mut read = [0; 10];
+    peer.read_exact(&mut read).await.unwrap();
+    assert_eq!(&read, b"still here");
+}
+
+#[tokio::test]
+async fn a_listener_needs_a_certificate() {
+    let policy = policy(V12).unwrap();
+    let none = Acceptor::new(
+        LoadBalancerType::Application,
+        &policy,
+        Vec::new(),
+        Vec::new(),
+        &Tickets::new(),
+    );
+    assert_eq!(none.unwrap_err(), rustls::Error::NoCertificatesPresented);
+}
+
+/// Bytes of a client instead of a ClientHello, and whether it closes after them.
+async fn answer_to(bytes: &[u8], close: bool) -> AcceptError {
+    let acceptor = acceptor(V12_13, vec![loaded("a", &["a.example"], Key::P256)]);
+    let (accepted, mut peer) = sockets().await;
+    peer.write_all(bytes).await.unwrap();
+    if close {
+        peer.shutdown().await.unwrap();
+    }
+    acceptor
+        .accept(accepted, LONG, Instant::now())
+        .await
+        .unwrap_err()
+}
+
+#[tokio::test]
+async fn what_is_not_a_client_hello_is_told_apart() {
+    let hello = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
+    let table: [(&[u8], bool, AcceptErrorKind); 5] = [
+        (
+            b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            false,
+            AcceptErrorKind::NotTls,
+        ),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", false, AcceptErrorKind::NotTls),
+        (b"", true, AcceptErrorKind::ClientClosed),
+        (&hello, true, AcceptErrorKind::ClientClosed),
+        (&[0x17, 3, 3, 0, 1, 0], false, AcceptErrorKind::Protocol),
+    ];
+    for (bytes, close, want) in table {
+        let error = answer_to(bytes, close).await;
+        assert_eq!(error.kind, want, "{bytes:?} {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_refuses_the_certificate_is_told_apart() {
+    let acceptor = acceptor(V12_13, vec![loaded("a", &["a.example"], Key::P256)]);
+    let suspicious = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+        .with_protocol_versions(BOTH)
+        .unwrap()
+        .with_root_certificates(RootCertStore { roots: vec![] })
+        .with_no_client_auth();
+    let (server, client) = shake(&acceptor, &Arc::new(suspicious), "a.example").await;
+    assert!(client.is_err());
+    assert_eq!(server.unwrap_err().kind, AcceptErrorKind::ClientAlert);
+}
+
+/// Design: every await that waits for a peer has a timeout. The clock is paused: it moves only when
+/// nothing else can happen.
+#[tokio::test(start_paused = true)]
+async fn a_handshake_has_a_timeout() {
+    let acceptor = acceptor(V12_13, vec![loaded("a", &["a.example"], Key::P256)]);
+    for bytes in [&[][..], &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]] {
+        let (accepted, mut peer) = sockets().await;
+        peer.write_all(bytes).await.unwrap();
+        let start = tokio::time::Instant::now();
+        let error = acceptor
+            .accept(accepted, LONG, Instant::now())
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, AcceptErrorKind::Timeout);
+        assert!(
+            (LONG..LONG * 2).contains(&start.elapsed()),
+            "{:?}",
+            start.elapsed()
+        );
+        // The socket is closed with it.
+        assert_eq!(peer.read(&mut [0; 1]).await.unwrap_or(0), 0);
+    }
+}

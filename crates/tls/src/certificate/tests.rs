@@ -1,1 +1,111 @@
+use super::*;
+use crate::testkit::{Folder, Key, declare, loaded, loaded_until, pem};
 
+#[test]
+fn what_sni_looks_at_is_known() {
+    let rsa = loaded_until(
+        "web",
+        &["WWW.Example.com", "*.example.com"],
+        Key::Rsa3072,
+        2031,
+    );
+    assert_eq!(
+        **rsa.arn(),
+        *"arn:aws:acm:us-east-1:000000000000:certificate/web"
+    );
+    assert_eq!(
+        rsa.names(),
+        ["www.example.com".into(), "*.example.com".into()]
+    );
+    assert_eq!(
+        (rsa.key_type(), rsa.key_bits(), rsa.digest_bits()),
+        (KeyType::Rsa, 3072, 256)
+    );
+    // 2001-01-01 and 2031-12-31, midnight UTC.
+    assert_eq!(
+        (rsa.not_before(), rsa.not_after()),
+        (978_307_200, 1_956_441_600)
+    );
+    assert!(rsa.is_valid_at(1_956_441_600));
+    assert!(!rsa.is_valid_at(1_956_441_601));
+    assert!(!rsa.is_valid_at(978_307_199));
+
+    let p384 = loaded("api", &["api.example.com"], Key::P384);
+    assert_eq!(
+        (p384.key_type(), p384.key_bits(), p384.digest_bits()),
+        (KeyType::Ecdsa, 384, 384)
+    );
+}
+
+#[test]
+fn without_alternative_names_the_common_name_counts() {
+    let folder = Folder::new();
+    let key = Key::P256.generate();
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "Old.Example.com");
+    let chain = folder.write("chain.pem", &params.self_signed(&key).unwrap().pem());
+    let key = folder.write("key.pem", &key.serialize_pem());
+    let certificate = load(&declare("old", chain, key)).unwrap();
+    assert_eq!(certificate.names(), ["old.example.com".into()]);
+}
+
+#[test]
+fn a_key_of_another_certificate_is_refused() {
+    let folder = Folder::new();
+    let chain = folder.write("chain.pem", &pem(&["a.example"], Key::P256, 2099).0);
+    let key = folder.write("key.pem", &pem(&["b.example"], Key::P256, 2099).1);
+    let error = load(&declare("a", chain.clone(), key.clone())).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{}: the private key does not belong to the certificate in {}; give the key that the \
+             certificate was issued for, and put the leaf first in the chain",
+            key.display(),
+            chain.display()
+        )
+    );
+}
+
+/// Parity 2.2: Ed25519 is not supported by ALB.
+#[test]
+fn an_ed25519_key_is_refused() {
+    let folder = Folder::new();
+    let (chain, key) = pem(&["a.example"], Key::Ed25519, 2099);
+    let chain = folder.write("chain.pem", &chain);
+    let key = folder.write("key.pem", &key);
+    let error = load(&declare("a", chain, key)).unwrap_err();
+    assert!(matches!(error, CertificateError::KeyType { .. }), "{error}");
+}
+
+#[test]
+fn a_damaged_certificate_or_key_is_named() {
+    let folder = Folder::new();
+    let (chain, key) = pem(&["a.example"], Key::P256, 2099);
+    let good = (
+        folder.write("chain.pem", &chain),
+        folder.write("key.pem", &key),
+    );
+    let bad_chain = folder.write(
+        "bad-chain.pem",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
+    let bad_key = folder.write(
+        "bad-key.pem",
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+    );
+    let error = load(&declare("a", bad_chain.clone(), good.1))
+        .unwrap_err()
+        .to_string();
+    let want = format!(
+        "{}: the first certificate cannot be parsed",
+        bad_chain.display()
+    );
+    assert!(error.starts_with(&want), "{error}");
+    let error = load(&declare("a", good.0, bad_key.clone()))
+        .unwrap_err()
+        .to_string();
+    let want = format!("{}: the private key cannot be used", bad_key.display());
+    assert!(error.starts_with(&want), "{error}");
+}

@@ -1,1 +1,118 @@
+use std::time::Instant;
 
+use elbow_net::TlsMeta;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::Acceptor;
+use crate::testkit::{Key, LONG, acceptor, loaded, loaded_until, sockets};
+
+const BOTH: &str = "ELBSecurityPolicy-TLS13-1-2-2021-06";
+
+/// A connection from `originator` to a target behind `acceptor`, one byte each way.
+async fn reach(originator: &Originator, acceptor: &Acceptor, target: SocketAddr) -> TlsMeta {
+    let (accepted, connected) = sockets().await;
+    let (server, client) = tokio::join!(
+        acceptor.accept(accepted, LONG, Instant::now()),
+        originator.connect(connected, target, LONG),
+    );
+    let ((mut server, meta), mut client) = (server.unwrap(), client.unwrap());
+    server.write_all(b"s").await.unwrap();
+    client.write_all(b"c").await.unwrap();
+    assert_eq!(client.read_u8().await.unwrap(), b's');
+    assert_eq!(server.read_u8().await.unwrap(), b'c');
+    meta
+}
+
+fn target(port: u16) -> SocketAddr {
+    ([127, 0, 0, 1], port).into()
+}
+
+/// Parity 1.9 and 2.1: the certificate of a target is never verified, and no name is sent.
+#[tokio::test]
+async fn an_expired_self_signed_target_is_accepted() {
+    for key in [Key::P256, Key::Rsa2048] {
+        let expired = acceptor(
+            BOTH,
+            vec![loaded_until("a", &["elsewhere.example"], key, 2010)],
+        );
+        let meta = reach(&Originator::new(true).unwrap(), &expired, target(443)).await;
+        assert_eq!((meta.version, meta.sni, meta.alpn), ("TLSv1.3", None, None));
+    }
+}
+
+/// Parity 2.1, backend policy: TLS 1.3 only if the listener's policy has it.
+#[tokio::test]
+async fn tls13_follows_the_listener() {
+    let modern = acceptor(BOTH, vec![loaded("a", &["a.example"], Key::P256)]);
+    let old = Originator::new(false).unwrap();
+    let meta = reach(&old, &modern, target(443)).await;
+    assert_eq!(
+        (meta.version, meta.cipher),
+        ("TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256")
+    );
+}
+
+#[tokio::test]
+async fn sessions_are_resumed_target_by_target() {
+    let acceptor = acceptor(BOTH, vec![loaded("a", &["a.example"], Key::P256)]);
+    for tls13 in [true, false] {
+        let originator = Originator::new(tls13).unwrap();
+        assert!(!reach(&originator, &acceptor, target(1)).await.resumed);
+        assert!(!reach(&originator, &acceptor, target(2)).await.resumed);
+        assert!(
+            reach(&originator.clone(), &acceptor, target(1))
+                .await
+                .resumed
+        );
+        let v6 = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 1));
+        assert!(!reach(&originator, &acceptor, v6).await.resumed);
+        assert!(reach(&originator, &acceptor, v6).await.resumed);
+    }
+}
+
+#[tokio::test]
+async fn a_target_without_tls_fails_the_handshake() {
+    let originator = Originator::new(true).unwrap();
+    for answer in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b""] {
+        let (mut accepted, connected) = sockets().await;
+        accepted.write_all(answer).await.unwrap();
+        accepted.shutdown().await.unwrap();
+        let error = originator
+            .connect(connected, target(443), LONG)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, ConnectErrorKind::TlsHandshake);
+        assert!(error.source.is_some());
+    }
+}
+
+/// Parity 2.1: a target that speaks TLS 1.3 alone cannot be reached by the older backend policy.
+#[tokio::test]
+async fn a_target_without_a_common_version_fails_the_handshake() {
+    let modern = acceptor(
+        "ELBSecurityPolicy-TLS13-1-3-2021-06",
+        vec![loaded("a", &["a.example"], Key::P256)],
+    );
+    let old = Originator::new(false).unwrap();
+    let (accepted, connected) = sockets().await;
+    let (server, client) = tokio::join!(
+        modern.accept(accepted, LONG, Instant::now()),
+        old.connect(connected, target(443), LONG),
+    );
+    assert!(server.is_err());
+    assert_eq!(client.unwrap_err().kind, ConnectErrorKind::TlsHandshake);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_target_times_out() {
+    let (_accepted, connected) = sockets().await;
+    let start = tokio::time::Instant::now();
+    let error = Originator::new(true)
+        .unwrap()
+        .connect(connected, target(443), LONG)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, ConnectErrorKind::TlsTimeout);
+    assert!(start.elapsed() >= LONG);
+}

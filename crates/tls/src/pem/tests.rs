@@ -1,1 +1,77 @@
+use super::*;
+use crate::testkit::{Folder, Key, pem};
 
+#[test]
+fn a_chain_keeps_its_order() {
+    let folder = Folder::new();
+    let (leaf, key) = pem(&["leaf.example"], Key::P256, 2099);
+    let (issuer, _) = pem(&["issuer.example"], Key::P256, 2099);
+    // A key beside the certificates, as in a combined file, does no harm.
+    let file = folder.write("chain.pem", &format!("{leaf}{key}{issuer}"));
+
+    let chain = load_chain(&file).unwrap();
+
+    let only = |pem: &str| load_chain(&folder.write("one.pem", pem)).unwrap().remove(0);
+    assert_eq!(chain, [only(&leaf), only(&issuer)]);
+    assert!(load_key(&file).is_ok());
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_said() {
+    let folder = Folder::new();
+    let (leaf, key) = pem(&["leaf.example"], Key::P256, 2099);
+    let file = folder.path().join("file.pem");
+    let name = file.display();
+    let long = leaf.repeat(MAX_CHAIN + 1);
+    let huge = "#".repeat(MAX_FILE as usize + 1);
+    let chains = [
+        (
+            "",
+            format!("{name}: holds no certificate; expected a chain"),
+        ),
+        (
+            &key,
+            format!("{name}: holds no certificate; expected a chain"),
+        ),
+        (&long, format!("{name}: holds more than 32 certificates")),
+        (&huge, format!("{name}: is larger than 2097152 bytes")),
+        (
+            "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
+            format!("{name}: is not valid PEM: "),
+        ),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n",
+            format!("{name}: is not valid PEM: "),
+        ),
+    ];
+    for (content, want) in chains {
+        folder.write("file.pem", content);
+        let message = load_chain(&file).unwrap_err().to_string();
+        assert!(message.starts_with(&want), "{message}");
+    }
+    let two = format!("{key}{key}");
+    let keys = [
+        (leaf.as_str(), format!("{name}: holds no private key")),
+        (&two, format!("{name}: holds 2 private keys")),
+        (
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+            format!("{name}: holds an encrypted private key; decrypt it"),
+        ),
+    ];
+    for (content, want) in keys {
+        folder.write("file.pem", content);
+        let message = load_key(&file).unwrap_err().to_string();
+        assert!(message.starts_with(&want), "{message}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let folder = Folder::new();
+    let file = folder.path().join("absent.pem");
+    let message = load_key(&file).unwrap_err().to_string();
+    assert!(
+        message.starts_with(&format!("{}: cannot be read: No such file", file.display())),
+        "{message}"
+    );
+}

@@ -1,1 +1,119 @@
+use rustls::{CipherSuite as S, NamedGroup as G, ProtocolVersion as V};
 
+use super::*;
+
+const T13: [S; 3] = [
+    S::TLS13_AES_128_GCM_SHA256,
+    S::TLS13_AES_256_GCM_SHA384,
+    S::TLS13_CHACHA20_POLY1305_SHA256,
+];
+const GCM: [S; 4] = [
+    S::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    S::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    S::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    S::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+];
+const CLASSICAL: [G; 3] = [G::X25519, G::secp256r1, G::secp384r1];
+const HYBRID: [G; 2] = [G::X25519MLKEM768, G::secp256r1MLKEM768];
+
+fn suites(policy: &Policy) -> Vec<S> {
+    policy
+        .provider
+        .cipher_suites
+        .iter()
+        .map(|s| s.suite())
+        .collect()
+}
+
+fn groups(policy: &Policy) -> Vec<G> {
+    policy.provider.kx_groups.iter().map(|g| g.name()).collect()
+}
+
+fn versions(policy: &Policy) -> Vec<V> {
+    policy.versions.iter().map(|v| v.version).collect()
+}
+
+/// Parity 2.1: the table of policies, as far as rustls goes.
+#[test]
+fn a_policy_has_its_suites_groups_and_versions() {
+    let both = [&T13[..], &GCM[..]].concat();
+    let hybrid = [&HYBRID[..], &CLASSICAL[..]].concat();
+    type Row<'a> = (&'a str, &'a [S], &'a [G], &'a [V]);
+    let table: [Row<'_>; 8] = [
+        ("TLS13-1-3-2021-06", &T13, &CLASSICAL, &[V::TLSv1_3]),
+        (
+            "TLS13-1-2-Res-2021-06",
+            &both,
+            &CLASSICAL,
+            &[V::TLSv1_3, V::TLSv1_2],
+        ),
+        (
+            "TLS13-1-2-2021-06",
+            &both,
+            &CLASSICAL,
+            &[V::TLSv1_3, V::TLSv1_2],
+        ),
+        (
+            "TLS13-1-0-2021-06",
+            &both,
+            &CLASSICAL,
+            &[V::TLSv1_3, V::TLSv1_2],
+        ),
+        (
+            "TLS13-1-2-Res-PQ-2025-09",
+            &both,
+            &hybrid,
+            &[V::TLSv1_3, V::TLSv1_2],
+        ),
+        ("2016-08", &GCM, &CLASSICAL, &[V::TLSv1_2]),
+        ("TLS-1-2-2017-01", &GCM, &CLASSICAL, &[V::TLSv1_2]),
+        ("FS-1-2-Res-2020-10", &GCM, &CLASSICAL, &[V::TLSv1_2]),
+    ];
+    for (name, want_suites, want_groups, want_versions) in table {
+        let policy = policy(&format!("ELBSecurityPolicy-{name}")).unwrap();
+        assert_eq!(policy.short_name(), name);
+        assert_eq!(suites(&policy), want_suites, "{name}");
+        assert_eq!(groups(&policy), want_groups, "{name}");
+        assert_eq!(versions(&policy), want_versions, "{name}");
+    }
+}
+
+/// Parity 2.1: ChaCha20 exists at TLS 1.3 alone, TLS 1.3 in policies named for it alone, and
+/// post-quantum groups in policies named for them alone.
+#[test]
+fn no_policy_has_more_than_its_name_says() {
+    for name in policy_names() {
+        let policy = policy(&name).unwrap();
+        let chacha12 = [
+            S::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+            S::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        ];
+        assert!(
+            !suites(&policy).iter().any(|s| chacha12.contains(s)),
+            "{name}"
+        );
+        assert_eq!(policy.tls13(), name.contains("TLS13-"), "{name}");
+        assert_eq!(
+            groups(&policy).contains(&G::X25519MLKEM768),
+            name.contains("PQ"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_policy_names_the_known_ones() {
+    for unknown in ["ELBSecurityPolicy-2099-01", "2016-08", ""] {
+        let message = policy(unknown).unwrap_err().to_string();
+        assert!(
+            message.starts_with(&format!(
+                "unknown security policy \"{unknown}\"; known ones are "
+            )),
+            "{message}"
+        );
+        assert!(
+            message.contains("ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"),
+            "{message}"
+        );
+    }
+}
