@@ -31,7 +31,7 @@ pub(crate) async fn relay<S: Stream, C: Connect>(
             .is_ok()
     {
         let worker = &connection.context.worker;
-        let relayed = elbow_net::relay(
+        let relayed = elbow_net::relay_until_idle(
             worker,
             &mut connection.io,
             &mut target,

@@ -41,6 +41,8 @@ pub enum RelayEnd {
     ClientReset,
     /// The target's connection failed; the client gets RST.
     TargetReset,
+    /// Silence ended it; both get FIN ([`relay_until_idle`]).
+    Idle,
     /// Data after the idle timeout; both get RST (NLB guide: load balancers).
     IdleReset,
     /// The target was taken out; both get RST.
@@ -85,27 +87,25 @@ pub async fn relay_counted<A: Stream, B: Stream>(
     cut: impl Fn() -> bool,
     count: impl Fn(Direction, u64),
 ) -> Relayed {
-    let mut flow = Flow::new(worker, idle);
-    let end = poll_fn(|cx| flow.poll(cx, client, target, &cut, &count)).await;
-    match end {
-        RelayEnd::Closed | RelayEnd::Drained => {}
-        RelayEnd::ClientReset => target.reset_on_close(),
-        RelayEnd::TargetReset => client.reset_on_close(),
-        RelayEnd::IdleReset | RelayEnd::Cut => {
-            client.reset_on_close();
-            target.reset_on_close();
-        }
-    }
-    Relayed {
-        client_to_target: flow.up.transfer.moved(),
-        target_to_client: flow.down.transfer.moved(),
-        end,
-    }
+    let mut flow = Flow::new(worker, idle, Phase::Live(Silence::FirstHalf));
+    flow.run(client, target, cut, count).await
 }
 
+/// [`relay`] as layer 7 does it: after `idle` without a byte both sides are closed, keep-alive or
+/// not (ALB guide: edit attributes).
+pub async fn relay_until_idle<A: Stream, B: Stream>(
+    worker: &Worker,
+    client: &mut A,
+    target: &mut B,
+    idle: Duration,
+    cut: impl Fn() -> bool,
+) -> Relayed {
+    let mut flow = Flow::new(worker, idle, Phase::UntilIdle);
+    flow.run(client, target, cut, |_, _| {}).await
+}
 struct Flow<'w> {
     worker: &'w Worker,
-    /// Expires after half of `idle`, see [`Silence`].
+    /// Expires after half of `idle` while live, see [`Silence`].
     timer: Timer,
     idle: Duration,
     up: Half,
@@ -116,7 +116,9 @@ struct Flow<'w> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Live(Silence),
-    /// The worker drains; the flow ends when it is quiet.
+    /// The flow is closed when it is idle.
+    UntilIdle,
+    /// The worker drains; the flow ends when it is quiet for [`DRAIN_QUIET`].
     Draining,
     /// Idle for too long.
     Forgotten,
@@ -147,14 +149,43 @@ enum HalfState {
 }
 
 impl<'w> Flow<'w> {
-    fn new(worker: &'w Worker, idle: Duration) -> Self {
+    fn new(worker: &'w Worker, idle: Duration, phase: Phase) -> Self {
+        let first = if phase == Phase::UntilIdle {
+            idle
+        } else {
+            idle / 2
+        };
         Self {
             worker,
-            timer: worker.timers.timer(idle / 2),
+            timer: worker.timers.timer(first),
             idle,
             up: Half::new(),
             down: Half::new(),
-            phase: Phase::Live(Silence::FirstHalf),
+            phase,
+        }
+    }
+
+    async fn run<A: Stream, B: Stream>(
+        &mut self,
+        client: &mut A,
+        target: &mut B,
+        cut: impl Fn() -> bool,
+        count: impl Fn(Direction, u64),
+    ) -> Relayed {
+        let end = poll_fn(|cx| self.poll(cx, client, target, &cut, &count)).await;
+        match end {
+            RelayEnd::Closed | RelayEnd::Idle | RelayEnd::Drained => {}
+            RelayEnd::ClientReset => target.reset_on_close(),
+            RelayEnd::TargetReset => client.reset_on_close(),
+            RelayEnd::IdleReset | RelayEnd::Cut => {
+                client.reset_on_close();
+                target.reset_on_close();
+            }
+        }
+        Relayed {
+            client_to_target: self.up.transfer.moved(),
+            target_to_client: self.down.transfer.moved(),
+            end,
         }
     }
 
@@ -183,13 +214,22 @@ impl<'w> Flow<'w> {
             return Poll::Ready(end);
         }
         while self.timer.poll_expired(cx).is_ready() {
-            if self.phase == Phase::Draining {
-                if let Poll::Ready(end) = self.poll_drained(cx, client, target) {
-                    return Poll::Ready(end);
+            match self.phase {
+                Phase::Draining if self.is_blocked() => self.timer.reset(DRAIN_QUIET),
+                Phase::Draining => {
+                    finish(cx, client, target);
+                    return Poll::Ready(RelayEnd::Drained);
                 }
-            } else if self.hush(client, target) {
-                self.forget();
-                return self.poll_forgotten(cx, client, target);
+                Phase::UntilIdle => {
+                    finish(cx, client, target);
+                    return Poll::Ready(RelayEnd::Idle);
+                }
+                Phase::Live(_) | Phase::Forgotten => {
+                    if self.hush(client, target) {
+                        self.forget();
+                        return self.poll_forgotten(cx, client, target);
+                    }
+                }
             }
         }
         Poll::Pending
@@ -242,22 +282,9 @@ impl<'w> Flow<'w> {
         false
     }
 
-    /// A flow that is quiet while the worker drains ends, unless a slow reader is still to get bytes:
-    /// FIN would tell it that it has them all.
-    fn poll_drained<A: Stream, B: Stream>(
-        &mut self,
-        cx: &mut Context<'_>,
-        client: &mut A,
-        target: &mut B,
-    ) -> Poll<RelayEnd> {
-        if self.up.transfer.is_blocked() || self.down.transfer.is_blocked() {
-            self.timer.reset(DRAIN_QUIET);
-            return Poll::Pending;
-        }
-        // For the close_notify of TLS; the close that follows is not waited for.
-        let _ = Pin::new(client).poll_shutdown(cx);
-        let _ = Pin::new(target).poll_shutdown(cx);
-        Poll::Ready(RelayEnd::Drained)
+    /// A slow reader is still to get bytes: FIN would tell it that it has them all.
+    fn is_blocked(&self) -> bool {
+        self.up.transfer.is_blocked() || self.down.transfer.is_blocked()
     }
 
     fn forget(&mut self) {
@@ -339,9 +366,16 @@ impl TransferError {
     fn side(&self, reader: RelayEnd, writer: RelayEnd) -> RelayEnd {
         match self {
             Self::Reader(_) => reader,
-            Self::Writer(_) | Self::Idle => writer,
+            Self::Writer(_) => writer,
         }
     }
+}
+
+/// Says goodbye under TLS (close_notify); the close that follows sends FIN.
+fn finish<A: Stream, B: Stream>(cx: &mut Context<'_>, client: &mut A, target: &mut B) {
+    // What cannot be said at once is left unsaid.
+    let _ = Pin::new(client).poll_shutdown(cx);
+    let _ = Pin::new(target).poll_shutdown(cx);
 }
 
 /// Ready when the peer has sent data, FIN or RST that nobody has read.

@@ -70,9 +70,6 @@ pub enum TransferError {
     /// The stream that is written.
     #[error("writing: {0}")]
     Writer(#[source] io::Error),
-    /// Silence for longer than the timer allows.
-    #[error("idle for too long")]
-    Idle,
 }
 
 impl Transfer {
@@ -350,28 +347,8 @@ impl TransferError {
     fn into_io(self) -> io::Error {
         match self {
             Self::Reader(e) | Self::Writer(e) => e,
-            Self::Idle => io::ErrorKind::TimedOut.into(),
         }
     }
-}
-
-/// Forwards exactly `len` bytes, e.g. a body of known length; ends with [`TransferError::Idle`]
-/// when `timer` expires. Who has to look at something else as well drives a [`Transfer`] instead.
-pub async fn splice_body<R: Stream, W: Stream>(
-    worker: &Worker,
-    from: &mut R,
-    to: &mut W,
-    len: u64,
-    timer: &Timer,
-) -> Result<(), TransferError> {
-    let mut transfer = Transfer::exact(len);
-    std::future::poll_fn(|cx| {
-        if let Poll::Ready(done) = transfer.poll(cx, worker, timer, from, to) {
-            return Poll::Ready(done);
-        }
-        timer.poll_expired(cx).map(|()| Err(TransferError::Idle))
-    })
-    .await
 }
 
 /// Writes the whole buffer.

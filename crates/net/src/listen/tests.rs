@@ -1,14 +1,15 @@
-use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::cell::{Cell, RefCell};
+use std::net::{Shutdown, SocketAddr};
 use std::rc::Rc;
 
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::{accept, bind, is_of_one_connection};
 use crate::Worker;
-use crate::testing::soon;
+use crate::testing::{settle, soon};
 
 fn any() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
@@ -86,4 +87,51 @@ fn a_connection_that_failed_is_not_the_listener_failing() {
     assert!(!of(rustix::io::Errno::NFILE));
     assert!(!of(rustix::io::Errno::NOBUFS));
     assert!(!of(rustix::io::Errno::NOMEM));
+}
+
+#[test]
+fn backs_off_when_the_listener_fails_and_goes_on_afterwards() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let worker = Worker::new(0);
+        let listener = bind(any()).unwrap();
+        // Accepting from a socket that does not listen fails until it listens again.
+        let again = SockRef::from(&listener).try_clone().unwrap();
+        again.shutdown(Shutdown::Both).unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        let (failures, accepted) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let of_task = Rc::clone(&worker);
+        let (failing, accepting) = (Rc::clone(&failures), Rc::clone(&accepted));
+        spawn_local(async move {
+            let on = |_, _| accepting.set(accepting.get() + 1);
+            accept(&listener, &of_task, on, |_| failing.set(failing.get() + 1)).await;
+        });
+        let first = async {
+            while failures.get() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(first).await;
+        settle().await;
+        assert_eq!(failures.get(), 1, "once, not as fast as it can");
+        worker.timers.advance(2);
+        settle().await;
+        assert_eq!(failures.get(), 2);
+        again.listen(1).unwrap();
+        let address = again.local_addr().unwrap().as_socket().unwrap();
+        let _client = soon(TcpStream::connect(address)).await.unwrap();
+        settle().await;
+        assert_eq!(accepted.get(), 0, "still backing off");
+        worker.timers.advance(4);
+        let taken = async {
+            while accepted.get() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(taken).await;
+        assert_eq!(failures.get(), 2);
+    });
 }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
-use super::{Direction, RelayEnd, Relayed, relay, relay_counted};
+use super::{Direction, RelayEnd, Relayed, relay, relay_counted, relay_until_idle};
 use crate::sys::segments_in;
 use crate::testing::{Opaque, Pattern, pair, settle, soon, tight_pair};
 use crate::{Stream, Worker};
@@ -296,6 +296,32 @@ fn a_forgotten_flow_does_not_hold_its_sockets_for_ever() {
         assert!(is_reset(&mut flow.client).await);
         assert!(is_reset(&mut flow.target).await);
         assert_eq!(flow.end().await.end, RelayEnd::IdleReset);
+    });
+}
+
+// Parity 1.13: ALB closes what is idle, and the idle timeout still applies to a WebSocket (1.1).
+
+#[test]
+fn layer_7_closes_what_is_idle() {
+    run(async {
+        let worker = Worker::new(0);
+        let ((mut client, mut accepted), (mut connected, mut target)) =
+            (pair().await, pair().await);
+        let of_task = Rc::clone(&worker);
+        let relayed = spawn_local(async move {
+            relay_until_idle(&of_task, &mut accepted, &mut connected, IDLE, || false).await
+        });
+        settle().await;
+        for _ in 0..5 {
+            worker.timers.advance(worker.timers.now() + 3);
+            settle().await;
+            client.write_all(b"x").await.unwrap();
+            assert_eq!(soon(target.read_u8()).await.unwrap(), b'x');
+        }
+        worker.timers.advance(worker.timers.now() + 4);
+        assert!(is_ended(&mut client).await);
+        assert!(is_ended(&mut target).await);
+        assert_eq!(soon(relayed).await.unwrap().end, RelayEnd::Idle);
     });
 }
 

@@ -190,3 +190,59 @@ fn a_waker_may_drop_other_timers_that_are_due() {
     assert_eq!(woken.get(), 0, "dropped before their turn");
     assert_eq!(timers.wheel.lists.borrow().entries.len(), 1);
 }
+
+#[test]
+fn agrees_with_timers_that_are_kept_in_a_list() {
+    struct Simple {
+        timer: Timer,
+        deadline: u64,
+        after: u64,
+    }
+
+    let timers = Timers::new();
+    let woken = Arc::new(Count::default());
+    let mut simple: Vec<Simple> = Vec::new();
+    let mut state = 1_u64;
+    let mut random = move |below: u64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) % below
+    };
+    for _ in 0..20_000 {
+        let now = timers.now();
+        let index = random(simple.len() as u64 + 1) as usize;
+        // Both short and beyond a turn of the wheel.
+        let after = random(2000) * random(2);
+        let length = TICK * u32::try_from(after).unwrap();
+        let many = simple.len() > 50;
+        match (random(6), simple.get_mut(index)) {
+            (0, None) | (1, _) => simple.push(Simple {
+                timer: timers.timer(length),
+                deadline: now + after + 1,
+                after: after + 1,
+            }),
+            (2, Some(one)) => {
+                one.timer.touch();
+                one.deadline = now + one.after;
+            }
+            (3, Some(one)) => {
+                one.timer.reset(length);
+                (one.deadline, one.after) = (now + after + 1, after + 1);
+            }
+            (4, Some(_)) if many => drop(simple.swap_remove(index)),
+            _ => {}
+        }
+        for one in &simple {
+            assert_eq!(poll(&one.timer, &woken).is_ready(), one.deadline <= now);
+        }
+        let now = now + random(40);
+        let due = simple
+            .iter()
+            .filter(|s| s.timer.armed.get() <= now && s.deadline > timers.now());
+        let (due, before) = (due.count(), woken.get());
+        timers.advance(now);
+        assert_eq!(woken.get() - before, due, "exactly the owners that are due");
+    }
+    assert!(simple.len() > 20);
+}

@@ -1,13 +1,26 @@
+use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{BULK, Transfer, TransferError, splice_body};
+use super::{BULK, Transfer, TransferError};
 use crate::testing::{Opaque, Pattern, pair, settle, soon};
 use crate::{Stream, Worker};
 
 const LONG: Duration = Duration::from_secs(60);
+
+/// Forwards a body of `len` bytes.
+async fn forward<R: Stream, W: Stream>(
+    worker: &Worker,
+    from: &mut R,
+    to: &mut W,
+    len: u64,
+) -> Result<(), TransferError> {
+    let timer = worker.timers.timer(LONG);
+    let mut transfer = Transfer::exact(len);
+    poll_fn(|cx| transfer.poll(cx, worker, &timer, from, to)).await
+}
 
 /// Sends `len` bytes and something after them through a body of `len` bytes.
 async fn pass<R: Stream, W: Stream>(
@@ -24,8 +37,7 @@ async fn pass<R: Stream, W: Stream>(
         sender.write_all(b"next").await.unwrap();
     };
     let mut body = receiver.take(len as u64);
-    let timer = worker.timers.timer(LONG);
-    let passing = splice_body(&worker, &mut from, &mut to, len as u64, &timer);
+    let passing = forward(&worker, &mut from, &mut to, len as u64);
     let ((), passed, received) = tokio::join!(sending, soon(passing), pattern.receive(&mut body));
     passed.unwrap();
     assert_eq!(received, len);
@@ -69,7 +81,6 @@ async fn cut_short<R: Stream>(
     let ((mut sender, from), (mut to, mut receiver)) = (pair().await, pair().await);
     let mut from = front(from);
     let pattern = Pattern::new(4);
-    let timer = worker.timers.timer(LONG);
     let sending = async {
         pattern.send(&mut sender, sent).await;
         if reset {
@@ -78,7 +89,7 @@ async fn cut_short<R: Stream>(
         drop(sender);
     };
     let passing = async {
-        let passed = splice_body(&worker, &mut from, &mut to, len, &timer).await;
+        let passed = forward(&worker, &mut from, &mut to, len).await;
         drop(to);
         passed
     };
@@ -115,9 +126,8 @@ async fn a_writer_that_is_gone_is_the_writers_fault() {
         let ((mut sender, mut from), (mut to, receiver)) = (pair().await, pair().await);
         receiver.set_zero_linger().unwrap();
         drop(receiver);
-        let timer = worker.timers.timer(LONG);
         sender.write_all(&[1; 500]).await.unwrap();
-        let passing = splice_body(&worker, &mut from, &mut to, len, &timer);
+        let passing = forward(&worker, &mut from, &mut to, len);
         assert!(matches!(soon(passing).await, Err(TransferError::Writer(_))));
         assert_eq!((worker.buffers.in_use(), worker.pipes.out()), (0, 0));
         assert_eq!(
@@ -129,10 +139,11 @@ async fn a_writer_that_is_gone_is_the_writers_fault() {
 }
 
 #[tokio::test]
-async fn a_body_that_stalls_is_idle() {
+async fn bytes_that_move_touch_the_timer_and_silence_does_not() {
     let worker = Worker::new(0);
     let ((mut sender, mut from), (mut to, mut receiver)) = (pair().await, pair().await);
     let timer = worker.timers.timer(Duration::from_secs(1));
+    let mut transfer = Transfer::exact(100);
     let script = async {
         for _ in 0..10 {
             sender.write_all(b"x").await.unwrap();
@@ -140,11 +151,19 @@ async fn a_body_that_stalls_is_idle() {
             worker.timers.advance(worker.timers.now() + 9);
             settle().await;
         }
-        worker.timers.advance(worker.timers.now() + 11);
+        assert!(!timer.is_expired());
+        worker.timers.advance(worker.timers.now() + 2);
     };
-    let passing = splice_body(&worker, &mut from, &mut to, 100, &timer);
-    let ((), passed) = tokio::join!(script, soon(passing));
-    assert!(matches!(passed, Err(TransferError::Idle)));
+    let passing = poll_fn(|cx| {
+        assert!(
+            transfer
+                .poll(cx, &worker, &timer, &mut from, &mut to)
+                .is_pending()
+        );
+        timer.poll_expired(cx)
+    });
+    tokio::join!(script, soon(passing));
+    assert_eq!(transfer.moved(), 10);
 }
 
 #[tokio::test]
@@ -165,7 +184,7 @@ async fn a_direction_turns_to_bulk_and_back() {
         };
         soon(whole).await;
         let before = transfer.moved();
-        soon(std::future::poll_fn(|cx| {
+        soon(poll_fn(|cx| {
             assert!(
                 transfer
                     .poll(cx, &worker, &timer, &mut from, &mut to)
