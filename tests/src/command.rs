@@ -5,7 +5,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -105,6 +105,19 @@ impl Running {
         wait::until(&format!("the end of {}", self.what.clone()), || {
             self.ended()
         })
+    }
+
+    /// Asks it to end by `signal` and waits for that; kills it when it takes too long.
+    pub fn end(&mut self, signal: Signal) {
+        if self.ended().is_some() {
+            return;
+        }
+        self.signal(signal);
+        let deadline = Instant::now() + wait::PATIENCE;
+        while self.ended().is_none() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(20));
+        }
+        drop(self.child.kill());
     }
 
     /// Panics when it has ended.

@@ -194,7 +194,7 @@ pub fn target_row(targets: &Value, group: &str, target: SocketAddr) -> Option<Va
 }
 
 /// All targets of `/targets`, whatever they are grouped by.
-fn rows(value: &Value) -> Vec<Value> {
+pub fn rows(value: &Value) -> Vec<Value> {
     match value {
         Value::Object(map) if map.contains_key("state") => vec![value.clone()],
         Value::Object(map) => map.values().flat_map(rows).collect(),
@@ -221,7 +221,7 @@ pub fn log_fields(line: &str) -> Vec<String> {
             }
         };
         fields.push(field.to_owned());
-        rest = rest[end..].strip_prefix(' ').unwrap_or(&rest[end..]);
+        rest = rest[end..].strip_prefix(' ').unwrap_or_default();
     }
     fields
 }

@@ -1,6 +1,6 @@
 //! What a client gets when a target behaves well, badly or not at all (ALB guide: troubleshooting).
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -299,7 +299,7 @@ fn a_client_that_resets_is_logged_as_460_and_harms_nobody() {
     let target = Target::start(move |peer| {
         if let Some(request) = peer.request()? {
             if request.line().contains("/slow") {
-                drop(asked.send(()));
+                let _ = asked.send(());
                 return peer.rest().map(drop);
             }
             peer.send(ok("hi"))?;
@@ -456,7 +456,7 @@ fn a_deregistered_target_finishes_what_it_has_and_gets_nothing_new() {
         let released = released
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        drop(released.recv_timeout(Duration::from_secs(60)));
+        let _ = released.recv_timeout(Duration::from_secs(60));
         ok("slow")
     });
     let other = Target::ok("other");

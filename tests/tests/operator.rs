@@ -1,4 +1,5 @@
 //! What an operator reads: `check`, `get`, the admin pages and the access log.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use elbow_tests::command::{output, stdout, texts};
 use elbow_tests::config::{alb, file, fixed, listener};
@@ -268,8 +269,6 @@ fn metrics_are_well_formed_and_count_requests_by_code() {
     wait::until("four requests to be counted", || {
         (scene.elbow.metric("elbow_requests_total", &[])? == 4.0).then_some(())
     });
-    let count = |labels: &[&str]| scene.elbow.metric("elbow_requests_total", labels);
-    assert_eq!(count(&["2"]).is_some(), true);
     let text = scene.elbow.page("/metrics").text();
     for line in text
         .lines()

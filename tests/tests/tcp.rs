@@ -87,7 +87,7 @@ fn a_client_s_reset_reaches_the_target_as_a_reset() {
         let mut byte = [0; 1];
         peer.read_exact(&mut byte)?;
         peer.send(byte)?;
-        drop(ended.send(peer.read(&mut byte).map_err(|e| e.kind())));
+        let _ = ended.send(peer.read(&mut byte).map_err(|e| e.kind()));
         Ok(())
     });
     let scene = Scene::tcp(&[&target]);

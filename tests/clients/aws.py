@@ -1,0 +1,10 @@
+"""aws-cli with names that resolve to where a test put them: aws.py ARGUMENTS…"""
+
+import sys
+import warnings
+
+import common  # noqa: F401  (patches the resolver)
+from awscli.clidriver import main
+
+warnings.filterwarnings("ignore")
+sys.exit(main())

@@ -1,0 +1,15 @@
+"""What the S3 client scripts share: their settings, and names that resolve to where a test put them."""
+
+import json
+import os
+import socket
+
+settings = json.loads(os.environ["ELBOW_S3"])
+_getaddrinfo = socket.getaddrinfo
+
+
+def _resolve(host, *args, **kwargs):
+    return _getaddrinfo(settings["resolve"].get(host, host), *args, **kwargs)
+
+
+socket.getaddrinfo = _resolve

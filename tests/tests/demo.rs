@@ -1,0 +1,367 @@
+//! `elbow demo -o json`: three load balancers in front of four pods, and nothing left when it ends.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use elbow_tests::certificates::client_that_trusts_all;
+use elbow_tests::command::Running;
+use elbow_tests::{Client, Response, TempDir, client, elbow, need, wait};
+use rustix::process::Signal;
+use rustls::ClientConfig;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use serde_json::Value;
+
+/// A running demo. Its addresses are fixed, so one runs at a time on a machine: a lock sees to that.
+struct Demo {
+    running: Running,
+    json: Value,
+    dir: TempDir,
+    _one_at_a_time: File,
+}
+
+impl Demo {
+    fn start(minio: &str) -> Self {
+        let lock = File::create(std::env::temp_dir().join("elbow-demo-test.lock")).unwrap();
+        lock.lock().unwrap();
+        let dir = TempDir::new();
+        let mut command = elbow::command(&["demo", "--minio", minio, "-o", "json"]);
+        command
+            .arg("--dir")
+            .arg(dir.join("demo"))
+            .env("TMPDIR", dir.path());
+        let running = Running::start(&mut command);
+        let line = running.line_within(Duration::from_secs(90));
+        let json: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        Self {
+            running,
+            json,
+            dir,
+            _one_at_a_time: lock,
+        }
+    }
+
+    fn load_balancer(&self, name: &str) -> &Value {
+        let all = self.json["loadBalancers"].as_array().unwrap();
+        all.iter()
+            .find(|lb| lb["name"] == name)
+            .unwrap_or_else(|| panic!("no {name} in {}", self.json))
+    }
+
+    /// The socket of the listener of this port.
+    fn bound(&self, name: &str, port: u16) -> SocketAddr {
+        let listeners = self.load_balancer(name)["listeners"].as_array().unwrap();
+        let listener = listeners.iter().find(|l| l["port"] == port).unwrap();
+        listener["bound"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// A client that trusts the demo's authority alone.
+    fn trust(&self) -> Arc<ClientConfig> {
+        let pem = fs::read(self.json["caFile"].as_str().unwrap()).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        for der in CertificateDer::pem_slice_iter(&pem) {
+            roots.add(der.unwrap()).unwrap();
+        }
+        let base = client_that_trusts_all(rustls::ALL_VERSIONS, &[]);
+        let config = ClientConfig::builder_with_provider(Arc::clone(base.crypto_provider()))
+            .with_protocol_versions(rustls::ALL_VERSIONS)
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Arc::new(config)
+    }
+
+    /// A GET through the ALB's HTTPS listener, whose certificate is verified.
+    fn alb_get(&self, host: &str, path: &str) -> Response {
+        let name = if host.ends_with("example.localhost") {
+            host
+        } else {
+            "minio.example.localhost"
+        };
+        let mut connection =
+            Client::tls(self.bound("minio-alb", 443), name, &self.trust()).unwrap();
+        connection.ask(client::get(host, path))
+    }
+
+    fn admin(&self) -> SocketAddr {
+        self.json["admin"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Every row of `/targets` for the pod's S3 port.
+    fn rows(&self, port: u64) -> Vec<Value> {
+        let page = elbow::admin_get(self.admin(), "/targets").unwrap();
+        elbow::rows(&serde_json::from_slice(&page.body).unwrap())
+            .into_iter()
+            .filter(|row| row["port"] == port)
+            .collect()
+    }
+
+    fn switch(&self, pod: &str, what: &str) {
+        let path = format!("/demo/pods/{pod}/{what}");
+        let status = elbow::admin_ask(self.admin(), "POST", &path).map(|r| r.status);
+        assert!(
+            status.is_some_and(|s| (200..300).contains(&s)),
+            "{path}: {status:?}"
+        );
+    }
+
+    /// Every process that it started, itself included.
+    fn processes(&self) -> HashSet<u32> {
+        let mut found = HashSet::from([self.running.id()]);
+        let parents: Vec<(u32, u32)> = fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter_map(|entry| {
+                let pid = entry.file_name().to_str()?.parse().ok()?;
+                let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+                let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+                Some((pid, parent))
+            })
+            .collect();
+        while let Some((pid, _)) = parents
+            .iter()
+            .find(|(pid, parent)| found.contains(parent) && !found.contains(pid))
+        {
+            found.insert(*pid);
+        }
+        found
+    }
+}
+
+/// All that a demo promises, whatever its pods are.
+fn is_as_promised(mut demo: Demo, minio: bool) {
+    shape(&demo);
+    passthrough(&demo);
+    console_nlb(&demo, minio);
+    application(&demo, minio);
+    pod_switches(&demo);
+    leaves_nothing(&mut demo);
+}
+
+fn shape(demo: &Demo) {
+    let kinds: Vec<(&str, &str)> = demo.json["loadBalancers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|lb| (lb["name"].as_str().unwrap(), lb["type"].as_str().unwrap()))
+        .collect();
+    let mut sorted = kinds;
+    sorted.sort_unstable();
+    let expected = [
+        ("console-nlb", "network"),
+        ("minio-alb", "application"),
+        ("minio-nlb", "network"),
+    ];
+    assert_eq!(sorted, expected);
+    let pods: HashSet<&str> = demo.json["targets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| t["pod"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        pods,
+        HashSet::from(["minio-0", "minio-1", "minio-2", "minio-3"])
+    );
+    assert_eq!(demo.json["region"], "us-east-1");
+    for key in ["accessKey", "secretKey"] {
+        assert!(
+            demo.json[key].as_str().is_some_and(|s| s.len() >= 8),
+            "{}",
+            demo.json
+        );
+    }
+    let page = elbow::admin_get(demo.admin(), "/targets").unwrap();
+    for row in elbow::rows(&serde_json::from_slice(&page.body).unwrap()) {
+        assert_eq!(row["state"], "healthy", "{row}");
+    }
+    assert_eq!(
+        elbow::admin_get(demo.admin(), "/health").map(|r| r.status),
+        Some(200)
+    );
+}
+
+/// The NLB passes TCP: the pod's own certificate, and S3's refusal of an anonymous request.
+fn passthrough(demo: &Demo) {
+    let to = demo.bound("minio-nlb", 443);
+    let trust = client_that_trusts_all(rustls::ALL_VERSIONS, &[]);
+    let mut connection = Client::tls(to, "minio.example.localhost", &trust).unwrap();
+    let by_demo_ca = Client::tls(to, "minio.example.localhost", &demo.trust());
+    assert!(
+        by_demo_ca.is_err(),
+        "the certificate is the pod's, not the demo's"
+    );
+    let response = connection.ask(client::get(&to.to_string(), "/"));
+    assert_eq!(response.status, 403, "{}", response.head);
+    assert!(
+        response.text().contains("<Code>AccessDenied</Code>"),
+        "{}",
+        response.text()
+    );
+}
+
+/// The other NLB terminates TLS, with a certificate valid for its DNS name.
+fn console_nlb(demo: &Demo, minio: bool) {
+    let name = demo.load_balancer("console-nlb")["dnsName"]
+        .as_str()
+        .unwrap();
+    let mut connection = Client::tls(demo.bound("console-nlb", 443), name, &demo.trust()).unwrap();
+    let response = connection.ask(client::get(name, "/"));
+    assert_eq!(response.status, 200, "{}", response.head);
+    if minio {
+        assert!(
+            response.text().contains("MinIO Console"),
+            "{}",
+            response.text()
+        );
+    }
+}
+
+/// The ALB routes by host, refuses others, and sends HTTP to HTTPS.
+fn application(demo: &Demo, minio: bool) {
+    let s3 = demo.alb_get("minio.example.localhost", "/");
+    assert_eq!(s3.status, 403, "{}", s3.head);
+    assert!(
+        s3.text().contains("<Code>AccessDenied</Code>"),
+        "{}",
+        s3.text()
+    );
+    let console = demo.alb_get("console.example.localhost", "/");
+    assert_eq!(console.status, 200, "{}", console.head);
+    if minio {
+        assert!(
+            console.text().contains("MinIO Console"),
+            "{}",
+            console.text()
+        );
+    }
+    assert_eq!(demo.alb_get("other.example.localhost", "/").status, 404);
+    let mut plain = Client::plain(demo.bound("minio-alb", 80));
+    let redirect = plain.ask(client::get("minio.example.localhost", "/a?b=c"));
+    assert_eq!(redirect.status, 301);
+    let location = redirect.header("location").unwrap();
+    assert!(
+        location.starts_with("https://minio.example.localhost:"),
+        "{location}"
+    );
+    assert!(location.ends_with("/a?b=c"), "{location}");
+    let address = demo.load_balancer("minio-alb")["address"].as_str().unwrap();
+    for host in ["minio.example.localhost", "console.example.localhost"] {
+        assert_eq!(demo.json["hosts"][host], address, "{}", demo.json);
+    }
+}
+
+/// A pod that is stopped turns unhealthy with a reason; requests go on; it comes back.
+fn pod_switches(demo: &Demo) {
+    let of_pod = |t: &&Value| t["pod"] == "minio-0";
+    let targets = demo.json["targets"].as_array().unwrap();
+    let ports: Vec<u64> = targets
+        .iter()
+        .filter(of_pod)
+        .map(|t| t["port"].as_u64().unwrap())
+        .collect();
+    let all_are = |state: &str| {
+        let rows: Vec<Value> = ports.iter().flat_map(|port| demo.rows(*port)).collect();
+        (!rows.is_empty() && rows.iter().all(|row| row["state"] == state)).then_some(rows)
+    };
+    demo.switch("minio-0", "stop");
+    let rows = wait::until_for(wait::PATIENCE * 2, "the pod to be unhealthy", || {
+        all_are("unhealthy")
+    });
+    for row in rows {
+        assert!(
+            row["reason"]
+                .as_str()
+                .is_some_and(|r| r.starts_with("Target.")),
+            "{row}"
+        );
+    }
+    for _ in 0..40 {
+        assert_eq!(demo.alb_get("minio.example.localhost", "/").status, 403);
+    }
+    demo.switch("minio-0", "start");
+    wait::until_for(wait::PATIENCE * 2, "the pod to be healthy", || {
+        all_are("healthy")
+    });
+    assert_eq!(demo.alb_get("minio.example.localhost", "/").status, 403);
+}
+
+/// Ctrl-C ends it well: no process, no file of its own making outside --dir, no port.
+fn leaves_nothing(demo: &mut Demo) {
+    let processes = demo.processes();
+    let sockets: Vec<SocketAddr> = [
+        ("minio-nlb", 443),
+        ("console-nlb", 443),
+        ("minio-alb", 443),
+        ("minio-alb", 80),
+    ]
+    .iter()
+    .map(|(name, port)| demo.bound(name, *port))
+    .chain([demo.admin()])
+    .collect();
+    let pods: Vec<SocketAddr> = demo.json["targets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| {
+            format!("{}:{}", t["id"].as_str().unwrap(), t["port"])
+                .parse()
+                .unwrap()
+        })
+        .collect();
+    demo.running.signal(Signal::INT);
+    assert_eq!(
+        demo.running.wait().code(),
+        Some(0),
+        "{}",
+        demo.running.stderr()
+    );
+    for process in processes {
+        assert!(
+            !Path::new(&format!("/proc/{process}")).exists(),
+            "process {process} is left"
+        );
+    }
+    for socket in sockets.into_iter().chain(pods) {
+        assert!(
+            TcpStream::connect(socket).is_err(),
+            "{socket} still takes connections"
+        );
+    }
+    let left: Vec<PathBuf> = fs::read_dir(demo.dir.path())
+        .unwrap()
+        .flatten()
+        .map(|e| e.path())
+        .filter(|path| !path.ends_with("demo"))
+        .collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+}
+
+#[test]
+fn the_demo_on_embedded_pods_is_as_promised() {
+    is_as_promised(Demo::start("never"), false);
+}
+
+#[test]
+fn the_demo_on_minio_is_as_promised() {
+    let minio = need!("minio");
+    is_as_promised(Demo::start(minio.to_str().unwrap()), true);
+}
+
+#[test]
+fn the_demo_without_a_folder_leaves_no_file_behind() {
+    let lock = File::create(std::env::temp_dir().join("elbow-demo-test.lock")).unwrap();
+    lock.lock().unwrap();
+    let dir = TempDir::new();
+    let mut command = elbow::command(&["demo", "--minio", "never", "-o", "json"]);
+    let mut running = Running::start(command.env("TMPDIR", dir.path()));
+    running.line_within(Duration::from_secs(90));
+    running.signal(Signal::TERM);
+    assert_eq!(running.wait().code(), Some(0), "{}", running.stderr());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
