@@ -8,16 +8,13 @@ use elbow_model::LoadBalancerType;
 use elbow_net::TlsMeta;
 use rustls::server::{ClientHello, NoServerSessionStorage};
 use rustls::sign::SingleCertAndKey;
-use rustls::{
-    CipherSuite, HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection,
-    SupportedCipherSuite,
-};
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 
 use crate::certificate::Loaded;
 use crate::error::AcceptError;
-use crate::policy::Policy;
+use crate::policy::{Policy, openssl_name};
 use crate::store::{Choice, Hello, Store};
 use crate::stream::ServerTls;
 use crate::tickets::Tickets;
@@ -201,18 +198,4 @@ fn unix_now() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
-}
-
-/// As access logs spell it (ALB guide: access logs).
-fn openssl_name(suite: SupportedCipherSuite) -> &'static str {
-    match suite.suite() {
-        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
-        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
-        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 => "ECDHE-ECDSA-AES128-GCM-SHA256",
-        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => "ECDHE-RSA-AES128-GCM-SHA256",
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 => "ECDHE-ECDSA-AES256-GCM-SHA384",
-        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => "ECDHE-RSA-AES256-GCM-SHA384",
-        _ => "-",
-    }
 }

@@ -31,6 +31,6 @@ pub use acceptor::Acceptor;
 pub use certificate::{CertificateError, KeyType, Loaded, load};
 pub use error::{AcceptError, AcceptErrorKind};
 pub use originator::Originator;
-pub use policy::{Policy, UnknownPolicy, policy, policy_names};
+pub use policy::{Policy, UnknownPolicy, policy};
 pub use stream::{ClientTls, ServerTls, Tls};
 pub use tickets::Tickets;
