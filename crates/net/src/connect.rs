@@ -8,6 +8,9 @@ use tokio::net::TcpStream;
 
 use crate::Stream;
 
+#[cfg(test)]
+mod tests;
+
 /// Opens connections to targets; `plane` supplies the one that also speaks TLS.
 pub trait Connect: 'static {
     /// What it opens.

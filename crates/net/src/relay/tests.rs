@@ -1,4 +1,4 @@
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::Future;
 use std::io::ErrorKind;
 use std::rc::Rc;
@@ -8,10 +8,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
-use super::{Direction, RelayEnd, Relayed, relay, relay_counted, relay_until_idle};
+use super::{RelayEnd, Relayed, relay, relay_until_idle};
 use crate::sys::segments_in;
 use crate::testing::{Opaque, Pattern, pair, settle, soon, tight_pair};
 use crate::{Stream, Worker};
+
+mod bytes;
 
 /// 300 ms: the first half is over at tick 3, the second three ticks later.
 const IDLE: Duration = Duration::from_millis(300);
@@ -39,7 +41,24 @@ impl Flow {
         front: impl FnOnce(TcpStream) -> A,
         back: impl FnOnce(TcpStream) -> B,
     ) -> Self {
-        let worker = Worker::new(0);
+        Self::on(
+            Worker::new(0),
+            (client, accepted),
+            (connected, target),
+            idle,
+            front,
+            back,
+        )
+    }
+
+    fn on<A: Stream, B: Stream>(
+        worker: Rc<Worker>,
+        (client, accepted): (TcpStream, TcpStream),
+        (connected, target): (TcpStream, TcpStream),
+        idle: Duration,
+        front: impl FnOnce(TcpStream) -> A,
+        back: impl FnOnce(TcpStream) -> B,
+    ) -> Self {
         let cut = Rc::new(Cell::new(false));
         let (mut front, mut back) = (front(accepted), back(connected));
         let (of_task, cut_of_task) = (Rc::clone(&worker), Rc::clone(&cut));
@@ -385,186 +404,5 @@ fn a_draining_worker_waits_for_a_slow_reader() {
         drop(soon(sender).await.unwrap());
         flow.client.shutdown().await.unwrap();
         assert_eq!(soon(flow.relayed).await.unwrap().end, RelayEnd::Closed);
-    });
-}
-
-// The bytes.
-
-/// `len` bytes both ways at once, byte for byte.
-async fn exchange(flow: Flow, len: usize) -> Rc<Worker> {
-    let (mut client_in, mut client_out) = flow.client.into_split();
-    let (mut target_in, mut target_out) = flow.target.into_split();
-    let (up, down) = (Pattern::new(1), Pattern::new(2));
-    let client = async {
-        up.send(&mut client_out, len).await;
-        client_out.shutdown().await.unwrap();
-    };
-    let target = async {
-        down.send(&mut target_out, len).await;
-        target_out.shutdown().await.unwrap();
-    };
-    let received = tokio::join!(
-        client,
-        target,
-        up.receive(&mut target_in),
-        down.receive(&mut client_in),
-    );
-    assert_eq!((received.2, received.3), (len, len));
-    let relayed = Relayed {
-        client_to_target: len as u64,
-        target_to_client: len as u64,
-        end: RelayEnd::Closed,
-    };
-    assert_eq!(soon(flow.relayed).await.unwrap(), relayed);
-    assert_eq!(flow.worker.buffers.in_use(), 0);
-    assert_eq!(flow.worker.pipes.out(), 0);
-    flow.worker
-}
-
-#[test]
-fn bulk_is_spliced_and_arrives_unchanged() {
-    run(async {
-        let worker = exchange(Flow::new(DAY).await, 64 << 20).await;
-        assert!(worker.pipes.kept() >= 1, "it did go through a pipe");
-    });
-}
-
-#[test]
-fn bulk_is_copied_under_tls_and_arrives_unchanged() {
-    run(async {
-        let flow = Flow::over(pair().await, pair().await, DAY, Opaque::new, |s| s);
-        let worker = exchange(flow, 16 << 20).await;
-        assert_eq!(worker.pipes.kept(), 0);
-    });
-}
-
-#[test]
-fn bulk_through_tight_sockets_arrives_unchanged() {
-    run(async {
-        let flow = Flow::over(tight_pair().await, tight_pair().await, DAY, |s| s, |s| s);
-        exchange(flow, 4 << 20).await;
-        let flow = Flow::over(
-            tight_pair().await,
-            tight_pair().await,
-            DAY,
-            Opaque::new,
-            Opaque::new,
-        );
-        exchange(flow, 4 << 20).await;
-    });
-}
-
-#[test]
-fn single_bytes_pass_at_once_and_hold_nothing() {
-    run(async {
-        let mut flow = Flow::new(DAY).await;
-        for _ in 0..1000 {
-            flow.ping().await;
-            assert_eq!(flow.worker.buffers.in_use(), 0);
-        }
-        assert_eq!(flow.worker.pipes.kept(), 0);
-        flow.client.shutdown().await.unwrap();
-        flow.target.shutdown().await.unwrap();
-        let relayed = Relayed {
-            client_to_target: 1000,
-            target_to_client: 1000,
-            end: RelayEnd::Closed,
-        };
-        assert_eq!(flow.end().await, relayed);
-    });
-}
-
-#[test]
-fn a_flow_that_turns_quiet_gives_its_pipe_back() {
-    run(async {
-        let mut flow = Flow::new(DAY).await;
-        let len = 8 << 20;
-        let (pattern, mut client) = (Pattern::new(3), flow.client);
-        let sender = spawn_local(async move {
-            Pattern::new(3).send(&mut client, len).await;
-            client
-        });
-        let mut part = (&mut flow.target).take(len as u64);
-        assert_eq!(pattern.receive(&mut part).await, len);
-        flow.client = soon(sender).await.unwrap();
-        assert!(flow.worker.pipes.kept() >= 1);
-        for _ in 0..10 {
-            flow.ping().await;
-            assert_eq!(
-                (flow.worker.pipes.out(), flow.worker.buffers.in_use()),
-                (0, 0)
-            );
-        }
-        flow.client.shutdown().await.unwrap();
-        flow.target.shutdown().await.unwrap();
-        assert_eq!(flow.end().await.end, RelayEnd::Closed);
-    });
-}
-
-#[test]
-fn a_reader_that_does_not_read_stops_the_writer_and_costs_one_buffer() {
-    run(async {
-        let mut flow = Flow::over(tight_pair().await, tight_pair().await, DAY, |s| s, |s| s);
-        let mut sent = 0;
-        // Nothing is taken for as long as it takes every task to come to rest.
-        loop {
-            settle().await;
-            match flow.client.try_write(&[7; 4096]) {
-                Ok(n) => sent += n,
-                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
-                Err(e) => panic!("{e}"),
-            }
-            assert!(sent < 4 << 20, "no back-pressure");
-        }
-        assert!(flow.worker.buffers.in_use() + flow.worker.pipes.out() <= 1);
-        flow.client.shutdown().await.unwrap();
-        flow.target.shutdown().await.unwrap();
-        let mut got = Vec::new();
-        soon(flow.target.read_to_end(&mut got)).await.unwrap();
-        assert_eq!(got.len(), sent, "what was kept arrives before FIN");
-        assert!(got.iter().all(|b| *b == 7));
-        assert_eq!(flow.end().await.end, RelayEnd::Closed);
-    });
-}
-
-#[test]
-fn bytes_are_counted_as_they_pass() {
-    run(async {
-        let worker = Worker::new(0);
-        let ((mut client, mut accepted), (mut connected, mut target)) =
-            (pair().await, pair().await);
-        let seen = Rc::new(RefCell::new(Vec::new()));
-        let (of_task, seen_by_task) = (Rc::clone(&worker), Rc::clone(&seen));
-        let relayed = spawn_local(async move {
-            let count = |direction, n| seen_by_task.borrow_mut().push((direction, n));
-            relay_counted(
-                &of_task,
-                &mut accepted,
-                &mut connected,
-                DAY,
-                || false,
-                count,
-            )
-            .await
-        });
-        client.write_all(b"four").await.unwrap();
-        soon(target.read_exact(&mut [0; 4])).await.unwrap();
-        assert_eq!(*seen.borrow(), [(Direction::ClientToTarget, 4)]);
-        target.write_all(b"seven!!").await.unwrap();
-        soon(client.read_exact(&mut [0; 7])).await.unwrap();
-        assert_eq!(seen.borrow().get(1), Some(&(Direction::TargetToClient, 7)));
-        drop((client, target));
-        assert_eq!(soon(relayed).await.unwrap().end, RelayEnd::Closed);
-    });
-}
-
-#[test]
-fn an_idle_flow_is_small() {
-    run(async {
-        let worker = Worker::new(0);
-        let ((_client, mut accepted), (mut connected, _target)) = (pair().await, pair().await);
-        let future = relay(&worker, &mut accepted, &mut connected, DAY, || false);
-        let size = size_of_val(&future);
-        assert!(size < 640, "{size} bytes");
     });
 }
