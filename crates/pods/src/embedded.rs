@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, SERVER};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SERVER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, body::Incoming};
@@ -27,7 +27,8 @@ const X_POD: HeaderName = HeaderName::from_static("x-pod");
 /// After `accept` failed, for want of file descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// An S3 service over `folder` for requests signed with this key.
+/// An S3 service over `folder` for requests signed with this key. Objects are files called by their
+/// keys: a key that ends with a slash, or has `.` or nothing between two, is not kept as it is.
 ///
 /// Pods that share a folder share the service: two services would give their temporary files the
 /// same names.
@@ -160,8 +161,28 @@ where
 async fn s3(request: Request<Incoming>, pod: Arc<Pod>) -> Result<Response<Body>, HttpError> {
     match request.uri().path() {
         "/minio/health/live" | "/minio/health/ready" => Ok(Response::new(Body::empty())),
-        _ => pod.service.call(request.map(Body::from)).await,
+        _ => {
+            let query = request.uri().query().unwrap_or_default();
+            let encoded = query.contains("encoding-type=url");
+            let response = pod.service.call(request.map(Body::from)).await?;
+            Ok(if encoded { plainly(response) } else { response })
+        }
     }
+}
+
+/// The store says that the keys of a listing are URL-encoded when a client asked for that, but they
+/// never are: without the claim, clients take a `+` or a `%` for what it is.
+fn plainly(mut response: Response<Body>) -> Response<Body> {
+    const CLAIM: &str = "<EncodingType>url</EncodingType>";
+    let Some(body) = response.body_mut().take_bytes() else {
+        return response;
+    };
+    let body = match std::str::from_utf8(&body) {
+        Ok(text) => Body::from(text.replace(CLAIM, "")),
+        Err(_) => Body::from(body),
+    };
+    response.headers_mut().remove(CONTENT_LENGTH);
+    response.map(|_| body)
 }
 
 async fn console(_: Request<Incoming>, pod: Arc<Pod>) -> Result<Response<Body>, HttpError> {
@@ -176,4 +197,26 @@ fn console_page(name: &str) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head><title>{name}</title></head>\n<body>\n\
          <h1>{name}</h1>\n<p>The console of an S3 pod behind elbow.</p>\n</body>\n</html>\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_does_not_claim_an_encoding_that_it_does_not_have() {
+        let listing = "<ListBucketResult><EncodingType>url</EncodingType>\
+                       <Contents><Key>a+b%20c</Key></Contents></ListBucketResult>";
+        let mut response = Response::new(Body::from(listing.to_owned()));
+        let length = HeaderValue::from(listing.len());
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+        let response = plainly(response);
+        assert_eq!(
+            response.body().bytes().as_deref(),
+            Some(
+                &b"<ListBucketResult><Contents><Key>a+b%20c</Key></Contents></ListBucketResult>"[..]
+            )
+        );
+        assert!(!response.headers().contains_key(CONTENT_LENGTH));
+    }
 }
