@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
@@ -44,6 +44,8 @@ pub struct Tls<C> {
     connection: C,
     /// Records that rustls did not take because decrypted bytes wait; mostly empty.
     refused: Vec<u8>,
+    /// A batch of records was large enough for rustls to grow its buffer.
+    grown: bool,
     /// No plaintext will follow: close_notify or FIN was seen.
     read_closed: bool,
     write_closed: bool,
@@ -61,6 +63,7 @@ where
             socket,
             connection,
             refused: Vec::new(),
+            grown: false,
             read_closed: false,
             write_closed: false,
         }
@@ -98,14 +101,28 @@ where
         READ.with_borrow_mut(|buffer| {
             let mut read = ReadBuf::new(buffer);
             let mut read = read.take(want.clamp(MIN_READ, READ_BUFFER));
-            ready!(Pin::new(&mut self.socket).poll_read(cx, &mut read))?;
+            if Pin::new(&mut self.socket)
+                .poll_read(cx, &mut read)?
+                .is_pending()
+            {
+                self.shrink();
+                return Poll::Pending;
+            }
             if read.filled().is_empty() {
                 // Without close_notify too: many clients just close, and bodies have their own end.
                 self.read_closed = true;
                 return Poll::Ready(Ok(()));
             }
+            self.grown |= read.filled().len() > MIN_READ;
             Poll::Ready(self.decrypt(cx, read.filled()))
         })
+    }
+
+    /// Before a wait: rustls gives the memory of large records back when it is asked to read.
+    fn shrink(&mut self) {
+        if mem::take(&mut self.grown) {
+            let _ = self.connection.read_tls(&mut Nothing);
+        }
     }
 
     fn decrypt(&mut self, cx: &mut Context<'_>, mut records: &[u8]) -> io::Result<()> {
@@ -268,6 +285,15 @@ impl Write for SocketWriter<'_, '_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// A source without a byte, which is not its end.
+struct Nothing;
+
+impl Read for Nothing {
+    fn read(&mut self, _buf: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
     }
 }
 
