@@ -97,11 +97,6 @@ impl Buffer {
         self.end = self.bytes.len().min(self.end.saturating_add(n));
     }
 
-    /// Keeps the first `n` bytes of the content.
-    pub fn truncate(&mut self, n: usize) {
-        self.end = self.end.min(self.start.saturating_add(n));
-    }
-
     /// Forgets everything.
     pub fn clear(&mut self) {
         (self.start, self.end) = (0, 0);

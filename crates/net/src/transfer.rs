@@ -111,8 +111,8 @@ impl Transfer {
         !matches!(self.kept, Kept::Nothing)
     }
 
-    /// Whether the direction is in bulk, and skips this process's memory if it can.
-    pub fn is_bulk(&self) -> bool {
+    #[cfg(test)]
+    fn is_bulk(&self) -> bool {
         self.splicing == Splicing::Now
     }
 
@@ -137,7 +137,7 @@ impl Transfer {
                 return self.poll_flush(cx, to);
             }
             if self.poll_more(cx, worker, timer, from, to)?.is_pending() {
-                // Nothing to wait for means nothing that could push the rest out later.
+                // Nothing more comes now that would push out what the writer has buffered.
                 let _ = self.poll_flush(cx, to)?;
                 return Poll::Pending;
             }
