@@ -10,9 +10,10 @@ use rustls::server::{ProducesTickets, ServerSessionMemoryCache, StoresServerSess
 /// Sessions of TLS 1.2 clients without tickets that are remembered.
 const SESSIONS: usize = 1024;
 
-/// Ticket keys of one load balancer, shared by its workers and by the acceptors that follow one
-/// another. Sessions are bound to the default certificate: listeners with another one use other
-/// keys. Keys rotate every six hours, and tickets live for twelve.
+/// Ticket keys, shared by all workers and by the acceptors that follow one another. Sessions are bound
+/// to the default certificate: listeners with another one use other keys. Load balancers that must not
+/// resume one another's sessions have one of these each. Keys rotate every six hours, and tickets live
+/// for twelve.
 #[derive(Debug, Default)]
 pub struct Tickets {
     /// By the leaf of the default certificate; gone when no acceptor uses them any more.
