@@ -103,6 +103,7 @@ pub async fn relay_until_idle<A: Stream, B: Stream>(
     let mut flow = Flow::new(worker, idle, Phase::UntilIdle);
     flow.run(client, target, cut, |_, _| {}).await
 }
+
 struct Flow<'w> {
     worker: &'w Worker,
     /// Expires after half of `idle` while live, see [`Silence`].
