@@ -59,6 +59,16 @@ impl Group {
         self.chosen(target, eligible)
     }
 
+    /// Chooses, in turn, a target for a request that none of those with the serials `tried` could be
+    /// reached for; `None` when there is no other.
+    pub fn choose_other(&self, worker: usize, tried: &[u64]) -> Option<Chosen<'_>> {
+        let (eligible, _) = self.eligible()?;
+        let is_other = |t: &Target| eligible.has(t) && !tried.contains(&t.serial);
+        let (index, target) = self.ring(worker).find(|(_, target)| is_other(target))?;
+        self.advance(worker, index);
+        Some(eligible.chosen(target))
+    }
+
     /// Chooses a target for a flow: the same hash gives the same target while the healthy ones
     /// stay the same (NLB guide: introduction). When one comes or goes, only flows to it move.
     pub fn choose_flow(&self, hash: u64) -> Option<Chosen<'_>> {

@@ -31,8 +31,8 @@ pub(crate) enum Plan {
 pub(crate) struct Forward {
     /// The target, which counts the request until this is dropped.
     pub(crate) in_flight: InFlight,
-    /// Whether the target speaks TLS.
-    pub(crate) tls: bool,
+    /// The group that the target is of.
+    pub(crate) group: Arc<Group>,
 }
 
 /// What [`plan`] goes by besides the head.
@@ -105,7 +105,7 @@ fn forward<C: Connect>(
     record.target = Some(chosen.target.address);
     Ok(Forward {
         in_flight: chosen.target.start(),
-        tls: group.config.protocol.is_tls(),
+        group: Arc::clone(group),
     })
 }
 

@@ -215,7 +215,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
     async fn forward(
         &mut self,
         facts: Facts,
-        forward: Forward,
+        mut forward: Forward,
         head: Spare,
         listener: &Arc<Listener>,
         mut record: Record,
@@ -230,7 +230,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
             }
         }
         let context = Rc::clone(&self.context);
-        let target = match target::reach(&context, &forward, &mut record).await {
+        let target = match target::reach(&context, &mut forward, &mut record).await {
             Ok(target) => target,
             Err(error) => return self.fail(error, facts, listener, record).await,
         };

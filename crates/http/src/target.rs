@@ -11,8 +11,35 @@ use crate::listener::Listener;
 use crate::plan::Forward;
 use crate::record::Record;
 
-/// A connection to the target: one that is open, else a new one.
+/// A connection to the target of `forward`. While connections are refused, so that no byte has left,
+/// `forward` moves to the group's other targets, each once (`elbow.connect_failover.enabled`).
 pub(crate) async fn reach<C: Connect>(
+    context: &Context<C>,
+    forward: &mut Forward,
+    record: &mut Record,
+) -> Result<C::Io, Error> {
+    // Allocates after a refusal alone.
+    let mut tried = Vec::new();
+    loop {
+        let error = match open(context, forward, record).await {
+            Ok(io) => return Ok(io),
+            Err(error) => error,
+        };
+        let fails_over = forward.group.config.attributes.connect_failover;
+        if error.kind != ErrorKind::ConnectFailed || !fails_over {
+            return Err(error);
+        }
+        tried.push(forward.in_flight.target().serial);
+        let Some(other) = forward.group.choose_other(context.worker.id, &tried) else {
+            return Err(error);
+        };
+        record.target = Some(other.target.address);
+        forward.in_flight = other.target.start();
+    }
+}
+
+/// A connection to one target: one that is open, else a new one.
+async fn open<C: Connect>(
     context: &Context<C>,
     forward: &Forward,
     record: &mut Record,
@@ -24,8 +51,12 @@ pub(crate) async fn reach<C: Connect>(
         record.dispatched = Some(record.started);
         return Ok(io);
     }
-    let connected = context.connector.connect(target.address, forward.tls);
-    let connected = connected.await.map_err(Error::from);
+    let tls = forward.group.config.protocol.is_tls();
+    let connected = context
+        .connector
+        .connect(target.address, tls)
+        .await
+        .map_err(Error::from);
     record.dispatched = Some(Instant::now());
     match &connected {
         Ok(_) => cells.pool_opened.increment(),

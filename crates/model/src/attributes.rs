@@ -81,6 +81,10 @@ pub struct TargetGroupAttributes {
     pub deregistration_delay: Duration,
     /// `load_balancing.algorithm.type`.
     pub algorithm: Algorithm,
+    /// ALB: `elbow.connect_failover.enabled`, true unless told otherwise. A request whose target
+    /// refuses the connection, so that no byte of it has left, goes to another target of the group;
+    /// with `false` it is answered 502 at once. AWS's guides leave this open.
+    pub connect_failover: bool,
     /// NLB: `deregistration_delay.connection_termination.enabled`.
     pub deregistration_connection_termination: bool,
     /// NLB: `target_health_state.unhealthy.connection_termination.enabled`.
@@ -94,6 +98,7 @@ impl Default for TargetGroupAttributes {
         Self {
             deregistration_delay: Duration::from_secs(300),
             algorithm: Algorithm::RoundRobin,
+            connect_failover: true,
             deregistration_connection_termination: false,
             unhealthy_connection_termination: true,
             raw: BTreeMap::new(),

@@ -256,3 +256,20 @@ proptest! {
         }
     }
 }
+
+/// What a refused connection leads to: each other target once, then none.
+#[test]
+fn other_targets_are_tried_once_each() {
+    let group = group(
+        Algorithm::LeastOutstandingRequests,
+        &[Healthy, Healthy, Unhealthy, Healthy],
+        1,
+    );
+    let mut tried = Vec::new();
+    let mut order = Vec::new();
+    while let Some(other) = group.choose_other(0, &tried) {
+        tried.push(other.target.serial);
+        order.extend(index(&group, Some(other)));
+    }
+    assert_eq!(order, [0, 1, 3]);
+}

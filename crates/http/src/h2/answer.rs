@@ -99,14 +99,14 @@ fn prepare<C: Connect>(
 /// Sends the request on, and waits for the head of its response.
 async fn converse<C: Connect>(
     story: &mut Story<C>,
-    forward: Forward,
+    mut forward: Forward,
     facts: Facts,
     head: Spare,
     body: Incoming,
 ) -> Result<(Head, Conversation<C>), Error> {
     let connection = Rc::clone(&story.connection);
     let context = &connection.context;
-    let io = reach(context, &forward, story.record()).await?;
+    let io = reach(context, &mut forward, story.record()).await?;
     let timer = context.worker.timers.timer(connection.idle_timeout);
     let mut conversation = Conversation::new(
         Rc::clone(context),

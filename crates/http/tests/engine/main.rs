@@ -3,6 +3,8 @@
 
 mod bodies;
 mod endings;
+mod failover;
 mod forwarding;
 mod framing;
+#[path = "../kit/mod.rs"]
 mod kit;

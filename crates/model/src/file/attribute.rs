@@ -153,6 +153,8 @@ const GROUP: &[Attribute] = &[
 ];
 
 const APPLICATION_GROUP: &[Attribute] = &[
+    // Not AWS's: no page says what an ALB does after a refused connection.
+    attribute("elbow.connect_failover.enabled", Flag, Served),
     attribute(
         "lambda.multi_value_headers.enabled",
         Flag,
@@ -455,6 +457,7 @@ impl TargetGroupAttributes {
                         _ => Algorithm::RoundRobin,
                     };
                 }
+                "elbow.connect_failover.enabled" => all.connect_failover = on,
                 "deregistration_delay.connection_termination.enabled" => {
                     all.deregistration_connection_termination = on;
                 }
