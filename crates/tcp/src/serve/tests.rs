@@ -297,3 +297,23 @@ fn a_target_that_is_cut_loses_its_flows() {
         assert!(matches!(served.outcome, Outcome::Relayed(r) if r.end == RelayEnd::Cut));
     });
 }
+
+#[test]
+fn a_flow_is_small() {
+    run(async {
+        let (front, address) = target().await;
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), front.accept());
+        let (stream, peer) = accepted.unwrap();
+        let meta = ConnMeta {
+            client: peer,
+            server: address,
+            accepted: Instant::now(),
+            tls: None,
+        };
+        let (worker, listener) = (Worker::new(0), listener(Vec::new()));
+        let future = serve(&worker, stream, &meta, &listener, &CONNECTOR, |_, _| {});
+        let size = size_of_val(&future);
+        assert!(size < 1024, "{size} bytes");
+        drop(client);
+    });
+}
