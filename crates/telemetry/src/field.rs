@@ -65,12 +65,14 @@ pub(crate) fn token(out: &mut Vec<u8>, text: &[u8]) {
 
 /// Text in quotes; `"-"` when there is none.
 pub(crate) fn quoted(out: &mut Vec<u8>, text: Option<&[u8]>) {
-    out.push(b'"');
     match text {
-        Some(text) if !text.is_empty() => quotable(out, text),
-        _ => out.push(b'-'),
+        Some(text) if !text.is_empty() => {
+            out.push(b'"');
+            quotable(out, text);
+            out.push(b'"');
+        }
+        _ => out.extend_from_slice(b"\"-\""),
     }
-    out.push(b'"');
 }
 
 /// What may stand inside quotes.
@@ -80,20 +82,27 @@ pub(crate) fn quotable(out: &mut Vec<u8>, text: &[u8]) {
 
 /// Copies `text`; `"`, `\`, control bytes, bytes beyond ASCII and those that `plain` refuses become
 /// `\xNN`, so that no client can end a field or a line.
+#[inline]
 fn escaped(out: &mut Vec<u8>, text: &[u8], plain: impl Fn(u8) -> bool) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let safe = |b: u8| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\' && plain(b);
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|&b| !safe(b)) {
-        let (head, tail) = rest.split_at(at);
-        out.extend_from_slice(head);
-        if let Some((&byte, tail)) = tail.split_first() {
-            let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
-            out.extend_from_slice(&[b'\\', b'x', HEX[high], HEX[low]]);
-            rest = tail;
+    let safe = |b: u8| (b' '..=b'~').contains(&b) & (b != b'"') & (b != b'\\') & plain(b);
+    // Almost all text is safe; without an early exit the compiler checks 16 bytes at a time.
+    if text.iter().fold(true, |all, &b| all & safe(b)) {
+        return out.extend_from_slice(text);
+    }
+    for &byte in text {
+        if safe(byte) {
+            out.push(byte);
+        } else {
+            escape(out, byte);
         }
     }
-    out.extend_from_slice(rest);
+}
+
+#[cold]
+fn escape(out: &mut Vec<u8>, byte: u8) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+    out.extend_from_slice(&[b'\\', b'x', HEX[high], HEX[low]]);
 }
 
 #[cfg(test)]
