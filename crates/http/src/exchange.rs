@@ -187,7 +187,7 @@ impl<Io: Stream> Exchange<Io> {
                     return Poll::Ready(Ended::Switched);
                 }
                 Poll::Ready(Ok(())) => return Poll::Ready(Ended::Complete),
-                Poll::Ready(Err(error)) => return Poll::Ready(Ended::Cut(download_error(error))),
+                Poll::Ready(Err(error)) => return Poll::Ready(self.broken_off(error)),
                 Poll::Pending => {}
             }
         } else if self.upload == Upload::Sent && is_client_gone(cx, near) {
@@ -290,6 +290,14 @@ impl<Io: Stream> Exchange<Io> {
         Ok(true)
     }
 
+    fn broken_off(&self, error: PumpError) -> Ended {
+        match error {
+            PumpError::Reader(e) => self.failed(Error::new(ErrorKind::TargetClosed, e)),
+            PumpError::Framing(e) => self.failed(Error::new(ErrorKind::BadResponse, e)),
+            PumpError::Writer(e) => Ended::Cut(Error::new(ErrorKind::ClientGone, e)),
+        }
+    }
+
     fn failed(&self, error: Error) -> Ended {
         match &self.down {
             Some(down) if down.written() > 0 => Ended::Cut(error),
@@ -370,12 +378,4 @@ fn response_error(error: ResponseError) -> Error {
         _ => ErrorKind::BadResponse,
     };
     Error::new(kind, error)
-}
-
-fn download_error(error: PumpError) -> Error {
-    match error {
-        PumpError::Reader(e) => Error::new(ErrorKind::TargetClosed, e),
-        PumpError::Framing(e) => Error::new(ErrorKind::BadResponse, e),
-        PumpError::Writer(e) => Error::new(ErrorKind::ClientGone, e),
-    }
 }

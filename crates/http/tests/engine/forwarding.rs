@@ -341,8 +341,8 @@ fn requests_are_logged_with_their_fate() {
         assert!(fields[2].starts_with("app/demo/"), "{}", fields[2]);
         assert_eq!(fields[4], pod.address.to_string());
         assert_eq!((fields[8], fields[9]), ("200", "200"));
-        // Head 114 and body 11; head 57 and body 2.
-        assert_eq!(fields[10..12], ["125", "57"]);
+        // Head 97 and body 11; head 57 and body 2.
+        assert_eq!(fields[10..12], ["108", "59"]);
         assert!(
             lines[0].contains(" \"POST http://h:80/p?q HTTP/1.1\" \"a \\x22b\\x22\" - - arn:"),
             "{}",

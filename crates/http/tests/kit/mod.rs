@@ -1,4 +1,5 @@
 //! An ALB over loopback sockets with scripted targets.
+#![allow(dead_code, reason = "each test binary uses its part of the kit")]
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -322,6 +323,14 @@ impl Peer {
                 Some(())
             }
         }
+    }
+
+    pub(crate) fn input(&self) -> &[u8] {
+        &self.input
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.input)
     }
 
     pub(crate) fn unread(&self) -> usize {
