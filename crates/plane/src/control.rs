@@ -236,7 +236,8 @@ impl Control {
         tracker: Rc<RefCell<Tracker>>,
     ) {
         let config = group.config.health_check.clone();
-        let (serial, address) = (target.serial, target.address);
+        let serial = target.serial;
+        let address = SocketAddr::new(target.address.ip(), check_port(&config, &target));
         let checked = Checked {
             shared: Arc::clone(&self.shared),
             metrics: self.shared.telemetry.group(&group.config.name),
@@ -373,10 +374,15 @@ fn check_host(snapshot: &Snapshot, name: &str, group: &Group, target: &Target) -
     };
     host.unwrap_or_else(|| {
         let check = &group.config.health_check;
-        let port = match check.port {
-            HealthCheckPort::TrafficPort => target.address.port(),
-            HealthCheckPort::Port(port) => port,
-        };
+        let port = check_port(check, target);
         elbow_health::host(check.protocol, target.address.ip(), port)
     })
+}
+
+/// Where a target is asked for its health.
+fn check_port(check: &HealthCheck, target: &Target) -> u16 {
+    match check.port {
+        HealthCheckPort::TrafficPort => target.address.port(),
+        HealthCheckPort::Port(port) => port,
+    }
 }
