@@ -75,75 +75,65 @@ async fn fetch(admin: SocketAddr) -> Result<Value, String> {
 
 /// The objects of `kind`, each with the name of what it is part of.
 fn select(status: &Value, kind: GetKind, name: Option<&str>) -> Vec<Value> {
-    let all = match kind {
-        GetKind::LoadBalancers => children(&[status.clone()], "loadBalancers", None),
-        GetKind::Listeners => listeners(status),
-        GetKind::Rules => {
-            let owner = |l: &Value| {
-                let text = format!("{}:{}", cell(l, "loadBalancer"), cell(l, "port"));
-                ("listener", Value::from(text))
-            };
-            listeners(status)
-                .iter()
-                .flat_map(|l| {
-                    let mut rules = children(std::slice::from_ref(l), "rules", Some(&owner));
-                    for rule in &mut rules {
-                        rule["loadBalancer"] = l["loadBalancer"].clone();
-                    }
-                    rules
-                })
-                .collect()
-        }
-        GetKind::TargetGroups => children(&[status.clone()], "targetGroups", None),
+    let (all, keys): (Vec<Value>, &[&str]) = match kind {
+        GetKind::LoadBalancers => (
+            members(status, "loadBalancers").cloned().collect(),
+            &["name"],
+        ),
+        GetKind::Listeners => (listeners(status), &["loadBalancer"]),
+        GetKind::Rules => (rules(status), &["loadBalancer"]),
+        GetKind::TargetGroups => (
+            members(status, "targetGroups").cloned().collect(),
+            &["name"],
+        ),
         GetKind::Targets => {
-            let groups = children(&[status.clone()], "targetGroups", None);
-            children(&groups, "targets", None)
+            let targets = members(status, "targetGroups").flat_map(|g| members(g, "targets"));
+            (targets.cloned().collect(), &["targetGroup", "id"])
         }
-        GetKind::Certificates => children(&[status.clone()], "certificates", None),
+        GetKind::Certificates => (members(status, "certificates").cloned().collect(), &["arn"]),
     };
-    let keys: &[&str] = match kind {
-        GetKind::LoadBalancers | GetKind::TargetGroups => &["name"],
-        GetKind::Certificates => &["arn"],
-        GetKind::Listeners | GetKind::Rules => &["loadBalancer"],
-        GetKind::Targets => &["targetGroup", "id"],
+    let is_called = |object: &Value, name: &str| {
+        let mut values = keys.iter().filter_map(|key| object[*key].as_str());
+        // A certificate's ARN ends in its name.
+        values.any(|value| value == name || value.ends_with(&format!("certificate/{name}")))
     };
     all.into_iter()
-        .filter(|object| {
-            name.is_none_or(|name| {
-                keys.iter().any(|key| {
-                    let value = object[*key].as_str().unwrap_or_default();
-                    value == name || value.ends_with(&format!("/{name}"))
-                })
-            })
-        })
+        .filter(|object| name.is_none_or(|name| is_called(object, name)))
         .collect()
 }
 
 fn listeners(status: &Value) -> Vec<Value> {
-    let owner = |lb: &Value| ("loadBalancer", lb["name"].clone());
-    children(
-        &children(&[status.clone()], "loadBalancers", None),
-        "listeners",
-        Some(&owner),
-    )
+    let of = |balancer: &Value, listener: &Value| {
+        let mut listener = listener.clone();
+        listener["loadBalancer"] = balancer["name"].clone();
+        listener
+    };
+    members(status, "loadBalancers")
+        .flat_map(|balancer| members(balancer, "listeners").map(move |l| of(balancer, l)))
+        .collect()
 }
 
-type Owner<'a> = &'a dyn Fn(&Value) -> (&'static str, Value);
-
-/// The members of the lists called `key`, each with what `owner` says of its parent.
-fn children(parents: &[Value], key: &str, owner: Option<Owner<'_>>) -> Vec<Value> {
-    let mut found = Vec::new();
-    for parent in parents {
-        for child in parent[key].as_array().into_iter().flatten() {
-            let mut child = child.clone();
-            if let Some(owner) = owner {
-                let (key, value) = owner(parent);
-                child[key] = value;
-            }
-            found.push(child);
+fn rules(status: &Value) -> Vec<Value> {
+    let mut rules = Vec::new();
+    for listener in listeners(status) {
+        let name = format!(
+            "{}:{}",
+            cell(&listener, "loadBalancer"),
+            cell(&listener, "port")
+        );
+        for rule in members(&listener, "rules") {
+            let mut rule = rule.clone();
+            rule["listener"] = name.clone().into();
+            rule["loadBalancer"] = listener["loadBalancer"].clone();
+            rules.push(rule);
         }
     }
-    found
+    rules
+}
+
+/// The members of the list called `key`.
+fn members<'a>(parent: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    parent[key].as_array().into_iter().flatten()
 }
 
 /// Headings and keys.

@@ -327,6 +327,7 @@ impl Shared {
         if let Some(control) = &state.control {
             let _ = control.send(next);
         }
+        self.telemetry.prune();
     }
 }
 

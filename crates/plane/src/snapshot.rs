@@ -16,6 +16,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::names::Resolved;
 
+#[cfg(test)]
+mod tests;
+
 /// The region that ARNs and DNS names speak of.
 pub(crate) const REGION: &str = "us-east-1";
 

@@ -15,7 +15,7 @@ use elbow_telemetry::{ListenerMetrics, LogBuffer};
 use rustc_hash::FxHashMap;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::{AbortHandle, LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tracing::{debug, error, warn};
 
 use crate::plane::{DataPath, Shared};
@@ -106,12 +106,12 @@ async fn run(id: usize, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiv
             log.flush();
         }
     }));
-    let mut accepting: FxHashMap<SocketAddr, AbortHandle> = FxHashMap::default();
+    let mut accepting: FxHashMap<SocketAddr, JoinHandle<()>> = FxHashMap::default();
     while let Some(command) = commands.recv().await {
         match command {
             Command::Listen { address, listener } => {
                 let task = spawn_local(accept(Rc::clone(&context), address, listener));
-                accepting.insert(address, task.abort_handle());
+                accepting.insert(address, task);
             }
             Command::Unlisten(address) => {
                 if let Some(task) = accepting.remove(&address) {
@@ -120,8 +120,11 @@ async fn run(id: usize, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiv
             }
             Command::Wake => context.worker.timers.wake_all(),
             Command::Drain => {
-                accepting.drain().for_each(|(_, task)| task.abort());
                 context.worker.drain();
+                // Each takes what the kernel has queued, so that no connection is lost, and ends.
+                for (_, task) in accepting.drain() {
+                    let _ = task.await;
+                }
                 drain(&context, &mut commands).await;
                 break;
             }

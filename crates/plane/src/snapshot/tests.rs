@@ -1,0 +1,186 @@
+use elbow_model::addresses::{DEFAULT_POOL, assign};
+
+use super::*;
+
+const ADDRESS: &str = "127.0.0.1";
+
+/// A model with one ALB at `balancers`' addresses and one group with targets at `ports`.
+fn model(ports: &[u16]) -> Arc<Model> {
+    let targets: String = ports
+        .iter()
+        .map(|port| format!("  - {{id: {ADDRESS}, port: {port}}}\n"))
+        .collect();
+    parse(&format!(
+        "loadBalancers:
+- name: web
+  type: application
+  addresses: [127.0.10.9]
+  listeners:
+  - port: 80
+    protocol: HTTP
+    defaultActions:
+    - type: forward
+      forwardConfig: {{targetGroups: [{{targetGroup: pods}}]}}
+targetGroups:
+- name: pods
+  protocol: HTTP
+  port: 8080
+  targets:
+{targets}- name: spare
+  protocol: HTTP
+  port: 8080
+  targets:
+  - {{id: {ADDRESS}, port: 1}}
+"
+    ))
+}
+
+fn parse(text: &str) -> Arc<Model> {
+    let (model, diagnostics) = elbow_model::file::parse(text, "test.yaml");
+    Arc::new(model.unwrap_or_else(|| panic!("{diagnostics:?}")))
+}
+
+fn build(
+    model: &Arc<Model>,
+    previous: &Snapshot,
+    resolved: &FxHashMap<Arc<str>, Resolved>,
+) -> Result<Snapshot, Vec<Diagnostic>> {
+    let addresses = assign(model, DEFAULT_POOL, &previous.addresses).unwrap();
+    let parts = Parts {
+        previous,
+        resolved,
+        telemetry: &Telemetry::new(1),
+        tickets: &Tickets::new(),
+        workers: 1,
+        port_offset: 8000,
+    };
+    Snapshot::build(Arc::clone(model), addresses, &parts)
+}
+
+fn next(model: &Arc<Model>, previous: &Snapshot) -> Snapshot {
+    let snapshot = build(model, previous, &FxHashMap::default()).unwrap();
+    snapshot.activate();
+    snapshot
+}
+
+fn states(snapshot: &Snapshot, group: &str) -> Vec<(u16, TargetState)> {
+    let targets = &snapshot.groups[group].targets;
+    targets
+        .iter()
+        .map(|t| (t.address.port(), t.state()))
+        .collect()
+}
+
+#[test]
+fn listeners_are_bound_at_their_offset() {
+    let snapshot = next(&model(&[1]), &Snapshot::default());
+    let bound: Vec<_> = snapshot.listeners.keys().map(ToString::to_string).collect();
+    assert_eq!(bound, ["127.0.10.9:8080"]);
+    assert_eq!(snapshot.generation, 1);
+}
+
+// ALB guide, target groups: a group in no rule is unused.
+#[test]
+fn a_group_that_nothing_forwards_to_is_unused() {
+    let snapshot = next(&model(&[1]), &Snapshot::default());
+    assert_eq!(states(&snapshot, "pods"), [(1, TargetState::Initial)]);
+    assert_eq!(states(&snapshot, "spare"), [(1, TargetState::Unused)]);
+}
+
+#[test]
+fn a_target_that_stays_keeps_its_live_numbers() {
+    let first = next(&model(&[1, 2]), &Snapshot::default());
+    first.groups["pods"].targets[1].set_state(TargetState::Healthy);
+    let second = next(&model(&[3, 2]), &first);
+    assert_eq!(
+        states(&second, "pods"),
+        [
+            (3, TargetState::Initial),
+            (2, TargetState::Healthy),
+            (1, TargetState::Draining)
+        ]
+    );
+    assert_eq!(
+        second.groups["pods"].targets[1].serial,
+        first.groups["pods"].targets[1].serial
+    );
+}
+
+// ALB guide, edit target group attributes: draining for the delay, then unused.
+#[test]
+fn a_deregistered_target_drains_and_goes_when_its_delay_is_over() {
+    let first = next(&model(&[1, 2]), &Snapshot::default());
+    let second = next(&model(&[2]), &first);
+    assert_eq!(second.draining.len(), 1);
+    let third = next(&model(&[2]), &second);
+    assert_eq!(third.draining.len(), 1, "it drains on while its delay runs");
+    third.draining[0].1.set_state(TargetState::Unused);
+    let fourth = next(&model(&[2]), &third);
+    assert_eq!(states(&fourth, "pods"), [(2, TargetState::Initial)]);
+}
+
+#[test]
+fn a_target_that_is_registered_again_is_initial() {
+    let first = next(&model(&[1, 2]), &Snapshot::default());
+    let second = next(&model(&[2]), &first);
+    let third = next(&model(&[1, 2]), &second);
+    assert_eq!(
+        states(&third, "pods"),
+        [(1, TargetState::Initial), (2, TargetState::Initial)]
+    );
+}
+
+#[test]
+fn what_is_refused_changes_nothing() {
+    let first = next(&model(&[1, 2]), &Snapshot::default());
+    let text = "loadBalancers:
+- name: web
+  type: application
+  addresses: [127.0.10.9]
+  listeners: [{port: 80, protocol: HTTP, defaultActions: [{type: forward, forwardConfig: {targetGroups: [{targetGroup: pods}]}}]}]
+- name: other
+  type: application
+  addresses: [127.0.10.9]
+  listeners: [{port: 80, protocol: HTTP, defaultActions: [{type: forward, forwardConfig: {targetGroups: [{targetGroup: pods}]}}]}]
+targetGroups:
+- {name: pods, protocol: HTTP, port: 1, targets: [{id: 127.0.0.1, port: 2}]}
+";
+    let (model, _) = elbow_model::file::parse(text, "test.yaml");
+    // The file's own validation may refuse it first; either way nothing may change.
+    if let Some(model) = model {
+        let errors = build(&Arc::new(model), &first, &FxHashMap::default())
+            .err()
+            .unwrap();
+        assert_eq!(errors[0].code, "address-in-use");
+    }
+    assert_eq!(
+        states(&first, "pods"),
+        [(1, TargetState::Initial), (2, TargetState::Initial)]
+    );
+}
+
+#[test]
+fn a_name_stands_for_all_its_addresses() {
+    let model = parse(
+        "loadBalancers:
+- name: web
+  type: network
+  addresses: [127.0.10.9]
+  listeners: [{port: 80, protocol: TCP, defaultActions: [{type: forward, forwardConfig: {targetGroups: [{targetGroup: pods}]}}]}]
+targetGroups:
+- {name: pods, protocol: TCP, port: 1, targetType: ip, targets: [{id: pods.internal, port: 2}]}
+",
+    );
+    let mut resolved = FxHashMap::default();
+    let unresolved = build(&model, &Snapshot::default(), &resolved).unwrap();
+    assert!(unresolved.groups["pods"].targets.is_empty());
+    let ips = vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()];
+    resolved.insert("pods.internal".into(), Ok(ips));
+    let snapshot = build(&model, &unresolved, &resolved).unwrap();
+    let addresses: Vec<_> = snapshot.groups["pods"]
+        .targets
+        .iter()
+        .map(|t| t.address.to_string())
+        .collect();
+    assert_eq!(addresses, ["127.0.0.1:2", "[::1]:2"]);
+}
