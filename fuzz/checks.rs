@@ -1,0 +1,96 @@
+//! What must hold for every input: no panic, and one result however the input is split. Shared by
+//! the fuzz targets and the replay of their seeds.
+
+use elbow_http::h1::chunked::{ChunkError, Decoder};
+use elbow_http::h1::scan::{Found, Scan, ScanError};
+use elbow_http::h1::{Framing, Limits, REQUEST_LIMITS, RESPONSE_LIMITS, request, response};
+use elbow_model::DesyncMitigationMode;
+
+/// Sizes of the pieces that an input is split into; the last one takes all at once.
+const STEPS: [usize; 3] = [1, 7, usize::MAX];
+
+/// Request heads.
+pub(crate) fn request(input: &[u8]) {
+    let [first, others @ ..] = STEPS.map(|step| find(input, step, &REQUEST_LIMITS));
+    assert!(others.iter().all(|other| *other == first));
+    let Ok(Some(found)) = first else { return };
+    let head = &input[found.start..found.end];
+    for mode in [
+        DesyncMitigationMode::Monitor,
+        DesyncMitigationMode::Defensive,
+        DesyncMitigationMode::Strictest,
+    ] {
+        let _ = request::parse(head, found.lines, mode, |request| {
+            let fields = request.head.fields;
+            // What a target could take for a second framing, or for the end of a line, is gone.
+            let has = |name: &str| fields.iter().any(|f| f.name.eq_ignore_ascii_case(name));
+            for field in fields {
+                let letters = field.name.bytes().filter(u8::is_ascii_alphanumeric);
+                let letters: Vec<_> = letters.map(|b| b.to_ascii_lowercase()).collect();
+                if letters == b"contentlength" || letters == b"transferencoding" {
+                    assert!(matches!(field.name.len(), 14 | 17), "{:?}", field.name);
+                    assert!(field.name.contains('-'), "{:?}", field.name);
+                }
+                let breaks = |b: &u8| matches!(b, b'\r' | b'\n' | 0);
+                assert!(!field.value.iter().any(breaks), "{field:?}");
+            }
+            if request.refused.is_none() {
+                let coded = has("transfer-encoding");
+                let sized = has("content-length");
+                match request.framing {
+                    Framing::Empty => {}
+                    Framing::Length(_) => assert!(sized),
+                    Framing::Chunked => assert!(coded),
+                    Framing::UntilClose => panic!("no request ends with its connection"),
+                }
+            }
+        });
+    }
+}
+
+/// Response heads.
+pub(crate) fn response(input: &[u8]) {
+    let [first, others @ ..] = STEPS.map(|step| find(input, step, &RESPONSE_LIMITS));
+    assert!(others.iter().all(|other| *other == first));
+    let Ok(Some(found)) = first else { return };
+    let head = &input[found.start..found.end];
+    for to_head in [false, true] {
+        let _ = response::parse(head, found.lines, to_head, |response| {
+            assert!((100..=999).contains(&response.status));
+            assert!(!to_head || response.framing == Framing::Empty);
+            assert!(!response.persistent || response.framing != Framing::UntilClose);
+        });
+    }
+}
+
+/// Chunked bodies.
+pub(crate) fn chunked(input: &[u8]) {
+    let [first, others @ ..] = STEPS.map(|step| decode(input, step));
+    assert!(others.iter().all(|other| *other == first));
+}
+
+fn find(input: &[u8], step: usize, limits: &Limits) -> Result<Option<Found>, ScanError> {
+    let mut scan = Scan::default();
+    let mut end = 0_usize;
+    loop {
+        end = input.len().min(end.saturating_add(step));
+        match scan.advance(&input[..end], limits) {
+            Ok(None) if end < input.len() => {}
+            done => return done,
+        }
+    }
+}
+
+/// The data of `input`, how much of it was used, and whether the body was over.
+fn decode(input: &[u8], step: usize) -> Result<(Vec<u8>, usize, bool), ChunkError> {
+    let mut decoder = Decoder::default();
+    let (mut data, mut used) = (Vec::new(), 0);
+    for piece in input.chunks(step) {
+        let mut piece = piece.to_vec();
+        let taken = decoder.compact(&mut piece)?;
+        assert!(taken.data <= taken.used && taken.used <= piece.len());
+        data.extend_from_slice(&piece[..taken.data]);
+        used += taken.used;
+    }
+    Ok((data, used, decoder.is_done()))
+}
