@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elbow_plane::{LoadBalancerStatus, Status, TargetStatus};
+use elbow_pods::Pod;
 use serde_json::{Value, json};
 
 use super::keys::Keys;
@@ -18,13 +19,6 @@ const REFRESH: Duration = Duration::from_millis(500);
 
 /// The line for machines.
 pub(super) fn json(demo: &Demo, status: &Status) -> Value {
-    let pod = |target: &TargetStatus| {
-        let named = demo
-            .pods()
-            .iter()
-            .find(|pod| [pod.s3.port(), pod.console.port()].contains(&target.port));
-        named.map(|pod| pod.name.clone())
-    };
     let balancer = |lb: &LoadBalancerStatus| {
         let listeners = lb
             .listeners
@@ -35,7 +29,7 @@ pub(super) fn json(demo: &Demo, status: &Status) -> Value {
             "listeners": listeners.collect::<Vec<_>>(),
         })
     };
-    let target = |t: &TargetStatus| json!({"targetGroup": t.target_group, "id": t.id, "port": t.port, "pod": pod(t)});
+    let target = |t: &TargetStatus| json!({"targetGroup": t.target_group, "id": t.id, "port": t.port, "pod": pod(demo, t)});
     let alb = address(status, "minio-alb");
     json!({
         "loadBalancers": status.load_balancers.iter().map(balancer).collect::<Vec<_>>(),
@@ -47,6 +41,15 @@ pub(super) fn json(demo: &Demo, status: &Status) -> Value {
         "region": REGION,
         "admin": demo.admin.to_string(),
     })
+}
+
+/// The pod that a target is a port of.
+fn pod<'a>(demo: &'a Demo, target: &TargetStatus) -> Option<&'a str> {
+    let has_port = |pod: &&Pod| [pod.s3.port(), pod.console.port()].contains(&target.port);
+    demo.pods()
+        .iter()
+        .find(has_port)
+        .map(|pod| pod.name.as_str())
 }
 
 fn targets(status: &Status) -> impl Iterator<Item = &TargetStatus> {
@@ -126,7 +129,7 @@ pub(super) async fn live(demo: &Demo) {
     }
     let mut view = View::new(io::stdout().is_terminal());
     loop {
-        view.show(&demo.plane.view().status());
+        view.show(demo, &demo.plane.view().status());
         let key = async {
             match &mut keys {
                 Some(keys) => keys.next().await,
@@ -171,13 +174,13 @@ impl View {
         }
     }
 
-    fn show(&mut self, status: &Status) {
+    fn show(&mut self, demo: &Demo, status: &Status) {
         let lines: Vec<String> = if self.terminal {
-            targets(status).map(line).collect()
+            targets(status).map(|t| line(demo, t)).collect()
         } else {
             targets(status)
                 .filter(|t| self.changed(t))
-                .map(line)
+                .map(|t| line(demo, t))
                 .collect()
         };
         let mut out = io::stdout().lock();
@@ -202,9 +205,10 @@ impl View {
     }
 }
 
-fn line(target: &TargetStatus) -> String {
+fn line(demo: &Demo, target: &TargetStatus) -> String {
     format!(
-        "{:<12} {:<21} {:<10} {:<28} in flight {:<4} requests {}",
+        "{:<8} {:<12} {:<16} {:<10} {:<28} in flight {:<3} requests {}",
+        pod(demo, target).unwrap_or("-"),
         target.target_group,
         format!("{}:{}", target.id, target.port),
         target.state,
