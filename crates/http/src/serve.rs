@@ -98,6 +98,8 @@ impl<S: Stream, C: Connect> Connection<S, C> {
             };
             match fate {
                 Fate::Keep => {}
+                // What the client has sent behind its last request must not reset the answer.
+                Fate::Close if self.input.is_some() => return self.linger().await,
                 Fate::Close => return self.shutdown().await,
                 Fate::Linger => return self.linger().await,
                 Fate::Drop => return,
@@ -117,6 +119,11 @@ impl<S: Stream, C: Connect> Connection<S, C> {
                         Ok(None) => {}
                         Err(error) => return Poll::Ready(Next::Refused(error.into())),
                     }
+                    if scan.is_empty() {
+                        // Empty lines alone: nothing to hold a buffer for.
+                        (self.input, scan) = (None, Scan::default());
+                        continue;
+                    }
                     if input.room() == 0 && !grow(input, &self.context) {
                         let refusal = Refusal::from(crate::h1::scan::ScanError::HeadTooLong);
                         return Poll::Ready(Next::Refused(refusal));
@@ -129,7 +136,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
                     Poll::Pending => break,
                 }
             }
-            let idle = self.input.is_none() || scan.is_empty();
+            let idle = self.input.is_none();
             if idle && self.context.worker.draining() {
                 return Poll::Ready(Next::Over);
             }

@@ -25,7 +25,7 @@ pub(super) fn framer(name: &[u8]) -> Option<Framer> {
     const LENGTH: &[u8] = b"content-length";
     const CODING: &[u8] = b"transfer-encoding";
     // No look-alike is shorter than the letters alone.
-    if name.len() < 13 || name.len() > 64 {
+    if name.len() < 13 {
         return None;
     }
     if name.eq_ignore_ascii_case(LENGTH) {
@@ -35,13 +35,11 @@ pub(super) fn framer(name: &[u8]) -> Option<Framer> {
         return Some(Framer::Coding);
     }
     let letters_are = |wanted: &[u8]| {
-        let letters = |bytes: &[u8]| -> Vec<u8> {
-            let alphanumeric = bytes.iter().filter(|b| b.is_ascii_alphanumeric());
-            alphanumeric.map(u8::to_ascii_lowercase).collect()
-        };
-        letters(name) == letters(wanted)
+        let letters = name.iter().filter(|b| b.is_ascii_alphanumeric());
+        let wanted = wanted.iter().filter(|b| b.is_ascii_alphanumeric());
+        letters.map(u8::to_ascii_lowercase).eq(wanted.copied())
     };
-    // Only names of the right first letter (or none at all) are worth the closer look.
+    // Only names of the right first letter are worth the closer look.
     match name.iter().find(|b| b.is_ascii_alphanumeric()) {
         Some(b'c' | b'C') if letters_are(LENGTH) => Some(Framer::LooksLikeLength),
         Some(b't' | b'T') if letters_are(CODING) => Some(Framer::LooksLikeCoding),

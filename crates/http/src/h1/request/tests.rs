@@ -82,6 +82,12 @@ fn requests_are_classified() {
         (get("Transfer- Encoding: x"), Some(R::SuspiciousHeader)),
         (get("\x01content-length: 1"), Some(R::SuspiciousHeader)),
         (get("CONTENT_LENGTH: 1"), Some(R::SuspiciousHeader)),
+        (
+            get(&format!("Content{}Length: 1", "!".repeat(100))),
+            Some(R::SuspiciousHeader),
+        ),
+        (get("Content-Length-X: 1"), None),
+        (get("X-Content-Length: 1"), None),
         (post("Content-Length: 5"), None),
         (post("Content-Length: 0"), None),
         (

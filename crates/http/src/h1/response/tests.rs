@@ -4,6 +4,7 @@ use super::*;
 use crate::h1::RESPONSE_LIMITS;
 use crate::h1::scan::Scan;
 
+type StatusRow = (&'static str, Result<(u16, &'static str), ResponseError>);
 type Outcome = Result<(u16, String, Framing, Option<u64>, bool), ResponseError>;
 
 fn read(input: &[u8], step: usize, to_head: bool) -> Option<Outcome> {
@@ -126,7 +127,7 @@ fn bodies_are_framed_by_the_first_rule_that_fits() {
 
 #[test]
 fn status_lines_are_read_as_servers_write_them() {
-    let table: &[(&str, Result<(u16, &str), ResponseError>)] = &[
+    let table: &[StatusRow] = &[
         ("HTTP/1.1 200 OK", Ok((200, "OK"))),
         ("HTTP/1.1 200 ", Ok((200, ""))),
         ("HTTP/1.1 200", Ok((200, ""))),
