@@ -29,6 +29,7 @@ pub mod trace_id;
 mod upgrade;
 pub mod uri;
 
+use std::pin::Pin;
 use std::rc::Rc;
 
 use elbow_net::{ConnMeta, Connect, Stream};
@@ -38,11 +39,28 @@ pub use listener::Listener;
 pub use pool::Pools;
 
 /// Serves one client connection until it is over: HTTP/2 when ALPN settled on it, else HTTP/1.x.
-pub async fn serve<S: Stream, C: Connect>(context: Rc<Context<C>>, io: S, meta: ConnMeta) {
+pub fn serve<S: Stream, C: Connect>(
+    context: Rc<Context<C>>,
+    io: S,
+    meta: ConnMeta,
+) -> impl Future<Output = ()> {
     let alpn = meta.tls.as_ref().and_then(|tls| tls.alpn.as_deref());
-    if alpn == Some(b"h2") {
-        h2::serve(context, io, meta).await;
+    // What waits is small: the rare and the large are in boxes, and nothing is there twice.
+    let mut version = if alpn == Some(b"h2") {
+        Version::Http2(Box::pin(h2::serve(context, io, meta)))
     } else {
-        serve::serve(context, io, meta).await;
+        Version::Http1(serve::Connection::new(context, io, meta))
+    };
+    async move {
+        match &mut version {
+            Version::Http1(connection) => connection.run().await,
+            Version::Http2(connection) => connection.await,
+        }
     }
+}
+
+/// What a client speaks.
+enum Version<S, C: Connect, H> {
+    Http1(serve::Connection<S, C>),
+    Http2(Pin<Box<H>>),
 }

@@ -27,25 +27,6 @@ use crate::{target, upgrade};
 /// which could destroy the answer on its way.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Serves one client connection of HTTP/1.x until it is over.
-pub(crate) async fn serve<S: Stream, C: Connect>(context: Rc<Context<C>>, io: S, meta: ConnMeta) {
-    let listener = (context.listener)();
-    let mut connection = Connection {
-        timer: context
-            .worker
-            .timers
-            .timer(listener.attributes.idle_timeout),
-        keep_alive: listener.attributes.client_keep_alive,
-        id: context.worker.random(),
-        input: None,
-        context,
-        io,
-        meta,
-    };
-    drop(listener);
-    connection.run().await;
-}
-
 /// A client connection.
 pub(crate) struct Connection<S, C: Connect> {
     pub(crate) context: Rc<Context<C>>,
@@ -85,23 +66,36 @@ pub(crate) enum Fate {
 }
 
 impl<S: Stream, C: Connect> Connection<S, C> {
-    async fn run(&mut self) {
+    /// A connection that was just accepted.
+    pub(crate) fn new(context: Rc<Context<C>>, io: S, meta: ConnMeta) -> Self {
+        let attributes = Arc::clone(&(context.listener)().attributes);
+        Self {
+            timer: context.worker.timers.timer(attributes.idle_timeout),
+            keep_alive: attributes.client_keep_alive,
+            id: context.worker.random(),
+            input: None,
+            context,
+            io,
+            meta,
+        }
+    }
+
+    /// Serves it until it is over.
+    pub(crate) async fn run(&mut self) {
+        // All but the wait is in boxes: most of the time most connections wait.
         loop {
             let fate = match self.next().await {
                 Next::Request(found) => Box::pin(self.request(found)).await,
                 Next::Over => Fate::Close,
-                Next::Refused(refusal) => self.refuse(refusal).await,
-                Next::TimedOut => {
-                    let error = ErrorKind::RequestTimeout.into();
-                    self.answer_unread(error).await
-                }
+                Next::Refused(refusal) => Box::pin(self.refuse(refusal)).await,
+                Next::TimedOut => Box::pin(self.time_out()).await,
             };
             match fate {
                 Fate::Keep => {}
                 // What the client has sent behind its last request must not reset the answer.
-                Fate::Close if self.input.is_some() => return self.linger().await,
+                Fate::Close if self.input.is_some() => return Box::pin(self.linger()).await,
                 Fate::Close => return self.shutdown().await,
-                Fate::Linger => return self.linger().await,
+                Fate::Linger => return Box::pin(self.linger()).await,
                 Fate::Drop => return,
             }
         }
@@ -339,7 +333,8 @@ impl<S: Stream, C: Connect> Connection<S, C> {
     }
 
     /// Answers a head that did not come.
-    async fn answer_unread(&mut self, error: Error) -> Fate {
+    async fn time_out(&mut self) -> Fate {
+        let error = Error::from(ErrorKind::RequestTimeout);
         let listener = (self.context.listener)();
         let mut record = Record::new(Instant::now(), self.unread());
         record.fail(&error);

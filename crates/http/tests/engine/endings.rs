@@ -274,6 +274,16 @@ fn idle_connections_hold_no_buffer() {
     });
 }
 
+// 9,000 idle connections are to cost 3 KiB each at most, and the task is most of it.
+#[test]
+fn the_task_of_a_connection_is_small() {
+    run(async {
+        let alb = Alb::fixed().await;
+        let size = alb.task_size().await;
+        assert!(size <= 768, "{size} bytes");
+    });
+}
+
 #[test]
 fn data_behind_a_response_ends_the_targets_connection() {
     run(async {

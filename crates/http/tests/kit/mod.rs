@@ -51,6 +51,7 @@ pub(crate) struct Alb {
     pub(crate) pools: Rc<Pools<TcpStream>>,
     pub(crate) metrics: Arc<ListenerMetrics>,
     pub(crate) group: Arc<Group>,
+    context: Rc<Context<TcpConnector>>,
     log: Arc<AccessLog>,
     buffer: Rc<elbow_telemetry::LogBuffer>,
     path: std::path::PathBuf,
@@ -109,6 +110,7 @@ impl Alb {
             metrics: Arc::clone(&metrics),
             log: Some(Rc::clone(&buffer)),
         });
+        let shared = Rc::clone(&context);
         spawn_local(Rc::clone(&worker).run_ticks(|| {}));
         spawn_local(async move {
             loop {
@@ -129,10 +131,26 @@ impl Alb {
             pools,
             metrics,
             group,
+            context: shared,
             log,
             buffer,
             path,
         }
+    }
+
+    /// Bytes of the future that serves a connection.
+    pub(crate) async fn task_size(&self) -> usize {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let meta = ConnMeta {
+            client: address,
+            server: address,
+            accepted: Instant::now(),
+            tls: None,
+        };
+        let served = elbow_http::serve(Rc::clone(&self.context), stream, meta);
+        std::mem::size_of_val(&served)
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {
