@@ -352,11 +352,21 @@ impl Accepting {
         drop(open);
     }
 
-    async fn layer_7<S: Stream>(self: Rc<Self>, stream: S, meta: ConnMeta, open: Open) {
-        if let Some(context) = &self.http {
-            elbow_http::serve(Rc::clone(context), stream, meta).await;
+    /// In a box, since a future that is awaited by value is there twice.
+    fn layer_7<S: Stream>(
+        self: Rc<Self>,
+        stream: S,
+        meta: ConnMeta,
+        open: Open,
+    ) -> impl Future<Output = ()> {
+        let context = self.http.as_ref().map(Rc::clone);
+        let serving = context.map(|c| Box::pin(elbow_http::serve(c, stream, meta)));
+        async move {
+            if let Some(serving) = serving {
+                serving.await;
+            }
+            drop(open);
         }
-        drop(open);
     }
 }
 
