@@ -253,7 +253,11 @@ impl Accepting {
         let open = Open::new(Rc::clone(self));
         let meta = ConnMeta {
             client,
-            server: self.address,
+            // A listener on every address of the machine learns here which one it was.
+            server: match self.address.ip().is_unspecified() {
+                true => stream.local_addr().unwrap_or(self.address),
+                false => self.address,
+            },
             accepted: Instant::now(),
             tls: None,
         };
