@@ -169,3 +169,32 @@ fn targets_by_name_are_resolved() {
     drop(elbow);
     serving.join().unwrap();
 }
+
+#[test]
+fn a_name_that_does_not_resolve_is_told_and_the_others_serve() {
+    let target = Target::ok("here");
+    let ip = address();
+    let mut group = group("web", "HTTP", &[target.addr()]);
+    let nowhere = serde_json::json!({"id": "nowhere.invalid", "port": 9000});
+    group["targets"].as_array_mut().unwrap().push(nowhere);
+    let alb = alb("alb", ip, &[listener(8080, "HTTP", &forward("web"))]);
+    let elbow = Elbow::run(&file(&[alb], &[group]));
+    elbow.wait_for_state("web", target.addr(), "healthy");
+    for _ in 0..10 {
+        let mut client = Client::plain((ip, 8080));
+        assert_eq!(
+            client
+                .ask(elbow_tests::client::get("a.example", "/"))
+                .text(),
+            "here"
+        );
+    }
+    wait::until("the name to be told", || {
+        let rows = elbow_tests::elbow::rows(&elbow.json("/targets"));
+        let row = rows.iter().find(|row| row["id"] == "nowhere.invalid")?;
+        let told = row["description"]
+            .as_str()?
+            .starts_with("the name does not resolve: ");
+        (told && row["reason"] == "Target.IpUnusable").then_some(())
+    });
+}

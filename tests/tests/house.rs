@@ -1,4 +1,5 @@
 //! The arrows of CONTRIBUTING.md, held by `cargo metadata`.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

@@ -1,0 +1,76 @@
+//! Timers that AWS does not let one shorten, each seen once (ALB guide: edit attributes,
+//! troubleshooting).
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
+use std::net::TcpStream;
+use std::time::Duration;
+
+use elbow_tests::config::{alb, file, forward, group, listener};
+use elbow_tests::{Client, Elbow, Scene, Target, address, client, wait};
+use rustix::net::{AddressFamily, SocketType};
+
+#[test]
+fn a_target_that_swallows_connections_is_504_after_ten_seconds() {
+    // A listener whose queue is full drops further SYNs.
+    let target = Target::refusing();
+    let full = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&full, &target.addr()).unwrap();
+    rustix::net::listen(&full, 0).unwrap();
+    let mut queue = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&target.addr(), Duration::from_millis(500)) {
+        queue.push(stream);
+        assert!(queue.len() < 10, "the queue has no end");
+    }
+    let scene = Scene::http_with(&[&target], &[], |_| {});
+    // The idle timeout is 60 seconds: this is the connect timeout.
+    let response = scene.get("/");
+    assert_eq!(response.status, 504);
+    assert_eq!(response.header("content-length"), Some("132"));
+    let log = &scene.elbow.access_log(1)[0];
+    let fields: Vec<&str> = log.split(' ').collect();
+    assert_eq!(fields[5..10], ["-1", "-1", "-1", "504", "-"], "{log}");
+}
+
+#[test]
+fn a_connection_past_its_keep_alive_serves_one_more_request_and_says_close() {
+    let target = Target::ok("hi");
+    let scene = Scene::http_with(&[&target], &[("client_keep_alive.seconds", "60")], |_| {});
+    let mut client = scene.connect();
+    let mut served = 0;
+    let last = wait::until_for(wait::PATIENCE * 4, "a response that says close", || {
+        let response = client.ask(client::get("a.example", "/"));
+        assert_eq!(response.text(), "hi");
+        served += 1;
+        let close = response
+            .header("connection")
+            .is_some_and(|c| c.eq_ignore_ascii_case("close"));
+        close.then_some(response)
+    });
+    assert_eq!(last.status, 200);
+    assert!(served > 10, "closed after {served} requests");
+    client.expect_close();
+}
+
+#[test]
+fn an_idle_client_is_closed_without_a_word() {
+    let target = Target::ok("hi");
+    let ip = address();
+    let lb = alb("alb", ip, &[listener(8080, "HTTP", &forward("web"))]);
+    let lb = elbow_tests::config::with_attribute(lb, "idle_timeout.timeout_seconds", "1");
+    let elbow = Elbow::run(&file(&[lb], &[group("web", "HTTP", &[target.addr()])]));
+    elbow.wait_for_state("web", target.addr(), "healthy");
+    let mut used = Client::plain((ip, 8080));
+    assert_eq!(used.ask(client::get("a.example", "/")).text(), "hi");
+    used.expect_close();
+}
+
+#[test]
+fn a_client_that_stops_inside_its_head_is_408() {
+    let target = Target::ok("hi");
+    let scene = Scene::http_with(&[&target], &[("idle_timeout.timeout_seconds", "1")], |_| {});
+    let mut client = scene.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a.exa");
+    assert_eq!(client.response().status, 408);
+    client.expect_end();
+    assert_eq!(target.requests().len(), 0);
+}
