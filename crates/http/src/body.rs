@@ -175,13 +175,10 @@ impl Pump {
                     return self.poll_flush(cx, to).map_err(PumpError::Writer);
                 }
                 Source::Plain(transfer, _) => {
-                    ready!(
-                        self.unflushed
-                            .then(|| Pin::new(&mut *to).poll_flush(cx))
-                            .map_or(Poll::Ready(Ok(())), |flushed| flushed)
-                    )
-                    .map_err(PumpError::Writer)?;
-                    self.unflushed = false;
+                    if self.unflushed {
+                        ready!(Pin::new(&mut *to).poll_flush(cx)).map_err(PumpError::Writer)?;
+                        self.unflushed = false;
+                    }
                     ready!(transfer.poll(cx, worker, timer, from, to))?;
                     self.read += transfer.moved();
                     self.written += transfer.moved();

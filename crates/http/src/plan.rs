@@ -11,7 +11,7 @@ use elbow_net::{ConnMeta, Connect};
 use crate::action::{fixed_response, redirect};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind};
-use crate::forwarded::{Origin, write_fields};
+use crate::forwarded::{Origin, Written, write_fields};
 use crate::h1::Framing;
 use crate::head::RequestHead;
 use crate::listener::{Listener, Route, choose_group};
@@ -79,7 +79,10 @@ pub(crate) fn plan<C: Connect>(
             let group = choose_group(groups, context.worker.random());
             let group = group.ok_or(ErrorKind::NoTargets)?;
             let forward = forward(context, group, record)?;
-            write_head(context, head, asked, record, out)?;
+            let written = write_head(head, asked, out, || context.worker.random())?;
+            if let Some(notes) = &mut record.notes {
+                notes.trace(out.get(written.trace_id).unwrap_or_default());
+            }
             Ok(Plan::Forward(forward))
         }
     }
@@ -110,13 +113,12 @@ fn forward<C: Connect>(
 }
 
 /// Writes the head that the target gets: the parsed form, with one framing field at most.
-fn write_head<C: Connect>(
-    context: &Context<C>,
+fn write_head(
     head: &RequestHead<'_>,
     asked: &Asked<'_>,
-    record: &mut Record,
     out: &mut Vec<u8>,
-) -> Result<(), Error> {
+    random: impl FnMut() -> u64,
+) -> Result<Written, Error> {
     out.extend_from_slice(head.method.as_bytes());
     out.push(b' ');
     write_target(out, head.target);
@@ -128,13 +130,10 @@ fn write_head<C: Connect>(
         upgrade: asked.websocket,
         now: since.map_or(0, |since| since.as_secs()),
     };
-    let written = write_fields(out, head, &origin, || context.worker.random())?;
-    if let Some(notes) = &mut record.notes {
-        notes.trace(out.get(written.trace_id).unwrap_or_default());
-    }
+    let written = write_fields(out, head, &origin, random)?;
     write_framing(out, asked.framing, expects_length(head.method));
     out.extend_from_slice(b"\r\n");
-    Ok(())
+    Ok(written)
 }
 
 /// Methods whose content has a meaning: without any, a length of 0 says so (RFC 9110, 8.6).
@@ -182,3 +181,6 @@ fn write_target(out: &mut Vec<u8>, target: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,9 @@
 //! Replays the seeds of the fuzz targets, which hold every input that ever broke something.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
 
 use std::fs;
 use std::path::Path;

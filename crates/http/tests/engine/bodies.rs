@@ -12,7 +12,7 @@ const EXPECTING: &[u8] =
 
 /// Bytes that tell their place.
 fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|i| (i / 251 ^ i) as u8).collect()
+    (0..length).map(|i| ((i / 251) ^ i) as u8).collect()
 }
 
 // Parity 1.11 and check 16.

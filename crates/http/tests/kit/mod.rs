@@ -1,4 +1,9 @@
 //! An ALB over loopback sockets with scripted targets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
 #![allow(dead_code, reason = "each test binary uses its part of the kit")]
 
 use std::cell::RefCell;
@@ -150,7 +155,7 @@ impl Alb {
             tls: None,
         };
         let served = elbow_http::serve(Rc::clone(&self.context), stream, meta);
-        std::mem::size_of_val(&served)
+        size_of_val(&served)
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {
