@@ -192,6 +192,6 @@ where
     E: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
 {
     fn graceful_shutdown(self: Pin<&mut Self>) {
-        http2::Connection::graceful_shutdown(self);
+        Self::graceful_shutdown(self);
     }
 }

@@ -1,0 +1,14 @@
+//! Requests of HTTP/2 through an ALB to scripted targets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
+
+mod alb;
+#[path = "../kit/mod.rs"]
+mod kit;
+
+mod connection;
+mod failures;
+mod requests;
