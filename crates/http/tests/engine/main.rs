@@ -13,3 +13,4 @@ mod forwarding;
 mod framing;
 #[path = "../kit/mod.rs"]
 mod kit;
+mod veiled;

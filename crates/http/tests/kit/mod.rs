@@ -56,6 +56,7 @@ pub(crate) struct Alb {
     pub(crate) pools: Rc<Pools<TcpStream>>,
     pub(crate) metrics: Arc<ListenerMetrics>,
     pub(crate) group: Arc<Group>,
+    pub(crate) listener: Arc<Listener>,
     context: Rc<Context<TcpConnector>>,
     log: Arc<AccessLog>,
     buffer: Rc<elbow_telemetry::LogBuffer>,
@@ -105,13 +106,14 @@ impl Alb {
         let worker = Worker::new(0);
         let pools = Pools::new();
         let listener = Arc::new(listener(attributes, action, &group));
+        let current = Arc::clone(&listener);
         let context = Rc::new(Context {
             worker: Rc::clone(&worker),
             connector: Rc::new(TcpConnector {
                 timeout: Duration::from_secs(10),
             }),
             pools: Rc::clone(&pools),
-            listener: Rc::new(move || Arc::clone(&listener)),
+            listener: Rc::new(move || Arc::clone(&current)),
             metrics: Arc::clone(&metrics),
             log: Some(Rc::clone(&buffer)),
         });
@@ -136,6 +138,7 @@ impl Alb {
             pools,
             metrics,
             group,
+            listener,
             context: shared,
             log,
             buffer,
