@@ -2,21 +2,24 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use elbow_net::{Stream, Timers};
+use elbow_net::{Stream, Timers, Worker};
 use rustc_hash::FxHashMap;
 use tokio::io::ReadBuf;
+use tokio::task::spawn_local;
 
 use crate::date::DateCache;
 
 /// Idle connections kept for one target.
 const IDLE_MAX: usize = 1024;
-/// Ticks between two looks for connections that are over: a second.
-const SWEEP_INTERVAL: u64 = 10;
+/// Between two looks for connections that are over.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Spare vectors kept, and what one may hold to be kept.
 const SPARES_MAX: usize = 64;
 const SPARE_CAPACITY: usize = 64 * 1024;
@@ -25,7 +28,8 @@ const SPARE_CAPACITY: usize = 64 * 1024;
 /// else its HTTP connections share.
 pub struct Pools<Io> {
     idle: RefCell<FxHashMap<u64, Vec<Idle<Io>>>>,
-    swept: Cell<u64>,
+    /// A task looks for connections that are over.
+    sweeping: Cell<bool>,
     pub(crate) spares: Rc<Spares>,
     pub(crate) date: DateCache,
 }
@@ -41,29 +45,10 @@ impl<Io: Stream> Pools<Io> {
     pub fn new() -> Rc<Self> {
         Rc::new(Self {
             idle: RefCell::new(FxHashMap::default()),
-            swept: Cell::new(0),
+            sweeping: Cell::new(false),
             spares: Rc::default(),
             date: DateCache::default(),
         })
-    }
-
-    /// Closes connections that were idle for too long or that their targets closed. Runs by itself
-    /// while requests come; the worker's tick calls it so that it also happens when none do.
-    pub fn sweep(&self, timers: &Timers) {
-        let now = timers.now();
-        if now < self.swept.get() + SWEEP_INTERVAL {
-            return;
-        }
-        self.swept.set(now);
-        self.idle.borrow_mut().retain(|_, connections| {
-            connections.retain_mut(|idle| idle.expires > now && is_open(&mut idle.io));
-            !connections.is_empty()
-        });
-    }
-
-    /// Closes all idle connections.
-    pub fn clear(&self) {
-        self.idle.borrow_mut().clear();
     }
 
     /// How many connections are idle.
@@ -83,15 +68,47 @@ impl<Io: Stream> Pools<Io> {
         None
     }
 
-    /// Keeps a connection until tick `expires`.
-    pub(crate) fn put(&self, serial: u64, io: Io, expires: u64, timers: &Timers) {
+    /// Keeps a connection until tick `expires`, or until its target closes it.
+    pub(crate) fn put(self: &Rc<Self>, serial: u64, io: Io, expires: u64, worker: &Rc<Worker>) {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.entry(serial).or_default();
         if connections.len() < IDLE_MAX {
             connections.push(Idle { io, expires });
         }
-        drop(idle);
-        self.sweep(timers);
+        if !self.sweeping.replace(true) {
+            spawn_local(sweep(Rc::downgrade(self), Rc::clone(worker)));
+        }
+    }
+
+    /// Closes connections that were idle for too long or that their targets closed.
+    fn sweep(&self, now: u64) {
+        self.idle.borrow_mut().retain(|_, connections| {
+            connections.retain_mut(|idle| idle.expires > now && is_open(&mut idle.io));
+            !connections.is_empty()
+        });
+    }
+}
+
+/// Sweeps until no connection is idle any more; then the next one that is starts it again.
+async fn sweep<Io: Stream>(pools: Weak<Pools<Io>>, worker: Rc<Worker>) {
+    let timer = worker.timers.timer(SWEEP_INTERVAL);
+    loop {
+        poll_fn(|cx| match worker.draining() {
+            true => Poll::Ready(()),
+            false => timer.poll_expired(cx),
+        })
+        .await;
+        timer.touch();
+        let Some(pools) = pools.upgrade() else {
+            return;
+        };
+        if worker.draining() {
+            pools.idle.borrow_mut().clear();
+        }
+        pools.sweep(worker.timers.now());
+        if pools.idle() == 0 {
+            return pools.sweeping.set(false);
+        }
     }
 }
 

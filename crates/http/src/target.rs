@@ -86,5 +86,5 @@ pub(crate) fn give_back<C: Connect>(
         .now()
         .saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX));
     let serial = in_flight.target().serial;
-    context.pools.put(serial, io, expires, timers);
+    context.pools.put(serial, io, expires, &context.worker);
 }

@@ -210,8 +210,8 @@ fn refusal(
         // Only in monitor mode; there is no way to pass such a body on.
         return Some(501);
     }
-    // HTTP/1.0 without Host gets one.
-    (!has_host && line.minor > 0 && !line.is_absolute()).then_some(400)
+    // HTTP/1.0 without Host gets one; the absolute form does not replace it (RFC 9112, 3.2).
+    (!has_host && line.minor > 0).then_some(400)
 }
 
 /// The fields that steer the connection.

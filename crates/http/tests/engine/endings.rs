@@ -22,7 +22,7 @@ fn impatient() -> LoadBalancerAttributes {
 async fn until(condition: impl Fn() -> bool) {
     soon(async {
         while !condition() {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     })
     .await;
@@ -95,6 +95,37 @@ fn a_pooled_connection_that_was_closed_is_not_used() {
         client.write_all(GET).await.unwrap();
         expect(&mut client, OK_KEPT).await;
         assert_eq!(*pod.connections.borrow(), 2);
+    });
+}
+
+#[test]
+fn idle_connections_to_targets_end_without_a_request() {
+    run(async {
+        let (closed, wait) = tokio::sync::oneshot::channel::<()>();
+        let wait = std::rc::Rc::new(std::cell::RefCell::new(Some(wait)));
+        let pod = Pod::scripted(move |mut peer| {
+            let wait = wait.borrow_mut().take();
+            async move {
+                peer.request().await;
+                peer.send(OK).await;
+                match wait {
+                    // Closed by the target.
+                    Some(wait) => _ = wait.await,
+                    // Idle for too long.
+                    None => _ = peer.more().await,
+                }
+            }
+        })
+        .await;
+        let alb = Alb::with_defaults(pod.address).await;
+        alb.talk(GET_LAST).await;
+        assert_eq!(alb.pools.idle(), 1);
+        closed.send(()).unwrap();
+        until(|| alb.pools.idle() == 0).await;
+        let alb = Alb::new(&[pod.address], impatient()).await;
+        alb.talk(GET_LAST).await;
+        assert_eq!(alb.pools.idle(), 1);
+        until(|| alb.pools.idle() == 0).await;
     });
 }
 

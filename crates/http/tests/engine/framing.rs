@@ -287,6 +287,7 @@ const TABLE: &[(DesyncMitigationMode, &str, Expected)] = &[
     (Defensive, "GET /\r\n\r\n", BAD),
     (Defensive, "G(T / HTTP/1.1\r\nHost: h\r\n\r\n", BAD),
     (Defensive, "GET x HTTP/1.1\r\nHost: h\r\n\r\n", BAD),
+    (Defensive, "GET http://h/ HTTP/1.1\r\n\r\n", BAD),
     (Defensive, "GET / HTTP/1.1\r\n\r\n", BAD),
     (
         Defensive,
