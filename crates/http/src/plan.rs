@@ -17,6 +17,7 @@ use crate::head::RequestHead;
 use crate::listener::{Listener, Route, choose_group};
 use crate::page::{LocalResponse, digits};
 use crate::record::{Notes, Record};
+use crate::trace_id;
 use crate::uri::RequestTarget;
 
 /// What is done with a request.
@@ -63,6 +64,7 @@ pub(crate) fn plan<C: Connect>(
     let cells = context.cells();
     match matched.action {
         Route::Redirect(to) => {
+            note_trace(context, head, record);
             let response = redirect(to, head, listener)?;
             cells.redirects.increment();
             record.action = Some(matched.action.name());
@@ -70,6 +72,7 @@ pub(crate) fn plan<C: Connect>(
             Ok(Plan::Answer(response))
         }
         Route::FixedResponse(fixed) => {
+            note_trace(context, head, record);
             cells.fixed_responses.increment();
             record.action = Some(matched.action.name());
             Ok(Plan::Answer(fixed_response(fixed)))
@@ -86,6 +89,20 @@ pub(crate) fn plan<C: Connect>(
             Ok(Plan::Forward(forward))
         }
     }
+}
+
+/// Notes the trace id of a request that no target gets to see: the log shows one all the same.
+fn note_trace<C: Connect>(context: &Context<C>, head: &RequestHead<'_>, record: &mut Record) {
+    let Some(notes) = &mut record.notes else {
+        return;
+    };
+    let mut value = context.pools.spares.take();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = since.map_or(0, |since| since.as_secs());
+    let incoming = head.value("x-amzn-trace-id");
+    let size = usize::try_from(record.received).unwrap_or(usize::MAX);
+    trace_id::write(&mut value, incoming, size, now, || context.worker.random());
+    notes.trace(&value);
 }
 
 fn forward<C: Connect>(

@@ -285,7 +285,13 @@ fn answers_of_our_own_are_those_of_http_1_1() {
         assert_eq!(answer.status, 301);
         assert_eq!(answer.fields["location"], "https://new.h.example:443/a?b");
         assert_eq!(answer.body.len(), 134);
-        assert!(alb.lines()[0].contains("\"redirect\" \"https://new.h.example:443/a?b\""));
+        let line = &alb.lines()[0];
+        assert!(
+            line.contains("\"redirect\" \"https://new.h.example:443/a?b\""),
+            "{line}"
+        );
+        // Parity 1.15, field 18: with a target or without.
+        assert!(line.contains(" \"Root=1-"), "{line}");
     });
 }
 
