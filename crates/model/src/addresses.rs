@@ -97,3 +97,6 @@ fn hosts(pool: Ipv4Net) -> (u32, u64) {
         (first, all)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -158,3 +158,6 @@ struct Scope<'a> {
 fn find<'a, T>(declared: &'a [Declared<T>], name: &str) -> Option<&'a Declared<T>> {
     declared.iter().find(|d| &*d.name == name)
 }
+
+#[cfg(test)]
+mod tests;

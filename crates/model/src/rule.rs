@@ -141,9 +141,19 @@ impl fmt::Display for Action {
                 }
                 Ok(())
             }
-            Self::Redirect(Redirect { protocol, host, port, path, query, status }) => {
+            Self::Redirect(Redirect {
+                protocol,
+                host,
+                port,
+                path,
+                query,
+                status,
+            }) => {
                 let code = status.code();
-                write!(f, "redirect {code} to {protocol}://{host}:{port}{path}?{query}")
+                write!(
+                    f,
+                    "redirect {code} to {protocol}://{host}:{port}{path}?{query}"
+                )
             }
             Self::FixedResponse(response) => write!(f, "fixed response {}", response.status),
         }

@@ -1,0 +1,90 @@
+use super::*;
+
+const FILE: &str = "
+loadBalancers:
+- name: web
+  type: application
+  attributes: {idle_timeout.timeout_seconds: 60}
+  listeners:
+  - port: 80
+    protocol: HTTP
+    defaultActions: [{type: forward, forwardConfig: {targetGroups: [{targetGroup: pods}]}}]
+    rules:
+    - priority: 10
+      conditions: [{field: path-pattern, pathPatternConfig: {values: [/a]}}]
+      actions: [{type: fixed-response, fixedResponseConfig: {statusCode: '404'}}]
+targetGroups:
+- name: pods
+  protocol: HTTP
+  port: 80
+  targets: [{id: 10.0.0.1}]
+";
+
+fn model(text: &str) -> Model {
+    let (model, diagnostics) = file::parse(text, "a.yaml");
+    assert!(diagnostics.is_empty(), "{diagnostics:#?}");
+    model.unwrap()
+}
+
+/// The changes from the file to what it is with `from` replaced by `to`.
+fn changes(from: &str, to: &str) -> Vec<String> {
+    assert!(FILE.contains(from));
+    let changes = diff(&model(FILE), &model(&FILE.replacen(from, to, 1)));
+    changes.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_same_has_no_changes() {
+    assert_eq!(changes("web", "web"), [""; 0]);
+    assert_eq!(changes("[{id: 10.0.0.1}]", "\n  - id: 10.0.0.1"), [""; 0]);
+}
+
+#[test]
+fn each_kind_of_change_is_one_line() {
+    for (from, to, expected) in [
+        (
+            "timeout_seconds: 60",
+            "timeout_seconds: 61",
+            "load balancer web: attributes.idle_timeout.timeout_seconds changed from 60 to 61",
+        ),
+        (
+            "attributes: {idle_timeout.timeout_seconds: 60}",
+            "",
+            "load balancer web: attributes.idle_timeout.timeout_seconds unset from 60",
+        ),
+        (
+            "type: application",
+            "type: application\n  addresses: [127.0.0.9]",
+            "load balancer web: addresses set to [\"127.0.0.9\"]",
+        ),
+        ("'404'", "'403'", "rule web:80/10: actions changed from "),
+        ("[{id: 10.0.0.1}]", "[]", "target pods/10.0.0.1:80 removed"),
+        (
+            "[{id: 10.0.0.1}]",
+            "[{id: 10.0.0.1}, {id: 10.0.0.2, port: 81}]",
+            "target pods/10.0.0.2:81 added",
+        ),
+        (
+            "  port: 80\n  targets",
+            "  port: 80\n  healthCheckConfig: {intervalSeconds: 10}\n  targets",
+            "target group pods: healthCheckConfig.intervalSeconds changed from 30 to 10",
+        ),
+    ] {
+        let found = changes(from, to);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(expected), "{found:?}");
+    }
+}
+
+#[test]
+fn a_new_port_is_another_listener() {
+    assert_eq!(
+        changes("port: 80", "port: 81"),
+        [
+            "listener web:80 removed",
+            "rule web:80/10 removed",
+            "listener web:81 added",
+            "rule web:81/10 added",
+        ]
+    );
+}

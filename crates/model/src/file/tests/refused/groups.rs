@@ -1,0 +1,155 @@
+//! Target groups, their health checks, and attributes of all kinds.
+
+use super::super::accepted;
+use super::{check, check_all, check_group};
+
+#[test]
+fn target_groups() {
+    check_all(&[
+        "targetGroups: [«missing-field»{name: g, protocol: TCP}]\n",
+        "targetGroups: [{name: g, port: 1, protocol: «unknown-value»tcp}]\n",
+        "targetGroups: [{name: g, port: 1, protocol: «not-supported»UDP}]\n",
+        "targetGroups: [{name: g, port: 1, protocol: TCP}, {name: «duplicate-name»g, port: 1, protocol: TCP}]\n",
+        "certificates: [{name: «invalid-name»'a b', certificateFile: a, privateKeyFile: b}]\n",
+        "certificates: [{name: a, certificateFile: «missing-field»'', privateKeyFile: b}]\n",
+        "certificates: [«missing-field»{name: a, certificateFile: a}]\n",
+    ]);
+    for (protocol, fields) in [
+        ("HTTP", "protocolVersion: «not-supported»GRPC"),
+        ("TCP", "protocolVersion: «invalid-combination»HTTP1"),
+        ("TCP", "targetType: «not-supported»alb"),
+        ("TCP", "targets: [«missing-field»{port: 1}]"),
+        ("TCP", "targets: [{id: «invalid-target»10.0.0.256}]"),
+        ("TCP", "targets: [{id: «invalid-target»'10.0.0.1:80'}]"),
+        ("TCP", "targets: [{id: «invalid-target»'-a'}]"),
+        ("TCP", "targets: [{id: a, port: «out-of-range»0}]"),
+        (
+            "TCP",
+            "targets: [{id: a}, «duplicate-target»{id: a, port: 80}]",
+        ),
+    ] {
+        check_group(protocol, fields);
+    }
+}
+
+/// ALB guide and NLB guide, health checks: ranges.
+#[test]
+fn health_checks() {
+    for (protocol, config) in [
+        ("HTTP", "{protocol: «invalid-combination»TCP}"),
+        ("TCP", "{protocol: «unknown-value»SSL}"),
+        ("TCP", "{path: «invalid-combination»/}"),
+        ("TCP", "{matcher: «invalid-combination»{httpCode: 200}}"),
+        ("HTTP", "{port: «wrong-type»traffic}"),
+        ("HTTP", "{port: «out-of-range»65536}"),
+        ("HTTP", "{path: «invalid-path»health}"),
+        ("HTTP", "{path: «invalid-path»'/a b'}"),
+        ("HTTP", "{intervalSeconds: «out-of-range»4}"),
+        ("HTTP", "{intervalSeconds: «out-of-range»301}"),
+        ("HTTP", "{timeoutSeconds: «out-of-range»1}"),
+        ("HTTP", "{timeoutSeconds: «out-of-range»121}"),
+        (
+            "HTTP",
+            "{intervalSeconds: 5, timeoutSeconds: «invalid-combination»6}",
+        ),
+        ("HTTP", "{healthyThresholdCount: «out-of-range»1}"),
+        ("HTTP", "{unhealthyThresholdCount: «out-of-range»11}"),
+        ("HTTP", "{matcher: {httpCode: «out-of-range»'500'}}"),
+        ("HTTP", "{matcher: {httpCode: «out-of-range»'199-299'}}"),
+        ("HTTP", "{matcher: {httpCode: «invalid-matcher»'200,'}}"),
+        ("HTTP", "{matcher: {httpCode: «invalid-matcher»'299-200'}}"),
+        ("HTTP", "{matcher: {httpCode: «invalid-matcher»'2xx'}}"),
+        ("HTTP", "{matcher: «missing-field»{}}"),
+        (
+            "HTTP",
+            "{matcher: «missing-field»{«not-supported»grpcCode: 12}}",
+        ),
+        (
+            "TCP",
+            "{protocol: HTTP, matcher: {httpCode: «out-of-range»'600'}}",
+        ),
+    ] {
+        check_group(protocol, &format!("healthCheckConfig: {config}"));
+    }
+    accepted(
+        "targetGroups: [{name: g, port: 1, protocol: TCP, healthCheckConfig: {protocol: HTTP, matcher: \
+         {httpCode: '200-399, 503,599'}}}]",
+    );
+}
+
+/// ALB guide and NLB guide, attributes.
+#[test]
+fn attributes() {
+    for (kind, attributes) in [
+        (
+            "application",
+            "idle_timeout.timeout_seconds: «out-of-range»4001",
+        ),
+        (
+            "application",
+            "idle_timeout.timeout_seconds: «wrong-type»1m",
+        ),
+        ("application", "client_keep_alive.seconds: «out-of-range»59"),
+        ("application", "routing.http2.enabled: «unknown-value»'yes'"),
+        (
+            "application",
+            "routing.http.desync_mitigation_mode: «unknown-value»strict",
+        ),
+        (
+            "application",
+            "«unknown-attribute»idle_timeout.timeout_second: 60",
+        ),
+        (
+            "application",
+            "«attribute-not-applicable»tcp.idle_timeout.seconds: 350",
+        ),
+        ("network", "tcp.idle_timeout.seconds: «out-of-range»59"),
+        (
+            "network",
+            "«attribute-not-applicable»routing.http2.enabled: true",
+        ),
+        ("network", "tcp.idle_timeout.seconds: «wrong-type»[1]"),
+    ] {
+        let text =
+            format!("loadBalancers: [{{name: a, type: {kind}, attributes: {{{attributes}}}}}]\n");
+        check(&text);
+    }
+    for (protocol, attributes) in [
+        (
+            "HTTP",
+            "deregistration_delay.timeout_seconds: «out-of-range»3601",
+        ),
+        ("HTTP", "slow_start.duration_seconds: «out-of-range»29"),
+        ("HTTP", "stickiness.enabled: «not-supported»true"),
+        (
+            "HTTP",
+            "«attribute-not-applicable»proxy_protocol_v2.enabled: true",
+        ),
+        ("TCP", "proxy_protocol_v2.enabled: «not-supported»true"),
+        (
+            "TCP",
+            "«attribute-not-applicable»load_balancing.algorithm.type: round_robin",
+        ),
+        ("TCP", "«unknown-attribute»proxy_protocol.enabled: true"),
+        (
+            "HTTP",
+            "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage: \
+             «not-supported»50",
+        ),
+    ] {
+        check_group(protocol, &format!("attributes: {{{attributes}}}"));
+    }
+    let found = check_group(
+        "HTTP",
+        "attributes: {«unknown-attribute»load_balancing.algorithm.typ: a}",
+    );
+    assert_eq!(
+        found[0].to_string(),
+        "error[unknown-attribute] a.yaml:5:16: groups of protocol HTTP and HTTPS have no attribute \
+         \"load_balancing.algorithm.typ\"\n  hint: did you mean \"load_balancing.algorithm.type\"?"
+    );
+    assert_eq!(
+        found[0].field,
+        "targetGroups[0].attributes[load_balancing.algorithm.typ]"
+    );
+}

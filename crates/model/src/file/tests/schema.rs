@@ -1,0 +1,64 @@
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::super::{
+    FIELDS, action, certificate, health_check, listener, load_balancer, rule, schema, target_group,
+};
+
+/// `UPDATE_SCHEMA=1 cargo test -p elbow-model schema` writes the file.
+#[test]
+fn the_published_schema_is_up_to_date() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../config/native.schema.json"
+    );
+    let now = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(path, &now).unwrap();
+    }
+    let published = std::fs::read_to_string(path).unwrap();
+    assert!(
+        published == now,
+        "config/native.schema.json is old: UPDATE_SCHEMA=1 cargo test -p elbow-model schema"
+    );
+}
+
+#[test]
+fn the_schema_has_the_fields_that_are_read() {
+    let schema = schema();
+    let definitions = schema["$defs"].as_object().unwrap();
+    let expected = [
+        ("Action", action::FIELDS),
+        ("Certificate", certificate::FIELDS),
+        ("ClassicHealthCheck", load_balancer::CLASSIC_CHECK_FIELDS),
+        ("Condition", rule::CONDITION_FIELDS),
+        ("FixedResponse", action::FIXED_RESPONSE_FIELDS),
+        ("Forward", action::FORWARD_FIELDS),
+        ("HealthCheck", health_check::FIELDS),
+        ("Listener", listener::FIELDS),
+        ("LoadBalancer", load_balancer::FIELDS),
+        ("Matcher", health_check::MATCHER_FIELDS),
+        ("Redirect", action::REDIRECT_FIELDS),
+        ("Rule", rule::FIELDS),
+        ("Target", target_group::TARGET_FIELDS),
+        ("TargetGroup", target_group::FIELDS),
+        ("Values", rule::VALUES_FIELDS),
+        ("WeightedTargetGroup", action::TARGET_GROUP_FIELDS),
+    ];
+    assert_eq!(fields(&schema), FIELDS.iter().copied().collect());
+    for (name, known) in expected {
+        assert_eq!(
+            fields(&definitions[name]),
+            known.iter().copied().collect(),
+            "{name}"
+        );
+    }
+    assert_eq!(definitions.len(), expected.len());
+}
+
+fn fields(definition: &Value) -> BTreeSet<&str> {
+    assert_eq!(definition["additionalProperties"], Value::Bool(false));
+    let properties = definition["properties"].as_object().unwrap();
+    properties.keys().map(String::as_str).collect()
+}
