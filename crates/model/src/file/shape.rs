@@ -44,10 +44,10 @@ pub(super) struct LoadBalancer {
     #[schemars(schema_with = "types")]
     pub(super) kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schemes")]
+    #[schemars(default, schema_with = "schemes")]
     pub(super) scheme: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "ip_address_types")]
+    #[schemars(default, schema_with = "ip_address_types")]
     pub(super) ip_address_type: Option<String>,
     /// Where it listens; without it, an address of the pool that depends on the name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -93,11 +93,11 @@ pub(super) struct Listener {
     pub(super) protocol: String,
     /// For HTTPS and TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "ssl_policy_names")]
+    #[schemars(default, schema_with = "ssl_policy_names")]
     pub(super) ssl_policy: Option<String>,
     /// For TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "alpn_policies")]
+    #[schemars(default, schema_with = "alpn_policies")]
     pub(super) alpn_policy: Option<String>,
     /// Names of certificates of this file; the first is the default.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -112,7 +112,7 @@ pub(super) struct Listener {
     pub(super) default_actions: Vec<Action>,
     /// Classic load balancers only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "classic_protocols")]
+    #[schemars(default, schema_with = "classic_protocols")]
     pub(super) instance_protocol: Option<String>,
     /// Classic load balancers only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -220,7 +220,8 @@ pub(super) struct Redirect {
 pub(super) struct FixedResponse {
     #[schemars(regex(pattern = r"^(2|4|5)\d\d$"))]
     pub(super) status_code: String,
-    #[schemars(schema_with = "content_types")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default, schema_with = "content_types")]
     pub(super) content_type: Option<String>,
     #[schemars(length(max = 1024))]
     pub(super) message_body: Option<String>,
@@ -238,12 +239,13 @@ pub(super) struct TargetGroup {
     pub(super) protocol: String,
     /// For HTTP and HTTPS.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "protocol_versions")]
+    #[schemars(default, schema_with = "protocol_versions")]
     pub(super) protocol_version: Option<String>,
     /// Of targets that give none.
     #[schemars(range(min = 1, max = 65535))]
     pub(super) port: u16,
-    #[schemars(schema_with = "target_types")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default, schema_with = "target_types")]
     pub(super) target_type: Option<String>,
     pub(super) health_check_config: Option<HealthCheck>,
     /// By their AWS keys.
@@ -259,10 +261,12 @@ pub(super) struct TargetGroup {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub(super) struct HealthCheck {
-    #[schemars(schema_with = "check_protocols")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default, schema_with = "check_protocols")]
     pub(super) protocol: Option<String>,
     /// traffic-port or 1-65535.
-    #[schemars(schema_with = "check_port")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default, schema_with = "check_port")]
     pub(super) port: Option<String>,
     /// For HTTP and HTTPS.
     #[serde(skip_serializing_if = "Option::is_none")]

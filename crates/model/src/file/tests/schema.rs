@@ -57,6 +57,41 @@ fn the_schema_has_the_fields_that_are_read() {
     assert_eq!(definitions.len(), expected.len());
 }
 
+#[test]
+fn the_schema_requires_what_the_reader_requires() {
+    let schema = schema();
+    for (name, expected) in [
+        ("Action", &["type"][..]),
+        (
+            "Certificate",
+            &["certificateFile", "name", "privateKeyFile"],
+        ),
+        ("ClassicHealthCheck", &["target"]),
+        ("Condition", &["field"]),
+        ("FixedResponse", &["statusCode"]),
+        ("Forward", &["targetGroups"]),
+        ("HealthCheck", &[]),
+        ("Listener", &["port", "protocol"]),
+        ("LoadBalancer", &["name", "type"]),
+        ("Matcher", &["httpCode"]),
+        ("Redirect", &["statusCode"]),
+        ("Rule", &["actions", "conditions", "priority"]),
+        ("Target", &["id"]),
+        ("TargetGroup", &["name", "port", "protocol"]),
+        ("Values", &["values"]),
+        ("WeightedTargetGroup", &["targetGroup"]),
+    ] {
+        let required = schema["$defs"][name]["required"].as_array();
+        let required: BTreeSet<_> = required
+            .into_iter()
+            .flatten()
+            .flat_map(Value::as_str)
+            .collect();
+        assert_eq!(required, expected.iter().copied().collect(), "{name}");
+    }
+    assert_eq!(schema.get("required"), None);
+}
+
 fn fields(definition: &Value) -> BTreeSet<&str> {
     assert_eq!(definition["additionalProperties"], Value::Bool(false));
     let properties = definition["properties"].as_object().unwrap();
