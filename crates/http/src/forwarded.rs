@@ -183,12 +183,12 @@ fn is_harmless_option(option: &[u8]) -> bool {
 }
 
 /// Whether one of the `connection` fields names `name`.
-pub fn is_nominated<'a>(mut connection: impl Iterator<Item = &'a [u8]>, name: &str) -> bool {
+fn is_nominated<'a>(mut connection: impl Iterator<Item = &'a [u8]>, name: &str) -> bool {
     connection.any(|value| list(value).any(|option| option.eq_ignore_ascii_case(name.as_bytes())))
 }
 
 /// The non-empty members of a comma-separated field value.
-pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value
         .split(|&b| b == b',')
         .map(<[u8]>::trim_ascii)
@@ -252,7 +252,7 @@ fn is_reserved(name: &str) -> bool {
 }
 
 /// `routing.http.drop_invalid_header_fields.enabled`: a valid name is `[-A-Za-z0-9]+`.
-pub fn is_valid_name(name: &str) -> bool {
+fn is_valid_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b == b'-' || b.is_ascii_alphanumeric())
 }
 
