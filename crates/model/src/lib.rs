@@ -1,7 +1,7 @@
 //! The ELB nouns in AWS's own words, validated when built; values only.
 //!
 //! A [`Model`] is everything that describes the load balancers of one process: read from the native
-//! file ([`file`]), or built by another door. It does no I/O and knows no clock. Names and defaults
+//! file ([`mod@file`]), or built by another door. It does no I/O and knows no clock. Names and defaults
 //! follow the ELBv2 API reference (`CreateLoadBalancer`, `CreateListener`, `CreateTargetGroup`, ...).
 
 pub mod addresses;
