@@ -67,9 +67,9 @@ const FILES: [&str; 6] = [
 ];
 
 /// Writes everything; the path of the configuration.
-pub(super) fn write(folder: &Folder, pods: &[Pod]) -> io::Result<PathBuf> {
+pub(super) fn write(folder: &Folder, pods: &[Pod], https: u16) -> io::Result<PathBuf> {
     let config = folder.file("elbow.yaml");
-    let text = configuration(pods);
+    let text = configuration(pods, https);
     fs::write(&config, &text)?;
     let (model, _) = elbow_model::file::parse(&text, "elbow.yaml");
     let balancers = model.map_or_else(Vec::new, |model| model.load_balancers);
@@ -119,8 +119,8 @@ fn called(name: &str) -> DistinguishedName {
     distinguished
 }
 
-/// The native file of the demo.
-fn configuration(pods: &[Pod]) -> String {
+/// The native file of the demo; clients reach the ALB's HTTPS listener on port `https`.
+fn configuration(pods: &[Pod], https: u16) -> String {
     let tls_console = pods.iter().all(|pod| pod.console_tls);
     let console = if tls_console { "TLS" } else { "TCP" };
     let alb_console = if tls_console { "HTTPS" } else { "HTTP" };
@@ -174,7 +174,7 @@ loadBalancers:
     protocol: HTTP
     defaultActions:
     - type: redirect
-      redirectConfig: {{protocol: HTTPS, port: "443", statusCode: HTTP_301}}
+      redirectConfig: {{protocol: HTTPS, port: "{https}", statusCode: HTTP_301}}
 targetGroups:
 "#
     );

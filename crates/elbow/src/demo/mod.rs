@@ -179,15 +179,15 @@ struct Demo {
 
 impl Demo {
     async fn start(pods: Pods, folder: Folder) -> Result<Self, Failure> {
-        let config = files::write(&folder, pods.list()).map_err(|e| {
-            let what = format!("cannot write the files of the demo: {e}");
-            Failure::environment(what, "name another folder with --dir")
-        })?;
         let port_offset = if may_bind_low_ports() {
             0
         } else {
             UNPRIVILEGED_OFFSET
         };
+        let config = files::write(&folder, pods.list(), 443 + port_offset).map_err(|e| {
+            let what = format!("cannot write the files of the demo: {e}");
+            Failure::environment(what, "name another folder with --dir")
+        })?;
         let (model, diagnostics) = source::load(&config);
         // Nobody can be told when stderr is gone.
         let _ = source::report(&diagnostics, &mut io::stderr());
