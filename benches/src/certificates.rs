@@ -39,7 +39,7 @@ fn provider() -> Arc<CryptoProvider> {
     })
 }
 
-/// The servers' side, with the files that [`write`] made.
+/// The servers' side, with the files that [`write()`] made.
 pub fn server(dir: &Path) -> Result<Arc<ServerConfig>> {
     let certificate = CertificateDer::from_pem_file(dir.join("cert.pem"))?;
     let key = PrivateKeyDer::from_pem_file(dir.join("key.pem"))?;
