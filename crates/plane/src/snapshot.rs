@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use elbow_balance::{Group, Target};
 use elbow_model::addresses::Addresses;
@@ -19,6 +20,8 @@ use crate::names::Resolved;
 #[cfg(test)]
 mod tests;
 
+/// Of a TLS listener; fixed, unlike that of a TCP listener (NLB guide: listeners).
+const TLS_IDLE_TIMEOUT: Duration = Duration::from_secs(350);
 /// The region that ARNs and DNS names speak of.
 pub(crate) const REGION: &str = "us-east-1";
 
@@ -207,7 +210,10 @@ impl Snapshot {
             }
             _ => Room::Tcp(Arc::new(elbow_tcp::Listener {
                 groups: self.forwarded(listener),
-                idle_timeout: balancer.attributes.tcp_idle_timeout,
+                idle_timeout: match listener.protocol {
+                    Protocol::Tcp => balancer.attributes.tcp_idle_timeout,
+                    _ => TLS_IDLE_TIMEOUT,
+                },
                 load_balancer: Arc::clone(&balancer.name),
                 port: listener.port,
             })),
