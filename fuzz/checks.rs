@@ -4,7 +4,7 @@
 use elbow_http::h1::chunked::{ChunkError, Decoder};
 use elbow_http::h1::scan::{Found, Scan, ScanError};
 use elbow_http::h1::{Framing, Limits, REQUEST_LIMITS, RESPONSE_LIMITS, request, response};
-use elbow_model::DesyncMitigationMode;
+use elbow_model::{DesyncMitigationMode, file};
 
 /// Sizes of the pieces that an input is split into; the last one takes all at once.
 const STEPS: [usize; 3] = [1, 7, usize::MAX];
@@ -67,6 +67,14 @@ pub(crate) fn response(input: &[u8]) {
 pub(crate) fn chunked(input: &[u8]) {
     let [first, others @ ..] = STEPS.map(|step| decode(input, step));
     assert!(others.iter().all(|other| *other == first));
+}
+
+/// The native file: a model, or a mistake.
+pub(crate) fn config(input: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(input) {
+        let (model, diagnostics) = file::parse(text, "elbow.yaml");
+        assert!(model.is_some() || !diagnostics.is_empty());
+    }
 }
 
 fn find(input: &[u8], step: usize, limits: &Limits) -> Result<Option<Found>, ScanError> {

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{Ended, Exchange, Facts, Near};
 use crate::h1::request::{self, Refusal};
-use crate::h1::scan::{Found, Scan};
+use crate::h1::scan::{Found, Scan, ScanError};
 use crate::h1::{Framing, REQUEST_LIMITS};
 use crate::listener::Listener;
 use crate::page::{LocalResponse, page};
@@ -119,7 +119,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
                         continue;
                     }
                     if input.room() == 0 && !grow(input, &self.context) {
-                        let refusal = Refusal::from(crate::h1::scan::ScanError::HeadTooLong);
+                        let refusal = Refusal::from(ScanError::HeadTooLong);
                         return Poll::Ready(Next::Refused(refusal));
                     }
                 }

@@ -42,3 +42,8 @@ fn response_heads() {
 fn chunked_bodies() {
     replay("chunked", checks::chunked);
 }
+
+#[test]
+fn native_files() {
+    replay("config", checks::config);
+}
