@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use elbow_tests::certificates::client_that_trusts_all;
-use elbow_tests::command::Running;
+use elbow_tests::command::{Running, stdout};
 use elbow_tests::{Client, Response, TempDir, client, elbow, need, wait};
 use rustix::process::Signal;
 use rustls::ClientConfig;
@@ -17,7 +18,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::Value;
 
-/// A running demo. Its addresses are fixed, so one runs at a time on a machine: a lock sees to that.
+/// A running demo.
 struct Demo {
     running: Running,
     json: Value,
@@ -27,8 +28,7 @@ struct Demo {
 
 impl Demo {
     fn start(minio: &str) -> Self {
-        let lock = File::create(std::env::temp_dir().join("elbow-demo-test.lock")).unwrap();
-        lock.lock().unwrap();
+        let lock = one_at_a_time();
         let dir = TempDir::new();
         let mut command = elbow::command(&["demo", "--minio", minio, "-o", "json"]);
         command
@@ -356,9 +356,51 @@ fn the_demo_on_minio_is_as_promised() {
 }
 
 #[test]
-fn the_demo_without_a_folder_leaves_no_file_behind() {
+fn every_curl_line_that_the_demo_prints_can_be_pasted() {
+    need!("curl");
+    let _one_at_a_time = one_at_a_time();
+    let dir = TempDir::new();
+    let mut command = elbow::command(&["demo", "--minio", "never"]);
+    let running = Running::start(command.env("TMPDIR", dir.path()));
+    let mut lines: Vec<String> = Vec::new();
+    while !lines.iter().any(|line| line.contains("healthy")) {
+        lines.push(running.line());
+    }
+    let curls: Vec<&str> = lines
+        .iter()
+        .map(|l| l.trim())
+        .filter(|l| l.starts_with("curl ") && !l.contains("POST"))
+        .collect();
+    assert!(curls.len() >= 5, "{lines:#?}");
+    for curl in curls {
+        let shown = stdout(
+            Command::new("sh").args(["-c", &format!("{curl} --silent --show-error --include")]),
+        );
+        let status: u16 = shown.split(' ').nth(1).unwrap().parse().unwrap();
+        let expected: &[u16] = match curl {
+            _ if curl.contains("console") => &[200],
+            _ if curl.contains("http://") => &[301],
+            _ => &[403],
+        };
+        assert!(expected.contains(&status), "{curl}: {shown}");
+    }
+    let aws = lines
+        .iter()
+        .filter(|l| l.contains("aws ") && l.contains("--endpoint-url"))
+        .count();
+    assert!(aws >= 2, "{lines:#?}");
+}
+
+/// The demo's addresses are fixed, so one runs at a time on a machine.
+fn one_at_a_time() -> File {
     let lock = File::create(std::env::temp_dir().join("elbow-demo-test.lock")).unwrap();
     lock.lock().unwrap();
+    lock
+}
+
+#[test]
+fn the_demo_without_a_folder_leaves_no_file_behind() {
+    let _one_at_a_time = one_at_a_time();
     let dir = TempDir::new();
     let mut command = elbow::command(&["demo", "--minio", "never", "-o", "json"]);
     let mut running = Running::start(command.env("TMPDIR", dir.path()));

@@ -1,11 +1,13 @@
 //! An NLB's passthrough: bytes, half-closes and resets as they come (NLB guide: listeners).
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 
-use elbow_tests::{Scene, Target, wait};
+use elbow_tests::config::{file, forward, group, listener, nlb};
+use elbow_tests::{Elbow, Scene, Target, address, wait};
 
 /// Sends back what it gets, until it gets an end; then says goodbye.
 fn echo() -> Target {
@@ -60,24 +62,39 @@ fn single_bytes_arrive_as_they_come() {
 
 #[test]
 fn bulk_arrives_whole_in_both_directions_at_once() {
-    const SIZE: usize = 64 << 20;
     let target = echo();
     let scene = Scene::tcp(&[&target]);
+    bulk(scene.lb, 64 << 20);
+}
+
+#[test]
+fn bulk_arrives_whole_without_splice() {
+    let target = echo();
+    let ip = address();
+    let lb = nlb("nlb", ip, &[listener(8080, "TCP", &forward("web"))]);
+    let config = file(&[lb], &[group("web", "TCP", &[target.addr()])]);
+    let elbow = Elbow::run_with(&config, &["--data-path", "portable"]);
+    elbow.wait_for_state("web", target.addr(), "healthy");
+    bulk((ip, 8080).into(), 16 << 20);
+}
+
+/// Sends `size` bytes and reads them back while doing so.
+fn bulk(lb: SocketAddr, size: usize) {
     let byte = |i: usize| u8::try_from((i / 7) % 251).unwrap_or(0);
-    let mut client = TcpStream::connect(scene.lb).unwrap();
+    let mut client = TcpStream::connect(lb).unwrap();
     client.set_read_timeout(Some(wait::PATIENCE)).unwrap();
     let mut writer = client.try_clone().unwrap();
     let writing = thread::spawn(move || {
-        let bytes: Vec<u8> = (0..SIZE).map(byte).collect();
+        let bytes: Vec<u8> = (0..size).map(byte).collect();
         writer.write_all(&bytes).unwrap();
         writer.shutdown(std::net::Shutdown::Write).unwrap();
     });
-    let mut back = Vec::with_capacity(SIZE + 3);
+    let mut back = Vec::with_capacity(size + 3);
     client.read_to_end(&mut back).unwrap();
     writing.join().unwrap();
-    assert_eq!(back.len(), SIZE + 3);
-    assert!(back[..SIZE].iter().enumerate().all(|(i, b)| *b == byte(i)));
-    assert_eq!(&back[SIZE..], b"bye");
+    assert_eq!(back.len(), size + 3);
+    assert!(back[..size].iter().enumerate().all(|(i, b)| *b == byte(i)));
+    assert_eq!(&back[size..], b"bye");
 }
 
 #[test]
