@@ -238,14 +238,14 @@ impl Pump {
     ) -> Poll<io::Result<()>> {
         loop {
             let out = self.out.get(self.out_at..).unwrap_or_default();
-            let to = Pin::new(&mut *to);
             let n = match (out, &self.held) {
                 ([], None) => break,
                 (out, Some(held)) if !out.is_empty() && to.is_write_vectored() => {
-                    to.poll_write_vectored(cx, &[IoSlice::new(out), IoSlice::new(held)])
+                    let both = [IoSlice::new(out), IoSlice::new(held)];
+                    Pin::new(&mut *to).poll_write_vectored(cx, &both)
                 }
-                ([], Some(held)) => to.poll_write(cx, held),
-                (out, _) => to.poll_write(cx, out),
+                ([], Some(held)) => to.poll_send(cx, held),
+                (out, _) => to.poll_send(cx, out),
             };
             let n = ready!(n)?;
             if n == 0 {

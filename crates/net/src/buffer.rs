@@ -1,12 +1,11 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Deref;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::{io, mem};
 
-use tokio::io::{AsyncRead, ReadBuf};
+use crate::Stream;
 
 #[cfg(test)]
 mod tests;
@@ -144,7 +143,7 @@ impl Buffer {
 
     /// Reads once, up to `limit` bytes, into the spare room; 0 when there is no room or the
     /// stream has ended.
-    pub fn poll_read<S: AsyncRead + Unpin>(
+    pub fn poll_read<S: Stream>(
         &mut self,
         cx: &mut Context<'_>,
         io: &mut S,
@@ -152,16 +151,9 @@ impl Buffer {
     ) -> Poll<io::Result<usize>> {
         let spare = self.spare();
         let n = spare.len().min(limit);
-        let mut into = ReadBuf::new(spare.get_mut(..n).unwrap_or_default());
-        match Pin::new(io).poll_read(cx, &mut into) {
-            Poll::Ready(Ok(())) => {
-                let n = into.filled().len();
-                self.commit(n);
-                Poll::Ready(Ok(n))
-            }
-            Poll::Ready(Err(e)) => Poll::Ready(Err(e)),
-            Poll::Pending => Poll::Pending,
-        }
+        let n = ready!(io.poll_recv(cx, spare.get_mut(..n).unwrap_or_default()))?;
+        self.commit(n);
+        Poll::Ready(Ok(n))
     }
 
     /// Itself, or a small buffer with its content when that fits: what a connection keeps while
@@ -213,7 +205,7 @@ impl fmt::Debug for Buffer {
 /// straight back when nothing came: a connection that waits holds no buffer.
 ///
 /// `Ok(0)` is the end of the stream. The caller makes room first: a full buffer is an error.
-pub fn poll_read_pooled<S: AsyncRead + Unpin>(
+pub fn poll_read_pooled<S: Stream>(
     cx: &mut Context<'_>,
     buffers: &Buffers,
     io: &mut S,

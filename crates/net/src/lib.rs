@@ -7,6 +7,7 @@ mod buffer;
 mod connect;
 mod pipe;
 mod relay;
+mod socket;
 mod stream;
 mod sys;
 #[cfg(test)]

@@ -1,9 +1,14 @@
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use crate::socket;
 
 /// A connection in clear or under TLS, as the rooms see it.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
@@ -13,6 +18,24 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
 
     /// The socket below, whatever is above it.
     fn socket(&self) -> &TcpStream;
+
+    /// Reads once; 0 at the end. [`AsyncRead::poll_read`] by the shortest way.
+    fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        if let Some(socket) = self.plain() {
+            return socket::poll_recv(cx, socket, into);
+        }
+        let mut into = ReadBuf::new(into);
+        ready!(Pin::new(self).poll_read(cx, &mut into))?;
+        Poll::Ready(Ok(into.filled().len()))
+    }
+
+    /// Writes once. [`AsyncWrite::poll_write`] by the shortest way.
+    fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.plain() {
+            Some(socket) => socket::poll_send(cx, socket, bytes),
+            None => Pin::new(self).poll_write(cx, bytes),
+        }
+    }
 
     /// Makes the coming close send RST instead of FIN.
     fn reset_on_close(&self) {

@@ -359,7 +359,7 @@ fn poll_write<W: Stream>(
     buffer: &mut Buffer,
 ) -> Poll<io::Result<()>> {
     while !buffer.is_empty() {
-        match ready!(Pin::new(&mut *to).poll_write(cx, buffer))? {
+        match ready!(to.poll_send(cx, buffer))? {
             0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             n => buffer.consume(n),
         }

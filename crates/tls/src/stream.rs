@@ -99,22 +99,18 @@ where
             return Poll::Ready(self.decrypt(cx, &refused));
         }
         READ.with_borrow_mut(|buffer| {
-            let mut read = ReadBuf::new(buffer);
-            let mut read = read.take(want.clamp(MIN_READ, READ_BUFFER));
-            if Pin::new(&mut self.socket)
-                .poll_read(cx, &mut read)?
-                .is_pending()
-            {
+            let (buffer, _) = buffer.split_at_mut(want.clamp(MIN_READ, READ_BUFFER));
+            let Poll::Ready(read) = self.socket.poll_recv(cx, buffer)? else {
                 self.shrink();
                 return Poll::Pending;
-            }
-            if read.filled().is_empty() {
+            };
+            if read == 0 {
                 // Without close_notify too: many clients just close, and bodies have their own end.
                 self.read_closed = true;
                 return Poll::Ready(Ok(()));
             }
-            self.grown |= read.filled().len() > MIN_READ;
-            Poll::Ready(self.decrypt(cx, read.filled()))
+            self.grown |= read > MIN_READ;
+            Poll::Ready(self.decrypt(cx, buffer.get(..read).unwrap_or_default()))
         })
     }
 
@@ -276,10 +272,13 @@ struct SocketWriter<'a, 'b> {
 
 impl Write for SocketWriter<'_, '_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        would_block(Pin::new(&mut *self.socket).poll_write(self.cx, buf))
+        would_block(self.socket.poll_send(self.cx, buf))
     }
 
     fn write_vectored(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        if let [one] = bufs {
+            return self.write(one);
+        }
         would_block(Pin::new(&mut *self.socket).poll_write_vectored(self.cx, bufs))
     }
 

@@ -1,8 +1,9 @@
 use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncWriteExt, duplex};
+use tokio::io::AsyncWriteExt;
 
 use super::{Buffers, LARGE, LARGE_KEPT, LARGE_OUT, SMALL, SMALL_KEPT, poll_read_pooled};
+use crate::testing::pair;
 
 #[test]
 fn is_filled_at_the_back_and_consumed_at_the_front() {
@@ -76,7 +77,7 @@ fn a_waiting_connection_keeps_a_small_buffer_when_the_bytes_fit() {
 #[tokio::test]
 async fn a_read_that_waits_holds_no_buffer() {
     let buffers = Buffers::new();
-    let (mut near, mut far) = duplex(2 * SMALL);
+    let (mut near, mut far) = pair().await;
     let mut slot = None;
     let mut cx = Context::from_waker(Waker::noop());
 
@@ -85,12 +86,14 @@ async fn a_read_that_waits_holds_no_buffer() {
     assert_eq!(buffers.in_use(), 0);
 
     far.write_all(b"GET").await.unwrap();
+    near.readable().await.unwrap();
     let read = poll_read_pooled(&mut cx, &buffers, &mut near, &mut slot);
     assert!(matches!(read, Poll::Ready(Ok(3))));
     assert!(poll_read_pooled(&mut cx, &buffers, &mut near, &mut slot).is_pending());
     assert_eq!(slot.as_deref(), Some(&b"GET"[..]), "half a head stays");
 
     far.write_all(&[b'x'; SMALL]).await.unwrap();
+    while near.peek(&mut [0; SMALL]).await.unwrap() < SMALL {}
     let read = poll_read_pooled(&mut cx, &buffers, &mut near, &mut slot);
     assert!(matches!(read, Poll::Ready(Ok(n)) if n == SMALL - 3));
     let read = poll_read_pooled(&mut cx, &buffers, &mut near, &mut slot);
@@ -104,6 +107,7 @@ async fn a_read_that_waits_holds_no_buffer() {
     let read = poll_read_pooled(&mut cx, &buffers, &mut near, &mut slot);
     assert!(matches!(read, Poll::Ready(Ok(3))));
     slot = None;
+    near.readable().await.unwrap();
     let read = poll_read_pooled(&mut cx, &buffers, &mut near, &mut slot);
     assert!(matches!(read, Poll::Ready(Ok(0))));
     assert!(slot.is_none());
