@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -389,6 +390,45 @@ fn every_curl_line_that_the_demo_prints_can_be_pasted() {
         .filter(|l| l.contains("aws ") && l.contains("--endpoint-url"))
         .count();
     assert!(aws >= 2, "{lines:#?}");
+}
+
+#[test]
+fn a_key_stops_a_pod_and_starts_it_again() {
+    // It makes a terminal for what it runs, and types what it reads.
+    let script = need!("script");
+    let _one_at_a_time = one_at_a_time();
+    let dir = TempDir::new();
+    let keyboard = dir.join("keyboard");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &keyboard, 0o600.into()).unwrap();
+    let demo = format!("{} demo --minio never", elbow::binary().display());
+    let line = format!(
+        "exec {} -qefc '{demo}' /dev/null < {}",
+        script.display(),
+        keyboard.display()
+    );
+    let mut terminal = Running::start(
+        Command::new("sh")
+            .args(["-c", &line])
+            .env("TMPDIR", dir.path()),
+    );
+    let mut keys = File::options().write(true).open(&keyboard).unwrap();
+    let until_shown = |what: &str| {
+        while !terminal.line().contains(what) {}
+    };
+    until_shown("healthy");
+    keys.write_all(b"1").unwrap();
+    until_shown("unhealthy");
+    keys.write_all(b"1").unwrap();
+    let admin: SocketAddr = ([127, 0, 0, 1], 9901).into();
+    wait::until("all to be healthy again", || {
+        let page = elbow::admin_get(admin, "/targets")?;
+        let rows = elbow::rows(&serde_json::from_slice(&page.body).ok()?);
+        rows.iter()
+            .all(|row| row["state"] == "healthy")
+            .then_some(())
+    });
+    keys.write_all(b"q").unwrap();
+    assert_eq!(terminal.wait().code(), Some(0));
 }
 
 /// The demo's addresses are fixed, so one runs at a time on a machine.
