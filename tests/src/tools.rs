@@ -19,13 +19,15 @@ pub fn folder() -> PathBuf {
     env::var_os("ELBOW_TOOLS").map_or_else(|| repository().join("target/tools"), PathBuf::from)
 }
 
-/// A program by its name in the tools' folder, their Python environment, or on PATH.
+/// A program by its name in the tools' folder, their Python environment, or on PATH; not on PATH if
+/// it is `mc`, which may be Midnight Commander there.
 pub fn find(name: &str) -> Option<PathBuf> {
     let folder = folder();
     let path = env::var_os("PATH").unwrap_or_default();
+    let on_path = env::split_paths(&path).filter(|_| name != "mc");
     [folder.clone(), folder.join("venv/bin")]
         .into_iter()
-        .chain(env::split_paths(&path))
+        .chain(on_path)
         .map(|folder| folder.join(name))
         .find(|program| program.is_file())
 }
