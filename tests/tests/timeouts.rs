@@ -14,6 +14,7 @@ fn a_target_that_swallows_connections_is_504_after_ten_seconds() {
     // A listener whose queue is full drops further SYNs.
     let target = Target::refusing();
     let full = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::sockopt::set_socket_reuseaddr(&full, true).unwrap();
     rustix::net::bind(&full, &target.addr()).unwrap();
     rustix::net::listen(&full, 0).unwrap();
     let mut queue = Vec::new();
