@@ -2,10 +2,11 @@
 //! troubleshooting).
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
+use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use elbow_tests::config::{alb, file, forward, group, listener};
+use elbow_tests::config::{alb, file, forward, group, listener, nlb, with_attribute};
 use elbow_tests::{Client, Elbow, Scene, Target, address, client, wait};
 use rustix::net::{AddressFamily, SocketType};
 
@@ -57,7 +58,7 @@ fn an_idle_client_is_closed_without_a_word() {
     let target = Target::ok("hi");
     let ip = address();
     let lb = alb("alb", ip, &[listener(8080, "HTTP", &forward("web"))]);
-    let lb = elbow_tests::config::with_attribute(lb, "idle_timeout.timeout_seconds", "1");
+    let lb = with_attribute(lb, "idle_timeout.timeout_seconds", "1");
     let elbow = Elbow::run(&file(&[lb], &[group("web", "HTTP", &[target.addr()])]));
     elbow.wait_for_state("web", target.addr(), "healthy");
     let mut used = Client::plain((ip, 8080));
@@ -74,4 +75,55 @@ fn a_client_that_stops_inside_its_head_is_408() {
     assert_eq!(client.response().status, 408);
     client.expect_end();
     assert_eq!(target.requests().len(), 0);
+}
+
+// Parity check 37: a flow that was silent for too long is forgotten without a FIN, and its next data
+// is answered with RST. Of many silent flows one is asked each second, until one has been forgotten.
+#[test]
+fn a_flow_that_was_silent_for_its_idle_timeout_is_reset_by_its_next_data() {
+    let target = Target::start(|peer| {
+        let mut byte = [0];
+        while peer.read(&mut byte)? > 0 {
+            peer.send(byte)?;
+        }
+        Ok(())
+    });
+    let ip = address();
+    let tcp = with_attribute(
+        listener(9000, "TCP", &forward("tcp")),
+        "tcp.idle_timeout.seconds",
+        "60",
+    );
+    let config = file(
+        &[nlb("nlb", ip, &[tcp])],
+        &[group("tcp", "TCP", &[target.addr()])],
+    );
+    let elbow = Elbow::run(&config);
+    elbow.wait_for_state("tcp", target.addr(), "healthy");
+    let mut flows: Vec<Client> = (0..100).map(|_| Client::plain((ip, 9000))).collect();
+    for flow in &mut flows {
+        flow.send("a");
+        assert_eq!(flow.exactly(1), b"a");
+    }
+    let mut lived = 0;
+    wait::until_for(wait::PATIENCE * 4, "a flow that is forgotten", || {
+        std::thread::sleep(Duration::from_secs(1));
+        let mut flow = flows
+            .pop()
+            .expect("a flow is forgotten before all have been asked");
+        flow.send("b");
+        match flow.socket().peek(&mut [0]) {
+            Ok(1) => {
+                lived += 1;
+                None
+            }
+            Err(e) if e.kind() == ErrorKind::ConnectionReset => Some(()),
+            other => panic!("an echo or a reset was to come, not {other:?}"),
+        }
+    });
+    assert!(lived > 10, "forgotten after {lived} seconds");
+    assert_eq!(
+        elbow.metric("elbow_resets_total", &[r#"by="elb""#]),
+        Some(1.0)
+    );
 }

@@ -90,6 +90,7 @@ pub(crate) fn listener_with(
         protocol,
         ssl_policy: None,
         alpn_policy: AlpnPolicy::None,
+        attributes: elbow_model::ListenerAttributes::default(),
         certificates: Vec::new(),
         rules,
         default_actions: vec![default],

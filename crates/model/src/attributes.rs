@@ -25,7 +25,7 @@ pub struct LoadBalancerAttributes {
     pub http2_enabled: bool,
     /// `routing.http.x_amzn_tls_version_and_cipher_suite.enabled`.
     pub tls_version_and_cipher_headers: bool,
-    /// NLB, on the listener in AWS's API: `tcp.idle_timeout.seconds`, 350 s, 60-6000.
+    /// NLB: `tcp.idle_timeout.seconds`, 350 s, 60-6000, of TCP listeners that have none of their own.
     pub tcp_idle_timeout: Duration,
     /// As written.
     pub raw: BTreeMap<String, String>,
@@ -47,6 +47,16 @@ impl Default for LoadBalancerAttributes {
             raw: BTreeMap::new(),
         }
     }
+}
+
+/// Listener attributes, parsed; `raw` holds what was written, by AWS key
+/// (`ModifyListenerAttributes`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListenerAttributes {
+    /// TCP listeners: `tcp.idle_timeout.seconds`, 60-6000 s.
+    pub tcp_idle_timeout: Option<Duration>,
+    /// As written.
+    pub raw: BTreeMap<String, String>,
 }
 
 /// `routing.http.desync_mitigation_mode` (ALB guide: edit attributes).

@@ -19,7 +19,8 @@ mod target_group;
 mod yaml;
 
 pub use attributes::{
-    DesyncMitigationMode, LoadBalancerAttributes, TargetGroupAttributes, XffHeaderProcessingMode,
+    DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, TargetGroupAttributes,
+    XffHeaderProcessingMode,
 };
 pub use diff::{Change, ChangeAction, diff};
 pub use listener::{AlpnPolicy, Certificate, Listener, Protocol};

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Action, Rule};
+use crate::{Action, ListenerAttributes, Rule};
 
 /// One port of a load balancer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Listener {
     pub rules: Vec<Rule>,
     /// What happens when no rule matches; exactly one today.
     pub default_actions: Vec<Action>,
+    /// Attributes by their AWS keys, parsed.
+    pub attributes: ListenerAttributes,
 }
 
 /// Protocol of a listener or target group.

@@ -211,7 +211,10 @@ impl Snapshot {
             _ => Room::Tcp(Arc::new(elbow_tcp::Listener {
                 groups: self.forwarded(listener),
                 idle_timeout: match listener.protocol {
-                    Protocol::Tcp => balancer.attributes.tcp_idle_timeout,
+                    Protocol::Tcp => listener
+                        .attributes
+                        .tcp_idle_timeout
+                        .unwrap_or(balancer.attributes.tcp_idle_timeout),
                     _ => TLS_IDLE_TIMEOUT,
                 },
                 load_balancer: Arc::clone(&balancer.name),

@@ -247,6 +247,7 @@ fn listener(attributes: LoadBalancerAttributes, action: Action, group: &Arc<Grou
         protocol: Protocol::Https,
         ssl_policy: None,
         alpn_policy: AlpnPolicy::None,
+        attributes: elbow_model::ListenerAttributes::default(),
         certificates: Vec::new(),
         rules: Vec::new(),
         default_actions: vec![action],

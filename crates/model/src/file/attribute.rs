@@ -8,8 +8,8 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use super::item::Item;
 use crate::suggest::did_you_mean;
 use crate::{
-    Algorithm, DesyncMitigationMode, LoadBalancerAttributes, LoadBalancerType, Protocol,
-    TargetGroupAttributes, XffHeaderProcessingMode,
+    Algorithm, DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, LoadBalancerType,
+    Protocol, TargetGroupAttributes, XffHeaderProcessingMode,
 };
 
 struct Attribute {
@@ -116,6 +116,13 @@ const NETWORK: &[Attribute] = &[
     ),
     attribute("tcp.idle_timeout.seconds", Number(60, 6000), Served),
 ];
+
+/// Listeners of protocol TCP.
+const TCP_LISTENER: &[Attribute] = &[attribute(
+    "tcp.idle_timeout.seconds",
+    Number(60, 6000),
+    Served,
+)];
 
 /// Target groups of both.
 const GROUP: &[Attribute] = &[
@@ -253,6 +260,45 @@ pub(super) fn load_balancer(item: &Item<'_>, kind: LoadBalancerType) -> LoadBala
     LoadBalancerAttributes::from_raw(raw)
 }
 
+/// Attributes of a listener; what an ALB's listener can have is not served.
+pub(super) fn listener(item: &Item<'_>, protocol: Option<Protocol>) -> ListenerAttributes {
+    if matches!(protocol, Some(Protocol::Http | Protocol::Https)) {
+        let message = "attributes of HTTP and HTTPS listeners are not supported";
+        item.error("not-supported", message.to_owned());
+        return ListenerAttributes::default();
+    }
+    let tcp = "listeners of protocol TCP";
+    let raw = match protocol {
+        Some(Protocol::Tcp) => read(
+            item,
+            &Table {
+                of: tcp,
+                known: [TCP_LISTENER, &[]],
+                sibling: tcp,
+                foreign: &[],
+            },
+        ),
+        Some(_) => read(
+            item,
+            &Table {
+                of: "listeners of other protocols",
+                known: [&[], &[]],
+                sibling: tcp,
+                foreign: TCP_LISTENER,
+            },
+        ),
+        // The protocol has been found wrong already.
+        None => BTreeMap::new(),
+    };
+    let seconds = raw
+        .get("tcp.idle_timeout.seconds")
+        .and_then(|text| text.parse().ok());
+    ListenerAttributes {
+        tcp_idle_timeout: seconds.map(Duration::from_secs),
+        raw,
+    }
+}
+
 /// Attributes of a target group, which depend on the kind of load balancer that can use it.
 pub(super) fn target_group(item: &Item<'_>, protocol: Protocol) -> TargetGroupAttributes {
     let application = "groups of protocol HTTP and HTTPS";
@@ -283,6 +329,11 @@ pub(super) fn target_group(item: &Item<'_>, protocol: Protocol) -> TargetGroupAt
 /// The schema of the attributes of ALB and NLB.
 pub(super) fn load_balancer_schema(_: &mut SchemaGenerator) -> Schema {
     object_schema(&[COMMON, APPLICATION, NETWORK])
+}
+
+/// The schema of the attributes of every kind of listener.
+pub(super) fn listener_schema(_: &mut SchemaGenerator) -> Schema {
+    object_schema(&[TCP_LISTENER])
 }
 
 /// The schema of the attributes of every kind of target group.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::item::{Fields, Item, Seen};
-use super::{Scope, action, find, rule};
+use super::{Scope, action, attribute, find, rule};
 use crate::suggest::did_you_mean;
 use crate::{
     AlpnPolicy, Certificate, Listener, LoadBalancerType, Protocol, ssl_policies, ssl_policy,
@@ -15,6 +15,7 @@ pub(super) const FIELDS: &[&str] = &[
     "certificates",
     "rules",
     "defaultActions",
+    "attributes",
     "instanceProtocol",
     "instancePort",
 ];
@@ -90,7 +91,7 @@ fn read(
     scope: &Scope<'_>,
     ports: &mut Seen<u16>,
 ) -> Option<Listener> {
-    let fields = item.fields_but(FIELDS, &["attributes", "mutualAuthentication"])?;
+    let fields = item.fields_but(FIELDS, &["mutualAuthentication"])?;
     let port_item = fields.required("port");
     let port = port_item.as_ref().and_then(|p| p.number(1..=65535));
     let duplicate = port_item
@@ -121,6 +122,10 @@ fn read(
     let default_actions = default_actions
         .map(|item| action::read_all(&item, place, scope))
         .unwrap_or_default();
+    let attributes = fields
+        .get("attributes")
+        .map(|item| attribute::listener(&item, protocol))
+        .unwrap_or_default();
     let port = port.filter(|_| !duplicate)?;
     Some(Listener {
         port,
@@ -130,6 +135,7 @@ fn read(
         certificates,
         rules,
         default_actions,
+        attributes,
     })
 }
 

@@ -62,6 +62,7 @@ fn listener(from: &Listener) -> shape::Listener {
             .collect(),
         rules: from.rules.iter().map(rule).collect(),
         default_actions: from.default_actions.iter().map(action).collect(),
+        attributes: from.attributes.raw.clone(),
         instance_protocol: None,
         instance_port: None,
     }

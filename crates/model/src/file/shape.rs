@@ -110,6 +110,10 @@ pub(super) struct Listener {
     /// What happens when no rule matches.
     #[schemars(default, length(max = 1))]
     pub(super) default_actions: Vec<Action>,
+    /// By AWS's keys.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default, schema_with = "attribute::listener_schema")]
+    pub(super) attributes: BTreeMap<String, String>,
     /// Classic load balancers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(default, schema_with = "classic_protocols")]

@@ -248,6 +248,10 @@ fn listeners() {
         ),
         (
             "application",
+            format!("{http}, attributes: «not-supported»{{}}"),
+        ),
+        (
+            "application",
             format!("{http}, certificates: «wrong-type»demo"),
         ),
         (
