@@ -23,13 +23,16 @@
 //! ```
 
 pub mod annotations;
+pub mod classic;
 pub mod context;
 pub mod ingress;
 pub mod inventory;
 pub mod names;
 pub mod object;
 pub mod objects;
+pub mod service;
 pub mod stack;
+pub mod tenant;
 pub mod view;
 
 use elbow_model::diagnostic::Diagnostic;
@@ -55,7 +58,9 @@ pub struct Translation {
 /// The load balancers of `objects`.
 pub fn translate(objects: &[Object], context: &Context) -> Translation {
     let mut translation = Translation::default();
-    let inventory = Inventory::new(objects, &mut translation.diagnostics);
+    let mut inventory = Inventory::new(objects, &mut translation.diagnostics);
+    tenant::translate(&mut inventory, &mut translation);
+    service::translate(objects, &inventory, context, &mut translation);
     ingress::translate(&inventory, context, &mut translation);
     translation.stacks.sort_by(|a, b| a.id.cmp(&b.id));
     translation

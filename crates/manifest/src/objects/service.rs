@@ -23,6 +23,8 @@ pub struct Service {
     pub load_balancer_class: Option<String>,
     /// `spec.loadBalancerSourceRanges`.
     pub load_balancer_source_ranges: Vec<String>,
+    /// `spec.loadBalancerIP`; empty: none.
+    pub load_balancer_ip: String,
     /// `spec.externalTrafficPolicy: Local`.
     pub local_traffic: bool,
     /// `spec.healthCheckNodePort`; 0: none.
@@ -122,6 +124,11 @@ impl Service {
             ip_families: spec.get("ipFamilies").texts(),
             load_balancer_class: spec.get("loadBalancerClass").text().map(str::to_owned),
             load_balancer_source_ranges: spec.get("loadBalancerSourceRanges").texts(),
+            load_balancer_ip: spec
+                .get("loadBalancerIP")
+                .text()
+                .unwrap_or_default()
+                .to_owned(),
             local_traffic: local,
             health_check_node_port: spec.get("healthCheckNodePort").number().unwrap_or(0),
             allocate_node_ports: allocate.unwrap_or(true),
