@@ -30,7 +30,11 @@ pub fn build(service: &Service, environment: &Context) -> Result<ClassicSpec, Re
     let read = Reader::new(&service.meta.annotations);
     refuse_the_impossible(&read, service)?;
     let name = names::classic(&service.meta.uid);
-    let scheme = scheme(&read);
+    let scheme = if internal(&read) {
+        "internal"
+    } else {
+        "internet-facing"
+    };
     let ports: Vec<&ServicePort> = service
         .ports
         .iter()
@@ -123,11 +127,12 @@ fn refuse_the_impossible(read: &Reader<'_>, service: &Service) -> Result<(), Ref
     }
 }
 
-fn scheme(read: &Reader<'_>) -> &'static str {
-    match read.text("aws-load-balancer-internal") {
-        None | Some("" | "false") => "internet-facing",
-        Some(_) => "internal",
-    }
+/// Whether the load balancer is internal: anything but silence and `false` says so.
+pub(crate) fn internal(read: &Reader<'_>) -> bool {
+    !matches!(
+        read.text("aws-load-balancer-internal"),
+        None | Some("" | "false")
+    )
 }
 
 fn listeners(read: &Reader<'_>, ports: &[&ServicePort]) -> Result<Vec<ClassicListener>, Refused> {
@@ -290,7 +295,12 @@ fn permissions(read: &Reader<'_>, service: &Service) -> Result<Vec<ClassicPermis
     Ok(permissions)
 }
 
-fn tags(read: &Reader<'_>, service: &Service, environment: &Context) -> BTreeMap<String, String> {
+/// The tags that the provider gives, over the user's.
+pub(crate) fn tags(
+    read: &Reader<'_>,
+    service: &Service,
+    environment: &Context,
+) -> BTreeMap<String, String> {
     // Unlike the other controller, this one takes keys without a value.
     let key = "aws-load-balancer-additional-resource-tags";
     let mut tags = BTreeMap::new();

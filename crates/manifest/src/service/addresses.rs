@@ -107,10 +107,10 @@ fn refuse_unless(holds: bool, key: &str, message: &str) -> Result<(), Refused> {
 
 /// The list, which must be as long as there are subnets.
 fn counted(read: &Reader<'_>, key: &str, places: &[Place]) -> Result<Option<Vec<String>>, Refused> {
-    let list = read.list(key);
-    if list.is_empty() {
+    if read.text(key).is_none() {
         return Ok(None);
     }
+    let list = read.list(key);
     if list.len() != places.len() {
         let message = format!("{} values for {} subnets", list.len(), places.len());
         return Err(Refused::annotation(key, message).hint("give one for each subnet"));

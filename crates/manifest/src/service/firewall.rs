@@ -66,14 +66,6 @@ pub fn permissions(
             }
         }
     }
-    let mut seen: Vec<Permission> = Vec::with_capacity(permissions.len());
-    permissions.retain(|permission| {
-        let once = !permission.protocol.starts_with("icmp") || !seen.contains(permission);
-        if once {
-            seen.push(permission.clone());
-        }
-        once
-    });
     Ok(permissions)
 }
 

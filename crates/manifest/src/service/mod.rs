@@ -7,6 +7,7 @@ mod load_balancer;
 mod ownership;
 pub mod plan;
 pub mod port;
+mod provider;
 pub mod read;
 mod subnets;
 pub mod target_group;
@@ -54,7 +55,11 @@ pub fn build(
     context: &Context,
 ) -> Result<Option<Stack>, Refused> {
     match owner_of(service, context) {
-        Owner::Nobody | Owner::ProviderNlb => Ok(None),
+        Owner::Nobody => Ok(None),
+        Owner::ProviderNlb => {
+            let plan = provider::plan(service, context)?;
+            Ok(Some(written::stack(service, &plan, context)))
+        }
         Owner::Classic => {
             let spec = classic::build(service, context)?;
             Ok(Some(classic::stack(service, &spec)))

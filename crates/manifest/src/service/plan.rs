@@ -259,7 +259,9 @@ impl Builder<'_> {
         let mut listeners: Vec<Listener> = Vec::new();
         for (port, merged) in listening.ports(&self.service.ports)? {
             let listener = self.listener(&listening, port, merged)?;
-            listeners.push(listener);
+            if !listeners.iter().any(|first| first.port == listener.port) {
+                listeners.push(listener);
+            }
         }
         Ok(listeners)
     }

@@ -78,29 +78,28 @@ impl Listening {
                 .into_iter()
                 .collect(),
             tls_targets: read.text("aws-load-balancer-backend-protocol") == Some("ssl"),
+            // The controller takes what is no truth value for silence.
             merges: read
-                .bool("aws-load-balancer-enable-tcp-udp-listener")?
+                .bool("aws-load-balancer-enable-tcp-udp-listener")
+                .ok()
+                .flatten()
                 .unwrap_or(merges),
         })
     }
 
-    /// The ports that get a listener each, and whether TCP and UDP are merged on it. Without merging,
-    /// a number that appears twice keeps its first listener.
+    /// The ports, and whether TCP and UDP are merged on it. Without merging, two ports may have the
+    /// same number; the listener of the first stays then.
     pub fn ports<'p>(
         &self,
         ports: &'p [ServicePort],
     ) -> Result<Vec<(&'p ServicePort, bool)>, Refused> {
         let mut chosen: Vec<(&ServicePort, bool)> = Vec::new();
         for port in ports {
-            let Some((first, merged)) =
-                chosen.iter_mut().find(|(other, _)| other.port == port.port)
-            else {
+            let twin = chosen.iter_mut().find(|(other, _)| other.port == port.port);
+            let Some((first, merged)) = twin.filter(|_| self.merges) else {
                 chosen.push((port, false));
                 continue;
             };
-            if !self.merges {
-                continue;
-            }
             if *merged
                 || first.protocol == port.protocol
                 || ![&first.protocol, &port.protocol]
