@@ -2,6 +2,7 @@
 //! Controller makes of it (section 3).
 
 pub mod addresses;
+mod advice;
 pub mod firewall;
 mod load_balancer;
 mod ownership;
@@ -31,8 +32,11 @@ pub fn translate(
 ) {
     for service in inventory.services.values() {
         match build(service, inventory, context) {
-            Ok(Some(stack)) => translation.stacks.push(stack),
-            Ok(None) => {}
+            Ok(stack) => {
+                translation.stacks.extend(stack);
+                let found = advice::advise(service, owner_of(service, context), context);
+                translation.diagnostics.extend(found);
+            }
             Err(refused) => {
                 let meta = &service.meta;
                 let read_from = objects.iter().find(|object| {
