@@ -88,16 +88,16 @@ pub struct Problem {
 /// The one document of `text` as a tree, with everything that is wrong with it as YAML; a second
 /// document is wrong. `None`: the text cannot be read at all, or is empty.
 pub fn parse(text: &str, limits: Limits) -> (Option<Node>, Vec<Problem>) {
-    let (mut documents, mut problems) = parse_all(text, limits);
-    if let Some(second) = documents.get(1) {
-        problems.push(Problem {
+    let mut builder = build(text, limits);
+    if let Some(&at) = builder.starts.get(1) {
+        let second = Problem {
             code: "several-documents",
-            at: second.at,
+            at,
             message: "a second document starts here; a file holds one".into(),
-        });
-        return (None, problems);
+        };
+        return (None, vec![second]);
     }
-    (documents.pop(), problems)
+    (builder.documents.pop(), builder.problems)
 }
 
 /// Every document of `text`, empty ones left out, with everything that is wrong with it as YAML. Text that
@@ -111,6 +111,11 @@ pub fn parse(text: &str, limits: Limits) -> (Option<Node>, Vec<Problem>) {
 /// assert_eq!(documents[1].at.line, 3);
 /// ```
 pub fn parse_all(text: &str, limits: Limits) -> (Vec<Node>, Vec<Problem>) {
+    let builder = build(text, limits);
+    (builder.documents, builder.problems)
+}
+
+fn build(text: &str, limits: Limits) -> Builder {
     let mut options = Options::default();
     options.emit_comments = false;
     options.flow_nesting_limit = limits.depth;
@@ -133,7 +138,7 @@ pub fn parse_all(text: &str, limits: Limits) -> (Vec<Node>, Vec<Problem>) {
             break;
         }
     }
-    (builder.documents, builder.problems)
+    builder
 }
 
 fn position(line: usize, column: usize) -> Position {
@@ -170,6 +175,8 @@ enum Pending {
 struct Builder {
     limits: Limits,
     documents: Vec<Node>,
+    /// Where each document starts, empty ones too.
+    starts: Vec<Position>,
     open: Vec<Open>,
     /// By anchor id: the node, and how many nodes it is made of.
     anchors: HashMap<usize, (Node, usize)>,
@@ -182,6 +189,7 @@ impl Builder {
         Self {
             limits,
             documents: Vec::new(),
+            starts: Vec::new(),
             open: Vec::new(),
             anchors: HashMap::new(),
             nodes: 0,
@@ -194,6 +202,7 @@ impl Builder {
         match event {
             Event::DocumentStart(..) => {
                 self.anchors.clear();
+                self.starts.push(at);
                 Ok(())
             }
             Event::Scalar(text, style, anchor, _) => {
@@ -284,7 +293,10 @@ impl Builder {
             return Err(Problem {
                 code: "too-large",
                 at,
-                message: format!("more than {} values, aliases written out", self.limits.nodes),
+                message: format!(
+                    "more than {} values, aliases written out",
+                    self.limits.nodes
+                ),
             });
         }
         Ok(())
