@@ -246,3 +246,66 @@ spec: {type: NodePort, ports: [{port: 8080}]}
         "#/resources/AWS::ElasticLoadBalancingV2::TargetGroup/default/b:8080/status/targetGroupARN";
     assert_eq!(groups[1]["targetGroupARN"]["$ref"], id);
 }
+
+/// control-plane.md 3.1 and 4: what an annotation may not say, each refused at its own line.
+#[test]
+fn refused_annotations() {
+    const NETWORK: &[(&str, &str)] = &[
+        ("scheme", "public"),
+        ("internal", "yes"),
+        ("ip-address-type", "ipv6"),
+        ("name", "a-name-that-is-longer-than-32-chars"),
+        ("attributes", "dns_record.client_routing_policy=near"),
+        ("attributes", "novalue"),
+        ("subnets", "subnet-nope"),
+        ("eip-allocations", "eipalloc-1,eipalloc-2,eipalloc-3"),
+        ("private-ipv4-addresses", "10.0.0.1"),
+        ("ssl-ports", "'*'"),
+        ("quic-enabled-ports", "'80'"),
+        ("proxy-protocol", "'true'"),
+        ("proxy-protocol-per-target-group", "http"),
+        (
+            "target-group-attributes",
+            "preserve_client_ip.enabled=maybe",
+        ),
+        ("healthcheck-protocol", "udp"),
+        ("healthcheck-port", "nope"),
+        ("healthcheck-interval", "abc"),
+        ("minimum-load-balancer-capacity", "CapacityUnits=many"),
+        ("inbound-sg-rules-on-private-link-traffic", "'true'"),
+    ];
+    const CLASSIC_ONLY: &[(&str, &str)] = &[
+        ("proxy-protocol", "'true'"),
+        ("access-log-enabled", "maybe"),
+        ("connection-draining-timeout", "soon"),
+        ("connection-idle-timeout", "x"),
+        ("healthcheck-interval", "x"),
+        ("healthcheck-interval", "'1'"),
+        ("healthcheck-port", "http"),
+        ("healthcheck-protocol", "grpc"),
+        ("subnets", "subnet-nope"),
+        ("target-group-attributes", "proxy_protocol_v2.enabled=true"),
+    ];
+    for (personality, table) in [("lbc-default", NETWORK), ("intree", CLASSIC_ONLY)] {
+        for (key, value) in table {
+            let service = format!(
+                "
+apiVersion: v1
+kind: Service
+metadata:
+  name: a
+  annotations:
+    $P-{key}: {value}
+spec: {{type: LoadBalancer, ports: [{{port: 80}}]}}
+"
+            );
+            let made = made(&service, &format!("personality: {personality}"));
+            assert!(made.stacks.is_empty(), "{personality} {key}: {value}");
+            let place = made
+                .diagnostics
+                .first()
+                .map(|found| (found.code, found.line));
+            assert_eq!(place, Some(("invalid-annotation", 7)), "{key}: {value}");
+        }
+    }
+}

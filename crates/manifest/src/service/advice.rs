@@ -162,8 +162,13 @@ fn nobody(service: &Service, context: &Context) -> Diagnostic {
     let message = "no controller makes a load balancer for this Service".to_owned();
     let note = Diagnostic::new(Severity::Warning, "unowned-service", message);
     let hint = match &service.load_balancer_class {
-        Some(class) => format!("its loadBalancerClass is {class}; the controller answers to {}", context.defaults.load_balancer_class),
-        None => "type external needs aws-load-balancer-nlb-target-type: instance or ip, and a controller that is there (personality)".to_owned(),
+        Some(class) => {
+            let own = &context.defaults.load_balancer_class;
+            format!("its loadBalancerClass is {class}; the controller answers to {own}")
+        }
+        None => "type external needs aws-load-balancer-nlb-target-type: instance or ip, and \
+                 personality lbc or lbc-default"
+            .to_owned(),
     };
     meta.found(note.field("spec.type")).hint(hint)
 }
