@@ -19,7 +19,7 @@ impl<'a> Fields<'a> {
 
     fn get(self, name: &str) -> Option<&'a Value> {
         let same = |(key, _): &(&String, &Value)| key.eq_ignore_ascii_case(name);
-        let found = self.0.iter().filter(same).last();
+        let found = self.0.iter().rfind(same);
         found
             .map(|(_, value)| value)
             .filter(|value| !value.is_null())
