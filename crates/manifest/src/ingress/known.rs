@@ -76,6 +76,18 @@ const KNOWN: &[&str] = &[
     "web-acl-id",
 ];
 
+/// Annotations for things beside the load balancer that are not made.
+const NOT_MADE: &[&str] = &[
+    "acm-pca-arn",
+    "create-acm-cert",
+    "enable-frontend-nlb",
+    "shield-advanced-protection",
+    "waf-acl-id",
+    "wafv2-acl-arn",
+    "wafv2-acl-name",
+    "web-acl-id",
+];
+
 /// What a name follows: the name of a Service, an action, a protocol and a port.
 const KNOWN_STARTS: &[&str] = &[
     "actions.",
@@ -94,6 +106,14 @@ pub(super) fn report(meta: &Meta, found: &mut Vec<Diagnostic>) {
         else {
             continue;
         };
+        if NOT_MADE.contains(&name) && annotation.value != "false" {
+            let message = format!("{key} is known, but what it asks for is not made");
+            let mut no_effect = meta.found(Diagnostic::warning("no-effect", message));
+            no_effect.line = annotation.key_at.line;
+            no_effect.column = annotation.key_at.column;
+            no_effect.field = format!("metadata.annotations.{key}");
+            found.push(no_effect);
+        }
         if KNOWN.contains(&name) || KNOWN_STARTS.iter().any(|start| name.starts_with(start)) {
             continue;
         }
