@@ -69,7 +69,7 @@ pub struct Permission {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ip_ranges: Vec<IpRange>,
     /// IPv6 ranges.
-    #[serde(rename = "ipv6Range", skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "ipv6Ranges", skip_serializing_if = "Vec::is_empty")]
     pub ipv6_ranges: Vec<Ipv6Range>,
     /// Prefix lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
