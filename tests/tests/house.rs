@@ -9,6 +9,7 @@ use serde_json::Value;
 /// What each crate of the house may depend on, tests aside.
 const ARROWS: &[(&str, &[&str])] = &[
     ("elbow-model", &[]),
+    ("elbow-manifest", &["elbow-model"]),
     ("elbow-balance", &["elbow-model"]),
     ("elbow-net", &[]),
     ("elbow-telemetry", &["elbow-model"]),
@@ -54,10 +55,12 @@ const ARROWS: &[(&str, &[&str])] = &[
         "elbow",
         &[
             "elbow-admin",
+            "elbow-manifest",
             "elbow-model",
             "elbow-plane",
             "elbow-pods",
             "elbow-telemetry",
+            "elbow-tls",
         ],
     ),
 ];

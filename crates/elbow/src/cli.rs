@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Find every error in a configuration, without serving it.
     Check(CheckArgs),
+    /// Show what AWS would make of Kubernetes manifests, without serving it.
+    Plan(PlanArgs),
     /// Show what a running elbow serves.
     Get(GetArgs),
     /// Print a completion script for a shell.
@@ -95,6 +97,25 @@ pub(crate) struct CheckArgs {
     /// For a person, or one object a finding for a machine.
     #[arg(short, long, value_enum, default_value_t = TextOrJson::Text)]
     pub(crate) output: TextOrJson,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PlanArgs {
+    /// Manifests: files, folders with all below them, or - for stdin.
+    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true, num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
+    /// What AWS and the cluster know and manifests do not say.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) environment: Option<PathBuf>,
+    /// How.
+    #[arg(short, long, value_enum, default_value_t = PlanOutput::Stack)]
+    pub(crate) output: PlanOutput,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanOutput {
+    /// The JSON of AWS Load Balancer Controller's dry run.
+    Stack,
 }
 
 #[derive(Args, Debug)]

@@ -5,6 +5,7 @@ mod cli;
 #[cfg(feature = "demo")]
 mod demo;
 mod get;
+mod plan;
 mod reload;
 mod run;
 mod source;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::demo(args),
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::check(&args),
+        Command::Plan(args) => plan::plan(&args),
         Command::Get(args) => get::get(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "elbow", &mut io::stdout());

@@ -92,7 +92,7 @@ fn read(text: &str, file: &str, log: &Log) -> Option<Model> {
         log.push(refusal);
         return None;
     }
-    let (root, problems) = crate::yaml::parse(text);
+    let (root, problems) = crate::yaml::parse(text, crate::yaml::Limits::FILE);
     let broken = root.is_none();
     for problem in problems {
         let at = problem.at;

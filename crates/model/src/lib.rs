@@ -7,6 +7,8 @@
 pub mod addresses;
 pub mod diagnostic;
 pub mod file;
+pub mod suggest;
+pub mod yaml;
 
 mod attributes;
 mod diff;
@@ -14,9 +16,7 @@ mod listener;
 mod load_balancer;
 mod rule;
 mod ssl_policy;
-mod suggest;
 mod target_group;
-mod yaml;
 
 pub use attributes::{
     DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, TargetGroupAttributes,

@@ -2,7 +2,7 @@
 
 /// The hint that offers the candidate nearest to `word`, when one is near enough to be a slip of
 /// the hand.
-pub(crate) fn did_you_mean<'a>(
+pub fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {

@@ -1,5 +1,5 @@
 //! YAML text to a tree that knows where everything stands. The only user of the YAML parser: the
-//! rest of the crate sees [`Node`].
+//! rest of the house sees [`Node`]. JSON is YAML.
 //!
 //! Scalars stay text, quoted or not; what they mean is decided by the field that holds them, so `no`
 //! is a name where a name is due. Aliases are taken (the copy keeps the position of the original),
@@ -9,79 +9,136 @@ use std::collections::{HashMap, HashSet};
 
 use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, Span};
 
-/// Nodes of a document, aliases written out: some 20 for each rule or target, so far beyond any
-/// configuration, and little enough that a "billion laughs" document costs nothing.
-const MAX_NODES: usize = 500_000;
+/// How much a text may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Nodes of the whole text, aliases written out: little enough that a "billion laughs" document
+    /// costs nothing.
+    pub nodes: usize,
+    /// Levels of nesting.
+    pub depth: usize,
+}
 
-/// Nesting; the model needs 9.
-const MAX_DEPTH: usize = 32;
+impl Limits {
+    /// For the native file: some 20 nodes for each rule or target and 9 levels, so far beyond any.
+    pub const FILE: Self = Self {
+        nodes: 500_000,
+        depth: 32,
+    };
+    /// For Kubernetes objects: the dump of a large cluster, with the schemas of its custom resources.
+    pub const OBJECTS: Self = Self {
+        nodes: 10_000_000,
+        depth: 100,
+    };
+}
 
 /// Line and column in characters, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Position {
-    pub(crate) line: u32,
-    pub(crate) column: u32,
+pub struct Position {
+    /// Line.
+    pub line: u32,
+    /// Column.
+    pub column: u32,
 }
 
 /// A value and where it starts.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) at: Position,
-    pub(crate) value: Value,
+pub struct Node {
+    /// Where it starts.
+    pub at: Position,
+    /// Written without quotes, so that Kubernetes reads `true` and `1` as no text.
+    pub plain: bool,
+    /// What stands there.
+    pub value: Value,
 }
 
+/// What a [`Node`] holds.
 #[derive(Clone, Debug)]
-pub(crate) enum Value {
+pub enum Value {
     /// Nothing, `~` or `null`.
     Null,
+    /// Text, a number, a truth value: one word or line.
     Scalar(String),
+    /// A list.
     Sequence(Vec<Node>),
     /// In the order of the text; keys are unique.
     Mapping(Vec<(Key, Node)>),
 }
 
+/// The name of a field and where it stands.
 #[derive(Clone, Debug)]
-pub(crate) struct Key {
-    pub(crate) at: Position,
-    pub(crate) name: String,
+pub struct Key {
+    /// Where it starts.
+    pub at: Position,
+    /// The name.
+    pub name: String,
 }
 
 /// What is wrong with the text as YAML.
 #[derive(Clone, Debug)]
-pub(crate) struct Problem {
-    pub(crate) code: &'static str,
-    pub(crate) at: Position,
-    pub(crate) message: String,
+pub struct Problem {
+    /// Stable, kebab-case: the code of the diagnostic.
+    pub code: &'static str,
+    /// Where it is.
+    pub at: Position,
+    /// What is wrong, in one line.
+    pub message: String,
 }
 
-/// The first document of `text` as a tree, with everything that is wrong with it as YAML. `None`:
-/// the text cannot be read at all, or is empty.
-pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<Problem>) {
+/// The one document of `text` as a tree, with everything that is wrong with it as YAML; a second
+/// document is wrong. `None`: the text cannot be read at all, or is empty.
+pub fn parse(text: &str, limits: Limits) -> (Option<Node>, Vec<Problem>) {
+    let mut builder = build(text, limits);
+    if let Some(&at) = builder.starts.get(1) {
+        let second = Problem {
+            code: "several-documents",
+            at,
+            message: "a second document starts here; a file holds one".into(),
+        };
+        return (None, vec![second]);
+    }
+    (builder.documents.pop(), builder.problems)
+}
+
+/// Every document of `text`, empty ones left out, with everything that is wrong with it as YAML. Text that
+/// is no YAML ends the reading: the documents before it are given, those after it are not.
+///
+/// ```
+/// use elbow_model::yaml::{Limits, parse_all};
+///
+/// let (documents, problems) = parse_all("a: 1\n---\nb: 2\n", Limits::OBJECTS);
+/// assert_eq!((documents.len(), problems.len()), (2, 0));
+/// assert_eq!(documents[1].at.line, 3);
+/// ```
+pub fn parse_all(text: &str, limits: Limits) -> (Vec<Node>, Vec<Problem>) {
+    let builder = build(text, limits);
+    (builder.documents, builder.problems)
+}
+
+fn build(text: &str, limits: Limits) -> Builder {
     let mut options = Options::default();
     options.emit_comments = false;
-    options.flow_nesting_limit = MAX_DEPTH;
-    options.block_nesting_limit = MAX_DEPTH;
-    let mut builder = Builder::default();
+    options.flow_nesting_limit = limits.depth;
+    options.block_nesting_limit = limits.depth;
+    let mut builder = Builder::new(limits);
     for event in Parser::new_from_str_with_options(text, options) {
-        match event {
-            Ok((event, span)) => {
-                if let Err(problem) = builder.event(event, &span) {
-                    builder.problems.push(problem);
-                    return (None, builder.problems);
-                }
-            }
+        let ended = match event {
+            Ok((event, span)) => builder.event(event, &span),
             Err(error) => {
                 let mark = error.marker();
-                builder.problems.push(Problem {
+                Err(Problem {
                     code: "yaml-syntax",
                     at: position(mark.line(), mark.col()),
                     message: error.info(),
-                });
-                return (None, builder.problems);
+                })
             }
+        };
+        if let Err(problem) = ended {
+            builder.problems.push(problem);
+            break;
         }
     }
-    (builder.root, builder.problems)
+    builder
 }
 
 fn position(line: usize, column: usize) -> Position {
@@ -115,22 +172,39 @@ enum Pending {
     Refused,
 }
 
-#[derive(Default)]
 struct Builder {
-    root: Option<Node>,
+    limits: Limits,
+    documents: Vec<Node>,
+    /// Where each document starts, empty ones too.
+    starts: Vec<Position>,
     open: Vec<Open>,
     /// By anchor id: the node, and how many nodes it is made of.
     anchors: HashMap<usize, (Node, usize)>,
     nodes: usize,
-    documents: usize,
     problems: Vec<Problem>,
 }
 
 impl Builder {
+    fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            documents: Vec::new(),
+            starts: Vec::new(),
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            nodes: 0,
+            problems: Vec::new(),
+        }
+    }
+
     fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Problem> {
         let at = position(span.start.line(), span.start.col());
         match event {
-            Event::DocumentStart(..) => self.document(at),
+            Event::DocumentStart(..) => {
+                self.anchors.clear();
+                self.starts.push(at);
+                Ok(())
+            }
             Event::Scalar(text, style, anchor, _) => {
                 let null = style == ScalarStyle::Plain
                     && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
@@ -140,7 +214,8 @@ impl Builder {
                     Value::Scalar(text.into_owned())
                 };
                 self.grow(1, at)?;
-                self.complete(Node { at, value }, anchor, 1);
+                let plain = style == ScalarStyle::Plain;
+                self.complete(Node { at, plain, value }, anchor, 1);
                 Ok(())
             }
             Event::SequenceStart(_, anchor, _) => {
@@ -163,24 +238,12 @@ impl Builder {
         }
     }
 
-    fn document(&mut self, at: Position) -> Result<(), Problem> {
-        self.documents += 1;
-        if self.documents > 1 {
-            return Err(Problem {
-                code: "several-documents",
-                at,
-                message: "a second document starts here; a file holds one".into(),
-            });
-        }
-        Ok(())
-    }
-
     fn start(&mut self, at: Position, anchor: usize, kind: OpenKind) -> Result<(), Problem> {
-        if self.open.len() >= MAX_DEPTH {
+        if self.open.len() >= self.limits.depth {
             return Err(Problem {
                 code: "too-deep",
                 at,
-                message: format!("nested deeper than {MAX_DEPTH} levels"),
+                message: format!("nested deeper than {} levels", self.limits.depth),
             });
         }
         self.open.push(Open {
@@ -198,7 +261,11 @@ impl Builder {
             OpenKind::Sequence(items) => Value::Sequence(items),
             OpenKind::Mapping { entries, .. } => Value::Mapping(entries),
         };
-        let node = Node { at: open.at, value };
+        let node = Node {
+            at: open.at,
+            plain: false,
+            value,
+        };
         self.complete(node, open.anchor, self.nodes - open.nodes_before);
     }
 
@@ -222,11 +289,14 @@ impl Builder {
 
     fn grow(&mut self, by: usize, at: Position) -> Result<(), Problem> {
         self.nodes = self.nodes.saturating_add(by);
-        if self.nodes > MAX_NODES {
+        if self.nodes > self.limits.nodes {
             return Err(Problem {
                 code: "too-large",
                 at,
-                message: format!("more than {MAX_NODES} values, aliases written out"),
+                message: format!(
+                    "more than {} values, aliases written out",
+                    self.limits.nodes
+                ),
             });
         }
         Ok(())
@@ -238,7 +308,9 @@ impl Builder {
             self.anchors.insert(anchor, (node.clone(), size));
         }
         match self.open.last_mut().map(|open| &mut open.kind) {
-            None => self.root = Some(node),
+            // An empty document, as after a last `---`, says nothing.
+            None if matches!(node.value, Value::Null) => {}
+            None => self.documents.push(node),
             Some(OpenKind::Sequence(items)) => items.push(node),
             Some(OpenKind::Mapping {
                 entries,

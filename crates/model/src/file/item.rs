@@ -216,6 +216,7 @@ impl<'a> Item<'a> {
         hint: Option<String>,
     ) {
         let node = Node {
+            plain: false,
             at,
             value: Value::Null,
         };

@@ -31,14 +31,14 @@ fn show(node: &Node) -> String {
 }
 
 fn shown(text: &str) -> String {
-    let (node, problems) = parse(text);
+    let (node, problems) = parse(text, Limits::FILE);
     assert!(problems.is_empty(), "{problems:?}");
     show(&node.unwrap())
 }
 
 /// The problems as `code line:column`.
 fn problems(text: &str) -> Vec<String> {
-    parse(text)
+    parse(text, Limits::FILE)
         .1
         .iter()
         .map(|p| format!("{} {}:{}", p.code, p.at.line, p.at.column))
@@ -91,7 +91,7 @@ fn every_duplicate_is_reported_and_the_first_kept() {
         problems("a: 1\nb: {c: 1, c: 2}\na: 2\n"),
         ["duplicate-field 2:11", "duplicate-field 3:1"]
     );
-    let (node, _) = parse("a: 1\na: 2\n");
+    let (node, _) = parse("a: 1\na: 2\n", Limits::FILE);
     assert_eq!(show(&node.unwrap()), "1:1 {a@1:1 1:4 \"1\"}");
 }
 
@@ -112,7 +112,7 @@ fn what_is_not_yaml_is_refused_where_it_breaks() {
 #[test]
 fn an_empty_text_is_nothing() {
     for text in ["", "\n", "# nothing\n"] {
-        let (node, problems) = parse(text);
+        let (node, problems) = parse(text, Limits::FILE);
         assert!(
             node.is_none_or(|n| matches!(n.value, Value::Null)),
             "{text:?}"

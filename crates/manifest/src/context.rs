@@ -1,0 +1,386 @@
+//! What AWS and the cluster know and manifests do not say.
+
+use std::collections::BTreeMap;
+
+use elbow_model::diagnostic::Diagnostic;
+use elbow_model::yaml::{Limits, Node, Position, Value, parse};
+
+use crate::view::{Log, View};
+
+/// The surroundings of the manifests: the environment file, or the built-in ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The name of the cluster, part of every hashed name.
+    pub cluster_name: String,
+    /// The AWS region.
+    pub region: String,
+    /// The AWS account.
+    pub account_id: String,
+    /// The VPC.
+    pub vpc: Vpc,
+    /// Its subnets.
+    pub subnets: Vec<Subnet>,
+    /// Its security groups: id and name.
+    pub security_groups: Vec<NamedGroup>,
+    /// The group that targets let in.
+    pub backend_security_group: BackendSecurityGroup,
+    /// Which controllers run.
+    pub personality: Personality,
+    /// The controller's flags.
+    pub defaults: Defaults,
+    /// Whether pods may be targets.
+    pub enable_ip_target_type: bool,
+    /// The controller's feature gates that are set.
+    pub feature_gates: BTreeMap<String, bool>,
+    /// Load balancers that exist already.
+    pub existing_load_balancers: Vec<ExistingLoadBalancer>,
+    /// Certificates by ARN.
+    pub certificates: Vec<KnownCertificate>,
+}
+
+/// A VPC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vpc {
+    /// Its id.
+    pub id: String,
+    /// Its IPv4 ranges.
+    pub cidr_blocks: Vec<String>,
+    /// Its IPv6 ranges.
+    pub ipv6_cidr_blocks: Vec<String>,
+}
+
+/// A subnet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subnet {
+    /// Its id.
+    pub id: String,
+    /// Its zone.
+    pub availability_zone: String,
+    /// Its IPv4 range.
+    pub cidr_block: String,
+    /// Its IPv6 range.
+    pub ipv6_cidr_block: Option<String>,
+    /// `internet-facing` or `internal`: which load balancers find it.
+    pub scheme: String,
+    /// Its Name tag.
+    pub name: String,
+    /// Its other tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A security group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedGroup {
+    /// Its id.
+    pub id: String,
+    /// Its Name tag.
+    pub name: String,
+}
+
+/// The shared group in front of the targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendSecurityGroup {
+    /// Whether the controller uses one.
+    pub enabled: bool,
+    /// Its id.
+    pub id: String,
+}
+
+/// Which controllers run in the cluster, and so who owns a Service of type LoadBalancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Personality {
+    /// The in-tree provider alone.
+    InTree,
+    /// The AWS Load Balancer Controller without its Service webhook.
+    Lbc,
+    /// The AWS Load Balancer Controller as its chart installs it.
+    LbcDefault,
+}
+
+/// The controller's flags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    /// `--default-ssl-policy`.
+    pub ssl_policy: String,
+    /// `--default-target-type`.
+    pub target_type: String,
+    /// `--default-load-balancer-scheme`.
+    pub load_balancer_scheme: String,
+    /// `--load-balancer-class`.
+    pub load_balancer_class: String,
+    /// `--default-tags`.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A load balancer that exists already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExistingLoadBalancer {
+    /// Its ARN.
+    pub arn: String,
+    /// Its scheme.
+    pub scheme: String,
+    /// Ids of its subnets.
+    pub subnets: Vec<String>,
+    /// Ids of its security groups.
+    pub security_groups: Vec<String>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A certificate by ARN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownCertificate {
+    /// Its ARN.
+    pub arn: String,
+    /// The PEM file, relative to the environment file.
+    pub certificate_file: String,
+    /// The key's PEM file, relative to the environment file.
+    pub private_key_file: String,
+    /// The host names that it holds for; whoever reads the files fills them in.
+    pub names: Vec<String>,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        let subnet = |(index, (zone, public)): (usize, (&str, bool))| {
+            let kind = if public { "public" } else { "private" };
+            let scheme = if public {
+                "internet-facing"
+            } else {
+                "internal"
+            };
+            Subnet {
+                id: format!("subnet-{kind}-{zone}"),
+                availability_zone: format!("us-east-1{zone}"),
+                cidr_block: format!("192.168.{}.0/19", index * 32),
+                scheme: scheme.to_owned(),
+                name: format!("{kind}-{zone}"),
+                ..Subnet::default()
+            }
+        };
+        let zones = ["a", "b", "c"].into_iter();
+        let zones = zones.flat_map(|zone| [(zone, true), (zone, false)]);
+        Self {
+            cluster_name: "elbow".into(),
+            region: "us-east-1".into(),
+            account_id: "000000000000".into(),
+            vpc: Vpc {
+                id: "vpc-elbow".into(),
+                cidr_blocks: vec!["192.168.0.0/16".into()],
+                ipv6_cidr_blocks: Vec::new(),
+            },
+            subnets: zones.enumerate().map(subnet).collect(),
+            security_groups: Vec::new(),
+            backend_security_group: BackendSecurityGroup {
+                enabled: true,
+                id: "sg-auto".into(),
+            },
+            personality: Personality::LbcDefault,
+            defaults: Defaults {
+                ssl_policy: "ELBSecurityPolicy-2016-08".into(),
+                target_type: "instance".into(),
+                load_balancer_scheme: "internal".into(),
+                load_balancer_class: "service.k8s.aws/nlb".into(),
+                tags: BTreeMap::new(),
+            },
+            enable_ip_target_type: true,
+            feature_gates: BTreeMap::new(),
+            existing_load_balancers: Vec::new(),
+            certificates: Vec::new(),
+        }
+    }
+}
+
+const FIELDS: &[&str] = &[
+    "clusterName",
+    "region",
+    "accountId",
+    "vpc",
+    "subnets",
+    "securityGroups",
+    "backendSecurityGroup",
+    "personality",
+    "defaults",
+    "enableIpTargetType",
+    "featureGates",
+    "existingLoadBalancers",
+    "certificates",
+];
+
+impl Context {
+    /// Reads an environment file; what it does not say is as in the built-in one.
+    ///
+    /// ```
+    /// use elbow_manifest::Context;
+    ///
+    /// let (context, found) = Context::parse("region: eu-west-1\n", "env.yaml");
+    /// assert!(found.is_empty());
+    /// assert_eq!(context.region, "eu-west-1");
+    /// assert_eq!(context.cluster_name, "elbow");
+    /// ```
+    pub fn parse(text: &str, file: &str) -> (Self, Vec<Diagnostic>) {
+        let log = Log::new(file.into(), "");
+        let (node, problems) = parse(text, Limits::FILE);
+        for problem in problems {
+            log.push(problem.at, Diagnostic::error(problem.code, problem.message));
+        }
+        let node = node.unwrap_or(Node {
+            at: Position { line: 1, column: 1 },
+            plain: true,
+            value: Value::Null,
+        });
+        let context = Self::read(&View::root(&node, &log));
+        (context, log.into_found())
+    }
+
+    fn read(view: &View<'_>) -> Self {
+        view.only(FIELDS);
+        let mut context = Self::default();
+        set(&mut context.cluster_name, &view.get("clusterName"));
+        set(&mut context.region, &view.get("region"));
+        set(&mut context.account_id, &view.get("accountId"));
+        read_vpc(&mut context.vpc, &view.get("vpc"));
+        let subnets = view.get("subnets");
+        if !subnets.is_absent() {
+            context.subnets = subnets.items().iter().map(read_subnet).collect();
+        }
+        let groups = view.get("securityGroups").items();
+        context.security_groups = groups.iter().map(read_group).collect();
+        let backend = view.get("backendSecurityGroup");
+        backend.only(&["enabled", "id"]);
+        set(&mut context.backend_security_group.id, &backend.get("id"));
+        if let Some(enabled) = backend.get("enabled").boolean() {
+            context.backend_security_group.enabled = enabled;
+        }
+        read_personality(&mut context.personality, &view.get("personality"));
+        read_defaults(&mut context.defaults, &view.get("defaults"));
+        if let Some(enabled) = view.get("enableIpTargetType").boolean() {
+            context.enable_ip_target_type = enabled;
+        }
+        for (gate, value) in view.get("featureGates").fields() {
+            if let Some(value) = value.boolean() {
+                context.feature_gates.insert(gate.name.clone(), value);
+            }
+        }
+        let existing = view.get("existingLoadBalancers").items();
+        context.existing_load_balancers = existing.iter().map(read_existing).collect();
+        let certificates = view.get("certificates").items();
+        context.certificates = certificates.iter().map(read_certificate).collect();
+        context
+    }
+
+    /// Whether a feature gate is on; `default` is the controller's own.
+    pub fn gate(&self, name: &str, default: bool) -> bool {
+        self.feature_gates.get(name).copied().unwrap_or(default)
+    }
+}
+
+fn set(field: &mut String, view: &View<'_>) {
+    if let Some(text) = view.text() {
+        text.clone_into(field);
+    }
+}
+
+fn text(view: &View<'_>, name: &str) -> String {
+    view.get(name).text().unwrap_or_default().to_owned()
+}
+
+fn texts(view: &View<'_>) -> BTreeMap<String, String> {
+    let entry = |(key, value): (&elbow_model::yaml::Key, View<'_>)| {
+        Some((key.name.clone(), value.text()?.to_owned()))
+    };
+    view.fields().into_iter().filter_map(entry).collect()
+}
+
+fn read_vpc(vpc: &mut Vpc, view: &View<'_>) {
+    view.only(&["id", "cidrBlocks", "ipv6CidrBlocks"]);
+    set(&mut vpc.id, &view.get("id"));
+    if !view.get("cidrBlocks").is_absent() {
+        vpc.cidr_blocks = view.get("cidrBlocks").texts();
+    }
+    vpc.ipv6_cidr_blocks = view.get("ipv6CidrBlocks").texts();
+}
+
+fn read_subnet(view: &View<'_>) -> Subnet {
+    view.only(&[
+        "id",
+        "availabilityZone",
+        "cidrBlock",
+        "ipv6CidrBlock",
+        "scheme",
+        "name",
+        "tags",
+    ]);
+    Subnet {
+        id: text(view, "id"),
+        availability_zone: text(view, "availabilityZone"),
+        cidr_block: text(view, "cidrBlock"),
+        ipv6_cidr_block: view.get("ipv6CidrBlock").text().map(str::to_owned),
+        scheme: text(view, "scheme"),
+        name: text(view, "name"),
+        tags: texts(&view.get("tags")),
+    }
+}
+
+fn read_group(view: &View<'_>) -> NamedGroup {
+    view.only(&["id", "name"]);
+    NamedGroup {
+        id: text(view, "id"),
+        name: text(view, "name"),
+    }
+}
+
+fn read_personality(personality: &mut Personality, view: &View<'_>) {
+    *personality = match view.text() {
+        None => return,
+        Some("intree") => Personality::InTree,
+        Some("lbc") => Personality::Lbc,
+        Some("lbc-default") => Personality::LbcDefault,
+        Some(other) => {
+            let message = format!("personality is intree, lbc or lbc-default, not {other}");
+            return view.error("unknown-value", message);
+        }
+    };
+}
+
+fn read_defaults(defaults: &mut Defaults, view: &View<'_>) {
+    view.only(&[
+        "sslPolicy",
+        "targetType",
+        "loadBalancerScheme",
+        "loadBalancerClass",
+        "tags",
+    ]);
+    set(&mut defaults.ssl_policy, &view.get("sslPolicy"));
+    set(&mut defaults.target_type, &view.get("targetType"));
+    set(
+        &mut defaults.load_balancer_scheme,
+        &view.get("loadBalancerScheme"),
+    );
+    set(
+        &mut defaults.load_balancer_class,
+        &view.get("loadBalancerClass"),
+    );
+    defaults.tags = texts(&view.get("tags"));
+}
+
+fn read_existing(view: &View<'_>) -> ExistingLoadBalancer {
+    view.only(&["arn", "scheme", "subnets", "securityGroups", "tags"]);
+    ExistingLoadBalancer {
+        arn: text(view, "arn"),
+        scheme: text(view, "scheme"),
+        subnets: view.get("subnets").texts(),
+        security_groups: view.get("securityGroups").texts(),
+        tags: texts(&view.get("tags")),
+    }
+}
+
+fn read_certificate(view: &View<'_>) -> KnownCertificate {
+    view.only(&["arn", "certificateFile", "privateKeyFile", "names"]);
+    KnownCertificate {
+        arn: text(view, "arn"),
+        certificate_file: text(view, "certificateFile"),
+        private_key_file: text(view, "privateKeyFile"),
+        names: view.get("names").texts(),
+    }
+}

@@ -1,0 +1,91 @@
+//! Ingresses to ALBs, as the AWS Load Balancer Controller does it.
+
+use std::collections::BTreeMap;
+
+use crate::inventory::Inventory;
+use crate::stack::Stack;
+use crate::{Context, Refusal, Translation};
+
+mod actions;
+mod auth;
+mod backend;
+mod certificates;
+mod class;
+mod conditions;
+mod group;
+mod json;
+mod known;
+mod load_balancer;
+mod optimizer;
+mod ports;
+mod rules;
+mod security_groups;
+mod tags;
+mod target_group;
+
+use group::{Group, GroupId, Member};
+
+/// The prefix of the annotations.
+const PREFIX: &str = "alb.ingress.kubernetes.io";
+
+/// Adds a stack for every IngressGroup.
+pub fn translate(inventory: &Inventory<'_>, context: &Context, translation: &mut Translation) {
+    let mut groups: BTreeMap<GroupId, Vec<Member<'_>>> = BTreeMap::new();
+    for ingress in inventory.ingresses.values() {
+        let owned = match class::classify(ingress, inventory) {
+            Ok(owned) => owned,
+            Err(found) => {
+                translation.diagnostics.push(*found);
+                continue;
+            }
+        };
+        let Some(member) = owned else { continue };
+        known::report(&ingress.meta, &mut translation.diagnostics);
+        match group::id(&member) {
+            Ok(id) => groups.entry(id).or_default().push(member),
+            Err(refusal) => translation.diagnostics.push(*refusal),
+        }
+    }
+    for (id, members) in groups {
+        match build(id, members, inventory, context) {
+            Ok(stack) => translation.stacks.push(stack),
+            Err(refusal) => translation.diagnostics.push(*refusal),
+        }
+    }
+}
+
+/// What the parts of a stack are made from.
+struct Build<'a> {
+    inventory: &'a Inventory<'a>,
+    context: &'a Context,
+    group: Group<'a>,
+    stack: Stack,
+    ip_address_type: String,
+    /// The HTTPS port that all HTTP listeners lead to.
+    ssl_redirect: Option<u16>,
+}
+
+fn build<'a>(
+    id: GroupId,
+    members: Vec<Member<'a>>,
+    inventory: &'a Inventory<'a>,
+    context: &'a Context,
+) -> Result<Stack, Refusal> {
+    let group = Group::new(id, members)?;
+    let mut build = Build {
+        inventory,
+        context,
+        stack: Stack::new(group.id.to_string()),
+        group,
+        ip_address_type: String::new(),
+        ssl_redirect: None,
+    };
+    let ports = build.listen_ports()?;
+    build.add_load_balancer(&ports)?;
+    build.ssl_redirect = build.ssl_redirect_port(&ports)?;
+    for (port, config) in &ports {
+        build.add_listener(*port, config)?;
+        build.add_rules(*port, config)?;
+    }
+    Ok(build.stack)
+}

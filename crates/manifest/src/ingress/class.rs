@@ -1,0 +1,104 @@
+//! Which Ingresses are ours.
+
+use elbow_model::diagnostic::{Diagnostic, Severity};
+
+use super::group::Member;
+use crate::Refusal;
+use crate::inventory::Inventory;
+use crate::objects::{Ingress, IngressClass};
+
+const CONTROLLER: &str = "ingress.k8s.aws/alb";
+
+/// The class that the controller's chart makes, which manifests therefore leave out.
+const CHART_CLASS: &str = "alb";
+
+/// The Ingress with its class when it is ours; a finding when it is of nobody, or when its class is broken.
+pub(super) fn classify<'a>(
+    ingress: &'a Ingress,
+    inventory: &'a Inventory<'a>,
+) -> Result<Option<Member<'a>>, Refusal> {
+    let member = |params| Member { ingress, params };
+    if let Some(annotation) = ingress.meta.annotations.get("kubernetes.io/ingress.class") {
+        return match &annotation.value[..] {
+            CHART_CLASS => Ok(Some(member(None))),
+            other => Err(foreign(ingress, other)),
+        };
+    }
+    let class = match &ingress.class {
+        None => default_class(ingress, inventory)?,
+        Some(name) => match inventory.classes.get(name) {
+            Some(class) => class,
+            None if name == CHART_CLASS => return Ok(Some(member(None))),
+            None => {
+                let message = format!("there is no IngressClass {name}");
+                return Err(ingress.meta.refuse("unknown-ingress-class", message));
+            }
+        },
+    };
+    if class.controller != CONTROLLER {
+        return Err(foreign(ingress, &class.meta.name));
+    }
+    let Some((group, kind, name)) = &class.parameters else {
+        return Ok(Some(member(None)));
+    };
+    if group != "elbv2.k8s.aws" || kind != "IngressClassParams" {
+        let message = format!(
+            "IngressClass {} names parameters that are no IngressClassParams",
+            class.meta.name
+        );
+        return Err(class.meta.refuse("unknown-parameters", message));
+    }
+    let Some(params) = inventory.params.get(name) else {
+        let message = format!("there are no IngressClassParams {name}");
+        return Err(class.meta.refuse("unknown-parameters", message));
+    };
+    if let Some(selector) = &params.namespace_selector {
+        let namespace = &ingress.meta.namespace;
+        let mut labels = inventory
+            .namespaces
+            .get(namespace)
+            .cloned()
+            .unwrap_or_default();
+        // The apiserver gives every namespace this label.
+        labels.insert("kubernetes.io/metadata.name".into(), namespace.clone());
+        if !selector.matches(&labels) {
+            let message = format!("IngressClassParams {name} are not for namespace {namespace}");
+            return Err(ingress.meta.refuse("namespace-not-selected", message));
+        }
+    }
+    Ok(Some(member(Some(params))))
+}
+
+fn default_class<'a>(
+    ingress: &Ingress,
+    inventory: &'a Inventory<'a>,
+) -> Result<&'a IngressClass, Refusal> {
+    let mut defaults = inventory
+        .classes
+        .values()
+        .filter(|class| class.is_default());
+    match (defaults.next(), defaults.next()) {
+        (Some(class), None) => Ok(class),
+        (Some(a), Some(b)) => {
+            let message = format!(
+                "two IngressClasses are the default: {} and {}",
+                a.meta.name, b.meta.name
+            );
+            Err(ingress.meta.refuse("two-default-classes", message))
+        }
+        (None, _) => {
+            let found = Diagnostic::warning(
+                "no-ingress-class",
+                "this Ingress names no class, so no controller takes it",
+            )
+            .hint("set spec.ingressClassName: alb");
+            Err(Box::new(ingress.meta.found(found)))
+        }
+    }
+}
+
+fn foreign(ingress: &Ingress, class: &str) -> Refusal {
+    let message = format!("class {class} belongs to another controller");
+    let found = Diagnostic::new(Severity::Note, "foreign-ingress-class", message);
+    Box::new(ingress.meta.found(found))
+}

@@ -1,0 +1,152 @@
+//! All objects of a cluster, sorted by what they are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use elbow_model::diagnostic::{Diagnostic, Severity};
+
+use crate::object::Object;
+use crate::objects::{Ingress, IngressClass, IngressClassParams, Secret, Service};
+use crate::view::View;
+
+/// Namespace and name.
+pub type Key = (String, String);
+
+/// The objects that decide about load balancers, by namespace and name.
+#[derive(Debug, Default)]
+pub struct Inventory<'a> {
+    /// Services.
+    pub services: BTreeMap<Key, Service>,
+    /// Ingresses.
+    pub ingresses: BTreeMap<Key, Ingress>,
+    /// IngressClasses, by name.
+    pub classes: BTreeMap<String, IngressClass>,
+    /// IngressClassParams, by name.
+    pub params: BTreeMap<String, IngressClassParams>,
+    /// Secrets.
+    pub secrets: BTreeMap<Key, Secret>,
+    /// Labels of namespaces, by name.
+    pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    /// MinIO Tenants, as they stand.
+    pub tenants: BTreeMap<Key, &'a Object>,
+}
+
+/// Kinds that load balancers are not made of, but that say where they lead: read elsewhere.
+const ELSEWHERE: &[&str] = &[
+    "ConfigMap",
+    "EndpointSlice",
+    "Endpoints",
+    "Node",
+    "Pod",
+    "TargetGroupBinding",
+];
+
+impl<'a> Inventory<'a> {
+    /// Sorts `objects`. An object that the apiserver would refuse is reported and left out; of two
+    /// with the same name the first counts.
+    pub fn new(objects: &'a [Object], found: &mut Vec<Diagnostic>) -> Self {
+        let mut inventory = Self::default();
+        let mut seen = BTreeSet::new();
+        let mut skipped: BTreeMap<(&str, &str), (usize, &Object)> = BTreeMap::new();
+        for object in objects {
+            if !seen.insert((
+                object.group(),
+                &*object.kind,
+                &*object.namespace,
+                &*object.name,
+            )) {
+                found.push(twice(object));
+                continue;
+            }
+            let log = object.log();
+            let known = inventory.add(object, &object.view(&log), || log.is_refused());
+            found.extend(log.into_found());
+            if !known {
+                let entry = skipped.entry((object.group(), &object.kind));
+                entry.or_insert((0, object)).0 += 1;
+            }
+        }
+        found.extend(
+            skipped
+                .into_values()
+                .map(|(count, object)| skip(count, object)),
+        );
+        inventory
+    }
+
+    /// Whether the kind is one that is read.
+    fn add(&mut self, object: &'a Object, view: &View<'_>, refused: impl Fn() -> bool) -> bool {
+        let key = (object.namespace.clone(), object.name.clone());
+        match (object.group(), &*object.kind) {
+            ("", "Service") => keep(
+                &mut self.services,
+                key,
+                Service::read(object, view),
+                refused,
+            ),
+            ("networking.k8s.io" | "extensions", "Ingress") => {
+                keep(
+                    &mut self.ingresses,
+                    key,
+                    Ingress::read(object, view),
+                    refused,
+                );
+            }
+            ("networking.k8s.io", "IngressClass") => {
+                keep(
+                    &mut self.classes,
+                    key.1,
+                    IngressClass::read(object, view),
+                    refused,
+                );
+            }
+            ("elbv2.k8s.aws", "IngressClassParams") => {
+                keep(
+                    &mut self.params,
+                    key.1,
+                    IngressClassParams::read(object, view),
+                    refused,
+                );
+            }
+            ("", "Secret") => keep(&mut self.secrets, key, Secret::read(object, view), refused),
+            ("", "Namespace") => {
+                let labels = crate::objects::Meta::read(object, view).labels;
+                self.namespaces.insert(key.1, labels);
+            }
+            ("minio.min.io", "Tenant") => {
+                self.tenants.insert(key, object);
+            }
+            (_, kind) => return ELSEWHERE.contains(&kind),
+        }
+        true
+    }
+
+    /// The Service called `name` in `namespace`.
+    pub fn service(&self, namespace: &str, name: &str) -> Option<&Service> {
+        self.services.get(&(namespace.to_owned(), name.to_owned()))
+    }
+}
+
+fn keep<K: Ord, T>(map: &mut BTreeMap<K, T>, key: K, value: T, refused: impl Fn() -> bool) {
+    if !refused() {
+        map.insert(key, value);
+    }
+}
+
+fn twice(object: &Object) -> Diagnostic {
+    let message = format!("{} is given twice; the first counts", object.path());
+    let at = object.node.at;
+    Diagnostic::warning("duplicate-object", message)
+        .at(&*object.file, at.line, at.column)
+        .object(object.path())
+}
+
+fn skip(count: usize, first: &Object) -> Diagnostic {
+    let message = format!(
+        "{count} of kind {} ({}) skipped: no load balancer is made of them",
+        first.kind, first.api_version
+    );
+    let at = first.node.at;
+    Diagnostic::new(Severity::Note, "skipped-kind", message)
+        .at(&*first.file, at.line, at.column)
+        .object(first.path())
+}

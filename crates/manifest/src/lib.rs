@@ -1,0 +1,70 @@
+//! Kubernetes objects and annotations to the load balancers that AWS's controllers would make of them.
+//!
+//! Purely: [`read`] turns text into objects, [`translate`] turns objects into [`Stack`]s, in the surroundings that a
+//! [`Context`] describes. What is wrong comes back as diagnostics with file, line and column; a stack
+//! whose input is refused is left out, the others are there.
+//!
+//! ```
+//! let text = "
+//! apiVersion: networking.k8s.io/v1
+//! kind: IngressClass
+//! metadata: {name: alb}
+//! spec: {controller: ingress.k8s.aws/alb}
+//! ---
+//! apiVersion: networking.k8s.io/v1
+//! kind: Ingress
+//! metadata: {name: web}
+//! spec: {ingressClassName: alb}
+//! ";
+//! let (objects, found) = elbow_manifest::read(text, "web.yaml");
+//! assert!(found.is_empty());
+//! let translation = elbow_manifest::translate(&objects, &elbow_manifest::Context::default());
+//! assert_eq!(translation.stacks[0].id, "default/web");
+//! ```
+
+pub mod annotations;
+pub mod classic;
+pub mod context;
+pub mod ingress;
+pub mod inventory;
+pub mod names;
+pub mod object;
+pub mod objects;
+pub mod service;
+pub mod stack;
+pub mod tenant;
+pub mod view;
+
+use elbow_model::diagnostic::Diagnostic;
+
+pub use context::Context;
+pub use object::{Object, read};
+pub use stack::Stack;
+
+use inventory::Inventory;
+
+/// The error that refuses a stack.
+pub type Refusal = Box<Diagnostic>;
+
+/// What [`translate`] makes.
+#[derive(Clone, Debug, Default)]
+pub struct Translation {
+    /// By id.
+    pub stacks: Vec<Stack>,
+    /// Everything that is wrong or worth knowing, by file and line.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// The load balancers of `objects`.
+pub fn translate(objects: &[Object], context: &Context) -> Translation {
+    let mut translation = Translation::default();
+    let mut inventory = Inventory::new(objects, &mut translation.diagnostics);
+    tenant::translate(&mut inventory, &mut translation);
+    service::translate(objects, &inventory, context, &mut translation);
+    ingress::translate(&inventory, context, &mut translation);
+    translation.stacks.sort_by(|a, b| a.id.cmp(&b.id));
+    translation
+        .diagnostics
+        .sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+    translation
+}

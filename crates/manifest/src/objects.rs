@@ -1,0 +1,154 @@
+//! The Kubernetes objects that decide about load balancers, typed.
+
+use std::collections::BTreeMap;
+
+use elbow_model::diagnostic::Diagnostic;
+
+use crate::annotations::{Annotation, Annotations};
+use crate::names;
+use crate::object::{Object, Place};
+use crate::view::View;
+
+mod class;
+mod ingress;
+mod service;
+
+pub use class::{IngressClass, IngressClassParams, ParamsListener, Selector, SubnetSelector};
+pub use ingress::{Backend, BackendPort, Ingress, IngressPath, IngressRule, PathType};
+pub use service::{Port, Service, ServicePort, ServiceType};
+
+/// What every object has.
+#[derive(Clone, Debug)]
+pub struct Meta {
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace; empty for kinds that have none.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID; of an object that never was in a cluster, one made of its name.
+    pub uid: String,
+    /// Whether the cluster gave the UID, so that its defaults are filled in too.
+    pub from_cluster: bool,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: Annotations,
+    /// Where it stands.
+    pub place: Place,
+}
+
+impl Meta {
+    /// Reads the metadata of `object`.
+    pub fn read(object: &Object, view: &View<'_>) -> Self {
+        let metadata = view.get("metadata");
+        let uid = metadata.get("uid").text().filter(|uid| !uid.is_empty());
+        let label = |(key, value): (&elbow_model::yaml::Key, View<'_>)| {
+            Some((key.name.clone(), value.strict_text()?.to_owned()))
+        };
+        let labels = metadata.get("labels").fields().into_iter();
+        Self {
+            kind: object.kind.clone(),
+            namespace: object.namespace.clone(),
+            name: object.name.clone(),
+            from_cluster: uid.is_some(),
+            uid: uid.map_or_else(
+                || names::uid(&object.kind, &object.namespace, &object.name),
+                str::to_owned,
+            ),
+            labels: labels.filter_map(label).collect(),
+            annotations: annotations(&metadata.get("annotations")),
+            place: Place {
+                file: object.file.clone(),
+                at: view.at(),
+            },
+        }
+    }
+
+    /// `namespace/name`.
+    pub fn key(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// `kind/namespace/name`, as diagnostics name it.
+    pub fn path(&self) -> String {
+        if self.namespace.is_empty() {
+            format!("{}/{}", self.kind, self.name)
+        } else {
+            format!("{}/{}/{}", self.kind, self.namespace, self.name)
+        }
+    }
+
+    /// An error about the whole object.
+    pub fn refuse(&self, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
+        Box::new(self.found(Diagnostic::error(code, message)))
+    }
+
+    /// Gives a finding the place and the name of this object.
+    pub fn found(&self, diagnostic: Diagnostic) -> Diagnostic {
+        let Place { file, at } = &self.place;
+        diagnostic
+            .at(&**file, at.line, at.column)
+            .object(self.path())
+    }
+}
+
+fn annotations(view: &View<'_>) -> Annotations {
+    let mut annotations = Annotations::new();
+    for (key, value) in view.fields() {
+        // The apiserver keeps `key:` without a value as an empty text.
+        let text = if value.is_absent() {
+            Some("")
+        } else {
+            value.strict_text()
+        };
+        let Some(text) = text else { continue };
+        let annotation = Annotation {
+            value: text.to_owned(),
+            at: value.at(),
+            key_at: key.at,
+        };
+        annotations.insert(key.name.clone(), annotation);
+    }
+    annotations
+}
+
+/// A Secret: what it holds, still encoded.
+#[derive(Clone, Debug)]
+pub struct Secret {
+    /// Name, namespace, place.
+    pub meta: Meta,
+    /// `kubernetes.io/tls`, `Opaque`.
+    pub kind: String,
+    /// Its keys; values of `data` are base64 as they stand, those of `stringData` are plain.
+    pub data: BTreeMap<String, SecretValue>,
+}
+
+/// A value of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretValue {
+    /// From `data`: base64.
+    Encoded(String),
+    /// From `stringData`.
+    Plain(String),
+}
+
+impl Secret {
+    /// Reads a Secret.
+    pub fn read(object: &Object, view: &View<'_>) -> Self {
+        let mut data = BTreeMap::new();
+        for (key, value) in view.get("data").fields() {
+            let text = value.text().unwrap_or_default().to_owned();
+            data.insert(key.name.clone(), SecretValue::Encoded(text));
+        }
+        for (key, value) in view.get("stringData").fields() {
+            let text = value.text().unwrap_or_default().to_owned();
+            data.insert(key.name.clone(), SecretValue::Plain(text));
+        }
+        Self {
+            meta: Meta::read(object, view),
+            kind: view.get("type").text().unwrap_or("Opaque").to_owned(),
+            data,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Ingresses.
+
+use elbow_model::yaml::Position;
+
+use super::{Meta, Port};
+use crate::object::Object;
+use crate::view::View;
+
+/// An Ingress.
+#[derive(Clone, Debug)]
+pub struct Ingress {
+    /// Name, namespace, annotations, place.
+    pub meta: Meta,
+    /// `spec.ingressClassName`.
+    pub class: Option<String>,
+    /// `spec.defaultBackend`.
+    pub default_backend: Option<Backend>,
+    /// `spec.rules`, in the order of the text.
+    pub rules: Vec<IngressRule>,
+    /// All of `spec.tls[].hosts`.
+    pub tls_hosts: Vec<String>,
+}
+
+/// A rule of an Ingress.
+#[derive(Clone, Debug)]
+pub struct IngressRule {
+    /// Its host; empty: any.
+    pub host: String,
+    /// Its paths; `None` for a rule without `http`, which does nothing.
+    pub paths: Option<Vec<IngressPath>>,
+}
+
+/// A path of a rule.
+#[derive(Clone, Debug)]
+pub struct IngressPath {
+    /// As it is written; empty: any.
+    pub path: String,
+    /// How it is meant.
+    pub path_type: PathType,
+    /// Where it leads.
+    pub backend: Backend,
+    /// Where it stands.
+    pub at: Position,
+}
+
+/// `pathType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathType {
+    /// The path alone.
+    Exact,
+    /// The path and all below it.
+    Prefix,
+    /// A pattern of ALB; also when nothing is said.
+    ImplementationSpecific,
+}
+
+/// Where a path leads.
+#[derive(Clone, Debug)]
+pub enum Backend {
+    /// To a Service, or to an annotation by that name.
+    Service {
+        /// The name of the Service.
+        name: String,
+        /// Its port.
+        port: BackendPort,
+    },
+    /// To another resource, which ALB does not know.
+    Resource,
+}
+
+/// The port of a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackendPort {
+    /// `use-annotation`.
+    Annotation,
+    /// A port of the Service.
+    Service(Port),
+}
+
+impl Ingress {
+    /// Reads an Ingress.
+    pub fn read(object: &Object, view: &View<'_>) -> Self {
+        if object.api_version != "networking.k8s.io/v1" {
+            let message = format!(
+                "Ingresses of {} are no longer served by Kubernetes",
+                object.api_version
+            );
+            view.get("apiVersion").error("old-api-version", message);
+        }
+        let spec = view.get("spec");
+        let backend = spec.get("defaultBackend");
+        let tls = spec.get("tls").items();
+        Self {
+            meta: Meta::read(object, view),
+            class: spec.get("ingressClassName").text().map(str::to_owned),
+            default_backend: (!backend.is_absent()).then(|| read_backend(&backend)),
+            rules: spec.get("rules").items().iter().map(rule).collect(),
+            tls_hosts: tls
+                .iter()
+                .flat_map(|tls| tls.get("hosts").texts())
+                .collect(),
+        }
+    }
+}
+
+fn rule(view: &View<'_>) -> IngressRule {
+    let http = view.get("http");
+    IngressRule {
+        host: view.get("host").text().unwrap_or_default().to_owned(),
+        paths: (!http.is_absent()).then(|| http.get("paths").items().iter().map(path).collect()),
+    }
+}
+
+fn path(view: &View<'_>) -> IngressPath {
+    let kind = view.get("pathType");
+    let path_type = match kind.text() {
+        Some("Exact") => PathType::Exact,
+        Some("Prefix") => PathType::Prefix,
+        None | Some("ImplementationSpecific") => PathType::ImplementationSpecific,
+        Some(other) => {
+            let message =
+                format!("pathType is Exact, Prefix or ImplementationSpecific, not {other}");
+            kind.error("unknown-value", message);
+            PathType::ImplementationSpecific
+        }
+    };
+    IngressPath {
+        path: view.get("path").text().unwrap_or_default().to_owned(),
+        path_type,
+        backend: read_backend(&view.get("backend")),
+        at: view.at(),
+    }
+}
+
+fn read_backend(view: &View<'_>) -> Backend {
+    let service = view.get("service");
+    if service.is_absent() {
+        return Backend::Resource;
+    }
+    let port = service.get("port");
+    let port = match port.get("name").text() {
+        Some("use-annotation") => BackendPort::Annotation,
+        Some(name) if !name.is_empty() => BackendPort::Service(Port::Name(name.to_owned())),
+        _ => BackendPort::Service(Port::Number(port.get("number").number().unwrap_or(0))),
+    };
+    Backend::Service {
+        name: service.get("name").text().unwrap_or_default().to_owned(),
+        port,
+    }
+}
