@@ -53,7 +53,7 @@ fn environment(path: Option<&Path>, found: &mut Vec<Diagnostic>) -> Context {
     };
     let (mut context, problems) = Context::parse(&text, &name);
     found.extend(problems);
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
     for certificate in &mut context.certificates {
         let files = elbow_model::Certificate {
             name: certificate.arn.as_str().into(),
