@@ -133,26 +133,16 @@ fn a_target_that_is_registered_again_is_initial() {
 #[test]
 fn what_is_refused_changes_nothing() {
     let first = next(&model(&[1, 2]), &Snapshot::default());
-    let text = "loadBalancers:
-- name: web
-  type: application
-  addresses: [127.0.10.9]
-  listeners: [{port: 80, protocol: HTTP, defaultActions: [{type: forward, forwardConfig: {targetGroups: [{targetGroup: pods}]}}]}]
-- name: other
-  type: application
-  addresses: [127.0.10.9]
-  listeners: [{port: 80, protocol: HTTP, defaultActions: [{type: forward, forwardConfig: {targetGroups: [{targetGroup: pods}]}}]}]
-targetGroups:
-- {name: pods, protocol: HTTP, port: 1, targets: [{id: 127.0.0.1, port: 2}]}
-";
-    let (model, _) = elbow_model::file::parse(text, "test.yaml");
-    // The file's own validation may refuse it first; either way nothing may change.
-    if let Some(model) = model {
-        let errors = build(&Arc::new(model), &first, &FxHashMap::default())
-            .err()
-            .unwrap();
-        assert_eq!(errors[0].code, "address-in-use");
-    }
+    // Target 1 would drain. The file refuses two load balancers on one socket, other doors may not.
+    let mut refused = Model::clone(&model(&[2]));
+    let mut twin = refused.load_balancers[0].clone();
+    twin.name = "twin".into();
+    refused.load_balancers.push(twin);
+    let errors = build(&Arc::new(refused), &first, &FxHashMap::default())
+        .err()
+        .unwrap();
+    assert_eq!(errors.len(), 1);
+    assert_eq!(errors[0].code, "address-in-use");
     assert_eq!(
         states(&first, "pods"),
         [(1, TargetState::Initial), (2, TargetState::Initial)]
