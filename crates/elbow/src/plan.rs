@@ -16,7 +16,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let mut found = Vec::new();
     let context = environment(args.environment.as_deref(), &mut found);
     let objects = read_all(&args.files, &mut found);
-    let translation = elbow_manifest::translate(&objects, &context);
+    let translation = elbow_manifest::plan(&objects, &context);
     found.extend(translation.diagnostics);
     let stacks: Vec<_> = translation
         .stacks

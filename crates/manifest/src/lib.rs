@@ -1,6 +1,6 @@
 //! Kubernetes objects and annotations to the load balancers that AWS's controllers would make of them.
 //!
-//! Purely: [`read`] turns text into objects, [`translate`] turns objects into [`Stack`]s, in the surroundings that a
+//! Purely: [`read`] turns text into objects, [`plan`] turns objects into [`Stack`]s, in the surroundings that a
 //! [`Context`] describes. What is wrong comes back as diagnostics with file, line and column; a stack
 //! whose input is refused is left out, the others are there.
 //!
@@ -18,7 +18,7 @@
 //! ";
 //! let (objects, found) = elbow_manifest::read(text, "web.yaml");
 //! assert!(found.is_empty());
-//! let translation = elbow_manifest::translate(&objects, &elbow_manifest::Context::default());
+//! let translation = elbow_manifest::plan(&objects, &elbow_manifest::Context::default());
 //! assert_eq!(translation.stacks[0].id, "default/web");
 //! ```
 
@@ -46,7 +46,7 @@ use inventory::Inventory;
 /// The error that refuses a stack.
 pub type Refusal = Box<Diagnostic>;
 
-/// What [`translate`] makes.
+/// What [`plan`] makes.
 #[derive(Clone, Debug, Default)]
 pub struct Translation {
     /// By id.
@@ -56,7 +56,7 @@ pub struct Translation {
 }
 
 /// The load balancers of `objects`.
-pub fn translate(objects: &[Object], context: &Context) -> Translation {
+pub fn plan(objects: &[Object], context: &Context) -> Translation {
     let mut translation = Translation::default();
     let mut inventory = Inventory::new(objects, &mut translation.diagnostics);
     tenant::translate(&mut inventory, &mut translation);

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use elbow_manifest::{Context, read, translate};
+use elbow_manifest::{Context, plan, read};
 use serde_json::{Value, json};
 
 fn folder() -> PathBuf {
@@ -109,7 +109,7 @@ fn compare(case: &Path, context: &Context) -> Option<String> {
     let text = fs::read_to_string(case.join("input.yaml")).unwrap();
     let (objects, found) = read(&text, "input.yaml");
     assert!(found.is_empty(), "{found:?}");
-    let translation = translate(&objects, context);
+    let translation = plan(&objects, context);
     let errors: Vec<String> = translation
         .diagnostics
         .iter()

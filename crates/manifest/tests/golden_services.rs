@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use elbow_manifest::{Context, Translation, read, translate};
+use elbow_manifest::{Context, Translation, plan, read};
 use serde_json::{Map, Value};
 
 const NETWORK: &[&str] = &[
@@ -46,7 +46,7 @@ fn made(case: &Path, context: &Context) -> Translation {
     let text = fs::read_to_string(case.join("input.yaml")).expect("an input");
     let (objects, found) = read(&text, "input.yaml");
     assert!(found.is_empty(), "{found:?}");
-    translate(&objects, context)
+    plan(&objects, context)
 }
 
 fn json(path: &Path) -> Option<Value> {

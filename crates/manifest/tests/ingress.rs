@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // what cannot be read fails the test
 
-use elbow_manifest::{Context, Translation, read, translate};
+use elbow_manifest::{Context, Translation, plan, read};
 use serde_json::{Value, json};
 
 const SERVICE: &str = "
@@ -29,7 +29,7 @@ fn path(path: &str, kind: &str, service: &str, port: &Value) -> Value {
 fn translated(documents: &[&str]) -> Translation {
     let (objects, found) = read(&documents.join("\n---\n"), "a.yaml");
     assert!(found.is_empty(), "{found:?}");
-    translate(&objects, &Context::default())
+    plan(&objects, &Context::default())
 }
 
 /// The paths of the rules on port 80, in their order.

@@ -1,6 +1,6 @@
 //! Services and Tenants as users write them, each with the line of the specification that it follows.
 
-use elbow_manifest::{Context, Translation, read, translate};
+use elbow_manifest::{Context, Translation, plan, read};
 use serde_json::{Value, json};
 
 const PREFIX: &str = "service.beta.kubernetes.io/aws-load-balancer";
@@ -11,7 +11,7 @@ fn made(text: &str, environment: &str) -> Translation {
     assert_eq!(found, []);
     let (objects, found) = read(&text.replace("$P", PREFIX), "input.yaml");
     assert_eq!(found, []);
-    translate(&objects, &context)
+    plan(&objects, &context)
 }
 
 fn resource(made: &Translation, stack: &str, kind: &str, id: &str) -> Value {
