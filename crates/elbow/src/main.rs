@@ -5,10 +5,12 @@ mod cli;
 #[cfg(feature = "demo")]
 mod demo;
 mod get;
+mod manifests;
 mod plan;
 mod reload;
 mod run;
 mod source;
+mod text;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;

@@ -9,12 +9,16 @@ use elbow_model::Model;
 use elbow_model::diagnostic::{Diagnostic, Severity};
 use elbow_model::file::{self, MAX_BYTES};
 
+use crate::text;
+
+const TOO_LARGE: &str = "give several processes a part of it each";
+
 /// Reads and validates `path`, certificates included; `None` when there is an error.
 pub(crate) fn load(path: &Path) -> (Option<Model>, Vec<Diagnostic>) {
     let name = path.display().to_string();
-    let text = match read(path) {
+    let text = match text::read(path, MAX_BYTES, TOO_LARGE) {
         Ok(text) => text,
-        Err(diagnostic) => return (None, vec![diagnostic.at(&name, 0, 0)]),
+        Err(unreadable) => return (None, vec![unreadable]),
     };
     let (model, mut diagnostics) = file::parse(&text, &name);
     let Some(model) = model else {
@@ -24,36 +28,6 @@ pub(crate) fn load(path: &Path) -> (Option<Model>, Vec<Diagnostic>) {
     let good = unusable.is_empty();
     diagnostics.extend(unusable);
     (good.then_some(model), diagnostics)
-}
-
-fn read(path: &Path) -> Result<String, Diagnostic> {
-    let unreadable = |error: io::Error| {
-        let hint = match error.kind() {
-            io::ErrorKind::NotFound => "check the path",
-            io::ErrorKind::PermissionDenied => "check who may read it",
-            _ => "it should be a YAML file",
-        };
-        Diagnostic::error("unreadable-file", format!("cannot be read: {error}")).hint(hint)
-    };
-    let mut file = File::open(path).map_err(unreadable)?;
-    let bytes = file.metadata().map_err(unreadable)?.len();
-    let name = path.display().to_string();
-    if let Some(refusal) = file::too_large(bytes, &name) {
-        return Err(refusal);
-    }
-    // A pipe has no length to ask for, so that it is bounded as it is read.
-    let mut text = Vec::new();
-    (&mut file)
-        .take(MAX_BYTES as u64 + 1)
-        .read_to_end(&mut text)
-        .map_err(unreadable)?;
-    if let Some(refusal) = file::too_large(text.len() as u64, &name) {
-        return Err(refusal);
-    }
-    String::from_utf8(text).map_err(|e| {
-        let message = format!("is not UTF-8 at byte {}", e.utf8_error().valid_up_to());
-        Diagnostic::error("not-utf-8", message).hint("save it as UTF-8")
-    })
 }
 
 /// Prints findings for a person, with a count of the errors.

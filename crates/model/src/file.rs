@@ -73,7 +73,7 @@ pub fn parse(text: &str, file: &str) -> (Option<Model>, Vec<Diagnostic>) {
 }
 
 /// The refusal of a file of `bytes` bytes when it is longer than [`MAX_BYTES`].
-pub fn too_large(bytes: u64, file: &str) -> Option<Diagnostic> {
+fn too_large(bytes: u64, file: &str) -> Option<Diagnostic> {
     (bytes > MAX_BYTES as u64).then(|| {
         Diagnostic::error(
             "too-large",
