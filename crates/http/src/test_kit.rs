@@ -94,6 +94,7 @@ pub(crate) fn listener_with(
         certificates: Vec::new(),
         rules,
         default_actions: vec![default],
+        instance: None,
     };
     let lb = LoadBalancer {
         name: "demo".into(),
@@ -103,6 +104,7 @@ pub(crate) fn listener_with(
         addresses: Vec::new(),
         attributes: LoadBalancerAttributes::default(),
         listeners: Vec::new(),
+        classic: None,
     };
     Listener::new(&lb, &model, "demo-1.us-east-1.elb.localhost".into(), group)
 }

@@ -7,7 +7,7 @@ use crate::Algorithm;
 /// (`ModifyLoadBalancerAttributes`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadBalancerAttributes {
-    /// `idle_timeout.timeout_seconds`: ALB 60 s, 1-4000.
+    /// `idle_timeout.timeout_seconds`: ALB 60 s, 1-4000; CLB 60 s, 1-3600.
     pub idle_timeout: Duration,
     /// `client_keep_alive.seconds`: 3600 s, 60-604800.
     pub client_keep_alive: Duration,
@@ -27,6 +27,8 @@ pub struct LoadBalancerAttributes {
     pub tls_version_and_cipher_headers: bool,
     /// NLB: `tcp.idle_timeout.seconds`, 350 s, 60-6000, of TCP listeners that have none of their own.
     pub tcp_idle_timeout: Duration,
+    /// CLB: `connection_draining.timeout_seconds`, 300 s, 1-3600, when `connection_draining.enabled`.
+    pub connection_draining: Option<Duration>,
     /// As written.
     pub raw: BTreeMap<String, String>,
 }
@@ -44,6 +46,7 @@ impl Default for LoadBalancerAttributes {
             http2_enabled: true,
             tls_version_and_cipher_headers: false,
             tcp_idle_timeout: Duration::from_secs(350),
+            connection_draining: None,
             raw: BTreeMap::new(),
         }
     }
@@ -69,6 +72,13 @@ pub enum DesyncMitigationMode {
     Defensive,
     /// Block what is not compliant.
     Strictest,
+}
+
+/// The header that tells a target who the client is, in front of a connection's first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// As text (CLB).
+    V1,
 }
 
 /// `routing.http.xff_header_processing.mode`.
@@ -99,6 +109,10 @@ pub struct TargetGroupAttributes {
     pub deregistration_connection_termination: bool,
     /// NLB: `target_health_state.unhealthy.connection_termination.enabled`.
     pub unhealthy_connection_termination: bool,
+    /// Whether all targets are used when none is healthy; those of a Classic load balancer are not.
+    pub fail_open: bool,
+    /// NLB: `proxy_protocol_v2.enabled`; CLB: a policy of type `ProxyProtocolPolicyType`.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// As written.
     pub raw: BTreeMap<String, String>,
 }
@@ -111,6 +125,8 @@ impl Default for TargetGroupAttributes {
             connect_failover: true,
             deregistration_connection_termination: false,
             unhealthy_connection_termination: true,
+            fail_open: true,
+            proxy_protocol: None,
             raw: BTreeMap::new(),
         }
     }

@@ -10,7 +10,7 @@ use crate::{Model, file};
 /// One difference between two models.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// `load balancer`, `listener`, `rule`, `target group`, `target` or `certificate`.
+    /// `load balancer`, `listener`, `rule`, `instance`, `target group`, `target` or `certificate`.
     pub kind: &'static str,
     /// Which: `web` (a name), `web:443` (a listener), `web:443/10` (a rule), `pods/10.0.0.1:80` (a
     /// target).
@@ -126,36 +126,48 @@ impl Objects {
         let file = file::render(model);
         for item in list(&file, "loadBalancers") {
             let name = text(item, "name");
-            objects.add("load balancer", name.clone(), item, "listeners");
+            objects.add(
+                "load balancer",
+                name.clone(),
+                item,
+                &["listeners", "instances"],
+            );
+            for item in list(item, "instances") {
+                let id = text(item, "id");
+                // Instances of one host differ in their ports.
+                let ports = item.get("ports").map(|ports| format!(" {ports}"));
+                let name = format!("{name}/{id}{}", ports.unwrap_or_default());
+                objects.add("instance", name, item, &[]);
+            }
             for item in list(item, "listeners") {
                 let name = format!("{name}:{}", text(item, "port"));
-                objects.add("listener", name.clone(), item, "rules");
+                objects.add("listener", name.clone(), item, &["rules"]);
                 for item in list(item, "rules") {
                     let name = format!("{name}/{}", text(item, "priority"));
-                    objects.add("rule", name, item, "");
+                    objects.add("rule", name, item, &[]);
                 }
             }
         }
         for item in list(&file, "targetGroups") {
             let name = text(item, "name");
-            objects.add("target group", name.clone(), item, "targets");
+            objects.add("target group", name.clone(), item, &["targets"]);
             for item in list(item, "targets") {
                 let name = format!("{name}/{}:{}", text(item, "id"), text(item, "port"));
-                objects.add("target", name, item, "");
+                objects.add("target", name, item, &[]);
             }
         }
         for item in list(&file, "certificates") {
-            objects.add("certificate", text(item, "name"), item, "");
+            objects.add("certificate", text(item, "name"), item, &[]);
         }
         objects
     }
 
     /// Adds the fields of `item` but those of `children`, which are objects of their own.
-    fn add(&mut self, kind: &'static str, name: String, item: &Value, children: &str) {
+    fn add(&mut self, kind: &'static str, name: String, item: &Value, children: &[&str]) {
         let mut fields = Fields::new();
         for (field, value) in item.as_object().into_iter().flatten() {
             match value {
-                _ if field == children => {}
+                _ if children.contains(&field.as_str()) => {}
                 Value::Object(inner) => {
                     let inner = inner
                         .iter()

@@ -37,6 +37,7 @@
 mod action;
 mod attribute;
 mod certificate;
+mod classic;
 mod health_check;
 mod item;
 mod listener;

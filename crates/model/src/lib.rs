@@ -11,6 +11,7 @@ pub mod suggest;
 pub mod yaml;
 
 mod attributes;
+mod classic;
 mod diff;
 mod listener;
 mod load_balancer;
@@ -19,9 +20,10 @@ mod ssl_policy;
 mod target_group;
 
 pub use attributes::{
-    DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, TargetGroupAttributes,
-    XffHeaderProcessingMode,
+    DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, ProxyProtocol,
+    TargetGroupAttributes, XffHeaderProcessingMode,
 };
+pub use classic::{BackendServerPolicy, Classic, Instance, InstanceEnd};
 pub use diff::{Change, ChangeAction, diff};
 pub use listener::{AlpnPolicy, Certificate, Listener, Protocol};
 pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerType, Model, Scheme};
@@ -29,7 +31,7 @@ pub use rule::{
     Action, Condition, ContentType, FixedResponse, Redirect, RedirectStatus, Rule,
     WeightedTargetGroup,
 };
-pub use ssl_policy::{SslPolicy, TlsVersion, ssl_policies, ssl_policy};
+pub use ssl_policy::{SslPolicy, TlsVersion, classic_ssl_policies, ssl_policies, ssl_policy};
 pub use target_group::{
     Algorithm, HealthCheck, HealthCheckPort, HealthCheckProtocol, Matcher, ProtocolVersion, Target,
     TargetGroup, TargetId, TargetState, TargetType,

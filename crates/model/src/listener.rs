@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Action, ListenerAttributes, Rule};
+use crate::{Action, InstanceEnd, ListenerAttributes, Rule};
 
 /// One port of a load balancer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,10 +18,13 @@ pub struct Listener {
     pub certificates: Vec<Arc<Certificate>>,
     /// By ascending priority; ALB only.
     pub rules: Vec<Rule>,
-    /// What happens when no rule matches; exactly one today.
+    /// What happens when no rule matches; exactly one today. A Classic load balancer's listeners
+    /// forward to what their instances' end says ([`InstanceEnd::action`]).
     pub default_actions: Vec<Action>,
     /// Attributes by their AWS keys, parsed.
     pub attributes: ListenerAttributes,
+    /// Classic load balancers only.
+    pub instance: Option<InstanceEnd>,
 }
 
 /// Protocol of a listener or target group.

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::{Action, Certificate, Listener, LoadBalancerAttributes, TargetGroup};
+use crate::{Action, Certificate, Classic, Listener, LoadBalancerAttributes, TargetGroup};
 
 /// Everything that describes the load balancers of one process; names in it resolve.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,14 @@ impl Model {
     /// The target group called `name`.
     pub fn target_group(&self, name: &str) -> Option<&Arc<TargetGroup>> {
         self.target_groups.iter().find(|g| &*g.name == name)
+    }
+
+    /// Every group that something can be forwarded to: the declared ones, and those that the
+    /// instances of Classic load balancers form.
+    pub fn groups(&self) -> Vec<Arc<TargetGroup>> {
+        let formed = self.load_balancers.iter();
+        let formed = formed.flat_map(LoadBalancer::instance_groups).map(Arc::new);
+        self.target_groups.iter().cloned().chain(formed).collect()
     }
 
     /// The certificate called `name`.
@@ -43,6 +51,8 @@ pub struct LoadBalancer {
     pub attributes: LoadBalancerAttributes,
     /// Ports are unique within a load balancer (TCP and UDP apart).
     pub listeners: Vec<Listener>,
+    /// There for Classic ones, and for them alone.
+    pub classic: Option<Classic>,
 }
 
 impl LoadBalancer {
@@ -80,9 +90,14 @@ impl LoadBalancer {
     /// The DNS name in AWS's shape under the local suffix `elb.localhost`.
     pub fn dns_name(&self, region: &str) -> String {
         let name = self.name.to_lowercase();
-        match self.kind {
-            LoadBalancerType::Network => format!("{name}-{}.elb.{region}.localhost", self.id()),
-            _ => format!("{name}-{}.{region}.elb.localhost", self.id()),
+        match (self.kind, self.scheme) {
+            (LoadBalancerType::Network, _) => {
+                format!("{name}-{}.elb.{region}.localhost", self.id())
+            }
+            (_, Scheme::InternetFacing) => format!("{name}-{}.{region}.elb.localhost", self.id()),
+            (_, Scheme::Internal) => {
+                format!("internal-{name}-{}.{region}.elb.localhost", self.id())
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ pub enum TlsVersion {
     Tls13,
 }
 
-/// The policy called `name`.
+/// The policy called `name`, of whatever kind of load balancer.
 ///
 /// ```
 /// use elbow_model::{TlsVersion, ssl_policy};
@@ -36,10 +36,21 @@ pub enum TlsVersion {
 /// assert!(ssl_policy("ELBSecurityPolicy-2999-01").is_none());
 /// ```
 pub fn ssl_policy(name: &str) -> Option<&'static SslPolicy> {
-    POLICIES.iter().find(|policy| policy.name == name)
+    let known = || POLICIES.iter().chain(CLASSIC_ALONE);
+    known().find(|policy| policy.name == name)
 }
 
-/// All policies, the strictest of each family first.
+/// The predefined policies of Classic load balancers, the newest first (CLB guide: SSL policies).
+/// `ELBSecurityPolicy-2011-08` and the samples are left out: they have no suite that can be served.
+///
+/// ```
+/// assert_eq!(elbow_model::classic_ssl_policies().next().unwrap().name, "ELBSecurityPolicy-2016-08");
+/// ```
+pub fn classic_ssl_policies() -> impl Iterator<Item = &'static SslPolicy> {
+    CLASSIC.iter().filter_map(|name| ssl_policy(name))
+}
+
+/// All policies of ALB and NLB, the strictest of each family first.
 pub fn ssl_policies() -> &'static [SslPolicy] {
     POLICIES
 }
@@ -121,6 +132,25 @@ const POLICIES: &[SslPolicy] = &[
     policy("ELBSecurityPolicy-TLS-1-0-2015-04", OLD_1_0, ALL_3DES),
     policy("ELBSecurityPolicy-2016-08", OLD_1_0, ALL),
     policy("ELBSecurityPolicy-2015-05", OLD_1_0, ALL),
+];
+
+const CLASSIC: [&str; 8] = [
+    "ELBSecurityPolicy-2016-08",
+    "ELBSecurityPolicy-TLS-1-2-2017-01",
+    "ELBSecurityPolicy-TLS-1-1-2017-01",
+    "ELBSecurityPolicy-2015-05",
+    "ELBSecurityPolicy-2015-03",
+    "ELBSecurityPolicy-2015-02",
+    "ELBSecurityPolicy-2014-10",
+    "ELBSecurityPolicy-2014-01",
+];
+
+/// Those that no ALB or NLB has. Their suites with DHE are left out: no server of today has them.
+const CLASSIC_ALONE: &[SslPolicy] = &[
+    policy("ELBSecurityPolicy-2015-03", OLD_1_0, ALL_3DES),
+    policy("ELBSecurityPolicy-2015-02", OLD_1_0, ALL),
+    policy("ELBSecurityPolicy-2014-10", OLD_1_0, ALL_3DES),
+    policy("ELBSecurityPolicy-2014-01", OLD_1_0, ALL_3DES),
 ];
 
 // Families of suites, by what rustls makes of them: G is AEAD with forward secrecy; C2 and C1 are CBC;

@@ -251,6 +251,7 @@ fn listener(attributes: LoadBalancerAttributes, action: Action, group: &Arc<Grou
         certificates: Vec::new(),
         rules: Vec::new(),
         default_actions: vec![action],
+        instance: None,
     };
     let lb = LoadBalancer {
         name: "demo".into(),
@@ -260,6 +261,7 @@ fn listener(attributes: LoadBalancerAttributes, action: Action, group: &Arc<Grou
         addresses: Vec::new(),
         attributes,
         listeners: Vec::new(),
+        classic: None,
     };
     Listener::new(&lb, &model, "lb.localhost".into(), |_| {
         Some(Arc::clone(group))

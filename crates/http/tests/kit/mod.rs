@@ -194,6 +194,7 @@ fn listener(attributes: LoadBalancerAttributes, action: Action, group: &Arc<Grou
         certificates: Vec::new(),
         rules: Vec::new(),
         default_actions: vec![action],
+        instance: None,
     };
     let lb = LoadBalancer {
         name: "demo".into(),
@@ -203,6 +204,7 @@ fn listener(attributes: LoadBalancerAttributes, action: Action, group: &Arc<Grou
         addresses: Vec::new(),
         attributes,
         listeners: Vec::new(),
+        classic: None,
     };
     Listener::new(&lb, &model, "lb.localhost".into(), |_| {
         Some(Arc::clone(group))

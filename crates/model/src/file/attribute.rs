@@ -233,7 +233,37 @@ struct Table {
     foreign: &'static [Attribute],
 }
 
-/// Attributes of an ALB or NLB; those of a Classic one are not read.
+/// Classic load balancers. The older API groups them in structures of their own
+/// (`ModifyLoadBalancerAttributes`, 2012-06-01); here they are spelt as those of the other kinds.
+const CLASSIC: &[Attribute] = &[
+    attribute("access_logs.s3.bucket", Text, Served),
+    attribute(
+        "access_logs.s3.emit_interval_minutes",
+        OneOf(&["5", "60"]),
+        Served,
+    ),
+    attribute("access_logs.s3.enabled", Flag, Without(&["false"])),
+    attribute("access_logs.s3.prefix", Text, Served),
+    attribute("connection_draining.enabled", Flag, Served),
+    attribute(
+        "connection_draining.timeout_seconds",
+        Number(1, 3600),
+        Served,
+    ),
+    attribute(
+        "elb.http.desyncmitigationmode",
+        OneOf(&["monitor", "defensive", "strictest"]),
+        Served,
+    ),
+    attribute("idle_timeout.timeout_seconds", Number(1, 3600), Served),
+    attribute(
+        "load_balancing.cross_zone.enabled",
+        Flag,
+        Without(&["true"]),
+    ),
+];
+
+/// Attributes of a load balancer.
 pub(super) fn load_balancer(item: &Item<'_>, kind: LoadBalancerType) -> LoadBalancerAttributes {
     let (application, network) = ("application load balancers", "network load balancers");
     let raw = match kind {
@@ -255,7 +285,15 @@ pub(super) fn load_balancer(item: &Item<'_>, kind: LoadBalancerType) -> LoadBala
                 foreign: APPLICATION,
             },
         ),
-        LoadBalancerType::Classic => BTreeMap::new(),
+        LoadBalancerType::Classic => read(
+            item,
+            &Table {
+                of: "classic load balancers",
+                known: [CLASSIC, &[]],
+                sibling: application,
+                foreign: APPLICATION,
+            },
+        ),
     };
     LoadBalancerAttributes::from_raw(raw)
 }
@@ -326,9 +364,9 @@ pub(super) fn target_group(item: &Item<'_>, protocol: Protocol) -> TargetGroupAt
     TargetGroupAttributes::from_raw(raw)
 }
 
-/// The schema of the attributes of ALB and NLB.
+/// The schema of the attributes of every kind of load balancer.
 pub(super) fn load_balancer_schema(_: &mut SchemaGenerator) -> Schema {
-    object_schema(&[COMMON, APPLICATION, NETWORK])
+    object_schema(&[COMMON, APPLICATION, NETWORK, CLASSIC])
 }
 
 /// The schema of the attributes of every kind of listener.
@@ -446,6 +484,11 @@ impl LoadBalancerAttributes {
     /// From values that were checked; others keep their defaults.
     fn from_raw(raw: BTreeMap<String, String>) -> Self {
         let mut all = Self::default();
+        let draining = raw
+            .get("connection_draining.enabled")
+            .is_some_and(|value| value == "true");
+        // The API's default (`ConnectionDraining`, Timeout).
+        all.connection_draining = draining.then_some(Duration::from_secs(300));
         for (key, value) in &raw {
             let on = value == "true";
             let seconds = || value.parse().map(Duration::from_secs);
@@ -459,7 +502,10 @@ impl LoadBalancerAttributes {
                 "tcp.idle_timeout.seconds" => {
                     all.tcp_idle_timeout = seconds().unwrap_or(all.tcp_idle_timeout);
                 }
-                "routing.http.desync_mitigation_mode" => {
+                "connection_draining.timeout_seconds" if draining => {
+                    all.connection_draining = seconds().ok();
+                }
+                "routing.http.desync_mitigation_mode" | "elb.http.desyncmitigationmode" => {
                     all.desync_mitigation_mode = match &value[..] {
                         "monitor" => DesyncMitigationMode::Monitor,
                         "strictest" => DesyncMitigationMode::Strictest,

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
 use super::item::{Fields, Item, Seen};
-use super::{Scope, action, attribute, find, rule};
+use super::{Scope, action, attribute, classic, find, rule};
 use crate::suggest::did_you_mean;
 use crate::{
-    AlpnPolicy, Certificate, Listener, LoadBalancerType, Protocol, ssl_policies, ssl_policy,
+    AlpnPolicy, Certificate, Listener, ListenerAttributes, LoadBalancerType, Protocol, SslPolicy,
+    classic_ssl_policies, ssl_policies,
 };
 
 pub(super) const FIELDS: &[&str] = &[
@@ -33,13 +34,6 @@ const NETWORK: &[(&str, Protocol)] = &[
     ("TLS", Protocol::Tls),
     ("UDP", Protocol::Udp),
     ("TCP_UDP", Protocol::TcpUdp),
-];
-
-pub(super) const CLASSIC: &[(&str, Protocol)] = &[
-    ("TCP", Protocol::Tcp),
-    ("SSL", Protocol::Ssl),
-    ("HTTP", Protocol::Http),
-    ("HTTPS", Protocol::Https),
 ];
 
 pub(super) const ALPN_POLICIES: &[(&str, AlpnPolicy)] = &[
@@ -75,14 +69,24 @@ impl Place {
 
 pub(super) fn read_all(
     items: &[Item<'_>],
+    load_balancer: &str,
     kind: Option<LoadBalancerType>,
     scope: &Scope<'_>,
 ) -> Vec<Listener> {
     let mut ports = Seen::new("port");
-    items
-        .iter()
-        .filter_map(|item| read(item, kind, scope, &mut ports))
-        .collect()
+    let mut instance_ports = classic::InstancePorts::default();
+    let mut listeners = Vec::new();
+    for item in items {
+        let Some(mut listener) = read(item, kind, scope, &mut ports) else {
+            continue;
+        };
+        if let Some(end) = listener.instance {
+            instance_ports.check(item, end);
+            listener.default_actions = vec![end.action(load_balancer)];
+        }
+        listeners.push(listener);
+    }
+    listeners
 }
 
 fn read(
@@ -106,20 +110,32 @@ fn read(
         port,
         rule: None,
     };
-    classic_fields(&fields, kind);
-    let certificates = certificates(item, &fields, protocol, scope);
-    let ssl_policy = ssl_policy_name(&fields, protocol);
+    let certificates = certificates(item, &fields, place, scope);
+    let ssl_policy = ssl_policy_name(&fields, place);
+    if kind == Some(LoadBalancerType::Classic) {
+        let instance = classic::instance_end(&fields, protocol);
+        return Some(Listener {
+            port: port.filter(|_| !duplicate)?,
+            protocol: protocol?,
+            ssl_policy,
+            alpn_policy: AlpnPolicy::None,
+            certificates,
+            rules: Vec::new(),
+            default_actions: Vec::new(),
+            attributes: ListenerAttributes::default(),
+            instance,
+        });
+    }
+    if kind.is_some() {
+        classic::refuse_instance_end(&fields);
+    }
     let alpn_policy = alpn_policy(&fields, protocol);
     let rules = match fields.get("rules") {
         Some(item) => rule::read_all(&item, place, scope),
         None => Vec::new(),
     };
-    let default_actions = match kind {
-        // A Classic load balancer sends everything to its instances.
-        Some(LoadBalancerType::Classic) => None,
-        _ => fields.required("defaultActions"),
-    };
-    let default_actions = default_actions
+    let default_actions = fields
+        .required("defaultActions")
         .map(|item| action::read_all(&item, place, scope))
         .unwrap_or_default();
     let attributes = fields
@@ -136,6 +152,7 @@ fn read(
         rules,
         default_actions,
         attributes,
+        instance: None,
     })
 }
 
@@ -144,10 +161,10 @@ fn protocol(item: &Item<'_>, kind: Option<LoadBalancerType>) -> Option<Protocol>
     let (of, table) = match kind {
         Some(LoadBalancerType::Application) => ("an application load balancer", APPLICATION),
         Some(LoadBalancerType::Network) => ("a network load balancer", NETWORK),
-        Some(LoadBalancerType::Classic) => ("a classic load balancer", CLASSIC),
+        Some(LoadBalancerType::Classic) => ("a classic load balancer", classic::PROTOCOLS),
         None => return None,
     };
-    let known = [APPLICATION, NETWORK, CLASSIC]
+    let known = [APPLICATION, NETWORK, classic::PROTOCOLS]
         .iter()
         .any(|table| table.iter().any(|(name, _)| *name == text));
     if known && !table.iter().any(|(name, _)| *name == text) {
@@ -166,33 +183,13 @@ fn protocol(item: &Item<'_>, kind: Option<LoadBalancerType>) -> Option<Protocol>
     Some(protocol)
 }
 
-fn classic_fields(fields: &Fields<'_>, kind: Option<LoadBalancerType>) {
-    let port = fields.get("instancePort");
-    let protocol = fields.get("instanceProtocol");
-    if kind.is_some_and(|k| k != LoadBalancerType::Classic) {
-        for item in [&port, &protocol].into_iter().flatten() {
-            item.error_with(
-                "invalid-combination",
-                "this field belongs to listeners of classic load balancers",
-                "defaultActions say where requests go".to_owned(),
-            );
-        }
-        return;
-    }
-    if let Some(item) = port {
-        item.number::<u16>(1..=65535);
-    }
-    if let Some(item) = protocol {
-        item.one_of(CLASSIC);
-    }
-}
-
 fn certificates(
     listener: &Item<'_>,
     fields: &Fields<'_>,
-    protocol: Option<Protocol>,
+    place: Place,
     scope: &Scope<'_>,
 ) -> Vec<Arc<Certificate>> {
+    let protocol = place.protocol;
     let items = fields.items("certificates");
     let field = fields.get("certificates");
     match protocol {
@@ -207,10 +204,16 @@ fn certificates(
         Some(protocol) if !protocol.is_tls() => refuse_tls_field(field.as_ref(), protocol),
         _ => {}
     }
-    if let Some(item) = items.get(MAX_CERTIFICATES) {
+    // A Classic load balancer knows no SNI (CLB guide: HTTPS listeners).
+    let (most, of) = match place.kind {
+        Some(LoadBalancerType::Classic) => (1, "a listener of a classic load balancer"),
+        _ => (MAX_CERTIFICATES, "a listener"),
+    };
+    if let Some(item) = items.get(most) {
+        let s = if most == 1 { "" } else { "s" };
         item.error(
             "too-many",
-            format!("a listener has at most {MAX_CERTIFICATES} certificates"),
+            format!("{of} has at most {most} certificate{s}"),
         );
     }
     let mut seen = Seen::new("certificate");
@@ -235,7 +238,8 @@ fn certificates(
         .collect()
 }
 
-fn ssl_policy_name(fields: &Fields<'_>, protocol: Option<Protocol>) -> Option<Arc<str>> {
+fn ssl_policy_name(fields: &Fields<'_>, place: Place) -> Option<Arc<str>> {
+    let protocol = place.protocol;
     let item = fields.get("sslPolicy");
     if let Some(protocol) = protocol.filter(|p| !p.is_tls()) {
         refuse_tls_field(item.as_ref(), protocol);
@@ -245,8 +249,13 @@ fn ssl_policy_name(fields: &Fields<'_>, protocol: Option<Protocol>) -> Option<Ar
         return Some(DEFAULT_SSL_POLICY.into());
     };
     let name = item.text()?;
-    if ssl_policy(name).is_none() {
-        let names = || ssl_policies().iter().map(|p| p.name);
+    let classic = place.kind == Some(LoadBalancerType::Classic);
+    let policies: Vec<&SslPolicy> = match classic {
+        true => classic_ssl_policies().collect(),
+        false => ssl_policies().iter().collect(),
+    };
+    if policies.iter().all(|policy| policy.name != name) {
+        let names = || policies.iter().map(|p| p.name);
         let hint = did_you_mean(name, names())
             .unwrap_or_else(|| format!("known are: {}", names().collect::<Vec<_>>().join(", ")));
         item.error_with(

@@ -2,8 +2,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::item::{Fields, Item, Seen, resource_name};
-use super::{Scope, attribute, listener};
+use super::item::{Item, Seen, resource_name};
+use super::{Scope, attribute, classic, listener};
 use crate::{IpAddressType, LoadBalancer, LoadBalancerType, Scheme};
 
 pub(super) const FIELDS: &[&str] = &[
@@ -15,14 +15,8 @@ pub(super) const FIELDS: &[&str] = &[
     "attributes",
     "listeners",
     "healthCheck",
-];
-
-pub(super) const CLASSIC_CHECK_FIELDS: &[&str] = &[
-    "target",
-    "interval",
-    "timeout",
-    "healthyThreshold",
-    "unhealthyThreshold",
+    "instances",
+    "backendServerPolicies",
 ];
 
 pub(super) const TYPES: &[(&str, LoadBalancerType)] = &[
@@ -61,13 +55,7 @@ fn read(
     let name = item.peek("name").unwrap_or_default();
     let item = item.of(format!("loadBalancer/{name}"));
     let fields = item.fields(FIELDS)?;
-    let kind = fields.required("type").and_then(|item| {
-        let kind = item.one_of(TYPES)?;
-        if kind == LoadBalancerType::Classic {
-            item.not_supported("classic load balancers are");
-        }
-        Some(kind)
-    });
+    let kind = fields.required("type").and_then(|t| t.one_of(TYPES));
     let scheme = fields.get("scheme").and_then(|s| s.one_of(SCHEMES));
     let ip_address_type = fields
         .get("ipAddressType")
@@ -83,9 +71,9 @@ fn read(
         .zip(kind)
         .map(|(item, kind)| attribute::load_balancer(&item, kind))
         .unwrap_or_default();
-    classic_check(&fields, kind);
     let listener_items = fields.items("listeners");
-    let listeners = listener::read_all(&listener_items, kind, scope);
+    let listeners = listener::read_all(&listener_items, name, kind, scope);
+    let classic = classic::read(&fields, kind, &listeners);
     for listener in &listeners {
         for (address, item) in addresses.iter().zip(&address_items) {
             let socket = match address {
@@ -108,6 +96,7 @@ fn read(
         addresses,
         attributes,
         listeners,
+        classic,
     })
 }
 
@@ -125,61 +114,6 @@ fn address(item: &Item<'_>, family: IpAddressType) -> Option<IpAddr> {
         );
     }
     Some(ip)
-}
-
-/// `healthCheck` of a Classic load balancer (`ConfigureHealthCheck`).
-fn classic_check(fields: &Fields<'_>, kind: Option<LoadBalancerType>) {
-    let Some(item) = fields.get("healthCheck") else {
-        return;
-    };
-    if kind.is_some_and(|k| k != LoadBalancerType::Classic) {
-        item.error_with(
-            "invalid-combination",
-            "healthCheck belongs to classic load balancers",
-            "targets are checked as healthCheckConfig of their target group says".to_owned(),
-        );
-        return;
-    }
-    let Some(check) = item.fields(CLASSIC_CHECK_FIELDS) else {
-        return;
-    };
-    if let Some(target) = check.required("target")
-        && let Some(text) = target.text()
-        && !is_classic_target(text)
-    {
-        target.error_with(
-            "invalid-target",
-            format!("{text:?} says not what to check"),
-            "TCP:port, SSL:port, HTTP:port/path or HTTPS:port/path".to_owned(),
-        );
-    }
-    for (name, range) in [
-        ("interval", 5..=300),
-        ("timeout", 2..=60),
-        ("healthyThreshold", 2..=10),
-        ("unhealthyThreshold", 2..=10),
-    ] {
-        if let Some(item) = check.get(name) {
-            item.number::<u32>(range);
-        }
-    }
-}
-
-fn is_classic_target(text: &str) -> bool {
-    let Some((protocol, rest)) = text.split_once(':') else {
-        return false;
-    };
-    let (port, path) = match rest.find('/') {
-        Some(i) => rest.split_at(i),
-        None => (rest, ""),
-    };
-    let has_path = match protocol {
-        "TCP" | "SSL" => false,
-        "HTTP" | "HTTPS" => true,
-        _ => return false,
-    };
-    let port = port.parse::<u16>().is_ok_and(|p| p > 0) && !port.starts_with('+');
-    port && path.is_empty() != has_path && text.len() <= 1024
 }
 
 /// AWS lets a target group serve one load balancer alone (ALB guide: quotas).

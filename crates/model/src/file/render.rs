@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::{action, health_check, listener, load_balancer, shape, target_group};
+use super::{action, classic, health_check, listener, load_balancer, shape, target_group};
 use crate::{
-    Action, Certificate, Condition, HealthCheck, HealthCheckPort, HealthCheckProtocol, Listener,
-    LoadBalancer, Matcher, Model, Protocol, Redirect, Rule, TargetGroup,
+    Action, BackendServerPolicy, Certificate, Condition, HealthCheck, HealthCheckPort,
+    HealthCheckProtocol, Instance, Listener, LoadBalancer, Matcher, Model, Protocol, Redirect,
+    Rule, TargetGroup,
 };
 use shape::spelling;
 
@@ -44,7 +45,22 @@ fn load_balancer(from: &LoadBalancer) -> shape::LoadBalancer {
         addresses: from.addresses.iter().map(ToString::to_string).collect(),
         attributes: from.attributes.raw.clone(),
         listeners: from.listeners.iter().map(listener).collect(),
-        health_check: None,
+        health_check: from
+            .classic
+            .as_ref()
+            .map(|c| classic_check(&c.health_check)),
+        instances: from
+            .classic
+            .iter()
+            .flat_map(|c| &c.instances)
+            .map(instance)
+            .collect(),
+        backend_server_policies: from
+            .classic
+            .iter()
+            .flat_map(|c| &c.backend_server_policies)
+            .map(|(port, policies)| (port.to_string(), names(policies)))
+            .collect(),
     }
 }
 
@@ -61,11 +77,41 @@ fn listener(from: &Listener) -> shape::Listener {
             .map(|c| c.name.to_string())
             .collect(),
         rules: from.rules.iter().map(rule).collect(),
-        default_actions: from.default_actions.iter().map(action).collect(),
+        default_actions: match from.instance {
+            // It follows from the instances' end.
+            Some(_) => Vec::new(),
+            None => from.default_actions.iter().map(action).collect(),
+        },
         attributes: from.attributes.raw.clone(),
-        instance_protocol: None,
-        instance_port: None,
+        instance_protocol: from.instance.map(|i| i.protocol.as_str().to_owned()),
+        instance_port: from.instance.map(|i| i.port),
     }
+}
+
+fn classic_check(from: &HealthCheck) -> shape::ClassicHealthCheck {
+    // A file holds no longer time than fits.
+    let seconds = |time: std::time::Duration| u32::try_from(time.as_secs()).ok();
+    shape::ClassicHealthCheck {
+        target: from.classic_target(),
+        interval: seconds(from.interval),
+        timeout: seconds(from.timeout),
+        healthy_threshold: Some(from.healthy_threshold),
+        unhealthy_threshold: Some(from.unhealthy_threshold),
+    }
+}
+
+fn instance(from: &Instance) -> shape::Instance {
+    let ports = from.ports.iter();
+    shape::Instance {
+        id: from.id.to_string(),
+        availability_zone: from.availability_zone.as_deref().map(str::to_owned),
+        ports: ports.map(|(port, is)| (port.to_string(), *is)).collect(),
+    }
+}
+
+fn names(policies: &[BackendServerPolicy]) -> Vec<String> {
+    let name = |policy| spelling(classic::POLICIES, policy);
+    policies.iter().map(name).collect()
 }
 
 fn rule(from: &Rule) -> shape::Rule {

@@ -1,15 +1,15 @@
 //! The shape of the native file as types: its JSON schema comes from them, and a model is written
 //! through them. Their fields are those that the readers beside them know; a test compares both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{action, attribute, health_check, listener, load_balancer, target_group};
-use crate::ssl_policies;
+use super::{action, attribute, classic, health_check, listener, load_balancer, target_group};
+use crate::{classic_ssl_policies, ssl_policies};
 
 /// The JSON schema of the native file, kept as `config/native.schema.json`.
 pub fn schema() -> Value {
@@ -62,6 +62,29 @@ pub(super) struct LoadBalancer {
     /// Classic load balancers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) health_check: Option<ClassicHealthCheck>,
+    /// Classic load balancers only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub(super) instances: Vec<Instance>,
+    /// Classic load balancers only: by instance port.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default, schema_with = "backend_server_policies")]
+    pub(super) backend_server_policies: BTreeMap<String, Vec<String>>,
+}
+
+/// One instance of a classic load balancer.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Instance {
+    /// IPv4, IPv6 or a host name.
+    pub(super) id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) availability_zone: Option<String>,
+    /// Instance ports that are other ones on this instance; beyond AWS.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default, schema_with = "instance_ports")]
+    pub(super) ports: BTreeMap<String, u16>,
 }
 
 /// How a classic load balancer checks its instances.
@@ -107,7 +130,8 @@ pub(super) struct Listener {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub(super) rules: Vec<Rule>,
-    /// What happens when no rule matches.
+    /// What happens when no rule matches; not for classic load balancers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default, length(max = 1))]
     pub(super) default_actions: Vec<Action>,
     /// By AWS's keys.
@@ -350,9 +374,12 @@ one_of! {
     schemes: names(load_balancer::SCHEMES);
     ip_address_types: names(load_balancer::IP_ADDRESS_TYPES);
     listener_protocols: ["HTTP", "HTTPS", "TCP", "TLS", "UDP", "TCP_UDP", "SSL"];
-    classic_protocols: names(listener::CLASSIC);
+    classic_protocols: names(classic::PROTOCOLS);
     alpn_policies: names(listener::ALPN_POLICIES);
-    ssl_policy_names: ssl_policies().iter().map(|p| p.name).collect::<Vec<_>>();
+    ssl_policy_names: {
+        let all = ssl_policies().iter().chain(classic_ssl_policies()).map(|p| p.name);
+        all.collect::<BTreeSet<_>>()
+    };
     condition_fields: ["host-header", "path-pattern"];
     action_types: names(action::KINDS);
     redirect_codes: names(action::REDIRECT_CODES);
@@ -361,6 +388,23 @@ one_of! {
     protocol_versions: names(target_group::VERSIONS);
     target_types: names(target_group::TYPES);
     check_protocols: names(health_check::PROTOCOLS);
+}
+
+fn backend_server_policies(_: &mut SchemaGenerator) -> Schema {
+    let policies = json_schema!({"enum": names(classic::POLICIES)});
+    json_schema!({
+        "type": "object",
+        "patternProperties": {"^[0-9]+$": {"type": "array", "items": policies}},
+        "additionalProperties": false,
+    })
+}
+
+fn instance_ports(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "patternProperties": {"^[0-9]+$": {"type": "integer", "minimum": 1, "maximum": 65535}},
+        "additionalProperties": false,
+    })
 }
 
 fn check_port(_: &mut SchemaGenerator) -> Schema {

@@ -139,7 +139,7 @@ fn target(item: &Item<'_>, group_port: Option<u16>, seen: &mut Seen<String>) -> 
         })
 }
 
-fn target_id(item: &Item<'_>) -> Option<TargetId> {
+pub(super) fn target_id(item: &Item<'_>) -> Option<TargetId> {
     let text = item.text()?;
     if let Ok(ip) = text.parse() {
         return Some(TargetId::Ip(ip));

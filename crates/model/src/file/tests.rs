@@ -8,6 +8,7 @@ use super::*;
 use crate::diagnostic::Severity;
 use crate::{Action, Condition, HealthCheckPort, HealthCheckProtocol, TargetId};
 
+mod classic;
 mod refused;
 mod schema;
 
@@ -171,6 +172,10 @@ fn a_rendered_model_is_the_same_model() {
         (
             include_str!("../../../../config/native/alb.yaml"),
             "alb.yaml",
+        ),
+        (
+            include_str!("../../../../config/native/classic.yaml"),
+            "classic.yaml",
         ),
     ] {
         let (model, diagnostics) = parse(text, name);

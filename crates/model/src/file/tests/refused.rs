@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod classic;
 mod groups;
 mod rules;
 
@@ -178,27 +179,6 @@ fn load_balancers() {
         "loadBalancers: [{name: a, type: network, addresses: [«invalid-address»localhost]}]\n",
         "loadBalancers: [{name: a, type: network, addresses: [«invalid-combination»'::1']}]\n",
     ]);
-}
-
-/// CLB guide: parsed, and refused as a whole.
-#[test]
-fn classic_load_balancers() {
-    check_all(&[
-        "loadBalancers: [{name: a, type: «not-supported»classic}]\n",
-        "
-loadBalancers:
-- name: a
-  type: «not-supported»classic
-  listeners:
-  - {port: 443, protocol: SSL, instanceProtocol: «unknown-value»TCB, instancePort: «out-of-range»0, certificates: [c]}
-  - {port: 80, protocol: «invalid-combination»UDP, instancePort: 80}
-  healthCheck: {target: «invalid-target»'HTTP:80', interval: «out-of-range»4, timeout: 5}
-certificates: [{name: c, certificateFile: c, privateKeyFile: k}]
-",
-    ]);
-    check(
-        "loadBalancers: [{name: a, type: network, healthCheck: «invalid-combination»{target: 'TCP:1'}}]\n",
-    );
 }
 
 /// NLB guide, listeners; ALB guide, listeners: protocols.

@@ -3,7 +3,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::{
-    FIELDS, action, certificate, health_check, listener, load_balancer, rule, schema, target_group,
+    FIELDS, action, certificate, classic, health_check, listener, load_balancer, rule, schema,
+    target_group,
 };
 
 /// `UPDATE_SCHEMA=1 cargo test -p elbow-model schema` writes the file.
@@ -31,11 +32,12 @@ fn the_schema_has_the_fields_that_are_read() {
     let expected = [
         ("Action", action::FIELDS),
         ("Certificate", certificate::FIELDS),
-        ("ClassicHealthCheck", load_balancer::CLASSIC_CHECK_FIELDS),
+        ("ClassicHealthCheck", classic::CHECK_FIELDS),
         ("Condition", rule::CONDITION_FIELDS),
         ("FixedResponse", action::FIXED_RESPONSE_FIELDS),
         ("Forward", action::FORWARD_FIELDS),
         ("HealthCheck", health_check::FIELDS),
+        ("Instance", classic::INSTANCE_FIELDS),
         ("Listener", listener::FIELDS),
         ("LoadBalancer", load_balancer::FIELDS),
         ("Matcher", health_check::MATCHER_FIELDS),
@@ -71,6 +73,7 @@ fn the_schema_requires_what_the_reader_requires() {
         ("FixedResponse", &["statusCode"]),
         ("Forward", &["targetGroups"]),
         ("HealthCheck", &[]),
+        ("Instance", &["id"]),
         ("Listener", &["port", "protocol"]),
         ("LoadBalancer", &["name", "type"]),
         ("Matcher", &["httpCode"]),
