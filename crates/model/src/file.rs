@@ -38,6 +38,7 @@ mod action;
 mod attribute;
 mod certificate;
 mod classic;
+mod document;
 mod health_check;
 mod item;
 mod listener;
@@ -54,6 +55,7 @@ use crate::{Certificate, Model, Protocol, TargetGroup};
 
 use item::{Item, Log, Seen};
 
+pub use document::{Document, Finding, Origin, read_document};
 pub use render::render;
 pub use shape::schema;
 
@@ -110,8 +112,11 @@ fn read(text: &str, file: &str, log: &Log) -> Option<Model> {
         log.push(empty(file));
         return None;
     }
-    let fields = root.fields(FIELDS)?;
+    read_root(&root)
+}
 
+fn read_root(root: &Item<'_>) -> Option<Model> {
+    let fields = root.fields(FIELDS)?;
     let mut names = Seen::new("target group");
     let target_groups: Vec<Declared<TargetGroup>> = fields
         .items("targetGroups")

@@ -24,7 +24,6 @@ pub(super) fn read(item: &Item<'_>, names: &mut Seen<Arc<str>>) -> Option<Declar
     let name_item = fields.required("name")?;
     let name = label(&name_item)?;
     names.check(name.clone(), &name_item, "duplicate-name");
-    let at = item.at();
     Some(Declared {
         name: name.clone(),
         protocol: None,
@@ -32,7 +31,7 @@ pub(super) fn read(item: &Item<'_>, names: &mut Seen<Arc<str>>) -> Option<Declar
             name,
             certificate_file,
             private_key_file,
-            declared: Some((item.file().clone(), at.line, at.column)),
+            declared: Some(item.place()),
         }),
     })
 }

@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::document::{Document, Origin};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::suggest::did_you_mean;
 use crate::yaml::{Node, Position, Value};
@@ -15,6 +16,8 @@ use crate::yaml::{Node, Position, Value};
 /// Collects what is wrong with one file.
 pub(super) struct Log {
     pub(super) file: Arc<str>,
+    /// Of a document that a program made.
+    origins: Option<Arc<[Origin]>>,
     diagnostics: RefCell<Vec<Diagnostic>>,
 }
 
@@ -22,7 +25,36 @@ impl Log {
     pub(super) fn new(file: &str) -> Self {
         Self {
             file: file.into(),
+            origins: None,
             diagnostics: RefCell::default(),
+        }
+    }
+
+    /// For a document whose positions stand for `origins`.
+    pub(super) fn of_document(origins: Arc<[Origin]>) -> Self {
+        Self {
+            origins: Some(origins),
+            ..Self::new("")
+        }
+    }
+
+    /// The file, line and column of a position.
+    pub(super) fn place(&self, at: Position) -> (Arc<str>, u32, u32) {
+        match &self.origins {
+            None => (self.file.clone(), at.line, at.column),
+            Some(origins) => match origins.get(Document::index(at.line)) {
+                Some(origin) => (origin.file.clone(), origin.line, origin.column),
+                None => ("".into(), 0, 0),
+            },
+        }
+    }
+
+    /// Where a position is, in words.
+    fn words(&self, at: Position) -> String {
+        let (file, line, column) = self.place(at);
+        match self.origins {
+            None => format!("in line {line}"),
+            Some(_) => format!("at {file}:{line}:{column}"),
         }
     }
 
@@ -76,6 +108,12 @@ impl<'a> Item<'a> {
         self.node.at
     }
 
+    /// The file, line and column of this value.
+    pub(super) fn place(&self) -> (Arc<str>, u32, u32) {
+        self.log.place(self.at())
+    }
+
+    /// The file, that paths in it are relative to.
     pub(super) fn file(&self) -> &'a Arc<str> {
         &self.log.file
     }
@@ -357,8 +395,9 @@ impl<T: Eq + Hash + Display> Seen<T> {
             item.error(
                 code,
                 format!(
-                    "{} {key} is already given in line {}",
-                    self.what, first.line
+                    "{} {key} is already given {}",
+                    self.what,
+                    item.log.words(*first)
                 ),
             );
             return false;
