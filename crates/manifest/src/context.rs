@@ -36,6 +36,22 @@ pub struct Context {
     pub existing_load_balancers: Vec<ExistingLoadBalancer>,
     /// Certificates by ARN.
     pub certificates: Vec<KnownCertificate>,
+    /// What stands behind an ARN that nobody knows.
+    pub unknown_certificates: UnknownCertificates,
+    /// Whether nodes take traffic although they carry the label
+    /// `node.kubernetes.io/exclude-from-external-load-balancers`, as those of a small cluster do.
+    pub ignore_excluded_nodes: bool,
+    /// The environment file, which paths are relative to; empty for the built-in one.
+    pub file: String,
+}
+
+/// What stands behind the ARN of a certificate that nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownCertificates {
+    /// A self-signed certificate for the hosts of the listener, with a warning.
+    SelfSigned,
+    /// Nothing: the load balancer is refused, as AWS does it.
+    Fail,
 }
 
 /// A VPC.
@@ -187,6 +203,9 @@ impl Default for Context {
             feature_gates: BTreeMap::new(),
             existing_load_balancers: Vec::new(),
             certificates: Vec::new(),
+            unknown_certificates: UnknownCertificates::SelfSigned,
+            ignore_excluded_nodes: false,
+            file: String::new(),
         }
     }
 }
@@ -205,6 +224,8 @@ const FIELDS: &[&str] = &[
     "featureGates",
     "existingLoadBalancers",
     "certificates",
+    "unknownCertificates",
+    "ignoreExcludedNodes",
 ];
 
 impl Context {
@@ -229,7 +250,8 @@ impl Context {
             plain: true,
             value: Value::Null,
         });
-        let context = Self::read(&View::root(&node, &log));
+        let mut context = Self::read(&View::root(&node, &log));
+        file.clone_into(&mut context.file);
         (context, log.into_found())
     }
 
@@ -266,6 +288,13 @@ impl Context {
         context.existing_load_balancers = existing.iter().map(read_existing).collect();
         let certificates = view.get("certificates").items();
         context.certificates = certificates.iter().map(read_certificate).collect();
+        read_unknown(
+            &mut context.unknown_certificates,
+            &view.get("unknownCertificates"),
+        );
+        if let Some(ignore) = view.get("ignoreExcludedNodes").boolean() {
+            context.ignore_excluded_nodes = ignore;
+        }
         context
     }
 
@@ -338,6 +367,18 @@ fn read_personality(personality: &mut Personality, view: &View<'_>) {
         Some("lbc-default") => Personality::LbcDefault,
         Some(other) => {
             let message = format!("personality is intree, lbc or lbc-default, not {other}");
+            return view.error("unknown-value", message);
+        }
+    };
+}
+
+fn read_unknown(unknown: &mut UnknownCertificates, view: &View<'_>) {
+    *unknown = match view.text() {
+        None => return,
+        Some("self-signed") => UnknownCertificates::SelfSigned,
+        Some("fail") => UnknownCertificates::Fail,
+        Some(other) => {
+            let message = format!("unknownCertificates is self-signed or fail, not {other}");
             return view.error("unknown-value", message);
         }
     };

@@ -80,6 +80,12 @@ fn build<'a>(
         ip_address_type: String::new(),
         ssl_redirect: None,
     };
+    let members = build.group.members.iter();
+    let key = |member: &Member<'_>| {
+        let meta = &member.ingress.meta;
+        (meta.namespace.clone(), meta.name.clone())
+    };
+    build.stack.members = members.map(key).collect();
     let ports = build.listen_ports()?;
     build.add_load_balancer(&ports)?;
     build.ssl_redirect = build.ssl_redirect_port(&ports)?;

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use elbow_model::diagnostic::{Diagnostic, Severity};
 
 use crate::object::Object;
-use crate::objects::{Ingress, IngressClass, IngressClassParams, Secret, Service};
+use crate::objects::{
+    Binding, EndpointSlice, Endpoints, Ingress, IngressClass, IngressClassParams, Node, Pod,
+    Secret, Service,
+};
 use crate::view::View;
 
 /// Namespace and name.
@@ -26,19 +29,24 @@ pub struct Inventory<'a> {
     pub secrets: BTreeMap<Key, Secret>,
     /// Labels of namespaces, by name.
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    /// EndpointSlices, by their own names.
+    pub slices: BTreeMap<Key, EndpointSlice>,
+    /// Endpoints objects, by the names of their Services.
+    pub endpoints: BTreeMap<Key, Endpoints>,
+    /// Nodes, by name.
+    pub nodes: BTreeMap<String, Node>,
+    /// Pods.
+    pub pods: BTreeMap<Key, Pod>,
+    /// TargetGroupBindings.
+    pub bindings: BTreeMap<Key, Binding>,
+    /// Whether load balancers are to serve: then Secrets stand in for the certificates of AWS.
+    pub serving: bool,
     /// MinIO Tenants, as they stand.
     pub tenants: BTreeMap<Key, &'a Object>,
 }
 
-/// Kinds that load balancers are not made of, but that say where they lead: read elsewhere.
-const ELSEWHERE: &[&str] = &[
-    "ConfigMap",
-    "EndpointSlice",
-    "Endpoints",
-    "Node",
-    "Pod",
-    "TargetGroupBinding",
-];
+/// Kinds that are known and say nothing about load balancers: nothing on AWS reads them for one.
+const SILENT: &[&str] = &["ConfigMap"];
 
 impl<'a> Inventory<'a> {
     /// Sorts `objects`. An object that the apiserver would refuse is reported and left out; of two
@@ -115,7 +123,31 @@ impl<'a> Inventory<'a> {
             ("minio.min.io", "Tenant") => {
                 self.tenants.insert(key, object);
             }
-            (_, kind) => return ELSEWHERE.contains(&kind),
+            ("", "Node") => keep(&mut self.nodes, key.1, Node::read(object, view), refused),
+            ("", "Pod") => keep(&mut self.pods, key, Pod::read(object, view), refused),
+            ("", "Endpoints") => keep(
+                &mut self.endpoints,
+                key,
+                Endpoints::read(object, view),
+                refused,
+            ),
+            ("discovery.k8s.io", "EndpointSlice") => {
+                keep(
+                    &mut self.slices,
+                    key,
+                    EndpointSlice::read(object, view),
+                    refused,
+                );
+            }
+            ("elbv2.k8s.aws", "TargetGroupBinding") => {
+                keep(
+                    &mut self.bindings,
+                    key,
+                    Binding::read(object, view),
+                    refused,
+                );
+            }
+            (_, kind) => return SILENT.contains(&kind),
         }
         true
     }

@@ -30,6 +30,8 @@ pub mod inventory;
 pub mod names;
 pub mod object;
 pub mod objects;
+mod secret;
+mod serve;
 pub mod service;
 pub mod stack;
 pub mod tenant;
@@ -39,6 +41,7 @@ use elbow_model::diagnostic::Diagnostic;
 
 pub use context::Context;
 pub use object::{Object, read};
+pub use serve::{native, translate};
 pub use stack::Stack;
 
 use inventory::Inventory;
@@ -55,16 +58,28 @@ pub struct Translation {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// The load balancers of `objects`.
+/// The load balancers of `objects`, as AWS would make them.
 pub fn plan(objects: &[Object], context: &Context) -> Translation {
     let mut translation = Translation::default();
     let mut inventory = Inventory::new(objects, &mut translation.diagnostics);
-    tenant::translate(&mut inventory, &mut translation);
-    service::translate(objects, &inventory, context, &mut translation);
-    ingress::translate(&inventory, context, &mut translation);
+    fill(objects, &mut inventory, context, &mut translation);
+    sort(&mut translation.diagnostics);
+    translation
+}
+
+/// Adds all stacks.
+fn fill(
+    objects: &[Object],
+    inventory: &mut Inventory<'_>,
+    context: &Context,
+    translation: &mut Translation,
+) {
+    tenant::translate(inventory, translation);
+    service::translate(objects, inventory, context, translation);
+    ingress::translate(inventory, context, translation);
     translation.stacks.sort_by(|a, b| a.id.cmp(&b.id));
-    translation
-        .diagnostics
-        .sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-    translation
+}
+
+fn sort(found: &mut [Diagnostic]) {
+    found.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
 }

@@ -3,18 +3,27 @@
 use std::collections::BTreeMap;
 
 use elbow_model::diagnostic::Diagnostic;
+use elbow_model::yaml::Position;
 
 use crate::annotations::{Annotation, Annotations};
 use crate::names;
 use crate::object::{Object, Place};
 use crate::view::View;
 
+mod binding;
 mod class;
+mod endpoints;
 mod ingress;
+mod node;
 mod service;
 
+pub use binding::{Binding, group_name};
 pub use class::{IngressClass, IngressClassParams, ParamsListener, Selector, SubnetSelector};
+pub use endpoints::{
+    Endpoint, EndpointPort, EndpointSet, EndpointSlice, Endpoints, Family, SERVICE_NAME,
+};
 pub use ingress::{Backend, BackendPort, Ingress, IngressPath, IngressRule, PathType};
+pub use node::{Condition, Node, Pod};
 pub use service::{Port, Service, ServicePort, ServiceType};
 
 /// What every object has.
@@ -122,10 +131,12 @@ pub struct Secret {
     pub kind: String,
     /// Its keys; values of `data` are base64 as they stand, those of `stringData` are plain.
     pub data: BTreeMap<String, SecretValue>,
+    /// Where its values stand, by key.
+    pub places: BTreeMap<String, Position>,
 }
 
-/// A value of a Secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A value of a Secret, which no message shows.
+#[derive(Clone, PartialEq, Eq)]
 pub enum SecretValue {
     /// From `data`: base64.
     Encoded(String),
@@ -133,22 +144,38 @@ pub enum SecretValue {
     Plain(String),
 }
 
+impl std::fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretValue")
+    }
+}
+
 impl Secret {
     /// Reads a Secret.
     pub fn read(object: &Object, view: &View<'_>) -> Self {
         let mut data = BTreeMap::new();
+        let mut places = BTreeMap::new();
         for (key, value) in view.get("data").fields() {
             let text = value.text().unwrap_or_default().to_owned();
+            places.insert(key.name.clone(), value.at());
             data.insert(key.name.clone(), SecretValue::Encoded(text));
         }
         for (key, value) in view.get("stringData").fields() {
             let text = value.text().unwrap_or_default().to_owned();
+            places.insert(key.name.clone(), value.at());
             data.insert(key.name.clone(), SecretValue::Plain(text));
         }
         Self {
             meta: Meta::read(object, view),
             kind: view.get("type").text().unwrap_or("Opaque").to_owned(),
             data,
+            places,
         }
+    }
+
+    /// The ARN that its certificate is known by, from the annotation `elbow.dev/certificate-arn`.
+    pub fn arn(&self) -> Option<&str> {
+        let annotation = self.meta.annotations.get("elbow.dev/certificate-arn");
+        annotation.map(|annotation| annotation.value.trim())
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+use crate::classic::ClassicSpec;
+
 mod spec;
 
 pub use spec::*;
@@ -14,6 +16,10 @@ pub use spec::*;
 pub struct Stack {
     /// `namespace/name`, or the name of the group.
     pub id: String,
+    /// Namespaces and names of the Ingresses that it is made of, in order; none of a Service's.
+    pub members: Vec<(String, String)>,
+    /// `AWS::ElasticLoadBalancing::LoadBalancer`.
+    pub classic: Option<ClassicSpec>,
     /// `AWS::EC2::SecurityGroup`.
     pub security_groups: BTreeMap<String, SecurityGroup>,
     /// `AWS::ElasticLoadBalancingV2::LoadBalancer`.
@@ -35,6 +41,7 @@ const LOAD_BALANCER: &str = "AWS::ElasticLoadBalancingV2::LoadBalancer";
 const LISTENER: &str = "AWS::ElasticLoadBalancingV2::Listener";
 const LISTENER_RULE: &str = "AWS::ElasticLoadBalancingV2::ListenerRule";
 const TARGET_GROUP: &str = "AWS::ElasticLoadBalancingV2::TargetGroup";
+const CLASSIC: &str = "AWS::ElasticLoadBalancing::LoadBalancer";
 const BINDING: &str = "K8S::ElasticLoadBalancingV2::TargetGroupBinding";
 
 impl Stack {
@@ -61,6 +68,12 @@ impl Stack {
             };
             let bindings: Map<String, Value> = bindings.map(binding).collect();
             resources.insert(BINDING.to_owned(), bindings.into());
+        }
+        if let Some(classic) = &self.classic {
+            resources.insert(
+                CLASSIC.to_owned(),
+                json!({"LoadBalancer": {"spec": classic}}),
+            );
         }
         for ((kind, id), resource) in &self.others {
             let entry = resources.entry(kind.clone()).or_insert_with(|| json!({}));

@@ -26,7 +26,7 @@ pub use attributes::{
 pub use classic::{BackendServerPolicy, Classic, Instance, InstanceEnd};
 pub use diff::{Change, ChangeAction, diff};
 pub use listener::{AlpnPolicy, Certificate, Listener, Protocol};
-pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerType, Model, Scheme};
+pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerType, Model, Scheme, dns_name};
 pub use rule::{
     Action, Condition, ContentType, FixedResponse, Redirect, RedirectStatus, Rule,
     WeightedTargetGroup,

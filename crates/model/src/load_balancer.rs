@@ -89,16 +89,17 @@ impl LoadBalancer {
 
     /// The DNS name in AWS's shape under the local suffix `elb.localhost`.
     pub fn dns_name(&self, region: &str) -> String {
-        let name = self.name.to_lowercase();
-        match (self.kind, self.scheme) {
-            (LoadBalancerType::Network, _) => {
-                format!("{name}-{}.elb.{region}.localhost", self.id())
-            }
-            (_, Scheme::InternetFacing) => format!("{name}-{}.{region}.elb.localhost", self.id()),
-            (_, Scheme::Internal) => {
-                format!("internal-{name}-{}.{region}.elb.localhost", self.id())
-            }
-        }
+        dns_name(self.kind, self.scheme, &self.name, region)
+    }
+}
+
+/// The DNS name of a load balancer in AWS's shape under the local suffix `elb.localhost`.
+pub fn dns_name(kind: LoadBalancerType, scheme: Scheme, name: &str, region: &str) -> String {
+    let (id, name) = (stable_id(name), name.to_lowercase());
+    match (kind, scheme) {
+        (LoadBalancerType::Network, _) => format!("{name}-{id}.elb.{region}.localhost"),
+        (_, Scheme::InternetFacing) => format!("{name}-{id}.{region}.elb.localhost"),
+        (_, Scheme::Internal) => format!("internal-{name}-{id}.{region}.elb.localhost"),
     }
 }
 

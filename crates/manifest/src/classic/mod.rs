@@ -7,8 +7,6 @@ mod spec;
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
-
 use crate::context::Context;
 use crate::names;
 use crate::objects::{Service, ServicePort};
@@ -327,12 +325,8 @@ pub(crate) fn tags(
 }
 
 /// The stack that holds the load balancer.
-pub fn stack(service: &Service, spec: &ClassicSpec) -> Stack {
+pub fn stack(service: &Service, spec: ClassicSpec) -> Stack {
     let mut stack = Stack::new(service.meta.key());
-    let id = (
-        "AWS::ElasticLoadBalancing::LoadBalancer".to_owned(),
-        "LoadBalancer".to_owned(),
-    );
-    stack.others.insert(id, json!({"spec": spec}));
+    stack.classic = Some(spec);
     stack
 }

@@ -7,6 +7,7 @@ use super::PREFIX;
 use crate::Refusal;
 use crate::annotations::Lookup;
 use crate::objects::{Ingress, IngressClassParams};
+use crate::stack::Source;
 
 /// An Ingress that is ours, with what its class says.
 #[derive(Clone, Debug)]
@@ -24,6 +25,15 @@ impl<'a> Member<'a> {
     /// `namespace/name`.
     pub(super) fn key(&self) -> String {
         self.ingress.meta.key()
+    }
+
+    /// What a resource of this member was made of.
+    pub(super) fn source(&self) -> Source {
+        let meta = &self.ingress.meta;
+        Source {
+            ingress: Some((meta.namespace.clone(), meta.name.clone())),
+            ..Source::default()
+        }
     }
 }
 

@@ -8,7 +8,9 @@ use super::optimizer::optimize;
 use super::ports::PortConfig;
 use crate::Refusal;
 use crate::objects::{IngressPath, IngressRule, PathType};
-use crate::stack::{Action, Certificate, Listener, ListenerAttribute, ListenerRule, Reference};
+use crate::stack::{
+    Action, Certificate, Listener, ListenerAttribute, ListenerRule, Reference, Source,
+};
 
 impl<'a> Build<'a> {
     /// The members that listen on a port, in order.
@@ -122,6 +124,11 @@ impl<'a> Build<'a> {
                         priority: 0,
                         tags: tags.clone(),
                         transforms: backend.transforms,
+                        source: Source {
+                            at: Some(path.at),
+                            backend: path.backend.name().to_owned(),
+                            ..member.source()
+                        },
                     });
                 }
             }

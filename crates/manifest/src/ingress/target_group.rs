@@ -86,6 +86,7 @@ impl Spec<'_> {
             target_control_port: control,
             target_group_attributes: Attribute::list(&attributes),
             target_type,
+            source: self.member.source(),
         })
     }
 

@@ -101,7 +101,7 @@ pub struct Selector {
 }
 
 impl Selector {
-    fn read(view: &View<'_>) -> Self {
+    pub(super) fn read(view: &View<'_>) -> Self {
         let text = |view: View<'_>| view.text().unwrap_or_default().to_owned();
         let expression = |view: &View<'_>| {
             (

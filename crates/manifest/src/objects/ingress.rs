@@ -68,6 +68,16 @@ pub enum Backend {
     Resource,
 }
 
+impl Backend {
+    /// The name of the Service, or of the annotation.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Service { name, .. } => name,
+            Self::Resource => "",
+        }
+    }
+}
+
 /// The port of a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackendPort {

@@ -61,6 +61,8 @@ pub struct ServicePort {
     pub target_port: Port,
     /// The port of the nodes; 0: none.
     pub node_port: u16,
+    /// Whether the node port is one that a cluster might have given, and none did.
+    pub assumed: bool,
 }
 
 /// A port by number or by name.
@@ -164,6 +166,7 @@ impl Service {
             if port.node_port == 0 {
                 let label = format!("{}/{}", port.port, port.protocol);
                 port.node_port = node_port(&self.meta.uid, &label);
+                port.assumed = true;
             }
         }
         if self.kind == ServiceType::LoadBalancer
@@ -195,6 +198,7 @@ fn port(view: &View<'_>) -> Option<ServicePort> {
         protocol: view.get("protocol").text().unwrap_or("TCP").to_owned(),
         target_port,
         node_port: view.get("nodePort").number().unwrap_or(0),
+        assumed: false,
     })
 }
 

@@ -66,7 +66,7 @@ pub fn build(
         }
         Owner::Classic => {
             let spec = classic::build(service, context)?;
-            Ok(Some(classic::stack(service, &spec)))
+            Ok(Some(classic::stack(service, spec)))
         }
         Owner::Lbc => {
             let plan = plan::plan(service, inventory, context)?;

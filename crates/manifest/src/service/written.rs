@@ -160,6 +160,7 @@ fn target_group(group: &plan::Group, plan: &Plan) -> TargetGroup {
         target_control_port: None,
         target_group_attributes: Attribute::list(&group.attributes),
         target_type: group.kind.as_str().to_owned(),
+        source: crate::stack::Source::default(),
     }
 }
 

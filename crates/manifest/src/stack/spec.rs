@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use elbow_model::yaml::Position;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -9,6 +10,17 @@ use super::Reference;
 
 /// Tags, by key.
 pub type Tags = BTreeMap<String, String>;
+
+/// What a resource was made of; not printed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// Namespace and name of the Ingress.
+    pub ingress: Option<(String, String)>,
+    /// Where in it.
+    pub at: Option<Position>,
+    /// The name of the backend, which its annotations have in their keys.
+    pub backend: String,
+}
 
 /// `key` and `value`, as attributes are listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -258,6 +270,9 @@ pub struct ListenerRule {
     /// What is rewritten.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub transforms: Vec<Value>,
+    /// The path of an Ingress.
+    #[serde(skip)]
+    pub source: Source,
 }
 
 /// What a listener or a rule does.
@@ -356,6 +371,9 @@ pub struct TargetGroup {
     pub target_group_attributes: Vec<Attribute>,
     /// `instance`, `ip`, `alb`.
     pub target_type: String,
+    /// The Ingress, when it is of one.
+    #[serde(skip)]
+    pub source: Source,
 }
 
 /// How targets are asked.

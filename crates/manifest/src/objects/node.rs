@@ -1,0 +1,124 @@
+//! Nodes and Pods, as far as they decide where traffic may go.
+
+use std::net::IpAddr;
+
+use super::Meta;
+use crate::object::Object;
+use crate::view::View;
+
+/// A Node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Name, labels, place.
+    pub meta: Meta,
+    /// `status.addresses`: type and address.
+    pub addresses: Vec<(String, String)>,
+    /// Whether it is ready.
+    pub ready: Condition,
+    /// `spec.taints`: key and effect.
+    pub taints: Vec<(String, String)>,
+}
+
+/// The status of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// `True`.
+    True,
+    /// `False`, or a list of conditions that lacks it.
+    False,
+    /// `Unknown`: nobody has heard of the node for a while.
+    Unknown,
+}
+
+impl Node {
+    /// Reads a Node. One without any conditions was written by hand, and counts as ready.
+    pub fn read(object: &Object, view: &View<'_>) -> Self {
+        let status = view.get("status");
+        let pair = |view: &View<'_>, first: &str, second: &str| {
+            let text = |name| view.get(name).text().unwrap_or_default().to_owned();
+            (text(first), text(second))
+        };
+        let addresses = status.get("addresses").items();
+        let taints = view.get("spec").get("taints").items();
+        let ready = match condition(&status, "Ready") {
+            None if status.get("conditions").items().is_empty() => Condition::True,
+            None => Condition::False,
+            Some(condition) => condition,
+        };
+        Self {
+            meta: Meta::read(object, view),
+            addresses: addresses
+                .iter()
+                .map(|view| pair(view, "type", "address"))
+                .collect(),
+            ready,
+            taints: taints
+                .iter()
+                .map(|view| pair(view, "key", "effect"))
+                .collect(),
+        }
+    }
+
+    /// The address at which its node ports are reached: the internal one of the family, else its name
+    /// in the network.
+    pub fn address(&self, ipv6: bool) -> Option<&str> {
+        let of = |wanted: &'static str| {
+            let addresses = self.addresses.iter();
+            addresses.filter_map(move |(kind, address)| (kind == wanted).then_some(&**address))
+        };
+        let fits = |text: &&str| {
+            text.parse::<IpAddr>()
+                .is_ok_and(|address| address.is_ipv6() == ipv6)
+        };
+        of("InternalIP")
+            .find(fits)
+            .or_else(|| of("Hostname").next())
+    }
+
+    /// Its zone.
+    pub fn zone(&self) -> Option<&String> {
+        let labels = &self.meta.labels;
+        labels
+            .get("topology.kubernetes.io/zone")
+            .or_else(|| labels.get("failure-domain.beta.kubernetes.io/zone"))
+    }
+}
+
+/// A Pod.
+#[derive(Clone, Debug)]
+pub struct Pod {
+    /// Name, namespace, place.
+    pub meta: Meta,
+    /// Whether all its containers are ready.
+    pub containers_ready: bool,
+    /// Whether it is being deleted.
+    pub terminating: bool,
+    /// The node that it runs on.
+    pub node: Option<String>,
+}
+
+impl Pod {
+    /// Reads a Pod.
+    pub fn read(object: &Object, view: &View<'_>) -> Self {
+        let ready = condition(&view.get("status"), "ContainersReady");
+        let deleted = view.get("metadata").get("deletionTimestamp");
+        Self {
+            meta: Meta::read(object, view),
+            containers_ready: ready == Some(Condition::True),
+            terminating: !deleted.is_absent(),
+            node: view.get("spec").get("nodeName").text().map(str::to_owned),
+        }
+    }
+}
+
+fn condition(status: &View<'_>, wanted: &str) -> Option<Condition> {
+    let conditions = status.get("conditions").items();
+    let found = conditions
+        .iter()
+        .find(|view| view.get("type").text() == Some(wanted))?;
+    Some(match found.get("status").text() {
+        Some("True") => Condition::True,
+        Some("Unknown") => Condition::Unknown,
+        _ => Condition::False,
+    })
+}

@@ -1,0 +1,484 @@
+//! Target groups with their targets, as the native file has them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use elbow_model::diagnostic::{Diagnostic, Severity};
+use elbow_model::file::Origin;
+use elbow_model::yaml::{Node as Tree, Position};
+use serde_json::Value;
+
+use super::draft::{self, Cuts, Draft, Role};
+use super::targets::{self, EXCLUDE, Finder, Lost, Target, Targets};
+use super::trail::{INGRESS, SERVICE, Trail, of_meta};
+use crate::inventory::Inventory;
+use crate::objects::{Binding, Node, Port, Selector, Service, group_name};
+use crate::stack::{Attribute, HealthCheck, Matcher, Reference, Stack, TargetGroup};
+
+/// A target group of a stack, with what it is filled from.
+pub(super) struct Group<'a> {
+    spec: &'a TargetGroup,
+    trail: Trail<'a>,
+    service: Option<&'a Service>,
+    targets: Targets,
+    /// What is worth saying about the targets.
+    notes: Vec<Diagnostic>,
+    /// The port of the endpoints for each node port of the Service.
+    ports: BTreeMap<u16, u16>,
+}
+
+/// The target groups of all stacks.
+pub(super) struct Groups<'a> {
+    /// By the id of the stack and their own.
+    by_id: HashMap<&'a str, BTreeMap<&'a str, Group<'a>>>,
+    /// Stack's id and group's id, by name.
+    by_name: HashMap<&'a str, (&'a str, &'a str)>,
+}
+
+impl<'a> Groups<'a> {
+    /// All groups with their targets, those of TargetGroupBindings among the objects included.
+    pub(super) fn new(
+        stacks: &'a [Stack],
+        inventory: &'a Inventory<'a>,
+        finder: Finder<'a>,
+        found: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let mut groups = Self {
+            by_id: HashMap::new(),
+            by_name: HashMap::new(),
+        };
+        for stack in stacks {
+            for (id, spec) in &stack.target_groups {
+                let group = group(stack, id, spec, inventory, &finder);
+                let of_stack = groups.by_id.entry(&stack.id).or_default();
+                of_stack.insert(id, group);
+                groups.by_name.entry(&spec.name).or_insert((&stack.id, id));
+            }
+        }
+        for binding in inventory.bindings.values() {
+            found.extend(groups.bind(binding, inventory, &finder));
+        }
+        groups
+    }
+
+    /// The group that a reference of a stack leads to: its own, or one of any stack by name or ARN.
+    pub(super) fn find(&self, stack: &str, to: &Reference) -> Option<&Group<'a>> {
+        let (stack, id) = match to {
+            Reference::Resource { id, .. } => (stack, id.as_str()),
+            Reference::Literal(arn) => {
+                let name = group_name(arn).unwrap_or(arn);
+                *self.by_name.get(name)?
+            }
+        };
+        self.by_id.get(stack)?.get(id)
+    }
+
+    /// The groups of a stack.
+    pub(super) fn of_stack(&self, stack: &str) -> impl Iterator<Item = &Group<'a>> {
+        self.by_id.get(stack).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// The targets of a TargetGroupBinding go to the group that it names.
+    fn bind(
+        &mut self,
+        binding: &'a Binding,
+        inventory: &'a Inventory<'a>,
+        finder: &Finder<'a>,
+    ) -> Option<Diagnostic> {
+        let meta = &binding.meta;
+        let Some((stack, id)) = self.by_name.get(&*binding.group) else {
+            let message = format!(
+                "no target group of these objects is called {}",
+                binding.group
+            );
+            // What the controller made stays behind when its Ingress is not among the objects.
+            let severity = match binding.is_made() {
+                true => Severity::Note,
+                false => Severity::Warning,
+            };
+            let unknown = Diagnostic::new(severity, "unknown-target-group", message);
+            return Some(meta.found(unknown.field("spec.targetGroupName")));
+        };
+        let group = self.by_id.get_mut(stack)?.get_mut(id)?;
+        let Some(service) = inventory.service(&meta.namespace, &binding.service) else {
+            let message = format!("there is no Service {}/{}", meta.namespace, binding.service);
+            let unknown = Diagnostic::warning("unknown-service", message);
+            return Some(meta.found(unknown.field("spec.serviceRef.name")));
+        };
+        let Some(port) = service.port(&binding.port) else {
+            let message = format!(
+                "Service {} has no port {}",
+                service.meta.key(),
+                binding.port
+            );
+            let unknown = Diagnostic::warning("unknown-port", message);
+            return Some(meta.found(unknown.field("spec.serviceRef.port")));
+        };
+        let target_type = binding.target_type.as_deref();
+        let targets = match target_type.unwrap_or(&group.spec.target_type) {
+            "ip" => finder.ip(service, port, binding.ipv6),
+            _ => {
+                let selector = binding.node_selector.clone().unwrap_or_default();
+                let selects = |node: &Node| selector.matches(&node.meta.labels);
+                finder.instance(service, port, &selects, binding.ipv6)
+            }
+        };
+        for target in targets.list {
+            let there = |one: &Target| (&one.id, one.port) == (&target.id, target.port);
+            if !group.targets.list.iter().any(there) {
+                group.targets.list.push(target);
+                group.notes.clear();
+            }
+        }
+        None
+    }
+}
+
+fn group<'a>(
+    stack: &'a Stack,
+    id: &'a str,
+    spec: &'a TargetGroup,
+    inventory: &'a Inventory<'a>,
+    finder: &Finder<'a>,
+) -> Group<'a> {
+    let binding = stack.bindings.get(id);
+    let service = binding.and_then(|binding| {
+        let name = &binding.spec.service_ref.name;
+        inventory.service(&binding.namespace, name)
+    });
+    let ingress = spec.source.ingress.as_ref();
+    let ingress = ingress.and_then(|key| inventory.ingresses.get(key));
+    let metas = service.map(|service| &service.meta).into_iter();
+    let metas = metas.chain(ingress.map(|ingress| &ingress.meta)).collect();
+    let prefix = match ingress {
+        Some(_) => INGRESS,
+        None => SERVICE,
+    };
+    let mut group = Group {
+        spec,
+        trail: Trail::new(prefix, metas),
+        service,
+        targets: Targets::default(),
+        notes: Vec::new(),
+        ports: BTreeMap::new(),
+    };
+    if let (Some(binding), Some(service)) = (binding, service) {
+        let selector = binding.spec.node_selector.as_ref();
+        let selector = selector.map(|selector| targets::labelled(&selector.match_labels));
+        group.fill(
+            &port_of(&binding.spec.service_ref.port),
+            service,
+            &selector.unwrap_or_default(),
+            finder,
+        );
+    }
+    group
+}
+
+fn port_of(port: &Value) -> Port {
+    match port {
+        Value::String(name) => Port::parse(name),
+        number => Port::Number(
+            number
+                .as_u64()
+                .and_then(|number| u16::try_from(number).ok())
+                .unwrap_or(0),
+        ),
+    }
+}
+
+impl<'a> Group<'a> {
+    /// Its name.
+    pub(super) fn name(&self) -> &'a str {
+        &self.spec.name
+    }
+
+    fn fill(
+        &mut self,
+        port: &Port,
+        service: &'a Service,
+        selector: &Selector,
+        finder: &Finder<'a>,
+    ) {
+        let Some(port) = service.port(port) else {
+            return;
+        };
+        let ipv6 = self.spec.ip_address_type == "ipv6";
+        self.targets = match &self.spec.target_type[..] {
+            "ip" => finder.ip(service, port, ipv6),
+            _ => {
+                let selects = |node: &Node| selector.matches(&node.meta.labels);
+                finder.instance(service, port, &selects, ipv6)
+            }
+        };
+        self.notes = notes(&self.targets, service);
+        if self.targets.stands_in {
+            for port in service.ports.iter().filter(|port| port.node_port != 0) {
+                let of_endpoints = finder.endpoint_port(service, port);
+                self.ports
+                    .extend(of_endpoints.map(|number| (port.node_port, number)));
+            }
+        }
+    }
+
+    /// The group as the native file has it.
+    pub(super) fn write(
+        &self,
+        draft: &mut Draft,
+        cuts: &Cuts,
+        found: &mut Vec<Diagnostic>,
+    ) -> Tree {
+        found.extend(self.notes.iter().cloned());
+        let spec = self.spec;
+        let name = &spec.name;
+        let at = draft.spot(self.trail.object(), Role::Group(name.clone()));
+        let fixed = draft.spot(self.trail.object(), Role::Fixed);
+        let field = |field: &str| Role::Field(name.clone(), field.to_owned());
+        let protocol = self
+            .trail
+            .annotation(&["backend-protocol", "aws-load-balancer-backend-protocol"]);
+        let protocol = draft.spot(protocol, Role::Group(name.clone()));
+        let mut fields = vec![
+            ("name", draft::text(fixed, name)),
+            ("protocol", draft::text(protocol, &spec.protocol)),
+            ("port", draft::text(fixed, spec.port.unwrap_or(1))),
+            ("targetType", draft::text(at, &spec.target_type)),
+        ];
+        let version = field("protocolVersion");
+        if let Some(written) = spec
+            .protocol_version
+            .as_ref()
+            .filter(|_| !cuts.contains(&version))
+        {
+            let origin = self.trail.annotation(&["backend-protocol-version"]);
+            fields.push((
+                "protocolVersion",
+                draft::text(draft.spot(origin, version), written),
+            ));
+        }
+        let control = field("targetControlPort");
+        if let Some(port) = spec
+            .target_control_port
+            .filter(|_| !cuts.contains(&control))
+        {
+            let at = draft.spot(self.trail.object(), control);
+            fields.push(("targetControlPort", draft::text(at, port)));
+        }
+        fields.push(("healthCheckConfig", self.health_check(draft, cuts, found)));
+        let keys = [
+            "target-group-attributes",
+            "aws-load-balancer-target-group-attributes",
+        ];
+        let attributes = &spec.target_group_attributes;
+        fields.push((
+            "attributes",
+            write_attributes(name, &keys, attributes, &self.trail, draft, cuts),
+        ));
+        let targets = self.targets.list.iter();
+        let targets = targets.map(|target| write_target(target, draft)).collect();
+        fields.push(("targets", draft::list(fixed, targets)));
+        draft::map(at, fields)
+    }
+
+    fn health_check(&self, draft: &mut Draft, cuts: &Cuts, found: &mut Vec<Diagnostic>) -> Tree {
+        let check = &self.spec.health_check_config;
+        let at = draft.spot(self.trail.object(), Role::Fixed);
+        let (protocol, port) = self.check_port(check, found);
+        let mut fields: Vec<(&str, String)> = vec![("protocol", protocol), ("port", port)];
+        let speaks_http = fields
+            .first()
+            .is_some_and(|(_, protocol)| protocol != "TCP");
+        if let Some(path) = check.path.as_ref().filter(|_| speaks_http) {
+            fields.push(("path", path.clone()));
+        }
+        let numbers = [
+            ("intervalSeconds", check.interval_seconds),
+            ("timeoutSeconds", check.timeout_seconds),
+            ("healthyThresholdCount", check.healthy_threshold_count),
+            ("unhealthyThresholdCount", check.unhealthy_threshold_count),
+        ];
+        for (name, number) in numbers {
+            fields.extend(number.map(|number| (name, number.to_string())));
+        }
+        let mut written: Vec<(&str, Tree)> = Vec::with_capacity(fields.len() + 1);
+        for (name, value) in fields {
+            let at = self.check_spot(name, Role::Fixed, draft);
+            written.push((name, draft::text(at, value)));
+        }
+        let role = Role::Field(self.spec.name.clone(), "matcher".into());
+        if let Some(matcher) = &check.matcher
+            && speaks_http
+            && !cuts.contains(&role)
+        {
+            let at = self.check_spot("matcher", role, draft);
+            let (name, codes) = match matcher {
+                Matcher::HttpCode(codes) => ("httpCode", codes),
+                Matcher::GrpcCode(codes) => ("grpcCode", codes),
+            };
+            written.push((
+                "matcher",
+                draft::map(at, vec![(name, draft::text(at, codes))]),
+            ));
+        }
+        draft::map(at, written)
+    }
+
+    /// Protocol and port of the health check. Where endpoints stand in for nodes, nobody listens on node ports:
+    /// the check goes to the port that the endpoints have for it.
+    fn check_port(&self, check: &HealthCheck, found: &mut Vec<Diagnostic>) -> (String, String) {
+        let written = match &check.port {
+            Value::Number(number) => number.to_string(),
+            Value::String(text) => text.clone(),
+            _ => "traffic-port".to_owned(),
+        };
+        let protocol = check.protocol.clone();
+        let Some(number) = written.parse().ok().filter(|_| self.targets.stands_in) else {
+            return (protocol, written);
+        };
+        let kept = self.service.map(|service| service.health_check_node_port);
+        if kept == Some(number) {
+            let message = "a node tells at healthCheckNodePort whether it has a pod; endpoints that stand in for nodes are \
+                           checked by TCP at their own port";
+            let note = Diagnostic::new(Severity::Note, "endpoints-stand-in", message);
+            found.push(self.trail.object().place(note));
+            return ("TCP".to_owned(), "traffic-port".to_owned());
+        }
+        match self.ports.get(&number) {
+            Some(port) => (protocol, port.to_string()),
+            None => (protocol, written),
+        }
+    }
+
+    fn check_spot(&self, field: &str, role: Role, draft: &mut Draft) -> Position {
+        let suffixes: &[&str] = match field {
+            "protocol" => &[
+                "healthcheck-protocol",
+                "aws-load-balancer-healthcheck-protocol",
+            ],
+            "port" => &["healthcheck-port", "aws-load-balancer-healthcheck-port"],
+            "path" => &["healthcheck-path", "aws-load-balancer-healthcheck-path"],
+            "matcher" => &[
+                "success-codes",
+                "aws-load-balancer-healthcheck-success-codes",
+            ],
+            "intervalSeconds" => &[
+                "healthcheck-interval-seconds",
+                "aws-load-balancer-healthcheck-interval",
+            ],
+            "timeoutSeconds" => &[
+                "healthcheck-timeout-seconds",
+                "aws-load-balancer-healthcheck-timeout",
+            ],
+            "healthyThresholdCount" => &[
+                "healthy-threshold-count",
+                "aws-load-balancer-healthcheck-healthy-threshold",
+            ],
+            _ => &[
+                "unhealthy-threshold-count",
+                "aws-load-balancer-healthcheck-unhealthy-threshold",
+            ],
+        };
+        draft.spot(self.trail.annotation(suffixes), role)
+    }
+}
+
+/// Attributes by their keys, each at the annotation that has it.
+pub(super) fn write_attributes(
+    owner: &str,
+    suffixes: &[&str],
+    attributes: &[Attribute],
+    trail: &Trail<'_>,
+    draft: &mut Draft,
+    cuts: &Cuts,
+) -> Tree {
+    let whole = Role::Field(owner.to_owned(), "attributes".into());
+    let kept = match cuts.contains(&whole) {
+        true => &[],
+        false => attributes,
+    };
+    let at = draft.spot(trail.annotation(suffixes), whole);
+    let mut fields = Vec::with_capacity(kept.len());
+    for Attribute { key, value } in kept {
+        let role = Role::Field(owner.to_owned(), key.clone());
+        if !cuts.contains(&role) {
+            let at = draft.spot(trail.containing(suffixes, key), role);
+            fields.push((key.clone(), draft::text(at, value)));
+        }
+    }
+    draft::map(at, fields)
+}
+
+fn write_target(target: &Target, draft: &mut Draft) -> Tree {
+    let at = draft.spot(target.origin.clone(), Role::Fixed);
+    let mut fields = vec![
+        ("id", draft::text(at, &target.id)),
+        ("port", draft::text(at, target.port)),
+    ];
+    if let Some(zone) = &target.zone {
+        fields.push(("availabilityZone", draft::text(at, zone)));
+    }
+    draft::map(at, fields)
+}
+
+/// What is worth saying about the targets of a Service.
+pub(super) fn notes(targets: &Targets, service: &Service) -> Vec<Diagnostic> {
+    let name = service.meta.key();
+    let mut notes: Vec<Diagnostic> = targets
+        .lost
+        .iter()
+        .map(|lost| note(lost, &name, &of_meta(&service.meta)))
+        .collect();
+    if targets.stands_in {
+        let message = format!(
+            "the endpoints of Service {name} stand in for nodes with node ports, which are not among the objects"
+        );
+        notes.push(service.meta.found(Diagnostic::new(
+            Severity::Note,
+            "endpoints-stand-in",
+            message,
+        )));
+    }
+    notes
+}
+
+fn note(lost: &Lost, service: &str, at: &Origin) -> Diagnostic {
+    let warning = |code, message: String| at.place(Diagnostic::warning(code, message));
+    match lost {
+        Lost::NoEndpoints => {
+            let message =
+                format!("nothing says where the pods of Service {service} are; it has no targets");
+            warning("no-endpoints", message).hint(
+                "add an EndpointSlice with the label kubernetes.io/service-name, or apply the dump of a cluster",
+            )
+        }
+        Lost::NoneReady => warning(
+            "no-endpoints",
+            format!("no endpoint of Service {service} is ready"),
+        ),
+        Lost::OtherPorts(names) => {
+            let message = format!("the endpoints of Service {service} have none of its ports");
+            let hint = format!("the endpoints' ports are called: {}", names.join(", "));
+            warning("no-endpoints", message).hint(hint)
+        }
+        Lost::NoNode => {
+            let message =
+                format!("no node may take traffic for Service {service}: none is ready and chosen");
+            warning("no-nodes", message)
+        }
+        Lost::ExcludedNodes(nodes) => {
+            let message = format!(
+                "Service {service} has no targets: the only nodes ({}) carry {EXCLUDE} or another label \
+                 that keeps load balancers away",
+                nodes.join(", ")
+            );
+            let hint = format!(
+                "kubectl label node {} {EXCLUDE}-, or set ignoreExcludedNodes: true in the environment",
+                nodes.first().map_or("NODE", |name| name)
+            );
+            warning("excluded-nodes", message).hint(hint)
+        }
+        Lost::Stranger(origin, kind) => {
+            let message = format!("an endpoint of a {kind} is no target, only one of a Pod is");
+            origin.place(Diagnostic::new(Severity::Note, "foreign-endpoint", message))
+        }
+    }
+}

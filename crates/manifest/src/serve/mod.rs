@@ -1,0 +1,155 @@
+//! Stacks to the model that serves: each stack becomes a native document, and the native file's reader
+//! makes the model of it, so that what a native file can say is what manifests can have.
+
+mod certificates;
+mod draft;
+mod groups;
+mod merge;
+mod native;
+mod support;
+mod targets;
+mod trail;
+
+use std::collections::BTreeMap;
+
+use elbow_model::Model;
+use elbow_model::diagnostic::Diagnostic;
+use elbow_model::file::read_document;
+
+use crate::inventory::Inventory;
+use crate::stack::Stack;
+use crate::{Context, Object, Translation};
+
+use certificates::Certificates;
+use draft::{Cuts, to_json};
+use groups::Groups;
+use native::Writer;
+use targets::Finder;
+
+/// What the documents of all stacks are written from.
+struct Surroundings<'a> {
+    inventory: &'a Inventory<'a>,
+    certificates: Certificates<'a>,
+    groups: Groups<'a>,
+}
+
+/// The load balancers of `objects` with their targets and certificates, as the data plane takes them. A load
+/// balancer in which something is wrong is left out, the others are there; what is not served yet
+/// is left out with a warning, so that nobody gets in who was to stay out.
+///
+/// ```
+/// let text = "
+/// apiVersion: v1
+/// kind: Service
+/// metadata:
+///   name: minio
+///   annotations: {service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip}
+/// spec:
+///   type: LoadBalancer
+///   loadBalancerClass: service.k8s.aws/nlb
+///   ports: [{name: s3, port: 443, targetPort: 9000}]
+/// ---
+/// apiVersion: discovery.k8s.io/v1
+/// kind: EndpointSlice
+/// metadata: {name: minio, labels: {kubernetes.io/service-name: minio}}
+/// addressType: IPv4
+/// ports: [{name: s3, port: 9000}]
+/// endpoints: [{addresses: [10.0.0.7]}]
+/// ";
+/// let (objects, found) = elbow_manifest::read(text, "minio.yaml");
+/// assert!(found.is_empty());
+/// let (model, found) = elbow_manifest::translate(&objects, &elbow_manifest::Context::default());
+/// assert!(found.is_empty(), "{found:?}");
+/// assert_eq!(model.load_balancers[0].listeners[0].port, 443);
+/// assert_eq!(model.target_groups[0].targets[0].id.to_string(), "10.0.0.7");
+/// ```
+pub fn translate(objects: &[Object], context: &Context) -> (Model, Vec<Diagnostic>) {
+    let mut translation = Translation::default();
+    let mut inventory = Inventory::new(objects, &mut translation.diagnostics);
+    inventory.serving = true;
+    crate::fill(objects, &mut inventory, context, &mut translation);
+    let Translation {
+        stacks,
+        diagnostics: mut found,
+    } = translation;
+    let surroundings = surroundings(&stacks, &inventory, context, &mut found);
+    let mut merged = merge::Merged::default();
+    for stack in &stacks {
+        support::unserved(stack, &inventory, &mut found);
+        if let Some((model, origin)) = serve(stack, &surroundings, &mut found) {
+            merged.add(model, &origin, &mut found);
+        }
+    }
+    crate::sort(&mut found);
+    (merged.model, found)
+}
+
+/// The native file that each stack becomes, by the stack's id, as JSON; what cannot be served is still in it.
+pub fn native(objects: &[Object], context: &Context) -> BTreeMap<String, serde_json::Value> {
+    let mut translation = Translation::default();
+    let mut inventory = Inventory::new(objects, &mut translation.diagnostics);
+    inventory.serving = true;
+    crate::fill(objects, &mut inventory, context, &mut translation);
+    let stacks = translation.stacks;
+    let surroundings = surroundings(&stacks, &inventory, context, &mut Vec::new());
+    let document = |stack: &Stack| {
+        let writer = Writer::new(stack, &surroundings, Cuts::new());
+        let (document, _) = writer.document(&mut Vec::new()).ok()??;
+        Some((stack.id.clone(), to_json(&document.root)))
+    };
+    stacks.iter().filter_map(document).collect()
+}
+
+fn surroundings<'a>(
+    stacks: &'a [Stack],
+    inventory: &'a Inventory<'a>,
+    context: &'a Context,
+    found: &mut Vec<Diagnostic>,
+) -> Surroundings<'a> {
+    let finder = Finder::new(inventory, context);
+    Surroundings {
+        inventory,
+        certificates: Certificates::new(stacks, inventory, context),
+        groups: Groups::new(stacks, inventory, finder, found),
+    }
+}
+
+/// How often a document is written again without what was found not to be served. Each time shows
+/// everything at once, unless a part hides another.
+const ROUNDS: usize = 8;
+
+/// The model of one stack, and where its load balancer comes from; `None`: it has none, or is refused.
+fn serve(
+    stack: &Stack,
+    surroundings: &Surroundings<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<(Model, elbow_model::file::Origin)> {
+    let mut cuts = Cuts::new();
+    let mut warnings = Vec::new();
+    for _ in 0..ROUNDS {
+        let writer = Writer::new(stack, surroundings, cuts.clone());
+        let origin = writer.origin();
+        let mut notes = Vec::new();
+        let (document, roles) = match writer.document(&mut notes) {
+            Ok(Some(written)) => written,
+            Ok(None) => return None,
+            Err(refusal) => {
+                found.push(*refusal);
+                return None;
+            }
+        };
+        let (model, findings) = read_document(&document);
+        let (cut, rest) = support::split(findings, &roles);
+        if cut.is_empty() {
+            found.extend(warnings);
+            found.extend(notes);
+            found.extend(rest);
+            return model.map(|model| (model, origin));
+        }
+        for (role, warning) in cut {
+            cuts.insert(role);
+            support::push_once(&mut warnings, warning);
+        }
+    }
+    None
+}

@@ -1,0 +1,100 @@
+//! What the data plane does not do: found before anything is served, said once each, and left out in a way that
+//! opens nothing.
+//!
+//! The reader of the native file is who knows what is served: it calls everything else `not-supported`, and
+//! [`split`] turns that into what is left out. What a native file has no words for at all is in [`UNSERVED`].
+
+use elbow_model::diagnostic::{Diagnostic, Severity};
+use elbow_model::file::Finding;
+
+use super::draft::Role;
+use super::trail::Trail;
+use crate::inventory::Inventory;
+use crate::stack::Stack;
+
+/// Annotations that ask for something that the data plane has no part in, and what becomes of it. Those of both
+/// kinds of load balancers.
+const UNSERVED: &[(&str, &str)] = &[
+    ("inbound-cidrs", SOURCES),
+    ("security-group-prefix-lists", SOURCES),
+    ("security-groups", GROUPS),
+    ("aws-load-balancer-security-group-prefix-lists", SOURCES),
+    ("aws-load-balancer-security-groups", GROUPS),
+    ("aws-load-balancer-extra-security-groups", GROUPS),
+    ("load-balancer-source-ranges", SOURCES),
+    ("aws-load-balancer-eip-allocations", ADDRESSES),
+    ("aws-load-balancer-private-ipv4-addresses", ADDRESSES),
+    ("aws-load-balancer-ipv6-addresses", ADDRESSES),
+    ("customer-owned-ipv4-pool", ADDRESSES),
+    ("ipam-ipv4-pool-id", ADDRESSES),
+    ("multi-cluster-target-group", CLUSTERS),
+    ("aws-load-balancer-multi-cluster-target-group", CLUSTERS),
+];
+
+const SOURCES: &str = "clients are not told apart by their addresses; every client gets in";
+const GROUPS: &str = "security groups are kept as names; every client gets in";
+const ADDRESSES: &str = "addresses come from the local pool";
+const CLUSTERS: &str = "targets come from these objects alone";
+
+/// Values that ask for nothing.
+const NOTHING: &[&str] = &["", "0.0.0.0/0", "0.0.0.0/0,::/0", "false"];
+
+/// Reports what annotations of a stack's objects ask for in vain.
+pub(super) fn unserved(stack: &Stack, inventory: &Inventory<'_>, found: &mut Vec<Diagnostic>) {
+    let trail = Trail::of_stack(stack, inventory);
+    for (suffix, what) in UNSERVED {
+        for (key, value, origin) in trail.all(suffix) {
+            let plain: String = value.split_whitespace().collect();
+            if NOTHING.contains(&&*plain) {
+                continue;
+            }
+            let message = format!("{key} is not supported: {what}");
+            found.push(origin.place(Diagnostic::warning("not-supported", message)));
+        }
+    }
+}
+
+/// Parts the findings of a reading into what is to be left out, each with its warning, and the rest.
+pub(super) fn split(
+    findings: Vec<Finding>,
+    roles: &[Role],
+) -> (Vec<(Role, Diagnostic)>, Vec<Diagnostic>) {
+    let mut cut = Vec::new();
+    let mut rest = Vec::new();
+    for finding in findings {
+        let role = roles.get(finding.origin).unwrap_or(&Role::Fixed);
+        let vain = finding.diagnostic.code == "not-supported" && finding.diagnostic.is_error();
+        if vain && *role != Role::Fixed {
+            cut.push((role.clone(), warning(finding.diagnostic, role)));
+        } else {
+            rest.push(finding.diagnostic);
+        }
+    }
+    (cut, rest)
+}
+
+fn warning(mut found: Diagnostic, role: &Role) -> Diagnostic {
+    let consequence = match role {
+        Role::Fixed => "it is refused",
+        Role::Field(..) => "it is left out",
+        Role::Condition(..) | Role::Rule(_) => "the rule answers 503",
+        Role::Default(_) => "what no other rule takes is answered 503",
+        Role::Listener(_) => "the listener is left out",
+        Role::Group(_) => "the target group and what leads to it are left out",
+    };
+    let annotation = found.field.strip_prefix("metadata.annotations.");
+    found.message = match annotation {
+        Some(key) => format!("{key}: {}; {consequence}", found.message),
+        None => format!("{}; {consequence}", found.message),
+    };
+    found.severity = Severity::Warning;
+    found.hint = None;
+    found
+}
+
+/// Adds a warning that is not there yet.
+pub(super) fn push_once(warnings: &mut Vec<Diagnostic>, warning: Diagnostic) {
+    if !warnings.contains(&warning) {
+        warnings.push(warning);
+    }
+}

@@ -1,0 +1,324 @@
+//! The targets of a Service: nodes with their node ports, or the endpoints themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use elbow_model::file::Origin;
+
+use super::trail;
+use crate::Context;
+use crate::inventory::{Inventory, Key};
+use crate::objects::{
+    Condition, Endpoint, EndpointPort, EndpointSet, Family, Node, Port, Selector, Service,
+    ServicePort,
+};
+
+/// A target: where it is, and what says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    /// An address, or a name to look up.
+    pub(super) id: String,
+    /// Its port.
+    pub(super) port: u16,
+    /// Its zone.
+    pub(super) zone: Option<String>,
+    /// The endpoint or the node.
+    pub(super) origin: Origin,
+}
+
+/// The targets of a port of a Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Targets {
+    /// Each once.
+    pub(super) list: Vec<Target>,
+    /// Whether endpoints stand in for nodes, so that node ports mean nothing.
+    pub(super) stands_in: bool,
+    /// Why there are fewer than one might think.
+    pub(super) lost: Vec<Lost>,
+}
+
+/// Why there are fewer targets than one might think.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// Nobody says where the pods are.
+    NoEndpoints,
+    /// There are endpoints, none of them ready.
+    NoneReady,
+    /// There are endpoints, with ports of other names.
+    OtherPorts(Vec<String>),
+    /// There are nodes, none of which may take traffic.
+    NoNode,
+    /// The only nodes carry the label that keeps load balancers away.
+    ExcludedNodes(Vec<String>),
+    /// An endpoint of something else than a Pod.
+    Stranger(Origin, String),
+}
+
+/// Labels that keep the traffic of load balancers away from a node.
+const EXCLUDING: &[&str] = &[
+    "node-role.kubernetes.io/master",
+    EXCLUDE,
+    "alpha.service-controller.kubernetes.io/exclude-balancer",
+];
+
+/// The one of them that control planes have.
+pub(super) const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+
+/// Everything that targets are found from.
+pub(super) struct Finder<'a> {
+    inventory: &'a Inventory<'a>,
+    context: &'a Context,
+    /// The endpoints of each Service.
+    sets: BTreeMap<Key, Vec<&'a EndpointSet>>,
+}
+
+impl<'a> Finder<'a> {
+    pub(super) fn new(inventory: &'a Inventory<'a>, context: &'a Context) -> Self {
+        let mut sets: BTreeMap<Key, Vec<&EndpointSet>> = BTreeMap::new();
+        for slice in inventory.slices.values() {
+            if let Some(service) = slice.service() {
+                let key = (slice.meta.namespace.clone(), service.clone());
+                sets.entry(key).or_default().push(&slice.set);
+            }
+        }
+        for (key, endpoints) in &inventory.endpoints {
+            sets.entry(key.clone())
+                .or_insert_with(|| endpoints.sets.iter().collect());
+        }
+        Self {
+            inventory,
+            context,
+            sets,
+        }
+    }
+
+    fn sets(&self, service: &Service) -> &[&'a EndpointSet] {
+        let key = (service.meta.namespace.clone(), service.meta.name.clone());
+        self.sets.get(&key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Targets of type `ip`: the endpoints that are ready.
+    pub(super) fn ip(&self, service: &Service, port: &ServicePort, ipv6: bool) -> Targets {
+        let mut targets = Targets::default();
+        let mut unknown = Vec::new();
+        let sets = self.sets(service);
+        let mut found_port = false;
+        for set in sets.iter().filter(|set| of_family(set, ipv6)) {
+            for endpoint_port in set.ports.iter().filter(|one| is_port(one, port)) {
+                found_port = true;
+                let Some(number) = endpoint_port.port else {
+                    continue;
+                };
+                for endpoint in &set.endpoints {
+                    if set.family == Family::Both && endpoint.address.contains(':') != ipv6 {
+                        continue;
+                    }
+                    let target = self.endpoint_target(endpoint, number);
+                    match self.readiness(endpoint) {
+                        Readiness::Ready => targets.list.push(target),
+                        Readiness::Unknown => unknown.push(target),
+                        Readiness::NotReady => {}
+                        Readiness::Stranger(kind) => targets
+                            .lost
+                            .push(Lost::Stranger(target.origin.clone(), kind)),
+                    }
+                }
+            }
+        }
+        // When nothing is known to be ready, what may be is better than nothing.
+        if targets.list.is_empty() {
+            targets.list = unknown;
+        }
+        if targets.list.is_empty() {
+            targets.lost.push(match (sets.is_empty(), found_port) {
+                (true, _) => Lost::NoEndpoints,
+                (false, true) => Lost::NoneReady,
+                (false, false) => Lost::OtherPorts(names(sets)),
+            });
+        }
+        once(&mut targets.list);
+        targets
+    }
+
+    fn endpoint_target(&self, endpoint: &Endpoint, port: u16) -> Target {
+        let node = endpoint.node.as_ref();
+        let node = node.and_then(|name| self.inventory.nodes.get(name));
+        let zone = endpoint.zone.clone();
+        Target {
+            id: endpoint.address.clone(),
+            port,
+            zone: zone.or_else(|| node.and_then(Node::zone).cloned()),
+            origin: trail::origin(&endpoint.place, &endpoint.object, ""),
+        }
+    }
+
+    /// control-plane.md 3.6, mode ip.
+    fn readiness(&self, endpoint: &Endpoint) -> Readiness {
+        if let Some((kind, ..)) = &endpoint.target
+            && kind != "Pod"
+        {
+            return Readiness::Stranger(kind.clone());
+        }
+        if endpoint.ready.unwrap_or(true) {
+            return Readiness::Ready;
+        }
+        let pod = endpoint.target.as_ref().and_then(|(_, namespace, name)| {
+            let key = (namespace.clone(), name.clone());
+            self.inventory.pods.get(&key)
+        });
+        let Some(pod) = pod.filter(|pod| pod.containers_ready) else {
+            return Readiness::NotReady;
+        };
+        let node = endpoint.node.as_ref().or(pod.node.as_ref());
+        let node = node.and_then(|name| self.inventory.nodes.get(name));
+        let terminating = endpoint.terminating || pod.terminating;
+        match node.map(|node| node.ready) {
+            Some(Condition::True) if !terminating => Readiness::Ready,
+            Some(Condition::Unknown) => Readiness::Unknown,
+            _ => Readiness::NotReady,
+        }
+    }
+
+    /// Targets of type `instance`: nodes with the node port. Endpoints stand in where there are no nodes, or the
+    /// node port is none that a cluster gave.
+    pub(super) fn instance(
+        &self,
+        service: &Service,
+        port: &ServicePort,
+        selector: &dyn Fn(&Node) -> bool,
+        ipv6: bool,
+    ) -> Targets {
+        let usable = port.node_port != 0 && !port.assumed;
+        if self.inventory.nodes.is_empty() || !usable {
+            let mut targets = self.ip(service, port, ipv6);
+            targets.stands_in = !targets.list.is_empty();
+            if targets.stands_in || self.inventory.nodes.is_empty() {
+                return targets;
+            }
+        }
+        let mut targets = self.nodes(selector);
+        for (node, target) in &mut targets.0 {
+            target.port = port.node_port;
+            match node.address(ipv6) {
+                Some(address) => address.clone_into(&mut target.id),
+                None => target.id.clear(),
+            }
+        }
+        let (nodes, lost) = targets;
+        let list = nodes.into_iter().map(|(_, target)| target);
+        let mut list: Vec<Target> = list.filter(|target| !target.id.is_empty()).collect();
+        once(&mut list);
+        Targets {
+            list,
+            stands_in: false,
+            lost,
+        }
+    }
+
+    /// The nodes that may take traffic, as targets without address and port, and what is lost.
+    fn nodes(&self, selector: &dyn Fn(&Node) -> bool) -> (Vec<(&'a Node, Target)>, Vec<Lost>) {
+        let chosen = |node: &&Node| selector(node) && !tainted(node);
+        let candidates: Vec<&Node> = self.inventory.nodes.values().filter(chosen).collect();
+        let (included, excluded): (Vec<&Node>, Vec<&Node>) = candidates
+            .into_iter()
+            .partition(|node| !self.is_excluded(node));
+        let with = |condition| {
+            let nodes = included.iter().copied();
+            nodes.filter(move |node: &&Node| node.ready == condition)
+        };
+        let mut nodes: Vec<&Node> = with(Condition::True).collect();
+        if nodes.is_empty() {
+            nodes = with(Condition::Unknown).collect();
+        }
+        let lost = match (nodes.is_empty(), excluded.is_empty()) {
+            (false, _) => Vec::new(),
+            (true, true) => vec![Lost::NoNode],
+            (true, false) => {
+                let name = |node: &&Node| node.meta.name.clone();
+                vec![Lost::ExcludedNodes(excluded.iter().map(name).collect())]
+            }
+        };
+        let target = |node: &'a Node| {
+            let target = Target {
+                id: String::new(),
+                port: 0,
+                zone: node.zone().cloned(),
+                origin: trail::of_meta(&node.meta),
+            };
+            (node, target)
+        };
+        (nodes.into_iter().map(target).collect(), lost)
+    }
+
+    fn is_excluded(&self, node: &Node) -> bool {
+        let labels = &node.meta.labels;
+        let mut excluding = EXCLUDING.iter();
+        excluding.any(|&label| {
+            labels.contains_key(label) && !(label == EXCLUDE && self.context.ignore_excluded_nodes)
+        }) || labels
+            .get("eks.amazonaws.com/compute-type")
+            .map(String::as_str)
+            == Some("fargate")
+    }
+
+    /// The port that the endpoints have for a port of the Service, when they agree.
+    pub(super) fn endpoint_port(&self, service: &Service, port: &ServicePort) -> Option<u16> {
+        let sets = self.sets(service).iter();
+        let ports = sets.flat_map(|set| set.ports.iter().filter(|one| is_port(one, port)));
+        let numbers: BTreeSet<u16> = ports.filter_map(|port| port.port).collect();
+        match (numbers.len(), &port.target_port) {
+            (1, _) => numbers.first().copied(),
+            (0, Port::Number(number)) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
+enum Readiness {
+    Ready,
+    NotReady,
+    /// The node has not been heard of.
+    Unknown,
+    /// Of a kind that is no Pod.
+    Stranger(String),
+}
+
+/// A node selector by labels.
+pub(super) fn labelled(labels: &BTreeMap<String, String>) -> Selector {
+    Selector {
+        labels: labels.clone(),
+        ..Selector::default()
+    }
+}
+
+/// Nodes that are about to go take no traffic.
+fn tainted(node: &Node) -> bool {
+    node.taints.iter().any(|(key, effect)| {
+        key == "ToBeDeletedByClusterAutoscaler"
+            || (key == "karpenter.sh/disrupted" && effect == "NoSchedule")
+    })
+}
+
+fn of_family(set: &EndpointSet, ipv6: bool) -> bool {
+    match set.family {
+        Family::Ipv4 => !ipv6,
+        Family::Ipv6 => ipv6,
+        Family::Fqdn | Family::Both => true,
+    }
+}
+
+/// Whether endpoints have the port under its name; a Service's only port may have none.
+fn is_port(found: &EndpointPort, wanted: &ServicePort) -> bool {
+    wanted.name.is_empty() || found.name == wanted.name
+}
+
+fn names(sets: &[&EndpointSet]) -> Vec<String> {
+    let ports = sets.iter().flat_map(|set| &set.ports);
+    let names: BTreeSet<String> = ports.map(|port| port.name.clone()).collect();
+    names.into_iter().collect()
+}
+
+/// Leaves each target once, in order.
+fn once(targets: &mut Vec<Target>) {
+    let mut seen = BTreeSet::new();
+    targets.retain(|target| seen.insert((target.id.clone(), target.port)));
+}
