@@ -2,19 +2,23 @@
 
 use std::io::{self, Write};
 
+use elbow_model::diagnostic::Diagnostic;
+
 use crate::Failure;
 use crate::cli::{CheckArgs, TextOrJson};
 use crate::source;
 
 /// Prints every finding: for a machine to stdout, for a person to stderr.
 pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
-    let (model, diagnostics) = source::load(&args.config);
+    let source = args.input.source();
+    let (model, diagnostics) = source.load();
     let printed = match args.output {
         TextOrJson::Json => print_json(&diagnostics),
         TextOrJson::Text => source::report(&diagnostics, &mut io::stderr()),
     };
     printed.map_err(|e| Failure::environment(e, "is the reader of the output still there?"))?;
-    let Some(model) = model else {
+    let refused = diagnostics.iter().any(Diagnostic::is_error);
+    let Some(model) = model.filter(|_| !refused) else {
         return Err(Failure::Input);
     };
     if args.output == TextOrJson::Text {
@@ -24,8 +28,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
             .map(|lb| lb.listeners.len())
             .sum();
         let line = format!(
-            "{}: good: {} load balancer(s), {listeners} listener(s), {} target group(s)",
-            args.config.display(),
+            "{source}: good: {} load balancer(s), {listeners} listener(s), {} target group(s)",
             model.load_balancers.len(),
             model.target_groups.len()
         );
@@ -35,7 +38,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn print_json(diagnostics: &[elbow_model::diagnostic::Diagnostic]) -> io::Result<()> {
+fn print_json(diagnostics: &[Diagnostic]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     serde_json::to_writer_pretty(&mut out, diagnostics)?;
     writeln!(out)

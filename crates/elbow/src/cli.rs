@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use elbow_manifest::context::Personality;
 use elbow_model::addresses::Ipv4Net;
+
+use crate::manifests::Manifests;
+use crate::source::Source;
 
 /// An Elastic Load Balancer you can run anywhere.
 ///
@@ -27,9 +31,9 @@ pub(crate) enum Command {
     /// Three load balancers in front of four S3 pods, on this machine.
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
-    /// Serve a configuration until SIGTERM or SIGINT; SIGHUP reloads.
+    /// Serve a configuration or Kubernetes manifests until SIGTERM or SIGINT; SIGHUP reloads.
     Run(RunArgs),
-    /// Find every error in a configuration, without serving it.
+    /// Find every error in a configuration or in manifests, without serving it.
     Check(CheckArgs),
     /// Show what AWS would make of Kubernetes manifests, without serving it.
     Plan(PlanArgs),
@@ -61,11 +65,79 @@ pub(crate) struct DemoArgs {
     pub(crate) output: TextOrJson,
 }
 
+/// Where the load balancers are described: one of the two.
+#[derive(Args, Debug)]
+pub(crate) struct InputArgs {
+    /// The native file.
+    #[arg(long, value_name = "FILE", required_unless_present = "files")]
+    config: Option<PathBuf>,
+    /// Kubernetes manifests: files, folders with all below them, or - for stdin.
+    #[arg(short = 'f', long = "filename", value_name = "PATH", num_args = 1.., conflicts_with = "config")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    surroundings: SurroundingsArgs,
+}
+
+impl InputArgs {
+    /// What they name.
+    pub(crate) fn source(&self) -> Source {
+        match &self.config {
+            Some(config) => Source::Native(config.clone()),
+            None => Source::Manifests(self.surroundings.manifests(&self.files)),
+        }
+    }
+}
+
+/// What manifests do not say.
+#[derive(Args, Debug)]
+pub(crate) struct SurroundingsArgs {
+    /// What AWS and the cluster know and manifests do not say.
+    #[arg(long, value_name = "FILE", requires = "files")]
+    environment: Option<PathBuf>,
+    /// Which controllers make load balancers of Services [default: what the environment says, else
+    /// lbc-default].
+    #[arg(long, value_enum, requires = "files")]
+    personality: Option<PersonalityArg>,
+}
+
+impl SurroundingsArgs {
+    /// The manifests at `paths`, in these surroundings.
+    pub(crate) fn manifests(&self, paths: &[PathBuf]) -> Manifests {
+        Manifests {
+            paths: paths.to_vec(),
+            environment: self.environment.clone(),
+            personality: self.personality.map(Personality::from),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PersonalityArg {
+    /// The in-tree provider alone: Classic load balancers.
+    #[value(name = "intree")]
+    InTree,
+    /// The AWS Load Balancer Controller without its Service webhook.
+    #[value(name = "lbc")]
+    Lbc,
+    /// The AWS Load Balancer Controller as its chart installs it.
+    #[value(name = "lbc-default")]
+    LbcDefault,
+}
+
+impl From<PersonalityArg> for Personality {
+    fn from(arg: PersonalityArg) -> Self {
+        match arg {
+            PersonalityArg::InTree => Self::InTree,
+            PersonalityArg::Lbc => Self::Lbc,
+            PersonalityArg::LbcDefault => Self::LbcDefault,
+        }
+    }
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
-    /// The native file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
     /// Worker threads [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,
@@ -91,9 +163,8 @@ pub(crate) struct RunArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct CheckArgs {
-    /// The native file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
     /// For a person, or one object a finding for a machine.
     #[arg(short, long, value_enum, default_value_t = TextOrJson::Text)]
     pub(crate) output: TextOrJson,
@@ -104,9 +175,8 @@ pub(crate) struct PlanArgs {
     /// Manifests: files, folders with all below them, or - for stdin.
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true, num_args = 1..)]
     pub(crate) files: Vec<PathBuf>,
-    /// What AWS and the cluster know and manifests do not say.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) environment: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) surroundings: SurroundingsArgs,
     /// How.
     #[arg(short, long, value_enum, default_value_t = PlanOutput::Stack)]
     pub(crate) output: PlanOutput,

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use elbow_manifest::context::Personality;
 use elbow_manifest::{Context, Object};
 use elbow_model::diagnostic::Diagnostic;
 
@@ -16,9 +17,42 @@ const TOO_LARGE: &str = "give several files a part of it each";
 /// Folders inside one another that are looked into.
 const MAX_DEPTH: usize = 32;
 
+/// Kubernetes manifests, and what they do not say.
+#[derive(Clone, Debug)]
+pub(crate) struct Manifests {
+    /// Files, folders with all below them, `-` for stdin.
+    pub(crate) paths: Vec<PathBuf>,
+    /// The environment file.
+    pub(crate) environment: Option<PathBuf>,
+    /// Goes before that of the environment file.
+    pub(crate) personality: Option<Personality>,
+}
+
+impl Manifests {
+    /// The objects, and their surroundings.
+    pub(crate) fn read(&self, found: &mut Vec<Diagnostic>) -> (Vec<Object>, Context) {
+        let mut context = environment(self.environment.as_deref(), found);
+        context.personality = self.personality.unwrap_or(context.personality);
+        (objects(&self.paths, found), context)
+    }
+
+    /// The files that are there now, with the environment file.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let (mut files, _) = files(&self.paths);
+        files.extend(self.environment.clone());
+        files
+    }
+
+    /// The folders whose entries count.
+    pub(crate) fn folders(&self) -> Vec<PathBuf> {
+        let folders = self.paths.iter().filter(|path| path.is_dir());
+        folders.cloned().collect()
+    }
+}
+
 /// The objects of all `paths` (files, folders with all below them, `-` for stdin), in the order in
 /// which they are named.
-pub(crate) fn read(paths: &[PathBuf], found: &mut Vec<Diagnostic>) -> Vec<Object> {
+fn objects(paths: &[PathBuf], found: &mut Vec<Diagnostic>) -> Vec<Object> {
     let mut objects = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
@@ -36,7 +70,7 @@ pub(crate) fn read(paths: &[PathBuf], found: &mut Vec<Diagnostic>) -> Vec<Object
 }
 
 /// The files that `paths` lead to, those of a folder by name; `-` is none.
-pub(crate) fn files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Diagnostic>) {
+fn files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Diagnostic>) {
     let mut files = Vec::new();
     let mut found = Vec::new();
     for path in paths.iter().filter(|path| path.as_os_str() != "-") {
@@ -48,7 +82,7 @@ pub(crate) fn files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Diagnostic>) {
 }
 
 /// The environment of the manifests, with the host names of its certificates.
-pub(crate) fn environment(path: Option<&Path>, found: &mut Vec<Diagnostic>) -> Context {
+fn environment(path: Option<&Path>, found: &mut Vec<Diagnostic>) -> Context {
     let Some(path) = path else {
         return Context::default();
     };

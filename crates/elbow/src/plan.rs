@@ -6,13 +6,13 @@ use elbow_model::diagnostic::Diagnostic;
 
 use crate::Failure;
 use crate::cli::PlanArgs;
-use crate::{manifests, source};
+use crate::source;
 
 /// Prints the stacks to stdout and every finding to stderr. A stack that is refused is left out.
 pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let mut found = Vec::new();
-    let context = manifests::environment(args.environment.as_deref(), &mut found);
-    let objects = manifests::read(&args.files, &mut found);
+    let manifests = args.surroundings.manifests(&args.files);
+    let (objects, context) = manifests.read(&mut found);
     let translation = elbow_manifest::plan(&objects, &context);
     found.extend(translation.diagnostics);
     let stacks: Vec<_> = translation

@@ -11,50 +11,62 @@ use notify::Watcher;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use crate::source;
+use crate::source::{self, Source};
 
 /// A change is looked at after this much quiet, since editors write in several steps.
 const QUIET: Duration = Duration::from_millis(100);
 /// Changes that no notification tells of, like a link above the watched folders, are found so.
 const POLL: Duration = Duration::from_secs(2);
 
-/// Keeps a plane at what its file says.
+/// Keeps a plane at what its source says.
 pub(crate) struct Reloader {
-    path: PathBuf,
+    source: Source,
     plane: Arc<Plane>,
-    files: Vec<PathBuf>,
-    fingerprint: u64,
+    /// Files of the certificates in force.
+    certificates: Vec<PathBuf>,
+    seen: Seen,
+}
+
+/// Fingerprints of what is in force. That of the source is taken before it is read, so that a change
+/// meanwhile is seen as one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    source: u64,
+    certificates: u64,
 }
 
 impl Reloader {
-    /// For a plane that serves `model` from `path`.
-    pub(crate) fn new(path: PathBuf, plane: Arc<Plane>, model: &Model) -> Self {
-        let files = source::files(&path, model);
+    /// For a plane that serves `model` from `source`, whose fingerprint was `seen` before it was read.
+    pub(crate) fn new(source: Source, seen: u64, plane: Arc<Plane>, model: &Model) -> Self {
+        let certificates = source::certificate_files(model);
         Self {
-            path,
+            source,
             plane,
-            fingerprint: source::fingerprint(&files),
-            files,
+            seen: Seen {
+                source: seen,
+                certificates: source::fingerprint(&certificates),
+            },
+            certificates,
         }
     }
 
-    /// Reads the file again and applies it; what is wrong with it is told and changes nothing.
+    /// Reads the source again and applies it; what is wrong with it is told and changes nothing.
     pub(crate) fn reload(&mut self) {
-        self.fingerprint = source::fingerprint(&self.files);
-        let (model, diagnostics) = source::load(&self.path);
+        self.seen = self.look();
+        let (model, diagnostics) = self.source.load();
         // Nobody can be told when stderr is gone.
         let _ = source::report(&diagnostics, &mut io::stderr());
         let Some(model) = model else {
             self.plane.reload_failed();
-            error!(file = %self.path.display(), "not reloaded: the configuration of before serves on");
+            error!(source = %self.source, "not reloaded: the configuration of before serves on");
             return;
         };
-        let files = source::files(&self.path, &model);
+        let certificates = source::certificate_files(&model);
         match self.plane.apply(model) {
             Ok(()) => {
-                self.fingerprint = source::fingerprint(&files);
-                self.files = files;
-                info!(file = %self.path.display(), "reloaded");
+                self.certificates = certificates;
+                self.seen.certificates = source::fingerprint(&self.certificates);
+                info!(source = %self.source, "reloaded");
             }
             Err(failure) => {
                 if let ApplyError::Rejected(diagnostics) = &failure {
@@ -66,7 +78,14 @@ impl Reloader {
     }
 
     fn changed(&self) -> bool {
-        source::fingerprint(&self.files) != self.fingerprint
+        self.look() != self.seen
+    }
+
+    fn look(&self) -> Seen {
+        Seen {
+            source: self.source.fingerprint(),
+            certificates: source::fingerprint(&self.certificates),
+        }
     }
 }
 
@@ -82,7 +101,7 @@ pub(crate) async fn watch(mut reloader: Reloader, mut hangup: mpsc::Receiver<()>
     .ok();
     loop {
         if let Some(watcher) = &mut watcher {
-            follow(watcher, &mut watched, &reloader.files);
+            follow(watcher, &mut watched, &reloader);
         }
         tokio::select! {
             Some(()) = hangup.recv() => reloader.reload(),
@@ -99,14 +118,20 @@ pub(crate) async fn watch(mut reloader: Reloader, mut hangup: mpsc::Receiver<()>
     }
 }
 
-/// Watches the folders of `files`: a file that is replaced, or a link that is swapped, is an event of
-/// its folder.
-fn follow(watcher: &mut notify::RecommendedWatcher, watched: &mut Vec<PathBuf>, files: &[PathBuf]) {
-    for file in files {
-        let folder = match file.parent() {
-            Some(folder) if folder != Path::new("") => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
+/// Watches every folder that has a part in what is served: a file that is replaced, or a link that is
+/// swapped, is an event of its folder.
+fn follow(
+    watcher: &mut notify::RecommendedWatcher,
+    watched: &mut Vec<PathBuf>,
+    reloader: &Reloader,
+) {
+    let files = reloader.source.files();
+    let files = files.iter().chain(&reloader.certificates);
+    let parents = files.map(|file| match file.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    });
+    for folder in parents.chain(reloader.source.folders()) {
         if watched.contains(&folder) {
             continue;
         }

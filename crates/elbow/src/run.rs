@@ -24,7 +24,9 @@ const LOG_QUEUE: usize = 256;
 /// Serves until a signal ends it.
 pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     crate::log_to_stderr("info");
-    let (model, diagnostics) = source::load(&args.config);
+    let source = args.input.source();
+    let seen = source.fingerprint();
+    let (model, diagnostics) = source.load();
     // Nobody can be told when stderr is gone.
     let _ = source::report(&diagnostics, &mut io::stderr());
     let model = model.ok_or(Failure::Input)?;
@@ -32,7 +34,7 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
         let mut signals = Signals::new()?;
         let admin = bind_admin(args.admin.0).await?;
         let plane = Arc::new(start(&args)?);
-        let reloader = Reloader::new(args.config.clone(), Arc::clone(&plane), &model);
+        let reloader = Reloader::new(source, seen, Arc::clone(&plane), &model);
         plane.apply(model).map_err(refused)?;
         announce(&plane);
         if let Some(listener) = admin {

@@ -1,5 +1,6 @@
-//! The configuration as it is read from disk.
+//! Where load balancers are described, as it is read from disk.
 
+use std::fmt;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
@@ -9,12 +10,67 @@ use elbow_model::Model;
 use elbow_model::diagnostic::{Diagnostic, Severity};
 use elbow_model::file::{self, MAX_BYTES};
 
+use crate::manifests::Manifests;
 use crate::text;
 
 const TOO_LARGE: &str = "give several processes a part of it each";
 
-/// Reads and validates `path`, certificates included; `None` when there is an error.
-pub(crate) fn load(path: &Path) -> (Option<Model>, Vec<Diagnostic>) {
+/// Where load balancers are described.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// A native file.
+    Native(PathBuf),
+    /// Kubernetes manifests.
+    Manifests(Manifests),
+}
+
+impl Source {
+    /// Reads and validates it, certificates included. `None`: nothing of it may be served. A fault in
+    /// one of several manifests leaves the others to be served, as AWS's controller does by group.
+    pub(crate) fn load(&self) -> (Option<Model>, Vec<Diagnostic>) {
+        match self {
+            Self::Native(path) => native(path),
+            Self::Manifests(manifests) => translated(manifests),
+        }
+    }
+
+    /// The files that are there now.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Native(path) => vec![path.clone()],
+            Self::Manifests(manifests) => manifests.files(),
+        }
+    }
+
+    /// A number that changes when the files do.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        fingerprint(&self.files())
+    }
+
+    /// The folders whose files are part of this as soon as they are there.
+    pub(crate) fn folders(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Native(_) => Vec::new(),
+            Self::Manifests(manifests) => manifests.folders(),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths = match self {
+            Self::Native(path) => std::slice::from_ref(path),
+            Self::Manifests(manifests) => &manifests.paths,
+        };
+        for (i, path) in paths.iter().enumerate() {
+            let separator = if i == 0 { "" } else { ", " };
+            write!(f, "{separator}{}", path.display())?;
+        }
+        Ok(())
+    }
+}
+
+fn native(path: &Path) -> (Option<Model>, Vec<Diagnostic>) {
     let name = path.display().to_string();
     let text = match text::read(path, MAX_BYTES, TOO_LARGE) {
         Ok(text) => text,
@@ -28,6 +84,21 @@ pub(crate) fn load(path: &Path) -> (Option<Model>, Vec<Diagnostic>) {
     let good = unusable.is_empty();
     diagnostics.extend(unusable);
     (good.then_some(model), diagnostics)
+}
+
+fn translated(manifests: &Manifests) -> (Option<Model>, Vec<Diagnostic>) {
+    let mut found = Vec::new();
+    let (objects, context) = manifests.read(&mut found);
+    // Half of a file says something else than the whole of it.
+    if found.iter().any(Diagnostic::is_error) {
+        return (None, found);
+    }
+    let (model, refused) = elbow_manifest::translate(&objects, &context);
+    found.extend(refused);
+    let unusable = elbow_plane::check(&model);
+    let good = unusable.is_empty();
+    found.extend(unusable);
+    (good.then_some(model), found)
 }
 
 /// Prints findings for a person, with a count of the errors.
@@ -46,24 +117,28 @@ pub(crate) fn report(diagnostics: &[Diagnostic], out: &mut impl Write) -> io::Re
     }
 }
 
-/// The files that `model` and its file at `path` are made of.
-pub(crate) fn files(path: &Path, model: &Model) -> Vec<PathBuf> {
+/// The files of the certificates of `model`.
+pub(crate) fn certificate_files(model: &Model) -> Vec<PathBuf> {
     let certificates = model.certificates.iter();
-    let pems = certificates.flat_map(|c| [c.certificate_file.clone(), c.private_key_file.clone()]);
-    std::iter::once(path.to_owned()).chain(pems).collect()
+    certificates
+        .flat_map(|c| [c.certificate_file.clone(), c.private_key_file.clone()])
+        .collect()
 }
 
-/// A number that changes when the content of one of `files` does, wherever links lead.
+/// A number that changes when the content of one of `files` does, wherever links lead, or when there
+/// are others.
 pub(crate) fn fingerprint(files: &[PathBuf]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    for file in files {
-        let content = File::open(file).and_then(|f| {
-            let mut content = Vec::new();
-            f.take(MAX_BYTES as u64)
-                .read_to_end(&mut content)
-                .map(|_| content)
-        });
-        content.ok().hash(&mut hasher);
+    let mut buffer = vec![0; 64 * 1024];
+    for path in files {
+        path.hash(&mut hasher);
+        let Ok(mut file) = File::open(path) else {
+            continue;
+        };
+        // What cannot be read to its end is as long as it can be read.
+        while let Ok(n @ 1..) = file.read(&mut buffer) {
+            hasher.write(buffer.get(..n).unwrap_or_default());
+        }
     }
     hasher.finish()
 }

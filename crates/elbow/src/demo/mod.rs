@@ -19,10 +19,11 @@ use elbow_pods::{Kind, Pod, Pods};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
+use crate::Failure;
 use crate::cli::{DEFAULT_ADMIN, DemoArgs, TextOrJson};
 use crate::demo::files::Folder;
 use crate::run::{Signals, refused, start_plane};
-use crate::{Failure, source};
+use crate::source::{self, Source};
 
 /// What the pods know their one user by.
 const ACCESS_KEY: &str = "elbowdemo";
@@ -188,7 +189,7 @@ impl Demo {
             let what = format!("cannot write the files of the demo: {e}");
             Failure::environment(what, "name another folder with --dir")
         })?;
-        let (model, diagnostics) = source::load(&config);
+        let (model, diagnostics) = Source::Native(config).load();
         // Nobody can be told when stderr is gone.
         let _ = source::report(&diagnostics, &mut io::stderr());
         let plane = Arc::new(serve(&model.ok_or(Failure::Input)?, port_offset)?);
