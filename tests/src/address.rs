@@ -20,3 +20,13 @@ pub fn address() -> Ipv4Addr {
         octet(n % 254 + 1),
     )
 }
+
+/// A fresh network of 14 addresses in 127.128.0.0/9, where no address of [`address`] is, for load
+/// balancers whose names are not known beforehand.
+pub fn network() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    assert!(n < 16, "a test program has 16 networks");
+    let block = process::id() % 32_768;
+    format!("127.{}.{}.{}/28", 128 + block / 256, block % 256, n * 16)
+}

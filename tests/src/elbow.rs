@@ -8,7 +8,8 @@ use std::{env, fs};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::command::Running;
+use crate::command::{Running, stdout};
+use crate::address::network;
 use crate::{Client, Response, TempDir, address, client, wait};
 
 /// The `elbow` binary: `$ELBOW_BIN`, or the one beside this test program, which `cargo build -p elbow` makes.
@@ -57,11 +58,24 @@ impl Elbow {
     /// Runs `config` in `dir`, where its certificates are.
     pub fn run_in(dir: TempDir, config: &Value, args: &[&str]) -> Self {
         let file = dir.write("elbow.yaml", config.to_string());
+        Self::start(dir, &["--config", file.to_str().unwrap()], args)
+    }
+
+    /// Runs the manifests in `dir`, with load balancers on addresses that no other test uses, and waits
+    /// until every listener serves.
+    pub fn run_manifests(dir: TempDir, args: &[&str]) -> Self {
+        let pool = network();
+        let folder = dir.path().to_str().unwrap().to_owned();
+        let input = ["-f", &folder, "--address-pool", &pool];
+        Self::start(dir, &input, args)
+    }
+
+    fn start(dir: TempDir, input: &[&str], args: &[&str]) -> Self {
         let admin = SocketAddr::from((address(), 9901));
         let log = dir.join("access.log");
-        let mut command = command(&["run", "--workers", "2", "--config"]);
+        let mut command = command(&["run", "--workers", "2"]);
         command
-            .arg(file)
+            .args(input)
             .args(["--admin", &admin.to_string()])
             .arg("--access-log")
             .arg(log)
@@ -124,6 +138,16 @@ impl Elbow {
             .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
             .collect();
         (!samples.is_empty()).then(|| samples.iter().sum())
+    }
+
+    /// Where the listener of `load_balancer` on `port` is bound; `None` when there is none.
+    pub fn bound(&self, load_balancer: &str, port: u16) -> Option<SocketAddr> {
+        let admin = self.admin.to_string();
+        let args = ["get", "load-balancers", "-o", "json", "--admin", &admin];
+        let all: Value = serde_json::from_str(&stdout(&mut command(&args))).unwrap();
+        let of = all.as_array()?.iter().find(|lb| lb["name"] == load_balancer)?;
+        let listener = of["listeners"].as_array()?.iter().find(|l| l["port"] == port)?;
+        listener["bound"].as_str()?.parse().ok()
     }
 
     /// Waits until `target` of `group` is in `state`.
