@@ -8,8 +8,8 @@ use std::{env, fs};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::command::{Running, stdout};
 use crate::address::network;
+use crate::command::{Running, stdout};
 use crate::{Client, Response, TempDir, address, client, wait};
 
 /// The `elbow` binary: `$ELBOW_BIN`, or the one beside this test program, which `cargo build -p elbow` makes.
@@ -145,8 +145,14 @@ impl Elbow {
         let admin = self.admin.to_string();
         let args = ["get", "load-balancers", "-o", "json", "--admin", &admin];
         let all: Value = serde_json::from_str(&stdout(&mut command(&args))).unwrap();
-        let of = all.as_array()?.iter().find(|lb| lb["name"] == load_balancer)?;
-        let listener = of["listeners"].as_array()?.iter().find(|l| l["port"] == port)?;
+        let of = all
+            .as_array()?
+            .iter()
+            .find(|lb| lb["name"] == load_balancer)?;
+        let listener = of["listeners"]
+            .as_array()?
+            .iter()
+            .find(|l| l["port"] == port)?;
         listener["bound"].as_str()?.parse().ok()
     }
 
