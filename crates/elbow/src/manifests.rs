@@ -17,12 +17,15 @@ const TOO_LARGE: &str = "give several files a part of it each";
 /// Folders inside one another that are looked into.
 const MAX_DEPTH: usize = 32;
 
+/// The name under which a folder of manifests may hold its environment.
+const ENVIRONMENT: &str = "environment.yaml";
+
 /// Kubernetes manifests, and what they do not say.
 #[derive(Clone, Debug)]
 pub(crate) struct Manifests {
     /// Files, folders with all below them, `-` for stdin.
     pub(crate) paths: Vec<PathBuf>,
-    /// The environment file.
+    /// The environment file; unless given, that of the first folder of `paths` which has one.
     pub(crate) environment: Option<PathBuf>,
     /// Goes before that of the environment file.
     pub(crate) personality: Option<Personality>,
@@ -31,9 +34,46 @@ pub(crate) struct Manifests {
 impl Manifests {
     /// The objects, and their surroundings.
     pub(crate) fn read(&self, found: &mut Vec<Diagnostic>) -> (Vec<Object>, Context) {
-        let mut context = environment(self.environment.as_deref(), found);
+        let file = self.environment_file();
+        let mut context = environment(file.as_deref(), found);
         context.personality = self.personality.unwrap_or(context.personality);
-        (objects(&self.paths, found), context)
+        (self.objects(file.as_deref(), found), context)
+    }
+
+    /// The objects of all paths, in the order in which they are named.
+    fn objects(&self, environment: Option<&Path>, found: &mut Vec<Diagnostic>) -> Vec<Object> {
+        let mut objects = Vec::new();
+        for path in &self.paths {
+            if path.as_os_str() == "-" {
+                add("stdin", stdin(), &mut objects, found);
+                continue;
+            }
+            let (files, problems) = files(std::slice::from_ref(path));
+            found.extend(problems);
+            for file in files {
+                let name = file.display().to_string();
+                let text = text::read(&file, MAX_BYTES, TOO_LARGE);
+                match &text {
+                    Ok(text) if is_environment(&file, text) => {
+                        if environment != Some(&*file) {
+                            found.push(unused_environment(&name));
+                        }
+                    }
+                    _ => add(&name, text, &mut objects, found),
+                }
+            }
+        }
+        objects
+    }
+
+    fn environment_file(&self) -> Option<PathBuf> {
+        let of_folder = |path: &PathBuf| {
+            let file = path.join(ENVIRONMENT);
+            let text = text::read(&file, MAX_BYTES, TOO_LARGE).ok()?;
+            is_environment(&file, &text).then_some(file)
+        };
+        let given = self.environment.clone();
+        given.or_else(|| self.paths.iter().find_map(of_folder))
     }
 
     /// The files that are there now, with the environment file.
@@ -48,25 +88,6 @@ impl Manifests {
         let folders = self.paths.iter().filter(|path| path.is_dir());
         folders.cloned().collect()
     }
-}
-
-/// The objects of all `paths` (files, folders with all below them, `-` for stdin), in the order in
-/// which they are named.
-fn objects(paths: &[PathBuf], found: &mut Vec<Diagnostic>) -> Vec<Object> {
-    let mut objects = Vec::new();
-    for path in paths {
-        if path.as_os_str() == "-" {
-            add("stdin", stdin(), &mut objects, found);
-            continue;
-        }
-        let (files, problems) = files(std::slice::from_ref(path));
-        found.extend(problems);
-        for file in files {
-            let text = text::read(&file, MAX_BYTES, TOO_LARGE);
-            add(&file.display().to_string(), text, &mut objects, found);
-        }
-    }
-    objects
 }
 
 /// The files that `paths` lead to, those of a folder by name; `-` is none.
@@ -115,6 +136,19 @@ fn environment(path: Option<&Path>, found: &mut Vec<Diagnostic>) -> Context {
         }
     }
     context
+}
+
+/// Whether `file` with the content `text` is an environment, and not a manifest that is called like one.
+fn is_environment(file: &Path, text: &str) -> bool {
+    let is_object = |line: &str| line.starts_with("kind:") || line.starts_with("apiVersion:");
+    file.file_name().is_some_and(|name| name == ENVIRONMENT) && !text.lines().any(is_object)
+}
+
+fn unused_environment(name: &str) -> Diagnostic {
+    let message = "is an environment, and another one is used";
+    Diagnostic::warning("unused-environment", message)
+        .at(name, 0, 0)
+        .hint("name it with --environment, or its folder first")
 }
 
 /// What came on stdin, which can be read but once: later readings give the same.
