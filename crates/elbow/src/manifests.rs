@@ -121,8 +121,10 @@ fn environment(path: Option<&Path>, found: &mut Vec<Diagnostic>) -> Context {
     for certificate in &mut context.certificates {
         let files = elbow_model::Certificate {
             name: certificate.arn.as_str().into(),
-            certificate_file: folder.join(&certificate.certificate_file),
-            private_key_file: folder.join(&certificate.private_key_file),
+            source: elbow_model::CertificateSource::Files {
+                certificate: folder.join(&certificate.certificate_file),
+                private_key: folder.join(&certificate.private_key_file),
+            },
             declared: None,
         };
         match elbow_tls::load(&files) {

@@ -6,9 +6,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use elbow_model::Model;
 use elbow_model::diagnostic::{Diagnostic, Severity};
 use elbow_model::file::{self, MAX_BYTES};
+use elbow_model::{CertificateSource, Model};
 
 use crate::manifests::Manifests;
 use crate::text;
@@ -120,9 +120,14 @@ pub(crate) fn report(diagnostics: &[Diagnostic], out: &mut impl Write) -> io::Re
 /// The files of the certificates of `model`.
 pub(crate) fn certificate_files(model: &Model) -> Vec<PathBuf> {
     let certificates = model.certificates.iter();
-    certificates
-        .flat_map(|c| [c.certificate_file.clone(), c.private_key_file.clone()])
-        .collect()
+    let pems = certificates.flat_map(|c| match &c.source {
+        CertificateSource::Files {
+            certificate,
+            private_key,
+        } => vec![certificate.clone(), private_key.clone()],
+        CertificateSource::Pem { .. } | CertificateSource::SelfSigned { .. } => Vec::new(),
+    });
+    pems.collect()
 }
 
 /// A number that changes when the content of one of `files` does, wherever links lead, or when there

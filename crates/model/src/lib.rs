@@ -11,6 +11,7 @@ pub mod suggest;
 pub mod yaml;
 
 mod attributes;
+mod certificate;
 mod classic;
 mod diff;
 mod listener;
@@ -23,9 +24,10 @@ pub use attributes::{
     DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, ProxyProtocol,
     TargetGroupAttributes, XffHeaderProcessingMode,
 };
+pub use certificate::{Certificate, CertificateSource, PrivateKey, is_certificate_host};
 pub use classic::{BackendServerPolicy, Classic, Instance, InstanceEnd};
 pub use diff::{Change, ChangeAction, diff};
-pub use listener::{AlpnPolicy, Certificate, Listener, Protocol};
+pub use listener::{AlpnPolicy, Listener, Protocol};
 pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerType, Model, Scheme, dns_name};
 pub use rule::{
     Action, Condition, ContentType, FixedResponse, Redirect, RedirectStatus, Rule,

@@ -1,7 +1,6 @@
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Action, InstanceEnd, ListenerAttributes, Rule};
+use crate::{Action, Certificate, InstanceEnd, ListenerAttributes, Rule};
 
 /// One port of a load balancer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,27 +79,4 @@ pub enum AlpnPolicy {
     /// No negotiation.
     #[default]
     None,
-}
-
-/// A certificate and its key, in PEM files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Certificate {
-    /// Unique in the model.
-    pub name: Arc<str>,
-    /// Chain, leaf first.
-    pub certificate_file: PathBuf,
-    /// PKCS#8, PKCS#1 or SEC1.
-    pub private_key_file: PathBuf,
-    /// Where it is declared, for messages: file, line, column (1-based).
-    pub declared: Option<(Arc<str>, u32, u32)>,
-}
-
-impl Certificate {
-    /// The ARN-shaped name that access logs show.
-    pub fn arn(&self) -> String {
-        format!(
-            "arn:aws:acm:us-east-1:000000000000:certificate/{}",
-            self.name
-        )
-    }
 }

@@ -8,8 +8,8 @@ use elbow_balance::{Group, Target};
 use elbow_model::addresses::Addresses;
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::{
-    Action, Certificate, Listener, LoadBalancer, LoadBalancerType, Model, Protocol, TargetId,
-    TargetState,
+    Action, Certificate, CertificateSource, Listener, LoadBalancer, LoadBalancerType, Model,
+    Protocol, TargetId, TargetState,
 };
 use elbow_telemetry::{ListenerMetrics, Telemetry};
 use elbow_tls::{Acceptor, Loaded, Tickets, alpn};
@@ -79,11 +79,14 @@ pub(crate) struct Parts<'a> {
 }
 
 /// Finds what only the file system and the TLS library know to be wrong with `model`: certificates
-/// that are missing, broken or do not fit their keys.
+/// that are missing, broken or do not fit their keys. Those that are yet to be issued are none.
 pub fn check(model: &Model) -> Vec<Diagnostic> {
+    let is_to_be_issued =
+        |c: &&Arc<Certificate>| matches!(c.source, CertificateSource::SelfSigned { .. });
     model
         .certificates
         .iter()
+        .filter(|c| !is_to_be_issued(c))
         .filter_map(|c| load(c).err())
         .collect()
 }

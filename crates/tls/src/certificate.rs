@@ -1,18 +1,18 @@
 //! A certificate with its key, checked when it is loaded.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use elbow_model as model;
+use elbow_model::CertificateSource;
 use rustls::crypto::aws_lc_rs;
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{Error as TlsError, InconsistentKeys, SignatureAlgorithm};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 
-use crate::pem::{self, PemError};
+use crate::pem::{Origin, Pem, PemError};
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +23,7 @@ pub struct Loaded {
     pub(crate) certified: Arc<CertifiedKey>,
     arn: Arc<str>,
     names: Vec<Box<str>>,
+    issuer: Box<str>,
     key_type: KeyType,
     key_bits: usize,
     digest_bits: u16,
@@ -48,6 +49,11 @@ impl Loaded {
     /// Subject alternative DNS names in lower case, or the common name if there are none.
     pub fn names(&self) -> &[Box<str>] {
         &self.names
+    }
+
+    /// Who issued it, as a distinguished name.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
     }
 
     /// Kind of its key.
@@ -81,83 +87,88 @@ impl Loaded {
     }
 }
 
-/// Why a certificate cannot be served; every message names the file and what to do.
+/// Why a certificate cannot be served; every message names where it is from and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// One of the files.
+    /// One of the texts.
     #[error(transparent)]
     Pem(#[from] PemError),
     /// The leaf is not an X.509 version 3 certificate.
-    #[error("{}: the first certificate cannot be parsed: {reason}; issue it again", file.display())]
+    #[error("{origin}: the first certificate cannot be parsed: {reason}; issue it again")]
     Certificate {
-        /// Which file.
-        file: PathBuf,
+        /// Which.
+        origin: Origin,
         /// What is wrong.
         reason: String,
     },
     /// The key is damaged, or too short or too long to sign with.
-    #[error("{}: the private key cannot be used: {reason}; make another one", file.display())]
+    #[error("{origin}: the private key cannot be used: {reason}; make another one")]
     Key {
-        /// Which file.
-        file: PathBuf,
+        /// Which.
+        origin: Origin,
         /// What is wrong.
         reason: String,
     },
     /// Neither RSA nor ECDSA.
     #[error(
-        "{}: the private key is neither RSA nor ECDSA, which load balancers need; make another one",
-        file.display()
+        "{origin}: the private key is neither RSA nor ECDSA, which load balancers need; make \
+         another one"
     )]
     KeyType {
-        /// Which file.
-        file: PathBuf,
+        /// Which.
+        origin: Origin,
     },
     /// Both are fine, but not a pair.
     #[error(
-        "{}: the private key does not belong to the certificate in {}; give the key that the \
-         certificate was issued for, and put the leaf first in the chain",
-        key.display(), certificate.display()
+        "{key}: the private key does not belong to the certificate in {certificate}; give the key \
+         that the certificate was issued for, and put the leaf first in the chain"
     )]
     Mismatch {
-        /// File of the key.
-        key: PathBuf,
-        /// File of the chain.
-        certificate: PathBuf,
+        /// Where the key is from.
+        key: Origin,
+        /// Where the chain is from.
+        certificate: Origin,
     },
+    /// A local authority has yet to issue it.
+    #[error("is issued by a local authority, and has not been; serve it with elbow run")]
+    NotIssued,
 }
 
-/// Reads and checks the files of `certificate`. Blocks; an expired certificate passes, as on AWS.
+/// Reads and checks `certificate`. Blocks; an expired certificate passes, as on AWS.
 pub fn load(certificate: &model::Certificate) -> Result<Arc<Loaded>, CertificateError> {
-    let chain = pem::load_chain(&certificate.certificate_file)?;
-    let key = pem::load_key(&certificate.private_key_file)?;
+    let (chain, key) = match &certificate.source {
+        CertificateSource::Files {
+            certificate,
+            private_key,
+        } => (Pem::open(certificate)?, Pem::open(private_key)?),
+        CertificateSource::Pem {
+            certificate,
+            private_key,
+        } => (
+            Pem::text("the field certificate", certificate)?,
+            Pem::text("the field privateKey", private_key.pem())?,
+        ),
+        CertificateSource::SelfSigned { .. } => return Err(CertificateError::NotIssued),
+    };
     let bad_certificate = |reason: String| CertificateError::Certificate {
-        file: certificate.certificate_file.clone(),
+        origin: chain.origin(),
         reason,
     };
-
-    let leaf = chain.first().cloned().unwrap_or_else(|| Vec::new().into());
+    let certificates = chain.chain()?;
+    let leaf = certificates
+        .first()
+        .cloned()
+        .unwrap_or_else(|| Vec::new().into());
     let (_, parsed) =
         X509Certificate::from_der(&leaf).map_err(|e| bad_certificate(e.to_string()))?;
-    let signing = aws_lc_rs::sign::any_supported_type(&key).map_err(|e| CertificateError::Key {
-        file: certificate.private_key_file.clone(),
-        reason: e.to_string(),
-    })?;
-    let key_type = match signing.algorithm() {
-        SignatureAlgorithm::RSA => KeyType::Rsa,
-        SignatureAlgorithm::ECDSA => KeyType::Ecdsa,
-        _ => {
-            return Err(CertificateError::KeyType {
-                file: certificate.private_key_file.clone(),
-            });
-        }
-    };
-    let certified = CertifiedKey::new(chain, signing);
+    let (signing, key_type) = signing_key(&key)?;
+    let certified = CertifiedKey::new(certificates, signing);
     match certified.keys_match() {
         Ok(()) => {}
         Err(TlsError::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
             return Err(CertificateError::Mismatch {
-                key: certificate.private_key_file.clone(),
-                certificate: certificate.certificate_file.clone(),
+                key: key.origin(),
+                certificate: chain.origin(),
             });
         }
         Err(e) => return Err(bad_certificate(e.to_string())),
@@ -166,12 +177,28 @@ pub fn load(certificate: &model::Certificate) -> Result<Arc<Loaded>, Certificate
         certified: Arc::new(certified),
         arn: certificate.arn().into(),
         names: names(&parsed),
+        issuer: parsed.issuer().to_string().into(),
         key_type,
         key_bits: key_bits(&parsed),
         digest_bits: digest_bits(&parsed.signature_algorithm.algorithm.to_id_string()),
         not_before: parsed.validity().not_before.timestamp(),
         not_after: parsed.validity().not_after.timestamp(),
     }))
+}
+
+fn signing_key(key: &Pem<'_>) -> Result<(Arc<dyn SigningKey>, KeyType), CertificateError> {
+    let signing =
+        aws_lc_rs::sign::any_supported_type(&key.key()?).map_err(|e| CertificateError::Key {
+            origin: key.origin(),
+            reason: e.to_string(),
+        })?;
+    match signing.algorithm() {
+        SignatureAlgorithm::RSA => Ok((signing, KeyType::Rsa)),
+        SignatureAlgorithm::ECDSA => Ok((signing, KeyType::Ecdsa)),
+        _ => Err(CertificateError::KeyType {
+            origin: key.origin(),
+        }),
+    }
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<Box<str>> {

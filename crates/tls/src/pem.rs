@@ -1,5 +1,7 @@
 //! Certificates and keys out of PEM; the only user of `rustls-pemfile`.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -10,151 +12,179 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 #[cfg(test)]
 mod tests;
 
-/// A file may be this large: ACM takes a chain of 2 MB.
-const MAX_FILE: u64 = 2 << 20;
+/// A text may be this large: ACM takes a chain of 2 MB.
+const MAX_BYTES: usize = 2 << 20;
 
 /// A chain may have this many certificates; real ones have less than five.
 const MAX_CHAIN: usize = 32;
 
-/// Why a PEM file cannot be used; every variant names the file and what to do.
+/// Where a PEM text is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A file.
+    File(PathBuf),
+    /// The configuration itself; what it is there.
+    Text(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Text(what) => f.write_str(what),
+        }
+    }
+}
+
+/// Why a PEM text cannot be used; every variant names where it is from and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum PemError {
     /// It cannot be opened or read.
-    #[error("{}: cannot be read: {source}; check the path and its permissions", file.display())]
+    #[error("{origin}: cannot be read: {source}; check the path and its permissions")]
     Read {
-        /// Which file.
-        file: PathBuf,
+        /// Which.
+        origin: Origin,
         /// The cause.
         source: io::Error,
     },
     /// It is too large to be what it is meant to be.
-    #[error("{}: is larger than {MAX_FILE} bytes; expected PEM", file.display())]
+    #[error("{origin}: is larger than {MAX_BYTES} bytes; expected PEM")]
     TooLarge {
-        /// Which file.
-        file: PathBuf,
+        /// Which.
+        origin: Origin,
     },
     /// Something between BEGIN and END is broken.
-    #[error("{}: is not valid PEM: {reason}; export it again", file.display())]
+    // What the parser says would show a key that stands on the line of its BEGIN.
+    #[error(
+        "{origin}: is not valid PEM; the lines of BEGIN and END stand alone, with base64 between them"
+    )]
     Malformed {
-        /// Which file.
-        file: PathBuf,
-        /// What is wrong.
-        reason: String,
+        /// Which.
+        origin: Origin,
     },
     /// No certificate in it.
     #[error(
-        "{}: holds no certificate; expected a chain of \"-----BEGIN CERTIFICATE-----\", leaf first",
-        file.display()
+        "{origin}: holds no certificate; expected a chain of \"-----BEGIN CERTIFICATE-----\", leaf first"
     )]
     NoCertificate {
-        /// Which file.
-        file: PathBuf,
+        /// Which.
+        origin: Origin,
     },
     /// More certificates than a chain can have.
     #[error(
-        "{}: holds more than {MAX_CHAIN} certificates; keep the leaf and its intermediates",
-        file.display()
+        "{origin}: holds more than {MAX_CHAIN} certificates; keep the leaf and its intermediates"
     )]
     ChainTooLong {
-        /// Which file.
-        file: PathBuf,
+        /// Which.
+        origin: Origin,
     },
     /// No private key in it.
     #[error(
-        "{}: holds no private key; expected \"-----BEGIN PRIVATE KEY-----\" (PKCS#8), RSA or EC",
-        file.display()
+        "{origin}: holds no private key; expected \"-----BEGIN PRIVATE KEY-----\" (PKCS#8), RSA or EC"
     )]
     NoKey {
-        /// Which file.
-        file: PathBuf,
+        /// Which.
+        origin: Origin,
     },
     /// The key needs a passphrase.
-    #[error(
-        "{}: holds an encrypted private key; decrypt it, e.g. with openssl pkey",
-        file.display()
-    )]
+    #[error("{origin}: holds an encrypted private key; decrypt it, e.g. with openssl pkey")]
     EncryptedKey {
-        /// Which file.
-        file: PathBuf,
+        /// Which.
+        origin: Origin,
     },
     /// More than one private key in it.
-    #[error("{}: holds {count} private keys; keep the one of the certificate", file.display())]
+    #[error("{origin}: holds {count} private keys; keep the one of the certificate")]
     SeveralKeys {
-        /// Which file.
-        file: PathBuf,
+        /// Which.
+        origin: Origin,
         /// How many.
         count: usize,
     },
 }
 
-/// The chain in `file`, in the file's order; a key beside it is passed over.
-pub fn load_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
-    let chain: Vec<_> = items(file, &read(file)?)?
-        .into_iter()
-        .filter_map(|item| match item {
-            Item::X509Certificate(der) => Some(der),
-            _ => None,
-        })
-        .collect();
-    let file = || file.to_owned();
-    match chain.len() {
-        0 => Err(PemError::NoCertificate { file: file() }),
-        n if n > MAX_CHAIN => Err(PemError::ChainTooLong { file: file() }),
-        _ => Ok(chain),
-    }
+/// A PEM text that is not read yet.
+pub struct Pem<'a> {
+    origin: Origin,
+    text: Cow<'a, [u8]>,
 }
 
-/// The one private key in `file` (PKCS#8, PKCS#1 or SEC1); certificates beside it are passed over.
-pub fn load_key(file: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
-    let bytes = read(file)?;
-    let mut keys: Vec<PrivateKeyDer<'static>> = items(file, &bytes)?
-        .into_iter()
-        .filter_map(|item| match item {
-            Item::Pkcs8Key(der) => Some(der.into()),
-            Item::Pkcs1Key(der) => Some(der.into()),
-            Item::Sec1Key(der) => Some(der.into()),
-            _ => None,
-        })
-        .collect();
-    let count = keys.len();
-    match keys.pop() {
-        Some(key) if count == 1 => Ok(key),
-        Some(_) => Err(PemError::SeveralKeys {
-            file: file.to_owned(),
-            count,
-        }),
-        None if is_encrypted(&bytes) => Err(PemError::EncryptedKey {
-            file: file.to_owned(),
-        }),
-        None => Err(PemError::NoKey {
-            file: file.to_owned(),
-        }),
+impl<'a> Pem<'a> {
+    /// The content of `file`.
+    pub fn open(file: &Path) -> Result<Self, PemError> {
+        let origin = Origin::File(file.to_owned());
+        let mut text = Vec::new();
+        let read = File::open(file)
+            .and_then(|opened| opened.take(MAX_BYTES as u64 + 1).read_to_end(&mut text));
+        match read {
+            Ok(_) => Self::new(origin, text.into()),
+            Err(source) => Err(PemError::Read { origin, source }),
+        }
     }
-}
 
-fn read(file: &Path) -> Result<Vec<u8>, PemError> {
-    let mut bytes = Vec::new();
-    File::open(file)
-        .and_then(|opened| opened.take(MAX_FILE + 1).read_to_end(&mut bytes))
-        .map_err(|source| PemError::Read {
-            file: file.to_owned(),
-            source,
-        })?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(PemError::TooLarge {
-            file: file.to_owned(),
-        });
+    /// `text`, which is `what` in the configuration.
+    pub fn text(what: &'static str, text: &'a str) -> Result<Self, PemError> {
+        Self::new(Origin::Text(what), text.as_bytes().into())
     }
-    Ok(bytes)
-}
 
-fn items(file: &Path, mut bytes: &[u8]) -> Result<Vec<Item>, PemError> {
-    rustls_pemfile::read_all(&mut bytes)
-        .collect::<Result<_, _>>()
-        .map_err(|e| PemError::Malformed {
-            file: file.to_owned(),
-            reason: e.to_string(),
-        })
+    fn new(origin: Origin, text: Cow<'a, [u8]>) -> Result<Self, PemError> {
+        if text.len() > MAX_BYTES {
+            return Err(PemError::TooLarge { origin });
+        }
+        Ok(Self { origin, text })
+    }
+
+    /// Where it is from.
+    pub fn origin(&self) -> Origin {
+        self.origin.clone()
+    }
+
+    /// The chain in it, in its order; a key beside it is passed over.
+    pub fn chain(&self) -> Result<Vec<CertificateDer<'static>>, PemError> {
+        let chain: Vec<_> = self
+            .items()?
+            .into_iter()
+            .filter_map(|item| match item {
+                Item::X509Certificate(der) => Some(der),
+                _ => None,
+            })
+            .collect();
+        let origin = || self.origin();
+        match chain.len() {
+            0 => Err(PemError::NoCertificate { origin: origin() }),
+            n if n > MAX_CHAIN => Err(PemError::ChainTooLong { origin: origin() }),
+            _ => Ok(chain),
+        }
+    }
+
+    /// The one private key in it (PKCS#8, PKCS#1 or SEC1); certificates beside it are passed over.
+    pub fn key(&self) -> Result<PrivateKeyDer<'static>, PemError> {
+        let mut keys: Vec<PrivateKeyDer<'static>> = self
+            .items()?
+            .into_iter()
+            .filter_map(|item| match item {
+                Item::Pkcs8Key(der) => Some(der.into()),
+                Item::Pkcs1Key(der) => Some(der.into()),
+                Item::Sec1Key(der) => Some(der.into()),
+                _ => None,
+            })
+            .collect();
+        let count = keys.len();
+        let origin = self.origin();
+        match keys.pop() {
+            Some(key) if count == 1 => Ok(key),
+            Some(_) => Err(PemError::SeveralKeys { origin, count }),
+            None if is_encrypted(&self.text) => Err(PemError::EncryptedKey { origin }),
+            None => Err(PemError::NoKey { origin }),
+        }
+    }
+
+    fn items(&self) -> Result<Vec<Item>, PemError> {
+        rustls_pemfile::read_all(&mut &*self.text)
+            .collect::<Result<_, _>>()
+            .map_err(|_| PemError::Malformed {
+                origin: self.origin(),
+            })
+    }
 }
 
 /// Such a section is skipped by the parser, which would call the file empty.

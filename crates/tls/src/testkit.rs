@@ -89,8 +89,10 @@ pub(crate) fn pem(names: &[&str], key: Key, until: i32) -> (String, String) {
 pub(crate) fn declare(name: &str, chain: PathBuf, key: PathBuf) -> model::Certificate {
     model::Certificate {
         name: name.into(),
-        certificate_file: chain,
-        private_key_file: key,
+        source: model::CertificateSource::Files {
+            certificate: chain,
+            private_key: key,
+        },
         declared: None,
     }
 }

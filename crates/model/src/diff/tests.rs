@@ -88,3 +88,21 @@ fn a_new_port_is_another_listener() {
         ]
     );
 }
+
+/// A chain is many lines long, and a key is nobody's business.
+#[test]
+fn certificates_change_by_fingerprint() {
+    let certificate = |source: &str| model(&format!("certificates: [{{name: a, {source}}}]"));
+    let change = |old: &str, new: &str| diff(&certificate(old), &certificate(new))[0].to_string();
+    assert_eq!(
+        change(
+            "certificate: OLD, privateKey: K",
+            "certificate: NEW, privateKey: L"
+        ),
+        "certificate a: certificate changed from PEM 2fabad19bf2c8496 to PEM 36d51519c2ce2811"
+    );
+    assert_eq!(
+        change("selfSigned: [a]", "selfSigned: [a, b]"),
+        "certificate a: selfSigned changed from [\"a\"] to [\"a\",\"b\"]"
+    );
+}

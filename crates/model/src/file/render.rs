@@ -4,14 +4,17 @@ use serde_json::Value;
 
 use super::{action, classic, health_check, listener, load_balancer, shape, target_group};
 use crate::{
-    Action, BackendServerPolicy, Certificate, Condition, HealthCheck, HealthCheckPort,
-    HealthCheckProtocol, Instance, Listener, LoadBalancer, Matcher, Model, Protocol, Redirect,
-    Rule, TargetGroup,
+    Action, BackendServerPolicy, Certificate, CertificateSource, Condition, HealthCheck,
+    HealthCheckPort, HealthCheckProtocol, Instance, Listener, LoadBalancer, Matcher, Model,
+    Protocol, Redirect, Rule, TargetGroup,
 };
 use shape::spelling;
 
-/// `model` as the native file has it, with every default written out. Certificates appear by the
-/// paths of their files, never by content. What [`parse`](super::parse) makes of it is `model` again.
+/// Stands for a private key.
+const HIDDEN_KEY: &str = "(not shown)";
+
+/// `model` as the native file has it, with every default written out. What [`parse`](super::parse)
+/// makes of it is `model` again, but for private keys that the model itself has: they are not shown.
 ///
 /// ```
 /// use elbow_model::{Model, file};
@@ -239,9 +242,27 @@ fn codes(matcher: &Matcher) -> String {
 }
 
 fn certificate(from: &Certificate) -> shape::Certificate {
-    shape::Certificate {
+    let mut certificate = shape::Certificate {
         name: from.name.to_string(),
-        certificate_file: from.certificate_file.display().to_string(),
-        private_key_file: from.private_key_file.display().to_string(),
+        ..shape::Certificate::default()
+    };
+    match &from.source {
+        CertificateSource::Files {
+            certificate: chain,
+            private_key,
+        } => {
+            certificate.certificate_file = Some(chain.display().to_string());
+            certificate.private_key_file = Some(private_key.display().to_string());
+        }
+        CertificateSource::Pem {
+            certificate: chain, ..
+        } => {
+            certificate.certificate = Some(chain.to_string());
+            certificate.private_key = Some(HIDDEN_KEY.to_owned());
+        }
+        CertificateSource::SelfSigned { hosts } => {
+            certificate.self_signed = Some(hosts.iter().map(ToString::to_string).collect());
+        }
     }
+    certificate
 }

@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{action, attribute, classic, health_check, listener, load_balancer, target_group};
+use super::{
+    action, attribute, certificate, classic, health_check, listener, load_balancer, target_group,
+};
 use crate::{classic_ssl_policies, ssl_policies};
 
 /// The JSON schema of the native file, kept as `config/native.schema.json`.
@@ -337,16 +339,35 @@ pub(super) struct Target {
     pub(super) availability_zone: Option<String>,
 }
 
-/// A certificate and its key in PEM files; paths are seen from the folder of this file.
-#[derive(Serialize, JsonSchema)]
+/// A certificate and its key: from files, as text, or issued by elbow's local authority.
+#[derive(Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, transform = one_form)]
 pub(super) struct Certificate {
     /// Unique.
     pub(super) name: String,
-    /// Chain, leaf first.
-    pub(super) certificate_file: String,
-    pub(super) private_key_file: String,
+    /// PEM file of the chain, leaf first, seen from the folder of this file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) certificate_file: Option<String>,
+    /// PEM file of the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) private_key_file: Option<String>,
+    /// The chain in PEM, leaf first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) certificate: Option<String>,
+    /// The key in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) private_key: Option<String>,
+    /// DNS names (the first label may be *) and IP addresses that a certificate is issued for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = certificate::MAX_HOSTS))]
+    pub(super) self_signed: Option<Vec<String>>,
+}
+
+/// A certificate comes from one place alone.
+fn one_form(schema: &mut Schema) {
+    let forms = certificate::FORMS.map(|(fields, _)| json_schema!({"required": fields}));
+    schema.insert("oneOf".to_owned(), json!(forms));
 }
 
 /// How `value` is spelt.

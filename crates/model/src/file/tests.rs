@@ -1,12 +1,14 @@
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::diagnostic::Severity;
-use crate::{Action, Condition, HealthCheckPort, HealthCheckProtocol, TargetId};
+use crate::{
+    Action, CertificateSource, Condition, HealthCheckPort, HealthCheckProtocol, PrivateKey,
+    TargetId,
+};
 
 mod classic;
 mod refused;
@@ -47,7 +49,13 @@ fn every_field_is_read() {
         Some("ELBSecurityPolicy-TLS13-1-2-Res-2021-06")
     );
     let certificate = &https.certificates[0];
-    assert_eq!(certificate.certificate_file, Path::new("conf/demo.pem"));
+    assert_eq!(
+        certificate.source,
+        CertificateSource::Files {
+            certificate: "conf/demo.pem".into(),
+            private_key: "conf/demo.key".into(),
+        }
+    );
     let (file, line, column) = certificate.declared.clone().unwrap();
     assert_eq!((&*file, column), ("conf/a.yaml", 3));
     assert!(
@@ -186,6 +194,50 @@ fn a_rendered_model_is_the_same_model() {
         assert!(diagnostics.is_empty(), "{diagnostics:#?}");
         assert_eq!(without_places(again.unwrap()), without_places(model));
     }
+}
+
+#[test]
+fn a_certificate_comes_from_files_from_text_or_from_a_local_authority() {
+    let text = "
+certificates:
+- {name: files, certificateFile: a.pem, privateKeyFile: /b.key}
+- {name: text, certificate: CHAIN, privateKey: KEY}
+- {name: issued, selfSigned: [Minio.example.com, '*.example.com', 10.0.0.1, '::1', minio.example.com]}
+";
+    let model = accepted(text);
+    let sources: Vec<_> = model.certificates.iter().map(|c| &c.source).collect();
+    assert_eq!(
+        sources,
+        [
+            &CertificateSource::Files {
+                certificate: "conf/a.pem".into(),
+                private_key: "/b.key".into(),
+            },
+            &CertificateSource::Pem {
+                certificate: "CHAIN".into(),
+                private_key: PrivateKey::new("KEY"),
+            },
+            &CertificateSource::SelfSigned {
+                hosts: ["minio.example.com", "*.example.com", "10.0.0.1", "::1"]
+                    .map(Into::into)
+                    .into(),
+            },
+        ]
+    );
+}
+
+/// `/config` and the log show models.
+#[test]
+fn a_private_key_is_never_shown() {
+    let model = accepted("certificates: [{name: a, certificate: CHAIN, privateKey: SECRET}]");
+    let rendered = render(&model).to_string();
+    assert!(rendered.contains("CHAIN"), "{rendered}");
+    for shown in [&rendered, &format!("{model:?}")] {
+        assert!(!shown.contains("SECRET"), "{shown}");
+    }
+    let (again, diagnostics) = parse(&rendered, "rendered.json");
+    assert!(diagnostics.is_empty(), "{diagnostics:#?}");
+    assert_eq!(render(&again.unwrap()).to_string(), rendered);
 }
 
 #[test]

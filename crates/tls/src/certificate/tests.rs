@@ -109,3 +109,49 @@ fn a_damaged_certificate_or_key_is_named() {
     let want = format!("{}: the private key cannot be used", bad_key.display());
     assert!(error.starts_with(&want), "{error}");
 }
+
+/// The texts are treated as files are, and messages name the fields, never what is in them.
+#[test]
+fn texts_are_read_as_files_are() {
+    let of = |certificate: &str, key: &str| model::Certificate {
+        name: "a".into(),
+        source: CertificateSource::Pem {
+            certificate: certificate.into(),
+            private_key: model::PrivateKey::new(key),
+        },
+        declared: None,
+    };
+    let (chain, key) = pem(&["a.example"], Key::P256, 2031);
+    let loaded = load(&of(&chain, &key)).unwrap();
+    assert_eq!(loaded.names(), ["a.example".into()]);
+    assert_eq!(loaded.not_after(), 1_956_441_600);
+
+    let other = pem(&["b.example"], Key::P256, 2099).1;
+    let message = load(&of(&chain, &other)).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "the field privateKey: the private key does not belong to the certificate in the field \
+         certificate; give the key that the certificate was issued for, and put the leaf first in \
+         the chain"
+    );
+    let message = load(&of(&chain, "(not shown)")).unwrap_err().to_string();
+    assert!(
+        message.starts_with("the field privateKey: holds no private key; expected"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_is_to_be_issued_cannot_be_loaded() {
+    let certificate = model::Certificate {
+        name: "a".into(),
+        source: CertificateSource::SelfSigned {
+            hosts: vec!["a.example".into()],
+        },
+        declared: None,
+    };
+    assert!(matches!(
+        load(&certificate),
+        Err(CertificateError::NotIssued)
+    ));
+}

@@ -9,11 +9,11 @@ fn a_chain_keeps_its_order() {
     // A key beside the certificates, as in a combined file, does no harm.
     let file = folder.write("chain.pem", &format!("{leaf}{key}{issuer}"));
 
-    let chain = load_chain(&file).unwrap();
+    let chain = Pem::open(&file).unwrap().chain().unwrap();
 
-    let only = |pem: &str| load_chain(&folder.write("one.pem", pem)).unwrap().remove(0);
+    let only = |pem: &str| Pem::text("one", pem).unwrap().chain().unwrap().remove(0);
     assert_eq!(chain, [only(&leaf), only(&issuer)]);
-    assert!(load_key(&file).is_ok());
+    assert!(Pem::open(&file).unwrap().key().is_ok());
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn what_is_wrong_with_a_file_is_said() {
     let file = folder.path().join("file.pem");
     let name = file.display();
     let long = leaf.repeat(MAX_CHAIN + 1);
-    let huge = "#".repeat(MAX_FILE as usize + 1);
+    let huge = "#".repeat(MAX_BYTES + 1);
     let chains = [
         (
             "",
@@ -37,16 +37,19 @@ fn what_is_wrong_with_a_file_is_said() {
         (&huge, format!("{name}: is larger than 2097152 bytes")),
         (
             "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
-            format!("{name}: is not valid PEM: "),
+            format!("{name}: is not valid PEM; "),
         ),
         (
             "-----BEGIN CERTIFICATE-----\nAAAA\n",
-            format!("{name}: is not valid PEM: "),
+            format!("{name}: is not valid PEM; "),
         ),
     ];
     for (content, want) in chains {
         folder.write("file.pem", content);
-        let message = load_chain(&file).unwrap_err().to_string();
+        let message = Pem::open(&file)
+            .and_then(|pem| pem.chain())
+            .unwrap_err()
+            .to_string();
         assert!(message.starts_with(&want), "{message}");
     }
     let two = format!("{key}{key}");
@@ -60,7 +63,10 @@ fn what_is_wrong_with_a_file_is_said() {
     ];
     for (content, want) in keys {
         folder.write("file.pem", content);
-        let message = load_key(&file).unwrap_err().to_string();
+        let message = Pem::open(&file)
+            .and_then(|pem| pem.key())
+            .unwrap_err()
+            .to_string();
         assert!(message.starts_with(&want), "{message}");
     }
 }
@@ -69,9 +75,25 @@ fn what_is_wrong_with_a_file_is_said() {
 fn a_missing_file_is_named() {
     let folder = Folder::new();
     let file = folder.path().join("absent.pem");
-    let message = load_key(&file).unwrap_err().to_string();
+    let message = Pem::open(&file).err().unwrap().to_string();
     assert!(
         message.starts_with(&format!("{}: cannot be read: No such file", file.display())),
         "{message}"
     );
+}
+
+/// As YAML's folded texts do to it.
+#[test]
+fn a_key_on_one_line_is_not_shown() {
+    let (_, key) = pem(&["leaf.example"], Key::P256, 2099);
+    let secret = key.lines().nth(1).unwrap();
+    for folded in [key.replace('\n', " "), key.replacen('\n', " ", 1)] {
+        let error = Pem::text("the key", &folded)
+            .and_then(|pem| pem.key())
+            .unwrap_err();
+        assert!(matches!(error, PemError::Malformed { .. }), "{error}");
+        for shown in [error.to_string(), format!("{error:?}")] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
 }

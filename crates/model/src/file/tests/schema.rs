@@ -64,10 +64,7 @@ fn the_schema_requires_what_the_reader_requires() {
     let schema = schema();
     for (name, expected) in [
         ("Action", &["type"][..]),
-        (
-            "Certificate",
-            &["certificateFile", "name", "privateKeyFile"],
-        ),
+        ("Certificate", &["name"]),
         ("ClassicHealthCheck", &["target"]),
         ("Condition", &["field"]),
         ("FixedResponse", &["statusCode"]),

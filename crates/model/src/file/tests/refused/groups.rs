@@ -13,6 +13,12 @@ fn target_groups() {
         "certificates: [{name: «invalid-name»'a b', certificateFile: a, privateKeyFile: b}]\n",
         "certificates: [{name: a, certificateFile: «missing-field»'', privateKeyFile: b}]\n",
         "certificates: [«missing-field»{name: a, certificateFile: a}]\n",
+        "certificates: [«missing-field»{name: a, privateKey: a}]\n",
+        "certificates: [«missing-field»{name: a}]\n",
+        "certificates: [{name: a, certificateFile: a, privateKeyFile: b, privateKey: «invalid-combination»b}]\n",
+        "certificates: [{name: a, certificate: a, privateKey: b, selfSigned: «invalid-combination»[a]}]\n",
+        "certificates: [{name: a, selfSigned: «out-of-range»[]}]\n",
+        "certificates: [{name: a, selfSigned: [a, «invalid-host»'a:443']}]\n",
     ]);
     for (protocol, fields) in [
         ("HTTP", "protocolVersion: «not-supported»GRPC"),
