@@ -9,6 +9,7 @@ use crate::objects::{
     Binding, EndpointSlice, Endpoints, Ingress, IngressClass, IngressClassParams, Node, Pod,
     Secret, Service,
 };
+use crate::secret;
 use crate::view::View;
 
 /// Namespace and name.
@@ -41,6 +42,8 @@ pub struct Inventory<'a> {
     pub bindings: BTreeMap<Key, Binding>,
     /// Whether load balancers are to serve: then Secrets stand in for the certificates of AWS.
     pub serving: bool,
+    /// The host names of the certificates in Secrets that carry an ARN, by that ARN.
+    pub certificate_names: BTreeMap<String, Vec<String>>,
     /// MinIO Tenants, as they stand.
     pub tenants: BTreeMap<Key, &'a Object>,
 }
@@ -73,6 +76,10 @@ impl<'a> Inventory<'a> {
                 entry.or_insert((0, object)).0 += 1;
             }
         }
+        let secrets = inventory.secrets.values();
+        let named = secrets.filter_map(|secret| Some((secret.arn()?, secret::names(secret))));
+        let named = named.map(|(arn, names)| (arn.to_owned(), names));
+        inventory.certificate_names = named.collect();
         found.extend(
             skipped
                 .into_values()

@@ -81,5 +81,9 @@ fn fill(
 }
 
 fn sort(found: &mut [Diagnostic]) {
-    found.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+    let key = |one: &Diagnostic| (one.line, one.column, one.code);
+    found.sort_by(|a, b| {
+        let places = (&a.file, key(a)).cmp(&(&b.file, key(b)));
+        places.then_with(|| a.message.cmp(&b.message))
+    });
 }

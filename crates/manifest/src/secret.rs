@@ -1,6 +1,8 @@
 //! The certificate and the key in a Secret.
 
 use elbow_model::diagnostic::Diagnostic;
+use x509_parser::extensions::GeneralName;
+use x509_parser::pem::parse_x509_pem;
 
 use crate::Refusal;
 use crate::objects::{Secret, SecretValue};
@@ -10,6 +12,28 @@ pub(crate) fn pair(secret: &Secret) -> Result<(String, String), Refusal> {
     let certificate = pem(secret, "tls.crt", "-----BEGIN CERTIFICATE-----")?;
     let key = pem(secret, "tls.key", "PRIVATE KEY-----")?;
     Ok((certificate, key))
+}
+
+/// The host names that the certificate in a Secret holds for; none when there is none to read.
+pub(crate) fn names(secret: &Secret) -> Vec<String> {
+    let Ok((certificate, _)) = pair(secret) else {
+        return Vec::new();
+    };
+    let Ok((_, block)) = parse_x509_pem(certificate.as_bytes()) else {
+        return Vec::new();
+    };
+    let Ok(leaf) = block.parse_x509() else {
+        return Vec::new();
+    };
+    let Ok(Some(extension)) = leaf.subject_alternative_name() else {
+        return Vec::new();
+    };
+    let names = extension.value.general_names.iter();
+    let name = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        _ => None,
+    };
+    names.filter_map(name).collect()
 }
 
 fn pem(secret: &Secret, key: &str, marker: &str) -> Result<String, Refusal> {

@@ -1,9 +1,12 @@
 //! Manifests to the model that serves.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
+use elbow_manifest::context::Personality;
 use elbow_manifest::{Context, read, translate};
 use elbow_model::diagnostic::Diagnostic;
-use elbow_model::{Action, HealthCheckProtocol, LoadBalancerType, Model, Protocol};
+use elbow_model::{
+    Action, HealthCheckPort, HealthCheckProtocol, LoadBalancerType, Model, Protocol,
+};
 
 fn served(text: &str) -> (Model, Vec<Diagnostic>) {
     let (objects, found) = read(text, "web.yaml");
@@ -83,4 +86,56 @@ spec:
     assert_eq!(group.health_check.protocol, HealthCheckProtocol::Http);
     assert_eq!(group.health_check.interval.as_secs(), 15);
     assert_eq!(group.health_check.matcher.0, [200..=200, 403..=403]);
+}
+
+/// control-plane.md section 1, S1, and section 4: every node port of a Classic load balancer is a pod's port where
+/// endpoints stand in for nodes.
+#[test]
+fn a_tenant_becomes_classic_load_balancers_that_serve() {
+    let text = "
+apiVersion: minio.min.io/v2
+kind: Tenant
+metadata: {name: files, namespace: storage}
+spec: {exposeServices: {minio: true}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: a, namespace: storage, labels: {kubernetes.io/service-name: minio}}
+addressType: IPv4
+ports: [{name: https-minio, port: 9000}]
+endpoints: [{addresses: [127.0.0.1]}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: b, namespace: storage, labels: {kubernetes.io/service-name: minio}}
+addressType: IPv4
+ports: [{name: https-minio, port: 9001}]
+endpoints: [{addresses: [127.0.0.1]}]
+";
+    let (objects, found) = read(text, "tenant.yaml");
+    assert!(found.is_empty(), "{found:?}");
+    let context = Context {
+        personality: Personality::InTree,
+        ..Context::default()
+    };
+    let (model, found) = translate(&objects, &context);
+    assert_eq!(codes(&found), ["endpoints-stand-in"]);
+    let balancer = &model.load_balancers[0];
+    assert_eq!(balancer.kind, LoadBalancerType::Classic);
+    let listener = &balancer.listeners[0];
+    assert_eq!((listener.port, listener.protocol), (443, Protocol::Tcp));
+    let node_port = listener.instance.unwrap().port;
+    let classic = balancer.classic.as_ref().unwrap();
+    let ports: Vec<u16> = classic
+        .instances
+        .iter()
+        .map(|one| one.port(node_port))
+        .collect();
+    assert_eq!(ports, [9000, 9001]);
+    assert_eq!(classic.health_check.port, HealthCheckPort::Port(node_port));
+    assert_eq!(classic.health_check.unhealthy_threshold, 6);
+}
+
+fn codes(found: &[Diagnostic]) -> Vec<&str> {
+    found.iter().map(|one| one.code).collect()
 }

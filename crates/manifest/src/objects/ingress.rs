@@ -19,6 +19,8 @@ pub struct Ingress {
     pub rules: Vec<IngressRule>,
     /// All of `spec.tls[].hosts`.
     pub tls_hosts: Vec<String>,
+    /// `spec.tls[].secretName` with the hosts beside it; AWS never reads it.
+    pub tls_secrets: Vec<(String, Vec<String>)>,
 }
 
 /// A rule of an Ingress.
@@ -109,8 +111,14 @@ impl Ingress {
                 .iter()
                 .flat_map(|tls| tls.get("hosts").texts())
                 .collect(),
+            tls_secrets: tls.iter().filter_map(tls_secret).collect(),
         }
     }
+}
+
+fn tls_secret(view: &View<'_>) -> Option<(String, Vec<String>)> {
+    let name = view.get("secretName").text()?;
+    Some((name.to_owned(), view.get("hosts").texts()))
 }
 
 fn rule(view: &View<'_>) -> IngressRule {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use elbow_model::diagnostic::Diagnostic;
+use elbow_model::diagnostic::{Diagnostic, Severity};
 use elbow_model::file::Origin;
 use elbow_model::yaml::Node;
 use elbow_model::{LoadBalancerType, Scheme, dns_name};
@@ -70,12 +70,13 @@ impl<'a> Certificates<'a> {
             fields.push(("privateKeyFile", file(&known.private_key_file)));
         } else if let Some(secret) = self.secret(arn) {
             let (certificate, key) = secret::pair(secret)?;
+            if arn.starts_with(SECRET) {
+                found.push(beyond(secret, origin));
+            }
             fields.push(("certificate", draft::text(at, certificate)));
             fields.push(("privateKey", draft::text(at, key)));
         } else {
-            if !arn.starts_with(OWN) {
-                found.push(self.unknown(arn, origin)?);
-            }
+            found.push(self.unknown(arn, origin)?);
             let hosts = self.hosts.get(arn).into_iter().flatten();
             let hosts = hosts.map(|host| draft::text(at, host)).collect();
             fields.push(("selfSigned", draft::list(at, hosts)));
@@ -97,19 +98,30 @@ impl<'a> Certificates<'a> {
         let code = "certificate-not-found";
         let hint = "map it to files by certificates in the environment, or annotate a Secret of type \
                     kubernetes.io/tls with elbow.dev/certificate-arn";
+        let message = match arn.strip_prefix(OWN) {
+            Some(host) => format!("no certificate holds for {host}"),
+            None => format!("no certificate is known by \"{arn}\""),
+        };
         match self.context.unknown_certificates {
             UnknownCertificates::SelfSigned => {
-                let message =
-                    format!("no certificate is known by \"{arn}\"; a self-signed one stands in");
+                let message = format!("{message}; a self-signed one stands in");
                 Ok(origin.place(Diagnostic::warning(code, message)).hint(hint))
             }
             UnknownCertificates::Fail => {
-                let message = format!("no certificate is known by \"{arn}\"");
                 let error = origin.place(Diagnostic::error(code, message)).hint(hint);
                 Err(Box::new(error))
             }
         }
     }
+}
+
+/// The note that a Secret is used which AWS would not read.
+fn beyond(secret: &Secret, origin: &Origin) -> Diagnostic {
+    let message = format!(
+        "the certificate of Secret {} is served, which spec.tls names; on AWS nothing reads it",
+        secret.meta.key()
+    );
+    origin.place(Diagnostic::new(Severity::Note, "tls-secret", message))
 }
 
 /// How a listener names a Secret instead of an ARN.

@@ -7,8 +7,9 @@ use elbow_model::file::Origin;
 use elbow_model::yaml::{Node as Tree, Position};
 use serde_json::Value;
 
+use super::classic::LOCAL_CHECK;
 use super::draft::{self, Cuts, Draft, Role};
-use super::targets::{self, EXCLUDE, Finder, Lost, Target, Targets};
+use super::targets::{self, EXCLUDE, Finder, Instances, Lost, Target, Targets};
 use super::trail::{INGRESS, SERVICE, Trail, of_meta};
 use crate::inventory::Inventory;
 use crate::objects::{Binding, Node, Port, Selector, Service, group_name};
@@ -32,6 +33,7 @@ pub(super) struct Groups<'a> {
     by_id: HashMap<&'a str, BTreeMap<&'a str, Group<'a>>>,
     /// Stack's id and group's id, by name.
     by_name: HashMap<&'a str, (&'a str, &'a str)>,
+    finder: Finder<'a>,
 }
 
 impl<'a> Groups<'a> {
@@ -45,17 +47,18 @@ impl<'a> Groups<'a> {
         let mut groups = Self {
             by_id: HashMap::new(),
             by_name: HashMap::new(),
+            finder,
         };
         for stack in stacks {
             for (id, spec) in &stack.target_groups {
-                let group = group(stack, id, spec, inventory, &finder);
+                let group = group(stack, id, spec, inventory, &groups.finder);
                 let of_stack = groups.by_id.entry(&stack.id).or_default();
                 of_stack.insert(id, group);
                 groups.by_name.entry(&spec.name).or_insert((&stack.id, id));
             }
         }
         for binding in inventory.bindings.values() {
-            found.extend(groups.bind(binding, inventory, &finder));
+            found.extend(groups.bind(binding, inventory));
         }
         groups
     }
@@ -72,18 +75,18 @@ impl<'a> Groups<'a> {
         self.by_id.get(stack)?.get(id)
     }
 
+    /// The instances of a Classic load balancer.
+    pub(super) fn instances(&self, service: &Service) -> Instances {
+        self.finder.instances(service)
+    }
+
     /// The groups of a stack.
     pub(super) fn of_stack(&self, stack: &str) -> impl Iterator<Item = &Group<'a>> {
         self.by_id.get(stack).into_iter().flat_map(BTreeMap::values)
     }
 
     /// The targets of a TargetGroupBinding go to the group that it names.
-    fn bind(
-        &mut self,
-        binding: &'a Binding,
-        inventory: &'a Inventory<'a>,
-        finder: &Finder<'a>,
-    ) -> Option<Diagnostic> {
+    fn bind(&mut self, binding: &'a Binding, inventory: &'a Inventory<'a>) -> Option<Diagnostic> {
         let meta = &binding.meta;
         let Some((stack, id)) = self.by_name.get(&*binding.group) else {
             let message = format!(
@@ -115,11 +118,11 @@ impl<'a> Groups<'a> {
         };
         let target_type = binding.target_type.as_deref();
         let targets = match target_type.unwrap_or(&group.spec.target_type) {
-            "ip" => finder.ip(service, port, binding.ipv6),
+            "ip" => self.finder.ip(service, port, binding.ipv6),
             _ => {
                 let selector = binding.node_selector.clone().unwrap_or_default();
                 let selects = |node: &Node| selector.matches(&node.meta.labels);
-                finder.instance(service, port, &selects, binding.ipv6)
+                self.finder.instance(service, port, &selects, binding.ipv6)
             }
         };
         for target in targets.list {
@@ -210,7 +213,7 @@ impl<'a> Group<'a> {
                 finder.instance(service, port, &selects, ipv6)
             }
         };
-        self.notes = notes(&self.targets, service);
+        self.notes = notes(&self.targets.lost, self.targets.stands_in, service);
         if self.targets.stands_in {
             for port in service.ports.iter().filter(|port| port.node_port != 0) {
                 let of_endpoints = finder.endpoint_port(service, port);
@@ -264,19 +267,29 @@ impl<'a> Group<'a> {
             fields.push(("targetControlPort", draft::text(at, port)));
         }
         fields.push(("healthCheckConfig", self.health_check(draft, cuts, found)));
-        let keys = [
-            "target-group-attributes",
-            "aws-load-balancer-target-group-attributes",
-        ];
         let attributes = &spec.target_group_attributes;
-        fields.push((
-            "attributes",
-            write_attributes(name, &keys, attributes, &self.trail, draft, cuts),
-        ));
+        let origin = |key: &str| self.attribute_origin(key);
+        let attributes = write_attributes(name, attributes, &origin, draft, cuts);
+        fields.push(("attributes", attributes));
         let targets = self.targets.list.iter();
         let targets = targets.map(|target| write_target(target, draft)).collect();
         fields.push(("targets", draft::list(fixed, targets)));
         draft::map(at, fields)
+    }
+
+    fn attribute_origin(&self, key: &str) -> Origin {
+        const NETWORK: &str = "aws-load-balancer-target-group-attributes";
+        let mut suffixes = Vec::new();
+        if key == "proxy_protocol_v2.enabled" {
+            suffixes.push("aws-load-balancer-proxy-protocol".to_owned());
+            suffixes.push("aws-load-balancer-proxy-protocol-per-target-group".to_owned());
+        }
+        let ports = self.service.iter().flat_map(|service| &service.ports);
+        suffixes.extend(ports.map(|port| format!("{NETWORK}.{}", port.port)));
+        suffixes.push(NETWORK.to_owned());
+        suffixes.push("target-group-attributes".to_owned());
+        let suffixes: Vec<&str> = suffixes.iter().map(String::as_str).collect();
+        self.trail.containing(&suffixes, key)
     }
 
     fn health_check(&self, draft: &mut Draft, cuts: &Cuts, found: &mut Vec<Diagnostic>) -> Tree {
@@ -336,9 +349,7 @@ impl<'a> Group<'a> {
         };
         let kept = self.service.map(|service| service.health_check_node_port);
         if kept == Some(number) {
-            let message = "a node tells at healthCheckNodePort whether it has a pod; endpoints that stand in for nodes are \
-                           checked by TCP at their own port";
-            let note = Diagnostic::new(Severity::Note, "endpoints-stand-in", message);
+            let note = Diagnostic::new(Severity::Note, "endpoints-stand-in", LOCAL_CHECK);
             found.push(self.trail.object().place(note));
             return ("TCP".to_owned(), "traffic-port".to_owned());
         }
@@ -358,6 +369,7 @@ impl<'a> Group<'a> {
             "path" => &["healthcheck-path", "aws-load-balancer-healthcheck-path"],
             "matcher" => &[
                 "success-codes",
+                "backend-protocol-version",
                 "aws-load-balancer-healthcheck-success-codes",
             ],
             "intervalSeconds" => &[
@@ -381,12 +393,11 @@ impl<'a> Group<'a> {
     }
 }
 
-/// Attributes by their keys, each at the annotation that has it.
+/// Attributes by their keys, each at the annotation that `origin` finds for it.
 pub(super) fn write_attributes(
     owner: &str,
-    suffixes: &[&str],
     attributes: &[Attribute],
-    trail: &Trail<'_>,
+    origin: &dyn Fn(&str) -> Origin,
     draft: &mut Draft,
     cuts: &Cuts,
 ) -> Tree {
@@ -395,12 +406,12 @@ pub(super) fn write_attributes(
         true => &[],
         false => attributes,
     };
-    let at = draft.spot(trail.annotation(suffixes), whole);
+    let at = draft.spot(origin(""), whole);
     let mut fields = Vec::with_capacity(kept.len());
     for Attribute { key, value } in kept {
         let role = Role::Field(owner.to_owned(), key.clone());
         if !cuts.contains(&role) {
-            let at = draft.spot(trail.containing(suffixes, key), role);
+            let at = draft.spot(origin(key), role);
             fields.push((key.clone(), draft::text(at, value)));
         }
     }
@@ -420,22 +431,16 @@ fn write_target(target: &Target, draft: &mut Draft) -> Tree {
 }
 
 /// What is worth saying about the targets of a Service.
-pub(super) fn notes(targets: &Targets, service: &Service) -> Vec<Diagnostic> {
+pub(super) fn notes(lost: &[Lost], stand_in: bool, service: &Service) -> Vec<Diagnostic> {
     let name = service.meta.key();
-    let mut notes: Vec<Diagnostic> = targets
-        .lost
-        .iter()
-        .map(|lost| note(lost, &name, &of_meta(&service.meta)))
-        .collect();
-    if targets.stands_in {
+    let at = of_meta(&service.meta);
+    let mut notes: Vec<Diagnostic> = lost.iter().map(|lost| note(lost, &name, &at)).collect();
+    if stand_in {
         let message = format!(
             "the endpoints of Service {name} stand in for nodes with node ports, which are not among the objects"
         );
-        notes.push(service.meta.found(Diagnostic::new(
-            Severity::Note,
-            "endpoints-stand-in",
-            message,
-        )));
+        let note = Diagnostic::new(Severity::Note, "endpoints-stand-in", message);
+        notes.push(service.meta.found(note));
     }
     notes
 }

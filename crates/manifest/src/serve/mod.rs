@@ -2,10 +2,12 @@
 //! makes the model of it, so that what a native file can say is what manifests can have.
 
 mod certificates;
+mod classic;
 mod draft;
 mod groups;
 mod merge;
 mod native;
+mod rules;
 mod support;
 mod targets;
 mod trail;
@@ -21,6 +23,7 @@ use crate::stack::Stack;
 use crate::{Context, Object, Translation};
 
 use certificates::Certificates;
+pub(crate) use certificates::{OWN, SECRET};
 use draft::{Cuts, to_json};
 use groups::Groups;
 use native::Writer;
@@ -81,6 +84,8 @@ pub fn translate(objects: &[Object], context: &Context) -> (Model, Vec<Diagnosti
         }
     }
     crate::sort(&mut found);
+    // One annotation may be in what several resources are made of; it is spoken of once.
+    found.dedup();
     (merged.model, found)
 }
 

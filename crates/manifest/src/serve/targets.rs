@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use elbow_model::diagnostic::Diagnostic;
 use elbow_model::file::Origin;
 
 use super::trail;
@@ -36,6 +37,44 @@ pub(super) struct Targets {
     pub(super) lost: Vec<Lost>,
 }
 
+/// The instances of a Classic load balancer.
+#[derive(Debug, Default)]
+pub(super) struct Instances {
+    pub(super) list: Vec<Instance>,
+    /// Whether they are endpoints that stand in for nodes.
+    pub(super) stand_in: bool,
+    /// What is worth saying about them.
+    pub(super) notes: Vec<Diagnostic>,
+}
+
+/// An instance of a Classic load balancer.
+#[derive(Debug)]
+pub(super) struct Instance {
+    pub(super) id: String,
+    pub(super) zone: Option<String>,
+    /// The port that stands here for each node port.
+    pub(super) ports: BTreeMap<u16, u16>,
+    pub(super) origin: Origin,
+}
+
+impl Instances {
+    /// Adds an endpoint for a node port: to the instance at its address that has none for it yet.
+    fn add(&mut self, node_port: u16, target: Target) {
+        let lacking =
+            |one: &&mut Instance| one.id == target.id && !one.ports.contains_key(&node_port);
+        if let Some(there) = self.list.iter_mut().find(lacking) {
+            there.ports.insert(node_port, target.port);
+            return;
+        }
+        self.list.push(Instance {
+            id: target.id,
+            zone: target.zone,
+            ports: BTreeMap::from([(node_port, target.port)]),
+            origin: target.origin,
+        });
+    }
+}
+
 /// Why there are fewer targets than one might think.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
@@ -53,14 +92,13 @@ pub(super) enum Lost {
     Stranger(Origin, String),
 }
 
-/// Labels that keep the traffic of load balancers away from a node.
+/// Labels that keep the traffic of load balancers away from a node, beside [`EXCLUDE`].
 const EXCLUDING: &[&str] = &[
     "node-role.kubernetes.io/master",
-    EXCLUDE,
     "alpha.service-controller.kubernetes.io/exclude-balancer",
 ];
 
-/// The one of them that control planes have.
+/// The label that control planes have.
 pub(super) const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
 /// Everything that targets are found from.
@@ -214,6 +252,49 @@ impl<'a> Finder<'a> {
         }
     }
 
+    /// The instances of a Classic load balancer: nodes, or endpoints that stand in for them.
+    pub(super) fn instances(&self, service: &Service) -> Instances {
+        let ports = service.ports.iter().filter(|port| port.node_port != 0);
+        let usable = ports.clone().all(|port| !port.assumed);
+        let mut instances = Instances::default();
+        if self.inventory.nodes.is_empty() || !usable {
+            let mut lost = Vec::new();
+            for port in ports {
+                let targets = self.ip(service, port, false);
+                lost.extend(targets.lost);
+                for target in targets.list {
+                    instances.add(port.node_port, target);
+                }
+            }
+            lost.dedup();
+            instances.stand_in = !instances.list.is_empty();
+            if instances.stand_in || self.inventory.nodes.is_empty() {
+                instances.notes = super::groups::notes(&lost, instances.stand_in, service);
+                return instances;
+            }
+        }
+        let chosen = |node: &&Node| super::classic::chosen(service, node) && !leaves(node);
+        let nodes: Vec<&Node> = self.inventory.nodes.values().filter(chosen).collect();
+        let (excluded, included): (Vec<&Node>, Vec<&Node>) =
+            nodes.into_iter().partition(|node| self.is_kept_away(node));
+        let lost = match (included.is_empty(), excluded.is_empty()) {
+            (false, _) => Vec::new(),
+            (true, true) => vec![Lost::NoNode],
+            (true, false) => vec![Lost::ExcludedNodes(named(&excluded))],
+        };
+        let instance = |node: &Node| {
+            Some(Instance {
+                id: node.address(false)?.to_owned(),
+                zone: node.zone().cloned(),
+                ports: BTreeMap::new(),
+                origin: trail::of_meta(&node.meta),
+            })
+        };
+        instances.list = included.into_iter().filter_map(instance).collect();
+        instances.notes = super::groups::notes(&lost, false, service);
+        instances
+    }
+
     /// The nodes that may take traffic, as targets without address and port, and what is lost.
     fn nodes(&self, selector: &dyn Fn(&Node) -> bool) -> (Vec<(&'a Node, Target)>, Vec<Lost>) {
         let chosen = |node: &&Node| selector(node) && !tainted(node);
@@ -233,8 +314,7 @@ impl<'a> Finder<'a> {
             (false, _) => Vec::new(),
             (true, true) => vec![Lost::NoNode],
             (true, false) => {
-                let name = |node: &&Node| node.meta.name.clone();
-                vec![Lost::ExcludedNodes(excluded.iter().map(name).collect())]
+                vec![Lost::ExcludedNodes(named(&excluded))]
             }
         };
         let target = |node: &'a Node| {
@@ -249,15 +329,21 @@ impl<'a> Finder<'a> {
         (nodes.into_iter().map(target).collect(), lost)
     }
 
+    /// Whether the node carries the label that keeps all load balancers away.
+    fn is_kept_away(&self, node: &Node) -> bool {
+        node.meta.labels.contains_key(EXCLUDE) && !self.context.ignore_excluded_nodes
+    }
+
+    /// Whether the controller leaves the node out by its labels.
     fn is_excluded(&self, node: &Node) -> bool {
         let labels = &node.meta.labels;
         let mut excluding = EXCLUDING.iter();
-        excluding.any(|&label| {
-            labels.contains_key(label) && !(label == EXCLUDE && self.context.ignore_excluded_nodes)
-        }) || labels
-            .get("eks.amazonaws.com/compute-type")
-            .map(String::as_str)
-            == Some("fargate")
+        self.is_kept_away(node)
+            || excluding.any(|&label| labels.contains_key(label))
+            || labels
+                .get("eks.amazonaws.com/compute-type")
+                .map(String::as_str)
+                == Some("fargate")
     }
 
     /// The port that the endpoints have for a port of the Service, when they agree.
@@ -292,10 +378,19 @@ pub(super) fn labelled(labels: &BTreeMap<String, String>) -> Selector {
 
 /// Nodes that are about to go take no traffic.
 fn tainted(node: &Node) -> bool {
-    node.taints.iter().any(|(key, effect)| {
-        key == "ToBeDeletedByClusterAutoscaler"
-            || (key == "karpenter.sh/disrupted" && effect == "NoSchedule")
-    })
+    let mut taints = node.taints.iter();
+    leaves(node)
+        || taints.any(|(key, effect)| key == "karpenter.sh/disrupted" && effect == "NoSchedule")
+}
+
+/// Whether the cluster's autoscaler is about to remove the node.
+fn leaves(node: &Node) -> bool {
+    let mut taints = node.taints.iter();
+    taints.any(|(key, _)| key == "ToBeDeletedByClusterAutoscaler")
+}
+
+fn named(nodes: &[&Node]) -> Vec<String> {
+    nodes.iter().map(|node| node.meta.name.clone()).collect()
 }
 
 fn of_family(set: &EndpointSet, ipv6: bool) -> bool {
