@@ -243,7 +243,7 @@ impl Context {
         let log = Log::new(file.into(), "");
         let (node, problems) = parse(text, Limits::FILE);
         for problem in problems {
-            log.push(problem.at, Diagnostic::error(problem.code, problem.message));
+            log.push(problem.at, problem.diagnostic(file));
         }
         let node = node.unwrap_or(Node {
             at: Position { line: 1, column: 1 },

@@ -68,14 +68,8 @@ pub fn read(text: &str, file: &str) -> (Vec<Object>, Vec<Diagnostic>) {
     let file: Arc<str> = file.into();
     let (documents, problems) = parse_all(text, Limits::OBJECTS);
     let mut found: Vec<Diagnostic> = problems
-        .into_iter()
-        .map(|problem| {
-            Diagnostic::error(problem.code, problem.message).at(
-                &*file,
-                problem.at.line,
-                problem.at.column,
-            )
-        })
+        .iter()
+        .map(|problem| problem.diagnostic(&file))
         .collect();
     let mut objects = Vec::new();
     for node in documents {

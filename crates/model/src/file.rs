@@ -98,8 +98,7 @@ fn read(text: &str, file: &str, log: &Log) -> Option<Model> {
     let (root, problems) = crate::yaml::parse(text, crate::yaml::Limits::FILE);
     let broken = root.is_none();
     for problem in problems {
-        let at = problem.at;
-        log.push(Diagnostic::error(problem.code, problem.message).at(file, at.line, at.column));
+        log.push(problem.diagnostic(file));
     }
     let Some(root) = root else {
         if !broken || log.is_empty() {

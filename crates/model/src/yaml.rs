@@ -9,6 +9,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, Span};
 
+use crate::diagnostic::Diagnostic;
+
 /// How much a text may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -84,6 +86,46 @@ pub struct Problem {
     /// What is wrong, in one line.
     pub message: String,
 }
+
+impl Problem {
+    /// The error it is, in `file`, with what to do where that can be told.
+    pub fn diagnostic(&self, file: &str) -> Diagnostic {
+        let mut error =
+            Diagnostic::error(self.code, &*self.message).at(file, self.at.line, self.at.column);
+        let advice = ADVICE.iter().find(|(said, _)| self.message.contains(said));
+        error.hint = advice.map(|(_, hint)| (*hint).to_owned());
+        error
+    }
+}
+
+/// What the parser says, and what its reader does about it.
+const ADVICE: &[(&str, &str)] = &[
+    (
+        "mapping values are not allowed",
+        "a line that is indented deeper than the one above belongs to its value: align the two; a text with a colon \
+         and a blank in it needs quotes",
+    ),
+    (
+        "did not find expected key",
+        "the indentation of this line is that of no line above: align it with its neighbours",
+    ),
+    (
+        "did not find expected '-' indicator",
+        "a list and fields cannot stand at one level: indent one of them",
+    ),
+    ("tabs disallowed", "indent with blanks"),
+    ("unclosed quote", "close the quote that opens here"),
+    ("unexpected character", "put the text in quotes"),
+    (
+        "found unknown anchor",
+        "an alias follows its anchor, &name, in the same document",
+    ),
+    (
+        "name must be text",
+        "a template of Helm must be rendered first: helm template",
+    ),
+    ("is given twice", "keep one of the two"),
+];
 
 /// The one document of `text` as a tree, with everything that is wrong with it as YAML; a second
 /// document is wrong. `None`: the text cannot be read at all, or is empty.

@@ -109,6 +109,26 @@ fn what_is_not_yaml_is_refused_where_it_breaks() {
     }
 }
 
+/// Every advice answers something that the parser says: a parser with other words fails here.
+#[test]
+fn what_is_commonly_wrong_comes_with_advice() {
+    for (text, said) in [
+        ("a: b\n  c: d\n", "align the two"),
+        ("a:\n  b: 1\n c: 2\n", "that of no line above"),
+        ("- a\nb: 1\n", "cannot stand at one level"),
+        ("a:\n\tb: 1\n", "blanks"),
+        ("a: \"x\nb: 1\n", "close the quote"),
+        ("a: @x\n", "in quotes"),
+        ("a: *x\n", "follows its anchor"),
+        ("a: {{ .Values.x }}\n", "helm template"),
+        ("a: 1\na: 2\n", "keep one"),
+    ] {
+        let (_, problems) = parse(text, Limits::FILE);
+        let hint = problems[0].diagnostic("a.yaml").hint.unwrap_or_default();
+        assert!(hint.contains(said), "{text:?}: {:?}: {hint:?}", problems[0]);
+    }
+}
+
 #[test]
 fn an_empty_text_is_nothing() {
     for text in ["", "\n", "# nothing\n"] {

@@ -141,7 +141,8 @@ certificates: [{name: demo, certificateFile: c, privateKeyFile: k}]
             "error[unknown-value] a.yaml:14:80: \"HTTP_303\" is none of HTTP_301, HTTP_302\n  hint: \
              did you mean \"HTTP_301\"?",
             "error[wrong-type] a.yaml:18:9: \"http\" is not a number from 1 to 65535",
-            "error[duplicate-field] a.yaml:19:3: \"port\" is given twice in the same place",
+            "error[duplicate-field] a.yaml:19:3: \"port\" is given twice in the same place\n  hint: keep \
+             one of the two",
         ]
     );
     assert_eq!(found[1].object, "loadBalancer/web");
