@@ -47,7 +47,8 @@ impl Group {
     /// registered. `worker` < workers; `random` is used by weighted_random alone.
     ///
     /// Targets that drain or are unused never get one. When none of the rest is healthy, all of them
-    /// are used (ALB guide: target groups, fail-open). Health may change at any moment, so the
+    /// are used (ALB guide: target groups, fail-open), unless they are instances of a Classic load
+    /// balancer: then none is (CLB guide: HTTP errors, 503). Health may change at any moment, so the
     /// answer holds for the moment it was made.
     pub fn choose(&self, worker: usize, random: u64) -> Option<Chosen<'_>> {
         let (eligible, count) = self.eligible()?;
@@ -92,6 +93,7 @@ impl Group {
         let registered = || self.targets.iter().find(|t| Eligible::Registered.has(t));
         match target {
             Some(target) => Some(eligible.chosen(target)),
+            None if self.config.attributes.of_classic => None,
             None => Some(Eligible::Registered.chosen(registered()?)),
         }
     }
@@ -106,6 +108,7 @@ impl Group {
         }
         match (healthy, registered) {
             (0, 0) => None,
+            (0, _) if self.config.attributes.of_classic => None,
             (0, count) => Some((Eligible::Registered, count)),
             (count, _) => Some((Eligible::Healthy, count)),
         }

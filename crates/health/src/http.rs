@@ -10,6 +10,8 @@ use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
+use crate::probe::Asker;
+
 /// The head of an answer may be this long.
 const MAX_HEAD: usize = 32 << 10;
 
@@ -28,16 +30,13 @@ pub(crate) enum Error {
 }
 
 /// Asks for `path` and returns the status code; the body is not read, and `io` is closed.
-pub(crate) async fn status<S: Stream>(io: S, path: &str, host: &str) -> Result<u16, Error> {
+pub(crate) async fn status<S: Stream>(io: S, path: &str, asker: &Asker) -> Result<u16, Error> {
     let mut request = Request::new(Empty::<Bytes>::new());
     *request.uri_mut() = path.parse::<Uri>()?;
     let headers = request.headers_mut();
-    headers.insert(HOST, HeaderValue::try_from(host)?);
+    headers.insert(HOST, HeaderValue::try_from(&asker.host)?);
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    headers.insert(
-        USER_AGENT,
-        HeaderValue::from_static("ELB-HealthChecker/2.0"),
-    );
+    headers.insert(USER_AGENT, HeaderValue::from_static(asker.user_agent));
 
     let (mut sender, connection) = http1::Builder::new()
         .title_case_headers(true)

@@ -12,7 +12,7 @@ mod reason;
 mod run;
 mod tracker;
 
-pub use probe::{Outcome, host, probe};
+pub use probe::{Asker, CLASSIC_USER_AGENT, Outcome, USER_AGENT, host, probe};
 pub use reason::Reason;
 pub use run::run;
 pub use tracker::{Tracker, Transition};

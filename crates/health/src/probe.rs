@@ -43,15 +43,31 @@ impl From<ConnectError> for Outcome {
     }
 }
 
-/// One check of `target`, bounded by the check's timeout. `host` is the Host header of an HTTP check:
-/// [`host`] of the target for an ALB, of the load balancer's address and listener port for an NLB.
+/// Who asks a target for its health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// The Host header of an HTTP check: [`host`] of the target for an ALB and a CLB, of the load
+    /// balancer's address and listener port for an NLB.
+    pub host: String,
+    /// [`USER_AGENT`] or [`CLASSIC_USER_AGENT`].
+    pub user_agent: &'static str,
+    /// What the target gets first ([`elbow_net::proxy`]).
+    pub preface: Vec<u8>,
+}
+
+/// Of ALB and NLB.
+pub const USER_AGENT: &str = "ELB-HealthChecker/2.0";
+/// Of CLB.
+pub const CLASSIC_USER_AGENT: &str = "ELB-HealthChecker/1.0";
+
+/// One check of `target`, bounded by the check's timeout.
 pub async fn probe<C: Connect>(
     connector: &C,
     check: &HealthCheck,
     target: SocketAddr,
-    host: &str,
+    asker: &Asker,
 ) -> Outcome {
-    tokio::time::timeout(check.timeout, ask(connector, check, target, host))
+    tokio::time::timeout(check.timeout, ask(connector, check, target, asker))
         .await
         .unwrap_or(Outcome::Timeout)
 }
@@ -60,20 +76,20 @@ async fn ask<C: Connect>(
     connector: &C,
     check: &HealthCheck,
     target: SocketAddr,
-    host: &str,
+    asker: &Asker,
 ) -> Outcome {
     let tls = match check.protocol {
         HealthCheckProtocol::Tcp | HealthCheckProtocol::Http => false,
         HealthCheckProtocol::Ssl | HealthCheckProtocol::Https => true,
     };
-    let io = match connector.connect(target, tls).await {
+    let io = match connector.connect_with(target, tls, &asker.preface).await {
         Ok(io) => io,
         Err(e) => return e.into(),
     };
     match check.protocol {
         HealthCheckProtocol::Tcp | HealthCheckProtocol::Ssl => Outcome::Pass { code: None },
         HealthCheckProtocol::Http | HealthCheckProtocol::Https => {
-            match http::status(io, &check.path, host).await {
+            match http::status(io, &check.path, asker).await {
                 Ok(code) if check.matcher.matches(code) => Outcome::Pass { code: Some(code) },
                 Ok(code) => Outcome::Mismatch(code),
                 Err(e) => Outcome::Failed(e.to_string()),

@@ -1,5 +1,7 @@
 use std::borrow::Cow;
 
+use elbow_model::TargetState;
+
 /// `TargetHealth.Reason` and `.Description` of `DescribeTargetHealth`, in AWS's words (parity: 1.9).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
@@ -43,6 +45,26 @@ impl Reason {
         "Target.NotRegistered",
         "Target is not registered to the target group",
     );
+
+    /// `InstanceState.ReasonCode` and `.Description` of `DescribeInstanceHealth`, for an instance of a
+    /// Classic load balancer; none while it is in service.
+    pub fn of_instance(state: TargetState) -> Option<Self> {
+        Some(match state {
+            TargetState::Healthy => return None,
+            TargetState::Initial => Self::new("ELB", "Instance registration is still in progress."),
+            TargetState::Unhealthy => Self::new(
+                "Instance",
+                "Instance has failed at least the UnhealthyThreshold number of health checks \
+                 consecutively.",
+            ),
+            TargetState::Draining => {
+                Self::new("N/A", "Instance deregistration currently in progress.")
+            }
+            TargetState::Unused | TargetState::Unavailable => {
+                Self::new("ELB", "A transient error occurred. Please try again later.")
+            }
+        })
+    }
 
     /// The answer had another code than the matcher wants.
     pub fn response_code_mismatch(code: u16) -> Self {

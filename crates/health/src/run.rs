@@ -5,7 +5,7 @@ use elbow_model::HealthCheck;
 use elbow_net::Connect;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::{Outcome, probe};
+use crate::{Asker, Outcome, probe};
 
 #[cfg(test)]
 mod tests;
@@ -16,7 +16,7 @@ pub async fn run<C: Connect>(
     connector: &C,
     check: &HealthCheck,
     target: SocketAddr,
-    host: &str,
+    asker: &Asker,
     delay: Duration,
     mut on_result: impl FnMut(Outcome),
 ) {
@@ -25,6 +25,6 @@ pub async fn run<C: Connect>(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
-        on_result(probe(connector, check, target, host).await);
+        on_result(probe(connector, check, target, asker).await);
     }
 }

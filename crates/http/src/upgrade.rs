@@ -37,6 +37,7 @@ pub(crate) async fn relay<S: Stream, C: Connect>(
             &mut target,
             listener.attributes.idle_timeout,
             || in_flight.is_cut(),
+            |_, _| {},
         )
         .await;
         record.received += relayed.client_to_target;

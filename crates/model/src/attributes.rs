@@ -79,6 +79,8 @@ pub enum DesyncMitigationMode {
 pub enum ProxyProtocol {
     /// As text (CLB).
     V1,
+    /// In binary (NLB).
+    V2,
 }
 
 /// `routing.http.xff_header_processing.mode`.
@@ -109,8 +111,9 @@ pub struct TargetGroupAttributes {
     pub deregistration_connection_termination: bool,
     /// NLB: `target_health_state.unhealthy.connection_termination.enabled`.
     pub unhealthy_connection_termination: bool,
-    /// Whether all targets are used when none is healthy; those of a Classic load balancer are not.
-    pub fail_open: bool,
+    /// The group is what the instances of a Classic load balancer form: none of them is used unless
+    /// it is healthy, and their states are those of the older API.
+    pub of_classic: bool,
     /// NLB: `proxy_protocol_v2.enabled`; CLB: a policy of type `ProxyProtocolPolicyType`.
     pub proxy_protocol: Option<ProxyProtocol>,
     /// As written.
@@ -125,7 +128,7 @@ impl Default for TargetGroupAttributes {
             connect_failover: true,
             deregistration_connection_termination: false,
             unhealthy_connection_termination: true,
-            fail_open: true,
+            of_classic: false,
             proxy_protocol: None,
             raw: BTreeMap::new(),
         }

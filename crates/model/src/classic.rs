@@ -80,15 +80,19 @@ impl LoadBalancer {
         let Some(classic) = &self.classic else {
             return Vec::new();
         };
-        let mut ends: Vec<InstanceEnd> = Vec::new();
+        let ends = self.instance_ends().into_iter();
+        ends.map(|end| self.instance_group(classic, end)).collect()
+    }
+
+    /// The ways in which its listeners reach instances, each once.
+    pub fn instance_ends(&self) -> Vec<InstanceEnd> {
+        let mut ends = Vec::new();
         for end in self.listeners.iter().filter_map(|l| l.instance) {
             if !ends.contains(&end) {
                 ends.push(end);
             }
         }
-        ends.into_iter()
-            .map(|end| self.instance_group(classic, end))
-            .collect()
+        ends
     }
 
     fn instance_group(&self, classic: &Classic, end: InstanceEnd) -> TargetGroup {
@@ -124,7 +128,7 @@ impl LoadBalancer {
             connect_failover: true,
             deregistration_connection_termination: true,
             unhealthy_connection_termination: false,
-            fail_open: false,
+            of_classic: true,
             proxy_protocol: proxied.then_some(ProxyProtocol::V1),
             raw: BTreeMap::new(),
         }

@@ -190,4 +190,14 @@ impl TargetState {
             Self::Unavailable => "unavailable",
         }
     }
+
+    /// `InstanceState.State` of `DescribeInstanceHealth`, of an instance of a Classic load balancer.
+    /// One that drains still serves (CLB guide: connection draining).
+    pub fn as_instance_state(self) -> &'static str {
+        match self {
+            Self::Healthy | Self::Draining => "InService",
+            Self::Initial | Self::Unhealthy => "OutOfService",
+            Self::Unused | Self::Unavailable => "Unknown",
+        }
+    }
 }

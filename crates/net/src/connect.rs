@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::Stream;
@@ -22,6 +23,17 @@ pub trait Connect: 'static {
         &self,
         target: SocketAddr,
         tls: bool,
+    ) -> impl Future<Output = Result<Self::Io, ConnectError>> {
+        self.connect_with(target, tls, &[])
+    }
+
+    /// As [`Self::connect`]; `preface` is the first that `target` gets, in clear and before any TLS
+    /// ([`proxy`](crate::proxy)).
+    fn connect_with(
+        &self,
+        target: SocketAddr,
+        tls: bool,
+        preface: &[u8],
     ) -> impl Future<Output = Result<Self::Io, ConnectError>>;
 }
 
@@ -73,7 +85,12 @@ pub struct TcpConnector {
 impl Connect for TcpConnector {
     type Io = TcpStream;
 
-    async fn connect(&self, target: SocketAddr, tls: bool) -> Result<TcpStream, ConnectError> {
+    async fn connect_with(
+        &self,
+        target: SocketAddr,
+        tls: bool,
+        preface: &[u8],
+    ) -> Result<TcpStream, ConnectError> {
         if tls {
             let source = io::Error::new(io::ErrorKind::Unsupported, "connects in clear only");
             return Err(ConnectError {
@@ -81,7 +98,8 @@ impl Connect for TcpConnector {
                 source: Some(source),
             });
         }
-        let stream = match tokio::time::timeout(self.timeout, TcpStream::connect(target)).await {
+        let mut stream = match tokio::time::timeout(self.timeout, TcpStream::connect(target)).await
+        {
             Ok(Ok(stream)) => stream,
             Ok(Err(e)) => {
                 let kind = match e.kind() {
@@ -105,6 +123,14 @@ impl Connect for TcpConnector {
         };
         // Small messages must not wait for an ACK; a failure only costs latency.
         let _ = stream.set_nodelay(true);
+        if !preface.is_empty() {
+            // A new socket has room for it: this does not wait.
+            let written = stream.write_all(preface).await;
+            written.map_err(|source| ConnectError {
+                kind: ConnectErrorKind::Unreachable,
+                source: Some(source),
+            })?;
+        }
         Ok(stream)
     }
 }

@@ -2,6 +2,7 @@
 //! stands on, and the only unsafe code of the house (`sys`).
 
 pub mod listen;
+pub mod proxy;
 
 mod buffer;
 mod connect;

@@ -92,16 +92,17 @@ pub async fn relay_counted<A: Stream, B: Stream>(
 }
 
 /// [`relay`] as layer 7 does it: after `idle` without a byte both sides are closed, keep-alive or
-/// not (ALB guide: edit attributes).
+/// not (ALB guide: edit attributes; CLB guide: idle timeout).
 pub async fn relay_until_idle<A: Stream, B: Stream>(
     worker: &Worker,
     client: &mut A,
     target: &mut B,
     idle: Duration,
     cut: impl Fn() -> bool,
+    count: impl Fn(Direction, u64),
 ) -> Relayed {
     let mut flow = Flow::new(worker, idle, Phase::UntilIdle);
-    flow.run(client, target, cut, |_, _| {}).await
+    flow.run(client, target, cut, count).await
 }
 
 struct Flow<'w> {

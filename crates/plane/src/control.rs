@@ -1,28 +1,21 @@
 //! The control thread: health checks, host names, deregistration delays.
 
-use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use elbow_balance::{Group, Target};
-use elbow_health::{Outcome, Reason, Tracker};
-use elbow_model::{
-    HealthCheck, HealthCheckPort, LoadBalancerType, Protocol, TargetId, TargetState,
-};
-use elbow_telemetry::GroupMetrics;
+use elbow_health::Reason;
+use elbow_model::{TargetId, TargetState};
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, LocalSet, spawn_local};
 use tracing::{error, info};
 
+use crate::checks::{Checks, is_layer_4};
 use crate::names;
 use crate::plane::Shared;
-use crate::snapshot::{Snapshot, forwards_to};
-use crate::stream::Connector;
+use crate::snapshot::Snapshot;
 
 /// Reasons by [`Target::serial`]; written by the control thread, read for status.
 #[derive(Default)]
@@ -35,7 +28,7 @@ impl Reasons {
         reasons.get(&target.serial).cloned().flatten()
     }
 
-    fn set(&self, target: &Target, reason: Option<Reason>) {
+    pub(crate) fn set(&self, target: &Target, reason: Option<Reason>) {
         let mut reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         reasons.insert(target.serial, reason);
     }
@@ -99,29 +92,17 @@ pub(crate) fn spawn(shared: Arc<Shared>) -> io::Result<ControlHandle> {
 /// What runs for the snapshot in force.
 struct Control {
     shared: Arc<Shared>,
-    connector: Rc<Connector>,
-    /// By [`Target::serial`].
-    checks: FxHashMap<u64, Check>,
+    checks: Checks,
     names: FxHashMap<Arc<str>, AbortHandle>,
     /// By [`Target::serial`].
     delays: FxHashMap<u64, AbortHandle>,
 }
 
-/// The health check of one target.
-struct Check {
-    config: HealthCheck,
-    host: String,
-    tracker: Rc<RefCell<Tracker>>,
-    task: AbortHandle,
-}
-
 impl Control {
     fn new(shared: Arc<Shared>) -> Self {
-        let connector = Rc::new(Connector::new(shared.originators.tls13.clone()));
         Self {
+            checks: Checks::new(Arc::clone(&shared)),
             shared,
-            connector,
-            checks: FxHashMap::default(),
             names: FxHashMap::default(),
             delays: FxHashMap::default(),
         }
@@ -131,7 +112,7 @@ impl Control {
     fn reconcile(&mut self, snapshot: &Snapshot) {
         self.reconcile_names(snapshot);
         self.reconcile_delays(snapshot);
-        self.reconcile_checks(snapshot);
+        self.checks.reconcile(snapshot);
         let known: FxHashSet<u64> = snapshot
             .groups
             .values()
@@ -142,7 +123,8 @@ impl Control {
     }
 
     fn reconcile_names(&mut self, snapshot: &Snapshot) {
-        let targets = snapshot.model.target_groups.iter().flat_map(|g| &g.targets);
+        let groups = snapshot.model.groups();
+        let targets = groups.iter().flat_map(|g| &g.targets);
         let wanted: FxHashSet<Arc<str>> = targets
             .filter_map(|t| match &t.id {
                 TargetId::Host(name) => Some(Arc::clone(name)),
@@ -190,153 +172,10 @@ impl Control {
                 .or_insert_with(|| spawn_local(end_of_delay(shared, group, target)).abort_handle());
         }
     }
-
-    fn reconcile_checks(&mut self, snapshot: &Snapshot) {
-        let mut wanted: FxHashMap<u64, (Arc<Group>, Arc<Target>, String)> = FxHashMap::default();
-        for (name, group) in snapshot
-            .groups
-            .iter()
-            .filter(|(n, _)| snapshot.in_use.contains(*n))
-        {
-            for target in &group.targets {
-                if target.state() != TargetState::Draining {
-                    let host = check_host(snapshot, name, group, target);
-                    wanted.insert(target.serial, (Arc::clone(group), Arc::clone(target), host));
-                }
-            }
-        }
-        self.checks
-            .retain(|serial, check| wanted.contains_key(serial) || abort(&mut check.task));
-        for (serial, (group, target, host)) in wanted {
-            let config = group.config.health_check.clone();
-            let kept = self.checks.remove(&serial);
-            if let Some(check) = kept {
-                if check.config == config && check.host == host {
-                    self.checks.insert(serial, check);
-                    continue;
-                }
-                check.task.abort();
-                check.tracker.borrow_mut().reconfigure(&config);
-                self.start_check(group, target, host, check.tracker);
-            } else {
-                let tracker = Rc::new(RefCell::new(Tracker::new(&config)));
-                self.shared
-                    .reasons
-                    .set(&target, tracker.borrow().reason().cloned());
-                self.start_check(group, target, host, tracker);
-            }
-        }
-    }
-
-    fn start_check(
-        &mut self,
-        group: Arc<Group>,
-        target: Arc<Target>,
-        host: String,
-        tracker: Rc<RefCell<Tracker>>,
-    ) {
-        let config = group.config.health_check.clone();
-        let serial = target.serial;
-        let address = SocketAddr::new(target.address.ip(), check_port(&config, &target));
-        let checked = Checked {
-            shared: Arc::clone(&self.shared),
-            metrics: self.shared.telemetry.group(&group.config.name),
-            group: Arc::clone(&group.config.name),
-            target,
-            tracker: Rc::clone(&tracker),
-        };
-        let connector = Rc::clone(&self.connector);
-        let (check, asked) = (config.clone(), host.clone());
-        let run = async move {
-            let on_result = |outcome: Outcome| checked.on_result(&outcome);
-            // The first check at once: a new target waits for nothing else.
-            elbow_health::run(
-                &*connector,
-                &check,
-                address,
-                &asked,
-                Duration::ZERO,
-                on_result,
-            )
-            .await;
-        };
-        let task = spawn_local(run).abort_handle();
-        self.checks.insert(
-            serial,
-            Check {
-                config,
-                host,
-                tracker,
-                task,
-            },
-        );
-    }
-}
-
-/// Where the results of one target's checks go.
-struct Checked {
-    shared: Arc<Shared>,
-    group: Arc<str>,
-    metrics: Arc<GroupMetrics>,
-    target: Arc<Target>,
-    tracker: Rc<RefCell<Tracker>>,
-}
-
-impl Checked {
-    fn on_result(&self, outcome: &Outcome) {
-        match outcome.passed() {
-            true => self.metrics.health_checks_passed.increment(),
-            false => self.metrics.health_checks_failed.increment(),
-        }
-        let mut tracker = self.tracker.borrow_mut();
-        let transition = tracker.on_result(outcome);
-        self.shared
-            .reasons
-            .set(&self.target, tracker.reason().cloned());
-        let state = tracker.state();
-        // A target that began to drain while it was asked stays so.
-        if transition.is_none() || self.target.state() == TargetState::Draining {
-            return;
-        }
-        self.target.set_state(state);
-        info!(
-            target_group = %self.group,
-            id = %self.target.registered.id,
-            port = self.target.registered.port,
-            state = state.as_str(),
-            reason = tracker.reason().map_or("-", |r| r.code),
-            "target health changed"
-        );
-        if state == TargetState::Unhealthy {
-            self.end_flows();
-        }
-    }
-
-    /// An NLB ends the connections of a target that became unhealthy, unless none is healthy (NLB
-    /// guide: edit target group attributes, unhealthy connection termination).
-    fn end_flows(&self) {
-        let snapshot = self.shared.snapshot.load();
-        let Some(group) = snapshot.groups.get(&self.group) else {
-            return;
-        };
-        let another = group
-            .targets
-            .iter()
-            .any(|t| t.state() == TargetState::Healthy);
-        let attributes = &group.config.attributes;
-        if is_layer_4(group) && another && attributes.unhealthy_connection_termination {
-            self.target.cut();
-            self.shared.wake_workers();
-        }
-    }
-}
-
-fn is_layer_4(group: &Group) -> bool {
-    !matches!(group.config.protocol, Protocol::Http | Protocol::Https)
 }
 
 /// Ends a task that is no longer needed; false, as `retain` wants it.
-fn abort(task: &mut AbortHandle) -> bool {
+pub(crate) fn abort(task: &mut AbortHandle) -> bool {
     task.abort();
     false
 }
@@ -354,35 +193,4 @@ async fn end_of_delay(shared: Arc<Shared>, group: Arc<Group>, target: Arc<Target
     }
     info!(target_group = %group.config.name, id = %target.registered.id, "target drained");
     shared.refresh(|_| {});
-}
-
-/// The Host header of HTTP checks: an ALB names the target, an NLB its own address and listener port
-/// (ALB guide: troubleshooting; NLB guide: health checks).
-fn check_host(snapshot: &Snapshot, name: &str, group: &Group, target: &Target) -> String {
-    let of_network = || {
-        let balancers = snapshot.model.load_balancers.iter();
-        let network = balancers.filter(|lb| lb.kind == LoadBalancerType::Network);
-        let mut listeners = network.flat_map(|lb| lb.listeners.iter().map(move |l| (lb, l)));
-        let (balancer, listener) = listeners.find(|(_, l)| forwards_to(l, name))?;
-        let ip = *snapshot.addresses.get(&balancer.name)?.first()?;
-        Some(SocketAddr::new(ip, listener.port).to_string())
-    };
-    let host = if is_layer_4(group) {
-        of_network()
-    } else {
-        None
-    };
-    host.unwrap_or_else(|| {
-        let check = &group.config.health_check;
-        let port = check_port(check, target);
-        elbow_health::host(check.protocol, target.address.ip(), port)
-    })
-}
-
-/// Where a target is asked for its health.
-fn check_port(check: &HealthCheck, target: &Target) -> u16 {
-    match check.port {
-        HealthCheckPort::TrafficPort => target.address.port(),
-        HealthCheckPort::Port(port) => port,
-    }
 }

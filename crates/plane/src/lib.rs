@@ -9,7 +9,9 @@
 //! one control thread. [`Plane::apply`] turns a validated model into an immutable snapshot and swaps
 //! it in; when anything is wrong the old snapshot keeps serving and the caller gets the reasons.
 
+mod checks;
 mod control;
+mod instances;
 mod names;
 mod plane;
 mod snapshot;

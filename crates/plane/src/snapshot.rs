@@ -11,10 +11,12 @@ use elbow_model::{
     Action, Certificate, CertificateSource, Listener, LoadBalancer, LoadBalancerType, Model,
     Protocol, TargetId, TargetState,
 };
+use elbow_tcp::Manners;
 use elbow_telemetry::{ListenerMetrics, Telemetry};
 use elbow_tls::{Acceptor, Loaded, Tickets, alpn};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::instances;
 use crate::names::Resolved;
 
 #[cfg(test)]
@@ -182,6 +184,17 @@ impl Snapshot {
                 }
             }
         }
+        // A listener that is new finds the instances as healthy as the others know them to be.
+        for instance in instances::of(self) {
+            let known = |t: &&Arc<Target>| t.state() != TargetState::Initial;
+            let state = instance.targets.iter().map(|(_, t)| t).find(known);
+            if let Some(state) = state.map(|t| t.state()) {
+                let unknown = |t: &&Arc<Target>| t.state() == TargetState::Initial;
+                for target in instance.targets.iter().map(|(_, t)| t).filter(unknown) {
+                    target.set_state(state);
+                }
+            }
+        }
     }
 
     fn listener(
@@ -213,7 +226,14 @@ impl Snapshot {
             }
             _ => Room::Tcp(Arc::new(elbow_tcp::Listener {
                 groups: self.forwarded(listener),
+                manners: match balancer.kind {
+                    LoadBalancerType::Classic => Manners::Classic,
+                    _ => Manners::Network,
+                },
                 idle_timeout: match listener.protocol {
+                    _ if balancer.kind == LoadBalancerType::Classic => {
+                        balancer.attributes.idle_timeout
+                    }
                     Protocol::Tcp => listener
                         .attributes
                         .tcp_idle_timeout
@@ -350,7 +370,7 @@ type Draining = Vec<(Arc<str>, Arc<Target>)>;
 fn groups(model: &Model, parts: &Parts<'_>) -> (Groups, Draining) {
     let mut groups = Groups::default();
     let mut draining = Draining::new();
-    for config in &model.target_groups {
+    for config in &model.groups() {
         let previous: &[Arc<Target>] = parts
             .previous
             .groups

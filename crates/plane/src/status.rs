@@ -161,7 +161,7 @@ pub(crate) fn of(shared: &Shared) -> Status {
             .collect(),
         target_groups: snapshot
             .model
-            .target_groups
+            .groups()
             .iter()
             .filter_map(|config| snapshot.groups.get(&config.name))
             .map(|group| target_group(shared, group))
@@ -266,6 +266,7 @@ fn target_group(shared: &Shared, group: &Arc<Group>) -> TargetGroupStatus {
 
 fn target_status(shared: &Shared, group: &Group, target: &Target) -> TargetStatus {
     let reason = match target.state() {
+        state if group.config.attributes.of_classic => Reason::of_instance(state),
         TargetState::Unused => Some(Reason::NOT_IN_USE),
         _ => shared.reasons.of(target),
     };
@@ -279,11 +280,20 @@ fn target_status(shared: &Shared, group: &Group, target: &Target) -> TargetStatu
             .availability_zone
             .as_ref()
             .map(ToString::to_string),
-        state: target.state().as_str(),
+        state: state_name(group, target),
         reason: reason.as_ref().map(|r| r.code.to_owned()),
         description: reason.map(|r| r.description.into_owned()),
         in_flight: target.in_flight(),
         requests: target.requests(),
+    }
+}
+
+/// What the API of the load balancer calls the state of `target`.
+fn state_name(group: &Group, target: &Target) -> &'static str {
+    let state = target.state();
+    match group.config.attributes.of_classic {
+        true => state.as_instance_state(),
+        false => state.as_str(),
     }
 }
 
@@ -304,7 +314,10 @@ fn unresolved(shared: &Shared, group: &Group) -> Vec<TargetStatus> {
             port: target.port,
             address: None,
             availability_zone: target.availability_zone.as_ref().map(ToString::to_string),
-            state: TargetState::Unused.as_str(),
+            state: match group.config.attributes.of_classic {
+                true => TargetState::Unused.as_instance_state(),
+                false => TargetState::Unused.as_str(),
+            },
             reason: Some("Target.IpUnusable".into()),
             description: Some(description),
             in_flight: 0,
@@ -324,6 +337,7 @@ pub(crate) fn target_rows(shared: &Shared) -> Vec<TargetRow> {
                 target_group: Arc::clone(&group.config.name),
                 target: format!("{}:{}", target.registered.id, target.registered.port),
                 state: target.state(),
+                state_name: state_name(group, target),
                 in_flight: u64::from(target.in_flight()),
                 requests: target.requests(),
             });

@@ -37,8 +37,13 @@ impl Connector {
 impl Connect for Connector {
     type Io = TargetStream;
 
-    async fn connect(&self, target: SocketAddr, tls: bool) -> Result<TargetStream, ConnectError> {
-        let stream = self.tcp.connect(target, false).await?;
+    async fn connect_with(
+        &self,
+        target: SocketAddr,
+        tls: bool,
+        preface: &[u8],
+    ) -> Result<TargetStream, ConnectError> {
+        let stream = self.tcp.connect_with(target, false, preface).await?;
         if !tls {
             return Ok(TargetStream::Plain(stream));
         }

@@ -7,4 +7,4 @@
 mod flow;
 mod serve;
 
-pub use serve::{Listener, Outcome, Served, serve};
+pub use serve::{Listener, Manners, Outcome, Served, serve};

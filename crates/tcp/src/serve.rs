@@ -1,9 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use elbow_balance::{Group, Target, choose_weighted};
+use elbow_balance::{Chosen, Group, InFlight, Target, choose_weighted};
+use elbow_model::ProxyProtocol;
 use elbow_net::{
-    ConnMeta, Connect, ConnectErrorKind, Direction, Relayed, Stream, Worker, relay_counted,
+    ConnMeta, Connect, ConnectError, ConnectErrorKind, Direction, Relayed, Stream, Worker, proxy,
+    relay_counted, relay_until_idle,
 };
 use tracing::debug;
 
@@ -17,12 +19,25 @@ mod tests;
 pub struct Listener {
     /// Where flows go, by weight; a weight of 0 gets none.
     pub groups: Vec<(Arc<Group>, u32)>,
-    /// `tcp.idle_timeout.seconds`: 350 s unless configured.
+    /// NLB: `tcp.idle_timeout.seconds`; CLB: `idle_timeout.timeout_seconds`.
     pub idle_timeout: Duration,
+    /// Whose manners it has.
+    pub manners: Manners,
     /// The name of its load balancer.
     pub load_balancer: Arc<str>,
     /// Its port.
     pub port: u16,
+}
+
+/// In what the load balancers of layer 4 differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manners {
+    /// NLB: the flow hash chooses a target, no other is tried, and what is idle is forgotten (NLB
+    /// guide: introduction, load balancers).
+    Network,
+    /// CLB: instances take turns, one that cannot be reached is passed over, and what is idle is
+    /// closed (CLB guide: how it works, metrics, idle timeout).
+    Classic,
 }
 
 /// What became of a connection.
@@ -60,12 +75,11 @@ pub async fn serve<S: Stream, C: Connect>(
     connector: &C,
     count: impl Fn(Direction, u64),
 ) -> Served {
-    let hash = flow::hash(meta.client, meta.server, worker.random());
     let weights = listener.groups.iter().map(|(_, weight)| *weight);
     let group = choose_weighted(weights, worker.random())
         .and_then(|index| listener.groups.get(index))
         .map(|(group, _)| group);
-    let Some((group, chosen)) = group.and_then(|group| Some((group, group.choose_flow(hash)?)))
+    let Some((group, chosen)) = group.and_then(|g| Some((g, choose(worker, meta, listener, g)?)))
     else {
         client.reset_on_close();
         return Served::log(
@@ -77,25 +91,96 @@ pub async fn serve<S: Stream, C: Connect>(
             Outcome::NoTarget,
         );
     };
-    let (target, fail_open) = (Arc::clone(chosen.target), chosen.fail_open);
-    let group = Some(Arc::clone(group));
-    let in_flight = target.start();
-    let tls = group.as_ref().is_some_and(|g| g.config.protocol.is_tls());
-    let outcome = match connector.connect(target.address, tls).await {
+    let fail_open = chosen.fail_open;
+    let mut in_flight = chosen.target.start();
+    let connected = match open(connector, meta, group, in_flight.target()).await {
+        Err(error) if listener.manners == Manners::Classic => {
+            Box::pin(open_another(
+                worker,
+                connector,
+                meta,
+                group,
+                &mut in_flight,
+                error,
+            ))
+            .await
+        }
+        connected => connected,
+    };
+    let outcome = match connected {
         Ok(mut upstream) => {
             let idle = listener.idle_timeout;
             let cut = || in_flight.is_cut();
-            let relayed = relay_counted(worker, &mut client, &mut upstream, idle, cut, count).await;
+            let relayed = match listener.manners {
+                Manners::Network => {
+                    relay_counted(worker, &mut client, &mut upstream, idle, cut, count).await
+                }
+                Manners::Classic => {
+                    relay_until_idle(worker, &mut client, &mut upstream, idle, cut, count).await
+                }
+            };
             Outcome::Relayed(relayed)
         }
         Err(e) => {
-            // No other target is tried: the flow hash has spoken (NLB guide: introduction).
             client.reset_on_close();
             Outcome::ConnectFailed(e.kind)
         }
     };
+    let target = Some(Arc::clone(in_flight.target()));
     drop(in_flight);
-    Served::log(meta, listener, group, Some(target), fail_open, outcome)
+    let group = Some(Arc::clone(group));
+    Served::log(meta, listener, group, target, fail_open, outcome)
+}
+
+fn choose<'g>(
+    worker: &Worker,
+    meta: &ConnMeta,
+    listener: &Listener,
+    group: &'g Group,
+) -> Option<Chosen<'g>> {
+    match listener.manners {
+        Manners::Network => {
+            group.choose_flow(flow::hash(meta.client, meta.server, worker.random()))
+        }
+        Manners::Classic => group.choose(worker.id, worker.random()),
+    }
+}
+
+/// A connection to `target`, with the header that its group asks for.
+async fn open<C: Connect>(
+    connector: &C,
+    meta: &ConnMeta,
+    group: &Group,
+    target: &Target,
+) -> Result<C::Io, ConnectError> {
+    let tls = group.config.protocol.is_tls();
+    let preface = match group.config.attributes.proxy_protocol {
+        None => Vec::new(),
+        Some(ProxyProtocol::V1) => proxy::v1(meta.client, meta.server),
+        Some(ProxyProtocol::V2) => proxy::v2(meta.client, meta.server),
+    };
+    connector.connect_with(target.address, tls, &preface).await
+}
+
+/// After `error`, tries the group's other instances, each once, and moves `in_flight` to them.
+async fn open_another<C: Connect>(
+    worker: &Worker,
+    connector: &C,
+    meta: &ConnMeta,
+    group: &Group,
+    in_flight: &mut InFlight,
+    mut error: ConnectError,
+) -> Result<C::Io, ConnectError> {
+    let mut tried = vec![in_flight.target().serial];
+    while let Some(other) = group.choose_other(worker.id, &tried) {
+        *in_flight = other.target.start();
+        tried.push(other.target.serial);
+        match open(connector, meta, group, other.target).await {
+            Ok(io) => return Ok(io),
+            Err(e) => error = e,
+        }
+    }
+    Err(error)
 }
 
 impl Served {

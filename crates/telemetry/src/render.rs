@@ -26,6 +26,8 @@ pub struct TargetRow {
     pub target: String,
     /// Its state.
     pub state: TargetState,
+    /// What the API of its load balancer calls the state.
+    pub state_name: &'static str,
     /// Requests or connections in progress.
     pub in_flight: u64,
     /// Requests or connections so far.
@@ -78,7 +80,7 @@ impl Scrape {
         )?;
         for row in &self.targets {
             let [group, target] = labels(row);
-            let state = Label("state", row.state.as_str().to_owned());
+            let state = Label("state", row.state_name.to_owned());
             let healthy = row.state == TargetState::Healthy;
             family.series(&[group, target, state], healthy.into())?;
         }

@@ -273,3 +273,18 @@ fn other_targets_are_tried_once_each() {
     }
     assert_eq!(order, [0, 1, 3]);
 }
+
+/// CLB guide, HTTP errors (503): instances that are not healthy get nothing, even when none is.
+#[test]
+fn instances_of_a_classic_load_balancer_do_not_fail_open() {
+    for algorithm in [Algorithm::RoundRobin, Algorithm::LeastOutstandingRequests] {
+        let like = group(algorithm, &[Unhealthy, Initial, Draining], 1);
+        let mut config = TargetGroup::clone(&like.config);
+        config.attributes.of_classic = true;
+        let group = Group::new(Arc::new(config), like.targets.clone(), 1);
+        assert!(group.choose(0, 0).is_none());
+        assert!(group.choose_other(0, &[]).is_none());
+        group.targets[1].set_state(Healthy);
+        assert_eq!(choices(&group, 0, 3), [1, 1, 1]);
+    }
+}

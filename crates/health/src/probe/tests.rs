@@ -27,6 +27,15 @@ fn check(protocol: HealthCheckProtocol) -> HealthCheck {
     }
 }
 
+/// Lives as long as the test.
+fn asker(host: &str) -> &'static Asker {
+    Box::leak(Box::new(Asker {
+        host: host.to_owned(),
+        user_agent: USER_AGENT,
+        preface: Vec::new(),
+    }))
+}
+
 async fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -52,7 +61,7 @@ async fn asked(check: &HealthCheck, answer: &[u8]) -> (Outcome, String) {
         let _ = stream.write_all(answer).await;
         head
     };
-    tokio::join!(probe(&TCP, check, address, "10.0.0.7:9000"), serve)
+    tokio::join!(probe(&TCP, check, address, asker("10.0.0.7:9000")), serve)
 }
 
 /// Parity 1.9: the request, byte for byte.
@@ -157,7 +166,7 @@ async fn a_target_that_closes_or_resets_fails() {
                 stream.set_zero_linger().unwrap();
             }
         };
-        let (outcome, ()) = tokio::join!(probe(&TCP, &check, address, "h"), serve);
+        let (outcome, ()) = tokio::join!(probe(&TCP, &check, address, asker("h")), serve);
         assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
     }
 }
@@ -167,7 +176,7 @@ async fn a_target_that_refuses_fails() {
     let (listener, address) = listener().await;
     drop(listener);
     for protocol in [HealthCheckProtocol::Tcp, HealthCheckProtocol::Http] {
-        let outcome = probe(&TCP, &check(protocol), address, "h").await;
+        let outcome = probe(&TCP, &check(protocol), address, asker("h")).await;
         assert!(
             matches!(&outcome, Outcome::Failed(why) if why.starts_with("connection refused: ")),
             "{outcome:?}"
@@ -189,7 +198,7 @@ async fn silence_times_out() {
             // The probe ends the connection, without another byte.
             assert_eq!(stream.read(&mut [0; 1]).await.unwrap_or(0), 0);
         };
-        let (outcome, ()) = tokio::join!(probe(&TCP, &check, address, "h"), serve);
+        let (outcome, ()) = tokio::join!(probe(&TCP, &check, address, asker("h")), serve);
         assert_eq!(outcome, Outcome::Timeout);
         assert!(
             (TIMEOUT..TIMEOUT * 2).contains(&start.elapsed()),
@@ -213,7 +222,7 @@ async fn a_slow_answer_passes() {
             tokio::task::yield_now().await;
         }
     };
-    let (outcome, ()) = tokio::join!(probe(&TCP, &check, address, "h"), serve);
+    let (outcome, ()) = tokio::join!(probe(&TCP, &check, address, asker("h")), serve);
     assert_eq!(outcome, Outcome::Pass { code: Some(403) });
 }
 
@@ -225,7 +234,7 @@ async fn a_tcp_check_only_connects() {
         stream.read(&mut [0; 1]).await.unwrap()
     };
     let check = check(HealthCheckProtocol::Tcp);
-    let (outcome, read) = tokio::join!(probe(&TCP, &check, address, "h"), serve);
+    let (outcome, read) = tokio::join!(probe(&TCP, &check, address, asker("h")), serve);
     assert_eq!((outcome, read), (Outcome::Pass { code: None }, 0));
 }
 
@@ -238,7 +247,12 @@ struct Asked {
 impl Connect for Asked {
     type Io = TcpStream;
 
-    async fn connect(&self, target: SocketAddr, tls: bool) -> Result<TcpStream, ConnectError> {
+    async fn connect_with(
+        &self,
+        target: SocketAddr,
+        tls: bool,
+        _preface: &[u8],
+    ) -> Result<TcpStream, ConnectError> {
         self.tls.set(Some(tls));
         match self.fail {
             Some(kind) => Err(ConnectError { kind, source: None }),
@@ -273,7 +287,7 @@ async fn https_and_ssl_are_under_tls() {
             }
         };
         let check = check(protocol);
-        let (outcome, ()) = tokio::join!(probe(&connector, &check, address, "h"), serve);
+        let (outcome, ()) = tokio::join!(probe(&connector, &check, address, asker("h")), serve);
         assert_eq!(connector.tls.get(), Some(tls), "{protocol:?}");
         let code = http.then_some(200);
         assert_eq!(outcome, Outcome::Pass { code }, "{protocol:?}");
@@ -299,7 +313,13 @@ async fn connect_errors_become_outcomes() {
             true => Outcome::Timeout,
             false => Outcome::Failed(kind.to_string()),
         };
-        let outcome = probe(&connector, &check(HealthCheckProtocol::Ssl), address, "h").await;
+        let outcome = probe(
+            &connector,
+            &check(HealthCheckProtocol::Ssl),
+            address,
+            asker("h"),
+        )
+        .await;
         assert_eq!(outcome, want);
     }
 }
@@ -308,13 +328,13 @@ async fn connect_errors_become_outcomes() {
 async fn a_path_or_host_that_cannot_be_sent_fails() {
     let (listener, address) = listener().await;
     let mut check = check(HealthCheckProtocol::Http);
-    let outcome = probe(&TCP, &check, address, "a\nb").await;
+    let outcome = probe(&TCP, &check, address, asker("a\nb")).await;
     assert!(
         matches!(&outcome, Outcome::Failed(why) if why.contains("Host")),
         "{outcome:?}"
     );
     check.path = "/ a".into();
-    let outcome = probe(&TCP, &check, address, "h").await;
+    let outcome = probe(&TCP, &check, address, asker("h")).await;
     assert!(
         matches!(&outcome, Outcome::Failed(why) if why.contains("path")),
         "{outcome:?}"

@@ -18,7 +18,12 @@ struct Slow {
 impl Connect for Slow {
     type Io = TcpStream;
 
-    async fn connect(&self, _target: SocketAddr, _tls: bool) -> Result<TcpStream, ConnectError> {
+    async fn connect_with(
+        &self,
+        _target: SocketAddr,
+        _tls: bool,
+        _preface: &[u8],
+    ) -> Result<TcpStream, ConnectError> {
         self.asked.borrow_mut().push(self.begun.elapsed().as_secs());
         let takes = self.takes.borrow_mut().pop().unwrap_or(0);
         tokio::time::sleep(Duration::from_secs(takes)).await;
@@ -51,7 +56,12 @@ async fn watched(takes: &[u64], timeout: u64, delay: u64, total: u64) -> (Vec<u6
     let target = ([127, 0, 0, 1], 1).into();
     let check = check(timeout);
     let delay = Duration::from_secs(delay);
-    let checks = run(&connector, &check, target, "h", delay, |outcome| {
+    let asker = Asker {
+        host: "h".to_owned(),
+        user_agent: crate::USER_AGENT,
+        preface: Vec::new(),
+    };
+    let checks = run(&connector, &check, target, &asker, delay, |outcome| {
         outcomes.push(outcome)
     });
     let ended = tokio::time::timeout(Duration::from_secs(total), checks).await;

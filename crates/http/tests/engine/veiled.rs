@@ -87,7 +87,12 @@ struct Connector(TcpConnector);
 impl Connect for Connector {
     type Io = Veiled;
 
-    async fn connect(&self, target: SocketAddr, tls: bool) -> Result<Veiled, ConnectError> {
+    async fn connect_with(
+        &self,
+        target: SocketAddr,
+        tls: bool,
+        _preface: &[u8],
+    ) -> Result<Veiled, ConnectError> {
         let socket = self.0.connect(target, tls).await?;
         Ok(Veiled {
             socket,

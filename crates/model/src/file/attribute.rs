@@ -9,7 +9,7 @@ use super::item::Item;
 use crate::suggest::did_you_mean;
 use crate::{
     Algorithm, DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, LoadBalancerType,
-    Protocol, TargetGroupAttributes, XffHeaderProcessingMode,
+    Protocol, ProxyProtocol, TargetGroupAttributes, XffHeaderProcessingMode,
 };
 
 struct Attribute {
@@ -211,7 +211,7 @@ const NETWORK_GROUP: &[Attribute] = &[
         Served,
     ),
     attribute("preserve_client_ip.enabled", Flag, Without(&["false"])),
-    attribute("proxy_protocol_v2.enabled", Flag, Refused(&["false"])),
+    attribute("proxy_protocol_v2.enabled", Flag, Served),
     attribute("stickiness.type", OneOf(&["source_ip"]), Served),
     attribute(
         "target_health_state.unhealthy.connection_termination.enabled",
@@ -557,6 +557,9 @@ impl TargetGroupAttributes {
                 "elbow.connect_failover.enabled" => all.connect_failover = on,
                 "deregistration_delay.connection_termination.enabled" => {
                     all.deregistration_connection_termination = on;
+                }
+                "proxy_protocol_v2.enabled" => {
+                    all.proxy_protocol = on.then_some(ProxyProtocol::V2);
                 }
                 "target_health_state.unhealthy.connection_termination.enabled" => {
                     all.unhealthy_connection_termination = on;

@@ -328,7 +328,15 @@ fn layer_7_closes_what_is_idle() {
             (pair().await, pair().await);
         let of_task = Rc::clone(&worker);
         let relayed = spawn_local(async move {
-            relay_until_idle(&of_task, &mut accepted, &mut connected, IDLE, || false).await
+            relay_until_idle(
+                &of_task,
+                &mut accepted,
+                &mut connected,
+                IDLE,
+                || false,
+                |_, _| {},
+            )
+            .await
         });
         settle().await;
         for _ in 0..5 {

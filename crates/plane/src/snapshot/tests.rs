@@ -174,3 +174,62 @@ targetGroups:
         .collect();
     assert_eq!(addresses, ["127.0.0.1:2", "[::1]:2"]);
 }
+
+/// A Classic load balancer with `listeners` and two instances.
+fn classic(listeners: &str) -> Arc<Model> {
+    parse(&format!(
+        "loadBalancers:
+- name: web
+  type: classic
+  addresses: [127.0.10.9]
+  listeners: [{listeners}]
+  instances:
+  - {{id: 127.0.0.1, ports: {{30001: 1, 30002: 2}}}}
+  - {{id: 127.0.0.1, ports: {{30001: 3, 30002: 4}}}}
+"
+    ))
+}
+
+const PLAIN: &str = "{port: 80, protocol: TCP, instancePort: 30001}";
+const WEB: &str = "{port: 81, protocol: HTTP, instancePort: 30002}";
+
+// Parity section 4: one health for the whole load balancer.
+#[test]
+fn a_new_listener_of_a_classic_load_balancer_finds_the_instances_as_healthy_as_they_are() {
+    let first = next(&classic(PLAIN), &Snapshot::default());
+    assert_eq!(
+        states(&first, "web/TCP:30001"),
+        [(1, TargetState::Initial), (3, TargetState::Initial)]
+    );
+    let targets = &first.groups["web/TCP:30001"].targets;
+    targets[0].set_state(TargetState::Healthy);
+    targets[1].set_state(TargetState::Unhealthy);
+    let second = next(&classic(&format!("{PLAIN}, {WEB}")), &first);
+    assert_eq!(
+        states(&second, "web/HTTP:30002"),
+        [(2, TargetState::Healthy), (4, TargetState::Unhealthy)]
+    );
+    assert_eq!(second.in_use.len(), 2);
+}
+
+#[test]
+fn an_instance_is_one_whatever_the_number_of_listeners() {
+    let snapshot = next(&classic(&format!("{PLAIN}, {WEB}")), &Snapshot::default());
+    let instances = instances::of(&snapshot);
+    let shown: Vec<Vec<(&str, u16)>> = instances
+        .iter()
+        .map(|instance| {
+            let targets = instance.targets.iter();
+            targets
+                .map(|(group, target)| (&*group.config.name, target.address.port()))
+                .collect()
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            [("web/TCP:30001", 1), ("web/HTTP:30002", 2)],
+            [("web/TCP:30001", 3), ("web/HTTP:30002", 4)],
+        ]
+    );
+}

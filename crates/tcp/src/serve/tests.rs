@@ -15,7 +15,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
-use super::{Listener, Outcome, Served, serve};
+use super::{Listener, Manners, Outcome, Served, serve};
+
+mod classic;
 
 const CONNECTOR: TcpConnector = TcpConnector {
     timeout: Duration::from_secs(10),
@@ -79,6 +81,7 @@ fn listener(groups: Vec<(Arc<Group>, u32)>) -> Arc<Listener> {
     Arc::new(Listener {
         groups,
         idle_timeout: Duration::from_secs(350),
+        manners: Manners::Network,
         load_balancer: "nlb".into(),
         port: 9000,
     })

@@ -7,6 +7,7 @@ fn row(target: &str, state: TargetState) -> TargetRow {
         target_group: "minio".into(),
         target: target.to_owned(),
         state,
+        state_name: state.as_str(),
         in_flight: 3,
         requests: 40,
     }

@@ -87,7 +87,7 @@ fn the_instances_form_a_group_for_each_way_to_reach_them() {
     for group in &groups {
         let attributes = &group.attributes;
         assert_eq!(attributes.deregistration_delay, Duration::from_secs(30));
-        assert!(!attributes.fail_open && attributes.deregistration_connection_termination);
+        assert!(attributes.of_classic && attributes.deregistration_connection_termination);
     }
     let forwarded = model.load_balancers[0].target_groups();
     assert_eq!(forwarded, ["files/HTTPS:30443", "files/TCP:30900"]);

@@ -131,7 +131,6 @@ fn attributes() {
             "HTTP",
             "«attribute-not-applicable»proxy_protocol_v2.enabled: true",
         ),
-        ("TCP", "proxy_protocol_v2.enabled: «not-supported»true"),
         (
             "TCP",
             "«attribute-not-applicable»load_balancing.algorithm.type: round_robin",

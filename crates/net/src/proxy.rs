@@ -1,0 +1,183 @@
+//! Headers of the PROXY protocol: what a target is told of the client in front of the first byte
+//! (haproxy.org, The PROXY protocol, versions 1 and 2).
+
+use std::net::{IpAddr, SocketAddr};
+
+const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
+/// Version 2, and the command PROXY.
+const PROXY: u8 = 0x21;
+/// Version 2, and the command LOCAL: the connection is the load balancer's own.
+const LOCAL: u8 = 0x20;
+const TCP_OVER_IPV4: u8 = 0x11;
+const TCP_OVER_IPV6: u8 = 0x21;
+/// Length of what follows the addresses: a CRC32C, and a NOOP that fills up what an NLB fills up.
+const EXTRA: u8 = 72;
+const PP2_TYPE_CRC32C: u8 = 0x03;
+const PP2_TYPE_NOOP: u8 = 0x04;
+const CRC_LENGTH: u8 = 4;
+/// What the type and the length of a TLV take.
+const TLV_HEAD: u8 = 3;
+
+/// The line of version 1 (CLB guide: proxy protocol).
+///
+/// ```
+/// let (client, proxy) = ("192.0.2.7:5001".parse().unwrap(), "127.0.10.1:80".parse().unwrap());
+/// assert_eq!(elbow_net::proxy::v1(client, proxy), b"PROXY TCP4 192.0.2.7 127.0.10.1 5001 80\r\n");
+/// ```
+pub fn v1(client: SocketAddr, proxy: SocketAddr) -> Vec<u8> {
+    let (from, to) = (client.ip().to_canonical(), proxy.ip().to_canonical());
+    let family = match (from, to) {
+        (IpAddr::V4(_), IpAddr::V4(_)) => "TCP4",
+        (IpAddr::V6(_), IpAddr::V6(_)) => "TCP6",
+        // The line knows no mixture.
+        _ => return b"PROXY UNKNOWN\r\n".to_vec(),
+    };
+    let (client, proxy) = (client.port(), proxy.port());
+    format!("PROXY {family} {from} {to} {client} {proxy}\r\n").into_bytes()
+}
+
+/// The header of version 2 as an NLB writes it: addresses, CRC32C, NOOP (NLB guide: proxy
+/// protocol).
+pub fn v2(client: SocketAddr, proxy: SocketAddr) -> Vec<u8> {
+    let (from, to) = (client.ip().to_canonical(), proxy.ip().to_canonical());
+    let mut addresses = Vec::with_capacity(36);
+    let family = match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            addresses.extend_from_slice(&from.octets());
+            addresses.extend_from_slice(&to.octets());
+            TCP_OVER_IPV4
+        }
+        (from, to) => {
+            addresses.extend_from_slice(&in_ipv6(from));
+            addresses.extend_from_slice(&in_ipv6(to));
+            TCP_OVER_IPV6
+        }
+    };
+    addresses.extend_from_slice(&client.port().to_be_bytes());
+    addresses.extend_from_slice(&proxy.port().to_be_bytes());
+    header(PROXY, family, &addresses)
+}
+
+/// The header of version 2 in front of a health check.
+pub fn v2_local() -> Vec<u8> {
+    // Whoever reads LOCAL ignores family and addresses.
+    header(LOCAL, 0, &[])
+}
+
+fn in_ipv6(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}
+
+fn header(command: u8, family: u8, addresses: &[u8]) -> Vec<u8> {
+    let noop = EXTRA - CRC_LENGTH - TLV_HEAD - TLV_HEAD;
+    // 36 bytes of addresses at most.
+    let length = u16::try_from(addresses.len()).unwrap_or_default() + u16::from(EXTRA);
+    let mut out = Vec::with_capacity(16 + usize::from(length));
+    out.extend_from_slice(&SIGNATURE);
+    out.extend_from_slice(&[command, family]);
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(addresses);
+    out.extend_from_slice(&[PP2_TYPE_CRC32C, 0, CRC_LENGTH]);
+    let crc = out.len();
+    out.extend_from_slice(&[0; CRC_LENGTH as usize]);
+    out.extend_from_slice(&[PP2_TYPE_NOOP, 0, noop]);
+    out.resize(out.len() + usize::from(noop), 0);
+    let sum = crc32c(&out).to_be_bytes();
+    if let Some(field) = out.get_mut(crc..crc + sum.len()) {
+        field.copy_from_slice(&sum);
+    }
+    out
+}
+
+/// Castagnoli's CRC. One header a connection is not worth a table.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, byte: &u8| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg())
+        })
+    };
+    !bytes.iter().fold(!0, step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    // Parity section 4: `PROXY TCP4 <client> <proxy> <cport> <pport>\r\n`.
+    #[test]
+    fn version_1_is_a_line() {
+        for (client, proxy, line) in [
+            (
+                "198.51.100.22:35646",
+                "203.0.113.7:80",
+                "PROXY TCP4 198.51.100.22 203.0.113.7 35646 80\r\n",
+            ),
+            (
+                "[2001:db8::1]:1",
+                "[2001:db8::2]:443",
+                "PROXY TCP6 2001:db8::1 2001:db8::2 1 443\r\n",
+            ),
+            (
+                "[::ffff:127.0.0.1]:1",
+                "127.0.0.2:2",
+                "PROXY TCP4 127.0.0.1 127.0.0.2 1 2\r\n",
+            ),
+            ("127.0.0.1:1", "[::1]:2", "PROXY UNKNOWN\r\n"),
+        ] {
+            assert_eq!(String::from_utf8(v1(at(client), at(proxy))).unwrap(), line);
+        }
+    }
+
+    // Parity 3.5 and check 38: signature, 21 11, length 84, addresses, CRC32C, NOOP.
+    #[test]
+    fn version_2_has_the_layout_of_an_nlb() {
+        let header = v2(at("192.0.2.1:5001"), at("198.51.100.2:443"));
+        assert_eq!(header.len(), 100);
+        let mut expected = Vec::new();
+        expected
+            .extend_from_slice(b"\x0d\x0a\x0d\x0a\x00\x0d\x0a\x51\x55\x49\x54\x0a\x21\x11\x00\x54");
+        expected.extend_from_slice(&[192, 0, 2, 1, 198, 51, 100, 2, 0x13, 0x89, 0x01, 0xbb]);
+        expected.extend_from_slice(&[0x03, 0, 4]);
+        assert_eq!(header[..31], expected);
+        assert_eq!(header[35..38], [0x04, 0, 62]);
+        assert!(header[38..].iter().all(|byte| *byte == 0));
+        // The sum is over the whole header with zeros in its place.
+        let sum = u32::from_be_bytes(header[31..35].try_into().unwrap());
+        let mut zeroed = header;
+        zeroed[31..35].fill(0);
+        assert_eq!(crc32c(&zeroed), sum);
+    }
+
+    #[test]
+    fn version_2_maps_what_is_of_two_families() {
+        let header = v2(at("127.0.0.1:1"), at("[::1]:2"));
+        assert_eq!(header[12..16], [0x21, 0x21, 0, 108]);
+        assert_eq!(
+            header[16..32],
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 127, 0, 0, 1]
+        );
+        assert_eq!(header[47..52], [1, 0, 1, 0, 2]);
+        assert_eq!(header.len(), 124);
+    }
+
+    #[test]
+    fn a_check_is_the_load_balancers_own() {
+        let header = v2_local();
+        assert_eq!(header[12..16], [0x20, 0, 0, 72]);
+        assert_eq!(header.len(), 88);
+    }
+
+    // RFC 3720, B.4.
+    #[test]
+    fn the_sum_is_castagnolis() {
+        assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
+        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+    }
+}
