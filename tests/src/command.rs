@@ -23,9 +23,14 @@ pub struct Running {
 impl Running {
     /// Starts `command`.
     pub fn start(command: &mut Command) -> Self {
+        Self::start_with(command, Stdio::null())
+    }
+
+    /// Starts `command`, which reads `stdin`.
+    pub fn start_with(command: &mut Command, stdin: Stdio) -> Self {
         let what = format!("{command:?}");
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -67,12 +67,13 @@ pub(crate) struct DemoArgs {
 
 /// Where the load balancers are described: one of the two.
 #[derive(Args, Debug)]
+#[group(id = "input", required = true, multiple = false, args = ["config", "files"])]
 pub(crate) struct InputArgs {
     /// The native file.
-    #[arg(long, value_name = "FILE", required_unless_present = "files")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["environment", "personality"])]
     config: Option<PathBuf>,
     /// Kubernetes manifests: files, folders with all below them, or - for stdin.
-    #[arg(short = 'f', long = "filename", value_name = "PATH", num_args = 1.., conflicts_with = "config")]
+    #[arg(short = 'f', long = "filename", value_name = "PATH", num_args = 1..)]
     files: Vec<PathBuf>,
     #[command(flatten)]
     surroundings: SurroundingsArgs,

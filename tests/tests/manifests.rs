@@ -1,0 +1,239 @@
+//! `elbow run -f`: Kubernetes manifests are served, and what changes in them.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
+
+use elbow_tests::address::network;
+use elbow_tests::command::{Running, output, texts};
+use elbow_tests::{Client, Elbow, Target, TempDir, address, client, elbow, wait};
+use serde_json::Value;
+
+/// An Ingress with its class, whose load balancer is called `name` and which knows the hosts `rules`
+/// leads to Services of the same names.
+fn ingress(name: &str, hosts: &[&str]) -> String {
+    let rules: String = hosts
+        .iter()
+        .map(|host| {
+            format!(
+                "  - host: {host}.example\n    http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: \
+                 {host}, port: {{number: 80}}}}}}}}]}}\n"
+            )
+        })
+        .collect();
+    format!(
+        "apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {name}
+  annotations:
+    kubernetes.io/ingress.class: alb
+    alb.ingress.kubernetes.io/load-balancer-name: {name}
+    alb.ingress.kubernetes.io/target-type: ip
+    alb.ingress.kubernetes.io/healthcheck-interval-seconds: '5'
+    alb.ingress.kubernetes.io/healthcheck-timeout-seconds: '2'
+spec:
+  rules:
+{rules}"
+    )
+}
+
+/// A Service called `name` with `target` behind it.
+fn service(name: &str, target: &Target) -> String {
+    let SocketAddr::V4(at) = target.addr() else {
+        panic!("targets are IPv4")
+    };
+    let (ip, port) = (at.ip(), at.port());
+    format!(
+        "apiVersion: v1
+kind: Service
+metadata: {{name: {name}}}
+spec: {{ports: [{{name: http, port: 80}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: {name}, labels: {{kubernetes.io/service-name: {name}}}}}
+addressType: IPv4
+ports: [{{name: http, port: {port}}}]
+endpoints: [{{addresses: [{ip}]}}]
+"
+    )
+}
+
+/// Where the load balancer called `name` takes HTTP.
+fn at(elbow: &Elbow, name: &str) -> SocketAddr {
+    wait::until(&format!("{name} to listen"), || elbow.bound(name, 80))
+}
+
+fn ask(at: SocketAddr, host: &str) -> (u16, String) {
+    let answer = Client::plain(at).ask(client::get(&format!("{host}.example"), "/"));
+    (answer.status, answer.text())
+}
+
+/// Waits until `host` at `at` is answered with `text`.
+fn wait_for(at: SocketAddr, host: &str, text: &str) {
+    wait::until(&format!("{host} to answer {text}"), || {
+        (ask(at, host) == (200, text.to_owned())).then_some(())
+    });
+}
+
+#[test]
+fn an_ingress_in_a_folder_is_served_and_every_edit_is_followed() {
+    let (one, two) = (Target::ok("one"), Target::ok("two"));
+    let dir = TempDir::new();
+    dir.write("ingress.yaml", ingress("web", &["one"]));
+    dir.write("one.yaml", service("one", &one));
+    let elbow = Elbow::run_manifests(dir, &[]);
+    let web = at(&elbow, "web");
+    wait_for(web, "one", "one");
+    assert_eq!(ask(web, "two").0, 404);
+
+    // A connection from before the edits, on which they are seen too.
+    let mut open = Client::plain(web);
+    assert_eq!(open.ask(client::get("one.example", "/")).text(), "one");
+
+    let dir = elbow.dir();
+    fs::create_dir(dir.join("more")).unwrap();
+    dir.write("more/two.yaml", service("two", &two));
+    dir.write("ingress.yaml", ingress("web", &["one", "two"]));
+    wait_for(web, "two", "two");
+    assert_eq!(open.ask(client::get("two.example", "/")).text(), "two");
+
+    fs::remove_file(dir.join("ingress.yaml")).unwrap();
+    wait::until("the load balancer to go", || {
+        elbow.bound("web", 80).is_none().then_some(())
+    });
+}
+
+#[test]
+fn a_broken_edit_keeps_what_runs_and_says_where() {
+    let one = Target::ok("one");
+    let dir = TempDir::new();
+    dir.write("ingress.yaml", ingress("web", &["one"]));
+    dir.write("one.yaml", service("one", &one));
+    let mut elbow = Elbow::run_manifests(dir, &[]);
+    let web = at(&elbow, "web");
+    wait_for(web, "one", "one");
+    let broken = ingress("web", &["one"]).replace("    http:", "\thttp:");
+    elbow.dir().write("ingress.yaml", broken);
+    wait::until("the refusal", || {
+        (elbow.metric("elbow_config_last_reload_success", &[]) == Some(0.0)).then_some(())
+    });
+    assert_eq!(ask(web, "one"), (200, "one".to_owned()));
+    let stderr = elbow.process().stderr();
+    assert!(stderr.contains("ingress.yaml:13:11: "), "{stderr}");
+    elbow
+        .dir()
+        .write("ingress.yaml", ingress("web", &["one", "one"]));
+    wait::until("the good file", || {
+        (elbow.metric("elbow_config_last_reload_success", &[]) == Some(1.0)).then_some(())
+    });
+}
+
+#[test]
+fn a_fault_in_one_ingress_leaves_the_others_serving() {
+    let one = Target::ok("one");
+    let dir = TempDir::new();
+    dir.write("good.yaml", ingress("good", &["one"]));
+    dir.write("one.yaml", service("one", &one));
+    let bad = ingress("bad", &["one"]).replace("target-type: ip", "target-type: pod");
+    dir.write("bad.yaml", bad);
+    let mut elbow = Elbow::run_manifests(dir, &[]);
+    wait_for(at(&elbow, "good"), "one", "one");
+    assert_eq!(elbow.bound("bad", 80), None);
+    let stderr = elbow.process().stderr();
+    assert!(stderr.contains("bad.yaml:8:"), "{stderr}");
+}
+
+#[test]
+fn files_swapped_as_a_config_map_s_are_taken_up_and_counted_once() {
+    let (one, two) = (Target::ok("one"), Target::ok("two"));
+    let dir = TempDir::new();
+    for (version, target) in [("..one", &one), ("..two", &two)] {
+        fs::create_dir(dir.join(version)).unwrap();
+        let all = ingress("web", &["web"]) + "---\n" + &service("web", target);
+        dir.write(format!("{version}/web.yaml"), all);
+    }
+    symlink("..one", dir.join("..data")).unwrap();
+    symlink("..data/web.yaml", dir.join("web.yaml")).unwrap();
+    let mut elbow = Elbow::run_manifests(dir, &[]);
+    let web = at(&elbow, "web");
+    wait_for(web, "web", "one");
+    symlink("..two", elbow.dir().join("..data_tmp")).unwrap();
+    fs::rename(elbow.dir().join("..data_tmp"), elbow.dir().join("..data")).unwrap();
+    wait_for(web, "web", "two");
+    let stderr = elbow.process().stderr();
+    assert!(!stderr.contains("duplicate-object"), "{stderr}");
+}
+
+#[test]
+fn a_dump_of_a_cluster_is_served_from_stdin() {
+    let one = Target::ok("one");
+    let admin = SocketAddr::from((address(), 9901));
+    let pool = network();
+    let args = ["run", "-f", "-", "--address-pool", &pool, "--admin"];
+    let mut command = elbow::command(&args);
+    command.arg(admin.to_string());
+    let dir = TempDir::new();
+    let dump = ingress("web", &["one"]) + "---\n" + &service("one", &one);
+    let dump = fs::File::open(dir.write("dump", dump)).unwrap();
+    let mut running = Running::start_with(&mut command, dump.into());
+    wait::until("elbow to serve", || {
+        running.assert_running();
+        elbow::admin_get(admin, "/health").filter(|r| r.status == 200)
+    });
+    let page = elbow::admin_get(admin, "/targets").unwrap();
+    let targets: Value = serde_json::from_slice(&page.body).unwrap();
+    let rows = elbow::rows(&targets);
+    assert_eq!(rows.len(), 1, "{targets}");
+    assert_eq!(rows[0]["address"], one.addr().to_string());
+}
+
+#[test]
+fn the_environment_of_the_folder_is_taken_and_check_names_what_is_wrong() {
+    let dir = TempDir::new();
+    dir.write(
+        "environment.yaml",
+        "personality: intree\nregion: nowhere-1\nsubnet: []\n",
+    );
+    dir.write("ingress.yaml", ingress("web", &["one"]));
+    let path = dir.path().to_str().unwrap();
+    let (code, text) = check(&["-f", path]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.contains("environment.yaml:3:1: ") && text.contains("did you mean \"subnets\"?"),
+        "{text}"
+    );
+    // A manifest that is only called like one is a manifest.
+    dir.write(
+        "environment.yaml",
+        "apiVersion: v1\nkind: Service\nmetadata: {}\n",
+    );
+    let (code, text) = check(&["-f", path]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("a Service needs metadata.name"), "{text}");
+}
+
+#[test]
+fn either_a_native_file_or_manifests_are_served() {
+    for args in [
+        &[][..],
+        &["--config", "a.yaml", "-f", "b.yaml"],
+        &["--config", "a.yaml", "--personality", "lbc"],
+    ] {
+        let (code, text) = check(args);
+        assert_eq!(code, Some(2), "{text}");
+    }
+    let (code, text) = check(&["-f", "nowhere.yaml"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.starts_with("error[unreadable-file] nowhere.yaml: "),
+        "{text}"
+    );
+}
+
+fn check(args: &[&str]) -> (Option<i32>, String) {
+    let out = output(elbow::command(&["check"]).args(args));
+    (out.status.code(), texts(&out).1)
+}
