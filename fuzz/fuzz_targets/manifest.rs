@@ -1,14 +1,17 @@
 //! Kubernetes manifests: no panic, whatever the objects say.
 #![no_main]
 
-use elbow_manifest::{Context, plan, read};
+use elbow_manifest::{Context, native, plan, read, translate};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     if let Ok(text) = std::str::from_utf8(input) {
         let (objects, _) = read(text, "fuzz.yaml");
-        for stack in plan(&objects, &Context::default()).stacks {
+        let context = Context::default();
+        for stack in plan(&objects, &context).stacks {
             stack.to_json();
         }
+        translate(&objects, &context);
+        native(&objects, &context);
     }
 });

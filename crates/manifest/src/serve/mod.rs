@@ -76,6 +76,7 @@ pub fn translate(objects: &[Object], context: &Context) -> (Model, Vec<Diagnosti
         diagnostics: mut found,
     } = translation;
     let surroundings = surroundings(&stacks, &inventory, context, &mut found);
+    support::stray_endpoints(&inventory, &mut found);
     let mut merged = merge::Merged::default();
     for stack in &stacks {
         support::unserved(stack, &inventory, &mut found);

@@ -1,5 +1,7 @@
 //! A stack as a native document.
 
+use std::net::Ipv4Addr;
+
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::file::{Document, Origin};
 use elbow_model::yaml::{Node as Tree, Position};
@@ -132,26 +134,32 @@ impl<'a> Writer<'a> {
             &mut self.draft,
             &self.cuts,
         );
+        let addresses = own_addresses(self.stack).map(|addresses| {
+            let key = "aws-load-balancer-private-ipv4-addresses";
+            let at = self.spot(&[key], Role::Fixed);
+            let addresses = addresses.iter();
+            let addresses = addresses.map(|address| draft::text(at, address));
+            ("addresses", draft::list(at, addresses.collect()))
+        });
         let mut listeners: Vec<&'a Listener> = self.stack.listeners.values().collect();
         listeners.sort_by_key(|listener| listener.port);
         let listeners: Vec<Tree> = listeners
             .into_iter()
             .filter_map(|listener| self.listener(listener, spec.kind, found))
             .collect();
-        draft::map(
-            at,
-            vec![
-                ("name", draft::text(name, &spec.name)),
-                ("type", draft::text(at, spec.kind)),
-                ("scheme", draft::text(scheme, &spec.scheme)),
-                (
-                    "ipAddressType",
-                    draft::text(family, if dualstack { "dualstack" } else { "ipv4" }),
-                ),
-                ("attributes", attributes),
-                ("listeners", draft::list(at, listeners)),
-            ],
-        )
+        let mut fields = vec![
+            ("name", draft::text(name, &spec.name)),
+            ("type", draft::text(at, spec.kind)),
+            ("scheme", draft::text(scheme, &spec.scheme)),
+            (
+                "ipAddressType",
+                draft::text(family, if dualstack { "dualstack" } else { "ipv4" }),
+            ),
+            ("attributes", attributes),
+            ("listeners", draft::list(at, listeners)),
+        ];
+        fields.extend(addresses);
+        draft::map(at, fields)
     }
 
     fn listener(
@@ -287,4 +295,15 @@ impl<'a> Writer<'a> {
         let written = write_attributes(&owner, &attributes, &origin, &mut self.draft, &self.cuts);
         Some(("attributes", written))
     }
+}
+
+/// The addresses that a load balancer is to have, where they are addresses of this machine: the way to a fixed one.
+pub(super) fn own_addresses(stack: &Stack) -> Option<Vec<Ipv4Addr>> {
+    let balancer = stack.load_balancers.values().next()?;
+    let addresses = balancer.subnet_mapping.iter();
+    let addresses = addresses.map(|mapping| {
+        let address = mapping.private_ipv4_address.as_ref()?;
+        address.parse().ok().filter(Ipv4Addr::is_loopback)
+    });
+    addresses.collect()
 }

@@ -6,10 +6,13 @@
 
 use elbow_model::diagnostic::{Diagnostic, Severity};
 use elbow_model::file::Finding;
+use elbow_model::suggest::did_you_mean;
 
 use super::draft::Role;
+use super::native;
 use super::trail::Trail;
 use crate::inventory::Inventory;
+use crate::objects::SERVICE_NAME;
 use crate::stack::Stack;
 
 /// Annotations that ask for something that the data plane has no part in, and what becomes of it. Those of both
@@ -39,17 +42,64 @@ const CLUSTERS: &str = "targets come from these objects alone";
 /// Values that ask for nothing.
 const NOTHING: &[&str] = &["", "0.0.0.0/0", "0.0.0.0/0,::/0", "false"];
 
-/// Reports what annotations of a stack's objects ask for in vain.
+/// Reports what a stack's objects ask for in vain.
 pub(super) fn unserved(stack: &Stack, inventory: &Inventory<'_>, found: &mut Vec<Diagnostic>) {
     let trail = Trail::of_stack(stack, inventory);
+    let mut sources = false;
     for (suffix, what) in UNSERVED {
         for (key, value, origin) in trail.all(suffix) {
             let plain: String = value.split_whitespace().collect();
-            if NOTHING.contains(&&*plain) {
+            let local = *what == ADDRESSES && native::own_addresses(stack).is_some();
+            if local || NOTHING.contains(&&*plain) {
                 continue;
             }
+            sources |= *what == SOURCES;
             let message = format!("{key} is not supported: {what}");
             found.push(origin.place(Diagnostic::warning("not-supported", message)));
+        }
+    }
+    if !sources && tells_clients_apart(stack) {
+        let message =
+            format!("loadBalancerSourceRanges and inboundCIDRs are not supported: {SOURCES}");
+        let warning = Diagnostic::warning("not-supported", message);
+        found.push(trail.object().place(warning));
+    }
+}
+
+/// Whether the security group that is made for a load balancer keeps anybody out.
+fn tells_clients_apart(stack: &Stack) -> bool {
+    let open = |range: &str| matches!(range, "0.0.0.0/0" | "::/0");
+    let groups = stack.security_groups.values();
+    let mut permissions = groups.flat_map(|group| &group.ingress);
+    let classic = stack.classic.iter().flat_map(|spec| &spec.security_groups);
+    let mut classic = classic.flat_map(|group| &group.ingress);
+    permissions.any(|one| {
+        one.ip_ranges.iter().any(|range| !open(&range.cidr))
+            || one.ipv6_ranges.iter().any(|range| !open(&range.cidr))
+            || !one.prefix_lists.is_empty()
+    }) || classic.any(|one| one.ip_ranges.iter().any(|range| !open(&range.cidr_ip)))
+}
+
+/// Reports endpoints that no Service will find.
+pub(super) fn stray_endpoints(inventory: &Inventory<'_>, found: &mut Vec<Diagnostic>) {
+    for slice in inventory.slices.values() {
+        let meta = &slice.meta;
+        let Some(name) = slice.service() else {
+            let message =
+                format!("no Service has these endpoints: the label {SERVICE_NAME} is missing");
+            found.push(meta.found(Diagnostic::warning("stray-endpoints", message)));
+            continue;
+        };
+        if inventory.service(&meta.namespace, name).is_none() {
+            let services = inventory.services.keys();
+            let here = services.filter(|(namespace, _)| *namespace == meta.namespace);
+            let message = format!(
+                "there is no Service {}/{name} to have these endpoints",
+                meta.namespace
+            );
+            let mut note = Diagnostic::new(Severity::Note, "stray-endpoints", message);
+            note.hint = did_you_mean(name, here.map(|(_, name)| &**name));
+            found.push(meta.found(note));
         }
     }
 }

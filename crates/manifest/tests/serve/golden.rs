@@ -1,5 +1,4 @@
 //! Every recorded input that makes a plan serves too: nothing in it is a fault that nobody knows.
-#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::collections::BTreeSet;
 use std::fs;

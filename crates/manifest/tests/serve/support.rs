@@ -1,0 +1,136 @@
+//! What is not served opens nothing, and is said once.
+
+use elbow_model::diagnostic::Severity;
+use elbow_model::{Action, Model, Rule};
+
+use super::{WEB, codes, ingress, served};
+
+fn rules(model: &Model) -> &[Rule] {
+    &model.load_balancers[0].listeners[0].rules
+}
+
+fn answers(rule: &Rule, status: u16) -> bool {
+    matches!(&rule.actions[..], [Action::FixedResponse(answer)] if answer.status == status)
+}
+
+/// A rule that asks for authentication, which is not served, forwards nothing.
+#[test]
+fn a_rule_with_authentication_answers_503() {
+    let annotations = "alb.ingress.kubernetes.io/certificate-arn: arn:aws:acm:r:a:certificate/1
+    alb.ingress.kubernetes.io/listen-ports: '[{\"HTTP\": 80}, {\"HTTPS\": 443}]'
+    alb.ingress.kubernetes.io/jwt-validation: '{\"jwksEndpoint\": \"https://a.example/k\", \"issuer\": \"a\"}'";
+    let environment = "certificates: [{arn: '*', certificateFile: a, privateKeyFile: b}]";
+    let (context, _) = elbow_manifest::Context::parse(environment, "environment.yaml");
+    let (model, found) = super::served_in(&(ingress(annotations) + WEB), &context);
+    assert_eq!(codes(&found), ["not-supported"]);
+    assert_eq!(found[0].severity, Severity::Warning);
+    assert_eq!(
+        found[0].message,
+        "alb.ingress.kubernetes.io/jwt-validation: actions of type jwt-validation are not supported; the rule \
+         answers 503"
+    );
+    assert_eq!((found[0].line, found[0].column), (16, 47));
+    let listeners = &model.load_balancers[0].listeners;
+    // The controller asks nobody on HTTP.
+    assert!(matches!(
+        listeners[0].rules[0].actions[..],
+        [Action::Forward(..)]
+    ));
+    assert!(answers(&listeners[1].rules[0], 503));
+}
+
+/// An attribute that would be in vain is left out, the rest serves.
+#[test]
+fn an_attribute_is_left_out() {
+    let annotation = "alb.ingress.kubernetes.io/target-group-attributes: \
+                      target_group_health.unhealthy_state_routing.minimum_healthy_targets.count=2,slow_start.duration_seconds=0";
+    let (model, found) = served(&(ingress(annotation) + WEB));
+    assert_eq!(codes(&found), ["not-supported"]);
+    assert!(
+        found[0]
+            .message
+            .starts_with("alb.ingress.kubernetes.io/target-group-attributes: target_group_health")
+    );
+    let raw = &model.target_groups[0].attributes.raw;
+    assert_eq!(
+        raw.keys().collect::<Vec<_>>(),
+        ["slow_start.duration_seconds"]
+    );
+}
+
+/// A listener for a protocol that is not served is left out; the others of its Service serve.
+#[test]
+fn a_listener_is_left_out() {
+    let text = "
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  annotations: {service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip}
+spec:
+  type: LoadBalancer
+  loadBalancerClass: service.k8s.aws/nlb
+  ports:
+  - {name: http, port: 80, targetPort: 8080}
+  - {name: dns, port: 53, protocol: UDP}
+---
+";
+    let slice = &WEB[WEB.find("---").unwrap()..];
+    let (model, found) = served(&format!("{text}{slice}"));
+    let listeners: Vec<u16> = model.load_balancers[0]
+        .listeners
+        .iter()
+        .map(|one| one.port)
+        .collect();
+    assert_eq!(listeners, [80]);
+    assert!(
+        found.iter().any(|one| one
+            .message
+            .contains("listeners of protocol UDP are not supported")),
+        "{found:?}"
+    );
+}
+
+/// Who may come in is not told apart, whatever says so: that is said.
+#[test]
+fn source_ranges_are_spoken_of() {
+    let annotated = ingress("alb.ingress.kubernetes.io/inbound-cidrs: 10.0.0.0/8") + WEB;
+    let (_, found) = served(&annotated);
+    assert_eq!(codes(&found), ["not-supported"]);
+    assert!(
+        found[0]
+            .message
+            .starts_with("alb.ingress.kubernetes.io/inbound-cidrs is not supported")
+    );
+    let field = "
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  annotations: {service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip}
+spec:
+  type: LoadBalancer
+  loadBalancerClass: service.k8s.aws/nlb
+  loadBalancerSourceRanges: [10.0.0.0/8]
+  ports: [{name: http, port: 80, targetPort: 8080}]
+---
+";
+    let slice = &WEB[WEB.find("---").unwrap()..];
+    let (_, found) = served(&format!("{field}{slice}"));
+    assert_eq!(codes(&found), ["not-supported"]);
+    assert!(found[0].message.starts_with("loadBalancerSourceRanges"));
+}
+
+/// A forward to a target group that nobody knows forwards nothing.
+#[test]
+fn an_unknown_target_group_is_answered_503() {
+    let action = "alb.ingress.kubernetes.io/actions.web: '{\"type\": \"forward\", \"targetGroupARN\": \"nobody\"}'";
+    let text = ingress(action).replace("port: {name: http}", "port: {name: use-annotation}") + WEB;
+    let (model, found) = served(&text);
+    assert!(
+        found
+            .iter()
+            .any(|one| one.code == "unknown-target-group" && (one.line, one.column) == (14, 44))
+    );
+    assert!(answers(&rules(&model)[0], 503));
+}
