@@ -15,6 +15,7 @@ pub mod client;
 pub mod command;
 pub mod config;
 pub mod docker;
+pub mod eks;
 pub mod elbow;
 pub mod message;
 pub mod s3;
