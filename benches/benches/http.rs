@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -80,6 +81,8 @@ fn listener(rules: usize) -> Listener {
     })
 }
 
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 fn rules(c: &mut Criterion) {
     let mut group = c.benchmark_group("rules");
     for count in [1, 10, 50] {
@@ -89,9 +92,9 @@ fn rules(c: &mut Criterion) {
         let lines = found.unwrap().unwrap().lines;
         let mode = DesyncMitigationMode::Defensive;
         request::parse(head, lines, mode, |request| {
-            assert_eq!(listener.route(&request.head).priority, 50);
+            assert_eq!(listener.route(&request.head, CLIENT).priority, 50);
             group.bench_function(format!("the last of {count}"), |b| {
-                b.iter(|| listener.route(black_box(&request.head)).priority);
+                b.iter(|| listener.route(black_box(&request.head), CLIENT).priority);
             });
         })
         .unwrap();

@@ -90,6 +90,51 @@ fn all_conditions_of_a_rule_must_hold() {
     assert_eq!(rules.text("b.example", "/x"), "default");
 }
 
+/// A rule with these conditions, spelt as the AWS Load Balancer Controller prints them.
+fn rule_of(priority: u32, conditions: &Value, action: &Value) -> Value {
+    json!({"priority": priority, "conditions": conditions, "actions": [action]})
+}
+
+// Parity 1.3: every kind of condition, over a real connection.
+#[test]
+fn headers_methods_queries_addresses_and_expressions_are_conditions() {
+    let ip = json!([{"field": "source-ip", "sourceIPConfig": {"values": ["127.99.0.0/16", "::1/128"]}},
+        {"field": "http-header", "httpHeaderConfig": {"httpHeaderName": "X-Source", "values": ["*"]}}]);
+    let header = json!([{"field": "http-header",
+        "httpHeaderConfig": {"httpHeaderName": "user-agent", "values": ["*Chrome*", "prod"]}}]);
+    let method =
+        json!([{"field": "http-request-method", "httpRequestMethodConfig": {"values": ["PURGE"]}}]);
+    let query = json!([{"field": "query-string",
+        "queryStringConfig": {"values": [{"key": "version", "value": "v1"}, {"value": "*example*"}]}}]);
+    let regex =
+        json!([{"field": "path-pattern", "pathPatternConfig": {"regexValues": ["^/v[0-9]+/x$"]}}]);
+    let local = json!([{"field": "source-ip", "sourceIPConfig": {"values": ["127.0.0.1/32"]}},
+        {"field": "http-header", "httpHeaderConfig": {"httpHeaderName": "X-Source", "values": ["*"]}}]);
+    let rules: Vec<Value> = [&ip, &header, &method, &query, &regex, &local]
+        .iter()
+        .zip(["far", "header", "method", "query", "regex", "near"])
+        .enumerate()
+        .map(|(i, (conditions, name))| rule_of(i as u32 + 1, conditions, &fixed(200, name)))
+        .collect();
+    let rules = Rules::new(&rules, &[]);
+    let ask = |line: &str, field: &str| {
+        let request = format!("{line} HTTP/1.1\r\nHost: h\r\n{field}\r\n\r\n");
+        Client::plain((rules.ip, 8080)).ask(request).text()
+    };
+    assert_eq!(ask("GET /", "User-Agent: a chrome b"), "header");
+    assert_eq!(ask("GET /", "User-Agent: production"), "default");
+    assert_eq!(ask("PURGE /", "A: b"), "method");
+    assert_eq!(ask("purge /", "A: b"), "default");
+    assert_eq!(ask("GET /?a=1&VERSION=V1", "A: b"), "query");
+    assert_eq!(ask("GET /?a=an.EXAMPLE.com", "A: b"), "query");
+    assert_eq!(ask("GET /version=v1", "A: b"), "default");
+    assert_eq!(ask("GET /v12/x?y", "A: b"), "regex");
+    assert_eq!(ask("GET /V12/x", "A: b"), "default");
+    // The peer counts, not what it says of itself.
+    let said = "X-Source: a\r\nX-Forwarded-For: 127.99.0.1";
+    assert_eq!(ask("GET /", said), "near");
+}
+
 #[test]
 fn a_redirect_fills_in_its_placeholders() {
     let action = json!({"type": "redirect", "redirectConfig": {"protocol": "HTTPS", "port": "443",

@@ -1,5 +1,6 @@
 //! A listener in force: its rules compiled, its attributes at hand.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use elbow_balance::Group;
@@ -61,8 +62,9 @@ impl Listener {
     }
 
     /// The first rule by priority whose conditions all hold, else the default action (parity 1.3).
-    pub fn route(&self, head: &RequestHead<'_>) -> Matched<'_> {
-        let mut subject = Subject::new(head);
+    /// `client` is the peer of the connection.
+    pub fn route(&self, head: &RequestHead<'_>, client: IpAddr) -> Matched<'_> {
+        let mut subject = Subject::new(head, client);
         match self.rules.iter().find(|rule| rule.matches(&mut subject)) {
             Some(rule) => Matched {
                 priority: rule.priority,

@@ -4,18 +4,27 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     shape: Shape,
-    /// What remains to compare: the literal part, or the whole pattern when it is [`Shape::Wild`].
-    text: Box<[u8]>,
     case: Case,
 }
 
 /// The shapes that nearly all rules have need no search.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Shape {
-    Exact,
-    Prefix,
-    Suffix,
-    Wild,
+    Exact(Box<[u8]>),
+    Prefix(Box<[u8]>),
+    Suffix(Box<[u8]>),
+    Wild(Box<[Sign]>),
+}
+
+/// One character of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sign {
+    /// Itself.
+    Literal(u8),
+    /// `?`
+    One,
+    /// `*`
+    Any,
 }
 
 /// How letters are compared.
@@ -23,24 +32,45 @@ enum Shape {
 pub enum Case {
     /// Paths.
     Sensitive,
-    /// Host names: ASCII letters match in either case.
+    /// Host names, headers, queries: ASCII letters match in either case.
     Insensitive,
 }
 
 impl Pattern {
     /// Compiles `pattern`.
     pub fn new(pattern: &str, case: Case) -> Self {
-        let bytes = pattern.as_bytes();
-        let is_wild = |b: &u8| matches!(b, b'*' | b'?');
-        let (shape, text) = match bytes {
-            _ if !bytes.iter().any(is_wild) => (Shape::Exact, bytes),
-            [rest @ .., b'*'] if !rest.iter().any(is_wild) => (Shape::Prefix, rest),
-            [b'*', rest @ ..] if !rest.iter().any(is_wild) => (Shape::Suffix, rest),
-            _ => (Shape::Wild, bytes),
+        Self::of(pattern.bytes().map(Sign::of).collect(), case)
+    }
+
+    /// As [`Self::new`], but `\*` and `\?` stand for the characters themselves, as in conditions on
+    /// the query.
+    pub fn with_escapes(pattern: &str, case: Case) -> Self {
+        let mut signs = Vec::with_capacity(pattern.len());
+        let mut bytes = pattern.bytes().peekable();
+        while let Some(byte) = bytes.next() {
+            let escaped = (byte == b'\\')
+                .then(|| bytes.next_if(|b| matches!(b, b'*' | b'?')))
+                .flatten();
+            signs.push(escaped.map_or_else(|| Sign::of(byte), Sign::Literal));
+        }
+        Self::of(signs, case)
+    }
+
+    fn of(signs: Vec<Sign>, case: Case) -> Self {
+        let literal = |signs: &[Sign]| -> Option<Box<[u8]>> {
+            let bytes = signs.iter().map(|sign| match sign {
+                Sign::Literal(byte) => Some(*byte),
+                Sign::One | Sign::Any => None,
+            });
+            bytes.collect()
+        };
+        let simple = match &signs[..] {
+            [rest @ .., Sign::Any] => literal(rest).map(Shape::Prefix),
+            [Sign::Any, rest @ ..] => literal(rest).map(Shape::Suffix),
+            all => literal(all).map(Shape::Exact),
         };
         Self {
-            shape,
-            text: text.into(),
+            shape: simple.unwrap_or_else(|| Shape::Wild(signs.into())),
             case,
         }
     }
@@ -48,20 +78,19 @@ impl Pattern {
     /// Whether all of `value` matches. Rules apply to visible characters only: the caller has
     /// sorted out values with control bytes.
     pub fn matches(&self, value: &[u8]) -> bool {
-        let text = &*self.text;
-        match self.shape {
-            Shape::Exact => self.same(text, value),
-            Shape::Prefix => value
+        match &self.shape {
+            Shape::Exact(text) => self.same(text, value),
+            Shape::Prefix(text) => value
                 .get(..text.len())
                 .is_some_and(|start| self.same(text, start)),
-            Shape::Suffix => value
+            Shape::Suffix(text) => value
                 .len()
                 .checked_sub(text.len())
                 .and_then(|at| value.get(at..))
                 .is_some_and(|end| self.same(text, end)),
-            Shape::Wild => match self.case {
-                Case::Sensitive => wild(text, value, |a, b| a == b),
-                Case::Insensitive => wild(text, value, |a, b| a.eq_ignore_ascii_case(&b)),
+            Shape::Wild(signs) => match self.case {
+                Case::Sensitive => wild(signs, value, |a, b| a == b),
+                Case::Insensitive => wild(signs, value, |a, b| a.eq_ignore_ascii_case(&b)),
             },
         }
     }
@@ -74,34 +103,47 @@ impl Pattern {
     }
 }
 
+impl Sign {
+    fn of(byte: u8) -> Self {
+        match byte {
+            b'*' => Self::Any,
+            b'?' => Self::One,
+            byte => Self::Literal(byte),
+        }
+    }
+}
+
 /// Greedy matching with one point to fall back to: only the last `*` ever needs to take more, so
 /// the work is bounded by the product of both lengths, whatever the client sends.
-fn wild(pattern: &[u8], value: &[u8], same: impl Fn(u8, u8) -> bool) -> bool {
+fn wild(pattern: &[Sign], value: &[u8], same: impl Fn(u8, u8) -> bool) -> bool {
     let (mut p, mut v) = (0, 0);
     let mut last_star: Option<(usize, usize)> = None;
     while let Some(&byte) = value.get(v) {
-        match pattern.get(p) {
-            Some(b'*') => {
+        let fits = match pattern.get(p) {
+            Some(Sign::Any) => {
                 last_star = Some((p, v));
                 p += 1;
+                continue;
             }
-            Some(&expected) if expected == b'?' || same(expected, byte) => {
-                p += 1;
-                v += 1;
-            }
-            _ => {
-                let Some((star, taken)) = last_star else {
-                    return false;
-                };
-                last_star = Some((star, taken + 1));
-                p = star + 1;
-                v = taken + 1;
-            }
+            Some(Sign::One) => true,
+            Some(Sign::Literal(expected)) => same(*expected, byte),
+            None => false,
+        };
+        if fits {
+            p += 1;
+            v += 1;
+            continue;
         }
+        let Some((star, taken)) = last_star else {
+            return false;
+        };
+        last_star = Some((star, taken + 1));
+        p = star + 1;
+        v = taken + 1;
     }
     pattern
         .get(p..)
-        .is_none_or(|rest| rest.iter().all(|&b| b == b'*'))
+        .is_none_or(|rest| rest.iter().all(|sign| *sign == Sign::Any))
 }
 
 #[cfg(test)]
@@ -173,6 +215,32 @@ mod tests {
                 "{pattern} on {value}"
             );
         }
+    }
+
+    // Parity 1.3: a literal * or ? of a query-string condition is escaped with \.
+    #[test]
+    fn escaped_wildcards_are_themselves() {
+        let table: &[(&str, &str, bool)] = &[
+            (r"\*", "*", true),
+            (r"\*", "a", false),
+            (r"a\?*", "a?b", true),
+            (r"a\?*", "abb", false),
+            (r"*\*", "ab*", true),
+            (r"*\*", "ab", false),
+            (r"\a", r"\a", true),
+            (r"\\*", r"\*", true),
+            (r"a\", r"a\", true),
+        ];
+        for (pattern, value, expected) in table {
+            let compiled = Pattern::with_escapes(pattern, Case::Insensitive);
+            assert_eq!(
+                compiled.matches(value.as_bytes()),
+                *expected,
+                "{pattern} on {value}"
+            );
+        }
+        // Elsewhere the backslash is a character like others.
+        assert!(Pattern::new(r"\*", Case::Sensitive).matches(br"\x"));
     }
 
     /// The reference: tries every split.

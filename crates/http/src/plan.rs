@@ -59,7 +59,7 @@ pub(crate) fn plan<C: Connect>(
         let spare = context.pools.spares.take();
         record.notes = Some(Notes::take(spare, head, listener));
     }
-    let matched = listener.route(head);
+    let matched = listener.route(head, asked.meta.client.ip());
     record.priority = i32::try_from(matched.priority).ok();
     let cells = context.cells();
     match matched.action {

@@ -1,14 +1,17 @@
 //! Listener rules, compiled: which action a request gets.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use elbow_balance::{Group, choose_weighted};
-use elbow_model::Condition;
 
 use crate::head::RequestHead;
-use crate::pattern::{Case, Pattern};
 use crate::uri::{RequestTarget, normalise, split_port};
+
+use condition::Test;
+
+mod condition;
 
 /// What is done with a request.
 #[derive(Clone, Debug)]
@@ -69,46 +72,22 @@ pub(crate) struct Rule {
     pub(crate) route: Route,
 }
 
-/// A condition: one of its patterns must match.
-#[derive(Clone, Debug)]
-enum Test {
-    Host(Box<[Pattern]>),
-    Path(Box<[Pattern]>),
-}
-
 impl Rule {
     pub(crate) fn new(
         rule: &elbow_model::Rule,
         group: &impl Fn(&str) -> Option<Arc<Group>>,
     ) -> Self {
-        let compile = |patterns: &[Arc<str>], case| {
-            patterns
-                .iter()
-                .map(|pattern| Pattern::new(pattern, case))
-                .collect()
-        };
-        let conditions = rule.conditions.iter().map(|condition| match condition {
-            Condition::HostHeader(hosts) => Test::Host(compile(hosts, Case::Insensitive)),
-            Condition::PathPattern(paths) => Test::Path(compile(paths, Case::Sensitive)),
-        });
         Self {
             priority: rule.priority,
-            conditions: conditions.collect(),
+            conditions: rule.conditions.iter().map(Test::new).collect(),
             route: Route::new(&rule.actions, group),
         }
     }
 
     /// Whether all conditions hold.
     pub(crate) fn matches(&self, subject: &mut Subject<'_>) -> bool {
-        self.conditions.iter().all(|test| match test {
-            Test::Host(patterns) => any(patterns, subject.host()),
-            Test::Path(patterns) => any(patterns, subject.path()),
-        })
+        self.conditions.iter().all(|test| test.holds(subject))
     }
-}
-
-fn any(patterns: &[Pattern], value: Option<&[u8]>) -> bool {
-    value.is_some_and(|value| patterns.iter().any(|pattern| pattern.matches(value)))
 }
 
 /// What conditions look at, taken from the head once and only when asked for.
@@ -116,28 +95,60 @@ fn any(patterns: &[Pattern], value: Option<&[u8]>) -> bool {
 pub(crate) struct Subject<'a> {
     head: &'a RequestHead<'a>,
     target: RequestTarget<'a>,
+    client: IpAddr,
     host: Option<Option<&'a [u8]>>,
     path: Option<Option<Cow<'a, [u8]>>>,
 }
 
 impl<'a> Subject<'a> {
-    pub(crate) fn new(head: &'a RequestHead<'a>) -> Self {
+    /// What a request from `client` offers.
+    pub(crate) fn new(head: &'a RequestHead<'a>, client: IpAddr) -> Self {
         Self {
             head,
+            client: client.to_canonical(),
             target: RequestTarget::parse(head.target),
             host: None,
             path: None,
         }
     }
 
-    fn host(&mut self) -> Option<&[u8]> {
+    /// The peer of the connection.
+    pub(super) fn client(&self) -> IpAddr {
+        self.client
+    }
+
+    pub(super) fn method(&self) -> &str {
+        self.head.method
+    }
+
+    /// The values of all fields called `name`.
+    pub(super) fn values<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
+        self.head.values(name).filter(|value| is_visible(value))
+    }
+
+    /// Keys and what they are set to; a key alone is set to nothing.
+    pub(super) fn query(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let query = self.target.query.unwrap_or_default().as_bytes();
+        query
+            .split(|b| *b == b'&')
+            .filter(|pair| !pair.is_empty() && is_visible(pair))
+            .map(|pair| match memchr::memchr(b'=', pair) {
+                Some(at) => (
+                    pair.get(..at).unwrap_or_default(),
+                    pair.get(at + 1..).unwrap_or_default(),
+                ),
+                None => (pair, &[][..]),
+            })
+    }
+
+    pub(super) fn host(&mut self) -> Option<&[u8]> {
         *self.host.get_or_insert_with(|| {
             let authority = request_authority(self.head, &self.target)?;
             Some(split_port(authority).0).filter(|host| is_visible(host))
         })
     }
 
-    fn path(&mut self) -> Option<&[u8]> {
+    pub(super) fn path(&mut self) -> Option<&[u8]> {
         self.path
             .get_or_insert_with(|| {
                 let path = self.target.path.as_bytes();

@@ -7,8 +7,8 @@ use elbow_balance::Group;
 use elbow_model::{
     Action, AlpnPolicy, Condition, ContentType, FixedResponse, HealthCheck, HealthCheckPort,
     HealthCheckProtocol, IpAddressType, LoadBalancer, LoadBalancerAttributes, LoadBalancerType,
-    Matcher, Protocol, ProtocolVersion, Redirect, RedirectStatus, Rule, Scheme, TargetGroup,
-    TargetGroupAttributes, TargetType,
+    Matcher, Patterns, Protocol, ProtocolVersion, Redirect, RedirectStatus, Rule, Scheme,
+    TargetGroup, TargetGroupAttributes, TargetType,
 };
 use elbow_net::ConnMeta;
 
@@ -54,11 +54,15 @@ pub(crate) fn rule(priority: u32, conditions: Vec<Condition>, action: Action) ->
 }
 
 pub(crate) fn hosts(patterns: &[&str]) -> Condition {
-    Condition::HostHeader(patterns.iter().map(|&p| p.into()).collect())
+    Condition::HostHeader(wildcards(patterns))
 }
 
 pub(crate) fn paths(patterns: &[&str]) -> Condition {
-    Condition::PathPattern(patterns.iter().map(|&p| p.into()).collect())
+    Condition::PathPattern(wildcards(patterns))
+}
+
+pub(crate) fn wildcards(patterns: &[&str]) -> Patterns {
+    Patterns::Wildcards(patterns.iter().map(|&p| p.into()).collect())
 }
 
 /// The defaults of `RedirectConfig`, which alone would redirect to itself.

@@ -38,6 +38,7 @@ mod action;
 mod attribute;
 mod certificate;
 mod classic;
+mod condition;
 mod document;
 mod health_check;
 mod item;

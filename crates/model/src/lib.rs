@@ -14,6 +14,7 @@ mod attributes;
 mod certificate;
 mod classic;
 mod diff;
+mod expression;
 mod listener;
 mod load_balancer;
 mod rule;
@@ -27,11 +28,12 @@ pub use attributes::{
 pub use certificate::{Certificate, CertificateSource, PrivateKey, is_certificate_host};
 pub use classic::{BackendServerPolicy, Classic, Instance, InstanceEnd};
 pub use diff::{Change, ChangeAction, diff};
+pub use expression::Expression;
 pub use listener::{AlpnPolicy, Listener, Protocol};
 pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerType, Model, Scheme, dns_name};
 pub use rule::{
-    Action, Condition, ContentType, FixedResponse, Redirect, RedirectStatus, Rule,
-    WeightedTargetGroup,
+    Action, Condition, ContentType, FixedResponse, Patterns, QueryPair, Redirect, RedirectStatus,
+    Rule, WeightedTargetGroup,
 };
 pub use ssl_policy::{SslPolicy, TlsVersion, classic_ssl_policies, ssl_policies, ssl_policy};
 pub use target_group::{

@@ -1,6 +1,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
+use crate::Expression;
+
 /// A listener rule (ALB guide: listener rules).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -15,10 +19,42 @@ pub struct Rule {
 /// A rule condition; values within one are alternatives (ALB guide: condition types).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// `host-header`: case-insensitive patterns with `*` and `?`.
-    HostHeader(Vec<Arc<str>>),
-    /// `path-pattern`: case-sensitive patterns with `*` and `?`, on the path alone.
-    PathPattern(Vec<Arc<str>>),
+    /// `host-header`: in any case, without the port.
+    HostHeader(Patterns),
+    /// `path-pattern`: minds case; on the path alone.
+    PathPattern(Patterns),
+    /// `http-header`: in any case, on each field of that name.
+    HttpHeader {
+        /// In any case; never Host.
+        name: Arc<str>,
+        /// Of the value.
+        values: Patterns,
+    },
+    /// `http-request-method`: compared exactly.
+    HttpRequestMethod(Vec<Arc<str>>),
+    /// `query-string`: in any case.
+    QueryString(Vec<QueryPair>),
+    /// `source-ip`: who is connected, whatever X-Forwarded-For says.
+    SourceIp(Vec<IpNet>),
+}
+
+/// What a condition compares with, written in one of two ways.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Patterns {
+    /// `values`: the whole subject, with `*` and `?`.
+    Wildcards(Vec<Arc<str>>),
+    /// `regexValues`: found anywhere in the subject.
+    Regexes(Vec<Expression>),
+}
+
+/// One of the `values` of `query-string`; in both parts `*` and `?` are wildcards unless `\` stands
+/// before them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryPair {
+    /// Any key without it.
+    pub key: Option<Arc<str>>,
+    /// What the key is set to.
+    pub value: Arc<str>,
 }
 
 /// What is done with a request.
@@ -119,12 +155,40 @@ impl ContentType {
 
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (field, values) = match self {
-            Self::HostHeader(values) => ("host-header", values),
-            Self::PathPattern(values) => ("path-pattern", values),
-        };
-        write!(f, "{field} is {}", values.join(" or "))
+        match self {
+            Self::HostHeader(patterns) => write!(f, "host-header {patterns}"),
+            Self::PathPattern(patterns) => write!(f, "path-pattern {patterns}"),
+            Self::HttpHeader { name, values } => write!(f, "http-header {name} {values}"),
+            Self::HttpRequestMethod(methods) => {
+                write!(f, "http-request-method is {}", methods.join(" or "))
+            }
+            Self::QueryString(pairs) => write!(f, "query-string has {}", alternatives(pairs)),
+            Self::SourceIp(networks) => write!(f, "source-ip is in {}", alternatives(networks)),
+        }
     }
+}
+
+impl fmt::Display for Patterns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wildcards(values) => write!(f, "is {}", values.join(" or ")),
+            Self::Regexes(values) => write!(f, "matches {}", alternatives(values)),
+        }
+    }
+}
+
+impl fmt::Display for QueryPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.key {
+            Some(key) => write!(f, "{key}={}", self.value),
+            None => write!(f, "*={}", self.value),
+        }
+    }
+}
+
+fn alternatives(values: &[impl fmt::Display]) -> String {
+    let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+    values.join(" or ")
 }
 
 impl fmt::Display for Action {

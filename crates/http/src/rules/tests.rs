@@ -1,15 +1,20 @@
-use elbow_model::{Action, Protocol, ProtocolVersion, WeightedTargetGroup};
+use elbow_model::{Action, Condition, Patterns, Protocol, ProtocolVersion, WeightedTargetGroup};
+
+use std::net::Ipv4Addr;
 
 use super::*;
 use crate::listener::Listener;
 use crate::test_kit::{
     field, fixed, get, group, hosts, listener, listener_with, paths, redirect_config, rule,
+    wildcards,
 };
+
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
 /// The priority of the rule that takes `GET target` with this Host.
 fn priority(listener: &Listener, host: &str, target: &str) -> u32 {
     let fields = [field("Host", host)];
-    listener.route(&get(target, &fields)).priority
+    listener.route(&get(target, &fields), CLIENT).priority
 }
 
 // Parity check 26, field 21 of the access log.
@@ -74,12 +79,12 @@ fn the_first_host_counts_unless_the_target_names_one() {
     let rules = vec![rule(1, vec![hosts(&["a.example"])], fixed(200, ""))];
     let listener = listener(Protocol::Http, 80, rules);
     let twice = [field("host", "b.example"), field("Host", "a.example")];
-    assert_eq!(listener.route(&get("/", &twice)).priority, 0);
+    assert_eq!(listener.route(&get("/", &twice), CLIENT).priority, 0);
     let first = [field("host", "a.example"), field("Host", "b.example")];
-    assert_eq!(listener.route(&get("/", &first)).priority, 1);
+    assert_eq!(listener.route(&get("/", &first), CLIENT).priority, 1);
     assert_eq!(priority(&listener, "b.example", "http://A.example:80/"), 1);
     assert_eq!(priority(&listener, "a.example", "http://b.example/"), 0);
-    assert_eq!(listener.route(&get("/", &[])).priority, 0);
+    assert_eq!(listener.route(&get("/", &[]), CLIENT).priority, 0);
 }
 
 // Parity check 24 and 1.3, path-pattern.
@@ -109,6 +114,144 @@ fn paths_match_by_case_without_query_and_normalised() {
 fn a_rule_without_conditions_takes_everything() {
     let listener = listener(Protocol::Http, 80, vec![rule(5, vec![], fixed(200, ""))]);
     assert_eq!(priority(&listener, "h", "/"), 5);
+}
+
+/// Whether a rule with `condition` alone takes a request.
+fn holds(condition: Condition, head: &RequestHead<'_>, client: &str) -> bool {
+    let rules = vec![rule(1, vec![condition], fixed(200, ""))];
+    let listener = listener(Protocol::Http, 80, rules);
+    listener.route(head, client.parse().unwrap()).priority == 1
+}
+
+// Parity 1.3, http-header.
+#[test]
+fn headers_match_in_any_case_and_each_of_their_lines_counts() {
+    let fields = [
+        field("x-env", "Staging"),
+        field("X-Env", "PROD eu"),
+        field("X-Bad", "a\u{1}b"),
+    ];
+    for (name, value, expected) in [
+        ("X-ENV", "staging", true),
+        ("x-env", "prod*", true),
+        ("x-env", "prod", false),
+        ("x-env", "?rod ??", true),
+        ("x-en*", "staging", false),
+        ("x-none", "*", false),
+        ("x-bad", "*", false),
+    ] {
+        let condition = Condition::HttpHeader {
+            name: name.into(),
+            values: wildcards(&[value]),
+        };
+        assert_eq!(
+            holds(condition, &get("/", &fields), "::1"),
+            expected,
+            "{name}: {value}"
+        );
+    }
+}
+
+// Parity 1.3, http-request-method: exact.
+#[test]
+fn methods_match_exactly() {
+    let condition = Condition::HttpRequestMethod(vec!["PUT".into(), "GET".into()]);
+    let mut head = get("/", &[]);
+    assert!(holds(condition.clone(), &head, "::1"));
+    head.method = "get";
+    assert!(!holds(condition.clone(), &head, "::1"));
+    head.method = "POST";
+    assert!(!holds(condition, &head, "::1"));
+}
+
+// Parity 1.3 and check 25, query-string.
+#[test]
+fn queries_match_by_key_and_value_in_any_case() {
+    let version = [(Some("version"), "v1"), (None, "*example*")];
+    type Pair = (Option<&'static str>, &'static str);
+    let table: &[(&[Pair], &str, bool)] = &[
+        (&version, "/?VERSION=V1", true),
+        (&version, "/?x=1&version=v1", true),
+        (&version, "/?version=v12", false),
+        (&version, "/?any=an.Example.com", true),
+        (&version, "/?example=1", false),
+        (&version, "/version=v1", false),
+        (&version, "/#?version=v1", false),
+        (&version, "/?a#version=v1", false),
+        (&version, "/?a?version=v1", false),
+        (&version, "/", false),
+        (&[(Some("a"), "")], "/?a", true),
+        (&[(Some("a"), "")], "/?a=", true),
+        (&[(Some("a"), "")], "/?a=b", false),
+        (&[(Some("a*"), "b=?")], "/?ab=b=c", true),
+        (&[(None, r"\*")], "/?a=*", true),
+        (&[(None, r"\*")], "/?a=b", false),
+        (&[(None, "*")], "/?&&", false),
+    ];
+    for (pairs, target, expected) in table {
+        let pairs = pairs.iter().map(|(key, value)| elbow_model::QueryPair {
+            key: key.map(Arc::from),
+            value: (*value).into(),
+        });
+        let condition = Condition::QueryString(pairs.collect());
+        assert_eq!(
+            holds(condition, &get(target, &[]), "::1"),
+            *expected,
+            "{target}"
+        );
+    }
+}
+
+// Parity 1.3, source-ip: the TCP peer, never X-Forwarded-For.
+#[test]
+fn sources_are_the_peers_of_connections() {
+    let networks = ["10.1.0.0/16", "2001:db8::/32"].map(|n| n.parse().unwrap());
+    let fields = [field("X-Forwarded-For", "10.1.2.3")];
+    for (client, expected) in [
+        ("10.1.255.1", true),
+        ("::ffff:10.1.2.3", true),
+        ("10.2.0.1", false),
+        ("2001:db8:1::1", true),
+        ("2001:db9::1", false),
+    ] {
+        let condition = Condition::SourceIp(networks.to_vec());
+        assert_eq!(
+            holds(condition, &get("/", &fields), client),
+            expected,
+            "{client}"
+        );
+    }
+}
+
+// Parity 1.3: RegexValues are found anywhere; hosts and headers in any case, paths by case.
+#[test]
+fn regular_expressions_match_hosts_paths_and_headers() {
+    let regexes = |text: &str, ignore_case| {
+        Patterns::Regexes(vec![
+            elbow_model::Expression::new(text, ignore_case).unwrap(),
+        ])
+    };
+    let fields = [field("Host", "API.example.com:80"), field("X-Env", "Prod")];
+    let head = get("/a/../v12/x?y", &fields);
+    for (condition, expected) in [
+        (Condition::PathPattern(regexes("^/v[0-9]+/", false)), true),
+        (Condition::PathPattern(regexes("^/V[0-9]+/", false)), false),
+        (Condition::PathPattern(regexes("y$", false)), false),
+        (
+            Condition::HostHeader(regexes("^api[.].*[.]com$", true)),
+            true,
+        ),
+        (
+            Condition::HttpHeader {
+                name: "x-env".into(),
+                values: regexes("^prod$", true),
+            },
+            true,
+        ),
+    ] {
+        let shown = condition.to_string();
+        assert_eq!(holds(condition, &head, "::1"), expected, "{shown}");
+    }
 }
 
 fn groups() -> Vec<(Arc<Group>, u32)> {
@@ -157,7 +300,7 @@ fn actions_compile_to_routes_with_their_names_for_the_log() {
     let listener = listener_with(Protocol::Https, 443, rules, fixed(404, ""), find);
     assert!(listener.https);
     let f = get("/f", &[]);
-    let Route::Forward(found) = listener.route(&f).action else {
+    let Route::Forward(found) = listener.route(&f, CLIENT).action else {
         panic!("a forward");
     };
     assert!(matches!(&found[..], [(group, 10)] if &*group.config.name == "a"));
@@ -166,6 +309,9 @@ fn actions_compile_to_routes_with_their_names_for_the_log() {
         ("/r", "redirect"),
         ("/", "fixed-response"),
     ] {
-        assert_eq!(listener.route(&get(target, &[])).action.name(), name);
+        assert_eq!(
+            listener.route(&get(target, &[]), CLIENT).action.name(),
+            name
+        );
     }
 }

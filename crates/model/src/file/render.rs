@@ -6,7 +6,7 @@ use super::{action, classic, health_check, listener, load_balancer, shape, targe
 use crate::{
     Action, BackendServerPolicy, Certificate, CertificateSource, Condition, HealthCheck,
     HealthCheckPort, HealthCheckProtocol, Instance, Listener, LoadBalancer, Matcher, Model,
-    Protocol, Redirect, Rule, TargetGroup,
+    Patterns, Protocol, QueryPair, Redirect, Rule, TargetGroup,
 };
 use shape::spelling;
 
@@ -126,23 +126,63 @@ fn rule(from: &Rule) -> shape::Rule {
 }
 
 fn condition(from: &Condition) -> shape::Condition {
-    let values = |values: &[std::sync::Arc<str>]| {
-        Some(shape::Values {
-            values: values.iter().map(ToString::to_string).collect(),
-        })
-    };
-    match from {
-        Condition::HostHeader(patterns) => shape::Condition {
-            field: "host-header".to_owned(),
-            host_header_config: values(patterns),
-            path_pattern_config: None,
-        },
-        Condition::PathPattern(patterns) => shape::Condition {
-            field: "path-pattern".to_owned(),
-            host_header_config: None,
-            path_pattern_config: values(patterns),
-        },
+    let mut to = shape::Condition::default();
+    to.field = match from {
+        Condition::HostHeader(values) => {
+            to.host_header_config = Some(patterns(values));
+            "host-header"
+        }
+        Condition::PathPattern(values) => {
+            to.path_pattern_config = Some(patterns(values));
+            "path-pattern"
+        }
+        Condition::HttpHeader { name, values } => {
+            to.http_header_config = Some(shape::HttpHeader {
+                http_header_name: name.to_string(),
+                patterns: patterns(values),
+            });
+            "http-header"
+        }
+        Condition::HttpRequestMethod(methods) => {
+            to.http_request_method_config = Some(values(methods));
+            "http-request-method"
+        }
+        Condition::QueryString(pairs) => {
+            let pair = |pair: &QueryPair| shape::QueryPair {
+                key: pair.key.as_deref().map(str::to_owned),
+                value: pair.value.to_string(),
+            };
+            to.query_string_config = Some(shape::QueryString {
+                values: pairs.iter().map(pair).collect(),
+            });
+            "query-string"
+        }
+        Condition::SourceIp(networks) => {
+            to.source_ip_config = Some(values(networks));
+            "source-ip"
+        }
     }
+    .to_owned();
+    to
+}
+
+fn patterns(from: &Patterns) -> shape::Patterns {
+    let mut to = shape::Patterns::default();
+    match from {
+        Patterns::Wildcards(values) => to.values = Some(texts(values)),
+        Patterns::Regexes(values) => to.regex_values = Some(texts(values)),
+    }
+    to
+}
+
+fn values(from: &[impl ToString]) -> shape::Values {
+    shape::Values {
+        values: texts(from),
+    }
+}
+
+fn texts(from: &[impl ToString]) -> Vec<String> {
+    from.iter().map(ToString::to_string).collect()
 }
 
 fn action(from: &Action) -> shape::Action {

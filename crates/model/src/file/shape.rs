@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    action, attribute, certificate, classic, health_check, listener, load_balancer, target_group,
+    action, attribute, certificate, classic, condition, health_check, listener, load_balancer,
+    target_group,
 };
 use crate::{classic_ssl_policies, ssl_policies};
 
@@ -165,25 +166,78 @@ pub(super) struct Rule {
 }
 
 /// One of the values must match.
-#[derive(Serialize, JsonSchema)]
+#[derive(Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Condition {
     #[schemars(schema_with = "condition_fields")]
     pub(super) field: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) host_header_config: Option<Values>,
+    pub(super) host_header_config: Option<Patterns>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) path_pattern_config: Option<Values>,
+    pub(super) path_pattern_config: Option<Patterns>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) http_header_config: Option<HttpHeader>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) http_request_method_config: Option<Values>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) query_string_config: Option<QueryString>,
+    #[serde(rename = "sourceIPConfig", skip_serializing_if = "Option::is_none")]
+    pub(super) source_ip_config: Option<Values>,
 }
 
-/// Patterns with `*` and `?`.
+/// Patterns with `*` and `?`, or regular expressions.
+#[derive(Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Patterns {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 5))]
+    pub(super) values: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 5))]
+    pub(super) regex_values: Option<Vec<String>>,
+}
+
+/// A header, and patterns with `*` and `?` or regular expressions for its value.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct HttpHeader {
+    #[schemars(length(min = 1, max = 40))]
+    pub(super) http_header_name: String,
+    #[serde(flatten)]
+    pub(super) patterns: Patterns,
+}
+
+/// Methods or CIDR blocks.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Values {
     #[schemars(length(min = 1, max = 5))]
     pub(super) values: Vec<String>,
+}
+
+/// Keys and what they are set to, with `*` and `?`.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct QueryString {
+    #[schemars(length(min = 1, max = 5))]
+    pub(super) values: Vec<QueryPair>,
+}
+
+/// Any key without one.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct QueryPair {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub(super) key: Option<String>,
+    #[schemars(length(max = 128))]
+    pub(super) value: String,
 }
 
 /// One action, with the config that goes with its type.
@@ -401,7 +455,7 @@ one_of! {
         let all = ssl_policies().iter().chain(classic_ssl_policies()).map(|p| p.name);
         all.collect::<BTreeSet<_>>()
     };
-    condition_fields: ["host-header", "path-pattern"];
+    condition_fields: names(condition::KINDS);
     action_types: names(action::KINDS);
     redirect_codes: names(action::REDIRECT_CODES);
     content_types: names(action::CONTENT_TYPES);

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::diagnostic::Severity;
 use crate::{
-    Action, CertificateSource, Condition, HealthCheckPort, HealthCheckProtocol, PrivateKey,
-    TargetId,
+    Action, CertificateSource, Condition, HealthCheckPort, HealthCheckProtocol, Patterns,
+    PrivateKey, QueryPair, TargetId,
 };
 
 mod classic;
@@ -70,8 +70,8 @@ fn every_field_is_read() {
     assert_eq!(
         rule.conditions,
         [
-            Condition::HostHeader(vec!["minio.example.localhost".into()]),
-            Condition::PathPattern(vec!["/bucket/*".into()]),
+            Condition::HostHeader(wildcards(&["minio.example.localhost"])),
+            Condition::PathPattern(wildcards(&["/bucket/*"])),
         ]
     );
     let [Action::Forward(groups)] = &rule.actions[..] else {
@@ -102,6 +102,91 @@ fn every_field_is_read() {
         group.targets[0].availability_zone.as_deref(),
         Some("us-east-1a")
     );
+}
+
+fn wildcards(values: &[&str]) -> Patterns {
+    Patterns::Wildcards(values.iter().map(|&v| v.into()).collect())
+}
+
+/// A file with one rule that has these conditions; everything else is as short as can be.
+fn with_conditions(conditions: &str) -> String {
+    format!(
+        "loadBalancers: [{{name: a, type: application, listeners: [{{port: 80, protocol: HTTP, \
+         defaultActions: &no [{{type: fixed-response, fixedResponseConfig: {{statusCode: 404}}}}], \
+         rules: [{{priority: 1, conditions: {conditions}, actions: *no}}]}}]}}]"
+    )
+}
+
+/// ALB guide, condition types; spelt as the AWS Load Balancer Controller prints them.
+#[test]
+fn every_condition_is_read_and_written_back() {
+    let regex = |text, ignore_case| crate::Expression::new(text, ignore_case).unwrap();
+    let pair = |key: Option<&str>, value: &str| QueryPair {
+        key: key.map(Arc::from),
+        value: value.into(),
+    };
+    let table = [
+        (
+            r#"[{field: http-header, httpHeaderConfig: {httpHeaderName: X-Env, values: ["*Chrome*", prod]}},
+               {field: http-header, httpHeaderConfig: {httpHeaderName: X-Env, regexValues: [^v1]}}]"#,
+            vec![
+                Condition::HttpHeader {
+                    name: "X-Env".into(),
+                    values: wildcards(&["*Chrome*", "prod"]),
+                },
+                Condition::HttpHeader {
+                    name: "X-Env".into(),
+                    values: Patterns::Regexes(vec![regex("^v1", true)]),
+                },
+            ],
+            "http-header X-Env is *Chrome* or prod; http-header X-Env matches ^v1",
+        ),
+        (
+            "[{field: http-request-method, httpRequestMethodConfig: {values: [GET, M-SEARCH]}}]",
+            vec![Condition::HttpRequestMethod(vec![
+                "GET".into(),
+                "M-SEARCH".into(),
+            ])],
+            "http-request-method is GET or M-SEARCH",
+        ),
+        (
+            "[{field: query-string, queryStringConfig: {values: [{key: a, value: '1'}, {value: only}, {key: '', value: ''}]}}]",
+            vec![Condition::QueryString(vec![
+                pair(Some("a"), "1"),
+                pair(None, "only"),
+                pair(None, ""),
+            ])],
+            "query-string has a=1 or *=only or *=",
+        ),
+        (
+            "[{field: source-ip, sourceIPConfig: {values: ['2001:db8::/32', 172.16.0.0/16]}}]",
+            vec![Condition::SourceIp(vec![
+                "2001:db8::/32".parse().unwrap(),
+                "172.16.0.0/16".parse().unwrap(),
+            ])],
+            "source-ip is in 2001:db8::/32 or 172.16.0.0/16",
+        ),
+        (
+            "[{field: path-pattern, pathPatternConfig: {regexValues: ['x?z']}},
+              {field: host-header, hostHeaderConfig: {regexValues: ['^(a|b)\\.example\\.com$']}}]",
+            vec![
+                Condition::PathPattern(Patterns::Regexes(vec![regex("x?z", false)])),
+                Condition::HostHeader(Patterns::Regexes(vec![regex(
+                    r"^(a|b)\.example\.com$",
+                    true,
+                )])),
+            ],
+            r"path-pattern matches x?z; host-header matches ^(a|b)\.example\.com$",
+        ),
+    ];
+    for (text, expected, shown) in table {
+        let model = accepted(&with_conditions(text));
+        let conditions = &model.load_balancers[0].listeners[0].rules[0].conditions;
+        assert_eq!(*conditions, expected);
+        let display: Vec<_> = conditions.iter().map(ToString::to_string).collect();
+        assert_eq!(display.join("; "), shown);
+        assert_eq!(accepted(&render(&model).to_string()), model);
+    }
 }
 
 /// ALB guide and NLB guide, health checks: defaults.

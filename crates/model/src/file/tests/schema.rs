@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::{
-    FIELDS, action, certificate, classic, health_check, listener, load_balancer, rule, schema,
-    target_group,
+    FIELDS, action, certificate, classic, condition, health_check, listener, load_balancer, rule,
+    schema, target_group,
 };
 
 /// `UPDATE_SCHEMA=1 cargo test -p elbow-model schema` writes the file.
@@ -33,19 +33,23 @@ fn the_schema_has_the_fields_that_are_read() {
         ("Action", action::FIELDS),
         ("Certificate", certificate::FIELDS),
         ("ClassicHealthCheck", classic::CHECK_FIELDS),
-        ("Condition", rule::CONDITION_FIELDS),
+        ("Condition", condition::FIELDS),
         ("FixedResponse", action::FIXED_RESPONSE_FIELDS),
         ("Forward", action::FORWARD_FIELDS),
         ("HealthCheck", health_check::FIELDS),
+        ("HttpHeader", condition::HEADER_FIELDS),
         ("Instance", classic::INSTANCE_FIELDS),
         ("Listener", listener::FIELDS),
         ("LoadBalancer", load_balancer::FIELDS),
         ("Matcher", health_check::MATCHER_FIELDS),
+        ("Patterns", condition::PATTERNS_FIELDS),
+        ("QueryPair", condition::PAIR_FIELDS),
+        ("QueryString", condition::VALUES_FIELDS),
         ("Redirect", action::REDIRECT_FIELDS),
         ("Rule", rule::FIELDS),
         ("Target", target_group::TARGET_FIELDS),
         ("TargetGroup", target_group::FIELDS),
-        ("Values", rule::VALUES_FIELDS),
+        ("Values", condition::VALUES_FIELDS),
         ("WeightedTargetGroup", action::TARGET_GROUP_FIELDS),
     ];
     assert_eq!(fields(&schema), FIELDS.iter().copied().collect());
@@ -70,10 +74,14 @@ fn the_schema_requires_what_the_reader_requires() {
         ("FixedResponse", &["statusCode"]),
         ("Forward", &["targetGroups"]),
         ("HealthCheck", &[]),
+        ("HttpHeader", &["httpHeaderName"]),
         ("Instance", &["id"]),
         ("Listener", &["port", "protocol"]),
         ("LoadBalancer", &["name", "type"]),
         ("Matcher", &["httpCode"]),
+        ("Patterns", &[]),
+        ("QueryPair", &["value"]),
+        ("QueryString", &["values"]),
         ("Redirect", &["statusCode"]),
         ("Rule", &["actions", "conditions", "priority"]),
         ("Target", &["id"]),

@@ -49,16 +49,69 @@ fn conditions() {
         format!("«too-many»[{}]", path("[/a, /b, /c, /d, /e, /f]")),
         format!("«too-many-wildcards»[{}, {}]", path("['/*/*/*']"), host("['*.*.?*.com']")),
         "[«missing-field»{field: host-header}]".to_owned(),
-        "[«not-supported»{field: source-ip, sourceIpConfig: {values: [1.1.1.1/32]}}]".to_owned(),
-        "[{field: «unknown-value»host, hostHeaderConfig: {values: [a.com]}}]".to_owned(),
-        "[{field: path-pattern, pathPatternConfig: {values: [/a], «not-supported»regexValues: [a]}}]"
+        "[«missing-field»{field: source-ip, «unknown-field»sourceIpConfig: {values: [1.1.1.1/32]}}]"
             .to_owned(),
+        "[{field: «unknown-value»host, hostHeaderConfig: {values: [a.com]}}]".to_owned(),
         "[{field: path-pattern, pathPatternConfig: {values: [/a]}, hostHeaderConfig: \
          «invalid-combination»{values: [a.com]}}]"
             .to_owned(),
     ] {
         check_conditions(&conditions);
     }
+}
+
+/// ALB guide, condition types: what each of them compares.
+#[test]
+fn conditions_of_each_kind() {
+    let long = "x".repeat(41);
+    let regex = format!("^/{}$", "a".repeat(127));
+    for conditions in [
+        "{field: path-pattern, pathPatternConfig: {values: [/a], regexValues: «invalid-combination»[a]}}",
+        "{field: path-pattern, pathPatternConfig: «missing-field»{}}",
+        "{field: path-pattern, pathPatternConfig: {regexValues: [«invalid-regex»'(?=a)']}}",
+        "{field: path-pattern, pathPatternConfig: {regexValues: [«invalid-regex»'a{999}{999}{99}']}}",
+        "{field: path-pattern, pathPatternConfig: {regexValues: [«invalid-pattern»'/ä']}}",
+        &format!(
+            "{{field: host-header, hostHeaderConfig: {{regexValues: [«invalid-pattern»'{regex}']}}}}"
+        ),
+        "{field: http-header, httpHeaderConfig: {httpHeaderName: «invalid-combination»HOST, values: [a]}}",
+        "{field: http-header, httpHeaderConfig: {httpHeaderName: «invalid-pattern»'X Env', values: [a]}}",
+        &format!(
+            "{{field: http-header, httpHeaderConfig: {{httpHeaderName: «invalid-pattern»{long}, values: [a]}}}}"
+        ),
+        "{field: http-header, httpHeaderConfig: «missing-field»{values: [a]}}",
+        "{field: http-header, httpHeaderConfig: {httpHeaderName: a, values: [«invalid-pattern»'']}}",
+        "{field: http-request-method, httpRequestMethodConfig: {values: [«invalid-pattern»get]}}",
+        &format!(
+            "{{field: http-request-method, httpRequestMethodConfig: {{values: [«invalid-pattern»{}]}}}}",
+            long.to_uppercase()
+        ),
+        "{field: query-string, queryStringConfig: {values: [«missing-field»{key: a}]}}",
+        "{field: query-string, queryStringConfig: {values: [«wrong-type»a]}}",
+        "{field: query-string, queryStringConfig: {values: [{value: «invalid-pattern»\"a\\n\"}]}}",
+        "{field: source-ip, sourceIPConfig: {values: [«invalid-cidr»10.0.0.1]}}",
+        "{field: source-ip, sourceIPConfig: {values: [«invalid-cidr»10.0.0.0/33]}}",
+        "{field: source-ip, sourceIPConfig: {values: [«invalid-cidr»255.255.255.255/32]}}",
+        "{field: source-ip, sourceIPConfig: {values: [::/0]}}, \
+         «duplicate-condition»{field: source-ip, sourceIPConfig: {values: [::/0]}}",
+    ] {
+        check_conditions(&format!("[{conditions}]"));
+    }
+    // Values and wildcards count over all conditions of a rule; an escaped wildcard is none.
+    check_conditions(
+        "«too-many»[{field: source-ip, sourceIPConfig: {values: [::/0, 10.0.0.0/8]}}, \
+         {field: http-request-method, httpRequestMethodConfig: {values: [GET, HEAD]}}, \
+         {field: query-string, queryStringConfig: {values: [{value: a}, {value: b}]}}]",
+    );
+    check_conditions(
+        r"«too-many-wildcards»[{field: query-string, queryStringConfig: {values: [{key: '*a*', value: '\**?*'}]}}, {field: http-header, httpHeaderConfig: {httpHeaderName: a, values: ['*x*']}}]",
+    );
+    let found =
+        check_conditions("[{field: source-ip, sourceIPConfig: {values: [«invalid-cidr»'::1']}}]");
+    assert_eq!(
+        found[0].hint.as_deref(),
+        Some("the block of this address alone is ::1/128")
+    );
 }
 
 /// ALB guide, action types: forward.
