@@ -147,6 +147,42 @@ fn a_fault_in_one_ingress_leaves_the_others_serving() {
 }
 
 #[test]
+fn what_an_edit_breaks_stays_as_it_was_and_the_rest_of_the_edit_is_followed() {
+    let (one, two) = (Target::ok("one"), Target::ok("two"));
+    let dir = TempDir::new();
+    dir.write("a.yaml", ingress("a", &["one"]));
+    dir.write("b.yaml", ingress("b", &["one"]));
+    dir.write("one.yaml", service("one", &one));
+    let mut elbow = Elbow::run_manifests(dir, &[]);
+    let (a, b) = (at(&elbow, "a"), at(&elbow, "b"));
+    wait_for(a, "one", "one");
+    let broken = ingress("a", &["one"]).replace("target-type: ip", "target-type: pod");
+    elbow.dir().write("a.yaml", broken);
+    elbow.dir().write("two.yaml", service("two", &two));
+    elbow.dir().write("b.yaml", ingress("b", &["one", "two"]));
+    wait_for(b, "two", "two");
+    assert_eq!(ask(a, "one"), (200, "one".to_owned()));
+    let success = elbow.metric("elbow_config_last_reload_success", &[]);
+    assert_eq!(success, Some(0.0), "{}", elbow.process().stderr());
+
+    // What no API server would take changes nothing at all: the old object is still what counts.
+    elbow.dir().write(
+        "b.yaml",
+        ingress("b", &["one"]).replace("pathType: Prefix", "pathType: 7"),
+    );
+    wait::until("the refusal", || {
+        let stderr = elbow.process().stderr();
+        stderr.contains("not reloaded").then_some(())
+    });
+    assert_eq!(ask(b, "two"), (200, "two".to_owned()));
+    elbow.dir().write("b.yaml", ingress("b", &["one"]));
+    fs::remove_file(elbow.dir().join("a.yaml")).unwrap();
+    wait::until("the load balancer to go", || {
+        elbow.bound("a", 80).is_none().then_some(())
+    });
+}
+
+#[test]
 fn files_swapped_as_a_config_map_s_are_taken_up_and_counted_once() {
     let (one, two) = (Target::ok("one"), Target::ok("two"));
     let dir = TempDir::new();

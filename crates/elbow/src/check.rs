@@ -11,14 +11,14 @@ use crate::source;
 /// Prints every finding: for a machine to stdout, for a person to stderr.
 pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
     let source = args.input.source();
-    let (model, diagnostics) = source.load();
+    let loaded = source.load(None);
     let printed = match args.output {
-        TextOrJson::Json => print_json(&diagnostics),
-        TextOrJson::Text => source::report(&diagnostics, &mut io::stderr()),
+        TextOrJson::Json => print_json(&loaded.diagnostics),
+        TextOrJson::Text => source::report(&loaded.diagnostics, &mut io::stderr()),
     };
     printed.map_err(|e| Failure::environment(e, "is the reader of the output still there?"))?;
-    let refused = diagnostics.iter().any(Diagnostic::is_error);
-    let Some(model) = model.filter(|_| !refused) else {
+    let refused = loaded.has_errors();
+    let Some(model) = loaded.model.filter(|_| !refused) else {
         return Err(Failure::Input);
     };
     if args.output == TextOrJson::Text {

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use elbow_model::Model;
+use elbow_manifest::Serving;
 use elbow_plane::{ApplyError, Plane};
 use notify::Watcher;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use crate::source::{self, Source};
+use crate::source::{self, Loaded, Source};
 
 /// A change is looked at after this much quiet, since editors write in several steps.
 const QUIET: Duration = Duration::from_millis(100);
@@ -22,6 +22,8 @@ const POLL: Duration = Duration::from_secs(2);
 pub(crate) struct Reloader {
     source: Source,
     plane: Arc<Plane>,
+    /// What serves of manifests.
+    serving: Option<Serving>,
     /// Files of the certificates in force.
     certificates: Vec<PathBuf>,
     seen: Seen,
@@ -36,12 +38,15 @@ struct Seen {
 }
 
 impl Reloader {
-    /// For a plane that serves `model` from `source`, whose fingerprint was `seen` before it was read.
-    pub(crate) fn new(source: Source, seen: u64, plane: Arc<Plane>, model: &Model) -> Self {
-        let certificates = source::certificate_files(model);
+    /// For a plane that serves what was `loaded` from `source`, whose fingerprint was `seen` before it was
+    /// read.
+    pub(crate) fn new(source: Source, seen: u64, plane: Arc<Plane>, loaded: &Loaded) -> Self {
+        let certificates = loaded.model.as_ref().map(source::certificate_files);
+        let certificates = certificates.unwrap_or_default();
         Self {
             source,
             plane,
+            serving: loaded.serving.clone(),
             seen: Seen {
                 source: seen,
                 certificates: source::fingerprint(&certificates),
@@ -53,10 +58,11 @@ impl Reloader {
     /// Reads the source again and applies it; what is wrong with it is told and changes nothing.
     pub(crate) fn reload(&mut self) {
         self.seen = self.look();
-        let (model, diagnostics) = self.source.load();
+        let loaded = self.source.load(self.serving.as_ref());
         // Nobody can be told when stderr is gone.
-        let _ = source::report(&diagnostics, &mut io::stderr());
-        let Some(model) = model else {
+        let _ = source::report(&loaded.diagnostics, &mut io::stderr());
+        let partly = loaded.has_errors();
+        let Some(model) = loaded.model else {
             self.plane.reload_failed();
             error!(source = %self.source, "not reloaded: the configuration of before serves on");
             return;
@@ -66,7 +72,13 @@ impl Reloader {
             Ok(()) => {
                 self.certificates = certificates;
                 self.seen.certificates = source::fingerprint(&self.certificates);
-                info!(source = %self.source, "reloaded");
+                self.serving = loaded.serving;
+                if partly {
+                    self.plane.reload_failed();
+                    error!(source = %self.source, "reloaded in part: what has errors is as before");
+                } else {
+                    info!(source = %self.source, "reloaded");
+                }
             }
             Err(failure) => {
                 if let ApplyError::Rejected(diagnostics) = &failure {

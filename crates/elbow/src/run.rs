@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elbow_admin::Actions;
+use elbow_model::Model;
 use elbow_plane::{ApplyError, DataPath, Options, Plane};
 use elbow_telemetry::{AccessLog, Sink, Telemetry};
 use tokio::net::TcpListener;
@@ -26,15 +27,17 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     crate::log_to_stderr("info");
     let source = args.input.source();
     let seen = source.fingerprint();
-    let (model, diagnostics) = source.load();
+    let loaded = source.load(None);
     // Nobody can be told when stderr is gone.
-    let _ = source::report(&diagnostics, &mut io::stderr());
+    let _ = source::report(&loaded.diagnostics, &mut io::stderr());
+    let nothing_is_good = |m: &Model| loaded.has_errors() && m.load_balancers.is_empty();
+    let model = loaded.model.clone().filter(|m| !nothing_is_good(m));
     let model = model.ok_or(Failure::Input)?;
     crate::runtime()?.block_on(async {
         let mut signals = Signals::new()?;
         let admin = bind_admin(args.admin.0).await?;
         let plane = Arc::new(start(&args)?);
-        let reloader = Reloader::new(source, seen, Arc::clone(&plane), &model);
+        let reloader = Reloader::new(source, seen, Arc::clone(&plane), &loaded);
         plane.apply(model).map_err(refused)?;
         announce(&plane);
         if let Some(listener) = admin {

@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use elbow_manifest::Serving;
 use elbow_model::diagnostic::{Diagnostic, Severity};
 use elbow_model::file::{self, MAX_BYTES};
 use elbow_model::{CertificateSource, Model};
@@ -25,12 +26,12 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Reads and validates it, certificates included. `None`: nothing of it may be served. A fault in
-    /// one of several manifests leaves the others to be served, as AWS's controller does by group.
-    pub(crate) fn load(&self) -> (Option<Model>, Vec<Diagnostic>) {
+    /// Reads and validates it, certificates included. A fault in one of several manifests leaves the
+    /// others to be served, and what it is in as it was `before`, as AWS's controllers do it.
+    pub(crate) fn load(&self, before: Option<&Serving>) -> Loaded {
         match self {
             Self::Native(path) => native(path),
-            Self::Manifests(manifests) => translated(manifests),
+            Self::Manifests(manifests) => translated(manifests, before),
         }
     }
 
@@ -56,6 +57,31 @@ impl Source {
     }
 }
 
+/// What a [`Source`] says.
+#[derive(Default)]
+pub(crate) struct Loaded {
+    /// `None`: nothing of it may be served.
+    pub(crate) model: Option<Model>,
+    /// Everything found.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Of manifests: the model stack by stack, for the next reading.
+    pub(crate) serving: Option<Serving>,
+}
+
+impl Loaded {
+    fn refused(diagnostics: Vec<Diagnostic>) -> Self {
+        Self {
+            diagnostics,
+            ..Self::default()
+        }
+    }
+
+    /// Whether there is an error, if only in a part that is left out.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let paths = match self {
@@ -70,35 +96,43 @@ impl fmt::Display for Source {
     }
 }
 
-fn native(path: &Path) -> (Option<Model>, Vec<Diagnostic>) {
+fn native(path: &Path) -> Loaded {
     let name = path.display().to_string();
     let text = match text::read(path, MAX_BYTES, TOO_LARGE) {
         Ok(text) => text,
-        Err(unreadable) => return (None, vec![unreadable]),
+        Err(unreadable) => return Loaded::refused(vec![unreadable]),
     };
     let (model, mut diagnostics) = file::parse(&text, &name);
     let Some(model) = model else {
-        return (None, diagnostics);
+        return Loaded::refused(diagnostics);
     };
-    let unusable = elbow_plane::check(&model);
-    let good = unusable.is_empty();
-    diagnostics.extend(unusable);
-    (good.then_some(model), diagnostics)
+    diagnostics.extend(elbow_plane::check(&model));
+    let mut loaded = Loaded::refused(diagnostics);
+    loaded.model = (!loaded.has_errors()).then_some(model);
+    loaded
 }
 
-fn translated(manifests: &Manifests) -> (Option<Model>, Vec<Diagnostic>) {
+fn translated(manifests: &Manifests, before: Option<&Serving>) -> Loaded {
     let mut found = Vec::new();
     let (objects, context) = manifests.read(&mut found);
     // Half of a file says something else than the whole of it.
     if found.iter().any(Diagnostic::is_error) {
-        return (None, found);
+        return Loaded::refused(found);
     }
-    let (model, refused) = elbow_manifest::translate(&objects, &context);
+    let mut serving = elbow_manifest::serve(&objects, &context);
+    serving.check(elbow_plane::check);
+    // Nobody knows what an object that cannot be read would have changed.
+    let changes_nothing = before.is_some() && !serving.rejected().is_empty();
+    if let Some(before) = before {
+        serving = serving.keeping(before);
+    }
+    let (model, refused) = serving.clone().into_model();
     found.extend(refused);
-    let unusable = elbow_plane::check(&model);
-    let good = unusable.is_empty();
-    found.extend(unusable);
-    (good.then_some(model), found)
+    Loaded {
+        model: (!changes_nothing).then_some(model),
+        diagnostics: found,
+        serving: Some(serving),
+    }
 }
 
 /// Prints findings for a person, with a count of the errors.

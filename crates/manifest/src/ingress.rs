@@ -47,9 +47,13 @@ pub fn translate(inventory: &Inventory<'_>, context: &Context, translation: &mut
         }
     }
     for (id, members) in groups {
+        let name = id.to_string();
         match build(id, members, inventory, context) {
             Ok(stack) => translation.stacks.push(stack),
-            Err(refusal) => translation.diagnostics.push(*refusal),
+            Err(refusal) => {
+                translation.refused.insert(name);
+                translation.diagnostics.push(*refusal);
+            }
         }
     }
 }

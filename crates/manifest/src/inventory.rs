@@ -42,6 +42,8 @@ pub struct Inventory<'a> {
     pub bindings: BTreeMap<Key, Binding>,
     /// Whether load balancers are to serve: then Secrets stand in for the certificates of AWS.
     pub serving: bool,
+    /// Objects, as `kind/namespace/name`, that the API server would refuse.
+    pub rejected: BTreeSet<String>,
     /// The host names of the certificates in Secrets that carry an ARN, by that ARN.
     pub certificate_names: BTreeMap<String, Vec<String>>,
     /// MinIO Tenants, as they stand.
@@ -70,6 +72,9 @@ impl<'a> Inventory<'a> {
             }
             let log = object.log();
             let known = inventory.add(object, &object.view(&log), || log.is_refused());
+            if log.is_refused() {
+                inventory.rejected.insert(object.path());
+            }
             found.extend(log.into_found());
             if !known {
                 let entry = skipped.entry((object.group(), &object.kind));

@@ -37,11 +37,13 @@ pub mod stack;
 pub mod tenant;
 pub mod view;
 
+use std::collections::BTreeSet;
+
 use elbow_model::diagnostic::Diagnostic;
 
 pub use context::Context;
 pub use object::{Object, read};
-pub use serve::{native, translate};
+pub use serve::{Serving, native, serve, translate};
 pub use stack::Stack;
 
 use inventory::Inventory;
@@ -54,6 +56,8 @@ pub type Refusal = Box<Diagnostic>;
 pub struct Translation {
     /// By id.
     pub stacks: Vec<Stack>,
+    /// Ids of the stacks that are left out, since something in them is wrong.
+    pub refused: BTreeSet<String>,
     /// Everything that is wrong or worth knowing, by file and line.
     pub diagnostics: Vec<Diagnostic>,
 }

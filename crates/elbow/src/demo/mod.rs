@@ -189,10 +189,10 @@ impl Demo {
             let what = format!("cannot write the files of the demo: {e}");
             Failure::environment(what, "name another folder with --dir")
         })?;
-        let (model, diagnostics) = Source::Native(config).load();
+        let loaded = Source::Native(config).load(None);
         // Nobody can be told when stderr is gone.
-        let _ = source::report(&diagnostics, &mut io::stderr());
-        let plane = Arc::new(serve(&model.ok_or(Failure::Input)?, port_offset)?);
+        let _ = source::report(&loaded.diagnostics, &mut io::stderr());
+        let plane = Arc::new(serve(&loaded.model.ok_or(Failure::Input)?, port_offset)?);
         let (listener, admin) = bind_admin().await?;
         let switch = Arc::new(Switch {
             pods,

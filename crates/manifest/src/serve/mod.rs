@@ -8,6 +8,7 @@ mod groups;
 mod merge;
 mod native;
 mod rules;
+mod serving;
 mod support;
 mod targets;
 mod trail;
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 
 use elbow_model::Model;
 use elbow_model::diagnostic::Diagnostic;
-use elbow_model::file::read_document;
+use elbow_model::file::{Origin, read_document};
 
 use crate::inventory::Inventory;
 use crate::stack::Stack;
@@ -27,6 +28,7 @@ pub(crate) use certificates::{OWN, SECRET};
 use draft::{Cuts, to_json};
 use groups::Groups;
 use native::Writer;
+pub use serving::Serving;
 use targets::Finder;
 
 /// What the documents of all stacks are written from.
@@ -67,27 +69,42 @@ struct Surroundings<'a> {
 /// assert_eq!(model.target_groups[0].targets[0].id.to_string(), "10.0.0.7");
 /// ```
 pub fn translate(objects: &[Object], context: &Context) -> (Model, Vec<Diagnostic>) {
+    serve(objects, context).into_model()
+}
+
+/// As [`translate`], stack by stack, for those who serve one state of the objects after another.
+pub fn serve(objects: &[Object], context: &Context) -> Serving {
     let mut translation = Translation::default();
     let mut inventory = Inventory::new(objects, &mut translation.diagnostics);
+    let rejected = std::mem::take(&mut inventory.rejected);
     inventory.serving = true;
     crate::fill(objects, &mut inventory, context, &mut translation);
     let Translation {
         stacks,
+        refused,
         diagnostics: mut found,
     } = translation;
     let surroundings = surroundings(&stacks, &inventory, context, &mut found);
     support::stray_endpoints(&inventory, &mut found);
-    let mut merged = merge::Merged::default();
+    let mut serving = Serving {
+        refused,
+        rejected,
+        ..Serving::default()
+    };
     for stack in &stacks {
         support::unserved(stack, &inventory, &mut found);
-        if let Some((model, origin)) = serve(stack, &surroundings, &mut found) {
-            merged.add(model, &origin, &mut found);
+        match model_of(stack, &surroundings, &mut found) {
+            Made::Model(model, origin) => {
+                serving.models.insert(stack.id.clone(), (model, origin));
+            }
+            Made::Nothing => {}
+            Made::Refused => {
+                serving.refused.insert(stack.id.clone());
+            }
         }
     }
-    crate::sort(&mut found);
-    // One annotation may be in what several resources are made of; it is spoken of once.
-    found.dedup();
-    (merged.model, found)
+    serving.found = found;
+    serving
 }
 
 /// The native file that each stack becomes, by the stack's id, as JSON; what cannot be served is still in it.
@@ -124,12 +141,18 @@ fn surroundings<'a>(
 /// everything at once, unless a part hides another.
 const ROUNDS: usize = 8;
 
-/// The model of one stack, and where its load balancer comes from; `None`: it has none, or is refused.
-fn serve(
-    stack: &Stack,
-    surroundings: &Surroundings<'_>,
-    found: &mut Vec<Diagnostic>,
-) -> Option<(Model, elbow_model::file::Origin)> {
+/// What a stack becomes.
+enum Made {
+    /// With the place where its load balancer comes from.
+    Model(Model, Origin),
+    /// It has no load balancer.
+    Nothing,
+    /// Something in it is wrong.
+    Refused,
+}
+
+/// The model of one stack.
+fn model_of(stack: &Stack, surroundings: &Surroundings<'_>, found: &mut Vec<Diagnostic>) -> Made {
     let mut cuts = Cuts::new();
     let mut warnings = Vec::new();
     for _ in 0..ROUNDS {
@@ -138,10 +161,10 @@ fn serve(
         let mut notes = Vec::new();
         let (document, roles) = match writer.document(&mut notes) {
             Ok(Some(written)) => written,
-            Ok(None) => return None,
+            Ok(None) => return Made::Nothing,
             Err(refusal) => {
                 found.push(*refusal);
-                return None;
+                return Made::Refused;
             }
         };
         let (model, findings) = read_document(&document);
@@ -150,12 +173,12 @@ fn serve(
             found.extend(warnings);
             found.extend(notes);
             found.extend(rest);
-            return model.map(|model| (model, origin));
+            return model.map_or(Made::Refused, |model| Made::Model(model, origin));
         }
         for (role, warning) in cut {
             cuts.insert(role);
             support::push_once(&mut warnings, warning);
         }
     }
-    None
+    Made::Refused
 }

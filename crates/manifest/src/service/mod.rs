@@ -39,6 +39,7 @@ pub fn translate(
             }
             Err(refused) => {
                 let meta = &service.meta;
+                translation.refused.insert(meta.key());
                 let read_from = objects.iter().find(|object| {
                     object.kind == meta.kind
                         && object.namespace == meta.namespace
