@@ -90,6 +90,8 @@ fn build<'a>(
         (meta.namespace.clone(), meta.name.clone())
     };
     build.stack.members = members.map(key).collect();
+    let members = build.group.members.iter();
+    build.stack.origins = members.map(|one| (&one.ingress.meta).into()).collect();
     let ports = build.listen_ports()?;
     build.add_load_balancer(&ports)?;
     build.ssl_redirect = build.ssl_redirect_port(&ports)?;

@@ -30,6 +30,7 @@ pub mod inventory;
 pub mod names;
 pub mod object;
 pub mod objects;
+pub mod quota;
 mod secret;
 mod serve;
 pub mod service;

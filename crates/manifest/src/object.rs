@@ -46,6 +46,14 @@ impl Object {
         Log::new(self.file.clone(), self.path())
     }
 
+    /// Where it stands.
+    pub fn place(&self) -> Place {
+        Place {
+            file: self.file.clone(),
+            at: self.node.at,
+        }
+    }
+
     /// The object as a tree to read; findings go to `log`.
     pub fn view<'a>(&'a self, log: &'a Log) -> View<'a> {
         View::root(&self.node, log)

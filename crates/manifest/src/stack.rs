@@ -6,6 +6,8 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::classic::ClassicSpec;
+use crate::object::Place;
+use crate::objects::Meta;
 
 mod spec;
 
@@ -20,6 +22,8 @@ pub struct Stack {
     pub members: Vec<(String, String)>,
     /// `AWS::ElasticLoadBalancing::LoadBalancer`.
     pub classic: Option<ClassicSpec>,
+    /// The Ingresses of the group, the Service or the Tenant that it is made of.
+    pub origins: Vec<Origin>,
     /// `AWS::EC2::SecurityGroup`.
     pub security_groups: BTreeMap<String, SecurityGroup>,
     /// `AWS::ElasticLoadBalancingV2::LoadBalancer`.
@@ -34,6 +38,24 @@ pub struct Stack {
     pub bindings: BTreeMap<String, TargetGroupBinding>,
     /// Resources of other types, whole: type, id, resource.
     pub others: BTreeMap<(String, String), Value>,
+}
+
+/// An object that a stack is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// `kind/namespace/name`, as diagnostics name it.
+    pub object: String,
+    /// Where it stands.
+    pub place: Place,
+}
+
+impl From<&Meta> for Origin {
+    fn from(meta: &Meta) -> Self {
+        Self {
+            object: meta.path(),
+            place: meta.place.clone(),
+        }
+    }
 }
 
 const SECURITY_GROUP: &str = "AWS::EC2::SecurityGroup";
@@ -51,6 +73,13 @@ impl Stack {
             id: id.into(),
             ..Self::default()
         }
+    }
+
+    /// The same, made of `object`.
+    #[must_use]
+    pub fn made_of(mut self, object: impl Into<Origin>) -> Self {
+        self.origins.push(object.into());
+        self
     }
 
     /// The stack as `plan -o stack` prints it: `{"id": ..., "resources": {type: {id: resource}}}`.
@@ -131,6 +160,11 @@ impl Reference {
     /// The id of the security group `id`.
     pub fn security_group(id: impl Into<String>) -> Self {
         Self::to(SECURITY_GROUP, id, "groupID")
+    }
+
+    /// Whether it is that of the resource `id` of the stack.
+    pub fn leads_to(&self, other: &str) -> bool {
+        matches!(self, Self::Resource { id, .. } if id == other)
     }
 
     fn to(kind: &'static str, id: impl Into<String>, attribute: &'static str) -> Self {

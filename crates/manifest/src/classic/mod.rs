@@ -326,7 +326,7 @@ pub(crate) fn tags(
 
 /// The stack that holds the load balancer.
 pub fn stack(service: &Service, spec: ClassicSpec) -> Stack {
-    let mut stack = Stack::new(service.meta.key());
+    let mut stack = Stack::new(service.meta.key()).made_of(&service.meta);
     stack.classic = Some(spec);
     stack
 }

@@ -19,7 +19,7 @@ const MANAGED: &str = "ManagedLBSecurityGroup";
 
 /// The stack of a Service.
 pub(super) fn stack(service: &Service, plan: &Plan, context: &Context) -> Stack {
-    let mut stack = Stack::new(service.meta.key());
+    let mut stack = Stack::new(service.meta.key()).made_of(&service.meta);
     if let Security::Managed {
         name, permissions, ..
     } = &plan.security

@@ -10,6 +10,7 @@ use crate::annotations::{Annotation, Annotations};
 use crate::inventory::Inventory;
 use crate::object::{self, Object};
 use crate::objects::Service;
+use crate::stack::Origin;
 use crate::view::View;
 use crate::{Stack, Translation};
 
@@ -33,7 +34,12 @@ pub fn translate(inventory: &mut Inventory<'_>, translation: &mut Translation) {
                 inventory.services.insert(key, expanded);
             }
         }
-        translation.stacks.push(tenant.stack(&services));
+        let origin = Origin {
+            object: object.path(),
+            place: object.place(),
+        };
+        let stack = tenant.stack(&services).made_of(origin);
+        translation.stacks.push(stack);
     }
 }
 
