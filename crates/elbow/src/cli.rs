@@ -19,7 +19,7 @@ use crate::source::Source;
 #[command(version, propagate_version = true)]
 #[command(
     after_help = "Exit codes: 0 good; 1 the input has errors; 2 wrong usage; 3 the environment \
-    refuses (port busy, no permission)."
+    refuses (port busy, no permission); 4 there are changes (plan --detailed-exitcode)."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -179,12 +179,26 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) surroundings: SurroundingsArgs,
     /// How.
-    #[arg(short, long, value_enum, default_value_t = PlanOutput::Stack)]
+    #[arg(short, long, value_enum, default_value_t = PlanOutput::Tree)]
     pub(crate) output: PlanOutput,
+    /// The elbow to compare with [default: the one on 127.0.0.1:9901, if one is there].
+    #[arg(long, value_name = "ADDR|off")]
+    pub(crate) admin: Option<AdminAddress>,
+    /// Exit with 4 when the input is good and something would change at the running elbow.
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PlanOutput {
+    /// The AWS resources for a person.
+    Tree,
+    /// A row for each resource.
+    Table,
+    /// The report for machines.
+    Yaml,
+    /// The report for machines.
+    Json,
     /// The JSON of AWS Load Balancer Controller's dry run.
     Stack,
 }

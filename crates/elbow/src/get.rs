@@ -1,34 +1,16 @@
 //! `elbow get`: what a running elbow serves.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
-use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::Request;
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
 
-use crate::Failure;
 use crate::cli::{GetArgs, GetKind, GetOutput};
-
-/// For the whole answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// Of the answer.
-const MAX_BYTES: usize = 64 * 1024 * 1024;
+use crate::table::table;
+use crate::{Failure, admin};
 
 /// Prints the objects asked for.
 pub(crate) fn get(args: &GetArgs) -> Result<(), Failure> {
-    let status = crate::runtime()?
-        .block_on(async { tokio::time::timeout(TIMEOUT, fetch(args.admin)).await })
-        .map_err(|_| "no answer in time".to_owned())
-        .and_then(|answer| answer)
-        .map_err(|e| {
-            let what = format!("no elbow answers on the admin address {}: {e}", args.admin);
-            Failure::environment(what, "is it running? --admin names another address")
-        })?;
+    let status = admin::ask(args.admin, "/status", admin::TIMEOUT)?;
     let objects = select(&status, args.kind, args.name.as_deref());
     if objects.is_empty()
         && let Some(name) = &args.name
@@ -42,35 +24,13 @@ pub(crate) fn get(args: &GetArgs) -> Result<(), Failure> {
     let text = match args.output {
         GetOutput::Json => serde_json::to_string_pretty(&objects).map_err(|e| e.to_string()),
         GetOutput::Yaml => serde_saphyr::to_string(&objects).map_err(|e| e.to_string()),
-        GetOutput::Table | GetOutput::Wide => Ok(table(
+        GetOutput::Table | GetOutput::Wide => Ok(table(&rows(
             &objects,
-            columns(args.kind, args.output == GetOutput::Wide),
-        )),
+            &columns(args.kind, args.output == GetOutput::Wide),
+        ))),
     };
     text.and_then(|text| writeln!(io::stdout(), "{}", text.trim_end()).map_err(|e| e.to_string()))
         .map_err(|e| Failure::environment(e, "is the reader of the output still there?"))
-}
-
-async fn fetch(admin: SocketAddr) -> Result<Value, String> {
-    let stream = TcpStream::connect(admin).await.map_err(|e| e.to_string())?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|e| e.to_string())?;
-    // It ends with the answer, which says what went wrong.
-    tokio::spawn(connection);
-    let request = Request::get("/status")
-        .header("host", admin.to_string())
-        .body(Empty::<Bytes>::new())
-        .map_err(|e| e.to_string())?;
-    let response = sender
-        .send_request(request)
-        .await
-        .map_err(|e| e.to_string())?;
-    let body = Limited::new(response.into_body(), MAX_BYTES)
-        .collect()
-        .await;
-    let body = body.map_err(|e| e.to_string())?.to_bytes();
-    serde_json::from_slice(&body).map_err(|e| format!("not an answer of elbow: {e}"))
 }
 
 /// The objects of `kind`, each with the name of what it is part of.
@@ -215,30 +175,13 @@ fn cell(object: &Value, key: &str) -> String {
     }
 }
 
-fn table(objects: &[Value], columns: Vec<(&str, &str)>) -> String {
-    let head = columns
-        .iter()
-        .map(|(heading, _)| (*heading).to_owned())
-        .collect();
+/// The headings and a row for each object.
+fn rows(objects: &[Value], columns: &[(&str, &str)]) -> Vec<Vec<String>> {
+    let head = columns.iter().map(|(heading, _)| (*heading).to_owned());
     let body = objects
         .iter()
         .map(|o| columns.iter().map(|(_, key)| cell(o, key)).collect());
-    let rows: Vec<Vec<String>> = std::iter::once(head).chain(body).collect();
-    let width = |i: usize| {
-        rows.iter()
-            .map(|row| row[i].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    std::iter::once(head.collect()).chain(body).collect()
 }
 
 #[cfg(test)]
@@ -260,7 +203,7 @@ mod tests {
     }
 
     fn printed(kind: GetKind, name: Option<&str>) -> String {
-        table(&select(&status(), kind, name), columns(kind, false))
+        table(&rows(&select(&status(), kind, name), &columns(kind, false)))
     }
 
     #[test]

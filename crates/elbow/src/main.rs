@@ -1,5 +1,6 @@
 //! The command line of elbow.
 
+mod admin;
 mod check;
 mod cli;
 #[cfg(feature = "demo")]
@@ -10,6 +11,7 @@ mod plan;
 mod reload;
 mod run;
 mod source;
+mod table;
 mod text;
 
 use std::io::{self, IsTerminal, Write};
@@ -29,6 +31,9 @@ pub(crate) enum Failure {
     /// The input has errors; they have been printed.
     #[error("the input has errors")]
     Input,
+    /// There are changes, and the exit code is to say so.
+    #[error("there are changes")]
+    Changes,
     /// The environment refuses.
     #[error("{message}")]
     Environment {
@@ -65,6 +70,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Input) => ExitCode::from(1),
+        Err(Failure::Changes) => ExitCode::from(4),
         Err(failure @ Failure::Environment { .. }) => {
             // Nobody can be told when stderr is gone.
             let _ = writeln!(io::stderr(), "error: {failure}");

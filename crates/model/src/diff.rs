@@ -72,6 +72,11 @@ impl fmt::Display for Change {
 /// assert_eq!(diff(&Model::default(), &group(80))[0].to_string(), "target group pods added");
 /// ```
 pub fn diff(old: &Model, new: &Model) -> Vec<Change> {
+    diff_rendered(&file::render(old), &file::render(new))
+}
+
+/// [`diff`] of models as [`file::render`] spells them, as an elbow that runs shows its own.
+pub fn diff_rendered(old: &Value, new: &Value) -> Vec<Change> {
     let (old, new) = (Objects::of(old), Objects::of(new));
     let mut changes = Vec::new();
     for (key, fields) in &old.0 {
@@ -122,10 +127,9 @@ impl Key {
 struct Objects(BTreeMap<Key, Fields>);
 
 impl Objects {
-    fn of(model: &Model) -> Self {
+    fn of(file: &Value) -> Self {
         let mut objects = Self(BTreeMap::new());
-        let file = file::render(model);
-        for item in list(&file, "loadBalancers") {
+        for item in list(file, "loadBalancers") {
             let name = text(item, "name");
             objects.add(
                 "load balancer",
@@ -149,7 +153,7 @@ impl Objects {
                 }
             }
         }
-        for item in list(&file, "targetGroups") {
+        for item in list(file, "targetGroups") {
             let name = text(item, "name");
             objects.add("target group", name.clone(), item, &["targets"]);
             for item in list(item, "targets") {
@@ -157,7 +161,7 @@ impl Objects {
                 objects.add("target", name, item, &[]);
             }
         }
-        for item in list(&file, "certificates") {
+        for item in list(file, "certificates") {
             let mut item = item.clone();
             if let Some(chain) = item.get_mut("certificate") {
                 // A text of many lines; what counts is that it is another one.

@@ -27,7 +27,7 @@ pub use attributes::{
 };
 pub use certificate::{Certificate, CertificateSource, PrivateKey, is_certificate_host};
 pub use classic::{BackendServerPolicy, Classic, Instance, InstanceEnd};
-pub use diff::{Change, ChangeAction, diff};
+pub use diff::{Change, ChangeAction, diff, diff_rendered};
 pub use expression::Expression;
 pub use listener::{AlpnPolicy, Listener, Protocol};
 pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerType, Model, Scheme, dns_name};

@@ -1,0 +1,60 @@
+//! The elbow that runs, to compare with.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use elbow_model::Model;
+use serde_json::Value;
+
+use super::changes::{self, Changes};
+use crate::cli::{AdminAddress, DEFAULT_ADMIN, PlanArgs};
+use crate::{Failure, admin};
+
+/// For an elbow that nobody said is there.
+const PROBE: Duration = Duration::from_secs(1);
+
+/// What an elbow serves.
+pub(crate) struct Running {
+    address: SocketAddr,
+    /// As its `/config` shows it.
+    config: Value,
+}
+
+/// The elbow that `args` name, or the one at the default address if one is there.
+///
+/// # Errors
+/// The environment's: when an elbow is named, or needed for the exit code, and none answers.
+pub(crate) fn ask(args: &PlanArgs) -> Result<Option<Running>, Failure> {
+    let found = match args.admin {
+        Some(AdminAddress(Some(address))) => config(address, admin::TIMEOUT).map(Some)?,
+        Some(AdminAddress(None)) => None,
+        None => {
+            let address: Result<SocketAddr, _> = DEFAULT_ADMIN.parse();
+            address.ok().and_then(|address| config(address, PROBE).ok())
+        }
+    };
+    if found.is_none() && args.detailed_exitcode {
+        let what = "--detailed-exitcode tells changes, and no elbow runs to compare with";
+        return Err(Failure::environment(
+            what,
+            "start elbow run, or name it with --admin",
+        ));
+    }
+    Ok(found)
+}
+
+fn config(address: SocketAddr, timeout: Duration) -> Result<Running, Failure> {
+    let config = admin::ask(address, "/config", timeout)?;
+    if config["loadBalancers"].is_array() {
+        return Ok(Running { address, config });
+    }
+    let what = format!("what answers on {address} is no elbow: its /config has no load balancers");
+    Err(Failure::environment(what, "--admin names another address"))
+}
+
+impl Running {
+    /// What `planned` changes.
+    pub(crate) fn compare(&self, planned: &Model) -> Changes {
+        changes::compare(&self.config, planned, self.address.to_string())
+    }
+}

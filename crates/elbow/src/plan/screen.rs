@@ -1,0 +1,251 @@
+//! Trees on a terminal or in a pipe: colour, and lines that fit.
+
+use std::io::{self, IsTerminal, Write};
+
+/// Below this lines are broken no more: nothing could be read.
+const MIN_WIDTH: usize = 40;
+
+/// How stdout shows text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Screen {
+    /// Whether there is colour.
+    pub(crate) color: bool,
+    /// Columns; `None`: lines are as long as they are.
+    pub(crate) width: Option<usize>,
+}
+
+impl Screen {
+    /// Stdout: plain and unbroken in a pipe, and without colour where `NO_COLOR` is set (no-color.org).
+    pub(crate) fn stdout() -> Self {
+        let out = io::stdout();
+        if !out.is_terminal() {
+            return Self {
+                color: false,
+                width: None,
+            };
+        }
+        let size = rustix::termios::tcgetwinsize(&out);
+        Self {
+            color: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            width: size
+                .ok()
+                .map(|size| size.ws_col.into())
+                .filter(|width| *width > 0),
+        }
+    }
+}
+
+/// How a word looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    Plain,
+    Bold,
+    Dim,
+    Red,
+    Green,
+    Yellow,
+}
+
+impl Style {
+    /// The parameter of SGR.
+    const fn code(self) -> Option<u8> {
+        match self {
+            Self::Plain => None,
+            Self::Bold => Some(1),
+            Self::Dim => Some(2),
+            Self::Red => Some(31),
+            Self::Green => Some(32),
+            Self::Yellow => Some(33),
+        }
+    }
+}
+
+/// A line of a tree and what hangs on it.
+#[derive(Clone, Debug)]
+pub(crate) struct Branch {
+    words: Vec<(Style, String)>,
+    children: Vec<Self>,
+}
+
+impl Branch {
+    /// A line that starts with `head`.
+    pub(crate) fn new(style: Style, head: &str) -> Self {
+        Self {
+            words: vec![(style, clean(head))],
+            children: Vec::new(),
+        }
+    }
+
+    /// The same with a name after it.
+    #[must_use]
+    pub(crate) fn name(mut self, name: &str) -> Self {
+        self.words.push((Style::Bold, clean(name)));
+        self
+    }
+
+    /// The same with plain text after it.
+    #[must_use]
+    pub(crate) fn text(mut self, text: &str) -> Self {
+        let words = text.split(' ').filter(|word| !word.is_empty());
+        self.words
+            .extend(words.map(|word| (Style::Plain, clean(word))));
+        self
+    }
+
+    /// The same with more below it.
+    #[must_use]
+    pub(crate) fn with(mut self, children: impl IntoIterator<Item = Self>) -> Self {
+        self.children.extend(children);
+        self
+    }
+
+    /// Writes the tree.
+    pub(crate) fn write(&self, screen: Screen, out: &mut impl Write) -> io::Result<()> {
+        self.write_below("", "", screen, out)
+    }
+
+    /// `first` stands before the first line, `rest` before all others.
+    fn write_below(
+        &self,
+        first: &str,
+        rest: &str,
+        screen: Screen,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let stem = if self.children.is_empty() {
+            "  "
+        } else {
+            "│ "
+        };
+        let mut column = columns(first);
+        write!(out, "{first}")?;
+        for (index, (style, word)) in self.words.iter().enumerate() {
+            if index > 0 {
+                let fits = screen
+                    .width
+                    .is_none_or(|width| column + 1 + columns(word) <= width.max(MIN_WIDTH));
+                if fits {
+                    write!(out, " ")?;
+                    column += 1;
+                } else {
+                    write!(out, "\n{rest}{stem}  ")?;
+                    column = columns(rest) + columns(stem) + 2;
+                }
+            }
+            self.write_word(*style, word, screen, out)?;
+            column += columns(word);
+        }
+        writeln!(out)?;
+        for (index, child) in self.children.iter().enumerate() {
+            let (branch, stem) = if index + 1 == self.children.len() {
+                ("└─ ", "   ")
+            } else {
+                ("├─ ", "│  ")
+            };
+            let (first, rest) = (format!("{rest}{branch}"), format!("{rest}{stem}"));
+            child.write_below(&first, &rest, screen, out)?;
+        }
+        Ok(())
+    }
+
+    fn write_word(
+        &self,
+        style: Style,
+        word: &str,
+        screen: Screen,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        match style.code().filter(|_| screen.color) {
+            Some(code) => write!(out, "\x1b[{code}m{word}\x1b[0m"),
+            None => write!(out, "{word}"),
+        }
+    }
+}
+
+fn columns(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// What manifests say must not move a terminal's cursor: control characters are spelt out.
+pub(crate) fn clean(text: &str) -> String {
+    if !text.contains(char::is_control) {
+        return text.to_owned();
+    }
+    let spelt = |letter: char| -> String {
+        if letter.is_control() {
+            letter.escape_default().collect()
+        } else {
+            letter.into()
+        }
+    };
+    text.chars().map(spelt).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PIPE: Screen = Screen {
+        color: false,
+        width: None,
+    };
+
+    fn shown(branch: &Branch, screen: Screen) -> String {
+        let mut out = Vec::new();
+        branch.write(screen, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn tree() -> Branch {
+        let leaf = |name| Branch::new(Style::Plain, "leaf").name(name);
+        Branch::new(Style::Bold, "root").with([
+            leaf("a").with([leaf("b")]),
+            leaf("c").text("with a text that goes on for longer than the screen is wide"),
+        ])
+    }
+
+    #[test]
+    fn a_pipe_gets_whole_lines_without_colour() {
+        assert_eq!(
+            shown(&tree(), PIPE),
+            "root\n├─ leaf a\n│  └─ leaf b\n└─ leaf c with a text that goes on for longer than the screen is wide\n"
+        );
+    }
+
+    #[test]
+    fn a_terminal_gets_lines_that_fit() {
+        let screen = Screen {
+            color: false,
+            width: Some(40),
+        };
+        let shown = shown(&tree(), screen);
+        assert!(shown.lines().all(|line| columns(line) <= 40), "{shown}");
+        assert!(
+            shown.ends_with(
+                "└─ leaf c with a text that goes on for\n       longer than the screen is wide\n"
+            ),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn colour_is_around_words() {
+        let screen = Screen {
+            color: true,
+            width: None,
+        };
+        assert_eq!(
+            shown(
+                &Branch::new(Style::Red, "quota").text("101/100 rules"),
+                screen
+            ),
+            "\u{1b}[31mquota\u{1b}[0m 101/100 rules\n"
+        );
+    }
+
+    #[test]
+    fn control_characters_are_spelt_out() {
+        let branch = Branch::new(Style::Plain, "body").text("a\u{1b}[2Jb\nc");
+        assert_eq!(shown(&branch, PIPE), "body a\\u{1b}[2Jb\\nc\n");
+    }
+}
