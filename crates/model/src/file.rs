@@ -56,6 +56,7 @@ use crate::{Certificate, Model, Protocol, TargetGroup};
 
 use item::{Item, Log, Seen};
 
+pub use certificate::MAX_HOSTS as MAX_CERTIFICATE_HOSTS;
 pub use document::{Document, Finding, Origin, read_document};
 pub use render::render;
 pub use shape::schema;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use elbow_model::diagnostic::{Diagnostic, Severity};
-use elbow_model::file::Origin;
+use elbow_model::file::{MAX_CERTIFICATE_HOSTS, Origin};
 use elbow_model::yaml::Node;
-use elbow_model::{LoadBalancerType, Scheme, dns_name};
+use elbow_model::{LoadBalancerType, Scheme, dns_name, is_certificate_host};
 use serde_json::Value;
 
 use super::draft::{self, Draft, Role};
@@ -77,8 +77,8 @@ impl<'a> Certificates<'a> {
             fields.push(("privateKey", draft::text(at, key)));
         } else {
             found.push(self.unknown(arn, origin)?);
-            let hosts = self.hosts.get(arn).into_iter().flatten();
-            let hosts = hosts.map(|host| draft::text(at, host)).collect();
+            let hosts = self.hosts.get(arn).map(few).unwrap_or_default();
+            let hosts = hosts.iter().map(|host| draft::text(at, host)).collect();
             fields.push(("selfSigned", draft::list(at, hosts)));
         }
         Ok(draft::map(at, fields))
@@ -209,7 +209,7 @@ fn wanted(
             let members = stack.members.iter();
             let members = members.filter_map(|key| inventory.ingresses.get(key));
             hosts.extend(members.flat_map(|ingress| ingress.tls_hosts.iter().cloned()));
-            hosts.retain(|host| is_name(host));
+            hosts.retain(|host| is_certificate_host(host));
             for arn in of_listener(stack, listener) {
                 wanted.push((arn, hosts.clone()));
             }
@@ -245,10 +245,24 @@ fn rule_hosts<'s>(stack: &'s Stack, port: &str) -> impl Iterator<Item = String> 
         .map(str::to_owned)
 }
 
-/// Whether a certificate can hold for it: a host name, or a wildcard for its first label.
-fn is_name(host: &str) -> bool {
-    let rest = host.strip_prefix("*.").unwrap_or(host);
-    !rest.is_empty() && !rest.contains(['*', '?'])
+/// As many hosts as one certificate may have: when there are more, those that share a parent become a wildcard.
+fn few(hosts: &BTreeSet<String>) -> BTreeSet<String> {
+    if hosts.len() <= MAX_CERTIFICATE_HOSTS {
+        return hosts.clone();
+    }
+    let parent = |host: &str| host.split_once('.').map(|(_, parent)| parent.to_owned());
+    let mut children: BTreeMap<String, usize> = BTreeMap::new();
+    for parent in hosts.iter().filter_map(|host| parent(host)) {
+        *children.entry(parent).or_default() += 1;
+    }
+    let shared = |host: &String| match parent(host) {
+        Some(parent) if parent.contains('.') && children.get(&parent) > Some(&1) => {
+            format!("*.{parent}")
+        }
+        _ => host.clone(),
+    };
+    let hosts: BTreeSet<String> = hosts.iter().map(shared).collect();
+    hosts.into_iter().take(MAX_CERTIFICATE_HOSTS).collect()
 }
 
 #[cfg(test)]
@@ -281,6 +295,14 @@ mod tests {
             Some("arn:aws:acm:*:certificate/*")
         );
         assert_eq!(found("arn:aws:iam::a:server-certificate/web"), None);
+    }
+
+    #[test]
+    fn many_hosts_share_wildcards() {
+        let mut hosts: BTreeSet<String> = (0..500).map(|n| format!("h{n}.example.com")).collect();
+        hosts.extend(["localhost".to_owned(), "a.other.example".to_owned()]);
+        let few: Vec<String> = few(&hosts).into_iter().collect();
+        assert_eq!(few, ["*.example.com", "a.other.example", "localhost"]);
     }
 
     #[test]

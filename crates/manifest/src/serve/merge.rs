@@ -1,19 +1,19 @@
 //! The models of all stacks as one.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::file::Origin;
-use elbow_model::{Certificate, Model, TargetGroup};
+use elbow_model::{Certificate, LoadBalancer, Model, TargetGroup};
 
 /// The models so far.
 #[derive(Debug, Default)]
 pub(super) struct Merged {
     pub(super) model: Model,
     balancers: HashSet<Arc<str>>,
-    groups: std::collections::HashMap<Arc<str>, Arc<TargetGroup>>,
-    certificates: HashSet<Arc<str>>,
+    groups: HashMap<Arc<str>, Arc<TargetGroup>>,
+    certificates: HashMap<Arc<str>, Arc<Certificate>>,
 }
 
 impl Merged {
@@ -41,9 +41,18 @@ impl Merged {
             found.push(origin.place(taken).hint("give it a name of its own"));
             return;
         }
-        let names = model.load_balancers.iter().map(|one| one.name.clone());
-        self.balancers.extend(names);
-        self.model.load_balancers.extend(model.load_balancers);
+        for certificate in model.certificates {
+            let name = certificate.name.clone();
+            if !self.certificates.contains_key(&name) {
+                self.certificates.insert(name, certificate.clone());
+                self.model.certificates.push(certificate);
+            }
+        }
+        for balancer in model.load_balancers {
+            self.balancers.insert(balancer.name.clone());
+            let balancer = self.shared(balancer);
+            self.model.load_balancers.push(balancer);
+        }
         for group in model.target_groups {
             if self
                 .groups
@@ -53,9 +62,16 @@ impl Merged {
                 self.model.target_groups.push(group);
             }
         }
-        let fresh =
-            |certificate: &Arc<Certificate>| self.certificates.insert(certificate.name.clone());
-        let certificates = model.certificates.into_iter().filter(fresh);
-        self.model.certificates.extend(certificates);
+    }
+
+    /// The load balancer with the certificates that all stacks share: two may name the same one.
+    fn shared(&self, mut balancer: LoadBalancer) -> LoadBalancer {
+        let listeners = balancer.listeners.iter_mut();
+        for certificate in listeners.flat_map(|listener| &mut listener.certificates) {
+            if let Some(first) = self.certificates.get(&certificate.name) {
+                *certificate = first.clone();
+            }
+        }
+        balancer
     }
 }

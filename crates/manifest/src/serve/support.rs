@@ -117,10 +117,19 @@ pub(super) fn split(
         if vain && *role != Role::Fixed {
             cut.push((role.clone(), warning(finding.diagnostic, role)));
         } else {
-            rest.push(finding.diagnostic);
+            rest.push(by_name(finding.diagnostic));
         }
     }
     (cut, rest)
+}
+
+/// A finding about an attribute names the annotation that has it.
+fn by_name(mut found: Diagnostic) -> Diagnostic {
+    let annotation = found.field.strip_prefix("metadata.annotations.");
+    if let Some(key) = annotation.filter(|_| found.code == "no-effect") {
+        found.message = format!("{key}: {}", found.message);
+    }
+    found
 }
 
 fn warning(mut found: Diagnostic, role: &Role) -> Diagnostic {

@@ -1,7 +1,7 @@
 //! control-plane.md 5.2: what stands behind a certificate.
 
 use elbow_manifest::Context;
-use elbow_model::Model;
+use elbow_model::{CertificateSource, Model};
 
 use super::{WEB, codes, ingress, served_in};
 
@@ -102,4 +102,155 @@ fn an_unknown_arn_can_be_refused() {
     assert!(found[0].message.contains(ARN));
     assert_eq!((found[0].line, found[0].column), (14, 48));
     assert_eq!(names(&model), [""; 0]);
+}
+
+/// A certificate for `*.example.com` and `example.com`, and its key.
+const PEM: (&str, &str) = (
+    include_str!("../../../../tests/golden/lbc/one.pem"),
+    include_str!("../../../../tests/golden/lbc/one.key"),
+);
+
+fn real_secret(name: &str, annotation: &str) -> String {
+    let block = |text: &str| text.replace('\n', "\n    ");
+    format!(
+        "
+apiVersion: v1
+kind: Secret
+metadata: {{name: {name}, annotations: {{{annotation}}}}}
+type: kubernetes.io/tls
+stringData:
+  tls.crt: |
+    {}
+  tls.key: |
+    {}
+---
+",
+        block(PEM.0),
+        block(PEM.1)
+    )
+}
+
+/// Rule 2: a Secret that carries the ARN.
+#[test]
+fn a_secret_stands_behind_its_arn() {
+    let secret = real_secret("cert", &format!("elbow.dev/certificate-arn: {ARN}"));
+    let (model, found) = served_in(&(named() + &secret), &Context::default());
+    assert_eq!(found, []);
+    assert_eq!(names(&model), [ARN]);
+    let CertificateSource::Pem {
+        certificate,
+        private_key,
+    } = &model.certificates[0].source
+    else {
+        panic!("{:?}", model.certificates[0].source);
+    };
+    assert_eq!(
+        (certificate.trim(), private_key.pem().trim()),
+        (PEM.0.trim(), PEM.1.trim())
+    );
+}
+
+/// Rule 4: what is for the hosts of the rules, the name of the load balancer and this machine.
+#[test]
+fn a_self_signed_certificate_stands_in() {
+    let (model, found) = served_in(&named(), &Context::default());
+    assert_eq!(codes(&found), ["certificate-not-found"]);
+    assert_eq!(
+        found[0].message,
+        format!("no certificate is known by \"{ARN}\"; a self-signed one stands in")
+    );
+    assert_eq!(
+        found[0].field,
+        "metadata.annotations.alb.ingress.kubernetes.io/certificate-arn"
+    );
+    let dns_name = model.load_balancers[0].dns_name("us-east-1");
+    let hosts = vec![
+        dns_name.as_str().into(),
+        "localhost".into(),
+        "web.example.com".into(),
+    ];
+    assert_eq!(
+        model.certificates[0].source,
+        CertificateSource::SelfSigned { hosts }
+    );
+}
+
+/// A copied placeholder is as good as an ARN that nobody knows.
+#[test]
+fn a_placeholder_gets_a_certificate() {
+    let text = named().replace(ARN, "Certificate ARN");
+    let (model, found) = served_in(&text, &Context::default());
+    assert_eq!(codes(&found), ["certificate-not-found"]);
+    assert_eq!(names(&model), ["Certificate-ARN"]);
+    assert_eq!(model.load_balancers[0].listeners[0].certificates.len(), 1);
+}
+
+/// Two load balancers with one ARN share the certificate, for the hosts of both.
+#[test]
+fn an_arn_is_one_certificate() {
+    let other = named()
+        .replace("name: web\n", "name: other\n")
+        .replace("web.example", "other.example");
+    let (model, _) = served_in(&(named() + &other), &Context::default());
+    assert_eq!(model.load_balancers.len(), 2);
+    assert_eq!(names(&model), [ARN]);
+    let CertificateSource::SelfSigned { hosts } = &model.certificates[0].source else {
+        panic!("{:?}", model.certificates[0].source);
+    };
+    let hosts: Vec<&str> = hosts.iter().map(|host| &**host).collect();
+    assert!(
+        hosts.contains(&"web.example.com") && hosts.contains(&"other.example.com"),
+        "{hosts:?}"
+    );
+    let listed = &model.load_balancers[1].listeners[0].certificates[0];
+    assert!(std::sync::Arc::ptr_eq(listed, &model.certificates[0]));
+}
+
+fn discovering(tls: &str) -> String {
+    let https = "alb.ingress.kubernetes.io/listen-ports: '[{\"HTTPS\": 443}]'";
+    ingress(https).replace(
+        "  ingressClassName",
+        &format!("  tls: [{tls}]\n  ingressClassName"),
+    ) + WEB
+}
+
+/// Discovery by host: what has an ARN first, then the Secret of `spec.tls`, then a self-signed one. A plan is what AWS
+/// would make, so the last two are none of its.
+#[test]
+fn certificates_are_found_by_host() {
+    let carrying = real_secret("cert", &format!("elbow.dev/certificate-arn: {ARN}"));
+    let plain = real_secret("tls", "");
+    let beside = discovering("{hosts: [web.example.com], secretName: tls}");
+    let planned = |text: &str| {
+        let (objects, _) = elbow_manifest::read(text, "web.yaml");
+        let planned = elbow_manifest::plan(&objects, &Context::default());
+        planned
+            .diagnostics
+            .iter()
+            .map(|one| one.code)
+            .collect::<Vec<_>>()
+    };
+    let text = beside.clone() + &carrying + &plain;
+    let (model, found) = served_in(&text, &Context::default());
+    assert_eq!((names(&model), found.len()), (vec![ARN], 0));
+    assert_eq!(planned(&text), [""; 0]);
+    let text = beside.clone() + &plain;
+    let (model, found) = served_in(&text, &Context::default());
+    assert_eq!(
+        (names(&model), codes(&found)),
+        (vec!["secret/default/tls"], vec!["tls-secret"])
+    );
+    assert_eq!(planned(&text), ["no-certificate"]);
+    let (model, found) = served_in(&beside, &Context::default());
+    assert_eq!(names(&model), ["self-signed/web.example.com"]);
+    assert_eq!(codes(&found), ["certificate-not-found"]);
+    assert_eq!(
+        found[0].message,
+        "no certificate holds for web.example.com; a self-signed one stands in"
+    );
+    let (model, found) = served_in(&beside, &environment("unknownCertificates: fail"));
+    assert_eq!(
+        (model.load_balancers.len(), codes(&found)),
+        (0, vec!["no-certificate"])
+    );
 }

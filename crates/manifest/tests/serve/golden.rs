@@ -8,11 +8,10 @@ use elbow_manifest::{Context, plan, read, translate};
 use elbow_model::diagnostic::Diagnostic;
 
 /// What may be said of the recordings. The errors are what the API of AWS refuses, which the controllers do not
-/// check: a redirect to itself, and a policy that does not exist.
+/// check: a redirect to itself, a policy that does not exist, more condition values in a rule than its quota.
 const KNOWN: &[(&str, &str)] = &[
-    ("error", "missing-field"),
     ("error", "redirect-loop"),
-    ("error", "unknown-field"),
+    ("error", "too-many"),
     ("error", "unknown-ssl-policy"),
     ("other", "certificate-not-found"),
     ("other", "no-effect"),

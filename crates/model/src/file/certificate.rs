@@ -20,8 +20,8 @@ pub(super) const FORMS: [(&[&str], Reader); 3] = [
     (&["selfSigned"], self_signed),
 ];
 type Reader = fn(&Fields<'_>) -> Option<CertificateSource>;
-/// Names of one certificate (ACM quotas: domain names per certificate, at most).
-pub(super) const MAX_HOSTS: usize = 100;
+/// Hosts of one certificate (ACM quotas: domain names per certificate, at most).
+pub const MAX_HOSTS: usize = 100;
 
 pub(super) fn read(item: &Item<'_>, names: &mut Seen<Arc<str>>) -> Option<Declared<Certificate>> {
     let name = item.peek("name").unwrap_or_default();
