@@ -14,6 +14,27 @@ pub fn nlb(name: &str, address: impl Into<IpAddr>, listeners: &[Value]) -> Value
     json!({"name": name, "type": "network", "addresses": [address.into()], "listeners": listeners})
 }
 
+/// A classic load balancer at `address` with these listeners and, as instances, the hosts of
+/// `targets`; their health is asked of the port where [`crate::Target`] answers it.
+pub fn classic(
+    name: &str,
+    address: impl Into<IpAddr>,
+    listeners: &[Value],
+    targets: &[SocketAddr],
+) -> Value {
+    let instances: Vec<Value> = targets.iter().map(|t| json!({"id": t.ip()})).collect();
+    json!({"name": name, "type": "classic", "addresses": [address.into()], "listeners": listeners,
+        "instances": instances,
+        "healthCheck": {"target": format!("HTTP:{}/", crate::target::HEALTH_PORT), "interval": 5, "timeout": 2,
+            "healthyThreshold": 2, "unhealthyThreshold": 2}})
+}
+
+/// A listener of a classic load balancer, to the traffic port of [`crate::Target`].
+pub fn to_instances(port: u16, protocol: &str, instance_protocol: &str) -> Value {
+    json!({"port": port, "protocol": protocol, "instanceProtocol": instance_protocol,
+        "instancePort": crate::target::PORT})
+}
+
 /// A listener with a default action alone.
 pub fn listener(port: u16, protocol: &str, action: &Value) -> Value {
     json!({"port": port, "protocol": protocol, "defaultActions": [action]})

@@ -51,6 +51,7 @@ pub fn fixed_response(fixed: &FixedResponse) -> LocalResponse {
         }),
         body: Bytes::copy_from_slice(fixed.body.as_bytes()),
         location: None,
+        bare: false,
     }
 }
 

@@ -79,6 +79,8 @@ pub(crate) struct Exchange<Io> {
     pub(crate) status: Option<u16>,
     /// When the head of the response was complete.
     pub(crate) answered: Option<Instant>,
+    /// Bytes of the head that the client gets.
+    pub(crate) head_size: u64,
 }
 
 /// How an exchange ended.
@@ -125,6 +127,7 @@ impl<Io: Stream> Exchange<Io> {
             keep_target: false,
             status: None,
             answered: None,
+            head_size: 0,
         }
     }
 
@@ -284,6 +287,7 @@ impl<Io: Stream> Exchange<Io> {
         };
         self.answered = Some(Instant::now());
         self.status = Some(taken.status);
+        self.head_size = taken.head_size;
         self.keep_client = taken.keep_client;
         self.keep_target = taken.keep_target && !self.facts.closes;
         self.down = Some(taken.pump);
@@ -321,6 +325,7 @@ struct Taken {
     status: u16,
     keep_client: bool,
     keep_target: bool,
+    head_size: u64,
     pump: Pump,
 }
 
@@ -340,6 +345,7 @@ impl Taken {
                     status: 101,
                     keep_client: false,
                     keep_target: false,
+                    head_size: out.len() as u64,
                     pump: Pump::new(out, Framing::Empty, false),
                 }));
             }
@@ -353,6 +359,7 @@ impl Taken {
             status: response.status,
             keep_client: leaving.keep,
             keep_target: response.persistent,
+            head_size: out.len() as u64,
             pump: Pump::new(out, response.framing, leaving.chunk),
         }))
     }

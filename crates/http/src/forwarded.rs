@@ -54,7 +54,10 @@ pub fn write_fields(
     random: impl FnMut() -> u64,
 ) -> Result<Written, Error> {
     let survey = Survey::of(head)?;
-    let attributes = &origin.listener.attributes;
+    let (classic, attributes) = (origin.listener.classic, &origin.listener.attributes);
+    if survey.addresses > MAX_FORWARDED_ADDRESSES && !classic {
+        return Err(ErrorKind::TooManyForwardedAddresses.into());
+    }
     out.reserve(survey.size + 256);
     let keep_host = attributes.preserve_host_header && survey.has_host;
     if !keep_host {
@@ -84,6 +87,8 @@ pub fn write_fields(
                 }
                 XffHeaderProcessingMode::Remove => {}
             },
+            // A Classic load balancer knows nothing of it.
+            Class::TraceId if classic => write_field(out, field.name, field.value),
             Class::TraceId if trace.is_some() => {}
             Class::TraceId => {
                 trace = Some(field.value);
@@ -114,9 +119,15 @@ pub fn write_fields(
         append_forwarded_for(out, std::iter::empty(), origin);
     }
     write_facts(out, head, origin);
-    out.extend_from_slice(b"X-Amzn-Trace-Id: ");
-    let trace_id = trace_id::write(out, trace, survey.size, origin.now, random);
-    out.extend_from_slice(b"\r\n");
+    let trace_id = match classic {
+        true => out.len()..out.len(),
+        false => {
+            out.extend_from_slice(b"X-Amzn-Trace-Id: ");
+            let written = trace_id::write(out, trace, survey.size, origin.now, random);
+            out.extend_from_slice(b"\r\n");
+            written
+        }
+    };
     Ok(Written {
         trace_id,
         invalid_names,
@@ -130,6 +141,8 @@ struct Survey {
     /// Bytes of the head, near enough.
     size: usize,
     has_host: bool,
+    /// In X-Forwarded-For.
+    addresses: usize,
     /// Connection names fields beyond the ones that are never forwarded anyway.
     nominating: bool,
 }
@@ -139,9 +152,9 @@ impl Survey {
         let mut survey = Self {
             size: head.method.len() + head.target.len() + " HTTP/1.1\r\n\r\n".len(),
             has_host: false,
+            addresses: 0,
             nominating: false,
         };
-        let mut addresses = 0;
         let mut options = 0;
         for field in head.fields {
             survey.size += field.name.len() + field.value.len() + ": \r\n".len();
@@ -156,13 +169,10 @@ impl Survey {
                     }
                 }
                 15 if field.name.eq_ignore_ascii_case(X_FORWARDED_FOR) => {
-                    addresses += list(field.value).count();
+                    survey.addresses += list(field.value).count();
                 }
                 _ => {}
             }
-        }
-        if addresses > MAX_FORWARDED_ADDRESSES {
-            return Err(ErrorKind::TooManyForwardedAddresses.into());
         }
         if options > MAX_CONNECTION_OPTIONS {
             return Err(ErrorKind::BadRequest.into());

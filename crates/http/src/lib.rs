@@ -1,4 +1,4 @@
-//! Layer 7 of ALB: HTTP/1.1, HTTP/2 and WebSocket.
+//! Layer 7 of ALB: HTTP/1.1, HTTP/2 and WebSocket; and of CLB: HTTP/1.1.
 //!
 //! [`serve`] takes a client connection and answers its requests as [`Listener`] says. HTTP/1.x is
 //! read and written by the codec in [`h1`], which does no I/O.
@@ -6,6 +6,7 @@
 pub mod action;
 mod answer;
 mod body;
+mod classic;
 mod context;
 pub mod date;
 pub mod error;

@@ -4,16 +4,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use elbow_balance::Group;
-use elbow_model::LoadBalancerAttributes;
+use elbow_model::{LoadBalancerAttributes, LoadBalancerType};
 
+use crate::classic;
+use crate::error::Error;
 use crate::head::RequestHead;
+use crate::page::{self, LocalResponse};
 pub use crate::rules::{Route, choose_group};
 use crate::rules::{Rule, Subject};
 
 /// An HTTP or HTTPS listener; immutable.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    /// `app/name/id`, as in access logs.
+    /// `app/name/id`, or a Classic load balancer's name, as in access logs.
     pub load_balancer_id: Arc<str>,
     /// The Host of requests that name none.
     pub dns_name: Arc<str>,
@@ -21,6 +24,8 @@ pub struct Listener {
     pub port: u16,
     /// Whether clients speak TLS.
     pub https: bool,
+    /// It is a Classic load balancer's.
+    pub classic: bool,
     /// Of the load balancer.
     pub attributes: Arc<LoadBalancerAttributes>,
     rules: Box<[Rule]>,
@@ -50,12 +55,17 @@ impl Listener {
             .map(|rule| Rule::new(rule, &group))
             .collect();
         rules.sort_by_key(|rule| rule.priority);
+        let is_classic = lb.kind == LoadBalancerType::Classic;
         Self {
             load_balancer_id: lb.resource_id().into(),
             dns_name,
             port: listener.port,
             https: listener.protocol.is_tls(),
-            attributes: Arc::new(lb.attributes.clone()),
+            classic: is_classic,
+            attributes: Arc::new(match is_classic {
+                true => classic::attributes(&lb.attributes),
+                false => lb.attributes.clone(),
+            }),
             rules,
             default: Route::new(&listener.default_actions, &group),
         }
@@ -74,6 +84,39 @@ impl Listener {
                 priority: 0,
                 action: &self.default,
             },
+        }
+    }
+
+    /// The status that `head` is refused with because this kind of load balancer does not take it,
+    /// whatever its fields (parity 1.1 and section 4).
+    pub(crate) fn refusal(&self, head: &RequestHead<'_>) -> Option<u16> {
+        match self.classic {
+            true => classic::refusal(head),
+            false => (head.method == "TRACE").then_some(405),
+        }
+    }
+
+    /// What the client gets for `error`.
+    pub(crate) fn error_status(&self, error: &Error) -> u16 {
+        match self.classic {
+            true => classic::error_status(error.kind, error.status()),
+            false => error.status(),
+        }
+    }
+
+    /// What the client gets where an ALB answers `status`.
+    pub(crate) fn status(&self, status: u16) -> u16 {
+        match self.classic {
+            true => classic::status(status),
+            false => status,
+        }
+    }
+
+    /// The response of our own for `status`.
+    pub(crate) fn page(&self, status: u16) -> LocalResponse {
+        match self.classic {
+            true => classic::page(status),
+            false => page::page(status),
         }
     }
 

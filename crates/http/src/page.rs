@@ -22,6 +22,8 @@ pub struct LocalResponse {
     pub body: Bytes,
     /// Redirects only.
     pub location: Option<String>,
+    /// Without Server, Date and Content-Type, as a Classic load balancer writes it.
+    pub bare: bool,
 }
 
 impl LocalResponse {
@@ -33,12 +35,14 @@ impl LocalResponse {
         out.extend_from_slice(digits(&mut number, usize::from(self.status)));
         out.push(b' ');
         out.extend_from_slice(self.reason.as_bytes());
-        out.extend_from_slice(b"\r\nServer: ");
-        out.extend_from_slice(SERVER.as_bytes());
-        out.extend_from_slice(b"\r\nDate: ");
-        out.extend_from_slice(date.as_bytes());
-        out.extend_from_slice(b"\r\nContent-Type: ");
-        out.extend_from_slice(self.content_type.as_bytes());
+        if !self.bare {
+            out.extend_from_slice(b"\r\nServer: ");
+            out.extend_from_slice(SERVER.as_bytes());
+            out.extend_from_slice(b"\r\nDate: ");
+            out.extend_from_slice(date.as_bytes());
+            out.extend_from_slice(b"\r\nContent-Type: ");
+            out.extend_from_slice(self.content_type.as_bytes());
+        }
         out.extend_from_slice(b"\r\nContent-Length: ");
         out.extend_from_slice(digits(&mut number, self.body.len()));
         out.extend_from_slice(if close {
@@ -123,6 +127,7 @@ pub fn page(status: u16) -> LocalResponse {
         content_type: Cow::Borrowed("text/html"),
         body: Bytes::from_static(body.as_bytes()),
         location: None,
+        bare: false,
     }
 }
 

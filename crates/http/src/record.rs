@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use elbow_balance::Group;
 use elbow_net::{ConnMeta, Connect};
-use elbow_telemetry::{AccessRecord, RequestLine, RequestType};
+use elbow_telemetry::{AccessRecord, ClassicRecord, RequestLine, RequestType};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -49,8 +49,12 @@ pub(crate) struct Record {
     pub(crate) websocket: bool,
     /// From the client.
     pub(crate) received: u64,
+    /// Of them, those of the head.
+    head: u64,
     /// To the client.
     pub(crate) sent: u64,
+    /// Of them, those of heads.
+    pub(crate) sent_heads: u64,
     /// What the line quotes from the request; only when there is a log.
     pub(crate) notes: Option<Notes>,
 }
@@ -121,14 +125,16 @@ impl Record {
             verdict: Verdict::default(),
             websocket: false,
             received,
+            head: received,
             sent: 0,
+            sent_heads: 0,
             notes: None,
         }
     }
 
-    /// Notes that `error` ended it: no times and no target status are shown beside one.
-    pub(crate) fn fail(&mut self, error: &Error) {
-        self.status = Some(error.status());
+    /// Notes that `error` ended it with `status`: no times and no target status are shown beside one.
+    pub(crate) fn fail(&mut self, error: &Error, status: u16) {
+        self.status = Some(status);
         self.reason = error.log_reason();
         self.target_status = None;
         self.dispatched = None;
@@ -159,7 +165,9 @@ impl Record {
         if let Some(time) = self.target_time() {
             cells.target_response_time.observe(time);
         }
-        if let Some(log) = &context.log {
+        if let Some(log) = context.log.as_ref().filter(|_| listener.classic) {
+            log.classic(&self.classic(listener, meta, now));
+        } else if let Some(log) = &context.log {
             let mut id = String::with_capacity(20);
             // Writing to a String cannot fail.
             let _ = write!(id, "TID_{connection:016x}");
@@ -169,6 +177,65 @@ impl Record {
 
     fn target_time(&self) -> Option<Duration> {
         Some(self.answered?.duration_since(self.dispatched?))
+    }
+
+    /// Its line in the access log of a Classic load balancer.
+    fn classic<'r>(
+        &'r self,
+        listener: &'r Listener,
+        meta: &'r ConnMeta,
+        now: Instant,
+    ) -> ClassicRecord<'r> {
+        let time = SystemTime::now();
+        let elapsed = now.duration_since(self.started);
+        let tls = meta.tls.as_deref();
+        let after = self.dispatched.zip(self.answered);
+        ClassicRecord {
+            time: time.checked_sub(elapsed).unwrap_or(time),
+            elb: &listener.load_balancer_id,
+            client: meta.client,
+            backend: self.target,
+            request_processing_time: after.map(|(d, _)| d.duration_since(self.started)),
+            backend_processing_time: self.target_time(),
+            response_processing_time: after.map(|(_, a)| now.duration_since(a)),
+            status_codes: Some((
+                self.status.unwrap_or_default(),
+                self.target_status.unwrap_or_default(),
+            )),
+            received_bytes: self.received.saturating_sub(self.head),
+            sent_bytes: self.sent.saturating_sub(self.sent_heads),
+            request: Some(self.request_line(listener)),
+            user_agent: self.user_agent(),
+            ssl_cipher: tls.map(|tls| tls.cipher),
+            ssl_protocol: tls.map(|tls| tls.version),
+        }
+    }
+
+    fn request_line<'r>(&'r self, listener: &'r Listener) -> RequestLine<'r> {
+        let notes = self.notes.as_ref();
+        RequestLine {
+            method: notes.map_or(b"", |n| n.piece(0..n.method)),
+            scheme: match (self.websocket, listener.https) {
+                (false, false) => "http",
+                (false, true) => "https",
+                (true, false) => "ws",
+                (true, true) => "wss",
+            },
+            host: notes.map_or(listener.dns_name.as_bytes(), |n| n.piece(n.method..n.host)),
+            port: listener.port,
+            uri: notes.map_or(b"", |n| n.piece(n.host..n.uri)),
+            version: match notes.map(|n| n.version) {
+                Some(Version::Http10) => "HTTP/1.0",
+                Some(Version::Http11) => "HTTP/1.1",
+                Some(Version::H2) => "HTTP/2.0",
+                None => "",
+            },
+        }
+    }
+
+    fn user_agent(&self) -> Option<&[u8]> {
+        let notes = self.notes.as_ref()?;
+        Some(notes.piece(notes.uri..notes.agent?))
     }
 
     fn log(
@@ -207,25 +274,8 @@ impl Record {
             target_status_code: self.target_status,
             received_bytes: self.received,
             sent_bytes: self.sent,
-            request: RequestLine {
-                method: notes.map_or(b"", |n| n.piece(0..n.method)),
-                scheme: match (self.websocket, listener.https) {
-                    (false, false) => "http",
-                    (false, true) => "https",
-                    (true, false) => "ws",
-                    (true, true) => "wss",
-                },
-                host: notes.map_or(listener.dns_name.as_bytes(), |n| n.piece(n.method..n.host)),
-                port: listener.port,
-                uri: notes.map_or(b"", |n| n.piece(n.host..n.uri)),
-                version: match notes.map(|n| n.version) {
-                    Some(Version::Http10) => "HTTP/1.0",
-                    Some(Version::Http11) => "HTTP/1.1",
-                    Some(Version::H2) => "HTTP/2.0",
-                    None => "",
-                },
-            },
-            user_agent: notes.and_then(|n| n.agent.map(|end| n.piece(n.uri..end))),
+            request: self.request_line(listener),
+            user_agent: self.user_agent(),
             ssl_cipher: tls.map(|tls| tls.cipher),
             ssl_protocol: tls.map(|tls| tls.version),
             target_group_arn: arn.as_deref(),

@@ -17,7 +17,7 @@ use crate::h1::request::{self, Refusal};
 use crate::h1::scan::{Found, Scan, ScanError};
 use crate::h1::{Framing, REQUEST_LIMITS};
 use crate::listener::Listener;
-use crate::page::{LocalResponse, page};
+use crate::page::LocalResponse;
 use crate::plan::{Asked, Forward, Plan, plan};
 use crate::pool::Spare;
 use crate::record::{Notes, Record};
@@ -155,9 +155,10 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         }
         match parsed {
             Err(refusal) => {
+                let status = listener.status(refusal.status);
                 record.verdict = refusal.verdict;
-                record.status = Some(refusal.status);
-                self.answer(&page(refusal.status), None, &listener, record)
+                record.status = Some(status);
+                self.answer(&listener.page(status), None, &listener, record)
                     .await
             }
             Ok((facts, Ok(Plan::Forward(forward)))) => {
@@ -187,7 +188,8 @@ impl<S: Stream, C: Connect> Connection<S, C> {
             let mut facts = Facts::of(request);
             facts.closes = request.verdict.closes(mode);
             facts.keep &= !self.is_last(record.started);
-            if let Some(status) = request.refused {
+            facts.websocket &= !listener.classic;
+            if let Some(status) = listener.refusal(&request.head).or(request.refused) {
                 if self.context.log.is_some() {
                     let spare = self.context.pools.spares.take();
                     record.notes = Some(Notes::take(spare, &request.head, listener));
@@ -199,7 +201,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
                 listener,
                 meta: &self.meta,
                 framing: request.framing,
-                websocket: request.websocket,
+                websocket: facts.websocket,
             };
             let planned = plan(&self.context, &request.head, &asked, record, out);
             (facts, planned)
@@ -226,6 +228,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
             // its body does not wait for this.
             let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
             record.sent += interim.len() as u64;
+            record.sent_heads += interim.len() as u64;
             if self.write(interim).await.is_err() {
                 return self.gone(ErrorKind::ClientGone.into(), listener, record);
             }
@@ -249,6 +252,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         };
         record.received += exchange.received();
         record.sent += exchange.sent();
+        record.sent_heads += exchange.sent().min(exchange.head_size);
         record.answered = exchange.answered;
         record.target_status = exchange.status;
         record.status = exchange.status;
@@ -306,18 +310,19 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         mut record: Record,
     ) -> Fate {
         tracing::debug!(client = %self.meta.client, %error, label = error.label(), "request failed");
-        record.fail(&error);
+        let status = listener.error_status(&error);
+        record.fail(&error, status);
         let facts = Facts {
             keep: facts.keep && !error.closes_client(),
             ..facts
         };
-        self.answer(&error.page(), Some(facts), listener, record)
+        self.answer(&listener.page(status), Some(facts), listener, record)
             .await
     }
 
     /// Notes a client that went away.
     fn gone(&self, error: Error, listener: &Listener, mut record: Record) -> Fate {
-        record.fail(&error);
+        record.fail(&error, listener.error_status(&error));
         record.finish(&self.context, listener, &self.meta, self.id);
         Fate::Drop
     }
@@ -325,10 +330,11 @@ impl<S: Stream, C: Connect> Connection<S, C> {
     /// Answers a head that cannot be found.
     async fn refuse(&mut self, refusal: Refusal) -> Fate {
         let listener = (self.context.listener)();
+        let status = listener.status(refusal.status);
         let mut record = Record::new(Instant::now(), self.unread());
         record.verdict = refusal.verdict;
-        record.status = Some(refusal.status);
-        self.answer(&page(refusal.status), None, &listener, record)
+        record.status = Some(status);
+        self.answer(&listener.page(status), None, &listener, record)
             .await
     }
 
@@ -337,8 +343,10 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         let error = Error::from(ErrorKind::RequestTimeout);
         let listener = (self.context.listener)();
         let mut record = Record::new(Instant::now(), self.unread());
-        record.fail(&error);
-        self.answer(&error.page(), None, &listener, record).await
+        let status = listener.error_status(&error);
+        record.fail(&error, status);
+        self.answer(&listener.page(status), None, &listener, record)
+            .await
     }
 
     fn unread(&self) -> u64 {
@@ -362,7 +370,9 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         response.write_h1(&mut out, &date, to_head, !keep);
         self.timer.touch();
         let written = self.write(&out).await;
+        let body = if to_head { 0 } else { response.body.len() };
         record.sent += out.len() as u64;
+        record.sent_heads += out.len().saturating_sub(body) as u64;
         record.finish(&self.context, listener, &self.meta, self.id);
         match (written, keep, read) {
             (Err(_), _, _) => Fate::Drop,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use elbow_balance::InFlight;
+use elbow_balance::{Group, InFlight};
 use elbow_net::{Connect, TICK};
 
 use crate::context::Context;
@@ -25,8 +25,7 @@ pub(crate) async fn reach<C: Connect>(
             Ok(io) => return Ok(io),
             Err(error) => error,
         };
-        let fails_over = forward.group.config.attributes.connect_failover;
-        if error.kind != ErrorKind::ConnectFailed || !fails_over {
+        if !fails_over(&forward.group, error.kind) {
             return Err(error);
         }
         tried.push(forward.in_flight.target().serial);
@@ -35,6 +34,20 @@ pub(crate) async fn reach<C: Connect>(
         };
         record.target = Some(other.target.address);
         forward.in_flight = other.target.start();
+    }
+}
+
+/// Whether another target of `group` is tried after `error`: no byte has left yet. A Classic load
+/// balancer tries again whatever kept it from connecting (CLB guide: metrics,
+/// BackendConnectionErrors).
+fn fails_over(group: &Group, error: ErrorKind) -> bool {
+    let attributes = &group.config.attributes;
+    match error {
+        ErrorKind::ConnectFailed => attributes.connect_failover,
+        ErrorKind::ConnectTimeout | ErrorKind::TargetTls | ErrorKind::TargetTlsTimeout => {
+            attributes.of_classic
+        }
+        _ => false,
     }
 }
 

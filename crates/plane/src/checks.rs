@@ -280,7 +280,10 @@ impl Checked {
             target_group = %self.group.config.name,
             id = %self.target.registered.id,
             port = self.target.registered.port,
-            state = state.as_str(),
+            state = match self.group.config.attributes.of_classic {
+                true => state.as_instance_state(),
+                false => state.as_str(),
+            },
             reason = tracker.reason().map_or("-", |r| r.code),
             "target health changed"
         );

@@ -218,7 +218,7 @@ impl Snapshot {
         };
         let room = match listener.protocol {
             Protocol::Http | Protocol::Https => {
-                let dns_name = balancer.dns_name(REGION).into();
+                let dns_name = self.own_name(balancer).into();
                 let group = |name: &str| self.groups.get(name).cloned();
                 Room::Http(Arc::new(elbow_http::Listener::new(
                     balancer, listener, dns_name, group,
@@ -252,6 +252,17 @@ impl Snapshot {
             termination,
             room,
         })
+    }
+
+    /// The Host of requests that name none: an ALB's DNS name, a CLB's address (ELB guide: how it
+    /// works).
+    fn own_name(&self, balancer: &LoadBalancer) -> String {
+        let addresses = self.addresses.get(&balancer.name);
+        match (balancer.kind, addresses.and_then(|ips| ips.first())) {
+            (LoadBalancerType::Classic, Some(IpAddr::V6(ip))) => format!("[{ip}]"),
+            (LoadBalancerType::Classic, Some(ip)) => ip.to_string(),
+            _ => balancer.dns_name(REGION),
+        }
     }
 
     fn forwarded(&self, listener: &Listener) -> Vec<(Arc<Group>, u32)> {

@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, mpsc as sync_mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use elbow_http::Pools;
 use elbow_net::{ConnMeta, ConnectErrorKind, Direction, RelayEnd, Stream, Worker, listen};
-use elbow_tcp::Outcome;
-use elbow_telemetry::{ListenerMetrics, LogBuffer};
+use elbow_tcp::{Manners, Outcome};
+use elbow_telemetry::{ClassicRecord, ListenerMetrics, LogBuffer};
 use rustc_hash::FxHashMap;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
@@ -353,6 +353,11 @@ impl Accepting {
                 RelayEnd::IdleReset | RelayEnd::Cut => cells.resets_by_elb.increment(),
             },
         }
+        if let Some(log) = self.context.log.as_ref()
+            && listener.manners == Manners::Classic
+        {
+            log_connection(log, &listener, &meta, &served);
+        }
         drop(open);
     }
 
@@ -372,6 +377,39 @@ impl Accepting {
             drop(open);
         }
     }
+}
+
+/// The line of a connection in the access log of a Classic load balancer. What passes between the
+/// first byte of the instance and its way to the client is not measured.
+fn log_connection(
+    log: &LogBuffer,
+    listener: &elbow_tcp::Listener,
+    meta: &ConnMeta,
+    served: &elbow_tcp::Served,
+) {
+    let relayed = match served.outcome {
+        Outcome::Relayed(relayed) => Some(relayed),
+        Outcome::NoTarget | Outcome::ConnectFailed(_) => None,
+    };
+    let connect = served.connect.filter(|_| relayed.is_some());
+    let now = SystemTime::now();
+    let tls = meta.tls.as_deref();
+    log.classic(&ClassicRecord {
+        time: now.checked_sub(meta.accepted.elapsed()).unwrap_or(now),
+        elb: &listener.load_balancer,
+        client: meta.client,
+        backend: served.target.as_ref().map(|target| target.address),
+        request_processing_time: connect.map(|(_, end)| end.duration_since(meta.accepted)),
+        backend_processing_time: connect.map(|(begin, end)| end.duration_since(begin)),
+        response_processing_time: connect.map(|_| Duration::ZERO),
+        status_codes: None,
+        received_bytes: relayed.map_or(0, |r| r.client_to_target),
+        sent_bytes: relayed.map_or(0, |r| r.target_to_client),
+        request: None,
+        user_agent: None,
+        ssl_cipher: tls.map(|tls| tls.cipher),
+        ssl_protocol: tls.map(|tls| tls.version),
+    });
 }
 
 /// The listener in force at `address`; one that left the configuration keeps its last value for the

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use elbow_balance::{Chosen, Group, InFlight, Target, choose_weighted};
 use elbow_model::ProxyProtocol;
@@ -51,6 +51,8 @@ pub struct Served {
     pub fail_open: bool,
     /// How it ended.
     pub outcome: Outcome,
+    /// Of a Classic load balancer's: when the connect to the target began and when it ended.
+    pub connect: Option<(Instant, Instant)>,
 }
 
 /// How a connection ended.
@@ -93,8 +95,10 @@ pub async fn serve<S: Stream, C: Connect>(
     };
     let fail_open = chosen.fail_open;
     let mut in_flight = chosen.target.start();
+    let is_classic = listener.manners == Manners::Classic;
+    let began = is_classic.then(Instant::now);
     let connected = match open(connector, meta, group, in_flight.target()).await {
-        Err(error) if listener.manners == Manners::Classic => {
+        Err(error) if is_classic => {
             Box::pin(open_another(
                 worker,
                 connector,
@@ -107,6 +111,7 @@ pub async fn serve<S: Stream, C: Connect>(
         }
         connected => connected,
     };
+    let connect = began.map(|began| (began, Instant::now()));
     let outcome = match connected {
         Ok(mut upstream) => {
             let idle = listener.idle_timeout;
@@ -129,7 +134,10 @@ pub async fn serve<S: Stream, C: Connect>(
     let target = Some(Arc::clone(in_flight.target()));
     drop(in_flight);
     let group = Some(Arc::clone(group));
-    Served::log(meta, listener, group, target, fail_open, outcome)
+    Served {
+        connect,
+        ..Served::log(meta, listener, group, target, fail_open, outcome)
+    }
 }
 
 fn choose<'g>(
@@ -206,6 +214,7 @@ impl Served {
             group,
             fail_open,
             outcome,
+            connect: None,
         }
     }
 }

@@ -40,6 +40,16 @@ pub(crate) fn seconds(out: &mut Vec<u8>, duration: Option<Duration>) {
     out.extend_from_slice(&digits::<3>((millis % 1_000) as u32));
 }
 
+/// Seconds with six decimals; `-1` when there is no such time.
+pub(crate) fn micros(out: &mut Vec<u8>, duration: Option<Duration>) {
+    let Some(duration) = duration else {
+        return out.extend_from_slice(b"-1");
+    };
+    number(out, duration.as_secs());
+    out.push(b'.');
+    out.extend_from_slice(&digits::<6>(duration.subsec_micros()));
+}
+
 pub(crate) fn address(out: &mut Vec<u8>, address: SocketAddr) {
     match address {
         SocketAddr::V4(v4) => {

@@ -6,6 +6,7 @@
 //! travel in batches to the one thread that writes them ([`AccessLog`]).
 
 mod cells;
+mod classic;
 mod counter;
 mod field;
 mod log;
@@ -16,6 +17,7 @@ mod stamp;
 mod telemetry;
 
 pub use cells::{GroupMetrics, ListenerCells, ListenerKey, ListenerMetrics};
+pub use classic::ClassicRecord;
 pub use counter::{Counter, Histogram, SharedCounter, StatusCounts};
 pub use log::{AccessLog, LogBuffer, Sink};
 pub use record::{AccessRecord, RequestLine, RequestType};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::{AccessRecord, Stamps};
+use crate::{AccessRecord, ClassicRecord, Stamps};
 use writer::Writer;
 
 mod writer;
@@ -196,6 +196,15 @@ struct Pending {
 impl LogBuffer {
     /// Appends the line of `record`; hands the lines over when they are a batch.
     pub fn record(&self, record: &AccessRecord<'_>) {
+        self.line(|stamps, out| record.write_with(stamps, out));
+    }
+
+    /// As [`Self::record`], for a Classic load balancer.
+    pub fn classic(&self, record: &ClassicRecord<'_>) {
+        self.line(|stamps, out| record.write_with(stamps, out));
+    }
+
+    fn line(&self, write: impl FnOnce(&mut Stamps, &mut Vec<u8>)) {
         let mut pending = self.pending.borrow_mut();
         let Pending {
             bytes,
@@ -205,7 +214,7 @@ impl LogBuffer {
         if bytes.capacity() == 0 {
             bytes.reserve(ROOM);
         }
-        record.write_with(stamps, bytes);
+        write(stamps, bytes);
         *lines += 1;
         if bytes.len() >= BATCH {
             drop(pending);

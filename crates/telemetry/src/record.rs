@@ -5,7 +5,7 @@ use crate::Stamps;
 use crate::field::{address, number, quotable, quoted, seconds, token};
 
 /// A user agent is cut here (ALB guide: access logs).
-const MAX_USER_AGENT: usize = 8 * 1024;
+pub(crate) const MAX_USER_AGENT: usize = 8 * 1024;
 
 /// One request of an ALB: a line of its access log, field by field in AWS's order
 /// (ALB guide: access logs). `None` and empty text are shown as `-`.
@@ -226,7 +226,7 @@ impl AccessRecord<'_> {
 }
 
 impl RequestLine<'_> {
-    fn write_to(&self, out: &mut Vec<u8>) {
+    pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
         let part = |out: &mut Vec<u8>, text: &[u8]| match text {
             [] => out.push(b'-'),
             text => quotable(out, text),

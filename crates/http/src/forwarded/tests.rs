@@ -433,3 +433,25 @@ fn what_a_signature_covers_arrives_unchanged() {
         assert!(lines.contains(&format!("{name}: {value}\r\n")), "{name}");
     }
 }
+
+// Parity section 4: a Classic load balancer adds who, how and where, and nothing else.
+#[test]
+fn a_classic_load_balancer_knows_no_trace_and_no_limit_of_addresses() {
+    let mut case = Case::on(Protocol::Http, 8080).with(|a| a.preserve_host_header = true);
+    case.listener.classic = true;
+    let list = vec!["10.0.0.1"; MAX_FORWARDED_ADDRESSES + 1].join(", ");
+    let fields = [
+        field("Host", "Example.com"),
+        field("X-Forwarded-For", &list),
+        field("X-Amzn-Trace-Id", "Root=1"),
+    ];
+    let (text, written) = case.write(&fields).unwrap();
+    assert_eq!(
+        text,
+        format!(
+            "Host: Example.com\r\nX-Forwarded-For: {list}, 127.0.0.1\r\nX-Amzn-Trace-Id: Root=1\r\n\
+             X-Forwarded-Proto: http\r\nX-Forwarded-Port: 8080\r\n"
+        )
+    );
+    assert!(written.trace_id.is_empty());
+}

@@ -195,10 +195,8 @@ fn refusal(
     verdict: Verdict,
     mode: DesyncMitigationMode,
 ) -> Option<u16> {
-    match line.method {
-        "TRACE" => return Some(405),
-        "CONNECT" => return Some(400),
-        _ => {}
+    if line.method == "CONNECT" {
+        return Some(400);
     }
     if framing.compressed {
         return Some(501);

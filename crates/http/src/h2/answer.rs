@@ -160,7 +160,7 @@ fn remote<C: Connect>(
 fn fail<C: Connect>(mut story: Story<C>, error: &Error, facts: Facts) -> Response<Answer<C>> {
     let client = story.connection.meta.client;
     tracing::debug!(%client, %error, label = error.label(), "request failed");
-    story.record().fail(error);
+    story.record().fail(error, error.status());
     let mut response = local(story, &error.page(), facts.to_head);
     if facts.grpc {
         // Parity 1.2: a 502 shows `grpc-status: 14`, `grpc-message: unavailable`.

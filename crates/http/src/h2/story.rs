@@ -7,7 +7,7 @@ use std::time::Instant;
 use elbow_net::Connect;
 
 use super::Connection;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::listener::Listener;
 use crate::record::Record;
 
@@ -50,7 +50,8 @@ impl<C: Connect> Drop for Story<C> {
         };
         if record.status.is_none() {
             // Nobody is left to be answered (parity 1.10: 460).
-            record.fail(&ErrorKind::ClientGone.into());
+            let error = Error::from(ErrorKind::ClientGone);
+            record.fail(&error, error.status());
         }
         record.finish(
             &connection.context,

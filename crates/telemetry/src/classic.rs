@@ -1,0 +1,184 @@
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use crate::field::{address, micros, number, quoted, token};
+use crate::record::MAX_USER_AGENT;
+use crate::{RequestLine, Stamps};
+
+/// One request or connection of a Classic load balancer: a line of its access log, field by field in
+/// AWS's order (CLB guide: access logs).
+#[derive(Clone, Debug)]
+pub struct ClassicRecord<'a> {
+    /// 1: the request was received.
+    pub time: SystemTime,
+    /// 2: the load balancer's name.
+    pub elb: &'a str,
+    /// 3: the peer.
+    pub client: SocketAddr,
+    /// 4: where the request was sent.
+    pub backend: Option<SocketAddr>,
+    /// 5: request received, or connection accepted, to its sending; `None` (-1) when it was not sent.
+    pub request_processing_time: Option<Duration>,
+    /// 6: request sent to the head of the response, or the time of a connect; `None` (-1) when there
+    /// was none.
+    pub backend_processing_time: Option<Duration>,
+    /// 7: head of the response to its sending to the client; `None` (-1) when not.
+    pub response_processing_time: Option<Duration>,
+    /// 8 and 9: of the response, and of the instance or 0; `None` for connections of layer 4.
+    pub status_codes: Option<(u16, u16)>,
+    /// 10: from the client, without headers.
+    pub received_bytes: u64,
+    /// 11: to the client, without headers.
+    pub sent_bytes: u64,
+    /// 12: the request line; `None` for connections of layer 4.
+    pub request: Option<RequestLine<'a>>,
+    /// 13: `User-Agent`; cut at 8 KiB.
+    pub user_agent: Option<&'a [u8]>,
+    /// 14: OpenSSL's name of the cipher suite.
+    pub ssl_cipher: Option<&'a str>,
+    /// 15: `TLSv1.2`.
+    pub ssl_protocol: Option<&'a str>,
+}
+
+impl ClassicRecord<'_> {
+    /// Appends the line, with its line feed.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        self.write_with(&mut Stamps::default(), out);
+    }
+
+    /// As [`Self::write_to`], with times written by `stamps`, which remembers the last second.
+    pub fn write_with(&self, stamps: &mut Stamps, out: &mut Vec<u8>) {
+        stamps.write(self.time, out);
+        out.push(b' ');
+        token(out, self.elb.as_bytes());
+        out.push(b' ');
+        address(out, self.client);
+        out.push(b' ');
+        match self.backend {
+            Some(backend) => address(out, backend),
+            None => out.push(b'-'),
+        }
+        for duration in [
+            self.request_processing_time,
+            self.backend_processing_time,
+            self.response_processing_time,
+        ] {
+            out.push(b' ');
+            micros(out, duration);
+        }
+        match self.status_codes {
+            Some((elb, backend)) => {
+                for code in [elb, backend] {
+                    out.push(b' ');
+                    number(out, code.into());
+                }
+            }
+            None => out.extend_from_slice(b" - -"),
+        }
+        for bytes in [self.received_bytes, self.sent_bytes] {
+            out.push(b' ');
+            number(out, bytes);
+        }
+        out.push(b' ');
+        match &self.request {
+            Some(request) => request.write_to(out),
+            None => out.extend_from_slice(b"\"- - - \""),
+        }
+        out.push(b' ');
+        quoted(
+            out,
+            self.user_agent.map(|u| &u[..u.len().min(MAX_USER_AGENT)]),
+        );
+        for text in [self.ssl_cipher, self.ssl_protocol] {
+            out.push(b' ');
+            token(out, text.unwrap_or_default().as_bytes());
+        }
+        out.push(b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    fn line(record: &ClassicRecord<'_>) -> String {
+        let mut out = Vec::new();
+        record.write_to(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    /// The request of the guide's first example.
+    fn http() -> ClassicRecord<'static> {
+        ClassicRecord {
+            time: UNIX_EPOCH + Duration::from_micros(1_431_560_383_945_958),
+            elb: "my-loadbalancer",
+            client: "192.168.131.39:2817".parse().unwrap(),
+            backend: Some("10.0.0.1:80".parse().unwrap()),
+            request_processing_time: Some(Duration::from_micros(73)),
+            backend_processing_time: Some(Duration::from_micros(1_048)),
+            response_processing_time: Some(Duration::from_micros(57)),
+            status_codes: Some((200, 200)),
+            received_bytes: 0,
+            sent_bytes: 29,
+            request: Some(RequestLine {
+                method: b"GET",
+                scheme: "http",
+                host: b"www.example.com:80",
+                port: 80,
+                uri: b"/",
+                version: "HTTP/1.1",
+            }),
+            user_agent: Some(b"curl/7.38.0"),
+            ssl_cipher: None,
+            ssl_protocol: None,
+        }
+    }
+
+    // CLB guide, access logs: the fields, an HTTP listener.
+    #[test]
+    fn a_request() {
+        assert_eq!(
+            line(&http()),
+            "2015-05-13T23:39:43.945958Z my-loadbalancer 192.168.131.39:2817 10.0.0.1:80 0.000073 \
+             0.001048 0.000057 200 200 0 29 \"GET http://www.example.com:80/ HTTP/1.1\" \
+             \"curl/7.38.0\" - -\n"
+        );
+    }
+
+    // The same: a TCP or SSL listener.
+    #[test]
+    fn a_connection() {
+        let connection = ClassicRecord {
+            status_codes: None,
+            received_bytes: 82,
+            sent_bytes: 305,
+            request: None,
+            user_agent: None,
+            ssl_cipher: Some("ECDHE-ECDSA-AES128-GCM-SHA256"),
+            ssl_protocol: Some("TLSv1.2"),
+            ..http()
+        };
+        assert_eq!(
+            line(&connection),
+            "2015-05-13T23:39:43.945958Z my-loadbalancer 192.168.131.39:2817 10.0.0.1:80 0.000073 \
+             0.001048 0.000057 - - 82 305 \"- - - \" \"-\" ECDHE-ECDSA-AES128-GCM-SHA256 TLSv1.2\n"
+        );
+    }
+
+    // Times are -1 and the instance's status is 0 when there was no instance.
+    #[test]
+    fn a_failure() {
+        let failed = ClassicRecord {
+            backend: None,
+            request_processing_time: None,
+            backend_processing_time: None,
+            response_processing_time: None,
+            status_codes: Some((503, 0)),
+            sent_bytes: 0,
+            ..http()
+        };
+        assert!(line(&failed).contains(" 192.168.131.39:2817 - -1 -1 -1 503 0 0 0 \"GET "));
+    }
+}

@@ -1,0 +1,382 @@
+//! Classic load balancers from the outside: layer 4, health, policies, reloads, the command line
+//! (parity section 4).
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use elbow_tests::certificates::{client_that_trusts_all, self_signed_expired};
+use elbow_tests::command::{output, stdout, texts};
+use elbow_tests::config::{classic, file, to_instances};
+use elbow_tests::target::{HEALTH_PORT, Peer};
+use elbow_tests::{Ca, Client, Elbow, Target, TempDir, address, client, elbow, wait};
+use serde_json::{Value, json};
+
+/// The group that instances form for layer 4.
+const TCP: &str = "clb/TCP:9000";
+
+fn addrs(targets: &[&Target]) -> Vec<SocketAddr> {
+    targets.iter().map(|t| t.addr()).collect()
+}
+
+/// A file with one load balancer.
+fn one(ip: Ipv4Addr, listeners: &[Value], targets: &[&Target]) -> Value {
+    file(&[classic("clb", ip, listeners, &addrs(targets))], &[])
+}
+
+/// The same with the certificate `main`, made for `clb.example`, in the folder beside it.
+fn with_certificate(mut config: Value) -> (TempDir, Value) {
+    let dir = TempDir::new();
+    Ca::new().leaf(&["clb.example"]).write(&dir, "main");
+    config["certificates"] =
+        json!([{"name": "main", "certificateFile": "main.pem", "privateKeyFile": "main.key"}]);
+    (dir, config)
+}
+
+fn secure(mut listener: Value) -> Value {
+    listener["certificates"] = json!(["main"]);
+    listener
+}
+
+/// Sends back what it gets, until the peer says that nothing more comes.
+fn echo(peer: &mut Peer) -> std::io::Result<()> {
+    let bytes = peer.rest()?;
+    peer.send(bytes)
+}
+
+/// What comes back when `text` is sent and nothing after it.
+fn echoed(mut client: Client, text: &str) -> String {
+    client.send(text).finish();
+    String::from_utf8(client.rest().unwrap()).unwrap()
+}
+
+#[test]
+fn tcp_and_ssl_pass_to_instances_in_clear_and_under_tls() {
+    let plain = Target::start(echo);
+    // Nobody verifies an instance's certificate (CLB guide: HTTPS LB).
+    let tls = Target::start_tls(self_signed_expired(&["x.example"]).server(&[]), echo);
+    for (instances, protocol) in [(&plain, "TCP"), (&tls, "SSL")] {
+        let ip = address();
+        let listeners = [
+            to_instances(8000, "TCP", protocol),
+            secure(to_instances(8443, "SSL", protocol)),
+        ];
+        let (dir, config) = with_certificate(one(ip, &listeners, &[instances]));
+        let elbow = Elbow::run_in(dir, &config, &[]);
+        let group = format!("clb/{protocol}:9000");
+        elbow.wait_for_state(&group, instances.addr(), "InService");
+        assert_eq!(echoed(Client::plain((ip, 8000)), "in clear"), "in clear");
+        let trusting = client_that_trusts_all(rustls::ALL_VERSIONS, &["h2", "http/1.1"]);
+        let client = Client::tls((ip, 8443), "other.example", &trusting).unwrap();
+        // Predefined policies end at TLS 1.2; there is no ALPN, and no SNI to choose by.
+        let state = client.tls_state().unwrap();
+        assert_eq!(state.alpn_protocol(), None);
+        assert_eq!(
+            state.protocol_version(),
+            Some(rustls::ProtocolVersion::TLSv1_2)
+        );
+        assert_eq!(echoed(client, "under TLS"), "under TLS");
+    }
+}
+
+#[test]
+fn connections_go_to_all_instances_and_past_those_that_refuse() {
+    let name = |text: &'static str| {
+        Target::start(move |peer: &mut Peer| {
+            peer.send(text)?;
+            peer.finish()
+        })
+    };
+    // Its health is asked elsewhere, so that it is in service although it refuses.
+    let (first, second, refusing) = (name("one"), name("two"), Target::refusing());
+    let (ip, all) = (address(), [&first, &refusing, &second]);
+    let elbow = Elbow::run(&one(ip, &[to_instances(8000, "TCP", "TCP")], &all));
+    for target in all {
+        elbow.wait_for_state(TCP, target.addr(), "InService");
+    }
+    let mut seen = Vec::new();
+    for _ in 0..12 {
+        let text = Client::plain((ip, 8000)).rest().unwrap();
+        seen.push(String::from_utf8(text).unwrap());
+    }
+    assert!(seen.iter().all(|text| text == "one" || text == "two"));
+    assert!(seen.contains(&"one".to_owned()) && seen.contains(&"two".to_owned()));
+    assert_eq!(first.connections() + second.connections(), 12);
+}
+
+// One health check per load balancer: a dead first port takes it down as a whole.
+#[test]
+fn an_instance_is_in_service_for_all_listeners_or_for_none() {
+    let mut target = Target::ok("hello");
+    let ip = address();
+    let mut config = one(
+        ip,
+        &[
+            to_instances(8000, "TCP", "TCP"),
+            json!({"port": 8080, "protocol": "HTTP", "instanceProtocol": "HTTP", "instancePort": HEALTH_PORT}),
+        ],
+        &[&target],
+    );
+    config["loadBalancers"][0]["healthCheck"]["target"] = json!("TCP:9000");
+    let elbow = Elbow::run(&config);
+    let first = target.addr();
+    let second: SocketAddr = (first.ip(), HEALTH_PORT).into();
+    let both_are = |state: &str| {
+        elbow.wait_for_state(TCP, first, state);
+        elbow.wait_for_state("clb/HTTP:9001", second, state)
+    };
+    let row = both_are("InService");
+    assert_eq!(row.get("reason"), None, "{row}");
+    let get = || Client::plain((ip, 8080)).ask(client::get("a.example", "/"));
+    assert_eq!(get().status, 200);
+
+    // Its first port is gone; the other one answers as before.
+    target.stop();
+    let other_port = TcpListener::bind(second).unwrap();
+    other_port.set_nonblocking(true).unwrap();
+    let row = both_are("OutOfService");
+    assert_eq!(row["reason"], "Instance");
+    assert_eq!(
+        row["description"],
+        "Instance has failed at least the UnhealthyThreshold number of health checks consecutively."
+    );
+    assert_eq!(get().status, 503);
+    Client::plain((ip, 8000)).expect_reset();
+    assert!(other_port.accept().is_err(), "somebody came to it");
+    let health = |state: &str| elbow.metric("elbow_target_health", &[state]);
+    assert_eq!(health("state=\"OutOfService\""), Some(0.0));
+}
+
+// CLB guide, health checks: HTTP passes on 200 alone; a new instance after its first pass.
+#[test]
+fn an_instance_is_asked_once_an_interval_and_passes_on_200_alone() {
+    let target = Target::ok("hello");
+    let ip = address();
+    let listeners = [
+        to_instances(8000, "TCP", "TCP"),
+        to_instances(8080, "HTTP", "HTTP"),
+    ];
+    let mut config = one(ip, &listeners, &[&target]);
+    let check = &mut config["loadBalancers"][0]["healthCheck"];
+    check["target"] = json!("HTTP:9000/health?deep=1");
+    check["interval"] = json!(300);
+    check["healthyThreshold"] = json!(10);
+    let elbow = Elbow::run(&config);
+    for group in [TCP, "clb/HTTP:9000"] {
+        elbow.wait_for_state(group, target.addr(), "InService");
+    }
+    let checks = target.health_checks();
+    assert_eq!(checks.len(), 1, "one for both listeners: {checks:#?}");
+    assert_eq!(
+        checks[0].head,
+        format!(
+            "GET /health?deep=1 HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+             User-Agent: ELB-HealthChecker/1.0\r\n\r\n",
+            target.addr()
+        )
+    );
+
+    // 204 would do for an NLB.
+    let other = Target::ok("hello");
+    other.set_health(204);
+    let ip = address();
+    let listeners = [to_instances(8000, "TCP", "TCP")];
+    let elbow = Elbow::run(&one(ip, &listeners, &[&other]));
+    elbow.wait_for_state(TCP, other.addr(), "OutOfService");
+    let row = wait::until("its threshold to be reached", || {
+        let row = elbow.wait_for_state(TCP, other.addr(), "OutOfService");
+        (row["reason"] == "Instance").then_some(row)
+    });
+    assert_eq!(row["state"], "OutOfService");
+    other.set_health(200);
+    elbow.wait_for_state(TCP, other.addr(), "InService");
+}
+
+#[test]
+fn instances_come_and_go_with_the_file() {
+    let (first, second) = (Target::start(echo), Target::start(echo));
+    let ip = address();
+    let listeners = [to_instances(8000, "TCP", "TCP")];
+    let elbow = Elbow::run(&one(ip, &listeners, &[&first]));
+    elbow.wait_for_state(TCP, first.addr(), "InService");
+    let mut open = Client::plain((ip, 8000));
+    wait::until("the connection to reach the instance", || {
+        (first.connections() == 1).then_some(())
+    });
+    elbow.reload(&one(ip, &listeners, &[&first, &second]));
+    elbow.wait_for_state(TCP, second.addr(), "InService");
+    // Draining is off unless it is asked for: the connection is cut at once.
+    elbow.reload(&one(ip, &listeners, &[&second]));
+    open.expect_reset();
+    assert_eq!(echoed(Client::plain((ip, 8000)), "hello"), "hello");
+    assert_eq!(second.connections(), 1);
+
+    // With draining it may finish, and new ones go elsewhere.
+    let draining = |targets: &[&Target]| {
+        let mut config = one(ip, &listeners, targets);
+        config["loadBalancers"][0]["attributes"] = json!({"connection_draining.enabled": "true"});
+        config
+    };
+    elbow.reload(&draining(&[&first, &second]));
+    elbow.wait_for_state(TCP, first.addr(), "InService");
+    let mut on_second = Vec::new();
+    while on_second.len() < 2 {
+        let before = second.connections();
+        let client = Client::plain((ip, 8000));
+        let (to_first, to_second) = (first.connections(), before + 1);
+        wait::until("an instance to take it", || {
+            (first.connections() > to_first || second.connections() == to_second).then_some(())
+        });
+        if second.connections() == to_second {
+            on_second.push(client);
+        }
+    }
+    elbow.reload(&draining(&[&first]));
+    let row = wait::until("the instance to drain", || {
+        let targets = elbow.json("/targets");
+        let row = elbow::target_row(&targets, TCP, second.addr())?;
+        row.get("description").is_some().then_some(row)
+    });
+    assert_eq!(row["state"], "InService");
+    assert_eq!(
+        row["description"],
+        "Instance deregistration currently in progress."
+    );
+    let seen = second.connections();
+    assert_eq!(echoed(on_second.remove(0), "still here"), "still here");
+    for _ in 0..4 {
+        assert_eq!(echoed(Client::plain((ip, 8000)), "elsewhere"), "elsewhere");
+    }
+    assert_eq!(second.connections(), seen);
+}
+
+// CLB guide, proxy protocol: by a policy on the instance port, TCP and SSL.
+#[test]
+fn the_proxy_protocol_names_the_client_before_anything_else() {
+    let target = Target::start(|peer: &mut Peer| {
+        let mut first = [0; 64];
+        let n = peer.read(&mut first)?;
+        peer.send(&first[..n])
+    });
+    let ip = address();
+    let listeners = [to_instances(8000, "TCP", "TCP")];
+    let mut config = one(ip, &listeners, &[&target]);
+    config["loadBalancers"][0]["backendServerPolicies"] =
+        json!({"9000": ["k8s-proxyprotocol-enabled"]});
+    let elbow = Elbow::run(&config);
+    elbow.wait_for_state(TCP, target.addr(), "InService");
+    let mut client = Client::plain((ip, 8000));
+    let port = client.local_addr().port();
+    let expected = format!(
+        "PROXY TCP4 {} {ip} {port} 8000\r\n",
+        client.local_addr().ip()
+    );
+    assert_eq!(String::from_utf8(client.rest().unwrap()).unwrap(), expected);
+
+    // To an instance under TLS it comes before the handshake.
+    config["loadBalancers"][0]["listeners"] = json!([to_instances(8000, "TCP", "SSL")]);
+    elbow.reload(&config);
+    let seen = Target::start(|peer: &mut Peer| {
+        let mut all = vec![0; 128];
+        peer.read_exact(&mut all)?;
+        let line = all.iter().position(|b| *b == b'\n').unwrap_or_default() + 1;
+        let (line, hello) = all.split_at(line);
+        assert!(line.starts_with(b"PROXY TCP4 ") && line.ends_with(b" 8000\r\n"));
+        assert_eq!(hello[..2], [0x16, 0x03], "a TLS record");
+        peer.send("")
+    });
+    config["loadBalancers"][0]["instances"] = json!([{"id": seen.addr().ip()}]);
+    elbow.reload(&config);
+    elbow.wait_for_state("clb/SSL:9000", seen.addr(), "InService");
+    drop(Client::plain((ip, 8000)).rest());
+    assert_eq!(seen.connections(), 1);
+}
+
+#[test]
+fn a_connection_is_one_line_of_the_access_log() {
+    let target = Target::start(echo);
+    let ip = address();
+    let listeners = [secure(to_instances(8443, "SSL", "TCP"))];
+    let (dir, config) = with_certificate(one(ip, &listeners, &[&target]));
+    let elbow = Elbow::run_in(dir, &config, &[]);
+    elbow.wait_for_state(TCP, target.addr(), "InService");
+    let trusting = client_that_trusts_all(rustls::ALL_VERSIONS, &[]);
+    let client = Client::tls((ip, 8443), "clb.example", &trusting).unwrap();
+    let from = client.local_addr();
+    assert_eq!(echoed(client, "hello"), "hello");
+    let line = elbow.access_log(1).remove(0);
+    let (time, rest) = line.split_once(' ').unwrap();
+    assert!(time.len() == 27 && time.ends_with('Z'), "{line}");
+    let fields: Vec<&str> = rest.splitn(7, ' ').collect();
+    assert_eq!(
+        fields[..3],
+        ["clb", &from.to_string(), &target.addr().to_string()]
+    );
+    for seconds in &fields[3..6] {
+        let (_, decimals) = seconds.split_once('.').unwrap();
+        assert_eq!(decimals.len(), 6, "{line}");
+    }
+    assert_eq!(
+        fields[6],
+        "- - 5 5 \"- - - \" \"-\" ECDHE-ECDSA-AES128-GCM-SHA256 TLSv1.2"
+    );
+}
+
+#[test]
+fn the_command_line_shows_them() {
+    let target = Target::ok("hello");
+    let ip = address();
+    let mut config = one(ip, &[to_instances(8080, "HTTP", "HTTP")], &[&target]);
+    config["loadBalancers"][0]["scheme"] = json!("internal");
+    let elbow = Elbow::run(&config);
+    elbow.wait_for_state("clb/HTTP:9000", target.addr(), "InService");
+    let admin = elbow.admin().to_string();
+    let get = |what: &str| {
+        stdout(&mut elbow::command(&[
+            "get", what, "-o", "wide", "--admin", &admin,
+        ]))
+    };
+    let balancers = get("load-balancers");
+    assert!(
+        balancers.contains("internal-clb-") && balancers.contains("classic"),
+        "{balancers}"
+    );
+    let targets = get("targets");
+    assert!(
+        targets.contains("clb/HTTP:9000") && targets.contains("InService"),
+        "{targets}"
+    );
+    let rules = get("rules");
+    assert!(rules.contains("forward to clb/HTTP:9000"), "{rules}");
+}
+
+#[test]
+fn a_wrong_file_says_where_and_what_to_do() {
+    let dir = TempDir::new();
+    let path = dir.write(
+        "elbow.yaml",
+        "loadBalancers:
+- name: clb
+  type: classic
+  listeners:
+  - {port: 443, protocol: SSL, instanceProtocol: HTTP, instancePort: 30443, certificates: [main]}
+  healthCheck: {target: 'HTTP:30443'}
+certificates: [{name: main, certificateFile: main.pem, privateKeyFile: main.key}]
+",
+    );
+    let checked = output(elbow::command(&["check", "--config"]).arg(&path));
+    assert_eq!(checked.status.code(), Some(1));
+    let (_, stderr) = texts(&checked);
+    let file = path.display();
+    for line in [
+        format!(
+            "error[invalid-combination] {file}:5:50: a listener that speaks SSL to clients cannot speak \
+             HTTP to instances"
+        ),
+        "  hint: it speaks TCP or SSL".to_owned(),
+        format!("error[invalid-target] {file}:6:25: \"HTTP:30443\" says not what to check"),
+        "  hint: TCP:port, SSL:port, HTTP:port/path or HTTPS:port/path".to_owned(),
+    ] {
+        assert!(stderr.lines().any(|l| l == line), "{line}\n{stderr}");
+    }
+}

@@ -1,0 +1,309 @@
+//! HTTP and HTTPS listeners of classic load balancers (parity section 4).
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
+use std::net::Ipv4Addr;
+
+use elbow_tests::certificates::{client_that_trusts_all, self_signed_expired};
+use elbow_tests::config::{classic, file, to_instances};
+use elbow_tests::target::{Peer, ok, serve};
+use elbow_tests::{Ca, Client, Elbow, Target, TempDir, address, client, elbow, wait};
+use serde_json::json;
+
+const GROUP: &str = "clb/HTTP:9000";
+
+/// A load balancer with one HTTP listener in front of `targets`, in service.
+struct Web {
+    elbow: Elbow,
+    ip: Ipv4Addr,
+}
+
+impl Web {
+    fn new(targets: &[&Target], attributes: &[(&str, &str)]) -> Self {
+        let ip = address();
+        let addrs: Vec<_> = targets.iter().map(|t| t.addr()).collect();
+        let mut lb = classic("clb", ip, &[to_instances(8080, "HTTP", "HTTP")], &addrs);
+        for (key, value) in attributes {
+            lb["attributes"][key] = json!(value);
+        }
+        let elbow = Elbow::run(&file(&[lb], &[]));
+        for target in targets {
+            elbow.wait_for_state(GROUP, target.addr(), "InService");
+        }
+        Self { elbow, ip }
+    }
+
+    fn connect(&self) -> Client {
+        Client::plain((self.ip, 8080))
+    }
+
+    /// What comes back for `bytes`, until the connection is closed from there.
+    fn raw(&self, bytes: &str) -> String {
+        let mut client = self.connect();
+        client.send(bytes);
+        String::from_utf8(client.rest().unwrap()).unwrap()
+    }
+}
+
+// CLB guide, x-forwarded headers; no X-Amzn-Trace-Id, Host as it came.
+#[test]
+fn an_instance_gets_the_request_with_who_sent_it() {
+    let target = Target::ok("hello");
+    let web = Web::new(&[&target], &[]);
+    let mut client = web.connect();
+    let from = client.local_addr().ip();
+    let answer = client.ask(
+        "GET /a?b HTTP/1.1\r\nHost: Example.com\r\nx-forwarded-for: 10.0.0.9\r\nX-Forwarded-Proto: https\r\n\r\n",
+    );
+    assert_eq!((answer.status, answer.text()), (200, "hello".to_owned()));
+    assert_eq!(
+        target.request().head,
+        format!(
+            "GET /a?b HTTP/1.1\r\nHost: Example.com\r\nX-Forwarded-For: 10.0.0.9, {from}\r\n\
+             X-Forwarded-Proto: http\r\nX-Forwarded-Port: 8080\r\n\r\n"
+        )
+    );
+}
+
+// ELB guide, how it works: HTTP/1.0 without Host gets the node's address. CLB guide, HTTP errors: any
+// method of up to 127 characters, TRACE too; more than 30 forwarded addresses are none of its business.
+#[test]
+fn what_an_alb_refuses_or_names_otherwise() {
+    let target = Target::ok("hello");
+    let web = Web::new(&[&target], &[]);
+    let long = "M".repeat(127);
+    let forwarded = vec!["10.0.0.1"; 40].join(", ");
+    for request in [
+        "GET / HTTP/1.0\r\n\r\n".to_owned(),
+        "TRACE / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n".to_owned(),
+        format!("{long} / HTTP/1.1\r\nHost: h\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: {forwarded}\r\n\r\n"),
+        "GET / HTTP/1.1\r\nHost: h\r\nX-Amzn-Trace-Id: Root=1\r\n\r\n".to_owned(),
+        // No WebSocket: a request like any other.
+        "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_owned(),
+    ] {
+        assert_eq!(web.connect().ask(&request).status, 200, "{request}");
+    }
+    let seen = target.requests();
+    assert_eq!(seen[0].header("host"), Some(&*format!("{}:8080", web.ip)));
+    assert_eq!(seen[1].line(), "TRACE / HTTP/1.1");
+    assert_eq!(seen[2].line(), format!("{long} / HTTP/1.1"));
+    assert_eq!(seen[4].header("x-amzn-trace-id"), Some("Root=1"));
+    assert_eq!(seen[5].header("upgrade"), None);
+}
+
+// CLB guide, HTTP errors: the status lines, without a body.
+#[test]
+fn what_is_wrong_is_refused_with_a_line() {
+    let target = Target::ok("hello");
+    let web = Web::new(&[&target], &[]);
+    let long = "M".repeat(128);
+    for (request, line) in [
+        (
+            format!("{long} / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
+            "405 METHOD_NOT_ALLOWED",
+        ),
+        (
+            "CONNECT a:1 HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
+            "400 BAD_REQUEST",
+        ),
+        (
+            "GET /a b HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
+            "400 BAD_REQUEST",
+        ),
+        (
+            "GET / HTTP/9.9\r\nHost: h\r\n\r\n".to_owned(),
+            "400 BAD_REQUEST",
+        ),
+        ("nonsense\r\n\r\n".to_owned(), "400 BAD_REQUEST"),
+        (
+            format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "x".repeat(20_000)),
+            "400 BAD_REQUEST",
+        ),
+    ] {
+        assert_eq!(
+            web.raw(&request),
+            format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+            "{request}"
+        );
+    }
+    assert!(target.requests().is_empty());
+}
+
+// Parity check 40: 503 with all instances out of service, no fail-open.
+#[test]
+fn without_an_instance_in_service_the_answer_is_503() {
+    let ip = address();
+    let lb = classic("clb", ip, &[to_instances(8080, "HTTP", "HTTP")], &[]);
+    let empty = Web {
+        elbow: Elbow::run(&file(&[lb], &[])),
+        ip,
+    };
+    let line = "HTTP/1.1 503 Service Unavailable: Back-end server is at capacity\r\nContent-Length: 0\r\n\
+                Connection: keep-alive\r\n\r\n";
+    let get = client::get("a.example", "/");
+    assert_eq!(empty.connect().send(&get).response().head, line);
+    // In service by its health, and nobody there.
+    let refusing = Target::refusing();
+    let web = Web::new(&[&refusing], &[]);
+    assert_eq!(web.connect().send(&get).response().head, line);
+    refusing.set_health(500);
+    web.elbow
+        .wait_for_state(GROUP, refusing.addr(), "OutOfService");
+    let mut client = web.connect();
+    assert_eq!(client.send(&get).response().head, line);
+    // The connection goes on.
+    assert_eq!(client.send(&get).response().status, 503);
+}
+
+// CLB guide, HTTP errors: 502, and 504 for an instance that closes or is silent; 408 for a client that
+// does not finish.
+#[test]
+fn what_goes_wrong_on_the_way_has_the_guides_status() {
+    let target = Target::start(|peer: &mut Peer| {
+        while let Some(request) = peer.request()? {
+            match request.line().split(' ').nth(1) {
+                Some("/garbage") => peer.send("hello there\r\n\r\n")?,
+                Some("/close") => return Ok(()),
+                Some("/silent") => drop(peer.rest()?),
+                _ => peer.send(ok("fine"))?,
+            }
+        }
+        Ok(())
+    });
+    let web = Web::new(&[&target], &[("idle_timeout.timeout_seconds", "1")]);
+    for (path, line) in [
+        ("/", "HTTP/1.1 200 OK"),
+        ("/garbage", "HTTP/1.1 502 BAD_GATEWAY"),
+        ("/close", "HTTP/1.1 504 GATEWAY_TIMEOUT"),
+        ("/silent", "HTTP/1.1 504 GATEWAY_TIMEOUT"),
+    ] {
+        let answer = web.connect().ask(client::get("a.example", path));
+        assert_eq!(answer.head.lines().next(), Some(line), "{path}");
+    }
+    assert_eq!(
+        web.raw("GET / HTTP/1.1\r\nHost: half"),
+        "HTTP/1.1 408 REQUEST_TIMEOUT\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+}
+
+#[test]
+fn an_instance_that_refuses_is_passed_over() {
+    let (target, refusing) = (Target::ok("hello"), Target::refusing());
+    let web = Web::new(&[&refusing, &target], &[]);
+    for _ in 0..6 {
+        let answer = web.connect().ask(client::get("a.example", "/"));
+        assert_eq!((answer.status, answer.text()), (200, "hello".to_owned()));
+    }
+}
+
+// ELB guide, how it works: least outstanding requests.
+#[test]
+fn a_busy_instance_is_avoided() {
+    let slow = Target::start(|peer: &mut Peer| {
+        drop(peer.request()?);
+        drop(peer.rest()?);
+        Ok(())
+    });
+    let quick = Target::ok("quick");
+    let web = Web::new(&[&slow, &quick], &[]);
+    // What is answered may count as in progress a moment longer.
+    let is_quick_idle = || {
+        let row = elbow::target_row(&web.elbow.json("/targets"), GROUP, quick.addr())?;
+        (row["inFlight"] == 0).then_some(())
+    };
+    let mut waiting = web.connect();
+    while slow.requests().is_empty() {
+        let before = quick.requests().len();
+        waiting = web.connect();
+        waiting.send(client::get("a.example", "/"));
+        wait::until("an instance to have it", || {
+            (!slow.requests().is_empty() || quick.requests().len() > before).then_some(())
+        });
+        wait::until("the quick one to be idle", is_quick_idle);
+    }
+    for _ in 0..6 {
+        wait::until("the quick one to be idle", is_quick_idle);
+        let answer = web.connect().ask(client::get("a.example", "/"));
+        assert_eq!(answer.text(), "quick");
+    }
+    assert_eq!(slow.requests().len(), 1);
+    drop(waiting);
+}
+
+#[test]
+fn https_ends_here_and_may_begin_again() {
+    let ip = address();
+    let tls = self_signed_expired(&["x.example"]).server(&[]);
+    let target = Target::start_tls(tls, serve(|_| ok("hello")));
+    let mut listener = to_instances(8443, "HTTPS", "HTTPS");
+    listener["certificates"] = json!(["main"]);
+    listener["sslPolicy"] = json!("ELBSecurityPolicy-TLS-1-2-2017-01");
+    let mut config = file(&[classic("clb", ip, &[listener], &[target.addr()])], &[]);
+    config["certificates"] =
+        json!([{"name": "main", "certificateFile": "main.pem", "privateKeyFile": "main.key"}]);
+    let dir = TempDir::new();
+    Ca::new().leaf(&["clb.example"]).write(&dir, "main");
+    let elbow = Elbow::run_in(dir, &config, &[]);
+    elbow.wait_for_state("clb/HTTPS:9000", target.addr(), "InService");
+    let trusting = client_that_trusts_all(rustls::ALL_VERSIONS, &["h2", "http/1.1"]);
+    let mut client = Client::tls((ip, 8443), "clb.example", &trusting).unwrap();
+    // No HTTP/2 to clients.
+    assert_eq!(client.tls_state().unwrap().alpn_protocol(), None);
+    assert_eq!(client.ask(client::get("a.example", "/")).text(), "hello");
+    let seen = target.request();
+    assert_eq!(seen.header("x-forwarded-proto"), Some("https"));
+    assert_eq!(seen.header("x-forwarded-port"), Some("8443"));
+    assert_eq!(seen.header("x-amzn-tls-version"), None);
+}
+
+// CLB guide, access logs: fifteen fields, times of six decimals, bytes without headers.
+#[test]
+fn the_access_log_is_the_one_of_classic_load_balancers() {
+    let target = Target::http(|_| ok("hello"));
+    let web = Web::new(&[&target], &[]);
+    let mut client = web.connect();
+    let from = client.local_addr();
+    client.ask(
+        "POST /a?b HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: curl/7.38.0\r\nContent-Length: 3\r\n\r\nabc",
+    );
+    let bad = web.raw("GET /a b HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(bad.starts_with("HTTP/1.1 400 "));
+    target.set_health(500);
+    web.elbow
+        .wait_for_state(GROUP, target.addr(), "OutOfService");
+    let refused = client.ask(client::get("a.example", "/"));
+    assert_eq!(refused.status, 503);
+
+    let lines = web.elbow.access_log(3);
+    let find = |text: &str| {
+        let line = lines.iter().find(|line| line.contains(text));
+        line.unwrap_or_else(|| panic!("{text} in {lines:#?}"))
+            .clone()
+    };
+    let line = find("\"POST ");
+    let (time, rest) = line.split_once(' ').unwrap();
+    assert!(time.len() == 27 && time.ends_with('Z'), "{line}");
+    let fields: Vec<&str> = rest.splitn(7, ' ').collect();
+    assert_eq!(
+        fields[..3],
+        ["clb", &from.to_string(), &target.addr().to_string()]
+    );
+    for seconds in &fields[3..6] {
+        let (_, decimals) = seconds.split_once('.').unwrap();
+        assert_eq!(decimals.len(), 6, "{line}");
+    }
+    assert_eq!(
+        fields[6],
+        "200 200 3 5 \"POST http://www.example.com:8080/a?b HTTP/1.1\" \"curl/7.38.0\" - -"
+    );
+    let tail = |line: String| line.split_once(" clb ").unwrap().1.to_owned();
+    assert_eq!(
+        tail(find(" 503 ")),
+        format!("{from} - -1 -1 -1 503 0 0 0 \"GET http://a.example:8080/ HTTP/1.1\" \"-\" - -")
+    );
+    assert!(
+        find(" 400 ")
+            .ends_with(" - -1 -1 -1 400 0 0 0 \"GET http://h:8080/a b HTTP/1.1\" \"-\" - -"),
+        "{lines:#?}"
+    );
+}
