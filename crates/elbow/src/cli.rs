@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Show what a running elbow serves.
     Get(GetArgs),
+    /// A local certificate authority for load balancers without certificates.
+    Cert(CertArgs),
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.
@@ -216,6 +218,50 @@ pub(crate) struct GetArgs {
     /// How.
     #[arg(short, long, value_enum, default_value_t = GetOutput::Table)]
     pub(crate) output: GetOutput,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CertArgs {
+    /// Where the authority is kept [default: elbow in the user's data folder].
+    #[arg(long, value_name = "DIR", env = "ELBOW_CA_DIR", global = true)]
+    pub(crate) dir: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: CertCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CertCommand {
+    /// Show the authority and what it has issued.
+    List {
+        /// How.
+        #[arg(short, long, value_enum, default_value_t = TableOrJson::Table)]
+        output: TableOrJson,
+    },
+    /// Print the authority's own certificate, for clients.
+    Ca {
+        /// Its path instead.
+        #[arg(long)]
+        path: bool,
+    },
+    /// Issue a certificate and print the file that has it and its key.
+    Issue {
+        /// DNS names (the first label may be *) and IP addresses.
+        #[arg(value_name = "HOST", required = true)]
+        hosts: Vec<String>,
+        /// Write HOST.pem and HOST.key there.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Issue everything again; what serves it reloads.
+    Renew,
+    /// Print the line that makes this machine trust the authority; it is not run.
+    Trust,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableOrJson {
+    Table,
+    Json,
 }
 
 pub(crate) const DEFAULT_ADMIN: &str = "127.0.0.1:9901";

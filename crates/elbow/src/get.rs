@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::cli::{GetArgs, GetKind, GetOutput};
 use crate::table::table;
-use crate::{Failure, admin};
+use crate::{Failure, admin, cert};
 
 /// Prints the objects asked for.
 pub(crate) fn get(args: &GetArgs) -> Result<(), Failure> {
@@ -50,7 +50,7 @@ fn select(status: &Value, kind: GetKind, name: Option<&str>) -> Vec<Value> {
             let targets = members(status, "targetGroups").flat_map(|g| members(g, "targets"));
             (targets.cloned().collect(), &["targetGroup", "id"])
         }
-        GetKind::Certificates => (members(status, "certificates").cloned().collect(), &["arn"]),
+        GetKind::Certificates => (certificates(status), &["arn"]),
     };
     let is_called = |object: &Value, name: &str| {
         let mut values = keys.iter().filter_map(|key| object[*key].as_str());
@@ -89,6 +89,18 @@ fn rules(status: &Value) -> Vec<Value> {
         }
     }
     rules
+}
+
+/// Each with the day of its end, which people read.
+fn certificates(status: &Value) -> Vec<Value> {
+    let with_day = |certificate: &Value| {
+        let mut certificate = certificate.clone();
+        if let Some(end) = certificate["notAfter"].as_i64() {
+            certificate["expires"] = cert::date(end).into();
+        }
+        certificate
+    };
+    members(status, "certificates").map(with_day).collect()
 }
 
 /// The members of the list called `key`.
@@ -151,8 +163,8 @@ fn columns(kind: GetKind, wide: bool) -> Vec<(&'static str, &'static str)> {
             ],
         ),
         GetKind::Certificates => (
-            &[("ARN", "arn"), ("NAMES", "names")],
-            &[("NOT AFTER (EPOCH)", "notAfter")],
+            &[("ARN", "arn"), ("NAMES", "names"), ("EXPIRES", "expires")],
+            &[("ISSUER", "issuer")],
         ),
     };
     let more = if wide { more } else { &[] };
@@ -198,7 +210,8 @@ mod tests {
             "targetGroups": [{"name": "g", "targets": [
                 {"targetGroup": "g", "id": "127.0.0.1", "port": 9000, "state": "healthy",
                  "inFlight": 0, "requests": 7}]}],
-            "certificates": [{"arn": "arn:aws:acm:r:1:certificate/demo", "names": ["x", "y"]}],
+            "certificates": [{"arn": "arn:aws:acm:r:1:certificate/demo", "names": ["x", "y"],
+                              "notAfter": 1_956_441_600}],
         })
     }
 
@@ -216,6 +229,15 @@ mod tests {
         assert_eq!(
             printed(GetKind::Rules, Some("a")),
             "LISTENER  PRIORITY  CONDITIONS  ACTIONS\na:443     default   -           forward to g"
+        );
+    }
+
+    #[test]
+    fn certificates_say_when_they_expire() {
+        assert_eq!(
+            printed(GetKind::Certificates, None),
+            "ARN                               NAMES  EXPIRES\n\
+             arn:aws:acm:r:1:certificate/demo  x, y   2031-12-31"
         );
     }
 

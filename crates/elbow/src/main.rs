@@ -1,6 +1,7 @@
 //! The command line of elbow.
 
 mod admin;
+mod cert;
 mod check;
 mod cli;
 #[cfg(feature = "demo")]
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Get(args) => get::get(&args),
+        Command::Cert(args) => cert::cert(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "elbow", &mut io::stdout());
             Ok(())

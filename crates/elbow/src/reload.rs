@@ -58,7 +58,7 @@ impl Reloader {
     /// Reads the source again and applies it; what is wrong with it is told and changes nothing.
     pub(crate) fn reload(&mut self) {
         self.seen = self.look();
-        let loaded = self.source.load(self.serving.as_ref());
+        let loaded = self.source.load_to_serve(self.serving.as_ref());
         // Nobody can be told when stderr is gone.
         let _ = source::report(&loaded.diagnostics, &mut io::stderr());
         let partly = loaded.has_errors();

@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use crate::cli::{AccessLogArg, DataPathArg, RunArgs};
 use crate::reload::{Reloader, watch};
-use crate::{Failure, source};
+use crate::{Failure, cert, source};
 
 /// Batches of access-log lines that may wait for the writer.
 const LOG_QUEUE: usize = 256;
@@ -27,7 +27,7 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     crate::log_to_stderr("info");
     let source = args.input.source();
     let seen = source.fingerprint();
-    let loaded = source.load(None);
+    let loaded = source.load_to_serve(None);
     // Nobody can be told when stderr is gone.
     let _ = source::report(&loaded.diagnostics, &mut io::stderr());
     let nothing_is_good = |m: &Model| loaded.has_errors() && m.load_balancers.is_empty();
@@ -44,6 +44,7 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
             let actions: Arc<dyn Actions> = Arc::new(elbow_admin::NoActions);
             tokio::spawn(elbow_admin::serve(listener, plane.view(), actions));
         }
+        tokio::spawn(cert::expiry::watch(plane.view()));
         let (hang_up, hangups) = mpsc::channel(1);
         tokio::spawn(watch(reloader, hangups));
         signals

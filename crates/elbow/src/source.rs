@@ -11,6 +11,7 @@ use elbow_model::diagnostic::{Diagnostic, Severity};
 use elbow_model::file::{self, MAX_BYTES};
 use elbow_model::{CertificateSource, Model};
 
+use crate::cert;
 use crate::manifests::Manifests;
 use crate::text;
 
@@ -33,6 +34,18 @@ impl Source {
             Self::Native(path) => native(path),
             Self::Manifests(manifests) => translated(manifests, before),
         }
+    }
+
+    /// As [`Self::load`], with certificates of the local authority for those that are to be issued.
+    pub(crate) fn load_to_serve(&self, before: Option<&Serving>) -> Loaded {
+        let mut loaded = self.load(before);
+        let model = loaded.model.take().map(cert::resolve);
+        match model {
+            Some(Ok(model)) => loaded.model = Some(model),
+            Some(Err(refused)) => loaded.diagnostics.extend(refused),
+            None => {}
+        }
+        loaded
     }
 
     /// The files that are there now.

@@ -91,7 +91,9 @@ impl View {
 
     /// Every metric, in the text form of [`elbow_telemetry::CONTENT_TYPE`].
     pub fn metrics(&self) -> String {
-        self.0.telemetry.render(&status::target_rows(&self.0))
+        let targets = status::target_rows(&self.0);
+        let certificates = status::certificate_rows(&self.0);
+        self.0.telemetry.render(targets, certificates)
     }
 }
 

@@ -9,7 +9,7 @@ use elbow_health::Reason;
 use elbow_model::{
     Action, Listener, LoadBalancer, LoadBalancerType, Scheme, TargetId, TargetState,
 };
-use elbow_telemetry::TargetRow;
+use elbow_telemetry::{CertificateRow, TargetRow};
 use serde::Serialize;
 
 use crate::names::Resolved;
@@ -136,6 +136,8 @@ pub struct CertificateStatus {
     pub arn: String,
     /// DNS names that it is valid for.
     pub names: Vec<String>,
+    /// Who issued it, as a distinguished name.
+    pub issuer: String,
     /// End of validity, seconds since the epoch.
     pub not_after: i64,
 }
@@ -172,6 +174,7 @@ pub(crate) fn of(shared: &Shared) -> Status {
             .map(|c| CertificateStatus {
                 arn: c.arn().to_string(),
                 names: c.names().iter().map(ToString::to_string).collect(),
+                issuer: c.issuer().to_owned(),
                 not_after: c.not_after(),
             })
             .collect(),
@@ -344,4 +347,14 @@ pub(crate) fn target_rows(shared: &Shared) -> Vec<TargetRow> {
         }
     }
     rows
+}
+
+/// Every certificate in force, for the metrics.
+pub(crate) fn certificate_rows(shared: &Shared) -> Vec<CertificateRow> {
+    let snapshot = shared.snapshot.load();
+    let row = |certificate: &Arc<elbow_tls::Loaded>| CertificateRow {
+        arn: Arc::clone(certificate.arn()),
+        not_after: certificate.not_after(),
+    };
+    snapshot.certificates.iter().map(row).collect()
 }

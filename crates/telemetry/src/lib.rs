@@ -21,6 +21,6 @@ pub use classic::ClassicRecord;
 pub use counter::{Counter, Histogram, SharedCounter, StatusCounts};
 pub use log::{AccessLog, LogBuffer, Sink};
 pub use record::{AccessRecord, RequestLine, RequestType};
-pub use render::{CONTENT_TYPE, TargetRow};
+pub use render::{CONTENT_TYPE, CertificateRow, TargetRow};
 pub use stamp::Stamps;
 pub use telemetry::Telemetry;

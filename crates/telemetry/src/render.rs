@@ -34,9 +34,26 @@ pub struct TargetRow {
     pub requests: u64,
 }
 
-pub(crate) fn render(telemetry: Arc<Telemetry>, targets: Vec<TargetRow>) -> String {
+/// A certificate in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateRow {
+    /// Its ARN-shaped name.
+    pub arn: Arc<str>,
+    /// End of its validity, in seconds of Unix time.
+    pub not_after: i64,
+}
+
+pub(crate) fn render(
+    telemetry: Arc<Telemetry>,
+    targets: Vec<TargetRow>,
+    certificates: Vec<CertificateRow>,
+) -> String {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Scrape { telemetry, targets }));
+    registry.register_collector(Box::new(Scrape {
+        telemetry,
+        targets,
+        certificates,
+    }));
     let mut out = String::with_capacity(16 * 1024);
     match text::encode(&mut out, &registry) {
         Ok(()) => out,
@@ -49,6 +66,7 @@ pub(crate) fn render(telemetry: Arc<Telemetry>, targets: Vec<TargetRow>) -> Stri
 struct Scrape {
     telemetry: Arc<Telemetry>,
     targets: Vec<TargetRow>,
+    certificates: Vec<CertificateRow>,
 }
 
 impl Collector for Scrape {
@@ -60,6 +78,7 @@ impl Collector for Scrape {
         listeners.failures(&mut families)?;
         self.targets(&mut families)?;
         self.groups(&mut families)?;
+        self.certificates(&mut families)?;
         self.configuration(&mut families)?;
         self.process(&mut families)
     }
@@ -139,6 +158,20 @@ impl Scrape {
                 let result = Label("result", result.to_owned());
                 family.series(&[name, result], counter.get())?;
             }
+        }
+        Ok(())
+    }
+
+    fn certificates(&self, families: &mut Families<'_>) -> fmt::Result {
+        let mut family = families.gauge(
+            "elbow_certificate_expiry_timestamp",
+            "When a certificate expires, since the epoch",
+            Some(&SECONDS),
+        )?;
+        for row in &self.certificates {
+            let label = Label("certificate", row.arn.to_string());
+            // A time before 1970 has expired all the same.
+            family.series(&[label], u64::try_from(row.not_after).unwrap_or_default())?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use crate::render::{self, TargetRow};
+use crate::render::{self, CertificateRow, TargetRow};
 use crate::{AccessLog, GroupMetrics, ListenerKey, ListenerMetrics, SharedCounter};
 
 /// Every number of one process.
@@ -140,9 +140,13 @@ impl Telemetry {
     }
 
     /// Everything in OpenMetrics text, to be served as [`CONTENT_TYPE`](crate::CONTENT_TYPE).
-    /// `targets` are the registered targets as they are now.
-    pub fn render(self: &Arc<Self>, targets: &[TargetRow]) -> String {
-        render::render(Arc::clone(self), targets.to_vec())
+    /// `targets` are the registered targets as they are now, `certificates` those in force.
+    pub fn render(
+        self: &Arc<Self>,
+        targets: Vec<TargetRow>,
+        certificates: Vec<CertificateRow>,
+    ) -> String {
+        render::render(Arc::clone(self), targets, certificates)
     }
 }
 

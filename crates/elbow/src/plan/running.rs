@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::changes::{self, Changes};
 use crate::cli::{AdminAddress, DEFAULT_ADMIN, PlanArgs};
-use crate::{Failure, admin};
+use crate::{Failure, admin, cert};
 
 /// For an elbow that nobody said is there.
 const PROBE: Duration = Duration::from_secs(1);
@@ -55,6 +55,8 @@ fn config(address: SocketAddr, timeout: Duration) -> Result<Running, Failure> {
 impl Running {
     /// What `planned` changes.
     pub(crate) fn compare(&self, planned: &Model) -> Changes {
-        changes::compare(&self.config, planned, self.address.to_string())
+        // What runs has the files of certificates that the plan wants issued.
+        let planned = cert::locate(planned.clone());
+        changes::compare(&self.config, &planned, self.address.to_string())
     }
 }

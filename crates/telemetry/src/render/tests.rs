@@ -55,7 +55,7 @@ fn workers_are_summed() {
         line("elbow_request_duration_seconds_count", "", "2"),
         line("elbow_request_duration_seconds_sum", "", "0.005"),
     ];
-    let text = telemetry.render(&[]);
+    let text = telemetry.render(Vec::new(), Vec::new());
     assert_lines(&text, &expected.each_ref().map(String::as_str));
     let bucket =
         |le: &str, n| format!("elbow_request_duration_seconds_bucket{{le=\"{le}\",{of}}} {n}");
@@ -77,11 +77,14 @@ fn targets_and_groups() {
     let group = telemetry.group("minio");
     group.health_checks_passed.add(7);
     group.health_checks_failed.increment();
-    let text = telemetry.render(&[
-        row("127.0.0.1:9000", TargetState::Healthy),
-        row("127.0.0.1:9001", TargetState::Unhealthy),
-        row("127.0.0.1:9002", TargetState::Initial),
-    ]);
+    let text = telemetry.render(
+        vec![
+            row("127.0.0.1:9000", TargetState::Healthy),
+            row("127.0.0.1:9001", TargetState::Unhealthy),
+            row("127.0.0.1:9002", TargetState::Initial),
+        ],
+        Vec::new(),
+    );
     assert_lines(
         &text,
         &[
@@ -102,9 +105,9 @@ fn targets_and_groups() {
 fn a_refused_configuration_shows() {
     let telemetry = Telemetry::new(4);
     telemetry.config_reload(true, 1);
-    let good = telemetry.render(&[]);
+    let good = telemetry.render(Vec::new(), Vec::new());
     telemetry.config_reload(false, 1);
-    let bad = telemetry.render(&[]);
+    let bad = telemetry.render(Vec::new(), Vec::new());
     assert_lines(
         &good,
         &[
@@ -129,7 +132,7 @@ fn a_refused_configuration_shows() {
 fn the_text_is_openmetrics() {
     let telemetry = Telemetry::new(1);
     telemetry.listener("a \"b\"\\\n", "network", 1, "TCP");
-    let text = telemetry.render(&[row("[::1]:9000", TargetState::Draining)]);
+    let text = telemetry.render(vec![row("[::1]:9000", TargetState::Draining)], Vec::new());
     assert!(text.ends_with("# EOF\n"));
     assert!(text.contains(r#"load_balancer="a \"b\"\\\n""#));
     let version = env!("CARGO_PKG_VERSION");
@@ -178,4 +181,20 @@ fn the_same_listener_is_the_same_numbers_until_nobody_holds_it() {
 #[test]
 fn cells_of_workers_share_no_cache_line() {
     assert_eq!(align_of::<ListenerCells>(), 128);
+}
+
+#[test]
+fn certificates_tell_when_they_expire() {
+    let certificate = CertificateRow {
+        arn: "arn:aws:acm:us-east-1:000000000000:certificate/web".into(),
+        not_after: 1_956_441_600,
+    };
+    assert_lines(
+        &Telemetry::new(1).render(Vec::new(), vec![certificate]),
+        &[
+            "# UNIT elbow_certificate_expiry_timestamp_seconds seconds",
+            "elbow_certificate_expiry_timestamp_seconds{certificate=\
+             \"arn:aws:acm:us-east-1:000000000000:certificate/web\"} 1956441600",
+        ],
+    );
 }
