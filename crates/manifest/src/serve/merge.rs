@@ -1,5 +1,6 @@
 //! The models of all stacks as one.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -42,9 +43,8 @@ impl Merged {
             return;
         }
         for certificate in model.certificates {
-            let name = certificate.name.clone();
-            if !self.certificates.contains_key(&name) {
-                self.certificates.insert(name, certificate.clone());
+            if let Entry::Vacant(name) = self.certificates.entry(certificate.name.clone()) {
+                name.insert(certificate.clone());
                 self.model.certificates.push(certificate);
             }
         }
