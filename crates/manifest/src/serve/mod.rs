@@ -107,7 +107,8 @@ pub fn serve(objects: &[Object], context: &Context) -> Serving {
     serving
 }
 
-/// The native file that each stack becomes, by the stack's id, as JSON; what cannot be served is still in it.
+/// The native file that each stack becomes, by the stack's id, as JSON; what cannot be served is still in it, and
+/// private keys are not.
 pub fn native(objects: &[Object], context: &Context) -> BTreeMap<String, serde_json::Value> {
     let mut translation = Translation::default();
     let mut inventory = Inventory::new(objects, &mut translation.diagnostics);
@@ -118,9 +119,22 @@ pub fn native(objects: &[Object], context: &Context) -> BTreeMap<String, serde_j
     let document = |stack: &Stack| {
         let writer = Writer::new(stack, &surroundings, Cuts::new());
         let (document, _) = writer.document(&mut Vec::new()).ok()??;
-        Some((stack.id.clone(), to_json(&document.root)))
+        let mut native = to_json(&document.root);
+        hide_keys(&mut native);
+        Some((stack.id.clone(), native))
     };
     stacks.iter().filter_map(document).collect()
+}
+
+/// Leaves the private keys out of a native file.
+fn hide_keys(native: &mut serde_json::Value) {
+    let certificates = native.get_mut("certificates");
+    let certificates = certificates.and_then(serde_json::Value::as_array_mut);
+    for certificate in certificates.into_iter().flatten() {
+        if let Some(key) = certificate.get_mut("privateKey") {
+            *key = "not shown".into();
+        }
+    }
 }
 
 fn surroundings<'a>(

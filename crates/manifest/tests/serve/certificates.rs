@@ -254,3 +254,32 @@ fn certificates_are_found_by_host() {
         (0, vec!["no-certificate"])
     );
 }
+
+/// An HTTPS listener without any host has a certificate all the same: for the name of its load balancer.
+#[test]
+fn a_listener_without_hosts_has_a_certificate() {
+    let text = discovering("")
+        .replace("  tls: []\n", "")
+        .replace("host: web.example.com", "host: ''");
+    let (model, found) = served_in(&text, &Context::default());
+    assert_eq!(codes(&found), ["certificate-not-found"]);
+    let dns_name = model.load_balancers[0].dns_name("us-east-1");
+    let hosts = vec![dns_name.as_str().into(), "localhost".into()];
+    assert_eq!(
+        model.certificates[0].source,
+        CertificateSource::SelfSigned { hosts }
+    );
+}
+
+/// Keys are in no document that is shown.
+#[test]
+fn a_key_is_not_shown() {
+    let secret = real_secret("cert", &format!("elbow.dev/certificate-arn: {ARN}"));
+    let (objects, _) = elbow_manifest::read(&(named() + &secret), "web.yaml");
+    let native = elbow_manifest::native(&objects, &Context::default());
+    let text = format!("{native:?}");
+    assert!(
+        text.contains("BEGIN CERTIFICATE") && !text.contains("PRIVATE KEY"),
+        "{text}"
+    );
+}

@@ -46,8 +46,16 @@ fn every_plan_serves() {
                 continue;
             }
             let (model, found) = translate(&objects, &context);
+            let mut turned = objects.clone();
+            turned.reverse();
+            assert!(
+                model == translate(&turned, &context).0,
+                "{}: the order matters",
+                case.display()
+            );
             served += model.load_balancers.len();
             for one in &found {
+                assert!(one.line > 0 && one.column > 0, "{one}");
                 let kind = if one.is_error() { "error" } else { "other" };
                 codes.insert((kind, one.code));
             }

@@ -291,3 +291,30 @@ fn the_order_of_documents_does_not_matter() {
     let (other, _) = served(&documents.join("---\n"));
     assert_eq!(one, other);
 }
+
+/// A forward may name a target group of another stack.
+#[test]
+fn a_group_of_another_stack_is_forwarded_to() {
+    let text = format!("{}{WEB}", ingress(""));
+    let name = served(&text).0.target_groups[0].name.to_string();
+    let other = format!(
+        "
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: other
+  annotations:
+    alb.ingress.kubernetes.io/actions.borrow: '{{\"type\": \"forward\", \"targetGroupName\": \"{name}\"}}'
+spec:
+  ingressClassName: alb
+  defaultBackend: {{service: {{name: borrow, port: {{name: use-annotation}}}}}}
+---
+"
+    );
+    let (model, found) = served(&(text + &other));
+    assert_eq!(found, []);
+    assert_eq!(model.target_groups.len(), 1);
+    for balancer in &model.load_balancers {
+        assert_eq!(balancer.target_groups(), [name.as_str()]);
+    }
+}
