@@ -87,21 +87,26 @@ impl LoadBalancer {
         names
     }
 
-    /// The DNS name in AWS's shape under the local suffix `elb.localhost`.
+    /// The DNS name in AWS's shape, see [`dns_name`].
     pub fn dns_name(&self, region: &str) -> String {
         dns_name(self.kind, self.scheme, &self.name, region)
     }
 }
 
-/// The DNS name of a load balancer in AWS's shape under the local suffix `elb.localhost`.
+/// The DNS name of a load balancer in AWS's shape under a local suffix: an NLB has 16 hex digits behind its name, the
+/// others have decimal ones.
 pub fn dns_name(kind: LoadBalancerType, scheme: Scheme, name: &str, region: &str) -> String {
-    let (id, name) = (stable_id(name), name.to_lowercase());
+    let (id, digits) = (stable_id(name), TEN_DIGITS + name_hash(name) % TEN_DIGITS);
+    let name = name.to_lowercase();
     match (kind, scheme) {
         (LoadBalancerType::Network, _) => format!("{name}-{id}.elb.{region}.localhost"),
-        (_, Scheme::InternetFacing) => format!("{name}-{id}.{region}.elb.localhost"),
-        (_, Scheme::Internal) => format!("internal-{name}-{id}.{region}.elb.localhost"),
+        (_, Scheme::InternetFacing) => format!("{name}-{digits}.{region}.elb.localhost"),
+        (_, Scheme::Internal) => format!("internal-{name}-{digits}.{region}.elb.localhost"),
     }
 }
+
+/// The least number of ten digits.
+const TEN_DIGITS: u64 = 1_000_000_000;
 
 /// 16 hex digits that depend on `name` alone, for ids that outlive a restart.
 pub(crate) fn stable_id(name: &str) -> String {
