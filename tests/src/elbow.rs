@@ -102,6 +102,11 @@ impl Elbow {
         &mut self.running
     }
 
+    /// What it has written to stderr until now.
+    pub fn said(&self) -> String {
+        self.running.stderr()
+    }
+
     /// Its folder.
     pub fn dir(&self) -> &TempDir {
         &self.dir

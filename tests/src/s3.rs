@@ -112,9 +112,10 @@ impl S3 {
 
     /// The ways to S3: through the ALB over TLS and in clear, and through the NLB to the pods' own TLS.
     pub fn endpoints(&self) -> Vec<Endpoint> {
-        let settings = |url: String, verify: Value| Endpoint {
-            settings: json!({"endpoint": url, "verify": verify, "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY,
-                "minio": self.minio, "resolve": HashMap::from([(S3_HOST, self.alb)])}),
+        let settings = |url: String, verify: Value| {
+            let resolve = HashMap::from([(S3_HOST, self.alb)]);
+            let settings = json!({"endpoint": url, "verify": verify, "resolve": resolve});
+            Endpoint::new(settings, self.minio)
         };
         vec![
             settings(format!("https://{S3_HOST}:8443"), json!(self.ca_file)),
@@ -143,6 +144,14 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// The way that `settings` describe (`endpoint`, `verify`, `resolve`), with the keys of the pods.
+    pub fn new(mut settings: Value, minio: bool) -> Self {
+        settings["accessKey"] = json!(ACCESS_KEY);
+        settings["secretKey"] = json!(SECRET_KEY);
+        settings["minio"] = json!(minio);
+        Self { settings }
+    }
+
     /// Its URL.
     pub fn url(&self) -> &str {
         self.settings["endpoint"].as_str().unwrap()
