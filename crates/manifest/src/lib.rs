@@ -1,7 +1,8 @@
 //! Kubernetes objects and annotations to the load balancers that AWS's controllers would make of them.
 //!
-//! Purely: [`read`] turns text into objects, [`plan`] turns objects into [`Stack`]s, in the surroundings that a
-//! [`Context`] describes. What is wrong comes back as diagnostics with file, line and column; a stack
+//! Purely: [`read`] turns text into objects; [`plan`] turns objects into [`Stack`]s, which are what AWS would make, in
+//! the surroundings that a [`Context`] describes; [`translate`] goes on to the model that elbow serves,
+//! with targets and certificates. What is wrong comes back as diagnostics with file, line and column; a stack
 //! whose input is refused is left out, the others are there.
 //!
 //! ```
@@ -20,6 +21,10 @@
 //! assert!(found.is_empty());
 //! let translation = elbow_manifest::plan(&objects, &elbow_manifest::Context::default());
 //! assert_eq!(translation.stacks[0].id, "default/web");
+//!
+//! let (model, found) = elbow_manifest::translate(&objects, &elbow_manifest::Context::default());
+//! assert!(found.is_empty());
+//! assert_eq!(model.load_balancers[0].listeners[0].port, 80);
 //! ```
 
 pub mod annotations;

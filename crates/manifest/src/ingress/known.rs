@@ -107,8 +107,19 @@ pub(super) fn report(meta: &Meta, found: &mut Vec<Diagnostic>) {
             continue;
         };
         if NOT_MADE.contains(&name) && annotation.value != "false" {
-            let message = format!("{key} is known, but what it asks for is not made");
-            let mut no_effect = meta.found(Diagnostic::warning("no-effect", message));
+            let (code, message) = match name {
+                "enable-frontend-nlb" => (
+                    "not-supported",
+                    format!(
+                        "{key} is not supported: the network load balancer in front is not made"
+                    ),
+                ),
+                _ => (
+                    "no-effect",
+                    format!("{key} is known, but what it asks for is not made"),
+                ),
+            };
+            let mut no_effect = meta.found(Diagnostic::warning(code, message));
             no_effect.line = annotation.key_at.line;
             no_effect.column = annotation.key_at.column;
             no_effect.field = format!("metadata.annotations.{key}");

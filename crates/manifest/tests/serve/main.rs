@@ -9,6 +9,7 @@ use elbow_model::{
 };
 
 mod certificates;
+mod classic;
 mod golden;
 mod support;
 mod targets;
