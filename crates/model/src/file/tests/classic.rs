@@ -202,3 +202,16 @@ fn changes_of_instances_and_policies_are_told() {
         "listener files:9000: instanceProtocol changed from TCP to SSL"
     );
 }
+
+proptest! {
+    #[test]
+    fn a_damaged_file_never_panics(from in 0..FILE.len(), length in 0_usize..80, with in "\\PC{0,4}") {
+        let mut text = FILE.to_owned();
+        let to = (from + length).min(text.len());
+        if text.is_char_boundary(from) && text.is_char_boundary(to) {
+            text.replace_range(from..to, &with);
+        }
+        let (model, diagnostics) = parse(&text, "a.yaml");
+        prop_assert_eq!(model.is_none(), diagnostics.iter().any(Diagnostic::is_error));
+    }
+}
