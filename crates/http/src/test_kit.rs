@@ -106,6 +106,7 @@ pub(crate) fn listener_with(
         scheme: Scheme::InternetFacing,
         ip_address_type: IpAddressType::Ipv4,
         addresses: Vec::new(),
+        security_groups: Vec::new(),
         attributes: LoadBalancerAttributes::default(),
         listeners: Vec::new(),
         classic: None,

@@ -46,6 +46,7 @@ mod listener;
 mod load_balancer;
 mod render;
 mod rule;
+mod security_group;
 mod shape;
 mod target_group;
 

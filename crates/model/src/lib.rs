@@ -18,6 +18,7 @@ mod expression;
 mod listener;
 mod load_balancer;
 mod rule;
+mod security_group;
 mod ssl_policy;
 mod target_group;
 
@@ -35,6 +36,7 @@ pub use rule::{
     Action, Condition, ContentType, FixedResponse, Patterns, QueryPair, Redirect, RedirectStatus,
     Rule, WeightedTargetGroup,
 };
+pub use security_group::{IpProtocol, Permission, SecurityGroup, Sources};
 pub use ssl_policy::{SslPolicy, TlsVersion, classic_ssl_policies, ssl_policies, ssl_policy};
 pub use target_group::{
     Algorithm, HealthCheck, HealthCheckPort, HealthCheckProtocol, Matcher, ProtocolVersion, Target,

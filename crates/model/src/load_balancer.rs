@@ -1,7 +1,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::{Action, Certificate, Classic, Listener, LoadBalancerAttributes, TargetGroup};
+use crate::security_group::{Sources, tcp_sources};
+use crate::{
+    Action, Certificate, Classic, Listener, LoadBalancerAttributes, SecurityGroup, TargetGroup,
+};
 
 /// Everything that describes the load balancers of one process; names in it resolve.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub struct LoadBalancer {
     pub ip_address_type: IpAddressType,
     /// Where it listens; empty: an address of the pool, chosen by name.
     pub addresses: Vec<IpAddr>,
+    /// Together they say who may open connections; without any, everybody may.
+    pub security_groups: Vec<SecurityGroup>,
     /// Attributes by their AWS keys, parsed.
     pub attributes: LoadBalancerAttributes,
     /// Ports are unique within a load balancer (TCP and UDP apart).
@@ -69,6 +74,11 @@ impl LoadBalancer {
             LoadBalancerType::Network => format!("net/{}/{}", self.name, self.id()),
             LoadBalancerType::Classic => self.name.to_string(),
         }
+    }
+
+    /// Where the TCP connections to `port` may come from; `None`: from everywhere.
+    pub fn tcp_sources(&self, port: u16) -> Option<Sources> {
+        tcp_sources(&self.security_groups, port)
     }
 
     /// Names of the target groups that its listeners and rules forward to, each once.

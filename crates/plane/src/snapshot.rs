@@ -9,7 +9,7 @@ use elbow_model::addresses::Addresses;
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::{
     Action, Certificate, CertificateSource, Listener, LoadBalancer, LoadBalancerType, Model,
-    Protocol, TargetId, TargetState,
+    Protocol, Sources, TargetId, TargetState,
 };
 use elbow_tcp::Manners;
 use elbow_telemetry::{ListenerMetrics, Telemetry};
@@ -51,6 +51,8 @@ pub(crate) struct ListenerState {
     /// As configured, without the port offset.
     pub(crate) port: u16,
     pub(crate) metrics: Arc<ListenerMetrics>,
+    /// Where clients may come from, unless from everywhere.
+    pub(crate) sources: Option<Sources>,
     /// Set where clients speak TLS.
     pub(crate) termination: Option<Termination>,
     pub(crate) room: Room,
@@ -249,6 +251,7 @@ impl Snapshot {
             load_balancer,
             port: listener.port,
             metrics,
+            sources: balancer.tcp_sources(listener.port),
             termination,
             room,
         })

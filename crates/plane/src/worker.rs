@@ -250,6 +250,11 @@ impl Accepting {
         let Some(state) = snapshot.listeners.get(&self.address) else {
             return;
         };
+        if let Some(sources) = &state.sources
+            && !sources.contains(client.ip())
+        {
+            return self.turn_away(&stream);
+        }
         let open = Open::new(Rc::clone(self));
         let meta = ConnMeta {
             client,
@@ -272,6 +277,14 @@ impl Accepting {
                 spawn_local(Rc::clone(self).layer_7(stream, meta, open));
             }
         }
+    }
+
+    /// A security group drops the packets of those it keeps out; a connection that the kernel has taken can but
+    /// be reset.
+    fn turn_away(&self, stream: &TcpStream) {
+        stream.reset_on_close();
+        let cells = self.metrics.worker(self.context.worker.id);
+        cells.rejected.increment();
     }
 
     /// The TLS handshake; what follows is a task of its own, so that its memory ends with it.

@@ -259,6 +259,7 @@ fn listener(attributes: LoadBalancerAttributes, action: Action, group: &Arc<Grou
         scheme: Scheme::InternetFacing,
         ip_address_type: IpAddressType::Ipv4,
         addresses: Vec::new(),
+        security_groups: Vec::new(),
         attributes,
         listeners: Vec::new(),
         classic: None,

@@ -306,7 +306,7 @@ fn pair(item: &Item<'_>) -> Option<QueryPair> {
     })
 }
 
-fn network(item: &Item<'_>) -> Option<IpNet> {
+pub(super) fn network(item: &Item<'_>) -> Option<IpNet> {
     let text = item.text()?;
     let Ok(network) = text.parse::<IpNet>() else {
         let hint = text

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::item::{Item, Seen, resource_name};
-use super::{Scope, attribute, classic, listener};
+use super::{Scope, attribute, classic, listener, security_group};
 use crate::{IpAddressType, LoadBalancer, LoadBalancerType, Scheme};
 
 pub(super) const FIELDS: &[&str] = &[
@@ -12,6 +12,7 @@ pub(super) const FIELDS: &[&str] = &[
     "scheme",
     "ipAddressType",
     "addresses",
+    "securityGroups",
     "attributes",
     "listeners",
     "healthCheck",
@@ -66,6 +67,7 @@ fn read(
         .iter()
         .filter_map(|item| address(item, ip_address_type))
         .collect();
+    let groups = fields.items("securityGroups");
     let attributes = fields
         .get("attributes")
         .zip(kind)
@@ -94,6 +96,7 @@ fn read(
         scheme: scheme.unwrap_or_default(),
         ip_address_type,
         addresses,
+        security_groups: groups.iter().filter_map(security_group::read).collect(),
         attributes,
         listeners,
         classic,

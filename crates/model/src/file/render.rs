@@ -2,11 +2,13 @@
 
 use serde_json::Value;
 
-use super::{action, classic, health_check, listener, load_balancer, shape, target_group};
+use super::{
+    action, classic, health_check, listener, load_balancer, security_group, shape, target_group,
+};
 use crate::{
     Action, BackendServerPolicy, Certificate, CertificateSource, Condition, HealthCheck,
-    HealthCheckPort, HealthCheckProtocol, Instance, Listener, LoadBalancer, Matcher, Model,
-    Patterns, Protocol, QueryPair, Redirect, Rule, TargetGroup,
+    HealthCheckPort, HealthCheckProtocol, Instance, IpProtocol, Listener, LoadBalancer, Matcher,
+    Model, Patterns, Permission, Protocol, QueryPair, Redirect, Rule, SecurityGroup, TargetGroup,
 };
 use shape::spelling;
 
@@ -46,6 +48,7 @@ fn load_balancer(from: &LoadBalancer) -> shape::LoadBalancer {
             &from.ip_address_type,
         )),
         addresses: from.addresses.iter().map(ToString::to_string).collect(),
+        security_groups: from.security_groups.iter().map(group).collect(),
         attributes: from.attributes.raw.clone(),
         listeners: from.listeners.iter().map(listener).collect(),
         health_check: from
@@ -64,6 +67,31 @@ fn load_balancer(from: &LoadBalancer) -> shape::LoadBalancer {
             .flat_map(|c| &c.backend_server_policies)
             .map(|(port, policies)| (port.to_string(), names(policies)))
             .collect(),
+    }
+}
+
+fn group(from: &SecurityGroup) -> shape::SecurityGroup {
+    shape::SecurityGroup {
+        group_name: from.name.to_string(),
+        ingress: from.ingress.iter().map(permission).collect(),
+    }
+}
+
+fn permission(from: &Permission) -> shape::Permission {
+    let has_ports = matches!(from.protocol, IpProtocol::Tcp | IpProtocol::Udp);
+    let texts = |v6: bool| {
+        let sources = from
+            .sources
+            .iter()
+            .filter(move |net| net.addr().is_ipv6() == v6);
+        sources.map(ToString::to_string)
+    };
+    shape::Permission {
+        ip_protocol: spelling(security_group::PROTOCOLS, &from.protocol),
+        from_port: has_ports.then_some(*from.ports.start()),
+        to_port: has_ports.then_some(*from.ports.end()),
+        ip_ranges: texts(false).map(|cidr| shape::IpRange { cidr }).collect(),
+        ipv6_ranges: texts(true).map(|cidr| shape::Ipv6Range { cidr }).collect(),
     }
 }
 

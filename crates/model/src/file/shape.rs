@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     action, attribute, certificate, classic, condition, health_check, listener, load_balancer,
-    target_group,
+    security_group, target_group,
 };
 use crate::{classic_ssl_policies, ssl_policies};
 
@@ -56,6 +56,10 @@ pub(super) struct LoadBalancer {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub(super) addresses: Vec<String>,
+    /// Who may open connections; without any, everybody may.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub(super) security_groups: Vec<SecurityGroup>,
     /// By their AWS keys.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(default, schema_with = "attribute::load_balancer_schema")]
@@ -73,6 +77,55 @@ pub(super) struct LoadBalancer {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(default, schema_with = "backend_server_policies")]
     pub(super) backend_server_policies: BTreeMap<String, Vec<String>>,
+}
+
+/// Who may open connections, and to which ports.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct SecurityGroup {
+    pub(super) group_name: String,
+    /// Whom none of them names stays out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub(super) ingress: Vec<Permission>,
+}
+
+/// One of the permissions of a security group.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Permission {
+    #[schemars(schema_with = "ip_protocols")]
+    pub(super) ip_protocol: String,
+    /// tcp and udp only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) from_port: Option<u16>,
+    /// tcp and udp only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) to_port: Option<u16>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub(super) ip_ranges: Vec<IpRange>,
+    #[serde(rename = "ipv6Ranges", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub(super) ipv6_ranges: Vec<Ipv6Range>,
+}
+
+/// An IPv4 block, e.g. `10.0.0.0/8`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct IpRange {
+    #[serde(rename = "cidrIP")]
+    pub(super) cidr: String,
+}
+
+/// An IPv6 block, e.g. `::/0`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Ipv6Range {
+    #[serde(rename = "cidrIPv6")]
+    pub(super) cidr: String,
 }
 
 /// One instance of a classic load balancer.
@@ -446,6 +499,7 @@ macro_rules! one_of {
 
 one_of! {
     types: names(load_balancer::TYPES);
+    ip_protocols: names(security_group::PROTOCOLS);
     schemes: names(load_balancer::SCHEMES);
     ip_address_types: names(load_balancer::IP_ADDRESS_TYPES);
     listener_protocols: ["HTTP", "HTTPS", "TCP", "TLS", "UDP", "TCP_UDP", "SSL"];

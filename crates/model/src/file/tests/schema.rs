@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::{
     FIELDS, action, certificate, classic, condition, health_check, listener, load_balancer, rule,
-    schema, target_group,
+    schema, security_group, target_group,
 };
 
 /// `UPDATE_SCHEMA=1 cargo test -p elbow-model schema` writes the file.
@@ -42,11 +42,15 @@ fn the_schema_has_the_fields_that_are_read() {
         ("Listener", listener::FIELDS),
         ("LoadBalancer", load_balancer::FIELDS),
         ("Matcher", health_check::MATCHER_FIELDS),
+        ("IpRange", security_group::RANGE_FIELDS),
+        ("Ipv6Range", security_group::RANGE_V6_FIELDS),
         ("Patterns", condition::PATTERNS_FIELDS),
+        ("Permission", security_group::PERMISSION_FIELDS),
         ("QueryPair", condition::PAIR_FIELDS),
         ("QueryString", condition::VALUES_FIELDS),
         ("Redirect", action::REDIRECT_FIELDS),
         ("Rule", rule::FIELDS),
+        ("SecurityGroup", security_group::FIELDS),
         ("Target", target_group::TARGET_FIELDS),
         ("TargetGroup", target_group::FIELDS),
         ("Values", condition::VALUES_FIELDS),
