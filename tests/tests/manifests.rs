@@ -251,6 +251,37 @@ fn the_environment_of_the_folder_is_taken_and_check_names_what_is_wrong() {
     assert!(text.contains("a Service needs metadata.name"), "{text}");
 }
 
+/// Parity: Ingress annotation inbound-cidrs, a listener's source filter.
+#[test]
+fn whom_inbound_cidrs_do_not_name_is_turned_away() {
+    let one = Target::ok("one");
+    let with = |cidrs: &str| {
+        let annotation =
+            format!("  annotations:\n    alb.ingress.kubernetes.io/inbound-cidrs: {cidrs}\n");
+        ingress("web", &["one"]).replace("  annotations:\n", &annotation)
+    };
+    let dir = TempDir::new();
+    dir.write("ingress.yaml", with("192.0.2.0/24, 127.0.0.0/8"));
+    dir.write("one.yaml", service("one", &one));
+    let elbow = Elbow::run_manifests(dir, &[]);
+    let web = at(&elbow, "web");
+    wait_for(web, "one", "one");
+    elbow.dir().write("ingress.yaml", with("192.0.2.0/24"));
+    wait::until("the client to be turned away", || {
+        let mut client = Client::plain(web);
+        let sent = client.try_send(client::get("one.example", "/"));
+        (sent.is_err() || client.try_response("GET").is_err()).then_some(())
+    });
+    let turned_away = elbow.metric("elbow_rejected_connections_total", &["\"web\""]);
+    assert!(turned_away >= Some(1.0), "{turned_away:?}");
+    elbow.dir().write("ingress.yaml", ingress("web", &["one"]));
+    wait::until("everybody to be let in", || {
+        let mut client = Client::plain(web);
+        client.try_send(client::get("one.example", "/")).ok()?;
+        (client.try_response("GET").ok()?.status == 200).then_some(())
+    });
+}
+
 #[test]
 fn either_a_native_file_or_manifests_are_served() {
     for args in [

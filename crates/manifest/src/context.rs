@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::yaml::{Limits, Node, Position, Value, parse};
 
+use crate::stack::{IpRange, Ipv6Range, Permission};
 use crate::view::{Log, View};
 
 /// The surroundings of the manifests: the environment file, or the built-in ones.
@@ -91,6 +92,8 @@ pub struct NamedGroup {
     pub id: String,
     /// Its Name tag.
     pub name: String,
+    /// Whom it lets in; `None`: nobody says.
+    pub ingress: Option<Vec<Permission>>,
 }
 
 /// The shared group in front of the targets.
@@ -352,11 +355,47 @@ fn read_subnet(view: &View<'_>) -> Subnet {
 }
 
 fn read_group(view: &View<'_>) -> NamedGroup {
-    view.only(&["id", "name"]);
+    view.only(&["id", "name", "ingress"]);
+    let ingress = view.get("ingress");
     NamedGroup {
         id: text(view, "id"),
         name: text(view, "name"),
+        ingress: (!ingress.is_absent()).then(|| {
+            let permissions = ingress.items();
+            permissions.iter().map(read_permission).collect()
+        }),
     }
+}
+
+fn read_permission(view: &View<'_>) -> Permission {
+    view.only(&["ipProtocol", "fromPort", "toPort", "ipRanges", "ipv6Ranges"]);
+    Permission {
+        from_port: view.get("fromPort").number(),
+        ip_protocol: text(view, "ipProtocol"),
+        ip_ranges: read_ranges(view, "ipRanges", "cidrIP")
+            .into_iter()
+            .map(|cidr| IpRange { cidr })
+            .collect(),
+        ipv6_ranges: read_ranges(view, "ipv6Ranges", "cidrIPv6")
+            .into_iter()
+            .map(|cidr| Ipv6Range { cidr })
+            .collect(),
+        prefix_lists: Vec::new(),
+        to_port: view.get("toPort").number(),
+    }
+}
+
+fn read_ranges(view: &View<'_>, name: &str, field: &str) -> Vec<String> {
+    let cidr = |range: View<'_>| {
+        range.only(&[field]);
+        let cidr = range.get(field);
+        let text = cidr.text().unwrap_or_default().to_owned();
+        if text.parse::<ipnet::IpNet>().is_err() {
+            cidr.error("invalid-cidr", format!("{text:?} is no CIDR block"));
+        }
+        text
+    };
+    view.get(name).items().into_iter().map(cidr).collect()
 }
 
 fn read_personality(personality: &mut Personality, view: &View<'_>) {

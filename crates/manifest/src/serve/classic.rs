@@ -59,6 +59,7 @@ impl Writer<'_> {
             ("healthCheck", check),
             ("instances", draft::list(at, list)),
         ];
+        fields.extend(self.security_groups());
         if !spec.backend_server_policies.is_empty() {
             let at = self.spot(&["aws-load-balancer-proxy-protocol"], Role::Fixed);
             let policies = spec.backend_server_policies.iter();

@@ -8,6 +8,7 @@ mod groups;
 mod merge;
 mod native;
 mod rules;
+mod security_groups;
 mod serving;
 mod support;
 mod targets;
@@ -33,6 +34,7 @@ use targets::Finder;
 
 /// What the documents of all stacks are written from.
 struct Surroundings<'a> {
+    context: &'a Context,
     inventory: &'a Inventory<'a>,
     certificates: Certificates<'a>,
     groups: Groups<'a>,
@@ -92,7 +94,7 @@ pub fn serve(objects: &[Object], context: &Context) -> Serving {
         ..Serving::default()
     };
     for stack in &stacks {
-        support::unserved(stack, &inventory, &mut found);
+        support::unserved(stack, &inventory, context, &mut found);
         match model_of(stack, &surroundings, &mut found) {
             Made::Model(model, origin) => {
                 serving.models.insert(stack.id.clone(), (model, origin));
@@ -145,6 +147,7 @@ fn surroundings<'a>(
 ) -> Surroundings<'a> {
     let finder = Finder::new(inventory, context);
     Surroundings {
+        context,
         inventory,
         certificates: Certificates::new(stacks, inventory, context),
         groups: Groups::new(stacks, inventory, finder, found),

@@ -159,6 +159,7 @@ impl<'a> Writer<'a> {
             ("listeners", draft::list(at, listeners)),
         ];
         fields.extend(addresses);
+        fields.extend(self.security_groups());
         draft::map(at, fields)
     }
 

@@ -9,8 +9,9 @@ use elbow_model::file::Finding;
 use elbow_model::suggest::did_you_mean;
 
 use super::draft::Role;
-use super::native;
 use super::trail::Trail;
+use super::{native, security_groups};
+use crate::Context;
 use crate::inventory::Inventory;
 use crate::objects::SERVICE_NAME;
 use crate::stack::Stack;
@@ -18,13 +19,8 @@ use crate::stack::Stack;
 /// Annotations that ask for something that the data plane has no part in, and what becomes of it. Those of both
 /// kinds of load balancers.
 const UNSERVED: &[(&str, &str)] = &[
-    ("inbound-cidrs", SOURCES),
-    ("security-group-prefix-lists", SOURCES),
-    ("security-groups", GROUPS),
-    ("aws-load-balancer-security-group-prefix-lists", SOURCES),
-    ("aws-load-balancer-security-groups", GROUPS),
-    ("aws-load-balancer-extra-security-groups", GROUPS),
-    ("load-balancer-source-ranges", SOURCES),
+    ("security-group-prefix-lists", PREFIXES),
+    ("aws-load-balancer-security-group-prefix-lists", PREFIXES),
     ("aws-load-balancer-eip-allocations", ADDRESSES),
     ("aws-load-balancer-private-ipv4-addresses", ADDRESSES),
     ("aws-load-balancer-ipv6-addresses", ADDRESSES),
@@ -34,18 +30,22 @@ const UNSERVED: &[(&str, &str)] = &[
     ("aws-load-balancer-multi-cluster-target-group", CLUSTERS),
 ];
 
-const SOURCES: &str = "clients are not told apart by their addresses; every client gets in";
-const GROUPS: &str = "security groups are kept as names; every client gets in";
+const PREFIXES: &str = "nothing says which addresses are in a prefix list; nobody gets in by it";
 const ADDRESSES: &str = "addresses come from the local pool";
 const CLUSTERS: &str = "targets come from these objects alone";
 
 /// Values that ask for nothing.
-const NOTHING: &[&str] = &["", "0.0.0.0/0", "0.0.0.0/0,::/0", "false"];
+const NOTHING: &[&str] = &["", "false"];
 
 /// Reports what a stack's objects ask for in vain.
-pub(super) fn unserved(stack: &Stack, inventory: &Inventory<'_>, found: &mut Vec<Diagnostic>) {
+pub(super) fn unserved(
+    stack: &Stack,
+    inventory: &Inventory<'_>,
+    context: &Context,
+    found: &mut Vec<Diagnostic>,
+) {
     let trail = Trail::of_stack(stack, inventory);
-    let mut sources = false;
+    security_groups::report(stack, context, &trail, found);
     for (suffix, what) in UNSERVED {
         for (key, value, origin) in trail.all(suffix) {
             let plain: String = value.split_whitespace().collect();
@@ -53,31 +53,30 @@ pub(super) fn unserved(stack: &Stack, inventory: &Inventory<'_>, found: &mut Vec
             if local || NOTHING.contains(&&*plain) {
                 continue;
             }
-            sources |= *what == SOURCES;
             let message = format!("{key} is not supported: {what}");
             found.push(origin.place(Diagnostic::warning("not-supported", message)));
         }
     }
-    if !sources && tells_clients_apart(stack) {
-        let message =
-            format!("loadBalancerSourceRanges and inboundCIDRs are not supported: {SOURCES}");
-        let warning = Diagnostic::warning("not-supported", message);
-        found.push(trail.object().place(warning));
+    let has_groups = |stack: &Stack| {
+        stack
+            .load_balancers
+            .values()
+            .any(|lb| !lb.security_groups.is_empty())
+    };
+    let service = stack
+        .id
+        .split_once('/')
+        .and_then(|(namespace, name)| inventory.service(namespace, name));
+    let asks = service.is_some_and(|service| !service.load_balancer_source_ranges.is_empty());
+    if asks && stack.members.is_empty() && stack.classic.is_none() && !has_groups(stack) {
+        let message = "loadBalancerSourceRanges are not supported of a load balancer without security groups, whose nodes \
+                       would tell clients apart: every client gets in";
+        found.push(
+            trail
+                .object()
+                .place(Diagnostic::warning("not-supported", message)),
+        );
     }
-}
-
-/// Whether the security group that is made for a load balancer keeps anybody out.
-fn tells_clients_apart(stack: &Stack) -> bool {
-    let open = |range: &str| matches!(range, "0.0.0.0/0" | "::/0");
-    let groups = stack.security_groups.values();
-    let mut permissions = groups.flat_map(|group| &group.ingress);
-    let classic = stack.classic.iter().flat_map(|spec| &spec.security_groups);
-    let mut classic = classic.flat_map(|group| &group.ingress);
-    permissions.any(|one| {
-        one.ip_ranges.iter().any(|range| !open(&range.cidr))
-            || one.ipv6_ranges.iter().any(|range| !open(&range.cidr))
-            || !one.prefix_lists.is_empty()
-    }) || classic.any(|one| one.ip_ranges.iter().any(|range| !open(&range.cidr_ip)))
 }
 
 /// Reports endpoints that no Service will find.

@@ -17,6 +17,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("other", "no-effect"),
     ("other", "no-endpoints"),
     ("other", "not-supported"),
+    ("other", "unknown-security-group"),
 ];
 
 fn folder(name: &str) -> PathBuf {

@@ -11,6 +11,7 @@ use elbow_model::{
 mod certificates;
 mod classic;
 mod golden;
+mod security_groups;
 mod support;
 mod targets;
 

@@ -91,36 +91,6 @@ spec:
     );
 }
 
-/// Who may come in is not told apart, whatever says so: that is said.
-#[test]
-fn source_ranges_are_spoken_of() {
-    let annotated = ingress("alb.ingress.kubernetes.io/inbound-cidrs: 10.0.0.0/8") + WEB;
-    let (_, found) = served(&annotated);
-    assert_eq!(codes(&found), ["not-supported"]);
-    assert!(
-        found[0]
-            .message
-            .starts_with("alb.ingress.kubernetes.io/inbound-cidrs is not supported")
-    );
-    let field = "
-apiVersion: v1
-kind: Service
-metadata:
-  name: web
-  annotations: {service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip}
-spec:
-  type: LoadBalancer
-  loadBalancerClass: service.k8s.aws/nlb
-  loadBalancerSourceRanges: [10.0.0.0/8]
-  ports: [{name: http, port: 80, targetPort: 8080}]
----
-";
-    let slice = &WEB[WEB.find("---").unwrap()..];
-    let (_, found) = served(&format!("{field}{slice}"));
-    assert_eq!(codes(&found), ["not-supported"]);
-    assert!(found[0].message.starts_with("loadBalancerSourceRanges"));
-}
-
 /// A forward to a target group that nobody knows forwards nothing.
 #[test]
 fn an_unknown_target_group_is_answered_503() {

@@ -1,0 +1,112 @@
+//! Who may open connections: parity S8, and `inbound-cidrs`, `loadBalancerSourceRanges` of sections 2 to 4.
+
+use elbow_manifest::Context;
+use elbow_manifest::context::Personality;
+use elbow_model::{Model, Sources};
+
+use super::{WEB, codes, ingress, served, served_in};
+
+fn sources(model: &Model, port: u16) -> Option<Sources> {
+    model.load_balancers[0].tcp_sources(port)
+}
+
+fn lets_in(model: &Model, port: u16, client: &str) -> bool {
+    sources(model, port).is_none_or(|sources| sources.contains(client.parse().unwrap()))
+}
+
+fn service(annotations: &str, ranges: &str) -> String {
+    let slice = &WEB[WEB.find("---").unwrap()..];
+    format!(
+        "
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  annotations: {{{annotations}}}
+spec:
+  type: LoadBalancer
+  loadBalancerSourceRanges: {ranges}
+  ports: [{{name: http, port: 80, targetPort: 8080, nodePort: 30080}}]
+{slice}"
+    )
+}
+
+const IP: &str = "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip";
+
+#[test]
+fn inbound_cidrs_are_who_may_reach_an_alb() {
+    let annotation = "alb.ingress.kubernetes.io/inbound-cidrs: 10.0.0.0/8";
+    let (model, found) = served(&(ingress(annotation) + WEB));
+    assert_eq!(codes(&found), [""; 0]);
+    assert!(lets_in(&model, 80, "10.1.2.3"));
+    assert!(!lets_in(&model, 80, "192.0.2.1"));
+    // Without them everybody may.
+    let (model, _) = served(&(ingress("a: b") + WEB));
+    assert!(lets_in(&model, 80, "192.0.2.1"));
+}
+
+#[test]
+fn source_ranges_are_who_may_reach_an_nlb() {
+    let (model, found) = served(&service(IP, "[10.0.0.0/8]"));
+    assert_eq!(codes(&found), [""; 0]);
+    assert!(lets_in(&model, 80, "10.1.2.3"));
+    assert!(!lets_in(&model, 80, "192.0.2.1"));
+}
+
+/// The generated group alone enforces them; an extra one of which nobody knows the rules lets nobody in.
+#[test]
+fn source_ranges_are_who_may_reach_a_classic_load_balancer() {
+    let mut context = Context::default();
+    context.personality = Personality::InTree;
+    let extra = "service.beta.kubernetes.io/aws-load-balancer-extra-security-groups: sg-1";
+    let (model, found) = served_in(&service(extra, "[10.0.0.0/8]"), &context);
+    assert!(
+        codes(&found).contains(&"unknown-security-group"),
+        "{found:?}"
+    );
+    assert!(lets_in(&model, 80, "10.1.2.3"));
+    assert!(!lets_in(&model, 80, "192.0.2.1"));
+}
+
+#[test]
+fn a_group_of_the_user_s_own_has_the_rules_of_the_environment() {
+    let annotation = "alb.ingress.kubernetes.io/security-groups: sg-1";
+    let text = ingress(annotation) + WEB;
+    let (model, found) = served(&text);
+    assert_eq!(codes(&found), ["unknown-security-group"]);
+    assert_eq!(
+        found[0].message,
+        "nothing says what the security groups sg-1 let in: every client gets in"
+    );
+    assert!(lets_in(&model, 80, "192.0.2.1"));
+
+    let environment = "securityGroups:
+- id: sg-1
+  name: web
+  ingress: [{ipProtocol: tcp, fromPort: 80, toPort: 80, ipRanges: [{cidrIP: 10.0.0.0/8}]}]
+";
+    let (context, problems) = Context::parse(environment, "environment.yaml");
+    assert_eq!(problems, []);
+    let (model, found) = served_in(&text, &context);
+    assert_eq!(codes(&found), [""; 0]);
+    assert!(lets_in(&model, 80, "10.1.2.3"));
+    assert!(!lets_in(&model, 80, "192.0.2.1"));
+}
+
+/// What cannot be told is said, and where a block is wrong too.
+#[test]
+fn ranges_without_a_group_and_wrong_blocks_are_spoken_of() {
+    let environment = "featureGates: {NLBSecurityGroup: false}\n";
+    let (context, _) = Context::parse(environment, "environment.yaml");
+    let (_, found) = served_in(&service(IP, "[10.0.0.0/8]"), &context);
+    assert_eq!(codes(&found), ["not-supported"]);
+    assert!(found[0].message.starts_with("loadBalancerSourceRanges"));
+
+    let environment =
+        "securityGroups:\n- {id: a, ingress: [{ipRanges: [{cidrIP: 10.0.0.0/33}]}]}\n";
+    let (_, found) = Context::parse(environment, "environment.yaml");
+    assert_eq!(
+        found[0].to_string(),
+        "error[invalid-cidr] environment.yaml:2:42: \"10.0.0.0/33\" is no CIDR block"
+    );
+}
