@@ -13,6 +13,7 @@ mod certificates;
 mod class;
 mod conditions;
 mod group;
+mod idle;
 mod json;
 mod known;
 mod load_balancer;
@@ -24,6 +25,7 @@ mod tags;
 mod target_group;
 
 use group::{Group, GroupId, Member};
+pub(crate) use known::on_a_service;
 
 /// The prefix of the annotations.
 const PREFIX: &str = "alb.ingress.kubernetes.io";
@@ -41,6 +43,7 @@ pub fn translate(inventory: &Inventory<'_>, context: &Context, translation: &mut
         };
         let Some(member) = owned else { continue };
         known::report(&ingress.meta, &mut translation.diagnostics);
+        idle::report(&member, inventory, &mut translation.diagnostics);
         match group::id(&member) {
             Ok(id) => groups.entry(id).or_default().push(member),
             Err(refusal) => translation.diagnostics.push(*refusal),
@@ -48,8 +51,14 @@ pub fn translate(inventory: &Inventory<'_>, context: &Context, translation: &mut
     }
     for (id, members) in groups {
         let name = id.to_string();
-        match build(id, members, inventory, context) {
-            Ok(stack) => translation.stacks.push(stack),
+        match build(id, members.clone(), inventory, context) {
+            Ok(stack) => {
+                let found = members
+                    .iter()
+                    .flat_map(|one| idle::of_listeners(&one.ingress.meta, &stack));
+                translation.diagnostics.extend(found);
+                translation.stacks.push(stack);
+            }
             Err(refusal) => {
                 translation.refused.insert(name);
                 translation.diagnostics.push(*refusal);

@@ -27,6 +27,7 @@
 //! assert_eq!(model.load_balancers[0].listeners[0].port, 80);
 //! ```
 
+pub mod advice;
 pub mod annotations;
 pub mod classic;
 pub mod context;

@@ -1,127 +1,46 @@
 //! What is taken but will not do what its author thinks: warnings and notes.
 
+mod idle;
+mod known;
+
 use elbow_model::diagnostic::{Diagnostic, Severity};
-use elbow_model::suggest::did_you_mean;
 use elbow_model::yaml::Position;
 
 use crate::classic::SslPorts;
 use crate::context::Context;
+use crate::inventory::Inventory;
 use crate::objects::{Meta, Service, ServiceType};
+use crate::stack::Stack;
 
 use super::ownership::Owner;
 use super::read::{PREFIX, Reader};
 
-/// What the annotations that a load balancer is made of start with.
-const BALANCER: &str = "aws-load-balancer-";
-
-/// Annotations of either controller that are one word each, without [`BALANCER`].
-const KNOWN: &[&str] = &[
-    "access-log-emit-interval",
-    "access-log-enabled",
-    "access-log-s3-bucket-name",
-    "access-log-s3-bucket-prefix",
-    "additional-resource-tags",
-    "alpn-policy",
-    "attributes",
-    "backend-protocol",
-    "connection-draining-enabled",
-    "connection-draining-timeout",
-    "connection-idle-timeout",
-    "cross-zone-load-balancing-enabled",
-    "disable-nlb-sg",
-    "eip-allocations",
-    "enable-icmp-for-path-mtu-discovery",
-    "enable-prefix-for-ipv6-source-nat",
-    "enable-tcp-udp-listener",
-    "extra-security-groups",
-    "healthcheck-healthy-threshold",
-    "healthcheck-interval",
-    "healthcheck-path",
-    "healthcheck-port",
-    "healthcheck-protocol",
-    "healthcheck-success-codes",
-    "healthcheck-timeout",
-    "healthcheck-unhealthy-threshold",
-    "inbound-sg-rules-on-private-link-traffic",
-    "internal",
-    "ip-address-type",
-    "ipv6-addresses",
-    "manage-backend-security-group-rules",
-    "minimum-load-balancer-capacity",
-    "multi-cluster-target-group",
-    "name",
-    "nlb-target-type",
-    "private-ipv4-addresses",
-    "proxy-protocol",
-    "proxy-protocol-per-target-group",
-    "quic-enabled-ports",
-    "scheme",
-    "security-group-prefix-lists",
-    "security-groups",
-    "source-nat-ipv6-prefixes",
-    "ssl-cert",
-    "ssl-negotiation-policy",
-    "ssl-ports",
-    "subnets",
-    "target-group-attributes",
-    "target-node-labels",
-    "type",
-];
-
-/// Of those, the ones that are followed by a dot and a port.
-const PER_PORT: &[&str] = &["target-group-attributes", "listener-attributes"];
-
-/// Of those, the ones that the AWS Load Balancer Controller does not read.
-const PROVIDER_ONLY: &[&str] = &[
-    "access-log-emit-interval",
-    "connection-draining-enabled",
-    "connection-draining-timeout",
-    "connection-idle-timeout",
-    "extra-security-groups",
-];
-
-/// Everything worth saying about a Service that is not refused.
-pub(super) fn advise(service: &Service, owner: Owner, context: &Context) -> Vec<Diagnostic> {
-    let mut found = annotations(&service.meta, owner);
+/// Everything worth saying about a Service that is not refused; `stack` is what it became.
+pub(super) fn advise(
+    service: &Service,
+    owner: Owner,
+    stack: Option<&Stack>,
+    inventory: &Inventory<'_>,
+    context: &Context,
+) -> Vec<Diagnostic> {
+    let mut found = known::report(&service.meta, owner);
+    found.extend(idle::report(service, owner));
+    found.extend(crate::ingress::on_a_service(service, inventory));
     match owner {
         Owner::Classic => found.extend(plain_beside_secure(service)),
-        Owner::Nobody if service.kind == ServiceType::LoadBalancer => {
-            found.push(nobody(service, context));
-        }
-        _ => {}
-    }
-    found
-}
-
-/// Annotations that nobody reads.
-fn annotations(meta: &Meta, owner: Owner) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    for (key, annotation) in &meta.annotations {
-        let name = key
-            .strip_prefix(PREFIX)
-            .and_then(|key| key.strip_prefix(BALANCER));
-        let Some(name) = name else { continue };
-        let per_port = name
-            .split_once('.')
-            .is_some_and(|(name, _)| PER_PORT.contains(&name));
-        if !per_port && !KNOWN.contains(&name) {
-            let message = format!("no controller reads the annotation {key}");
-            let mut warning = at(meta, key, annotation.key_at, "unknown-annotation", message);
-            let whole: Vec<String> = KNOWN
-                .iter()
-                .map(|name| format!("{PREFIX}{BALANCER}{name}"))
-                .collect();
-            warning.hint = did_you_mean(key, whole.iter().map(String::as_str));
-            found.push(warning);
-        } else if owner == Owner::Lbc && PROVIDER_ONLY.contains(&name) {
-            let message = format!("the AWS Load Balancer Controller does not read {key}");
-            found.push(at(
-                meta,
-                key,
-                annotation.key_at,
-                "ignored-annotation",
-                message,
-            ));
+        Owner::Nobody => found.extend(match service.kind {
+            ServiceType::LoadBalancer => Some(nobody(service, context)),
+            ServiceType::ClusterIp => known::in_vain(&service.meta, "ClusterIP"),
+            ServiceType::NodePort => known::in_vain(&service.meta, "NodePort"),
+            ServiceType::ExternalName => known::in_vain(&service.meta, "ExternalName"),
+        }),
+        Owner::Lbc | Owner::ProviderNlb => {
+            found.extend(
+                stack
+                    .map(|stack| idle::of_ports(service, stack))
+                    .into_iter()
+                    .flatten(),
+            );
         }
     }
     found

@@ -33,8 +33,9 @@ pub fn translate(
     for service in inventory.services.values() {
         match build(service, inventory, context) {
             Ok(stack) => {
+                let owner = owner_of(service, context);
+                let found = advice::advise(service, owner, stack.as_ref(), inventory, context);
                 translation.stacks.extend(stack);
-                let found = advice::advise(service, owner_of(service, context), context);
                 translation.diagnostics.extend(found);
             }
             Err(refused) => {

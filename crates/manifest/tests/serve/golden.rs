@@ -14,6 +14,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("error", "too-many"),
     ("error", "unknown-ssl-policy"),
     ("other", "certificate-not-found"),
+    ("other", "ignored-annotation"),
     ("other", "no-effect"),
     ("other", "no-endpoints"),
     ("other", "not-supported"),
