@@ -29,7 +29,7 @@ pub fn unverified(stack: &Stack) -> Option<Diagnostic> {
     let groups = stack.target_groups.values();
     let secure = groups.filter(|group| matches!(&*group.protocol, "HTTPS" | "TLS"));
     let mut names: Vec<&str> = secure.map(|group| &*group.name).collect();
-    for spec in &stack.classic {
+    if let Some(spec) = &stack.classic {
         let mut to_instances = spec
             .listeners
             .iter()

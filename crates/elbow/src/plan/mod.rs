@@ -13,7 +13,7 @@ mod words;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use elbow_manifest::{Context, Object, Stack, quota};
+use elbow_manifest::{Context, Object, Stack, advice, quota};
 use elbow_model::Model;
 use elbow_model::diagnostic::Diagnostic;
 
@@ -101,10 +101,9 @@ fn report(
     let region = quota::of_region(stacks, &context.region);
     for stack in stacks {
         let used = quota::of_stack(stack, &targets);
-        found.extend(
-            used.iter()
-                .filter_map(|usage| at_origin(usage.warning()?, stack)),
-        );
+        let exceeded = used.iter().filter_map(quota::Usage::warning);
+        let about = advice::unverified(stack).into_iter().chain(exceeded);
+        found.extend(about.filter_map(|one| at_origin(one, stack)));
     }
     found.extend(region.iter().filter_map(quota::Usage::warning));
     let described: Vec<_> = stacks
@@ -125,12 +124,12 @@ fn report(
     }
 }
 
-/// The warning at the first object that the stack is made of.
-fn at_origin(warning: Diagnostic, stack: &Stack) -> Option<Diagnostic> {
+/// A finding about a stack at the first object that the stack is made of.
+fn at_origin(found: Diagnostic, stack: &Stack) -> Option<Diagnostic> {
     let origin = stack.origins.first()?;
     let at = origin.place.at;
     Some(
-        warning
+        found
             .at(&*origin.place.file, at.line, at.column)
             .object(&*origin.object),
     )

@@ -231,11 +231,11 @@ pub(crate) fn on_a_service(service: &Service, inventory: &Inventory<'_>) -> Vec<
         match place(name) {
             None => found.push(unknown(meta, key, name)),
             Some(On::Ingress) => found.push(idle(meta, key, "it is read on Ingresses only")),
-            Some(On::Both) if !is_behind_an_ingress(meta, inventory) => {
+            Some(Both) if !is_behind_an_ingress(meta, inventory) => {
                 let why = "no Ingress of its namespace leads to this Service";
                 found.push(idle(meta, key, why));
             }
-            Some(On::Both) => {}
+            Some(Both) => {}
         }
     }
     found

@@ -172,7 +172,7 @@ fn check(meta: &Meta, key: &str, owner: Owner) -> Option<Diagnostic> {
     }
     let message = match owner {
         Owner::Lbc => format!("the AWS Load Balancer Controller does not read {key}"),
-        Owner::Classic => format!("no Classic load balancer is made by {key}"),
+        Owner::Classic => format!("no controller reads {key} for a Classic load balancer"),
         Owner::ProviderNlb | Owner::Nobody => {
             format!("the provider does not read {key} for its Network Load Balancers")
         }
