@@ -1,11 +1,13 @@
-//! `elbow plan`: manifests of files and folders become the stacks that AWS's controller recorded.
+//! `elbow plan`: manifests of files and folders become the stacks that AWS's controller recorded, and people and
+//! machines are told what is in them.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use elbow_tests::elbow;
-use serde_json::Value;
+use elbow_tests::{Elbow, TempDir, address, elbow};
+use serde_json::{Value, json};
 
 fn golden(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -69,4 +71,400 @@ fn a_file_that_is_not_there_is_an_error_of_the_input() {
     let output = plan(&[golden("none.yaml")]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("error[unreadable-file]"));
+}
+
+/// A Service on node ports behind an Ingress, with fixed names.
+const STORE: &str = "\
+apiVersion: v1
+kind: Service
+metadata: {name: minio, namespace: shop}
+spec:
+  type: NodePort
+  ports: [{name: s3, port: 9000, nodePort: 30900}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: store
+  namespace: shop
+  annotations:
+    kubernetes.io/ingress.class: alb
+    alb.ingress.kubernetes.io/load-balancer-name: store
+    alb.ingress.kubernetes.io/load-balancer-attributes: idle_timeout.timeout_seconds=120,routing.http2.enabled=true
+    alb.ingress.kubernetes.io/backend-protocol: HTTPS
+spec:
+  rules:
+  - host: minio.example.com
+    http:
+      paths:
+      - {path: /, pathType: Prefix, backend: {service: {name: minio, port: {number: 9000}}}}
+";
+
+/// `elbow plan` of `manifest` with more arguments; no elbow is asked unless they say so.
+fn plan_of(manifest: &str, args: &[&str]) -> Output {
+    let dir = TempDir::new();
+    let file = dir.write("store.yaml", manifest);
+    let mut command = elbow::command(&["plan", "-f", "store.yaml"]);
+    command.current_dir(file.parent().unwrap());
+    if !args.contains(&"--admin") {
+        command.args(["--admin", "off"]);
+    }
+    command.args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The names that depend on the cluster, replaced by what they are of.
+fn named(text: &str) -> String {
+    let mut named = String::new();
+    for (number, part) in text.split("k8s-shop-").enumerate() {
+        if number == 0 {
+            named.push_str(part);
+            continue;
+        }
+        let (name, hash_and_more) = part.split_once('-').unwrap();
+        assert!(
+            hash_and_more[..10].chars().all(|c| c.is_ascii_hexdigit()),
+            "{part}"
+        );
+        named.push_str(&format!("{{{name}}}{}", &hash_and_more[10..]));
+    }
+    named
+}
+
+const UNVERIFIED: &str = "note[unverified-backend] store.yaml:8:1: targets of {minio} are reached over TLS and their certificates are not verified, as on AWS\n";
+
+#[test]
+fn a_person_gets_a_tree() {
+    let output = plan_of(STORE, &[]);
+    assert_eq!(
+        named(&text(&output.stdout)),
+        "\
+shop/store from Ingress/shop/store
+├─ ALB store internal, ipv4
+│  ├─ DNS name: internal-store-{digits}.us-east-1.elb.amazonaws.com
+│  ├─ subnets: subnet-private-a (us-east-1a), subnet-private-b (us-east-1b), subnet-private-c (us-east-1c)
+│  ├─ security groups: {store}, sg-auto
+│  ├─ attributes: idle_timeout.timeout_seconds=120
+│  └─ listener HTTP:80
+│     ├─ 1: host-header is minio.example.com and path-pattern is /* -> forward to {minio}
+│     └─ default: fixed response 404 text/plain
+├─ target group {minio} HTTPS:30900, instance, Service shop/minio:9000
+│  └─ health check: HTTPS traffic-port /, expects 200, every 15s, timeout 5s, healthy after 2, unhealthy after 2
+└─ security group {store} tcp 80 from 0.0.0.0/0
+
+1 stack: 1 load balancer, 1 listener, 2 rules, 1 target group
+"
+    );
+    assert_eq!(named(&text(&output.stderr)), UNVERIFIED);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_table_has_a_row_for_each_resource() {
+    let output = plan_of(STORE, &["-o", "table"]);
+    let out = text(&output.stdout);
+    let tables: Vec<Vec<&str>> = out
+        .split("\n\n")
+        .map(|table| table.lines().collect())
+        .collect();
+    let heads: Vec<&str> = tables
+        .iter()
+        .map(|table| table[0].split("  ").next().unwrap())
+        .collect();
+    assert_eq!(heads, ["LOAD BALANCER", "LISTENER", "RULE", "TARGET GROUP"]);
+    assert_eq!(
+        tables[0],
+        [
+            "LOAD BALANCER  TYPE         SCHEME    LISTENERS  STACK",
+            "store          application  internal  HTTP:80    shop/store"
+        ]
+    );
+    assert_eq!(tables[1][1], "store:80  HTTP      2 rules  -       -");
+    assert_eq!(tables[2].len(), 3);
+    assert!(tables[2][2].starts_with("store:80/default  -  "), "{out}");
+    assert_eq!(named(&text(&output.stderr)), UNVERIFIED);
+}
+
+#[test]
+fn machines_get_one_structure_in_two_spellings() {
+    let json = plan_of(STORE, &["-o", "json"]);
+    let report: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(text(&json.stderr), "");
+    assert_eq!(
+        report["summary"],
+        json!({"stacks": 1, "loadBalancers": 1, "listeners": 1, "rules": 2, "targetGroups": 1,
+               "services": 0, "errors": 0, "warnings": 0, "notes": 1})
+    );
+    let stack = &report["stacks"][0];
+    assert_eq!(stack["objects"], json!(["Ingress/shop/store"]));
+    let balancer = &stack["loadBalancers"][0];
+    assert_eq!(balancer["type"], "application");
+    assert_eq!(
+        balancer["attributes"],
+        json!({"idle_timeout.timeout_seconds": "120"})
+    );
+    assert_eq!(
+        balancer["listeners"][0]["rules"][0]["conditions"],
+        json!(["host-header is minio.example.com", "path-pattern is /*"])
+    );
+    assert_eq!(stack["targetGroups"][0]["service"], "shop/minio:9000");
+    let rules = stack["quotas"].as_array().unwrap().iter();
+    let rules = rules
+        .clone()
+        .find(|one| one["quota"] == "rules-per-application-load-balancer");
+    assert_eq!(
+        rules.unwrap(),
+        &json!({"resource": "store", "quota": "rules-per-application-load-balancer",
+                "used": 1, "limit": 100, "adjustable": true})
+    );
+    assert_eq!(report["quotas"][0]["resource"], "us-east-1");
+    let found = &report["diagnostics"][0];
+    assert_eq!(
+        (&found["stack"], &found["code"]),
+        (&json!("shop/store"), &json!("unverified-backend"))
+    );
+    assert_eq!(
+        (&found["file"], &found["line"]),
+        (&json!("store.yaml"), &json!(8))
+    );
+    assert_eq!(report["changes"], Value::Null);
+
+    let yaml = text(&plan_of(STORE, &["-o", "yaml"]).stdout);
+    assert!(
+        yaml.starts_with("summary:\n  stacks: 1\n  loadBalancers: 1\n"),
+        "{yaml}"
+    );
+    let keys = yaml.lines().filter(|line| !line.starts_with([' ', '-']));
+    let keys: Vec<&str> = keys.map(|line| line.split(':').next().unwrap()).collect();
+    let of_json: Vec<&String> = report.as_object().unwrap().keys().collect();
+    assert_eq!(keys, of_json);
+}
+
+#[test]
+fn classic_load_balancers_and_tenants() {
+    let tenant = "apiVersion: minio.min.io/v2
+kind: Tenant
+metadata: {name: store, namespace: shop, uid: 00000000-1111-2222-3333-444444444444}
+spec: {exposeServices: {minio: true}}
+";
+    let output = plan_of(tenant, &["--personality", "intree"]);
+    let out = text(&output.stdout);
+    assert!(
+        out.contains("├─ Service minio LoadBalancer, 443 -> 9000 (https-minio)\n"),
+        "{out}"
+    );
+    assert!(
+        out.contains("├─ Service store-console ClusterIP, 9443 -> 9443 (https-console)\n"),
+        "{out}"
+    );
+    assert!(
+        out.contains("└─ Service store-hl headless, 9000 -> 9000 (https-minio)\n"),
+        "{out}"
+    );
+    assert!(out.contains("├─ Classic a"), "{out}");
+    assert!(out.contains(" internet-facing\n"), "{out}");
+    assert!(
+        out.contains("│  └─ listener TCP:443 to instances TCP:"),
+        "{out}"
+    );
+    assert!(
+        out.contains(", every 10s, timeout 5s, healthy after 2, unhealthy after 6\n"),
+        "{out}"
+    );
+    let lbc = text(&plan_of(tenant, &["--personality", "lbc-default"]).stdout);
+    assert!(lbc.contains("├─ NLB k8s-shop-minio-"), "{lbc}");
+}
+
+/// A quota is shown when more than half of it is used, and warned of when AWS would refuse.
+#[test]
+fn quotas_that_aws_would_enforce() {
+    let (head, path) = STORE.split_at(STORE.find("  - host").unwrap());
+    let with_rules = |count: usize| {
+        let rules: Vec<String> = (0..count)
+            .map(|n| path.replace("minio.example.com", &format!("h{n}.example.com")))
+            .collect();
+        plan_of(&format!("{head}{}", rules.concat()), &[])
+    };
+    let shown = |output: &Output| text(&output.stdout).contains("quota");
+    assert!(!shown(&with_rules(50)));
+    let output = with_rules(51);
+    assert!(text(&output.stdout).contains("└─ quota 51/100 rules of store\n"));
+    assert!(!text(&output.stderr).contains("quota-exceeded"));
+    let output = with_rules(101);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "a warning, since elbow serves it"
+    );
+    assert!(text(&output.stderr).contains(
+        "warning[quota-exceeded] store.yaml:8:1: store has 101 rules; AWS takes at most 100 (rules-per-application-load-balancer)\n  hint: AWS raises this quota on request"
+    ));
+}
+
+/// A stack that is refused is told, and the others are shown.
+#[test]
+fn a_fault_leaves_the_others() {
+    let broken = STORE
+        .replace("name: store\n", "name: broken\n")
+        .replace("backend-protocol: HTTPS", "backend-protocol: FTP");
+    let (_, broken) = broken.split_once("---\n").unwrap();
+    let manifest = format!("{STORE}---\n{broken}");
+    let output = plan_of(&manifest, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let out = text(&output.stdout);
+    assert!(
+        out.starts_with("shop/store from Ingress/shop/store\n"),
+        "{out}"
+    );
+    assert!(!out.contains("broken"), "{out}");
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("error[") && told.ends_with("1 error\n"),
+        "{told}"
+    );
+}
+
+/// no-color.org; a pipe has no colour either way.
+#[test]
+fn colour_is_for_terminals() {
+    for no_color in [None, Some("1")] {
+        let dir = TempDir::new();
+        let file = dir.write("store.yaml", STORE);
+        let mut command = elbow::command(&["plan", "--admin", "off", "-f", file.to_str().unwrap()]);
+        match no_color {
+            Some(value) => command.env("NO_COLOR", value),
+            None => command.env_remove("NO_COLOR"),
+        };
+        let output = command.output().unwrap();
+        assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b));
+    }
+}
+
+#[test]
+fn wrong_usage_has_its_own_code() {
+    assert_eq!(plan_of(STORE, &["-o", "xml"]).status.code(), Some(2));
+    assert_eq!(
+        plan_of(STORE, &["--personality", "eks"]).status.code(),
+        Some(2)
+    );
+}
+
+/// interface.md, exit codes: 3 when the environment refuses; an elbow that is named must be there.
+#[test]
+fn an_elbow_that_is_named_must_answer() {
+    let nobody = SocketAddr::from((address(), 9901)).to_string();
+    let output = plan_of(STORE, &["--admin", &nobody]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        text(&output.stderr).contains(&format!("no elbow answers on the admin address {nobody}"))
+    );
+    assert_eq!(text(&output.stdout), "");
+    let output = plan_of(STORE, &["--detailed-exitcode"]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+}
+
+const ENDPOINTS: &str = "---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: minio, namespace: shop, labels: {kubernetes.io/service-name: minio}}
+addressType: IPv4
+ports: [{name: s3, port: 9000}]
+endpoints: [{addresses: [127.0.0.1]}]
+";
+
+/// What runs is what the manifests say: nothing to do. Another attribute and another rule: a change and a
+/// new rule, the old ones by name. Nothing at all: everything goes.
+#[test]
+fn changes_against_a_running_elbow() {
+    let manifest =
+        format!("{STORE}{ENDPOINTS}").replace("backend-protocol: HTTPS", "target-type: ip");
+    let dir = TempDir::new();
+    dir.write("store.yaml", &manifest);
+    let elbow = Elbow::run_manifests(dir, &["--port-offset", "10000"]);
+    let admin = elbow.admin().to_string();
+    let compare = |manifest: &str, more: &[&str]| {
+        let args = [&["--admin", &admin, "--detailed-exitcode"], more].concat();
+        plan_of(manifest, &args)
+    };
+
+    let same = compare(&manifest, &[]);
+    let out = text(&same.stdout);
+    assert!(
+        out.contains(&format!(
+            "\nchanges at {admin}: 0 to create, 0 to change, 0 to delete\n"
+        )),
+        "{out}"
+    );
+    assert_eq!(same.status.code(), Some(0), "{}", text(&same.stderr));
+
+    let second = "  - host: other.example.com
+    http:
+      paths:
+      - {path: /, pathType: Prefix, backend: {service: {name: minio, port: {number: 9000}}}}
+---
+apiVersion: discovery";
+    let other = manifest
+        .replace("timeout_seconds=120", "timeout_seconds=90")
+        .replace("---\napiVersion: discovery", second);
+    let changed = compare(&other, &[]);
+    let out = text(&changed.stdout);
+    assert!(
+        out.contains(&format!(
+            "changes at {admin}: 1 to create, 1 to change, 0 to delete
+├─ ~ load balancer store
+│  └─ attributes.idle_timeout.timeout_seconds: 120 -> 90
+└─ + rule store:80/2
+"
+        )),
+        "{out}"
+    );
+    assert_eq!(changed.status.code(), Some(4), "{}", text(&changed.stderr));
+
+    let json = compare(&other, &["-o", "json"]);
+    let report: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let changes = &report["changes"];
+    assert_eq!(changes["against"], admin);
+    assert_eq!(
+        (&changes["create"], &changes["change"], &changes["delete"]),
+        (&json!(1), &json!(1), &json!(0))
+    );
+    assert_eq!(
+        changes["items"][0],
+        json!({"action": "change", "kind": "load balancer", "name": "store",
+               "fields": [{"field": "attributes.idle_timeout.timeout_seconds", "from": "120", "to": "90"}]})
+    );
+    let table = text(&compare(&other, &["-o", "table"]).stdout);
+    assert!(
+        table.contains(
+            "\nchange  load balancer  store       attributes.idle_timeout.timeout_seconds\n"
+        ),
+        "{table}"
+    );
+    assert_eq!(compare(&other, &["-o", "stack"]).status.code(), Some(4));
+
+    let nothing = "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}\n";
+    let gone = compare(nothing, &["-o", "json"]);
+    let report: Value = serde_json::from_slice(&gone.stdout).unwrap();
+    let deleted: Vec<&str> = report["changes"]["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|item| item["action"] == "delete")
+        .map(|item| item["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        deleted,
+        [
+            "listener",
+            "load balancer",
+            "rule",
+            "target",
+            "target group"
+        ]
+    );
+    // The plan itself changed nothing.
+    assert_eq!(elbow.json("/config")["loadBalancers"][0]["name"], "store");
 }

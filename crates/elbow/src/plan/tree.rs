@@ -188,7 +188,7 @@ pub(crate) fn changes(changes: &Changes) -> Branch {
             .text(&format!("{} {}", item.kind, item.name))
             .with(fields)
     });
-    let head = format!("changes at {}", changes.against);
+    let head = format!("changes at {}:", changes.against);
     Branch::new(Style::Bold, &head).text(&title).with(items)
 }
 
