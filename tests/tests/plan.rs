@@ -445,6 +445,20 @@ apiVersion: discovery";
     );
     assert_eq!(compare(&other, &["-o", "stack"]).status.code(), Some(4));
 
+    // A reload would keep what it is told wrongly about, so that nobody can say what goes.
+    let broken = compare(
+        &manifest.replace("target-type: ip", "target-type: pod"),
+        &[],
+    );
+    assert_eq!(broken.status.code(), Some(1));
+    let told = text(&broken.stderr);
+    assert!(
+        told.contains(&format!(
+            "note[not-compared]: what would change at {admin} is not told"
+        )),
+        "{told}"
+    );
+
     let nothing = "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}\n";
     let gone = compare(nothing, &["-o", "json"]);
     let report: Value = serde_json::from_slice(&gone.stdout).unwrap();

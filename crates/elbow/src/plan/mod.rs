@@ -10,10 +10,10 @@ mod table;
 mod tree;
 mod words;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
-use elbow_manifest::{Context, Object, Stack, advice, quota};
+use elbow_manifest::{Context, Object, Stack, Translation, advice, quota};
 use elbow_model::Model;
 use elbow_model::diagnostic::Diagnostic;
 
@@ -29,34 +29,40 @@ use screen::Screen;
 pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let mut found = Vec::new();
     let (objects, context) = args.surroundings.manifests(&args.files).read(&mut found);
-    // Of files that cannot be read whole an elbow would take nothing.
-    let readable = !found.iter().any(Diagnostic::is_error);
-    let translation = elbow_manifest::plan(&objects, &context);
-    let asked = args.output != PlanOutput::Stack || args.detailed_exitcode;
-    let (model, served) = if asked {
-        elbow_manifest::translate(&objects, &context)
-    } else {
-        Default::default()
-    };
-    let running = if asked { running::ask(args)? } else { None };
-    let changes = running
-        .filter(|_| readable)
-        .map(|running| running.compare(&model));
+    let Translation {
+        stacks,
+        diagnostics,
+        ..
+    } = elbow_manifest::plan(&objects, &context);
+    found.extend(diagnostics);
+    let is_report = args.output != PlanOutput::Stack;
+    let mut model = Model::default();
+    let mut running = None;
+    if is_report || args.detailed_exitcode {
+        let (served, more) = elbow_manifest::translate(&objects, &context);
+        model = served;
+        running = running::ask(args)?;
+        if is_report {
+            add(more, &objects, &mut found);
+        }
+    }
+    let has_errors = found.iter().any(Diagnostic::is_error);
+    if has_errors && let Some(running) = running.take() {
+        found.push(running.not_compared());
+    }
+    let changes = running.map(|running| running.compare(&model));
     let changed = changes
         .as_ref()
         .is_some_and(|changes| !changes.items.is_empty());
-    let stacks = &translation.stacks;
-    found.extend(translation.diagnostics);
-    let written = if args.output == PlanOutput::Stack {
+    let written = if is_report {
+        let report = report(&stacks, &context, &model, &mut found, changes);
+        print(&report, &found, args.output)
+    } else {
         print_json(&stacks.iter().map(Stack::to_json).collect::<Vec<_>>())
             .and_then(|()| source::report(&found, &mut io::stderr()))
-    } else {
-        add(served, &objects, &mut found);
-        let report = report(stacks, &context, &model, &mut found, changes);
-        print(&report, &found, args.output)
     };
     written.map_err(|e| Failure::environment(e, "is the reader of the output still there?"))?;
-    if found.iter().any(Diagnostic::is_error) {
+    if has_errors {
         return Err(Failure::Input);
     }
     if changed && args.detailed_exitcode {
@@ -67,23 +73,32 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
 
 /// Adds what serving finds besides; of what is the same on AWS it is told but once.
 fn add(served: Vec<Diagnostic>, objects: &[Object], found: &mut Vec<Diagnostic>) {
-    for one in served {
-        if concerns_plan(&one, objects) && !found.contains(&one) {
-            found.push(one);
-        }
-    }
+    type Place = (String, u32, u32, &'static str, String);
+    let place = |one: &Diagnostic| -> Place {
+        let Diagnostic {
+            file,
+            line,
+            column,
+            code,
+            message,
+            ..
+        } = one;
+        (file.clone(), *line, *column, code, message.clone())
+    };
+    let known: HashSet<Place> = found.iter().map(place).collect();
+    let tells_targets = tells_targets(objects);
+    let besides = served.into_iter().filter(|one| {
+        // A plan needs no targets: nothing is wrong when the manifests say nothing about any.
+        let concerns = tells_targets || !matches!(one.code, "no-endpoints" | "no-nodes");
+        concerns && !known.contains(&place(one))
+    });
+    found.extend(besides);
     found.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
 }
 
-/// A plan needs no targets, so that nothing is wrong when the manifests say nothing about any.
-fn concerns_plan(found: &Diagnostic, objects: &[Object]) -> bool {
-    let tells_targets = |object: &Object| {
-        matches!(
-            &*object.kind,
-            "Node" | "Pod" | "EndpointSlice" | "Endpoints"
-        )
-    };
-    !matches!(found.code, "no-endpoints" | "no-nodes") || objects.iter().any(tells_targets)
+fn tells_targets(objects: &[Object]) -> bool {
+    let kinds = ["Node", "Pod", "EndpointSlice", "Endpoints"];
+    objects.iter().any(|object| kinds.contains(&&*object.kind))
 }
 
 /// The whole report; what it warns of goes to `found` too.

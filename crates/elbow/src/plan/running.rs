@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use elbow_model::Model;
+use elbow_model::diagnostic::{Diagnostic, Severity};
 use serde_json::Value;
 
 use super::changes::{self, Changes};
@@ -53,6 +54,15 @@ fn config(address: SocketAddr, timeout: Duration) -> Result<Running, Failure> {
 }
 
 impl Running {
+    /// The note that nobody knows what would change: a reload keeps what it is told wrongly about.
+    pub(crate) fn not_compared(&self) -> Diagnostic {
+        let message = format!(
+            "what would change at {} is not told while the input has errors",
+            self.address
+        );
+        Diagnostic::new(Severity::Note, "not-compared", message)
+    }
+
     /// What `planned` changes.
     pub(crate) fn compare(&self, planned: &Model) -> Changes {
         // What runs has the files of certificates that the plan wants issued.
