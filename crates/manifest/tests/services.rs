@@ -136,7 +136,11 @@ fn tls_on_classic_breaks_the_other_port() {
         [["HTTPS", "HTTP"], ["HTTP", "HTTP"]]
     );
     assert_eq!(spec["healthCheck"]["target"], "TCP:30090");
-    assert_eq!(found(&made), ["plain-listener 8:68"]);
+    // A Classic load balancer has no target type.
+    assert_eq!(
+        found(&made),
+        ["plain-listener 8:68", "ignored-annotation 12:5"]
+    );
 }
 
 /// control-plane.md 1, S14: TLS ends on 9090 of an NLB, 9443 is passed through.
