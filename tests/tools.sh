@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Installs what the whole-binary tests use beside elbow itself into $ELBOW_TOOLS (target/tools unless set): real
-# MinIO and mc, S3 clients from PyPI, and, as root on Debian, a Docker engine, Chromium and small tools. Nothing here is
-# needed to build or run elbow: what cannot be had is named, and the tests that need it say that they are skipped.
-# Quick when everything is there.
+# MinIO and mc, S3 clients from PyPI, and, as root on Debian, a Docker engine, what a Kubernetes cluster runs on, Kubernetes
+# itself, Chromium and small tools. Nothing here is needed to build or run elbow: what cannot be had is named, and the tests
+# that need it say that they are skipped. Quick when everything is there; a second run waits for the first.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 tools=$(realpath -m "${ELBOW_TOOLS:-target/tools}")
 mkdir -p "$tools"
+exec 9>"$tools/.lock"
+flock 9
 
 minio=github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 mc=github.com/minio/mc@latest
@@ -17,6 +19,8 @@ debian_packages=(
   /usr/sbin/iptables=iptables /usr/bin/chromium=chromium /usr/bin/curl=curl /usr/bin/nghttp=nghttp2-client
   /usr/bin/openssl=openssl /usr/share/python3/debian_defaults=python3 /usr/lib/python3/dist-packages/ensurepip=python3-venv
   /usr/sbin/haproxy=haproxy /usr/sbin/nginx=nginx-light
+  /usr/bin/containerd=containerd /usr/sbin/runc=runc /usr/lib/cni/ptp=containernetworking-plugins /usr/sbin/nft=nftables
+  /usr/sbin/conntrack=conntrack /usr/bin/ip=iproute2 /usr/bin/gcc=gcc
 )
 
 missing() { echo "tools: $1 cannot be had: $2"; }
@@ -69,9 +73,21 @@ python() {
   fi
 }
 
+# Kubernetes, for the tests that run as root only. Built from source, which takes minutes, but only once.
+cluster() {
+  [ "$(id -u)" = 0 ] || return
+  if ! command -v go >/dev/null; then
+    missing "a Kubernetes cluster" "needs Go 1.26 or newer"
+    return
+  fi
+  tests/cluster/build.sh "$tools/cluster" >"$tools/cluster.log" 2>&1 </dev/null ||
+    missing "a Kubernetes cluster" "its build failed, see $tools/cluster.log"
+}
+
 debian
 python
 go_binary minio "$minio"
 go_binary mc "$mc"
+cluster
 rm -rf "$tools/building"
 echo "tools: in $tools"

@@ -17,7 +17,7 @@ import boto3
 import urllib3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 warnings.filterwarnings("ignore")
 
@@ -199,6 +199,32 @@ def keep_alive(path):
         equal(one.get_object(Bucket=name, Key="k")["Body"].read(), b"steady", f"request {n}")
 
 
-scenarios = {f.__name__.replace("_", "-"): f for f in (round_trip, presigned, ranges, odd_keys, expect, keep_alive)}
+def steady(path):
+    """GETs without pause, on one connection and on fresh ones; from the moment that the test makes PATH, none may fail."""
+    name = bucket()
+    s3.put_object(Bucket=name, Key="k", Body=b"steady")
+    http = urllib3.PoolManager(retries=False, cert_reqs="CERT_NONE")
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": name, "Key": "k"})
+
+    def both():
+        equal(s3.get_object(Bucket=name, Key="k")["Body"].read(), b"steady", "one connection")
+        answer = http.request("GET", url, headers={"Connection": "close"})
+        equal((answer.status, answer.data), (200, b"steady"), "a fresh connection")
+
+    both()
+    print("at work", flush=True)
+    done, lost = 0, 0
+    while not os.path.exists(path):
+        try:
+            both()
+            done += 1
+        except (AssertionError, BotoCoreError, ClientError, urllib3.exceptions.HTTPError):
+            lost += 1
+    print(f"{done} done, {lost} lost", flush=True)
+    for _ in range(100):
+        both()
+
+
+scenarios = {f.__name__.replace("_", "-"): f for f in (round_trip, presigned, ranges, odd_keys, expect, keep_alive, steady)}
 scenarios[sys.argv[1]](*sys.argv[2:])
 print("good", flush=True)

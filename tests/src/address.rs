@@ -26,7 +26,8 @@ pub fn address() -> Ipv4Addr {
 pub fn network() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
-    assert!(n < 16, "a test program has 16 networks");
-    let block = process::id() % 32_768;
-    format!("127.{}.{}.{}/28", 128 + block / 256, block % 256, n * 16)
+    assert!(n < 64, "a test program has 64 networks");
+    let block = process::id() % 8192;
+    let first = Ipv4Addr::new(127, 128, 0, 0).to_bits() + (block * 64 + n) * 16;
+    format!("{}/28", Ipv4Addr::from_bits(first))
 }

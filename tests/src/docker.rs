@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::{Running, output, stdout};
-use crate::{TempDir, elbow, wait};
+use crate::{TempDir, elbow, tools, wait};
 
 const DOCKER: &str = "/usr/bin/docker";
 const COMPOSE: &str = "/usr/bin/docker-compose";
@@ -23,7 +23,7 @@ impl Engine {
         if !rustix::process::geteuid().is_root() {
             return Err("root, for a Docker engine");
         }
-        for program in [DOCKER, COMPOSE, "/usr/sbin/dockerd", "/usr/bin/mmdebstrap"] {
+        for program in [DOCKER, COMPOSE, "/usr/sbin/dockerd", tools::MMDEBSTRAP] {
             if !Path::new(program).exists() {
                 return Err(program);
             }
@@ -75,19 +75,12 @@ impl Engine {
         command
     }
 
-    /// Debian as `debian:bookworm-slim`, from `base`, a tar that is made when it is not there.
-    pub fn make_base(&self, base: &Path) {
-        if !base.exists() {
-            let next = base.with_extension("next.tar");
-            let mut command = Command::new("/usr/bin/mmdebstrap");
-            command.args(["--variant=minbase", "--include=ca-certificates", "bookworm"]);
-            stdout(command.arg(&next));
-            fs::rename(next, base).unwrap();
-        }
+    /// Debian as `debian:bookworm-slim`.
+    pub fn make_base(&self) {
         stdout(
             self.docker()
                 .arg("import")
-                .arg(base)
+                .arg(tools::debian())
                 .arg("debian:bookworm-slim"),
         );
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::{env, fs};
 
 use rustix::process::Signal;
@@ -64,13 +64,22 @@ impl Elbow {
     /// Runs the manifests in `dir`, with load balancers on addresses that no other test uses, and waits
     /// until every listener serves.
     pub fn run_manifests(dir: TempDir, args: &[&str]) -> Self {
-        let pool = network();
         let folder = dir.path().to_str().unwrap().to_owned();
-        let input = ["-f", &folder, "--address-pool", &pool];
+        let input = ["-f", &folder, "--address-pool", &network()];
         Self::start(dir, &input, args)
     }
 
+    /// Runs the manifests that come on stdin.
+    pub fn run_piped(manifests: Stdio, args: &[&str]) -> Self {
+        let input = ["-f", "-", "--address-pool", &network()];
+        Self::start_with(TempDir::new(), manifests, &input, args)
+    }
+
     fn start(dir: TempDir, input: &[&str], args: &[&str]) -> Self {
+        Self::start_with(dir, Stdio::null(), input, args)
+    }
+
+    fn start_with(dir: TempDir, stdin: Stdio, input: &[&str], args: &[&str]) -> Self {
         let admin = SocketAddr::from((address(), 9901));
         let log = dir.join("access.log");
         let mut command = command(&["run", "--workers", "2"]);
@@ -81,7 +90,7 @@ impl Elbow {
             .arg(log)
             .args(args);
         let mut elbow = Self {
-            running: Running::start(&mut command),
+            running: Running::start_with(&mut command, stdin),
             admin,
             dir,
         };
@@ -181,6 +190,12 @@ impl Elbow {
         wait::until("the new configuration to be in force", || {
             (self.page("/config").text() != before).then_some(())
         });
+    }
+
+    /// Replaces a manifest in the folder as an editor does, by a rename.
+    pub fn write_manifest(&self, name: &str, manifest: &str) {
+        let next = self.dir.write(format!("{name}.next"), manifest);
+        fs::rename(next, self.dir.join(name)).unwrap();
     }
 
     /// The lines of the access log, as soon as there are `n`.

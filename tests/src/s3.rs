@@ -152,6 +152,13 @@ impl Endpoint {
         Self { settings }
     }
 
+    /// The same way with other keys.
+    pub fn with_keys(mut self, access: &str, secret: &str) -> Self {
+        self.settings["accessKey"] = json!(access);
+        self.settings["secretKey"] = json!(secret);
+        self
+    }
+
     /// Its URL.
     pub fn url(&self) -> &str {
         self.settings["endpoint"].as_str().unwrap()

@@ -4,7 +4,9 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, io, thread};
+use std::{env, fs, io, thread};
+
+use crate::command::stdout;
 
 /// The root of the repository.
 pub fn repository() -> PathBuf {
@@ -30,6 +32,22 @@ pub fn find(name: &str) -> Option<PathBuf> {
         .chain(on_path)
         .map(|folder| folder.join(name))
         .find(|program| program.is_file())
+}
+
+/// The program that makes [`debian`].
+pub const MMDEBSTRAP: &str = "/usr/bin/mmdebstrap";
+
+/// A small Debian as a tar, which images are made of; made by [`MMDEBSTRAP`] when it is not there.
+pub fn debian() -> PathBuf {
+    let base = folder().join("bookworm-slim.tar");
+    if !base.exists() {
+        let next = base.with_extension("next.tar");
+        let mut command = Command::new(MMDEBSTRAP);
+        command.args(["--variant=minbase", "--include=ca-certificates", "bookworm"]);
+        stdout(command.arg(&next));
+        fs::rename(next, &base).unwrap();
+    }
+    base
 }
 
 /// The Python that has boto3.

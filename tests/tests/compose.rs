@@ -139,7 +139,7 @@ fn compose_serves_s3_through_its_published_ports_while_a_server_comes_and_goes()
         let line = file.lines().find_map(|l| l.trim().strip_prefix(prefix));
         format!("{}{}", prefix.trim_start_matches("image: "), line.unwrap())
     };
-    engine.make_base(&tools::folder().join("bookworm-slim.tar"));
+    engine.make_base();
     engine.make_minio(&image("image: minio/minio:"), &minio, &mc);
     engine.make_elbow(
         &image("image: elbow:"),

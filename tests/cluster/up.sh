@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# A real one-node Kubernetes cluster on this machine, as root: etcd, kube-apiserver, controller-manager, scheduler, kubelet,
+# kube-proxy, and containerd. One at a time.
+#
+# usage: up.sh BIN DIR [IMAGE.tar…]
+#
+# BIN is what build.sh made. DIR/kubeconfig is for kubectl; the images are for the pods (imagePullPolicy: Never); down.sh DIR
+# ends it all. ETCD_PORT and API_PORT name the first of two and of four ports on 127.0.0.1; NODE_IP becomes an address of the
+# loopback interface and is the node's: node ports answer there. Service addresses are EKS's, so that a dump from there can be
+# applied. There is no DNS inside.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+bin=$(cd "$1" && pwd)
+mkdir -p "$2"
+dir=$(cd "$2" && pwd)
+shift 2
+images=()
+for image in "$@"; do images+=("$(realpath "$image")"); done
+etcd=${ETCD_PORT:-22379} api=${API_PORT:-26443} node=${NODE_IP:-10.243.0.1}
+pods=${POD_CIDR:-10.244.0.0/24} services=${SERVICE_CIDR:-10.100.0.0/16}
+cd "$dir"
+
+kubectl() { "$bin/kubectl" --kubeconfig kubeconfig --cache-dir kubectl-cache "$@"; }
+run() { # NAME PROGRAM…
+  local name=$1
+  shift
+  setsid "$@" >"$name.log" 2>&1 </dev/null &
+  echo $! >"$name.pid"
+}
+wait_for() { # WHAT COMMAND…
+  local what=$1 i
+  shift
+  for i in $(seq 450); do
+    "$@" >/dev/null 2>&1 && return
+    sleep 0.2
+  done
+  echo "$what did not come up; the ends of the logs:" >&2
+  tail -n 8 ./*.log >&2
+  exit 1
+}
+
+certificates() {
+  local key=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes)
+  openssl req -x509 "${key[@]}" -keyout ca.key -out ca.crt -days 30 -subj /CN=cluster-ca
+  openssl req "${key[@]}" -keyout api.key -out api.csr -subj /CN=kube-apiserver
+  printf 'subjectAltName=DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:%s' "${services%.0/*}.1" >san
+  openssl x509 -req -in api.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out api.crt -days 30 -extfile san
+  openssl genrsa -out sa.key 2048
+  openssl rsa -in sa.key -pubout -out sa.pub
+}
+
+control_plane() {
+  certificates 2>/dev/null
+  local token
+  token=$(openssl rand -hex 16)
+  echo "$token,admin,1,system:masters" >tokens.csv
+  cat >kubeconfig <<K
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:$api", certificate-authority: $dir/ca.crt}}]
+users: [{name: admin, user: {token: "$token"}}]
+contexts: [{name: c, context: {cluster: c, user: admin}}]
+current-context: c
+K
+  run etcd "$bin/etcd" --data-dir etcd --unsafe-no-fsync --listen-client-urls "http://127.0.0.1:$etcd" \
+    --advertise-client-urls "http://127.0.0.1:$etcd" --listen-peer-urls "http://127.0.0.1:$((etcd + 1))"
+  run apiserver "$bin/kube-apiserver" --etcd-servers="http://127.0.0.1:$etcd" --secure-port="$api" --bind-address=127.0.0.1 \
+    --advertise-address="$node" --tls-cert-file=api.crt --tls-private-key-file=api.key --client-ca-file=ca.crt \
+    --token-auth-file=tokens.csv --authorization-mode=RBAC --allow-privileged=true --service-account-key-file=sa.pub \
+    --service-account-signing-key-file=sa.key --service-account-issuer=https://kubernetes.default.svc \
+    --service-cluster-ip-range="$services" --shutdown-delay-duration=0s
+  wait_for kube-apiserver kubectl get --raw /readyz
+  run controllers "$bin/kube-controller-manager" --kubeconfig=kubeconfig --service-account-private-key-file=sa.key \
+    --root-ca-file=ca.crt --use-service-account-credentials=false --leader-elect=false --secure-port=0 \
+    --allocate-node-cidrs=true --cluster-cidr="$pods" --node-cidr-mask-size="${pods#*/}" --configure-cloud-routes=false
+  run scheduler "$bin/kube-scheduler" --kubeconfig=kubeconfig --leader-elect=false --secure-port=0
+}
+
+# Every pod is one hop from the node, so that the node sees, and kube-proxy rewrites, what pods say to one another. The network
+# has no masquerading of its own and opens no host ports: all its rules are kube-proxy's.
+# restrict_oom_score_adj: a sandbox may forbid lowering it.
+containers() {
+  mkdir -p run cni
+  cat >cni/10-cluster.conflist <<C
+{"cniVersion":"0.4.0","name":"cluster","plugins":[{"type":"ptp",
+ "ipam":{"type":"host-local","dataDir":"$dir/cni-addresses","ranges":[[{"subnet":"$pods"}]],"routes":[{"dst":"0.0.0.0/0"}]}}]}
+C
+  containerd config default | sed -e "s#/opt/cni/bin#/usr/lib/cni#; s#/etc/cni/net.d#$dir/cni#; s#/var/lib/containerd#$dir/containerd#; \
+    s#/run/containerd#$dir/run#g; s#/opt/containerd#$dir/opt#; s#restrict_oom_score_adj = false#restrict_oom_score_adj = true#" >containerd.toml
+  run containerd containerd -c containerd.toml
+}
+
+# The container that holds a pod's network: none can be pulled.
+pause_image() {
+  mkdir pause
+  gcc -O2 -static -o pause/pause "$here/pause.c"
+  tar -C pause -cf pause/layer.tar pause
+  "$here/image.sh" pause.tar "$(sed -n 's/.*sandbox_image = "\(.*\)"/\1/p' containerd.toml)" /pause pause/layer.tar
+}
+
+import() { # IMAGE.tar
+  ctr -a run/containerd.sock -n k8s.io images import "$1" >/dev/null
+}
+
+node() {
+  [ -e /var/lib/kubelet ] || touch first-kubelet
+  ip address add "$node/32" dev lo
+  # A Docker engine, even one that has gone, lets nothing be forwarded that it does not know.
+  iptables --wait -I FORWARD -s "$pods" -j ACCEPT
+  iptables --wait -I FORWARD -d "$pods" -j ACCEPT
+  echo "node=$node pods=$pods" >network
+  cat >kubelet.yaml <<K
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+authentication: {anonymous: {enabled: false}, webhook: {enabled: false}, x509: {clientCAFile: $dir/ca.crt}}
+authorization: {mode: AlwaysAllow}
+cgroupDriver: cgroupfs
+failCgroupV1: false
+failSwapOn: false
+makeIPTablesUtilChains: false
+containerRuntimeEndpoint: unix://$dir/run/containerd.sock
+podLogsDir: $dir/pod-logs
+address: 127.0.0.1
+port: $((api + 1))
+healthzPort: 0
+readOnlyPort: 0
+evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}
+K
+  cat >kube-proxy.yaml <<K
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+clientConnection: {kubeconfig: $dir/kubeconfig}
+mode: nftables
+clusterCIDR: $pods
+hostnameOverride: node1
+healthzBindAddress: 127.0.0.1:$((api + 2))
+metricsBindAddress: 127.0.0.1:$((api + 3))
+conntrack: {maxPerCore: 0}
+K
+  run kubelet "$bin/kubelet" --config=kubelet.yaml --kubeconfig=kubeconfig --hostname-override=node1 --node-ip="$node" \
+    --node-labels=topology.kubernetes.io/region=us-east-1,topology.kubernetes.io/zone=us-east-1a \
+    --root-dir="$dir/node" --cert-dir="$dir/node-certificates"
+  run kube-proxy "$bin/kube-proxy" --config=kube-proxy.yaml
+}
+
+containers
+control_plane
+wait_for containerd ctr -a run/containerd.sock version
+pause_image
+for image in pause.tar "${images[@]}"; do import "$image"; done
+node
+kubectl create -f "$here/definitions.yaml" >/dev/null
+wait_for "the node" kubectl wait --for=condition=Ready node/node1 --timeout=1s
