@@ -1,0 +1,71 @@
+//! docs/kind.md on a real one-node cluster.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
+use std::fs;
+
+use elbow_tests::cluster::{Cluster, MINIO_IMAGE, NODE};
+use elbow_tests::command::{output, stdout, texts};
+use elbow_tests::s3::Endpoint;
+use elbow_tests::{Client, Elbow, TempDir, client, elbow, need, need_python, tools};
+use serde_json::json;
+
+const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+
+/// The line of docs/kind.md that begins so.
+fn documented(start: &str) -> String {
+    let text = fs::read_to_string(tools::repository().join("docs/kind.md")).unwrap();
+    let line = text.lines().find(|line| line.starts_with(start));
+    line.unwrap_or_else(|| panic!("docs/kind.md says {start}"))
+        .to_owned()
+}
+
+#[test]
+fn the_steps_for_kind_lead_to_s3_through_node_ports_and_pods() {
+    let (minio, python) = (need!("minio"), need_python!());
+    let cluster = match Cluster::start(&minio) {
+        Ok(cluster) => cluster,
+        Err(needs) => return tools::skipped(&needs),
+    };
+    // kubeadm does this to a control plane; kind takes its image from a registry.
+    cluster.ask(&["label", "node", "node1", &format!("{EXCLUDE}=")]);
+    let mut objects = cluster.read(&tools::repository().join("config/kind/minio.yaml"));
+    for object in objects.iter_mut().filter(|o| o["kind"] == "Deployment") {
+        object["spec"]["template"]["spec"]["containers"][0]["image"] = json!(MINIO_IMAGE);
+    }
+    cluster.apply(&objects);
+    cluster.wait_for_pods("minio");
+    let dump = documented("kubectl get -A $kinds -o yaml | ").replace("elbow run -f -", "cat");
+    let dump = format!("{}\n{dump}", documented("kinds="));
+
+    let check = TempDir::new();
+    let file = check.write("cluster.yaml", stdout(&mut cluster.shell(&dump)));
+    let said = output(elbow::command(&["check", "-f"]).arg(file));
+    let said = texts(&said).1;
+    assert!(said.contains("warning[excluded-nodes]"), "{said}");
+
+    let label = documented("kubectl label node").replace("elbow-control-plane", "node1");
+    stdout(&mut cluster.shell(&label));
+    let dir = TempDir::new();
+    dir.write("cluster.yaml", stdout(&mut cluster.shell(&dump)));
+    let elbow = Elbow::run_manifests(dir, &[]);
+    for (balancer, port, host) in [
+        ("minio-nodes", 9000, "minio-nodes"),
+        ("minio-pods", 9000, "minio-pods"),
+        ("minio-alb", 8080, "minio.example.localhost"),
+    ] {
+        let bound = elbow.bound(balancer, port).unwrap();
+        let answer = Client::plain(bound).ask(client::get(host, "/"));
+        assert_eq!(answer.status, 403, "{balancer}: {}", answer.head);
+        let url = format!("http://{host}:{port}");
+        let settings = json!({"endpoint": url, "verify": false, "resolve": {host: bound.ip()}});
+        let s3 = Endpoint::new(settings, true).with_keys("elbow-demo", "elbow-demo-secret");
+        assert_eq!(
+            stdout(&mut s3.scenario(&python, "round-trip", &[])),
+            "good\n",
+            "{balancer}"
+        );
+    }
+    let routes = documented("kubectl get nodes -o jsonpath=");
+    let routes = stdout(&mut cluster.shell(routes.trim_end_matches(" |")));
+    assert_eq!(routes, format!("10.244.0.0/24 via {NODE}\n"));
+}
