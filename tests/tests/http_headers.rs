@@ -1,7 +1,9 @@
 //! What an ALB does to the head of a request on its way to a target (ALB guide: x-forwarded headers,
 //! request tracing, edit attributes).
 
-use elbow_tests::{Scene, Target};
+use elbow_tests::config::{alb, file, fixed, forward, group, listener, rule};
+use elbow_tests::{Client, Elbow, Scene, Target, address, client};
+use serde_json::json;
 
 /// What the target sees of `request`, sent through an ALB with these attributes.
 fn seen(attributes: &[(&str, &str)], request: &str) -> (elbow_tests::Request, u16) {
@@ -175,4 +177,34 @@ fn hop_by_hop_headers_stop_at_the_load_balancer() {
         assert_eq!(request.header(name), None, "{name}");
     }
     assert_eq!(request.header("x-kept"), Some("1"));
+}
+
+// Parity 1.7: on all responses, in place of the target's own; the load balancer's Server can go.
+#[test]
+fn a_listener_adds_fields_to_all_responses() {
+    let target = Target::http(|_| {
+        let head = "HTTP/1.1 200 OK\r\nServer: pod\r\nX-Frame-Options: SAMEORIGIN\r\n";
+        format!("{head}x-frame-options: DENY\r\nContent-Length: 2\r\n\r\nhi").into()
+    });
+    let ip = address();
+    let mut listener = listener(8080, "HTTP", &forward("web"));
+    listener["attributes"] = json!({
+        "routing.http.response.server.enabled": "false",
+        "routing.http.response.x_frame_options.header_value": "DENY",
+        "routing.http.response.strict_transport_security.header_value": "max-age=31536000; preload"});
+    listener["rules"] = json!([rule(1, "path-pattern", "/no", &fixed(403, "no"))]);
+    let groups = [group("web", "HTTP", &[target.addr()])];
+    let elbow = Elbow::run(&file(&[alb("alb", ip, &[listener])], &groups));
+    elbow.wait_for_state("web", target.addr(), "healthy");
+    for (path, server) in [("/", Some("pod")), ("/no", None)] {
+        let response = Client::plain((ip, 8080)).ask(client::get("a.example", path));
+        let count = |name: &str| response.head.to_lowercase().matches(name).count();
+        assert_eq!(response.header("server"), server, "{path}");
+        assert_eq!(response.header("x-frame-options"), Some("DENY"), "{path}");
+        assert_eq!(count("x-frame-options:"), 1, "{}", response.head);
+        assert_eq!(
+            response.header("strict-transport-security"),
+            Some("max-age=31536000; preload")
+        );
+    }
 }

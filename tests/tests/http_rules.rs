@@ -212,3 +212,59 @@ fn forward_shares_by_weight_and_an_empty_group_keeps_its_share() {
     let missing = count("/half", &|r| r.status == 503);
     assert!((845..1155).contains(&missing), "{missing}");
 }
+
+// Parity 1.4, transforms: what the target sees, and what the log says of it.
+#[test]
+fn transforms_change_what_the_target_sees() {
+    let target = Target::ok("web");
+    let transformed = |priority: u32, path: &str, transforms: &Value| {
+        let mut rule = rule(priority, "path-pattern", path, &forward("web"));
+        rule["transforms"] = transforms.clone();
+        rule
+    };
+    let url = |regex: &str, replace: &str| {
+        json!({"type": "url-rewrite",
+            "urlRewriteConfig": {"rewrites": [{"regex": regex, "replace": replace}]}})
+    };
+    let host = |regex: &str, replace: &str| {
+        json!({"type": "host-header-rewrite",
+            "hostHeaderRewriteConfig": {"rewrites": [{"regex": regex, "replace": replace}]}})
+    };
+    let both = json!([
+        url("^/old/(.*)$", "/new/$1"),
+        host("^(.*)[.]example$", "$1.internal")
+    ]);
+    let rules = Rules::new(
+        &[
+            transformed(1, "/old/*", &both),
+            transformed(2, "/broken", &json!([url("^/", "")])),
+        ],
+        &[group("web", "HTTP", &[target.addr()])],
+    );
+    rules.elbow.wait_for_state("web", target.addr(), "healthy");
+    assert_eq!(rules.text("a.example", "/old/x?y=z"), "web");
+    let seen = target.request();
+    assert_eq!(seen.line(), "GET /new/x?y=z HTTP/1.1");
+    assert_eq!(seen.header("host"), Some("a.internal:8080"));
+    // A match that leads nowhere.
+    assert_eq!(rules.get("a.example", "/broken").status, 500);
+    let log = rules.elbow.access_log(2);
+    let fields = |i: usize| log_fields(&log[i]);
+    let (line, failed) = match fields(0)[8] == "200" {
+        true => (fields(0), fields(1)),
+        false => (fields(1), fields(0)),
+    };
+    assert!(line[12].contains("/old/x?y=z"), "{line:?}");
+    assert_eq!(line[22].trim_matches('"'), "rewrite,forward");
+    let last = |fields: &[String]| -> Vec<String> {
+        fields[30..33]
+            .iter()
+            .map(|f| f.trim_matches('"').to_owned())
+            .collect()
+    };
+    assert_eq!(
+        last(&line),
+        ["a.internal", "/new/x?y=z", "TransformSuccess"]
+    );
+    assert_eq!(last(&failed), ["-", "-", "TransformInvalidPath"]);
+}

@@ -79,8 +79,16 @@ impl Group {
             .targets
             .iter()
             .filter(|target| eligible.has(target))
-            .max_by_key(|target| mix(hash ^ target.flow_key()));
+            .max_by_key(|target| mix(hash ^ target.key()));
         self.chosen(target, eligible)
+    }
+
+    /// The target with this [`Target::key`], while it may be chosen: it is healthy, or none is.
+    pub fn choose_known(&self, key: u64) -> Option<Chosen<'_>> {
+        let (eligible, _) = self.eligible()?;
+        let mut known = self.targets.iter().filter(|target| target.key() == key);
+        let target = known.find(|target| eligible.has(target))?;
+        Some(eligible.chosen(target))
     }
 
     /// `target`; or, when the last eligible one was lost between counting and choosing, any that is

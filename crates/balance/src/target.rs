@@ -65,7 +65,9 @@ impl Target {
         self.requests.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn flow_key(&self) -> u64 {
+    /// A number for its address, the same in every process: what flow hashing and cookies know it
+    /// by.
+    pub fn key(&self) -> u64 {
         self.flow_key
     }
 
@@ -167,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_target_is_known_to_flows_by_its_address_alone() {
-        let key = |address| target(address).flow_key();
+        let key = |address| target(address).key();
         assert_eq!(key("10.0.0.1:80"), key("10.0.0.1:80"));
         let others = ["10.0.0.1:81", "10.0.0.2:80", "[::1]:80", "[1::1]:80"];
         for other in others {

@@ -1,5 +1,6 @@
 //! The head of a target's response as the client gets it.
 
+use crate::additions::Additions;
 use crate::forwarded::is_hop_by_hop;
 use crate::h1::response::Response;
 use crate::h1::{Framing, lists};
@@ -25,12 +26,17 @@ pub(crate) struct Leaving {
 }
 
 /// Appends the head of a response for a client of HTTP/1.x, made from the parsed form.
-pub(crate) fn write_head(out: &mut Vec<u8>, response: &Response<'_>, facing: Facing) -> Leaving {
+pub(crate) fn write_head(
+    out: &mut Vec<u8>,
+    response: &Response<'_>,
+    facing: Facing,
+    additions: &Additions,
+) -> Leaving {
     let unframed = matches!(response.framing, Framing::Chunked | Framing::UntilClose);
     let chunk = unframed && !facing.http10;
     let keep = facing.keep && !(unframed && facing.http10);
     write_status(out, response);
-    write_fields(out, response);
+    write_fields(out, response, additions);
     if chunk {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
@@ -49,9 +55,9 @@ pub(crate) fn write_head(out: &mut Vec<u8>, response: &Response<'_>, facing: Fac
 }
 
 /// Appends the head of a response that turns the connection into a WebSocket.
-pub(crate) fn write_switch(out: &mut Vec<u8>, response: &Response<'_>) {
+pub(crate) fn write_switch(out: &mut Vec<u8>, response: &Response<'_>, additions: &Additions) {
     write_status(out, response);
-    write_fields(out, response);
+    write_fields(out, response, additions);
     out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n");
 }
 
@@ -63,7 +69,7 @@ fn write_status(out: &mut Vec<u8>, response: &Response<'_>) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_fields(out: &mut Vec<u8>, response: &Response<'_>) {
+fn write_fields(out: &mut Vec<u8>, response: &Response<'_>, additions: &Additions) {
     let nominating = nominates(response);
     for field in response.fields {
         let is = |name: &str| field.name.eq_ignore_ascii_case(name);
@@ -71,6 +77,7 @@ fn write_fields(out: &mut Vec<u8>, response: &Response<'_>) {
             || is("content-length")
             || is("transfer-encoding")
             || (nominating && is_nominated(response, field.name))
+            || additions.replace(field.name)
         {
             continue;
         }
@@ -79,6 +86,7 @@ fn write_fields(out: &mut Vec<u8>, response: &Response<'_>) {
         out.extend_from_slice(field.value);
         out.extend_from_slice(b"\r\n");
     }
+    additions.write(out, response);
 }
 
 /// Whether Connection names more than what every neighbour knows.

@@ -129,7 +129,7 @@ mod tests {
             ),
         ] {
             let mut out = Vec::new();
-            page(status).write_h1(&mut out, &HttpDate::from_unix(0), false, close);
+            page(status).write_h1(&mut out, &HttpDate::from_unix(0), false, close, None);
             assert_eq!(String::from_utf8(out).unwrap(), text);
         }
     }

@@ -81,6 +81,8 @@ pub enum ErrorKind {
     BodyTimeout,
     /// The deregistration delay ended with the request in progress.
     TargetCut,
+    /// The rule's transform gave a host or a path that is none.
+    Transform,
     /// A fault of our own.
     Internal,
 }
@@ -112,7 +114,7 @@ const fn row(
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::BadRequest,
         Self::Desync,
         Self::HeaderTooLarge,
@@ -137,6 +139,7 @@ impl ErrorKind {
         Self::TargetTimeout,
         Self::BodyTimeout,
         Self::TargetCut,
+        Self::Transform,
         Self::Internal,
     ];
 
@@ -281,6 +284,7 @@ impl ErrorKind {
                 "target_cut",
                 "deregistration delay ended",
             ),
+            Self::Transform => row(500, Local, false, "transform", "transform failed"),
             Self::Internal => row(500, Local, true, "internal", "internal error"),
         }
     }
@@ -393,6 +397,7 @@ mod tests {
             (K::TargetTimeout, 504, Side::Target, false),
             (K::BodyTimeout, 504, Side::Client, true),
             (K::TargetCut, 502, Side::Target, false),
+            (K::Transform, 500, Side::Local, false),
             (K::Internal, 500, Side::Local, true),
         ];
         assert_eq!(table.map(|row| row.0), ErrorKind::ALL);

@@ -7,6 +7,7 @@ use std::time::Instant;
 use elbow_balance::InFlight;
 use elbow_net::{Buffer, Stream, Timer, Worker, poll_read_pooled};
 
+use crate::additions::Additions;
 use crate::answer::{self, Facing};
 use crate::body::{Pump, PumpError};
 use crate::error::{Error, ErrorKind};
@@ -73,6 +74,7 @@ pub(crate) struct Exchange<Io> {
     /// From the target, not yet used.
     input: Option<Buffer>,
     spares: Rc<Spares>,
+    additions: Additions,
     keep_client: bool,
     keep_target: bool,
     /// The target's status.
@@ -112,6 +114,7 @@ impl<Io: Stream> Exchange<Io> {
         target: Io,
         head: Spare,
         spares: Rc<Spares>,
+        additions: Additions,
     ) -> Self {
         Self {
             up: Pump::new(head, facts.framing, facts.framing == Framing::Chunked),
@@ -123,6 +126,7 @@ impl<Io: Stream> Exchange<Io> {
             scan: Scan::default(),
             input: None,
             spares,
+            additions,
             keep_client: false,
             keep_target: false,
             status: None,
@@ -273,9 +277,9 @@ impl<Io: Stream> Exchange<Io> {
             // A response to half a request leaves the rest of the request in the way.
             keep: self.facts.keep && !self.facts.closes && !draining && self.upload == Upload::Sent,
         };
-        let (facts, spares) = (self.facts, &self.spares);
+        let (facts, spares, additions) = (self.facts, &self.spares, &self.additions);
         let taken = response::parse(head, found.lines, facts.to_head, |response| {
-            Taken::of(response, facts, facing, spares)
+            Taken::of(response, facts, facing, spares, additions)
         });
         let taken = taken.map_err(response_error)??;
         input.consume(found.end);
@@ -336,11 +340,12 @@ impl Taken {
         facts: Facts,
         facing: Facing,
         spares: &Rc<Spares>,
+        additions: &Additions,
     ) -> Result<Option<Self>, Error> {
         let mut out = match response.status {
             101 if facts.websocket && response.websocket => {
                 let mut out = spares.take();
-                answer::write_switch(&mut out, response);
+                answer::write_switch(&mut out, response, additions);
                 return Ok(Some(Self {
                     status: 101,
                     keep_client: false,
@@ -354,7 +359,7 @@ impl Taken {
             ..200 => return Ok(None),
             _ => spares.take(),
         };
-        let leaving = answer::write_head(&mut out, response, facing);
+        let leaving = answer::write_head(&mut out, response, facing, additions);
         Ok(Some(Self {
             status: response.status,
             keep_client: leaving.keep,

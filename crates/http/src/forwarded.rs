@@ -32,6 +32,8 @@ pub struct Origin<'a> {
     pub meta: &'a ConnMeta,
     /// Whether the client's upgrade is passed on.
     pub upgrade: bool,
+    /// The Host that a rule's transform made; with a port only if the transform put one there.
+    pub host: Option<&'a [u8]>,
     /// Seconds since the epoch.
     pub now: u64,
 }
@@ -59,9 +61,9 @@ pub fn write_fields(
         return Err(ErrorKind::TooManyForwardedAddresses.into());
     }
     out.reserve(survey.size + 256);
-    let keep_host = attributes.preserve_host_header && survey.has_host;
+    let keep_host = attributes.preserve_host_header && survey.has_host && origin.host.is_none();
     if !keep_host {
-        write_host(out, head, origin.listener);
+        write_host(out, head, origin);
     }
     let mut trace = None;
     let mut forwarded_for_done = false;
@@ -101,6 +103,9 @@ pub fn write_fields(
             }
             Class::Host | Class::Cookie | Class::Other => {
                 if survey.nominates(head, field.name) && !field.name.eq_ignore_ascii_case("host") {
+                    continue;
+                }
+                if origin.listener.has_renamed(field.name) {
                     continue;
                 }
                 if !is_valid_name(field.name) {
@@ -287,12 +292,17 @@ fn write_cookie_crumbs(out: &mut Vec<u8>, head: &RequestHead<'_>) {
 /// Host when it is not preserved: in lower case; a listener on 80 or 443 drops that port, another
 /// one adds its own where the client named none. A port that the client had to use (a port mapping
 /// in front of us) stays, since it is signed.
-fn write_host(out: &mut Vec<u8>, head: &RequestHead<'_>, listener: &Listener) {
+fn write_host(out: &mut Vec<u8>, head: &RequestHead<'_>, origin: &Origin<'_>) {
+    let listener = origin.listener;
     let target = RequestTarget::parse(head.target);
     let authority = request_authority(head, &target)
         .filter(|authority| !authority.is_empty())
         .unwrap_or(listener.dns_name.as_bytes());
-    let (host, port) = split_port(authority);
+    let (mut host, mut port) = split_port(authority);
+    if let Some(transformed) = origin.host {
+        let (new, own) = split_port(transformed);
+        (host, port) = (new, own.or(port));
+    }
     let port = port.filter(|port| !port.is_empty());
     out.extend_from_slice(b"Host: ");
     let start = out.len();
@@ -366,8 +376,16 @@ fn write_facts(out: &mut Vec<u8>, head: &RequestHead<'_>, origin: &Origin<'_>) {
     if let Some(tls) = &origin.meta.tls
         && listener.attributes.tls_version_and_cipher_headers
     {
-        write_field(out, "x-amzn-tls-version", tls.version.as_bytes());
-        write_field(out, "x-amzn-tls-cipher-suite", tls.cipher.as_bytes());
+        let version = listener
+            .tls_version_header
+            .as_deref()
+            .unwrap_or("x-amzn-tls-version");
+        let cipher = listener
+            .tls_cipher_header
+            .as_deref()
+            .unwrap_or("x-amzn-tls-cipher-suite");
+        write_field(out, version, tls.version.as_bytes());
+        write_field(out, cipher, tls.cipher.as_bytes());
     }
     if origin.upgrade
         && let Some(protocol) = head.value("upgrade")

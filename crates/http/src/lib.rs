@@ -4,10 +4,12 @@
 //! read and written by the codec in [`h1`], which does no I/O.
 
 pub mod action;
+mod additions;
 mod answer;
 mod body;
 mod classic;
 mod context;
+pub mod cookie;
 pub mod date;
 pub mod error;
 mod exchange;
@@ -22,11 +24,14 @@ mod plan;
 mod pool;
 mod record;
 mod rules;
+pub mod seal;
 mod serve;
+mod sticky;
 mod target;
 #[cfg(test)]
 mod test_kit;
 pub mod trace_id;
+mod transform;
 mod upgrade;
 pub mod uri;
 

@@ -4,13 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use elbow_balance::Group;
-use elbow_model::{LoadBalancerAttributes, LoadBalancerType};
+use elbow_model::{LoadBalancerAttributes, LoadBalancerType, Transforms};
 
+use crate::additions::ResponseFields;
 use crate::classic;
 use crate::error::Error;
 use crate::head::RequestHead;
 use crate::page::{self, LocalResponse};
-pub use crate::rules::{Route, choose_group};
+pub use crate::rules::{Forwarding, Member, Route, choose_group};
 use crate::rules::{Rule, Subject};
 
 /// An HTTP or HTTPS listener; immutable.
@@ -28,6 +29,12 @@ pub struct Listener {
     pub classic: bool,
     /// Of the load balancer.
     pub attributes: Arc<LoadBalancerAttributes>,
+    /// What all responses get.
+    pub(crate) response_fields: Option<Arc<ResponseFields>>,
+    /// What targets read the TLS version in, when it is not `x-amzn-tls-version`.
+    pub(crate) tls_version_header: Option<Arc<str>>,
+    /// What targets read the cipher in, when it is not `x-amzn-tls-cipher-suite`.
+    pub(crate) tls_cipher_header: Option<Arc<str>>,
     rules: Box<[Rule]>,
     default: Route,
 }
@@ -39,6 +46,8 @@ pub struct Matched<'a> {
     pub priority: u32,
     /// What to do.
     pub action: &'a Route,
+    /// What targets get to see instead of what the client sent.
+    pub transforms: Option<&'a Transforms>,
 }
 
 impl Listener {
@@ -49,15 +58,17 @@ impl Listener {
         dns_name: Arc<str>,
         group: impl Fn(&str) -> Option<Arc<Group>>,
     ) -> Self {
+        let id: Arc<str> = lb.resource_id().into();
         let mut rules: Box<[Rule]> = listener
             .rules
             .iter()
-            .map(|rule| Rule::new(rule, &group))
+            .map(|rule| Rule::new(rule, &id, &group))
             .collect();
         rules.sort_by_key(|rule| rule.priority);
         let is_classic = lb.kind == LoadBalancerType::Classic;
         Self {
-            load_balancer_id: lb.resource_id().into(),
+            default: Route::new(&listener.default_actions, &id, &group),
+            load_balancer_id: id,
             dns_name,
             port: listener.port,
             https: listener.protocol.is_tls(),
@@ -66,8 +77,10 @@ impl Listener {
                 true => classic::attributes(&lb.attributes),
                 false => lb.attributes.clone(),
             }),
+            response_fields: ResponseFields::new(&listener.attributes),
+            tls_version_header: listener.attributes.tls_version_header.clone(),
+            tls_cipher_header: listener.attributes.tls_cipher_header.clone(),
             rules,
-            default: Route::new(&listener.default_actions, &group),
         }
     }
 
@@ -79,10 +92,12 @@ impl Listener {
             Some(rule) => Matched {
                 priority: rule.priority,
                 action: &rule.route,
+                transforms: rule.transforms.as_deref(),
             },
             None => Matched {
                 priority: 0,
                 action: &self.default,
+                transforms: None,
             },
         }
     }
@@ -123,6 +138,13 @@ impl Listener {
     /// `http` or `https`.
     pub fn scheme(&self) -> &'static str {
         if self.https { "https" } else { "http" }
+    }
+
+    /// Whether targets read something of ours in the field `name`, by its configured name.
+    pub(crate) fn has_renamed(&self, name: &str) -> bool {
+        let renamed = [&self.tls_version_header, &self.tls_cipher_header];
+        let mut renamed = renamed.into_iter().flatten();
+        renamed.any(|own| own.eq_ignore_ascii_case(name))
     }
 
     /// Whether `port` is one that a URL need not name.

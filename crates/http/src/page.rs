@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use crate::additions::ResponseFields;
 use crate::date::HttpDate;
 
 /// `Server` of every response of our own making.
@@ -28,7 +29,15 @@ pub struct LocalResponse {
 
 impl LocalResponse {
     /// Appends the response as HTTP/1.1. `head_only` leaves the body out, but not its length.
-    pub fn write_h1(&self, out: &mut Vec<u8>, date: &HttpDate, head_only: bool, close: bool) {
+    /// `fields` are those that the listener gives all responses.
+    pub fn write_h1(
+        &self,
+        out: &mut Vec<u8>,
+        date: &HttpDate,
+        head_only: bool,
+        close: bool,
+        fields: Option<&ResponseFields>,
+    ) {
         let mut number = [0; 20];
         out.reserve(256 + self.body.len());
         out.extend_from_slice(b"HTTP/1.1 ");
@@ -36,8 +45,10 @@ impl LocalResponse {
         out.push(b' ');
         out.extend_from_slice(self.reason.as_bytes());
         if !self.bare {
-            out.extend_from_slice(b"\r\nServer: ");
-            out.extend_from_slice(SERVER.as_bytes());
+            if !fields.is_some_and(|fields| fields.hides_server) {
+                out.extend_from_slice(b"\r\nServer: ");
+                out.extend_from_slice(SERVER.as_bytes());
+            }
             out.extend_from_slice(b"\r\nDate: ");
             out.extend_from_slice(date.as_bytes());
             out.extend_from_slice(b"\r\nContent-Type: ");
@@ -54,6 +65,9 @@ impl LocalResponse {
             out.extend_from_slice(b"Location: ");
             out.extend_from_slice(location.as_bytes());
             out.extend_from_slice(b"\r\n");
+        }
+        if let Some(fields) = fields {
+            fields.write(out);
         }
         out.extend_from_slice(b"\r\n");
         if !head_only {
@@ -174,7 +188,7 @@ mod tests {
     fn the_503_is_written_byte_for_byte() {
         let mut out = Vec::new();
         let date = HttpDate::from_unix(784_111_777);
-        page(503).write_h1(&mut out, &date, false, false);
+        page(503).write_h1(&mut out, &date, false, false, None);
         let expected = concat!(
             "HTTP/1.1 503 Service Temporarily Unavailable\r\n",
             "Server: awselb/2.0\r\n",
@@ -196,7 +210,7 @@ mod tests {
     #[test]
     fn head_gets_the_length_without_the_body_and_close_is_said() {
         let mut out = Vec::new();
-        page(400).write_h1(&mut out, &HttpDate::from_unix(0), true, true);
+        page(400).write_h1(&mut out, &HttpDate::from_unix(0), true, true, None);
         let text = String::from_utf8(out).unwrap();
         assert!(
             text.ends_with("Content-Length: 122\r\nConnection: close\r\n\r\n"),

@@ -9,15 +9,18 @@ use elbow_model::ProtocolVersion;
 use elbow_net::{ConnMeta, Connect};
 
 use crate::action::{fixed_response, redirect};
+use crate::additions::Additions;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind};
 use crate::forwarded::{Origin, Written, write_fields};
 use crate::h1::Framing;
 use crate::head::RequestHead;
-use crate::listener::{Listener, Route, choose_group};
+use crate::listener::{Forwarding, Listener, Member, Route, choose_group};
 use crate::page::{LocalResponse, digits};
 use crate::record::{Notes, Record};
+use crate::sticky::{Promise, Said, now};
 use crate::trace_id;
+use crate::transform::{self, Transformed};
 use crate::uri::RequestTarget;
 
 /// What is done with a request.
@@ -34,6 +37,19 @@ pub(crate) struct Forward {
     pub(crate) in_flight: InFlight,
     /// The group that the target is of.
     pub(crate) group: Arc<Group>,
+    /// What the client is told of the choice, when it is to stay with it.
+    pub(crate) promise: Option<Box<Promise>>,
+}
+
+impl Forward {
+    /// What the response of the target gets besides.
+    pub(crate) fn additions(&self, listener: &Listener) -> Additions {
+        let cookies = |promise: &Promise| promise.cookies(self.in_flight.target(), now());
+        Additions {
+            fields: listener.response_fields.clone(),
+            cookies: self.promise.as_deref().map(cookies),
+        }
+    }
 }
 
 /// What [`plan`] goes by besides the head.
@@ -77,12 +93,18 @@ pub(crate) fn plan<C: Connect>(
             record.action = Some(matched.action.name());
             Ok(Plan::Answer(fixed_response(fixed)))
         }
-        Route::Forward(groups) => {
+        Route::Forward(forwarding) => {
             record.action = Some(matched.action.name());
-            let group = choose_group(groups, context.worker.random());
-            let group = group.ok_or(ErrorKind::NoTargets)?;
-            let forward = forward(context, group, record)?;
-            let written = write_head(head, asked, out, || context.worker.random())?;
+            let transformed = match matched.transforms {
+                Some(transforms) => transform::apply(transforms, head, listener, record)?,
+                None => Transformed::default(),
+            };
+            let forward = forward(context, forwarding, head, record)?;
+            let random = || context.worker.random();
+            let written = write_head(head, asked, &transformed, out, random)?;
+            if matched.transforms.is_some() {
+                record.transformed = Some(Box::new(transformed));
+            }
             if let Some(notes) = &mut record.notes {
                 notes.trace(out.get(written.trace_id).unwrap_or_default());
             }
@@ -107,17 +129,24 @@ fn note_trace<C: Connect>(context: &Context<C>, head: &RequestHead<'_>, record: 
 
 fn forward<C: Connect>(
     context: &Context<C>,
-    group: &Arc<Group>,
+    forwarding: &Forwarding,
+    head: &RequestHead<'_>,
     record: &mut Record,
 ) -> Result<Forward, Error> {
+    let member = member(context, forwarding, head, record).ok_or(ErrorKind::NoTargets)?;
+    let group = &member.group;
     if context.log.is_some() {
         record.group = Some(Arc::clone(group));
     }
     if group.config.protocol_version != ProtocolVersion::Http1 {
         return Err(ErrorKind::IncompatibleProtocol.into());
     }
-    let chosen = group
-        .choose(context.worker.id, context.worker.random())
+    let (known, promise) = Promise::find(forwarding, member, head);
+    if known.is_none() && member.sticky.is_some() {
+        context.cells().non_sticky.increment();
+    }
+    let chosen = known
+        .or_else(|| group.choose(context.worker.id, context.worker.random()))
         .ok_or(ErrorKind::NoTargets)?;
     if chosen.fail_open {
         context.cells().fail_open.increment();
@@ -126,25 +155,53 @@ fn forward<C: Connect>(
     Ok(Forward {
         in_flight: chosen.target.start(),
         group: Arc::clone(group),
+        promise,
     })
+}
+
+/// The group that the client is to stay with, else one by weight.
+fn member<'f, C: Connect>(
+    context: &Context<C>,
+    forwarding: &'f Forwarding,
+    head: &RequestHead<'_>,
+    record: &mut Record,
+) -> Option<&'f Member> {
+    let said = match &forwarding.sticky {
+        Some(sticky) => sticky.group(head, now()),
+        None => Said::Nothing,
+    };
+    let known = match said {
+        Said::Nothing => None,
+        Said::Invalid => {
+            record.reason = Some("AWSALBTGCookieInvalid");
+            None
+        }
+        Said::Choice(key) => {
+            let mut members = forwarding.members.iter();
+            members.find(|member| member.key == key && member.weight > 0)
+        }
+    };
+    known.or_else(|| choose_group(&forwarding.members, context.worker.random()))
 }
 
 /// Writes the head that the target gets: the parsed form, with one framing field at most.
 fn write_head(
     head: &RequestHead<'_>,
     asked: &Asked<'_>,
+    transformed: &Transformed,
     out: &mut Vec<u8>,
     random: impl FnMut() -> u64,
 ) -> Result<Written, Error> {
     out.extend_from_slice(head.method.as_bytes());
     out.push(b' ');
-    write_target(out, head.target);
+    write_target(out, transformed.uri.as_deref().unwrap_or(head.target));
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let origin = Origin {
         listener: asked.listener,
         meta: asked.meta,
         upgrade: asked.websocket,
+        host: transformed.host.as_deref(),
         now: since.map_or(0, |since| since.as_secs()),
     };
     let written = write_fields(out, head, &origin, random)?;

@@ -17,6 +17,7 @@ use crate::head::{RequestHead, Version};
 use crate::listener::Listener;
 use crate::pool::Spare;
 use crate::rules::request_authority;
+use crate::transform::Transformed;
 use crate::uri::RequestTarget;
 
 /// One request, from accept to its line in the access log.
@@ -39,6 +40,10 @@ pub(crate) struct Record {
     pub(crate) priority: Option<i32>,
     /// The action.
     pub(crate) action: Option<&'static str>,
+    /// What the target got in place of what the client sent, when the rule has transforms.
+    pub(crate) transformed: Option<Box<Transformed>>,
+    /// What came of the transforms.
+    pub(crate) transform_status: Option<&'static str>,
     /// Where a redirect leads.
     pub(crate) redirect: Option<String>,
     /// One of AWS's reasons.
@@ -120,6 +125,8 @@ impl Record {
             status: None,
             priority: None,
             action: None,
+            transformed: None,
+            transform_status: None,
             redirect: None,
             reason: None,
             verdict: Verdict::default(),
@@ -135,7 +142,7 @@ impl Record {
     /// Notes that `error` ended it with `status`: no times and no target status are shown beside one.
     pub(crate) fn fail(&mut self, error: &Error, status: u16) {
         self.status = Some(status);
-        self.reason = error.log_reason();
+        self.reason = error.log_reason().or(self.reason);
         self.target_status = None;
         self.dispatched = None;
         self.answered = None;
@@ -254,6 +261,7 @@ impl Record {
         let h2 = notes.is_some_and(|notes| notes.version == Version::H2);
         let uri_end = notes.map_or(0, |notes| notes.uri);
         let agent_end = notes.and_then(|n| n.agent).unwrap_or(uri_end);
+        let transformed = self.transformed.as_deref();
         let after = self.dispatched.zip(self.answered);
         write(&AccessRecord {
             kind: match (self.websocket, listener.https) {
@@ -300,9 +308,9 @@ impl Record {
             classification: self.verdict.tier().map(|tier| tier.as_str()),
             classification_reason: self.verdict.0.map(|reason| reason.as_str()),
             conn_trace_id: Some(connection),
-            transformed_host: None,
-            transformed_uri: None,
-            request_transform_status: None,
+            transformed_host: transformed.and_then(|t| t.host.as_deref()),
+            transformed_uri: transformed.and_then(|t| t.uri.as_ref().map(String::as_bytes)),
+            request_transform_status: self.transform_status,
         });
     }
 }

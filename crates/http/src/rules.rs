@@ -5,8 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use elbow_balance::{Group, choose_weighted};
+use elbow_model::Transforms;
 
 use crate::head::RequestHead;
+use crate::seal::key_of;
+use crate::sticky::Sticky;
 use crate::uri::{RequestTarget, normalise, split_port};
 
 use condition::Test;
@@ -17,30 +20,68 @@ mod condition;
 #[derive(Clone, Debug)]
 pub enum Route {
     /// Send to one of the groups by weight.
-    Forward(Vec<(Arc<Group>, u32)>),
+    Forward(Forwarding),
     /// Answer 301 or 302.
     Redirect(elbow_model::Redirect),
     /// Answer with a fixed body.
     FixedResponse(elbow_model::FixedResponse),
 }
 
+/// A forward action, compiled.
+#[derive(Clone, Debug, Default)]
+pub struct Forwarding {
+    /// Where to.
+    pub members: Vec<Member>,
+    /// How clients stay with one of the groups.
+    pub(crate) sticky: Option<Arc<Sticky>>,
+}
+
+/// A group of a forward action.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The group.
+    pub group: Arc<Group>,
+    /// Its share is weight / sum.
+    pub weight: u32,
+    /// What cookies know it by.
+    pub(crate) key: u64,
+    /// How clients stay with one of its targets.
+    pub(crate) sticky: Option<Arc<Sticky>>,
+}
+
+impl Member {
+    pub(crate) fn new(group: Arc<Group>, weight: u32) -> Self {
+        Self {
+            key: key_of(&group.config.name),
+            sticky: Sticky::of_group(&group),
+            group,
+            weight,
+        }
+    }
+}
+
 impl Route {
-    /// Compiles the terminal action of `actions`; without one, or when its groups are unknown,
-    /// requests find no targets.
+    /// Compiles the terminal action of `actions` of the load balancer `id`; without one, or when its
+    /// groups are unknown, requests find no targets.
     pub(crate) fn new(
         actions: &[elbow_model::Action],
+        id: &str,
         group: &impl Fn(&str) -> Option<Arc<Group>>,
     ) -> Self {
         match actions.last() {
-            Some(elbow_model::Action::Forward(groups)) => Self::Forward(
-                groups
+            Some(elbow_model::Action::Forward(forward)) => Self::Forward(Forwarding {
+                members: forward
+                    .target_groups
                     .iter()
-                    .filter_map(|g| Some((group(&g.target_group)?, g.weight)))
+                    .filter_map(|g| Some(Member::new(group(&g.target_group)?, g.weight)))
                     .collect(),
-            ),
+                sticky: forward
+                    .stickiness
+                    .map(|duration| Sticky::to_groups(id, duration)),
+            }),
             Some(elbow_model::Action::Redirect(redirect)) => Self::Redirect(redirect.clone()),
             Some(elbow_model::Action::FixedResponse(fixed)) => Self::FixedResponse(fixed.clone()),
-            None => Self::Forward(Vec::new()),
+            None => Self::Forward(Forwarding::default()),
         }
     }
 
@@ -54,14 +95,14 @@ impl Route {
     }
 }
 
-/// One of `groups` by weight: an empty group does not fail over to another (parity 1.4). `None`
+/// One of `members` by weight: an empty group does not fail over to another (parity 1.4). `None`
 /// when all weights are 0.
-pub fn choose_group(groups: &[(Arc<Group>, u32)], random: u64) -> Option<&Arc<Group>> {
-    if let [(group, 1..)] = groups {
-        return Some(group);
+pub fn choose_group(members: &[Member], random: u64) -> Option<&Member> {
+    if let [member @ Member { weight: 1.., .. }] = members {
+        return Some(member);
     }
-    let index = choose_weighted(groups.iter().map(|(_, weight)| *weight), random)?;
-    groups.get(index).map(|(group, _)| group)
+    let index = choose_weighted(members.iter().map(|member| member.weight), random)?;
+    members.get(index)
 }
 
 /// A rule of a listener.
@@ -70,17 +111,21 @@ pub(crate) struct Rule {
     pub(crate) priority: u32,
     conditions: Box<[Test]>,
     pub(crate) route: Route,
+    pub(crate) transforms: Option<Box<Transforms>>,
 }
 
 impl Rule {
     pub(crate) fn new(
         rule: &elbow_model::Rule,
+        id: &str,
         group: &impl Fn(&str) -> Option<Arc<Group>>,
     ) -> Self {
         Self {
             priority: rule.priority,
             conditions: rule.conditions.iter().map(Test::new).collect(),
-            route: Route::new(&rule.actions, group),
+            route: Route::new(&rule.actions, id, group),
+            transforms: (rule.transforms != Transforms::default())
+                .then(|| Box::new(rule.transforms.clone())),
         }
     }
 

@@ -239,7 +239,8 @@ impl<S: Stream, C: Connect> Connection<S, C> {
             Err(error) => return self.fail(error, facts, listener, record).await,
         };
         let spares = Rc::clone(&context.pools.spares);
-        let mut exchange = Exchange::new(facts, forward.in_flight, target, head, spares);
+        let additions = forward.additions(listener);
+        let mut exchange = Exchange::new(facts, forward.in_flight, target, head, spares, additions);
         self.timer.touch();
         let ended = {
             let mut near = Near {
@@ -367,7 +368,8 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         let to_head = facts.is_some_and(|facts| facts.to_head);
         let mut out = self.context.pools.spares.take();
         let date = self.context.pools.date.now();
-        response.write_h1(&mut out, &date, to_head, !keep);
+        let fields = listener.response_fields.as_deref();
+        response.write_h1(&mut out, &date, to_head, !keep, fields);
         self.timer.touch();
         let written = self.write(&out).await;
         let body = if to_head { 0 } else { response.body.len() };

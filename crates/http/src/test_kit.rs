@@ -8,7 +8,7 @@ use elbow_model::{
     Action, AlpnPolicy, Condition, ContentType, FixedResponse, HealthCheck, HealthCheckPort,
     HealthCheckProtocol, IpAddressType, LoadBalancer, LoadBalancerAttributes, LoadBalancerType,
     Matcher, Patterns, Protocol, ProtocolVersion, Redirect, RedirectStatus, Rule, Scheme,
-    TargetGroup, TargetGroupAttributes, TargetType,
+    TargetGroup, TargetGroupAttributes, TargetType, Transforms,
 };
 use elbow_net::ConnMeta;
 
@@ -50,6 +50,7 @@ pub(crate) fn rule(priority: u32, conditions: Vec<Condition>, action: Action) ->
         priority,
         conditions,
         actions: vec![action],
+        transforms: Transforms::default(),
     }
 }
 

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Algorithm;
@@ -58,6 +59,16 @@ impl Default for LoadBalancerAttributes {
 pub struct ListenerAttributes {
     /// TCP listeners: `tcp.idle_timeout.seconds`, 60-6000 s.
     pub tcp_idle_timeout: Option<Duration>,
+    /// HTTP and HTTPS listeners: `routing.http.response.*.header_value`, names as they are sent, with
+    /// the values that all responses get.
+    pub response_headers: Vec<(&'static str, Arc<str>)>,
+    /// HTTP and HTTPS listeners: `routing.http.response.server.enabled` is false, so that responses
+    /// of the load balancer itself have no Server.
+    pub hides_server: bool,
+    /// HTTPS listeners: `routing.http.request.x_amzn_tls_version.header_name`.
+    pub tls_version_header: Option<Arc<str>>,
+    /// HTTPS listeners: `routing.http.request.x_amzn_tls_cipher_suite.header_name`.
+    pub tls_cipher_header: Option<Arc<str>>,
     /// As written.
     pub raw: BTreeMap<String, String>,
 }
@@ -95,6 +106,25 @@ pub enum XffHeaderProcessingMode {
     Remove,
 }
 
+/// `stickiness.type`, with what belongs to it: how a client meets the same target again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stickiness {
+    /// ALB: by a cookie of the load balancer.
+    LoadBalancerCookie {
+        /// `stickiness.lb_cookie.duration_seconds`: 86,400 s, 1-604,800.
+        duration: Duration,
+    },
+    /// ALB: by a cookie of the load balancer beside one of the target's.
+    ApplicationCookie {
+        /// `stickiness.app_cookie.cookie_name`.
+        name: Arc<str>,
+        /// `stickiness.app_cookie.duration_seconds`: 86,400 s, 1-604,800.
+        duration: Duration,
+    },
+    /// NLB: by the client's address.
+    SourceIp,
+}
+
 /// Target group attributes, parsed; `raw` holds what was written, by AWS key
 /// (`ModifyTargetGroupAttributes`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +133,8 @@ pub struct TargetGroupAttributes {
     pub deregistration_delay: Duration,
     /// `load_balancing.algorithm.type`.
     pub algorithm: Algorithm,
+    /// `stickiness.*`, when `stickiness.enabled` is true.
+    pub stickiness: Option<Stickiness>,
     /// ALB: `elbow.connect_failover.enabled`, true unless told otherwise. A request whose target
     /// refuses the connection, so that no byte of it has left, goes to another target of the group;
     /// with `false` it is answered 502 at once. AWS's guides leave this open.
@@ -125,6 +157,7 @@ impl Default for TargetGroupAttributes {
         Self {
             deregistration_delay: Duration::from_secs(300),
             algorithm: Algorithm::RoundRobin,
+            stickiness: None,
             connect_failover: true,
             deregistration_connection_termination: false,
             unhealthy_connection_termination: true,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    Action, Algorithm, HealthCheck, HealthCheckPort, LoadBalancer, Protocol, ProxyProtocol, Target,
-    TargetGroup, TargetGroupAttributes, TargetId, TargetType, WeightedTargetGroup,
+    Action, Algorithm, Forward, HealthCheck, HealthCheckPort, LoadBalancer, Protocol,
+    ProxyProtocol, Target, TargetGroup, TargetGroupAttributes, TargetId, TargetType,
 };
 
 /// Instances, and what holds for all of them whatever the listener.
@@ -54,10 +54,7 @@ impl InstanceEnd {
     /// What requests and connections are forwarded to: the group that the instances of
     /// `load_balancer` form here. No declared target group can have its name.
     pub fn action(self, load_balancer: &str) -> Action {
-        Action::Forward(vec![WeightedTargetGroup {
-            target_group: self.group_name(load_balancer),
-            weight: 1,
-        }])
+        Action::Forward(Forward::to(self.group_name(load_balancer)))
     }
 
     /// E.g. `web/HTTP:30080`.
@@ -120,6 +117,7 @@ impl LoadBalancer {
         let proxied =
             policies.is_some_and(|p| !layer7 && p.contains(&BackendServerPolicy::ProxyProtocol));
         TargetGroupAttributes {
+            stickiness: None,
             deregistration_delay: self.attributes.connection_draining.unwrap_or_default(),
             algorithm: match layer7 {
                 true => Algorithm::LeastOutstandingRequests,

@@ -49,6 +49,7 @@ mod rule;
 mod security_group;
 mod shape;
 mod target_group;
+mod transform;
 
 use std::sync::Arc;
 

@@ -23,7 +23,7 @@ mod ssl_policy;
 mod target_group;
 
 pub use attributes::{
-    DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, ProxyProtocol,
+    DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, ProxyProtocol, Stickiness,
     TargetGroupAttributes, XffHeaderProcessingMode,
 };
 pub use certificate::{Certificate, CertificateSource, PrivateKey, is_certificate_host};
@@ -33,8 +33,8 @@ pub use expression::Expression;
 pub use listener::{AlpnPolicy, Listener, Protocol};
 pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerType, Model, Scheme, dns_name};
 pub use rule::{
-    Action, Condition, ContentType, FixedResponse, Patterns, QueryPair, Redirect, RedirectStatus,
-    Rule, WeightedTargetGroup,
+    Action, Condition, ContentType, FixedResponse, Forward, Patterns, QueryPair, Redirect,
+    RedirectStatus, Rewrite, Rule, Transforms, WeightedTargetGroup,
 };
 pub use security_group::{IpProtocol, Permission, SecurityGroup, Sources};
 pub use ssl_policy::{SslPolicy, TlsVersion, classic_ssl_policies, ssl_policies, ssl_policy};

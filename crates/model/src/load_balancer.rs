@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use crate::security_group::{Sources, tcp_sources};
 use crate::{
-    Action, Certificate, Classic, Listener, LoadBalancerAttributes, SecurityGroup, TargetGroup,
+    Action, Certificate, Classic, Forward, Listener, LoadBalancerAttributes, SecurityGroup,
+    TargetGroup,
 };
 
 /// Everything that describes the load balancers of one process; names in it resolve.
@@ -87,7 +88,11 @@ impl LoadBalancer {
         for listener in &self.listeners {
             let of_rules = listener.rules.iter().flat_map(|rule| &rule.actions);
             for action in listener.default_actions.iter().chain(of_rules) {
-                if let Action::Forward(groups) = action {
+                if let Action::Forward(Forward {
+                    target_groups: groups,
+                    ..
+                }) = action
+                {
                     names.extend(groups.iter().map(|group| &*group.target_group));
                 }
             }

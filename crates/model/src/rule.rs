@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -14,6 +15,27 @@ pub struct Rule {
     pub conditions: Vec<Condition>,
     /// Ends in exactly one forward, redirect or fixed-response.
     pub actions: Vec<Action>,
+    /// What targets get to see instead of what the client sent.
+    pub transforms: Transforms,
+}
+
+/// The transforms of a rule (ALB guide: transforms). They come after the match, which is not made
+/// again, and change what a target gets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transforms {
+    /// `host-header-rewrite`: of Host without its port, in any case.
+    pub host_header: Option<Rewrite>,
+    /// `url-rewrite`: of the path with the query.
+    pub url: Option<Rewrite>,
+}
+
+/// A regular expression and what its first match is replaced with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    /// Without a match nothing changes.
+    pub regex: Expression,
+    /// Holds `$1` and so on: see [`Expression::rewrite`].
+    pub replace: Arc<str>,
 }
 
 /// A rule condition; values within one are alternatives (ALB guide: condition types).
@@ -60,12 +82,34 @@ pub struct QueryPair {
 /// What is done with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Send to one of 1-5 target groups by weight.
-    Forward(Vec<WeightedTargetGroup>),
+    /// Send to a target group.
+    Forward(Forward),
     /// Answer 301 or 302.
     Redirect(Redirect),
     /// Answer with a fixed body.
     FixedResponse(FixedResponse),
+}
+
+/// `ForwardConfig`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// 1-5, of which each request or flow goes to one by weight.
+    pub target_groups: Vec<WeightedTargetGroup>,
+    /// `TargetGroupStickinessConfig`, when it is enabled: how long a client stays with its group.
+    pub stickiness: Option<Duration>,
+}
+
+impl Forward {
+    /// All to one group.
+    pub fn to(target_group: Arc<str>) -> Self {
+        Self {
+            target_groups: vec![WeightedTargetGroup {
+                target_group,
+                weight: 1,
+            }],
+            stickiness: None,
+        }
+    }
 }
 
 /// A target group of a forward action.
@@ -194,7 +238,8 @@ fn alternatives(values: &[impl fmt::Display]) -> String {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Forward(groups) => {
+            Self::Forward(forward) => {
+                let groups = &forward.target_groups;
                 f.write_str("forward to ")?;
                 for (i, group) in groups.iter().enumerate() {
                     let separator = if i == 0 { "" } else { ", " };
@@ -203,7 +248,10 @@ impl fmt::Display for Action {
                         write!(f, " (weight {})", group.weight)?;
                     }
                 }
-                Ok(())
+                match forward.stickiness {
+                    Some(duration) => write!(f, ", sticky for {} s", duration.as_secs()),
+                    None => Ok(()),
+                }
             }
             Self::Redirect(Redirect {
                 protocol,

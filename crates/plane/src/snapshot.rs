@@ -228,6 +228,10 @@ impl Snapshot {
             }
             _ => Room::Tcp(Arc::new(elbow_tcp::Listener {
                 groups: self.forwarded(listener),
+                sticky: matches!(
+                    listener.default_actions.first(),
+                    Some(Action::Forward(forward)) if forward.stickiness.is_some()
+                ),
                 manners: match balancer.kind {
                     LoadBalancerType::Classic => Manners::Classic,
                     _ => Manners::Network,
@@ -269,13 +273,13 @@ impl Snapshot {
     }
 
     fn forwarded(&self, listener: &Listener) -> Vec<(Arc<Group>, u32)> {
-        let Some(Action::Forward(groups)) = listener.default_actions.first() else {
+        let Some(Action::Forward(forward)) = listener.default_actions.first() else {
             return Vec::new();
         };
         let group = |g: &elbow_model::WeightedTargetGroup| {
             Some((Arc::clone(self.groups.get(&g.target_group)?), g.weight))
         };
-        groups.iter().filter_map(group).collect()
+        forward.target_groups.iter().filter_map(group).collect()
     }
 
     fn termination(
@@ -345,7 +349,7 @@ fn forwarded_groups(listener: &Listener) -> impl Iterator<Item = &Arc<str>> {
         .iter()
         .chain(actions)
         .filter_map(|a| match a {
-            Action::Forward(groups) => Some(groups),
+            Action::Forward(forward) => Some(&forward.target_groups),
             _ => None,
         });
     forwards.flatten().map(|g| &g.target_group)

@@ -22,12 +22,23 @@ pub(crate) fn hash(source: SocketAddr, destination: SocketAddr, random: u64) -> 
     hasher.finish()
 }
 
+/// The hash of sticky groups: the same for all flows of one address (NLB guide: target groups,
+/// sticky sessions), and in every process.
+pub(crate) fn source_hash(source: IpAddr) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(0x656c_626f_7720_736f, 0);
+    match source.to_canonical() {
+        IpAddr::V4(ip) => hasher.write(&ip.octets()),
+        IpAddr::V6(ip) => hasher.write(&ip.octets()),
+    }
+    hasher.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
     use std::net::SocketAddr;
 
-    use super::hash;
+    use super::{hash, source_hash};
 
     // Parity 3.2: protocol, addresses, ports, and what tells reconnects apart.
     #[test]
@@ -49,5 +60,13 @@ mod tests {
             }
         }
         assert_eq!(seen.len(), 32);
+    }
+    // Parity 3.4: stickiness.type source_ip.
+    #[test]
+    fn a_source_is_its_address_alone() {
+        let hash = |ip: &str| source_hash(ip.parse().unwrap());
+        assert_eq!(hash("10.0.0.1"), hash("::ffff:10.0.0.1"));
+        assert_ne!(hash("10.0.0.1"), hash("10.0.0.2"));
+        assert_ne!(hash("2001:db8::1"), hash("2001:db8::2"));
     }
 }

@@ -19,6 +19,8 @@ mod tests;
 pub struct Listener {
     /// Where flows go, by weight; a weight of 0 gets none.
     pub groups: Vec<(Arc<Group>, u32)>,
+    /// Flows of one client address prefer one group (NLB guide: listeners).
+    pub sticky: bool,
     /// NLB: `tcp.idle_timeout.seconds`; CLB: `idle_timeout.timeout_seconds`.
     pub idle_timeout: Duration,
     /// Whose manners it has.
@@ -78,7 +80,11 @@ pub async fn serve<S: Stream, C: Connect>(
     count: impl Fn(Direction, u64),
 ) -> Served {
     let weights = listener.groups.iter().map(|(_, weight)| *weight);
-    let group = choose_weighted(weights, worker.random())
+    let random = match listener.sticky {
+        true => flow::source_hash(meta.client.ip()),
+        false => worker.random(),
+    };
+    let group = choose_weighted(weights, random)
         .and_then(|index| listener.groups.get(index))
         .map(|(group, _)| group);
     let Some((group, chosen)) = group.and_then(|g| Some((g, choose(worker, meta, listener, g)?)))
@@ -147,9 +153,10 @@ fn choose<'g>(
     group: &'g Group,
 ) -> Option<Chosen<'g>> {
     match listener.manners {
-        Manners::Network => {
-            group.choose_flow(flow::hash(meta.client, meta.server, worker.random()))
-        }
+        Manners::Network => group.choose_flow(match group.config.attributes.stickiness {
+            Some(_) => flow::source_hash(meta.client.ip()),
+            None => flow::hash(meta.client, meta.server, worker.random()),
+        }),
         Manners::Classic => group.choose(worker.id, worker.random()),
     }
 }

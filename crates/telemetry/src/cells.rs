@@ -108,6 +108,8 @@ pub struct ListenerCells {
     pub redirects: Counter,
     /// Requests that RFC 7230 does not allow (DesyncMitigationMode_NonCompliant_Request_Count).
     pub desync_non_compliant: Counter,
+    /// Requests to sticky groups that no cookie told the target or group of (NonStickyRequestCount).
+    pub non_sticky: Counter,
     /// Requests or flows sent to a group without a healthy target (UnhealthyRoutingRequestCount,
     /// UnhealthyRoutingFlowCount).
     pub fail_open: Counter,

@@ -374,6 +374,11 @@ impl Listeners {
                 |c| &c.desync_non_compliant,
             ),
             (
+                "elbow_non_sticky_requests",
+                "Requests to sticky groups that no cookie told the target of",
+                |c| &c.non_sticky,
+            ),
+            (
                 "elbow_unhealthy_routing_requests",
                 "Requests or connections sent to a group without a healthy target (fail-open)",
                 |c| &c.fail_open,

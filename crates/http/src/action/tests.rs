@@ -112,7 +112,7 @@ fn redirects_are_written_with_their_page() {
     };
     let response = redirect(&found, &get("/a", &fields), &listener).unwrap();
     let mut out = Vec::new();
-    response.write_h1(&mut out, &HttpDate::from_unix(0), false, false);
+    response.write_h1(&mut out, &HttpDate::from_unix(0), false, false, None);
     let expected = concat!(
         "HTTP/1.1 302 Found\r\n",
         "Server: awselb/2.0\r\n",
@@ -138,7 +138,7 @@ fn fixed_responses_are_written_as_configured() {
     };
     let mut out = Vec::new();
     let date = HttpDate::from_unix(0);
-    fixed_response(&fixed).write_h1(&mut out, &date, false, true);
+    fixed_response(&fixed).write_h1(&mut out, &date, false, true, None);
     let head = concat!(
         "HTTP/1.1 403 Forbidden\r\n",
         "Server: awselb/2.0\r\n",
@@ -150,7 +150,7 @@ fn fixed_responses_are_written_as_configured() {
     );
     assert_eq!(String::from_utf8(out).unwrap(), format!("{head}no"));
     let mut out = Vec::new();
-    fixed_response(&fixed).write_h1(&mut out, &date, true, true);
+    fixed_response(&fixed).write_h1(&mut out, &date, true, true, None);
     assert_eq!(String::from_utf8(out).unwrap(), head);
 }
 

@@ -16,6 +16,7 @@ struct Case {
     version: Version,
     target: &'static str,
     upgrade: bool,
+    host: Option<&'static [u8]>,
 }
 
 impl Case {
@@ -26,6 +27,7 @@ impl Case {
             version: Version::Http11,
             target: "/",
             upgrade: false,
+            host: None,
         }
     }
 
@@ -43,6 +45,7 @@ impl Case {
             listener: &self.listener,
             meta: &self.meta,
             upgrade: self.upgrade,
+            host: self.host,
             now: 1,
         };
         let mut out = Vec::new();
@@ -454,4 +457,45 @@ fn a_classic_load_balancer_knows_no_trace_and_no_limit_of_addresses() {
         )
     );
     assert!(written.trace_id.is_empty());
+}
+
+// Parity 1.4, transforms: the port of the client stays, unless the rule put another one there.
+#[test]
+fn a_transformed_host_is_written_like_any_other() {
+    for (port, preserve, new, expected) in [
+        (80, false, "New.internal", "new.internal"),
+        (80, true, "new.internal", "new.internal"),
+        (8080, false, "new.internal", "new.internal:8080"),
+        (8080, false, "new.internal:9", "new.internal:9"),
+    ] {
+        let mut case = Case::on(Protocol::Http, port).with(|a| a.preserve_host_header = preserve);
+        case.host = Some(new.as_bytes());
+        let (lines, _) = case.write(&[field("Host", "old.example.com")]).unwrap();
+        let start = format!("Host: {expected}\r\nX-Forwarded-For:");
+        assert!(lines.starts_with(&start), "{lines}");
+    }
+}
+
+// ALB guide, header modification: the names are the operator's, and only we write them.
+#[test]
+fn tls_headers_have_the_names_of_the_listener() {
+    let mut case = Case::on(Protocol::Https, 443).with(|a| a.tls_version_and_cipher_headers = true);
+    case.listener.tls_version_header = Some("X-Tls".into());
+    case.meta.tls = Some(Arc::new(TlsMeta {
+        version: "TLSv1.2",
+        cipher: "ECDHE-RSA-AES128-GCM-SHA256",
+        ..TlsMeta::default()
+    }));
+    let fields = [
+        field("Host", "h.example"),
+        field("x-tls", "forged"),
+        field("x-amzn-tls-version", "forged"),
+    ];
+    let (lines, _) = case.write(&fields).unwrap();
+    assert!(lines.contains("X-Tls: TLSv1.2\r\n"), "{lines}");
+    assert!(lines.contains("x-amzn-tls-cipher-suite: "), "{lines}");
+    assert!(
+        !lines.contains("forged") && !lines.contains("x-amzn-tls-version"),
+        "{lines}"
+    );
 }

@@ -108,10 +108,12 @@ async fn converse<C: Connect>(
     let context = &connection.context;
     let io = reach(context, &mut forward, story.record()).await?;
     let timer = context.worker.timers.timer(connection.idle_timeout);
+    let additions = forward.additions(&story.listener);
     let mut conversation = Conversation::new(
         Rc::clone(context),
         io,
         forward.in_flight,
+        additions,
         timer,
         Upload::new(head, body, facts.framing),
         facts.to_head,
@@ -192,7 +194,10 @@ fn local<C: Connect>(
 ) -> Response<Answer<C>> {
     let date = story.connection.context.pools.date.now();
     let mut fields = HeaderMap::with_capacity(8);
-    fields.insert(SERVER, HeaderValue::from_static(page::SERVER));
+    let more = story.listener.response_fields.clone();
+    if !more.as_ref().is_some_and(|more| more.hides_server) {
+        fields.insert(SERVER, HeaderValue::from_static(page::SERVER));
+    }
     let mut put = |name, value: &[u8]| {
         // All of them are made of visible ASCII.
         if let Ok(value) = HeaderValue::from_bytes(value) {
@@ -205,6 +210,9 @@ fn local<C: Connect>(
         put(LOCATION, location.as_bytes());
     }
     fields.insert(CONTENT_LENGTH, response.body.len().into());
+    if let Some(more) = more {
+        more.put(&mut fields);
+    }
     story.record().sent += size(&fields);
     let body = if to_head {
         Bytes::new()

@@ -11,6 +11,7 @@ use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
 use super::upload::{Upload, UploadError};
+use crate::additions::Additions;
 use crate::answer::{is_nominated, nominates};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind};
@@ -27,6 +28,7 @@ pub(super) struct Conversation<C: Connect> {
     context: Rc<Context<C>>,
     io: C::Io,
     in_flight: InFlight,
+    additions: Additions,
     /// Runs while neither side says anything.
     timer: Timer,
     /// What the client has yet to send.
@@ -61,6 +63,7 @@ impl<C: Connect> Conversation<C> {
         context: Rc<Context<C>>,
         io: C::Io,
         in_flight: InFlight,
+        additions: Additions,
         timer: Timer,
         upload: Upload,
         to_head: bool,
@@ -69,6 +72,7 @@ impl<C: Connect> Conversation<C> {
             context,
             io,
             in_flight,
+            additions,
             timer,
             upload: Some(upload),
             buffer: None,
@@ -220,7 +224,11 @@ impl<C: Connect> Conversation<C> {
             };
             let bytes = buffer.get(start..end).unwrap_or_default();
             let to_head = *to_head;
-            let answer = parse(bytes, lines, to_head, Answer::of).map_err(refused)?;
+            let additions = &self.additions;
+            let answer = parse(bytes, lines, to_head, |response| {
+                Answer::of(response, additions)
+            })
+            .map_err(refused)?;
             let answer = answer?;
             buffer.consume(end);
             if buffer.is_empty() {
@@ -290,7 +298,7 @@ struct Answer {
 }
 
 impl Answer {
-    fn of(response: &Response<'_>) -> Result<Self, Error> {
+    fn of(response: &Response<'_>, additions: &Additions) -> Result<Self, Error> {
         let bad = |e: http::Error| Error::new(ErrorKind::BadResponse, e);
         let status = StatusCode::from_u16(response.status).map_err(|e| bad(e.into()))?;
         let mut fields = HeaderMap::with_capacity(response.fields.len() + 1);
@@ -301,6 +309,7 @@ impl Answer {
                 || is("content-length")
                 || is("transfer-encoding")
                 || (nominating && is_nominated(response, field.name))
+                || additions.replace(field.name)
             {
                 continue;
             }
@@ -318,6 +327,7 @@ impl Answer {
         {
             fields.insert(CONTENT_LENGTH, length.into());
         }
+        additions.put(&mut fields, response);
         Ok(Self {
             head: Head { status, fields },
             framing: response.framing,

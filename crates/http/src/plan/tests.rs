@@ -22,7 +22,14 @@ fn leaving(input: &[u8], mode: DesyncMitigationMode) -> Option<(Framing, Vec<u8>
         };
         let mut out = Vec::new();
         request.refused.is_none().then_some(())?;
-        write_head(&request.head, &asked, &mut out, || 0).ok()?;
+        write_head(
+            &request.head,
+            &asked,
+            &Transformed::default(),
+            &mut out,
+            || 0,
+        )
+        .ok()?;
         Some((request.framing, out))
     })
     .ok()?

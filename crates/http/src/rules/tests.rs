@@ -1,4 +1,6 @@
-use elbow_model::{Action, Condition, Patterns, Protocol, ProtocolVersion, WeightedTargetGroup};
+use elbow_model::{
+    Action, Condition, Forward, Patterns, Protocol, ProtocolVersion, WeightedTargetGroup,
+};
 
 use std::net::Ipv4Addr;
 
@@ -254,7 +256,7 @@ fn regular_expressions_match_hosts_paths_and_headers() {
     }
 }
 
-fn groups() -> Vec<(Arc<Group>, u32)> {
+fn groups() -> Vec<Member> {
     ["a", "b"]
         .map(|name| {
             let config = Arc::new(group(name, ProtocolVersion::Http1));
@@ -262,6 +264,7 @@ fn groups() -> Vec<(Arc<Group>, u32)> {
         })
         .into_iter()
         .zip([10, 20])
+        .map(|(group, weight)| Member::new(group, weight))
         .collect()
 }
 
@@ -270,10 +273,10 @@ fn groups() -> Vec<(Arc<Group>, u32)> {
 fn groups_are_chosen_by_weight() {
     let groups = groups();
     let of_first = (0..30)
-        .filter(|&random| &*choose_group(&groups, random).unwrap().config.name == "a")
+        .filter(|&random| &*choose_group(&groups, random).unwrap().group.config.name == "a")
         .count();
     assert_eq!(of_first, 10);
-    let none = [(Arc::clone(&groups[0].0), 0)];
+    let none = [Member::new(Arc::clone(&groups[0].group), 0)];
     assert!(choose_group(&none, 7).is_none());
     assert!(choose_group(&[], 7).is_none());
     assert!(choose_group(&groups[..1], u64::MAX).is_some());
@@ -282,17 +285,15 @@ fn groups_are_chosen_by_weight() {
 #[test]
 fn actions_compile_to_routes_with_their_names_for_the_log() {
     let groups = groups();
-    let forward = Action::Forward(vec![
-        WeightedTargetGroup {
-            target_group: "a".into(),
-            weight: 10,
-        },
-        WeightedTargetGroup {
-            target_group: "gone".into(),
-            weight: 1,
-        },
-    ]);
-    let find = |name: &str| (name == "a").then(|| Arc::clone(&groups[0].0));
+    let weighted = [("a", 10), ("gone", 1)].map(|(name, weight)| WeightedTargetGroup {
+        target_group: name.into(),
+        weight,
+    });
+    let forward = Action::Forward(Forward {
+        target_groups: weighted.into(),
+        stickiness: None,
+    });
+    let find = |name: &str| (name == "a").then(|| Arc::clone(&groups[0].group));
     let rules = vec![
         rule(1, vec![paths(&["/f"])], forward),
         rule(2, vec![paths(&["/r"])], Action::Redirect(redirect_config())),
@@ -303,7 +304,9 @@ fn actions_compile_to_routes_with_their_names_for_the_log() {
     let Route::Forward(found) = listener.route(&f, CLIENT).action else {
         panic!("a forward");
     };
-    assert!(matches!(&found[..], [(group, 10)] if &*group.config.name == "a"));
+    assert!(
+        matches!(&found.members[..], [member] if &*member.group.config.name == "a" && member.weight == 10)
+    );
     for (target, name) in [
         ("/f", "forward"),
         ("/r", "redirect"),

@@ -10,10 +10,9 @@ use bytes::Bytes;
 use elbow_balance::{Group, Target};
 use elbow_http::{Context, Listener, Pools};
 use elbow_model::{
-    Action, AlpnPolicy, HealthCheck, HealthCheckPort, HealthCheckProtocol, IpAddressType,
+    Action, AlpnPolicy, Forward, HealthCheck, HealthCheckPort, HealthCheckProtocol, IpAddressType,
     LoadBalancer, LoadBalancerAttributes, LoadBalancerType, Matcher, Protocol, ProtocolVersion,
     Scheme, TargetGroup, TargetGroupAttributes, TargetId, TargetState, TargetType,
-    WeightedTargetGroup,
 };
 use elbow_net::{ConnMeta, TcpConnector, TlsMeta, Worker};
 use elbow_telemetry::{AccessLog, ListenerMetrics, LogBuffer, Sink, Telemetry};
@@ -37,10 +36,7 @@ pub(crate) struct Alb {
 }
 
 pub(crate) fn forward() -> Action {
-    Action::Forward(vec![WeightedTargetGroup {
-        target_group: "pods".into(),
-        weight: 1,
-    }])
+    Action::Forward(Forward::to("pods".into()))
 }
 
 impl Alb {

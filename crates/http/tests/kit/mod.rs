@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 use elbow_balance::{Group, Target};
 use elbow_http::{Context, Listener, Pools};
 use elbow_model::{
-    Action, AlpnPolicy, ContentType, FixedResponse, HealthCheck, HealthCheckPort,
+    Action, AlpnPolicy, ContentType, FixedResponse, Forward, HealthCheck, HealthCheckPort,
     HealthCheckProtocol, IpAddressType, LoadBalancer, LoadBalancerAttributes, LoadBalancerType,
     Matcher, Protocol, ProtocolVersion, Scheme, TargetGroup, TargetGroupAttributes, TargetId,
-    TargetState, TargetType, WeightedTargetGroup,
+    TargetState, TargetType,
 };
 use elbow_net::{ConnMeta, TcpConnector, Worker};
 use elbow_telemetry::{AccessLog, ListenerMetrics, Sink, Telemetry};
@@ -66,10 +66,7 @@ pub(crate) struct Alb {
 impl Alb {
     /// An ALB whose default action forwards to `targets`.
     pub(crate) async fn new(targets: &[SocketAddr], attributes: LoadBalancerAttributes) -> Self {
-        let forward = Action::Forward(vec![WeightedTargetGroup {
-            target_group: "pods".into(),
-            weight: 1,
-        }]);
+        let forward = Action::Forward(Forward::to("pods".into()));
         Self::with_action(targets, attributes, forward).await
     }
 

@@ -1,14 +1,15 @@
 //! Actions of rules and listeners (ALB guide: action types).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::item::{Item, Seen};
 use super::listener::Place;
-use super::{Scope, find};
+use super::{Declared, Scope, find};
 use crate::suggest::did_you_mean;
 use crate::{
-    Action, ContentType, FixedResponse, LoadBalancerType, Protocol, Redirect, RedirectStatus,
-    WeightedTargetGroup,
+    Action, ContentType, FixedResponse, Forward, LoadBalancerType, Protocol, Redirect,
+    RedirectStatus, TargetGroup, WeightedTargetGroup,
 };
 
 pub(super) const FIELDS: &[&str] = &[
@@ -17,7 +18,8 @@ pub(super) const FIELDS: &[&str] = &[
     "redirectConfig",
     "fixedResponseConfig",
 ];
-pub(super) const FORWARD_FIELDS: &[&str] = &["targetGroups"];
+pub(super) const FORWARD_FIELDS: &[&str] = &["targetGroups", "targetGroupStickinessConfig"];
+pub(super) const STICKINESS_FIELDS: &[&str] = &["enabled", "durationSeconds"];
 pub(super) const TARGET_GROUP_FIELDS: &[&str] = &["targetGroup", "weight"];
 pub(super) const REDIRECT_FIELDS: &[&str] =
     &["protocol", "port", "host", "path", "query", "statusCode"];
@@ -117,8 +119,12 @@ fn read(item: &Item<'_>, place: Place, scope: &Scope<'_>) -> Option<Action> {
     }
 }
 
-fn forward(item: &Item<'_>, place: Place, scope: &Scope<'_>) -> Option<Vec<WeightedTargetGroup>> {
-    let fields = item.fields_but(FORWARD_FIELDS, &["targetGroupStickinessConfig"])?;
+fn forward(item: &Item<'_>, place: Place, scope: &Scope<'_>) -> Option<Forward> {
+    let fields = item.fields(FORWARD_FIELDS)?;
+    let stickiness_item = fields.get("targetGroupStickinessConfig");
+    let stickiness = stickiness_item
+        .as_ref()
+        .and_then(|item| stickiness(item, place));
     let list = fields.required("targetGroups")?;
     let items = list.items();
     if items.is_empty() || items.len() > MAX_TARGET_GROUPS {
@@ -132,6 +138,7 @@ fn forward(item: &Item<'_>, place: Place, scope: &Scope<'_>) -> Option<Vec<Weigh
     }
     let mut names = Seen::new("target group");
     let mut first = None;
+    let mut sticky = None;
     let groups = items.iter().filter_map(|item| {
         let fields = item.fields(TARGET_GROUP_FIELDS)?;
         let weight = match fields.get("weight") {
@@ -141,7 +148,8 @@ fn forward(item: &Item<'_>, place: Place, scope: &Scope<'_>) -> Option<Vec<Weigh
         let name_item = fields.required("targetGroup")?;
         let name = name_item.text()?;
         names.check(name.to_owned(), &name_item, "duplicate-target-group");
-        let protocol = target_group(&name_item, name, place, scope);
+        let group = target_group(&name_item, name, place, scope);
+        let protocol = group.and_then(|group| group.protocol);
         if place.protocol == Some(Protocol::Tls)
             && protocol.is_some()
             && *first.get_or_insert(protocol) != protocol
@@ -151,17 +159,67 @@ fn forward(item: &Item<'_>, place: Place, scope: &Scope<'_>) -> Option<Vec<Weigh
                 "a TLS listener forwards to TCP groups or to TLS groups, not to both",
             );
         }
+        if group.is_some_and(|group| group.value.attributes.stickiness.is_some()) {
+            sticky = sticky.or(Some(name));
+        }
         Some(WeightedTargetGroup {
             target_group: name.into(),
             weight: weight?,
         })
     });
-    Some(groups.collect())
+    let target_groups: Vec<_> = groups.collect();
+    if let Some(name) = sticky.filter(|_| target_groups.len() > 1 && stickiness.is_none()) {
+        stickiness_item.as_ref().unwrap_or(item).error_with(
+            "invalid-combination",
+            format!("target group {name:?} is sticky, and one of several"),
+            "AWS wants targetGroupStickinessConfig: {enabled: true, durationSeconds: 3600} beside it"
+                .to_owned(),
+        );
+    }
+    Some(Forward {
+        target_groups,
+        stickiness,
+    })
+}
+
+/// How long a client stays with its group; `None` when it is not to.
+fn stickiness(item: &Item<'_>, place: Place) -> Option<Duration> {
+    let fields = item.fields(STICKINESS_FIELDS)?;
+    let enabled = fields
+        .get("enabled")
+        .and_then(|item| item.one_of(&[("true", true), ("false", false)]))
+        .unwrap_or_default();
+    let seconds_item = fields.get("durationSeconds");
+    let seconds = seconds_item
+        .as_ref()
+        .and_then(|item| item.number(1..=604_800));
+    if !enabled {
+        return None;
+    }
+    if place.protocol == Some(Protocol::Tls) {
+        item.error(
+            "invalid-combination",
+            "target groups of a TLS listener cannot be sticky",
+        );
+    }
+    if place.kind == Some(LoadBalancerType::Network) {
+        // By the client's address, which does not run out.
+        return Some(Duration::from_secs(seconds.unwrap_or(3600)));
+    }
+    if seconds_item.is_none() {
+        fields.required("durationSeconds")?;
+    }
+    seconds.map(Duration::from_secs)
 }
 
 /// Checks that the group exists and that such a listener may forward to it (NLB guide: listeners);
-/// its protocol.
-fn target_group(item: &Item<'_>, name: &str, place: Place, scope: &Scope<'_>) -> Option<Protocol> {
+/// the group.
+fn target_group<'a>(
+    item: &Item<'_>,
+    name: &str,
+    place: Place,
+    scope: &Scope<'a>,
+) -> Option<&'a Declared<TargetGroup>> {
     let Some(group) = find(scope.target_groups, name) else {
         item.error_with(
             "unknown-target-group",
@@ -196,7 +254,16 @@ fn target_group(item: &Item<'_>, name: &str, place: Place, scope: &Scope<'_>) ->
         );
         return None;
     }
-    Some(protocol)
+    if group.value.attributes.stickiness.is_some() && place.protocol == Some(Protocol::Tls) {
+        item.error(
+            "invalid-combination",
+            format!(
+                "{} ends TLS, so that {name:?} cannot be sticky",
+                place.name()
+            ),
+        );
+    }
+    Some(group)
 }
 
 fn redirect(item: &Item<'_>, place: Place) -> Option<Redirect> {

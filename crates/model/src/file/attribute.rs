@@ -1,15 +1,13 @@
 //! Attributes by their AWS keys: which there are, what they may be, and what elbow makes of them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::item::Item;
 use crate::suggest::did_you_mean;
 use crate::{
-    Algorithm, DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, LoadBalancerType,
-    Protocol, ProxyProtocol, TargetGroupAttributes, XffHeaderProcessingMode,
+    ListenerAttributes, LoadBalancerAttributes, LoadBalancerType, Protocol, TargetGroupAttributes,
 };
 
 struct Attribute {
@@ -25,6 +23,10 @@ enum Values {
     ZeroOr(u32, u32),
     OffOr(u32, u32),
     OneOf(&'static [&'static str]),
+    /// Of a field that requests get.
+    HeaderName,
+    /// Of a field that responses get; empty for none.
+    HeaderValue,
     Text,
 }
 
@@ -38,191 +40,28 @@ enum Effect {
     Refused(&'static [&'static str]),
 }
 
-use Effect::{Refused, Served, Without};
-use Values::{Flag, Number, OffOr, OneOf, Text, ZeroOr};
+use Effect::{Refused, Without};
+use Values::{Flag, HeaderName, HeaderValue, Number, OffOr, OneOf, Text, ZeroOr};
+use tables::*;
 
-const fn attribute(key: &'static str, values: Values, effect: Effect) -> Attribute {
-    Attribute {
-        key,
-        values,
-        effect,
-    }
-}
+mod parsed;
+mod tables;
 
-/// Load balancers, ALB and NLB.
-const COMMON: &[Attribute] = &[
-    attribute("access_logs.s3.bucket", Text, Served),
-    attribute("access_logs.s3.enabled", Flag, Without(&["false"])),
-    attribute("access_logs.s3.prefix", Text, Served),
-    attribute("deletion_protection.enabled", Flag, Without(&["false"])),
-    attribute("ipv6.deny_all_igw_traffic", Flag, Without(&[])),
-    attribute(
-        "load_balancing.cross_zone.enabled",
-        Flag,
-        Without(&["true"]),
-    ),
-    attribute("zonal_shift.config.enabled", Flag, Without(&["false"])),
-];
+/// Characters of the name of a header.
+const MAX_NAME: usize = 40;
 
-const APPLICATION: &[Attribute] = &[
-    attribute("client_keep_alive.seconds", Number(60, 604_800), Served),
-    attribute("connection_logs.s3.bucket", Text, Served),
-    attribute("connection_logs.s3.enabled", Flag, Without(&["false"])),
-    attribute("connection_logs.s3.prefix", Text, Served),
-    attribute("health_check_logs.s3.bucket", Text, Served),
-    attribute("health_check_logs.s3.enabled", Flag, Without(&["false"])),
-    attribute("health_check_logs.s3.prefix", Text, Served),
-    attribute("idle_timeout.timeout_seconds", Number(1, 4000), Served),
-    attribute(
-        "routing.http.desync_mitigation_mode",
-        OneOf(&["monitor", "defensive", "strictest"]),
-        Served,
-    ),
-    attribute(
-        "routing.http.drop_invalid_header_fields.enabled",
-        Flag,
-        Served,
-    ),
-    attribute("routing.http.preserve_host_header.enabled", Flag, Served),
-    attribute(
-        "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
-        Flag,
-        Served,
-    ),
-    attribute("routing.http.xff_client_port.enabled", Flag, Served),
-    attribute(
-        "routing.http.xff_header_processing.mode",
-        OneOf(&["append", "preserve", "remove"]),
-        Served,
-    ),
-    attribute("routing.http2.enabled", Flag, Served),
-    attribute("waf.fail_open.enabled", Flag, Without(&["false"])),
-];
+/// Bytes of the value of a header (ALB guide: header modification).
+const MAX_VALUE: usize = 1024;
 
-const NETWORK: &[Attribute] = &[
-    attribute(
-        "dns_record.client_routing_policy",
-        OneOf(&[
-            "any_availability_zone",
-            "partial_availability_zone_affinity",
-            "availability_zone_affinity",
-        ]),
-        Without(&["any_availability_zone"]),
-    ),
-    attribute(
-        "secondary_ips.auto_assigned.per_subnet",
-        Number(0, 7),
-        Without(&["0"]),
-    ),
-    attribute("tcp.idle_timeout.seconds", Number(60, 6000), Served),
-];
-
-/// Listeners of protocol TCP.
-const TCP_LISTENER: &[Attribute] = &[attribute(
-    "tcp.idle_timeout.seconds",
-    Number(60, 6000),
-    Served,
-)];
-
-/// Target groups of both.
-const GROUP: &[Attribute] = &[
-    attribute(
-        "deregistration_delay.timeout_seconds",
-        Number(0, 3600),
-        Served,
-    ),
-    attribute(
-        "load_balancing.cross_zone.enabled",
-        OneOf(&["true", "false", "use_load_balancer_configuration"]),
-        Without(&["true", "use_load_balancer_configuration"]),
-    ),
-    attribute("stickiness.enabled", Flag, Refused(&["false"])),
-    attribute(
-        "target_group_health.dns_failover.minimum_healthy_targets.count",
-        OffOr(1, 1000),
-        Without(&["1"]),
-    ),
-    attribute(
-        "target_group_health.dns_failover.minimum_healthy_targets.percentage",
-        OffOr(1, 100),
-        Without(&["off"]),
-    ),
-    attribute(
-        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
-        Number(1, 1000),
-        Refused(&["1"]),
-    ),
-    attribute(
-        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
-        OffOr(1, 100),
-        Refused(&["off"]),
-    ),
-];
-
-const APPLICATION_GROUP: &[Attribute] = &[
-    // Not AWS's: no page says what an ALB does after a refused connection.
-    attribute("elbow.connect_failover.enabled", Flag, Served),
-    attribute(
-        "lambda.multi_value_headers.enabled",
-        Flag,
-        Without(&["false"]),
-    ),
-    attribute(
-        "load_balancing.algorithm.anomaly_mitigation",
-        OneOf(&["on", "off"]),
-        Without(&["off"]),
-    ),
-    attribute(
-        "load_balancing.algorithm.type",
-        OneOf(&[
-            "round_robin",
-            "least_outstanding_requests",
-            "weighted_random",
-        ]),
-        Served,
-    ),
-    attribute(
-        "slow_start.duration_seconds",
-        ZeroOr(30, 900),
-        Without(&["0"]),
-    ),
-    attribute("stickiness.app_cookie.cookie_name", Text, Served),
-    attribute(
-        "stickiness.app_cookie.duration_seconds",
-        Number(1, 604_800),
-        Served,
-    ),
-    attribute(
-        "stickiness.lb_cookie.duration_seconds",
-        Number(1, 604_800),
-        Served,
-    ),
-    attribute(
-        "stickiness.type",
-        OneOf(&["lb_cookie", "app_cookie"]),
-        Served,
-    ),
-];
-
-const NETWORK_GROUP: &[Attribute] = &[
-    attribute(
-        "deregistration_delay.connection_termination.enabled",
-        Flag,
-        Served,
-    ),
-    attribute("preserve_client_ip.enabled", Flag, Without(&["false"])),
-    attribute("proxy_protocol_v2.enabled", Flag, Served),
-    attribute("stickiness.type", OneOf(&["source_ip"]), Served),
-    attribute(
-        "target_health_state.unhealthy.connection_termination.enabled",
-        Flag,
-        Served,
-    ),
-    attribute(
-        "target_health_state.unhealthy.draining_interval_seconds",
-        Number(0, 360_000),
-        Without(&["0"]),
-    ),
+/// What frames a message or says whose it is has no other meaning.
+const UNTOUCHABLE: &[&str] = &[
+    "connection",
+    "content-length",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 /// The attributes that an object of one kind has, and those of its sibling, for better messages.
@@ -232,36 +71,6 @@ struct Table {
     sibling: &'static str,
     foreign: &'static [Attribute],
 }
-
-/// Classic load balancers. The older API groups them in structures of their own
-/// (`ModifyLoadBalancerAttributes`, 2012-06-01); here they are spelt as those of the other kinds.
-const CLASSIC: &[Attribute] = &[
-    attribute("access_logs.s3.bucket", Text, Served),
-    attribute(
-        "access_logs.s3.emit_interval_minutes",
-        OneOf(&["5", "60"]),
-        Served,
-    ),
-    attribute("access_logs.s3.enabled", Flag, Without(&["false"])),
-    attribute("access_logs.s3.prefix", Text, Served),
-    attribute("connection_draining.enabled", Flag, Served),
-    attribute(
-        "connection_draining.timeout_seconds",
-        Number(1, 3600),
-        Served,
-    ),
-    attribute(
-        "elb.http.desyncmitigationmode",
-        OneOf(&["monitor", "defensive", "strictest"]),
-        Served,
-    ),
-    attribute("idle_timeout.timeout_seconds", Number(1, 3600), Served),
-    attribute(
-        "load_balancing.cross_zone.enabled",
-        Flag,
-        Without(&["true"]),
-    ),
-];
 
 /// Attributes of a load balancer.
 pub(super) fn load_balancer(item: &Item<'_>, kind: LoadBalancerType) -> LoadBalancerAttributes {
@@ -298,43 +107,43 @@ pub(super) fn load_balancer(item: &Item<'_>, kind: LoadBalancerType) -> LoadBala
     LoadBalancerAttributes::from_raw(raw)
 }
 
-/// Attributes of a listener; what an ALB's listener can have is not served.
+/// Attributes of a listener, which depend on its protocol.
 pub(super) fn listener(item: &Item<'_>, protocol: Option<Protocol>) -> ListenerAttributes {
-    if matches!(protocol, Some(Protocol::Http | Protocol::Https)) {
-        let message = "attributes of HTTP and HTTPS listeners are not supported";
-        item.error("not-supported", message.to_owned());
-        return ListenerAttributes::default();
-    }
-    let tcp = "listeners of protocol TCP";
-    let raw = match protocol {
-        Some(Protocol::Tcp) => read(
-            item,
-            &Table {
-                of: tcp,
-                known: [TCP_LISTENER, &[]],
-                sibling: tcp,
-                foreign: &[],
-            },
+    let (of, known, sibling, foreign): (_, [&'static [Attribute]; 2], _, _) = match protocol {
+        Some(Protocol::Http) => (
+            "listeners of protocol HTTP",
+            [HTTP_LISTENER, &[]],
+            "listeners of protocol HTTPS",
+            HTTPS_LISTENER,
         ),
-        Some(_) => read(
-            item,
-            &Table {
-                of: "listeners of other protocols",
-                known: [&[], &[]],
-                sibling: tcp,
-                foreign: TCP_LISTENER,
-            },
+        Some(Protocol::Https) => (
+            "listeners of protocol HTTPS",
+            [HTTP_LISTENER, HTTPS_LISTENER],
+            "listeners of protocol TCP",
+            TCP_LISTENER,
+        ),
+        Some(Protocol::Tcp) => (
+            "listeners of protocol TCP",
+            [TCP_LISTENER, &[]],
+            "listeners of protocol HTTP and HTTPS",
+            HTTP_LISTENER,
+        ),
+        Some(_) => (
+            "listeners of other protocols",
+            [&[], &[]],
+            "listeners of protocol TCP",
+            TCP_LISTENER,
         ),
         // The protocol has been found wrong already.
-        None => BTreeMap::new(),
+        None => return ListenerAttributes::default(),
     };
-    let seconds = raw
-        .get("tcp.idle_timeout.seconds")
-        .and_then(|text| text.parse().ok());
-    ListenerAttributes {
-        tcp_idle_timeout: seconds.map(Duration::from_secs),
-        raw,
-    }
+    let table = Table {
+        of,
+        known,
+        sibling,
+        foreign,
+    };
+    ListenerAttributes::from_raw(read(item, &table))
 }
 
 /// Attributes of a target group, which depend on the kind of load balancer that can use it.
@@ -361,7 +170,9 @@ pub(super) fn target_group(item: &Item<'_>, protocol: Protocol) -> TargetGroupAt
             },
         ),
     };
-    TargetGroupAttributes::from_raw(raw)
+    let attributes = TargetGroupAttributes::from_raw(raw);
+    parsed::check_stickiness(item, &attributes);
+    attributes
 }
 
 /// The schema of the attributes of every kind of load balancer.
@@ -371,7 +182,7 @@ pub(super) fn load_balancer_schema(_: &mut SchemaGenerator) -> Schema {
 
 /// The schema of the attributes of every kind of listener.
 pub(super) fn listener_schema(_: &mut SchemaGenerator) -> Schema {
-    object_schema(&[TCP_LISTENER])
+    object_schema(&[TCP_LISTENER, HTTP_LISTENER, HTTPS_LISTENER])
 }
 
 /// The schema of the attributes of every kind of target group.
@@ -446,6 +257,8 @@ impl Values {
             OffOr(from, to) => {
                 json_schema!({"anyOf": [{"const": "off"}, Number(from, to).schema()]})
             }
+            HeaderName => json_schema!({"type": "string", "minLength": 1, "maxLength": MAX_NAME}),
+            HeaderValue => json_schema!({"type": "string", "maxLength": MAX_VALUE}),
             Text => json_schema!({"type": "string"}),
         }
     }
@@ -464,6 +277,8 @@ impl Attribute {
                 let table: Vec<(&'static str, ())> = names.iter().map(|n| (*n, ())).collect();
                 value.one_of(&table)?;
             }
+            HeaderName => header_name(value, text)?,
+            HeaderValue => header_value(value, text)?,
             Text => {}
         }
         let key = self.key;
@@ -480,93 +295,35 @@ impl Attribute {
     }
 }
 
-impl LoadBalancerAttributes {
-    /// From values that were checked; others keep their defaults.
-    fn from_raw(raw: BTreeMap<String, String>) -> Self {
-        let mut all = Self::default();
-        let draining = raw
-            .get("connection_draining.enabled")
-            .is_some_and(|value| value == "true");
-        // The API's default (`ConnectionDraining`, Timeout).
-        all.connection_draining = draining.then_some(Duration::from_secs(300));
-        for (key, value) in &raw {
-            let on = value == "true";
-            let seconds = || value.parse().map(Duration::from_secs);
-            match &key[..] {
-                "idle_timeout.timeout_seconds" => {
-                    all.idle_timeout = seconds().unwrap_or(all.idle_timeout);
-                }
-                "client_keep_alive.seconds" => {
-                    all.client_keep_alive = seconds().unwrap_or(all.client_keep_alive);
-                }
-                "tcp.idle_timeout.seconds" => {
-                    all.tcp_idle_timeout = seconds().unwrap_or(all.tcp_idle_timeout);
-                }
-                "connection_draining.timeout_seconds" if draining => {
-                    all.connection_draining = seconds().ok();
-                }
-                "routing.http.desync_mitigation_mode" | "elb.http.desyncmitigationmode" => {
-                    all.desync_mitigation_mode = match &value[..] {
-                        "monitor" => DesyncMitigationMode::Monitor,
-                        "strictest" => DesyncMitigationMode::Strictest,
-                        _ => DesyncMitigationMode::Defensive,
-                    };
-                }
-                "routing.http.xff_header_processing.mode" => {
-                    all.xff_header_processing_mode = match &value[..] {
-                        "preserve" => XffHeaderProcessingMode::Preserve,
-                        "remove" => XffHeaderProcessingMode::Remove,
-                        _ => XffHeaderProcessingMode::Append,
-                    };
-                }
-                "routing.http.drop_invalid_header_fields.enabled" => {
-                    all.drop_invalid_header_fields = on;
-                }
-                "routing.http.preserve_host_header.enabled" => all.preserve_host_header = on,
-                "routing.http.xff_client_port.enabled" => all.xff_client_port = on,
-                "routing.http2.enabled" => all.http2_enabled = on,
-                "routing.http.x_amzn_tls_version_and_cipher_suite.enabled" => {
-                    all.tls_version_and_cipher_headers = on;
-                }
-                _ => {}
-            }
-        }
-        Self { raw, ..all }
+/// The name of a field that targets are to read in place of the usual one.
+fn header_name(item: &Item<'_>, text: &str) -> Option<()> {
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let taken = UNTOUCHABLE
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(text));
+    if text.is_empty() || text.len() > MAX_NAME || !text.bytes().all(is_token) || taken {
+        item.error(
+            "invalid-header",
+            format!("{text:?} is no name of up to {MAX_NAME} characters for a header of this kind"),
+        );
+        return None;
     }
+    Some(())
 }
 
-impl TargetGroupAttributes {
-    /// From values that were checked; others keep their defaults.
-    fn from_raw(raw: BTreeMap<String, String>) -> Self {
-        let mut all = Self::default();
-        for (key, value) in &raw {
-            let on = value == "true";
-            match &key[..] {
-                "deregistration_delay.timeout_seconds" => {
-                    all.deregistration_delay = value
-                        .parse()
-                        .map_or(all.deregistration_delay, Duration::from_secs);
-                }
-                "load_balancing.algorithm.type" => {
-                    all.algorithm = match &value[..] {
-                        "least_outstanding_requests" => Algorithm::LeastOutstandingRequests,
-                        "weighted_random" => Algorithm::WeightedRandom,
-                        _ => Algorithm::RoundRobin,
-                    };
-                }
-                "elbow.connect_failover.enabled" => all.connect_failover = on,
-                "deregistration_delay.connection_termination.enabled" => {
-                    all.deregistration_connection_termination = on;
-                }
-                "proxy_protocol_v2.enabled" => {
-                    all.proxy_protocol = on.then_some(ProxyProtocol::V2);
-                }
-                "target_health_state.unhealthy.connection_termination.enabled" => {
-                    all.unhealthy_connection_termination = on;
-                }
-                _ => {}
-            }
-        }
-        Self { raw, ..all }
+/// The characters that the API takes (ALB guide: header modification).
+fn header_value(item: &Item<'_>, text: &str) -> Option<()> {
+    let allowed =
+        |b: u8| b.is_ascii_alphanumeric() || b"_ :;.,\\/'?!(){}[]@<>=-+*#&`|~^%".contains(&b);
+    if text.len() > MAX_VALUE || !text.bytes().all(allowed) {
+        item.error_with(
+            "invalid-header",
+            format!("{text:?} is no value for a header here"),
+            format!(
+                "up to {MAX_VALUE} letters, digits, spaces and _:;.,\\/'?!(){{}}[]@<>=-+*#&`|~^%"
+            ),
+        );
+        return None;
     }
+    Some(())
 }

@@ -8,7 +8,8 @@ use super::{
 use crate::{
     Action, BackendServerPolicy, Certificate, CertificateSource, Condition, HealthCheck,
     HealthCheckPort, HealthCheckProtocol, Instance, IpProtocol, Listener, LoadBalancer, Matcher,
-    Model, Patterns, Permission, Protocol, QueryPair, Redirect, Rule, SecurityGroup, TargetGroup,
+    Model, Patterns, Permission, Protocol, QueryPair, Redirect, Rewrite, Rule, SecurityGroup,
+    TargetGroup, Transforms,
 };
 use shape::spelling;
 
@@ -150,6 +151,7 @@ fn rule(from: &Rule) -> shape::Rule {
         priority: from.priority,
         conditions: from.conditions.iter().map(condition).collect(),
         actions: from.actions.iter().map(action).collect(),
+        transforms: transforms(&from.transforms),
     }
 }
 
@@ -194,6 +196,26 @@ fn condition(from: &Condition) -> shape::Condition {
     to
 }
 
+fn transforms(from: &Transforms) -> Vec<shape::Transform> {
+    let rewrites = |rewrite: &Rewrite| shape::Rewrites {
+        rewrites: vec![shape::Rewrite {
+            regex: rewrite.regex.to_string(),
+            replace: rewrite.replace.to_string(),
+        }],
+    };
+    let host_header = from.host_header.as_ref().map(|rewrite| shape::Transform {
+        kind: "host-header-rewrite".to_owned(),
+        host_header_rewrite_config: Some(rewrites(rewrite)),
+        ..shape::Transform::default()
+    });
+    let url = from.url.as_ref().map(|rewrite| shape::Transform {
+        kind: "url-rewrite".to_owned(),
+        url_rewrite_config: Some(rewrites(rewrite)),
+        ..shape::Transform::default()
+    });
+    host_header.into_iter().chain(url).collect()
+}
+
 fn patterns(from: &Patterns) -> shape::Patterns {
     let mut to = shape::Patterns::default();
     match from {
@@ -215,16 +237,23 @@ fn texts(from: &[impl ToString]) -> Vec<String> {
 
 fn action(from: &Action) -> shape::Action {
     match from {
-        Action::Forward(groups) => shape::Action {
+        Action::Forward(forward) => shape::Action {
             kind: "forward".to_owned(),
             forward_config: Some(shape::Forward {
-                target_groups: groups
+                target_groups: forward
+                    .target_groups
                     .iter()
                     .map(|group| shape::WeightedTargetGroup {
                         target_group: group.target_group.to_string(),
                         weight: group.weight,
                     })
                     .collect(),
+                target_group_stickiness_config: forward.stickiness.map(|duration| {
+                    shape::Stickiness {
+                        enabled: true,
+                        duration_seconds: Some(duration.as_secs()),
+                    }
+                }),
             }),
             ..shape::Action::default()
         },

@@ -2,10 +2,10 @@
 
 use super::item::{Item, Seen};
 use super::listener::Place;
-use super::{Scope, action, condition};
+use super::{Scope, action, condition, transform};
 use crate::{LoadBalancerType, Rule};
 
-pub(super) const FIELDS: &[&str] = &["priority", "conditions", "actions"];
+pub(super) const FIELDS: &[&str] = &["priority", "conditions", "actions", "transforms"];
 pub(super) fn read_all(item: &Item<'_>, listener: Place, scope: &Scope<'_>) -> Vec<Rule> {
     if listener
         .kind
@@ -33,7 +33,7 @@ fn read(
     scope: &Scope<'_>,
     priorities: &mut Seen<u32>,
 ) -> Option<Rule> {
-    let fields = item.fields_but(FIELDS, &["transforms"])?;
+    let fields = item.fields(FIELDS)?;
     let priority = fields.required("priority").and_then(|item| {
         let priority = item.number(1..=50_000)?;
         priorities.check(priority, &item, "duplicate-priority");
@@ -51,9 +51,14 @@ fn read(
         .required("actions")
         .map(|item| action::read_all(&item, place, scope))
         .unwrap_or_default();
+    let transforms = fields
+        .get("transforms")
+        .map(|item| transform::read_all(&item))
+        .unwrap_or_default();
     Some(Rule {
         priority: priority?,
         conditions,
         actions,
+        transforms,
     })
 }

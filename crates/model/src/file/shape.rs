@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     action, attribute, certificate, classic, condition, health_check, listener, load_balancer,
-    security_group, target_group,
+    security_group, target_group, transform,
 };
 use crate::{classic_ssl_policies, ssl_policies};
 
@@ -216,6 +216,43 @@ pub(super) struct Rule {
     pub(super) conditions: Vec<Condition>,
     #[schemars(length(min = 1, max = 1))]
     pub(super) actions: Vec<Action>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default, length(max = 2))]
+    pub(super) transforms: Vec<Transform>,
+}
+
+/// What targets get to see instead of what the client sent.
+#[derive(Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Transform {
+    #[serde(rename = "type")]
+    #[schemars(schema_with = "transform_types")]
+    pub(super) kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) host_header_rewrite_config: Option<Rewrites>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) url_rewrite_config: Option<Rewrites>,
+}
+
+/// Of Host without its port, or of the path with the query.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Rewrites {
+    #[schemars(length(min = 1, max = 1))]
+    pub(super) rewrites: Vec<Rewrite>,
+}
+
+/// A regular expression and what its match is replaced with, which may hold $1 and so on.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Rewrite {
+    #[schemars(length(max = 1024))]
+    pub(super) regex: String,
+    #[schemars(length(max = 1024))]
+    pub(super) replace: String,
 }
 
 /// One of the values must match.
@@ -316,6 +353,19 @@ pub(super) struct Action {
 pub(super) struct Forward {
     #[schemars(length(min = 1, max = 5))]
     pub(super) target_groups: Vec<WeightedTargetGroup>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) target_group_stickiness_config: Option<Stickiness>,
+}
+
+/// Whether and how long a client stays with its group.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Stickiness {
+    #[schemars(default)]
+    pub(super) enabled: bool,
+    #[schemars(range(min = 1, max = 604800))]
+    pub(super) duration_seconds: Option<u64>,
 }
 
 /// A target group of this file and its share.
@@ -510,6 +560,7 @@ one_of! {
         all.collect::<BTreeSet<_>>()
     };
     condition_fields: names(condition::KINDS);
+    transform_types: names(transform::KINDS);
     action_types: names(action::KINDS);
     redirect_codes: names(action::REDIRECT_CODES);
     content_types: names(action::CONTENT_TYPES);

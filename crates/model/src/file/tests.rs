@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::diagnostic::Severity;
 use crate::{
-    Action, CertificateSource, Condition, HealthCheckPort, HealthCheckProtocol, Patterns,
+    Action, CertificateSource, Condition, Forward, HealthCheckPort, HealthCheckProtocol, Patterns,
     PrivateKey, QueryPair, TargetId,
 };
 
@@ -74,7 +74,13 @@ fn every_field_is_read() {
             Condition::PathPattern(wildcards(&["/bucket/*"])),
         ]
     );
-    let [Action::Forward(groups)] = &rule.actions[..] else {
+    let [
+        Action::Forward(Forward {
+            target_groups: groups,
+            ..
+        }),
+    ] = &rule.actions[..]
+    else {
         panic!("{:?}", rule.actions)
     };
     assert_eq!((&*groups[0].target_group, groups[0].weight), ("minio", 1));
@@ -187,6 +193,134 @@ fn every_condition_is_read_and_written_back() {
         assert_eq!(display.join("; "), shown);
         assert_eq!(accepted(&render(&model).to_string()), model);
     }
+}
+
+/// ALB guide, transforms; spelt as the AWS Load Balancer Controller prints them.
+#[test]
+fn transforms_are_read_and_written_back() {
+    let text = with_conditions("[{field: path-pattern, pathPatternConfig: {values: ['/*']}}]").replace(
+        "actions: *no",
+        r"actions: *no, transforms: [
+            {type: url-rewrite, urlRewriteConfig: {rewrites: [{regex: '^/old/(.*)$', replace: '/new/$1'}]}},
+            {type: host-header-rewrite, hostHeaderRewriteConfig: {rewrites: [{regex: '^(.*)\.example\.com$', replace: $1.internal}]}}]",
+    );
+    let model = accepted(&text);
+    let transforms = &model.load_balancers[0].listeners[0].rules[0].transforms;
+    let shown = |rewrite: &Option<crate::Rewrite>| {
+        let rewrite = rewrite.as_ref().unwrap();
+        format!("{} -> {}", rewrite.regex, rewrite.replace)
+    };
+    assert_eq!(shown(&transforms.url), "^/old/(.*)$ -> /new/$1");
+    assert_eq!(
+        shown(&transforms.host_header),
+        r"^(.*)\.example\.com$ -> $1.internal"
+    );
+    assert_eq!(accepted(&render(&model).to_string()), model);
+}
+
+/// ALB guide, sticky sessions; NLB guide, target groups.
+#[test]
+fn stickiness_is_read_and_written_back() {
+    let stickiness = |protocol: &str, attributes: &str| {
+        let text = format!(
+            "targetGroups: [{{name: g, port: 1, protocol: {protocol}, attributes: {{{attributes}}}}}]"
+        );
+        let attributes = accepted(&text).target_groups[0].attributes.clone();
+        attributes.stickiness
+    };
+    let cookie = |seconds| {
+        Some(crate::Stickiness::LoadBalancerCookie {
+            duration: Duration::from_secs(seconds),
+        })
+    };
+    assert_eq!(stickiness("HTTP", "stickiness.type: lb_cookie"), None);
+    assert_eq!(
+        stickiness("HTTP", "stickiness.enabled: true"),
+        cookie(86_400)
+    );
+    assert_eq!(
+        stickiness(
+            "HTTPS",
+            "stickiness.enabled: 'true', stickiness.type: lb_cookie, \
+             stickiness.lb_cookie.duration_seconds: '60'"
+        ),
+        cookie(60)
+    );
+    assert_eq!(
+        stickiness(
+            "HTTP",
+            "stickiness.enabled: true, stickiness.type: app_cookie, \
+             stickiness.app_cookie.cookie_name: JSESSIONID"
+        ),
+        Some(crate::Stickiness::ApplicationCookie {
+            name: "JSESSIONID".into(),
+            duration: Duration::from_secs(86_400),
+        })
+    );
+    assert_eq!(
+        stickiness(
+            "TCP",
+            "stickiness.enabled: true, stickiness.type: source_ip"
+        ),
+        Some(crate::Stickiness::SourceIp)
+    );
+    let text = "
+loadBalancers:
+- name: a
+  type: application
+  listeners:
+  - port: 80
+    protocol: HTTP
+    defaultActions:
+    - type: forward
+      forwardConfig:
+        targetGroups: [{targetGroup: g, weight: 61}, {targetGroup: h, weight: 92}]
+        targetGroupStickinessConfig: {durationSeconds: 60, enabled: true}
+targetGroups:
+- {name: g, port: 1, protocol: HTTP, attributes: {stickiness.enabled: 'true'}}
+- {name: h, port: 1, protocol: HTTP}
+";
+    let model = accepted(text);
+    let [Action::Forward(forward)] = &model.load_balancers[0].listeners[0].default_actions[..]
+    else {
+        panic!("{model:?}")
+    };
+    assert_eq!(forward.stickiness, Some(Duration::from_secs(60)));
+    assert_eq!(accepted(&render(&model).to_string()), model);
+}
+
+/// ALB guide, header modification.
+#[test]
+fn attributes_of_http_listeners_are_read() {
+    let text = "
+loadBalancers:
+- name: a
+  type: application
+  listeners:
+  - port: 443
+    protocol: HTTPS
+    certificates: [c]
+    defaultActions: [{type: fixed-response, fixedResponseConfig: {statusCode: 404}}]
+    attributes:
+      routing.http.response.server.enabled: 'false'
+      routing.http.response.x_frame_options.header_value: DENY
+      routing.http.response.strict_transport_security.header_value: 'max-age=1; preload'
+      routing.http.response.access_control_max_age.header_value: ''
+      routing.http.request.x_amzn_tls_version.header_name: X-Tls
+certificates: [{name: c, certificateFile: c, privateKeyFile: k}]
+";
+    let model = accepted(text);
+    let attributes = &model.load_balancers[0].listeners[0].attributes;
+    assert!(attributes.hides_server);
+    assert_eq!(
+        attributes.response_headers,
+        [
+            ("Strict-Transport-Security", "max-age=1; preload".into()),
+            ("X-Frame-Options", "DENY".into()),
+        ]
+    );
+    assert_eq!(attributes.tls_version_header.as_deref(), Some("X-Tls"));
+    assert_eq!(attributes.tls_cipher_header, None);
 }
 
 /// ALB guide and NLB guide, health checks: defaults.

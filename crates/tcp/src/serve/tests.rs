@@ -1,4 +1,5 @@
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -80,6 +81,7 @@ async fn target() -> (TcpListener, SocketAddr) {
 fn listener(groups: Vec<(Arc<Group>, u32)>) -> Arc<Listener> {
     Arc::new(Listener {
         groups,
+        sticky: false,
         idle_timeout: Duration::from_secs(350),
         manners: Manners::Network,
         load_balancer: "nlb".into(),
@@ -186,6 +188,46 @@ fn a_group_of_weight_0_gets_nothing() {
 }
 
 // Parity 3.2: the same client may meet another target when it comes again.
+/// `group` with `stickiness.type` source_ip.
+fn sticky(group: &Arc<Group>) -> Arc<Group> {
+    let mut config = TargetGroup::clone(&group.config);
+    config.attributes.stickiness = Some(elbow_model::Stickiness::SourceIp);
+    Arc::new(Group::new(Arc::new(config), group.targets.clone(), 1))
+}
+
+// Parity 3.4 and 3.7: all flows of one address go to one group and to one target there.
+#[test]
+fn sticky_flows_of_a_client_meet_one_target() {
+    run(async {
+        let mut ends = Vec::new();
+        for _ in 0..4 {
+            let (listener, address) = target().await;
+            ends.push((address, TargetState::Healthy));
+            spawn_local(async move { while listener.accept().await.is_ok() {} });
+        }
+        let groups = ends
+            .chunks(2)
+            .map(|pair| (sticky(&group(Protocol::Tcp, pair)), 1));
+        let network = listener(groups.collect());
+        let listener = Arc::new(Listener {
+            groups: network.groups.clone(),
+            sticky: true,
+            idle_timeout: network.idle_timeout,
+            manners: Manners::Network,
+            load_balancer: "nlb".into(),
+            port: 9000,
+        });
+        let mut met = HashSet::new();
+        for _ in 0..16 {
+            let flow = flow(&listener).await;
+            drop(flow.client);
+            let served = soon(flow.served).await.unwrap();
+            met.insert(served.target.unwrap().address);
+        }
+        assert_eq!(met.len(), 1);
+    });
+}
+
 #[test]
 fn flows_spread_over_targets() {
     run(async {

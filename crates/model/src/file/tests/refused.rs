@@ -229,7 +229,21 @@ fn listeners() {
         ),
         (
             "application",
-            format!("{http}, attributes: «not-supported»{{}}"),
+            format!(
+                "{http}, attributes: {{routing.http.response.x_frame_options.header_value: «invalid-header»\"a\\n\"}}"
+            ),
+        ),
+        (
+            "application",
+            format!(
+                "{http}, attributes: {{«attribute-not-applicable»routing.http.request.x_amzn_tls_version.header_name: a}}"
+            ),
+        ),
+        (
+            "application",
+            format!(
+                "{http}, attributes: {{«unknown-attribute»routing.http.response.servers.enabled: 'true'}}"
+            ),
         ),
         (
             "application",
@@ -255,6 +269,13 @@ fn listeners() {
     check(&format!(
         "loadBalancers:\n- name: web\n  type: application\n  listeners:\n  - «missing-field»«missing-field»{{{FORWARD}}}{REST}"
     ));
+    check_listener(
+        "application",
+        &format!(
+            "port: 443, protocol: HTTPS, certificates: [demo], {FORWARD}, attributes: \
+             {{routing.http.request.x_amzn_tls_version.header_name: «invalid-header»Content-Length}}"
+        ),
+    );
     check_listener(
         "application",
         "port: 443, protocol: HTTPS, certificates: [demo, «duplicate-certificate»demo], \

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::{
     FIELDS, action, certificate, classic, condition, health_check, listener, load_balancer, rule,
-    schema, security_group, target_group,
+    schema, security_group, target_group, transform,
 };
 
 /// `UPDATE_SCHEMA=1 cargo test -p elbow-model schema` writes the file.
@@ -49,10 +49,14 @@ fn the_schema_has_the_fields_that_are_read() {
         ("QueryPair", condition::PAIR_FIELDS),
         ("QueryString", condition::VALUES_FIELDS),
         ("Redirect", action::REDIRECT_FIELDS),
+        ("Rewrite", transform::REWRITE_FIELDS),
+        ("Rewrites", transform::CONFIG_FIELDS),
         ("Rule", rule::FIELDS),
         ("SecurityGroup", security_group::FIELDS),
+        ("Stickiness", action::STICKINESS_FIELDS),
         ("Target", target_group::TARGET_FIELDS),
         ("TargetGroup", target_group::FIELDS),
+        ("Transform", transform::FIELDS),
         ("Values", condition::VALUES_FIELDS),
         ("WeightedTargetGroup", action::TARGET_GROUP_FIELDS),
     ];
@@ -87,8 +91,12 @@ fn the_schema_requires_what_the_reader_requires() {
         ("QueryPair", &["value"]),
         ("QueryString", &["values"]),
         ("Redirect", &["statusCode"]),
+        ("Rewrite", &["regex", "replace"]),
+        ("Rewrites", &["rewrites"]),
         ("Rule", &["actions", "conditions", "priority"]),
+        ("Stickiness", &[]),
         ("Target", &["id"]),
+        ("Transform", &["type"]),
         ("TargetGroup", &["name", "port", "protocol"]),
         ("Values", &["values"]),
         ("WeightedTargetGroup", &["targetGroup"]),

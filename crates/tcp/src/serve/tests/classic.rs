@@ -21,6 +21,7 @@ fn classic(group: &Arc<Group>) -> Arc<Listener> {
     let network = listener(vec![(Arc::clone(group), 1)]);
     Arc::new(Listener {
         groups: network.groups.clone(),
+        sticky: false,
         idle_timeout: Duration::from_secs(60),
         manners: Manners::Classic,
         load_balancer: "clb".into(),

@@ -126,7 +126,8 @@ fn attributes() {
             "deregistration_delay.timeout_seconds: «out-of-range»3601",
         ),
         ("HTTP", "slow_start.duration_seconds: «out-of-range»29"),
-        ("HTTP", "stickiness.enabled: «not-supported»true"),
+        ("HTTP", "stickiness.type: «unknown-value»source_ip"),
+        ("TCP", "stickiness.type: «unknown-value»lb_cookie"),
         (
             "HTTP",
             "«attribute-not-applicable»proxy_protocol_v2.enabled: true",
@@ -143,6 +144,15 @@ fn attributes() {
         ),
     ] {
         check_group(protocol, &format!("attributes: {{{attributes}}}"));
+    }
+    for attributes in [
+        "«missing-field»{stickiness.enabled: true, stickiness.type: app_cookie}",
+        "«invalid-cookie»{stickiness.enabled: true, stickiness.type: app_cookie, \
+         stickiness.app_cookie.cookie_name: AWSALBX}",
+        "«invalid-combination»{stickiness.enabled: true, load_balancing.algorithm.type: \
+         weighted_random}",
+    ] {
+        check_group("HTTP", &format!("attributes: {attributes}"));
     }
     let found = check_group(
         "HTTP",

@@ -13,7 +13,6 @@ fn rules() {
         format!("{{priority: «wrong-type»-1, {rest}}}"),
         format!("«missing-field»{{{rest}}}"),
         format!("{{priority: 1, {rest}}}, {{priority: «duplicate-priority»1, {rest}}}"),
-        format!("{{priority: 1, {rest}, «not-supported»transforms: []}}"),
         "«missing-field»«missing-field»{priority: 1}".to_owned(),
     ] {
         check_rules(&rules);
@@ -132,7 +131,10 @@ fn forwards() {
             .to_owned(),
         "type: forward, forwardConfig: {targetGroups: [«missing-field»{weight: 1}]}".to_owned(),
         "type: forward, forwardConfig: {targetGroups: [{targetGroup: http}], \
-         «not-supported»targetGroupStickinessConfig: {enabled: true}}"
+         targetGroupStickinessConfig: «missing-field»{enabled: true}}"
+            .to_owned(),
+        "type: forward, forwardConfig: {targetGroups: [{targetGroup: http}], \
+         targetGroupStickinessConfig: {enabled: true, durationSeconds: «out-of-range»604801}}"
             .to_owned(),
         "type: forward, forwardConfig: {targetGroups: [{targetGroup: http}]}, redirectConfig: \
          «invalid-combination»{}"
@@ -151,6 +153,63 @@ fn forwards() {
          authenticate-oidc, authenticateOidcConfig: {}}, {type: forward, forwardConfig: {targetGroups: \
          [{targetGroup: http}]}}]",
     );
+}
+
+/// ALB guide, sticky sessions: a sticky group among several; NLB guide, listeners: TLS.
+#[test]
+fn forwards_to_sticky_groups() {
+    let check = |kind: &str, listener: &str, group: &str| {
+        super::check(&format!(
+            "loadBalancers: [{{name: a, type: {kind}, listeners: [{{port: 443, certificates: [demo], {listener}}}]}}]\n\
+             targetGroups: [{{name: g, port: 1, {group}, attributes: {{stickiness.enabled: true}}}}, \
+             {{name: h, port: 1, protocol: HTTP}}]\n\
+             certificates: [{{name: demo, certificateFile: c, privateKeyFile: k}}]\n"
+        ));
+    };
+    check(
+        "application",
+        "protocol: HTTPS, defaultActions: [{type: forward, forwardConfig: «invalid-combination»{targetGroups: \
+         [{targetGroup: g}, {targetGroup: h}]}}]",
+        "protocol: HTTP",
+    );
+    check(
+        "network",
+        "protocol: TLS, defaultActions: [{type: forward, forwardConfig: {targetGroups: [{targetGroup: \
+         «invalid-combination»g}], targetGroupStickinessConfig: «invalid-combination»{enabled: true}}}]",
+        "protocol: TCP",
+    );
+}
+
+/// ALB guide, transforms.
+#[test]
+fn transforms() {
+    let url = |rewrites: &str| format!("{{type: url-rewrite, urlRewriteConfig: {rewrites}}}");
+    let long = format!(
+        "{{rewrites: [{{regex: «invalid-pattern»{}, replace: b}}]}}",
+        "a".repeat(1025)
+    );
+    let one = url("{rewrites: [{regex: a, replace: b}]}");
+    for transforms in [
+        "{type: «unknown-value»path-rewrite}".to_owned(),
+        "«missing-field»{type: url-rewrite}".to_owned(),
+        url("«missing-field»{}"),
+        url("{rewrites: «out-of-range»[]}"),
+        url("{rewrites: «out-of-range»[{regex: a, replace: b}, {regex: a, replace: b}]}"),
+        url("{rewrites: [«missing-field»{regex: a}]}"),
+        url("{rewrites: [«missing-field»{replace: a}]}"),
+        url("{rewrites: [{regex: «invalid-regex»(, replace: b}]}"),
+        url("{rewrites: [{regex: a, replace: «invalid-pattern»ä}]}"),
+        url(&long),
+        format!("{one}, «duplicate-transform»{one}"),
+        "{type: host-header-rewrite, hostHeaderRewriteConfig: {rewrites: [{regex: a, replace: b}]}, \
+         urlRewriteConfig: «invalid-combination»{}}"
+            .to_owned(),
+    ] {
+        check_rules(&format!(
+            "{{priority: 1, transforms: [{transforms}], conditions: [{{field: path-pattern, pathPatternConfig: \
+             {{values: [/a]}}}}], actions: [{{type: fixed-response, fixedResponseConfig: {{statusCode: '404'}}}}]}}"
+        ));
+    }
 }
 
 /// ALB guide, action types: redirect, fixed-response.
