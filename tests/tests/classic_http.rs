@@ -2,12 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use elbow_tests::certificates::{client_that_trusts_all, self_signed_expired};
 use elbow_tests::config::{classic, file, to_instances};
 use elbow_tests::target::{Peer, ok, serve};
 use elbow_tests::{Ca, Client, Elbow, Target, TempDir, address, client, elbow, wait};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const GROUP: &str = "clb/HTTP:9000";
 
@@ -17,19 +21,28 @@ struct Web {
     ip: Ipv4Addr,
 }
 
+fn one(ip: Ipv4Addr, targets: &[&Target], attributes: &[(&str, &str)]) -> Value {
+    let addrs: Vec<_> = targets.iter().map(|t| t.addr()).collect();
+    let mut lb = classic("clb", ip, &[to_instances(8080, "HTTP", "HTTP")], &addrs);
+    for (key, value) in attributes {
+        lb["attributes"][key] = json!(value);
+    }
+    file(&[lb], &[])
+}
+
 impl Web {
     fn new(targets: &[&Target], attributes: &[(&str, &str)]) -> Self {
         let ip = address();
-        let addrs: Vec<_> = targets.iter().map(|t| t.addr()).collect();
-        let mut lb = classic("clb", ip, &[to_instances(8080, "HTTP", "HTTP")], &addrs);
-        for (key, value) in attributes {
-            lb["attributes"][key] = json!(value);
-        }
-        let elbow = Elbow::run(&file(&[lb], &[]));
+        let elbow = Elbow::run(&one(ip, targets, attributes));
         for target in targets {
             elbow.wait_for_state(GROUP, target.addr(), "InService");
         }
         Self { elbow, ip }
+    }
+
+    /// Its file with other targets.
+    fn file(&self, targets: &[&Target], attributes: &[(&str, &str)]) -> Value {
+        one(self.ip, targets, attributes)
     }
 
     fn connect(&self) -> Client {
@@ -132,12 +145,7 @@ fn what_is_wrong_is_refused_with_a_line() {
 // Parity check 40: 503 with all instances out of service, no fail-open.
 #[test]
 fn without_an_instance_in_service_the_answer_is_503() {
-    let ip = address();
-    let lb = classic("clb", ip, &[to_instances(8080, "HTTP", "HTTP")], &[]);
-    let empty = Web {
-        elbow: Elbow::run(&file(&[lb], &[])),
-        ip,
-    };
+    let empty = Web::new(&[], &[]);
     let line = "HTTP/1.1 503 Service Unavailable: Back-end server is at capacity\r\nContent-Length: 0\r\n\
                 Connection: keep-alive\r\n\r\n";
     let get = client::get("a.example", "/");
@@ -228,6 +236,41 @@ fn a_busy_instance_is_avoided() {
     }
     assert_eq!(slow.requests().len(), 1);
     drop(waiting);
+}
+
+// CLB guide, connection draining: off, what is in progress is cut at once, and the guide has 503 for it; on,
+// it may finish.
+#[test]
+fn an_instance_that_leaves_is_cut_or_finishes() {
+    let other = Target::ok("other");
+    for draining in ["false", "true"] {
+        let go = Arc::new(AtomicBool::new(false));
+        let allowed = Arc::clone(&go);
+        let slow = Target::http(move |_| {
+            while !allowed.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(5));
+            }
+            ok("slow")
+        });
+        let attributes = [("connection_draining.enabled", draining)];
+        let web = Web::new(&[&slow], &attributes);
+        let mut client = web.connect();
+        client.send(client::get("a.example", "/"));
+        slow.wait_for_requests(1);
+        web.elbow.reload(&web.file(&[&other], &attributes));
+        if draining == "false" {
+            assert_eq!(client.response().status, 503);
+            go.store(true, Ordering::SeqCst);
+            continue;
+        }
+        web.elbow.wait_for_state(GROUP, other.addr(), "InService");
+        go.store(true, Ordering::SeqCst);
+        let answer = client.response();
+        assert_eq!((answer.status, answer.text()), (200, "slow".to_owned()));
+        // The connection from before asks whoever is there now.
+        let answer = client.ask(client::get("a.example", "/"));
+        assert_eq!(answer.text(), "other");
+    }
 }
 
 #[test]
