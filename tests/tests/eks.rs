@@ -401,12 +401,19 @@ fn a_mis_indented_edit_changes_nothing() {
     );
     assert_eq!(row.elbow.page("/config").text(), before);
     assert_s3_of_the_pods(&row, row.at(MINIO, 443));
-    fs::write(&path, good.replace("minio: true", "minio: false")).unwrap();
-    wait::until("the load balancer to go", || {
+    let both = "aws-load-balancer-scheme: internet-facing";
+    assert_eq!(good.matches(both).count(), 2);
+    // Written in place, as some editors do.
+    fs::write(
+        &path,
+        good.replace(both, "aws-load-balancer-scheme: internal"),
+    )
+    .unwrap();
+    wait::until("the good edit to be in force", || {
         row.elbow.bound(MINIO, 443).is_none().then_some(())
     });
-    assert_eq!(
-        row.elbow.metric("elbow_config_last_reload_success", &[]),
-        Some(1.0)
-    );
+    wait::until("the reload to be told", || {
+        let told = row.elbow.metric("elbow_config_last_reload_success", &[]);
+        (told == Some(1.0)).then_some(())
+    });
 }

@@ -89,8 +89,19 @@ impl Reloader {
         }
     }
 
-    fn changed(&self) -> bool {
-        self.look() != self.seen
+    /// Whether there is something else than what is in force, once nobody writes at it any more: a file is
+    /// empty for a moment when it is written in place, and that moment is no wish to serve nothing.
+    async fn changed(&self) -> bool {
+        let mut last = self.look();
+        while last != self.seen {
+            tokio::time::sleep(QUIET).await;
+            let now = self.look();
+            if now == last {
+                return true;
+            }
+            last = now;
+        }
+        false
     }
 
     fn look(&self) -> Seen {
@@ -119,11 +130,11 @@ pub(crate) async fn watch(mut reloader: Reloader, mut hangup: mpsc::Receiver<()>
             Some(()) = hangup.recv() => reloader.reload(),
             event = told.recv(), if watcher.is_some() => {
                 tokio::time::sleep(QUIET).await;
-                if event.is_some() && reloader.changed() {
+                if event.is_some() && reloader.changed().await {
                     reloader.reload();
                 }
             }
-            () = tokio::time::sleep(POLL) => if reloader.changed() {
+            () = tokio::time::sleep(POLL) => if reloader.changed().await {
                 reloader.reload();
             },
         }
