@@ -112,13 +112,15 @@ impl Groups {
             .push(json!({"groupName": name, "ingress": ingress}));
     }
 
+    /// Adds the group `id`; a Classic load balancer knows its groups by name, where they have one.
     fn look_up(&mut self, id: &str, context: &Context) {
         let backend = &context.backend_security_group;
         // It is for the targets, and lets no client in.
         if backend.enabled && backend.id == id {
             return;
         }
-        let group = context.security_groups.iter().find(|group| group.id == id);
+        let mut all = context.security_groups.iter();
+        let group = all.find(|group| group.id == id || group.name == id);
         match group.and_then(|group| group.ingress.as_deref()) {
             Some(ingress) => self.add(id, ingress),
             None => self.unknown.push(id.to_owned()),
