@@ -25,7 +25,7 @@ mod tags;
 mod target_group;
 
 use group::{Group, GroupId, Member};
-pub(crate) use known::on_a_service;
+pub(crate) use known::{Backends, on_a_service};
 
 /// The prefix of the annotations.
 const PREFIX: &str = "alb.ingress.kubernetes.io";
@@ -33,6 +33,7 @@ const PREFIX: &str = "alb.ingress.kubernetes.io";
 /// Adds a stack for every IngressGroup.
 pub fn translate(inventory: &Inventory<'_>, context: &Context, translation: &mut Translation) {
     let mut groups: BTreeMap<GroupId, Vec<Member<'_>>> = BTreeMap::new();
+    let authenticating = idle::authenticating(inventory);
     for ingress in inventory.ingresses.values() {
         let owned = match class::classify(ingress, inventory) {
             Ok(owned) => owned,
@@ -43,7 +44,7 @@ pub fn translate(inventory: &Inventory<'_>, context: &Context, translation: &mut
         };
         let Some(member) = owned else { continue };
         known::report(&ingress.meta, &mut translation.diagnostics);
-        idle::report(&member, inventory, &mut translation.diagnostics);
+        idle::report(&member, &authenticating, &mut translation.diagnostics);
         match group::id(&member) {
             Ok(id) => groups.entry(id).or_default().push(member),
             Err(refusal) => translation.diagnostics.push(*refusal),

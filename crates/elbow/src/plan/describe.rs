@@ -111,7 +111,8 @@ fn subnet(id: &str, context: &Context) -> Subnet {
 }
 
 fn listener(from: &stack::Listener, stack: &stack::Stack) -> Listener {
-    let of_listener = |rule: &&stack::ListenerRule| rule.listener.leads_to(&from.port.to_string());
+    let id = from.port.to_string();
+    let of_listener = |rule: &&stack::ListenerRule| rule.listener.leads_to(&id);
     let mut own: Vec<&stack::ListenerRule> = stack.rules.values().filter(of_listener).collect();
     own.sort_by_key(|rule| rule.priority);
     let actions = |actions: &[stack::Action]| {

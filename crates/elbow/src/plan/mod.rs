@@ -195,23 +195,28 @@ fn print_json(value: &impl serde::Serialize) -> io::Result<()> {
 fn print_tree(report: &Report) -> io::Result<()> {
     let screen = Screen::stdout();
     let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut found: HashMap<Option<&str>, Vec<&Diagnostic>> = HashMap::new();
+    for one in &report.diagnostics {
+        let of_stack = found.entry(one.stack.as_deref()).or_default();
+        of_stack.push(&one.diagnostic);
+    }
     for stack in &report.stacks {
         tree::stack(stack).write(screen, &mut out)?;
-        out.flush()?;
-        tell(report, Some(&stack.id))?;
+        if let Some(found) = found.remove(&Some(&*stack.id)) {
+            out.flush()?;
+            tell(&found)?;
+        }
         writeln!(out)?;
     }
-    if let Some(region) = tree::region(&report.quotas) {
-        region.write(screen, &mut out)?;
-        writeln!(out)?;
-    }
-    if let Some(changes) = &report.changes {
-        tree::changes(changes).write(screen, &mut out)?;
+    let region = tree::region(&report.quotas);
+    let changes = report.changes.as_ref().map(tree::changes);
+    for branch in region.into_iter().chain(changes) {
+        branch.write(screen, &mut out)?;
         writeln!(out)?;
     }
     writeln!(out, "{}", tree::summary(&report.summary))?;
     out.flush()?;
-    tell(report, None)?;
+    tell(&found.remove(&None).unwrap_or_default())?;
     match report.summary.errors {
         0 => Ok(()),
         1 => writeln!(io::stderr(), "1 error"),
@@ -219,14 +224,10 @@ fn print_tree(report: &Report) -> io::Result<()> {
     }
 }
 
-fn tell(report: &Report, stack: Option<&str>) -> io::Result<()> {
-    let of_stack = report
-        .diagnostics
-        .iter()
-        .filter(|found| found.stack.as_deref() == stack);
+fn tell(found: &[&Diagnostic]) -> io::Result<()> {
     let mut err = io::stderr().lock();
-    for found in of_stack {
-        writeln!(err, "{}", found.diagnostic)?;
+    for one in found {
+        writeln!(err, "{one}")?;
     }
     Ok(())
 }

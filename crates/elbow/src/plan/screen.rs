@@ -1,5 +1,6 @@
 //! Trees on a terminal or in a pipe: colour, and lines that fit.
 
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
 
 /// Below this lines are broken no more: nothing could be read.
@@ -15,22 +16,22 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// Stdout: plain and unbroken in a pipe, and without colour where `NO_COLOR` is set (no-color.org).
+    /// Stdout.
     pub(crate) fn stdout() -> Self {
         let out = io::stdout();
-        if !out.is_terminal() {
-            return Self {
-                color: false,
-                width: None,
-            };
-        }
-        let size = rustix::termios::tcgetwinsize(&out);
+        let columns = out.is_terminal().then(|| {
+            let size = rustix::termios::tcgetwinsize(&out);
+            size.map_or(0, |size| size.ws_col)
+        });
+        Self::of(columns, std::env::var_os("NO_COLOR").as_deref())
+    }
+
+    /// A terminal of so many columns, 0 where it does not tell, or a pipe: plain and unbroken. `no_color` is the
+    /// variable of that name: anything but nothing in it means none (no-color.org).
+    fn of(columns: Option<u16>, no_color: Option<&OsStr>) -> Self {
         Self {
-            color: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-            width: size
-                .ok()
-                .map(|size| size.ws_col.into())
-                .filter(|width| *width > 0),
+            color: columns.is_some() && no_color.is_none_or(OsStr::is_empty),
+            width: columns.filter(|columns| *columns > 0).map(usize::from),
         }
     }
 }
@@ -226,6 +227,16 @@ mod tests {
             ),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn colour_is_for_terminals_that_may_have_it() {
+        let color =
+            |columns, no_color: Option<&str>| Screen::of(columns, no_color.map(OsStr::new)).color;
+        assert!(color(Some(80), None) && color(Some(80), Some("")));
+        assert!(!color(Some(80), Some("1")) && !color(None, None));
+        assert_eq!(Screen::of(Some(0), None).width, None);
+        assert_eq!(Screen::of(Some(80), None).width, Some(80));
     }
 
     #[test]

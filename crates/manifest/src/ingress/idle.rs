@@ -1,5 +1,7 @@
 //! Annotations of an Ingress that have no effect beside others of it.
 
+use std::collections::BTreeSet;
+
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::suggest::did_you_mean;
 
@@ -23,9 +25,14 @@ const AUTHENTICATION: &[&str] = &[
     "auth-session-timeout",
 ];
 
-/// Those that the rules of section 2 pass over. What other members of a group say is not held against
+/// Those that the rules of section 2 pass over; `authenticating` are the namespaces that [`authenticating`] gives.
+/// What other members of a group say is not held against
 /// one.
-pub(super) fn report(member: &Member<'_>, inventory: &Inventory<'_>, found: &mut Vec<Diagnostic>) {
+pub(super) fn report(
+    member: &Member<'_>,
+    authenticating: &BTreeSet<&str>,
+    found: &mut Vec<Diagnostic>,
+) {
     let meta = &member.ingress.meta;
     let annotations = member.annotations();
     let has = |name: &str| annotations.text(name).is_some_and(|text| !text.is_empty());
@@ -55,7 +62,7 @@ pub(super) fn report(member: &Member<'_>, inventory: &Inventory<'_>, found: &mut
         "targets are pods, not nodes",
     );
     idle_when(
-        !authenticates(member, inventory),
+        !authenticates(meta) && !authenticating.contains(&*meta.namespace),
         AUTHENTICATION,
         "auth-type is none",
     );
@@ -89,16 +96,16 @@ pub(super) fn report(member: &Member<'_>, inventory: &Inventory<'_>, found: &mut
     unused_backends(member, found);
 }
 
-/// Whether clients may have to say who they are: a Service may ask for it too.
-fn authenticates(member: &Member<'_>, inventory: &Inventory<'_>) -> bool {
-    let asks = |meta: &Meta| {
-        let kind = meta.annotations.get(&format!("{PREFIX}/auth-type"));
-        kind.is_some_and(|kind| kind.value != "none")
-    };
-    let namespace = &member.ingress.meta.namespace;
-    let mut services = inventory.services.values();
-    asks(&member.ingress.meta)
-        || services.any(|service| service.meta.namespace == *namespace && asks(&service.meta))
+/// Namespaces where a Service asks clients who they are: its Ingress may say how.
+pub(super) fn authenticating<'a>(inventory: &'a Inventory<'_>) -> BTreeSet<&'a str> {
+    let services = inventory.services.values().map(|service| &service.meta);
+    let asking = services.filter(|meta| authenticates(meta));
+    asking.map(|meta| &*meta.namespace).collect()
+}
+
+fn authenticates(meta: &Meta) -> bool {
+    let kind = meta.annotations.get(&format!("{PREFIX}/auth-type"));
+    kind.is_some_and(|kind| kind.value != "none")
 }
 
 /// Section 2.2, listen-ports: HTTPS where it is asked for, or where a certificate is named and nothing is

@@ -1,11 +1,14 @@
 //! The annotations that are known, to find those that are misspelt or stand in the wrong place.
 
+use std::collections::BTreeSet;
+
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::suggest::did_you_mean;
+use serde_json::Value;
 
 use super::PREFIX;
 use crate::advice::{about, idle};
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Key};
 use crate::objects::{Ingress, Meta, Service};
 
 /// Where an annotation is read.
@@ -217,21 +220,66 @@ fn misplaced(meta: &Meta, key: &str, prefix: &str, name: &str) -> Option<Diagnos
     Some(unknown.hint(format!("did you mean \"{PREFIX}/{name}\"?")))
 }
 
+/// The Services that Ingresses lead to.
+#[derive(Debug)]
+pub(crate) struct Backends(BTreeSet<Key>);
+
+impl Backends {
+    /// Of all Ingresses, whoever they belong to: by path, or by an action.
+    pub(crate) fn of(inventory: &Inventory<'_>) -> Self {
+        let mut all = BTreeSet::new();
+        for ingress in inventory.ingresses.values() {
+            let meta = &ingress.meta;
+            let mut add = |name: &str| {
+                all.insert((meta.namespace.clone(), name.to_owned()));
+            };
+            backends(ingress).for_each(&mut add);
+            for (key, annotation) in &meta.annotations {
+                if key.starts_with("alb.ingress.kubernetes.io/actions.")
+                    && let Ok(action) = serde_json::from_str(&annotation.value)
+                {
+                    service_names(&action, &mut add);
+                }
+            }
+        }
+        Self(all)
+    }
+
+    fn lead_to(&self, service: &Meta) -> bool {
+        let key = (service.namespace.clone(), service.name.clone());
+        self.0.contains(&key)
+    }
+}
+
+/// Every `serviceName` in an action.
+fn service_names(action: &Value, add: &mut impl FnMut(&str)) {
+    match action {
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                match value.as_str() {
+                    Some(name) if field.eq_ignore_ascii_case("serviceName") => add(name),
+                    _ => service_names(value, add),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| service_names(item, add)),
+        _ => {}
+    }
+}
+
 /// The annotations of Ingresses on a Service: those that are not read there, or by nobody.
-pub(crate) fn on_a_service(service: &Service, inventory: &Inventory<'_>) -> Vec<Diagnostic> {
+pub(crate) fn on_a_service(service: &Service, behind: &Backends) -> Vec<Diagnostic> {
     let meta = &service.meta;
     let mut found = Vec::new();
     for key in meta.annotations.keys() {
-        let Some(name) = key
-            .strip_prefix(PREFIX)
-            .and_then(|rest| rest.strip_prefix('/'))
-        else {
+        let name = key.strip_prefix(PREFIX);
+        let Some(name) = name.and_then(|rest| rest.strip_prefix('/')) else {
             continue;
         };
         match place(name) {
             None => found.push(unknown(meta, key, name)),
-            Some(On::Ingress) => found.push(idle(meta, key, "it is read on Ingresses only")),
-            Some(Both) if !is_behind_an_ingress(meta, inventory) => {
+            Some(Here) => found.push(idle(meta, key, "it is read on Ingresses only")),
+            Some(Both) if !behind.lead_to(meta) => {
                 let why = "no Ingress of its namespace leads to this Service";
                 found.push(idle(meta, key, why));
             }
@@ -239,20 +287,6 @@ pub(crate) fn on_a_service(service: &Service, inventory: &Inventory<'_>) -> Vec<
         }
     }
     found
-}
-
-/// Whether a path or an action names the Service.
-fn is_behind_an_ingress(service: &Meta, inventory: &Inventory<'_>) -> bool {
-    let of_namespace = |ingress: &&Ingress| ingress.meta.namespace == service.namespace;
-    let leads = |ingress: &Ingress| {
-        let mut actions = ingress.meta.annotations.iter();
-        backends(ingress).any(|name| name == service.name)
-            || actions.any(|(key, one)| {
-                key.starts_with("alb.ingress.kubernetes.io/actions.")
-                    && one.value.contains(&service.name)
-            })
-    };
-    inventory.ingresses.values().filter(of_namespace).any(leads)
 }
 
 /// What the paths of an Ingress lead to, by name.

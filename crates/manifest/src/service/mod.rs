@@ -15,6 +15,7 @@ pub mod target_group;
 mod weighted;
 mod written;
 
+use crate::ingress::Backends;
 use crate::inventory::Inventory;
 use crate::object::Object;
 use crate::objects::Service;
@@ -30,11 +31,12 @@ pub fn translate(
     context: &Context,
     translation: &mut Translation,
 ) {
+    let behind = Backends::of(inventory);
     for service in inventory.services.values() {
         match build(service, inventory, context) {
             Ok(stack) => {
                 let owner = owner_of(service, context);
-                let found = advice::advise(service, owner, stack.as_ref(), inventory, context);
+                let found = advice::advise(service, owner, stack.as_ref(), &behind, context);
                 translation.stacks.extend(stack);
                 translation.diagnostics.extend(found);
             }
