@@ -100,7 +100,7 @@ mod tests {
                 K::TargetClosed | K::TargetTimeout | K::ConnectTimeout | K::TargetTlsTimeout => 504,
                 K::RequestTimeout | K::BodyAborted | K::BodyTimeout | K::ClientGone => 408,
                 K::MethodNotAllowed => 405,
-                K::RedirectTooLong | K::Internal => 503,
+                K::RedirectTooLong | K::Transform | K::Internal => 503,
                 _ => 400,
             };
             let as_alb = Error::from(kind).status();
