@@ -104,3 +104,68 @@ fn an_unknown_target_group_is_answered_503() {
     );
     assert!(answers(&rules(&model)[0], 503));
 }
+
+/// Nobody who would be asked for a certificate gets in without; who is asked and let in anyway does.
+#[test]
+fn a_listener_that_asks_for_certificates_is_left_out() {
+    let environment = "certificates: [{arn: '*', certificateFile: a, privateKeyFile: b}]";
+    let (context, _) = elbow_manifest::Context::parse(environment, "environment.yaml");
+    for (mode, listeners) in [
+        (
+            "{\"port\": 443, \"mode\": \"verify\", \"trustStore\": \"arn\"}",
+            &[80][..],
+        ),
+        ("{\"port\": 443, \"mode\": \"passthrough\"}", &[80, 443]),
+        ("{\"port\": 443, \"mode\": \"off\"}", &[80, 443]),
+    ] {
+        let annotations = format!(
+            "alb.ingress.kubernetes.io/certificate-arn: arn
+    alb.ingress.kubernetes.io/listen-ports: '[{{\"HTTP\": 80}}, {{\"HTTPS\": 443}}]'
+    alb.ingress.kubernetes.io/mutual-authentication: '[{mode}]'"
+        );
+        let (model, found) = super::served_in(&(ingress(&annotations) + WEB), &context);
+        let ports = model.load_balancers[0].listeners.iter();
+        let ports: Vec<u16> = ports.map(|one| one.port).collect();
+        assert_eq!(ports, listeners, "{mode}");
+        let expected = if mode.contains("off") { 0 } else { 1 };
+        assert_eq!(found.len(), expected, "{mode}: {found:?}");
+        assert!(found.iter().all(
+            |one| one.code == "not-supported" && one.field.ends_with("/mutual-authentication")
+        ));
+    }
+}
+
+/// `aws-load-balancer-private-ipv4-addresses`: the way to a fixed address, when it is one of this machine.
+#[test]
+fn a_local_address_is_taken() {
+    let text = "
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  annotations:
+    service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip
+    service.beta.kubernetes.io/aws-load-balancer-private-ipv4-addresses: ADDRESS
+spec:
+  type: LoadBalancer
+  loadBalancerClass: service.k8s.aws/nlb
+  ports: [{name: http, port: 80, targetPort: 8080}]
+---
+";
+    let slice = &WEB[WEB.find("---").unwrap()..];
+    for (range, address, taken, said) in [
+        ("127.0.20.0/24", "127.0.20.4", Some("127.0.20.4"), vec![]),
+        ("10.0.20.0/24", "10.0.20.4", None, vec!["not-supported"]),
+    ] {
+        let environment = format!(
+            "subnets: [{{id: subnet-a, availabilityZone: us-east-1a, cidrBlock: {range}, scheme: internal, name: a}}]"
+        );
+        let (context, _) = elbow_manifest::Context::parse(&environment, "environment.yaml");
+        let text = text.replace("ADDRESS", address) + slice;
+        let (model, found) = super::served_in(&text, &context);
+        let addresses = model.load_balancers[0].addresses.iter();
+        let addresses: Vec<String> = addresses.map(ToString::to_string).collect();
+        assert_eq!(addresses, taken.into_iter().collect::<Vec<_>>());
+        assert_eq!(codes(&found), said);
+    }
+}
