@@ -200,3 +200,17 @@ impl ServerCertVerifier for TrustAll {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+/// A client that trusts the certificates in `pem`, and no other.
+pub fn client_that_trusts(pem: &[u8]) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    for der in CertificateDer::pem_slice_iter(pem) {
+        roots.add(der.unwrap()).unwrap();
+    }
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Arc::new(config)
+}

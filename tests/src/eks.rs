@@ -278,7 +278,10 @@ fn launch(setting: &Setting<'_>, dir: &TempDir, runtime: &Runtime) -> Pods {
         Some(program) => Kind::Minio {
             program: program.clone(),
         },
-        None => Kind::Embedded { shared: true },
+        None => Kind::Embedded {
+            shared: true,
+            lenient: false,
+        },
     };
     let options = Options {
         count: 4,

@@ -1,5 +1,6 @@
 //! The program under test.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -33,8 +34,17 @@ pub fn command(args: &[&str]) -> Command {
     command
         .args(args)
         .env_remove("RUST_LOG")
+        // What the user of this machine trusts is none of a test's business.
+        .env("ELBOW_CA_DIR", env::temp_dir().join("elbow-test-ca"))
         .env("NO_COLOR", "1");
     command
+}
+
+/// Held while a demo runs: its addresses are fixed, so one runs at a time on a machine.
+pub fn one_demo() -> File {
+    let lock = File::create(env::temp_dir().join("elbow-demo-test.lock")).unwrap();
+    lock.lock().unwrap();
+    lock
 }
 
 /// A running `elbow run`, with its configuration in a folder of its own.

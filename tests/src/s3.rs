@@ -41,7 +41,10 @@ pub struct S3 {
 impl S3 {
     /// Pods in this process.
     pub fn embedded() -> Self {
-        Self::start(Kind::Embedded { shared: true })
+        Self::start(Kind::Embedded {
+            shared: true,
+            lenient: false,
+        })
     }
 
     /// MinIO processes.

@@ -10,13 +10,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use elbow_tests::certificates::client_that_trusts_all;
+use elbow_tests::certificates::{client_that_trusts, client_that_trusts_all};
 use elbow_tests::command::{Running, stdout};
 use elbow_tests::{Client, Response, TempDir, client, elbow, need, wait};
 use rustix::process::Signal;
 use rustls::ClientConfig;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use serde_json::Value;
 
 /// A running demo.
@@ -29,7 +27,7 @@ struct Demo {
 
 impl Demo {
     fn start(minio: &str) -> Self {
-        let lock = one_at_a_time();
+        let lock = elbow::one_demo();
         let dir = TempDir::new();
         let mut command = elbow::command(&["demo", "--minio", minio, "-o", "json"]);
         command
@@ -63,18 +61,7 @@ impl Demo {
 
     /// A client that trusts the demo's authority alone.
     fn trust(&self) -> Arc<ClientConfig> {
-        let pem = fs::read(self.json["caFile"].as_str().unwrap()).unwrap();
-        let mut roots = rustls::RootCertStore::empty();
-        for der in CertificateDer::pem_slice_iter(&pem) {
-            roots.add(der.unwrap()).unwrap();
-        }
-        let base = client_that_trusts_all(rustls::ALL_VERSIONS, &[]);
-        let config = ClientConfig::builder_with_provider(Arc::clone(base.crypto_provider()))
-            .with_protocol_versions(rustls::ALL_VERSIONS)
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Arc::new(config)
+        client_that_trusts(&fs::read(self.json["caFile"].as_str().unwrap()).unwrap())
     }
 
     /// A GET through the ALB's HTTPS listener, whose certificate is verified.
@@ -359,7 +346,7 @@ fn the_demo_on_minio_is_as_promised() {
 #[test]
 fn every_curl_line_that_the_demo_prints_can_be_pasted() {
     need!("curl");
-    let _one_at_a_time = one_at_a_time();
+    let _one_at_a_time = elbow::one_demo();
     let dir = TempDir::new();
     let mut command = elbow::command(&["demo", "--minio", "never"]);
     let running = Running::start(command.env("TMPDIR", dir.path()));
@@ -396,7 +383,7 @@ fn every_curl_line_that_the_demo_prints_can_be_pasted() {
 fn a_key_stops_a_pod_and_starts_it_again() {
     // It makes a terminal for what it runs, and types what it reads.
     let script = need!("script");
-    let _one_at_a_time = one_at_a_time();
+    let _one_at_a_time = elbow::one_demo();
     let dir = TempDir::new();
     let keyboard = dir.join("keyboard");
     rustix::fs::mkfifoat(rustix::fs::CWD, &keyboard, 0o600.into()).unwrap();
@@ -431,16 +418,9 @@ fn a_key_stops_a_pod_and_starts_it_again() {
     assert_eq!(terminal.wait().code(), Some(0));
 }
 
-/// The demo's addresses are fixed, so one runs at a time on a machine.
-fn one_at_a_time() -> File {
-    let lock = File::create(std::env::temp_dir().join("elbow-demo-test.lock")).unwrap();
-    lock.lock().unwrap();
-    lock
-}
-
 #[test]
 fn the_demo_without_a_folder_leaves_no_file_behind() {
-    let _one_at_a_time = one_at_a_time();
+    let _one_at_a_time = elbow::one_demo();
     let dir = TempDir::new();
     let mut command = elbow::command(&["demo", "--minio", "never", "-o", "json"]);
     let mut running = Running::start(command.env("TMPDIR", dir.path()));

@@ -28,7 +28,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Three load balancers in front of four S3 pods, on this machine.
+    /// Three load balancers, or those of your manifests, in front of S3 pods, on this machine.
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
     /// Serve a configuration or Kubernetes manifests until SIGTERM or SIGINT; SIGHUP reloads.
@@ -53,9 +53,16 @@ pub(crate) enum Command {
 #[cfg(feature = "demo")]
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
-    /// Real MinIO as pods: when it is on PATH, never, or this binary.
-    #[arg(long, value_name = "auto|never|PATH", default_value = "auto")]
-    pub(crate) minio: String,
+    /// Kubernetes manifests whose load balancers to serve instead: files, folders with all below them,
+    /// or - for stdin. Services that nothing answers behind get the pods.
+    #[arg(short = 'f', long = "filename", value_name = "PATH", num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) surroundings: SurroundingsArgs,
+    /// Real MinIO as pods: when it is on PATH, never, or this binary [default: auto; with -f never,
+    /// since MinIO's pods speak TLS alone].
+    #[arg(long, value_name = "auto|never|PATH")]
+    pub(crate) minio: Option<String>,
     /// How many pods.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) pods: u8,

@@ -56,15 +56,17 @@ pub(crate) struct Server {
 
 struct Pod {
     acceptor: TlsAcceptor,
+    lenient: bool,
     service: S3Service,
     name: HeaderValue,
     page: String,
 }
 
 impl Server {
-    pub(crate) fn new(plan: Plan, service: S3Service) -> Result<Self, Error> {
+    pub(crate) fn new(plan: Plan, service: S3Service, lenient: bool) -> Result<Self, Error> {
         let pod = Pod {
             acceptor: TlsAcceptor::from(Arc::new(plan.identity.server()?)),
+            lenient,
             service,
             // Names of pods are plain ASCII; any other would be shown as "pod".
             name: HeaderValue::from_str(&plan.name).unwrap_or(HeaderValue::from_static("pod")),
@@ -126,6 +128,9 @@ where
 }
 
 async fn serve_s3(stream: TcpStream, pod: Arc<Pod>) {
+    if pod.lenient && !begins_tls(&stream).await {
+        return serve(stream, &pod, s3).await;
+    }
     match pod.acceptor.accept(stream).await {
         Ok(stream) => serve(stream, &pod, s3).await,
         Err(error) => tracing::debug!(%error, "a client of a pod failed its handshake"),
@@ -133,7 +138,20 @@ async fn serve_s3(stream: TcpStream, pod: Arc<Pod>) {
 }
 
 async fn serve_console(stream: TcpStream, pod: Arc<Pod>) {
-    serve(stream, &pod, console).await;
+    if !pod.lenient || !begins_tls(&stream).await {
+        return serve(stream, &pod, console).await;
+    }
+    match pod.acceptor.accept(stream).await {
+        Ok(stream) => serve(stream, &pod, console).await,
+        Err(error) => tracing::debug!(%error, "a client of a console failed its handshake"),
+    }
+}
+
+/// Whether the client's first byte is that of a TLS handshake (RFC 8446, 5.1), which no method of HTTP
+/// begins with.
+async fn begins_tls(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    matches!(stream.peek(&mut first).await, Ok(1)) && first == [22]
 }
 
 async fn serve<S, F>(stream: S, pod: &Arc<Pod>, answer: fn(Request<Incoming>, Arc<Pod>) -> F)

@@ -42,6 +42,9 @@ pub enum Kind {
         /// All pods keep their objects in the one folder `shared`, as the pods of one MinIO
         /// deployment have the same objects; otherwise each has its own `data`.
         shared: bool,
+        /// Each port speaks TLS or plain HTTP, as a client begins, and so stands for pods of either
+        /// kind. Otherwise S3 is under TLS, and the console plain.
+        lenient: bool,
     },
     /// A process of this program.
     Minio {
@@ -250,13 +253,13 @@ async fn launch(options: &Options) -> Result<(Vec<Pod>, Vec<Backend>), Error> {
             name,
             s3: plan.s3.address(),
             console: plan.console.address(),
-            console_tls: matches!(options.kind, Kind::Minio { .. }),
+            console_tls: !matches!(options.kind, Kind::Embedded { lenient: false, .. }),
             certificate_pem: plan.identity.certificate_pem.clone(),
         });
         plans.push(plan);
     }
     let backends = match &options.kind {
-        Kind::Embedded { shared } => launch_embedded(options, *shared, plans)?,
+        Kind::Embedded { shared, lenient } => launch_embedded(options, *shared, *lenient, plans)?,
         Kind::Minio { program } => launch_minio(options, program, plans).await?,
     };
     Ok((pods, backends))
@@ -265,6 +268,7 @@ async fn launch(options: &Options) -> Result<(Vec<Pod>, Vec<Backend>), Error> {
 fn launch_embedded(
     options: &Options,
     shared: bool,
+    lenient: bool,
     plans: Vec<Plan>,
 ) -> Result<Vec<Backend>, Error> {
     let service = |folder: PathBuf| {
@@ -280,7 +284,7 @@ fn launch_embedded(
             Some(service) => service.clone(),
             None => service(options.folder.join(&plan.name).join("data"))?,
         };
-        let server = embedded::Server::new(plan, service)?;
+        let server = embedded::Server::new(plan, service, lenient)?;
         server.start()?;
         backends.push(Backend::Embedded(server));
     }

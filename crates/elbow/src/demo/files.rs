@@ -1,16 +1,16 @@
-//! What the demo writes: a certificate authority, two certificates, and the configuration.
+//! What the demo writes: a certificate authority, certificates, and the configuration.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use elbow_model::{LoadBalancerType, Scheme, dns_name};
 use elbow_pods::Pod;
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
-};
 
+use crate::cert::{self, Home};
+
+use super::screen::REGION;
 use super::{CONSOLE_HOST, MINIO_HOST};
 
 /// The folder of a demo.
@@ -38,16 +38,24 @@ impl Folder {
         self.path.join(name)
     }
 
+    /// The authority of this demo alone.
+    pub(super) fn authority(&self) -> Home {
+        Home::at(&self.path)
+    }
+
     /// Removes what the demo put there.
     pub(super) fn remove(self) {
         let removed = if self.made {
             fs::remove_dir_all(&self.path)
         } else {
-            let pods = fs::remove_dir_all(self.file(PODS));
-            FILES
-                .iter()
-                .try_for_each(|name| fs::remove_file(self.file(name)))
-                .and(pods)
+            let folders = FOLDERS.map(|name| fs::remove_dir_all(self.file(name)));
+            let files = FILES.map(|name| fs::remove_file(self.file(name)));
+            // A demo of manifests writes no configuration.
+            let missing = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
+            let mut failed = folders.into_iter().chain(files);
+            failed
+                .find(|r| r.as_ref().is_err_and(|e| !missing(e)))
+                .unwrap_or(Ok(()))
         };
         if let Err(error) = removed {
             tracing::warn!(folder = %self.path.display(), %error, "not all of the folder could be removed");
@@ -57,70 +65,38 @@ impl Folder {
 
 /// Where the pods keep theirs.
 pub(super) const PODS: &str = "pods";
-const FILES: [&str; 6] = [
-    "ca.pem",
-    "alb.pem",
-    "alb.key",
-    "console.pem",
-    "console.key",
-    "elbow.yaml",
-];
+/// Where the authority keeps what it issues.
+pub(super) const LEAVES: &str = "leaves";
+const FOLDERS: [&str; 2] = [PODS, LEAVES];
+const FILES: [&str; 4] = ["ca.pem", "ca.key", "lock", CONFIG];
+const CONFIG: &str = "elbow.yaml";
 
 /// Writes everything; the path of the configuration.
-pub(super) fn write(folder: &Folder, pods: &[Pod], https: u16) -> io::Result<PathBuf> {
-    let config = folder.file("elbow.yaml");
-    let text = configuration(pods, https);
-    fs::write(&config, &text)?;
-    let (model, _) = elbow_model::file::parse(&text, "elbow.yaml");
-    let balancers = model.map_or_else(Vec::new, |model| model.load_balancers);
-    let dns_name = |name: &str| {
-        let found = balancers.iter().find(|lb| &*lb.name == name);
-        found
-            .map(|lb| lb.dns_name(super::screen::REGION))
-            .into_iter()
+pub(super) fn write(folder: &Folder, pods: &[Pod], https: u16) -> Result<PathBuf, cert::Error> {
+    use LoadBalancerType::{Application, Network};
+    let authority = folder.authority().open()?;
+    let leaf = |kind, name, hosts: &[&str]| {
+        let dns_name = dns_name(kind, Scheme::InternetFacing, name, REGION);
+        let hosts: Vec<&str> = hosts.iter().copied().chain([&*dns_name]).collect();
+        let file = authority.leaf(&hosts)?.file;
+        let file = file.file_name().unwrap_or_default().to_string_lossy();
+        Ok::<_, cert::Error>(format!("{LEAVES}/{file}"))
     };
-    let alb = dns_name("minio-alb")
-        .chain([MINIO_HOST.into(), CONSOLE_HOST.into()])
-        .collect();
-    let console = dns_name("console-nlb").collect();
-    certificates(folder, alb, console).map_err(io::Error::other)??;
-    Ok(config)
-}
-
-fn certificates(
-    folder: &Folder,
-    alb: Vec<String>,
-    console: Vec<String>,
-) -> Result<io::Result<()>, rcgen::Error> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = called("elbow demo CA");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let key = KeyPair::generate()?;
-    let ca = params.self_signed(&key)?;
-    let issuer = Issuer::from_params(&params, &key);
-    let mut written = fs::write(folder.file("ca.pem"), ca.pem());
-    for (file, names) in [("alb", alb), ("console", console)] {
-        let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new(names)?;
-        params.distinguished_name = called("elbow demo");
-        params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&key, &issuer)?;
-        written = written
-            .and_then(|()| fs::write(folder.file(&format!("{file}.pem")), certificate.pem()))
-            .and_then(|()| fs::write(folder.file(&format!("{file}.key")), key.serialize_pem()));
+    let alb = leaf(Application, "minio-alb", &[MINIO_HOST, CONSOLE_HOST])?;
+    let console = leaf(Network, "console-nlb", &[])?;
+    let config = folder.file(CONFIG);
+    match fs::write(&config, configuration(pods, https, &alb, &console)) {
+        Ok(()) => Ok(config),
+        Err(source) => Err(cert::Error::File {
+            path: config,
+            source,
+        }),
     }
-    Ok(written)
 }
 
-fn called(name: &str) -> DistinguishedName {
-    let mut distinguished = DistinguishedName::new();
-    distinguished.push(DnType::CommonName, name);
-    distinguished
-}
-
-/// The native file of the demo; clients reach the ALB's HTTPS listener on port `https`.
-fn configuration(pods: &[Pod], https: u16) -> String {
+/// The native file of the demo; clients reach the ALB's HTTPS listener on port `https`, and `alb` and
+/// `console` are the files of the certificates.
+fn configuration(pods: &[Pod], https: u16, alb: &str, console_leaf: &str) -> String {
     let tls_console = pods.iter().all(|pod| pod.console_tls);
     let console = if tls_console { "TLS" } else { "TCP" };
     let alb_console = if tls_console { "HTTPS" } else { "HTTP" };
@@ -206,11 +182,14 @@ targetGroups:
         alb_console,
         pods.iter().map(|pod| pod.console),
     );
-    text.push_str(
-        "certificates:\n\
-         - {name: alb, certificateFile: alb.pem, privateKeyFile: alb.key}\n\
-         - {name: console, certificateFile: console.pem, privateKeyFile: console.key}\n",
-    );
+    text.push_str("certificates:\n");
+    for (name, file) in [("alb", alb), ("console", console_leaf)] {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "- {{name: {name}, certificateFile: \"{file}\", privateKeyFile: \"{file}\"}}"
+        );
+    }
     text
 }
 

@@ -1,8 +1,12 @@
-//! `elbow demo`: three load balancers in front of S3 pods, on this machine, with nothing set up.
+//! `elbow demo`: three load balancers, or those of manifests, in front of S3 pods, on this machine, with
+//! nothing set up.
 
 mod files;
+mod guide;
 mod keys;
+mod scene;
 mod screen;
+mod stand_in;
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -12,9 +16,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use elbow_admin::{Actions, Done};
-use elbow_model::Model;
 use elbow_model::addresses::Ipv4Net;
-use elbow_plane::{ApplyError, DataPath, Options, Plane, Status};
+use elbow_model::{Condition, Listener, Model, Patterns};
+use elbow_plane::{ApplyError, DataPath, Options, Plane, Status, TargetGroupStatus};
 use elbow_pods::{Kind, Pod, Pods};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
@@ -22,8 +26,8 @@ use tokio::task::AbortHandle;
 use crate::Failure;
 use crate::cli::{DEFAULT_ADMIN, DemoArgs, TextOrJson};
 use crate::demo::files::Folder;
+use crate::demo::scene::Scene;
 use crate::run::{Signals, refused, start_plane};
-use crate::source::{self, Source};
 
 /// What the pods know their one user by.
 const ACCESS_KEY: &str = "elbowdemo";
@@ -45,7 +49,9 @@ pub(crate) fn demo(args: DemoArgs) -> Result<(), Failure> {
     // The embedded pods log every refused request, and the health checks are not signed.
     crate::log_to_stderr("warn,s3s=off");
     let text = args.output == TextOrJson::Text;
-    let minio = find_minio(&args.minio)?;
+    let scene = Scene::new(&args)?;
+    let unless_said = if scene.is_own() { "auto" } else { "never" };
+    let minio = find_minio(args.minio.as_deref().unwrap_or(unless_said))?;
     if text {
         let what = minio
             .as_ref()
@@ -70,7 +76,16 @@ pub(crate) fn demo(args: DemoArgs) -> Result<(), Failure> {
                 return Ok(());
             }
         };
-        let demo = Demo::start(pods, folder).await?;
+        let own = scene.is_own();
+        let stage = match Stage::set(scene, pods.list(), &folder).await {
+            Ok(stage) => stage,
+            Err(failure) => {
+                pods.shutdown();
+                folder.remove();
+                return Err(failure);
+            }
+        };
+        let demo = Demo::start(pods, folder, stage, own);
         let presented = tokio::select! {
             presented = demo.present(text) => presented,
             () = signals.until_stop(|| {}) => Ok(()),
@@ -109,9 +124,14 @@ async fn start_pods(
         secret_key: SECRET_KEY.into(),
         names: Vec::new(),
         // The pods of one deployment have the same objects, whichever answers.
-        kind: minio.map_or(Kind::Embedded { shared: true }, |program| Kind::Minio {
-            program,
-        }),
+        kind: match minio {
+            Some(program) => Kind::Minio { program },
+            None => Kind::Embedded {
+                shared: true,
+                // What somebody's Services speak is theirs to say.
+                lenient: !args.files.is_empty(),
+            },
+        },
     };
     Pods::launch(options).await.map_err(|e| {
         let hint = "--minio never uses embedded pods";
@@ -168,8 +188,25 @@ impl Actions for PodActions {
     }
 }
 
+/// The hosts that the rules of `listener` know, but for patterns.
+fn hosts_of(listener: &Listener) -> impl Iterator<Item = &str> {
+    let conditions = listener.rules.iter().flat_map(|rule| &rule.conditions);
+    let hosts = conditions.filter_map(|condition| match condition {
+        Condition::HostHeader(Patterns::Wildcards(hosts)) => Some(hosts),
+        _ => None,
+    });
+    let mut seen = HashSet::new();
+    hosts
+        .flatten()
+        .map(|host| &**host)
+        .filter(|host| !host.contains(['*', '?']))
+        .filter(move |host| seen.insert(*host))
+}
+
 /// Everything that runs.
 struct Demo {
+    /// Whether the load balancers are its own.
+    own: bool,
     switch: Arc<Switch>,
     plane: Arc<Plane>,
     folder: Folder,
@@ -178,37 +215,51 @@ struct Demo {
     port_offset: u16,
 }
 
-impl Demo {
-    async fn start(pods: Pods, folder: Folder) -> Result<Self, Failure> {
+/// What serves.
+struct Stage {
+    plane: Arc<Plane>,
+    admin: (TcpListener, SocketAddr),
+    port_offset: u16,
+}
+
+impl Stage {
+    async fn set(scene: Scene, pods: &[Pod], folder: &Folder) -> Result<Self, Failure> {
         let port_offset = if may_bind_low_ports() {
             0
         } else {
             UNPRIVILEGED_OFFSET
         };
-        let config = files::write(&folder, pods.list(), 443 + port_offset).map_err(|e| {
-            let what = format!("cannot write the files of the demo: {e}");
-            Failure::environment(what, "name another folder with --dir")
-        })?;
-        let loaded = Source::Native(config).load(None);
-        // Nobody can be told when stderr is gone.
-        let _ = source::report(&loaded.diagnostics, &mut io::stderr());
-        let plane = Arc::new(serve(&loaded.model.ok_or(Failure::Input)?, port_offset)?);
-        let (listener, admin) = bind_admin().await?;
+        let model = scene.model(pods, folder, port_offset).await?;
+        Ok(Self {
+            plane: Arc::new(serve(&model, port_offset)?),
+            admin: bind_admin().await?,
+            port_offset,
+        })
+    }
+}
+
+impl Demo {
+    fn start(pods: Pods, folder: Folder, stage: Stage, own: bool) -> Self {
+        let Stage {
+            plane,
+            admin: (listener, admin),
+            port_offset,
+        } = stage;
         let switch = Arc::new(Switch {
             pods,
             stopped: Mutex::default(),
         });
         let actions = Arc::new(PodActions(Arc::clone(&switch)));
         let serving_admin = tokio::spawn(elbow_admin::serve(listener, plane.view(), actions));
-        let serving_admin = serving_admin.abort_handle();
-        Ok(Self {
+        Self {
+            own,
             switch,
             plane,
             folder,
             admin,
-            serving_admin,
+            serving_admin: serving_admin.abort_handle(),
             port_offset,
-        })
+        }
     }
 
     fn pods(&self) -> &[Pod] {
@@ -218,8 +269,11 @@ impl Demo {
     /// Shows what there is until a person has seen enough; for a machine, without an end.
     async fn present(&self, text: bool) -> Result<(), Failure> {
         let status = self.until_healthy().await?;
-        if text {
+        if text && self.own {
             screen::introduce(self, &status);
+            screen::live(self).await;
+        } else if text {
+            guide::introduce(self, &status);
             screen::live(self).await;
         } else {
             say(&screen::json(self, &status).to_string());
@@ -228,26 +282,31 @@ impl Demo {
         Ok(())
     }
 
+    /// Until every target is healthy; of manifests, whose health checks may ask what pods do not answer,
+    /// until all are judged.
     async fn until_healthy(&self) -> Result<Status, Failure> {
-        let healthy = async {
+        let is_ready = |group: &TargetGroupStatus| match self.own {
+            true => group.healthy == group.targets.len(),
+            false => group.targets.iter().all(|t| t.state != "initial"),
+        };
+        let ready = async {
             loop {
                 let status = self.plane.view().status();
-                if status
-                    .target_groups
-                    .iter()
-                    .all(|g| g.healthy == g.targets.len())
-                {
+                if status.target_groups.iter().all(is_ready) {
                     return status;
                 }
                 tokio::time::sleep(LOOK).await;
             }
         };
-        tokio::time::timeout(HEALTHY_TIMEOUT, healthy)
-            .await
-            .map_err(|_| {
+        match tokio::time::timeout(HEALTHY_TIMEOUT, ready).await {
+            Ok(status) => Ok(status),
+            Err(_) if self.own => {
                 let hint = "`elbow get targets -o wide` says why";
-                Failure::environment("not every pod became healthy in time", hint)
-            })
+                let what = "not every pod became healthy in time";
+                Err(Failure::environment(what, hint))
+            }
+            Err(_) => Ok(self.plane.view().status()),
+        }
     }
 
     /// Drains, ends the pods and removes the folder; a second signal ends the draining.

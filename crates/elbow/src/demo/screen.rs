@@ -10,7 +10,7 @@ use elbow_pods::Pod;
 use serde_json::{Value, json};
 
 use super::keys::Keys;
-use super::{ACCESS_KEY, CONSOLE_HOST, Demo, MINIO_HOST, SECRET_KEY, say};
+use super::{ACCESS_KEY, CONSOLE_HOST, Demo, MINIO_HOST, SECRET_KEY, hosts_of, say};
 
 /// Where AWS would have these load balancers.
 pub(super) const REGION: &str = "us-east-1";
@@ -30,11 +30,10 @@ pub(super) fn json(demo: &Demo, status: &Status) -> Value {
         })
     };
     let target = |t: &TargetStatus| json!({"targetGroup": t.target_group, "id": t.id, "port": t.port, "pod": pod(demo, t)});
-    let alb = address(status, "minio-alb");
     json!({
         "loadBalancers": status.load_balancers.iter().map(balancer).collect::<Vec<_>>(),
         "targets": targets(status).map(target).collect::<Vec<_>>(),
-        "hosts": {MINIO_HOST: alb, CONSOLE_HOST: alb},
+        "hosts": hosts(demo, status),
         "caFile": demo.folder.file("ca.pem"),
         "accessKey": ACCESS_KEY,
         "secretKey": SECRET_KEY,
@@ -56,12 +55,33 @@ fn targets(status: &Status) -> impl Iterator<Item = &TargetStatus> {
     status.target_groups.iter().flat_map(|group| &group.targets)
 }
 
-fn balancer<'a>(status: &'a Status, name: &str) -> Option<&'a LoadBalancerStatus> {
+pub(super) fn balancer<'a>(status: &'a Status, name: &str) -> Option<&'a LoadBalancerStatus> {
     status.load_balancers.iter().find(|lb| lb.name == name)
 }
 
 fn address(status: &Status, name: &str) -> String {
     balancer(status, name).map_or_else(String::new, |lb| lb.address.clone())
+}
+
+/// The address of each host that a rule knows.
+fn hosts(demo: &Demo, status: &Status) -> Value {
+    let mut hosts = serde_json::Map::new();
+    for config in &demo.plane.view().model().load_balancers {
+        for host in config.listeners.iter().flat_map(hosts_of) {
+            let at = address(status, &config.name);
+            hosts.entry(host).or_insert_with(|| at.into());
+        }
+    }
+    hosts.into()
+}
+
+pub(super) fn port_note(demo: &Demo) {
+    if demo.port_offset > 0 {
+        say(&format!(
+            "\nPorts below 1024 need root here, so {} is added to every port.",
+            demo.port_offset
+        ));
+    }
 }
 
 /// Addresses, and what to type.
@@ -77,12 +97,7 @@ pub(super) fn introduce(demo: &Demo, status: &Status) {
     let credentials = format!(
         "AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} AWS_REGION={REGION}"
     );
-    if demo.port_offset > 0 {
-        say(&format!(
-            "\nPorts below 1024 need root here, so {} is added to every port.",
-            demo.port_offset
-        ));
-    }
+    port_note(demo);
     let console_kind = if demo.pods().iter().all(|pod| pod.console_tls) {
         "TLS"
     } else {

@@ -42,7 +42,10 @@ fn options(folder: &Folder, kind: Kind) -> Options {
     }
 }
 
-const EMBEDDED: Kind = Kind::Embedded { shared: false };
+const EMBEDDED: Kind = Kind::Embedded {
+    shared: false,
+    lenient: false,
+};
 
 /// Takes any certificate: the test looks at it itself.
 #[derive(Debug)]
@@ -264,7 +267,10 @@ async fn pods_end_with_their_handle() {
 async fn pods_share_a_folder_or_do_not() {
     for (shared, expected) in [(true, vec!["shared"]), (false, vec!["minio-0", "minio-1"])] {
         let folder = Folder::new(if shared { "shared" } else { "apart" });
-        let kind = Kind::Embedded { shared };
+        let kind = Kind::Embedded {
+            shared,
+            lenient: false,
+        };
         let _pods = Pods::launch(options(&folder, kind)).await.unwrap();
         let entries = fs::read_dir(&folder.0).unwrap();
         let mut names: Vec<_> = entries

@@ -1,0 +1,80 @@
+//! What to type at load balancers that manifests ask for.
+
+use std::sync::Arc;
+
+use elbow_model::{Certificate, CertificateSource, Listener, Protocol};
+use elbow_plane::{LoadBalancerStatus, Status};
+
+use super::screen::{REGION, balancer, port_note};
+use super::{ACCESS_KEY, Demo, SECRET_KEY, hosts_of, say};
+
+/// Addresses, and what to type.
+pub(super) fn introduce(demo: &Demo, status: &Status) {
+    port_note(demo);
+    let model = demo.plane.view().model();
+    for config in &model.load_balancers {
+        let Some(status) = balancer(status, &config.name) else {
+            continue;
+        };
+        say(&format!(
+            "\n{}    {}, {}\n    {}",
+            status.name, status.kind, status.address, status.dns_name
+        ));
+        for listener in &config.listeners {
+            for line in lines(demo, listener, status) {
+                say(&format!("    {line}"));
+            }
+        }
+    }
+    say(&format!(
+        "\nAWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} AWS_REGION={REGION}\n\
+         Admin: http://{}/targets /metrics /health /config",
+        demo.admin
+    ));
+}
+
+/// A line for each host that the listener knows, or one for its address.
+fn lines(demo: &Demo, listener: &Listener, status: &LoadBalancerStatus) -> Vec<String> {
+    let port = listener.port.saturating_add(demo.port_offset);
+    let address = &status.address;
+    let mut hosts: Vec<&str> = hosts_of(listener).collect();
+    match listener.protocol {
+        Protocol::Tcp => {
+            let scheme = if is_plain(listener) { "http" } else { "https" };
+            return vec![format!("curl -k {scheme}://{address}:{port}/")];
+        }
+        Protocol::Udp | Protocol::TcpUdp => return Vec::new(),
+        _ => {}
+    }
+    if hosts.is_empty() {
+        hosts.push(&status.dns_name);
+    }
+    let ours = |c: &Arc<Certificate>| is_ours(demo, c);
+    let (scheme, trust) = match (listener.protocol.is_tls(), listener.certificates.first()) {
+        (false, _) => ("http", String::new()),
+        (true, Some(first)) if ours(first) => {
+            let ca = demo.folder.file("ca.pem");
+            ("https", format!("--cacert {} ", ca.display()))
+        }
+        (true, _) => ("https", "-k ".to_owned()),
+    };
+    let line = |host: &&str| {
+        format!("curl {trust}--resolve {host}:{port}:{address} {scheme}://{host}:{port}/")
+    };
+    hosts.iter().map(line).collect()
+}
+
+/// Whether the demo's own authority has issued it.
+fn is_ours(demo: &Demo, certificate: &Certificate) -> bool {
+    match &certificate.source {
+        CertificateSource::Files { certificate, .. } => {
+            certificate.starts_with(demo.folder.file("leaves"))
+        }
+        _ => false,
+    }
+}
+
+/// What passes through TCP is not known; by AWS's habit plain HTTP has these ports.
+fn is_plain(listener: &Listener) -> bool {
+    matches!(listener.port, 80 | 8080 | 9090)
+}

@@ -1,0 +1,196 @@
+//! `elbow demo -f`: manifests as EKS users write them, with nothing behind them, served in front of pods.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use elbow_tests::certificates::{client_that_trusts, client_that_trusts_all};
+use elbow_tests::command::{Running, output, texts};
+use elbow_tests::{Client, Response, TempDir, client, eks, elbow};
+use rustix::process::Signal;
+use rustls::ClientConfig;
+use serde_json::Value;
+
+/// An Ingress for S3 and the console, both plain, with a certificate that nobody has.
+const INGRESS: &str = "
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: minio
+  annotations:
+    kubernetes.io/ingress.class: alb
+    alb.ingress.kubernetes.io/load-balancer-name: front
+    alb.ingress.kubernetes.io/target-type: ip
+    alb.ingress.kubernetes.io/listen-ports: '[{\"HTTPS\": 443}]'
+    alb.ingress.kubernetes.io/certificate-arn: arn:aws:acm:us-east-1:111122223333:certificate/none
+    alb.ingress.kubernetes.io/success-codes: 200,403
+spec:
+  rules:
+  - host: s3.example.localhost
+    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: minio, port: {number: 80}}}}]}
+  - host: console.example.localhost
+    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: minio-console, port: {name: http-console}}}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: minio}
+spec: {ports: [{name: http-minio, port: 80, targetPort: 9000}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: minio-console}
+spec: {ports: [{name: http-console, port: 9090}]}
+";
+
+/// A running demo of manifests.
+struct Demo {
+    running: Running,
+    json: Value,
+    dir: TempDir,
+    _one_at_a_time: File,
+}
+
+impl Demo {
+    fn start(paths: &[&str]) -> Self {
+        let lock = elbow::one_demo();
+        let dir = TempDir::new();
+        let mut command = elbow::command(&["demo", "-o", "json", "--pods", "2", "-f"]);
+        let running = Running::start(command.args(paths).env("TMPDIR", dir.path()));
+        let line = running.line_within(Duration::from_secs(90));
+        let json: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        Self {
+            running,
+            json,
+            dir,
+            _one_at_a_time: lock,
+        }
+    }
+
+    /// Kind, port and socket of every listener.
+    fn listeners(&self) -> Vec<(String, u64, SocketAddr)> {
+        let balancers = self.json["loadBalancers"].as_array().unwrap();
+        let mut listeners = Vec::new();
+        for balancer in balancers {
+            for listener in balancer["listeners"].as_array().unwrap() {
+                listeners.push((
+                    balancer["type"].as_str().unwrap().to_owned(),
+                    listener["port"].as_u64().unwrap(),
+                    listener["bound"].as_str().unwrap().parse().unwrap(),
+                ));
+            }
+        }
+        listeners.sort();
+        listeners
+    }
+
+    fn trust(&self) -> Arc<ClientConfig> {
+        client_that_trusts(&fs::read(self.json["caFile"].as_str().unwrap()).unwrap())
+    }
+
+    /// Ends it; nothing is left of it.
+    fn end(mut self) {
+        let sockets: Vec<SocketAddr> = self.listeners().into_iter().map(|l| l.2).collect();
+        self.running.signal(Signal::INT);
+        let code = self.running.wait().code();
+        assert_eq!(code, Some(0), "{}", self.running.stderr());
+        for socket in sockets {
+            assert!(TcpStream::connect(socket).is_err(), "{socket} is open");
+        }
+        assert_eq!(fs::read_dir(self.dir.path()).unwrap().count(), 0);
+    }
+}
+
+fn get(at: SocketAddr, host: &str, trust: &Arc<ClientConfig>) -> Response {
+    let mut connection = Client::tls(at, host, trust).unwrap();
+    connection.ask(client::get(host, "/"))
+}
+
+#[track_caller]
+fn is_s3(answer: &Response) {
+    assert_eq!(answer.status, 403, "{}", answer.text());
+    assert!(answer.text().contains("<Code>AccessDenied</Code>"));
+}
+
+#[track_caller]
+fn is_console(answer: &Response) {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.text().contains("The console of an S3 pod"));
+}
+
+fn anyone() -> Arc<ClientConfig> {
+    client_that_trusts_all(rustls::ALL_VERSIONS, &[])
+}
+
+/// S1: a Tenant on Classic load balancers, TLS passed through; its endpoints are examples that nobody
+/// answers at.
+#[test]
+fn a_tenant_on_classic_load_balancers() {
+    let folder = eks::folder("s01-tenant-clb");
+    let demo = Demo::start(&[folder.to_str().unwrap()]);
+    let listeners = demo.listeners();
+    let shape: Vec<_> = listeners.iter().map(|(k, p, _)| (&**k, *p)).collect();
+    assert_eq!(shape, [("classic", 443), ("classic", 9443)]);
+    is_s3(&get(listeners[0].2, "minio", &anyone()));
+    is_console(&get(listeners[1].2, "console", &anyone()));
+    let pods: Vec<_> = demo.json["targets"].as_array().unwrap().iter().collect();
+    assert!(pods.iter().all(|t| t["pod"].is_string()), "{pods:?}");
+    demo.end();
+}
+
+/// S13: a Tenant on NLBs.
+#[test]
+fn a_tenant_on_network_load_balancers() {
+    let folder = eks::folder("s13-nlb-tenant");
+    let demo = Demo::start(&[folder.to_str().unwrap()]);
+    let listeners = demo.listeners();
+    let shape: Vec<_> = listeners.iter().map(|(k, p, _)| (&**k, *p)).collect();
+    assert_eq!(shape, [("network", 443), ("network", 9443)]);
+    is_s3(&get(listeners[0].2, "minio", &anyone()));
+    is_console(&get(listeners[1].2, "console", &anyone()));
+    demo.end();
+}
+
+/// One's own Ingress: hosts, plain targets, and a certificate of the demo's authority for the one that
+/// is in AWS.
+#[test]
+fn an_ingress_of_ones_own() {
+    let written = TempDir::new();
+    let file = written.write("ingress.yaml", INGRESS);
+    let demo = Demo::start(&[file.to_str().unwrap()]);
+    let listeners = demo.listeners();
+    assert_eq!(listeners.len(), 1);
+    let at = listeners[0].2;
+    let hosts = &demo.json["hosts"];
+    for host in ["s3.example.localhost", "console.example.localhost"] {
+        assert_eq!(hosts[host], at.ip().to_string(), "{hosts}");
+    }
+    is_s3(&get(at, "s3.example.localhost", &demo.trust()));
+    is_console(&get(at, "console.example.localhost", &demo.trust()));
+
+    // The pods obey as those of the other demo do.
+    let admin = demo.json["admin"].as_str().unwrap().parse().unwrap();
+    let stopped = elbow::admin_ask(admin, "POST", "/demo/pods/minio-0/stop").unwrap();
+    assert_eq!(stopped.status, 200, "{}", stopped.text());
+    is_s3(&get(at, "s3.example.localhost", &demo.trust()));
+    demo.end();
+}
+
+#[test]
+fn what_asks_for_nothing_is_told_so_and_leaves_nothing() {
+    let _one_at_a_time = elbow::one_demo();
+    let dir = TempDir::new();
+    let file = dir.write(
+        "service.yaml",
+        "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80}]}\n",
+    );
+    let temporary = dir.join("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let mut command = elbow::command(&["demo", "-o", "json", "-f", file.to_str().unwrap()]);
+    let ended = output(command.env("TMPDIR", &temporary));
+    let (out, err) = texts(&ended);
+    assert_eq!((ended.status.code(), &*out), (Some(1), ""), "{err}");
+    assert!(err.contains("error[no-load-balancers]"), "{err}");
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+}
