@@ -56,8 +56,10 @@ fn source_ranges_are_who_may_reach_an_nlb() {
 /// The generated group alone enforces them; an extra one of which nobody knows the rules lets nobody in.
 #[test]
 fn source_ranges_are_who_may_reach_a_classic_load_balancer() {
-    let mut context = Context::default();
-    context.personality = Personality::InTree;
+    let context = Context {
+        personality: Personality::InTree,
+        ..Context::default()
+    };
     let extra = "service.beta.kubernetes.io/aws-load-balancer-extra-security-groups: sg-1";
     let (model, found) = served_in(&service(extra, "[10.0.0.0/8]"), &context);
     assert!(
