@@ -181,6 +181,10 @@ pub(crate) struct CheckArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Exit codes: 0 good; 1 the input has errors; 2 wrong usage; 3 no elbow answers where one is \
+    needed; 4 with --detailed-exitcode: there are changes. docs/plan.md describes the report."
+)]
 pub(crate) struct PlanArgs {
     /// Manifests: files, folders with all below them, or - for stdin.
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true, num_args = 1..)]

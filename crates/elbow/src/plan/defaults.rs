@@ -171,3 +171,48 @@ fn besides<'a>(
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attributes(said: &[(&str, &str)]) -> Vec<Attribute> {
+        let attribute = |(key, value): &(&str, &str)| Attribute {
+            key: (*key).to_owned(),
+            value: (*value).to_owned(),
+        };
+        said.iter().map(attribute).collect()
+    }
+
+    /// Cross-zone load balancing is on for an ALB and off for an NLB where nothing is said.
+    #[test]
+    fn what_differs_depends_on_the_type() {
+        let balancer = |kind| LoadBalancer {
+            kind,
+            load_balancer_attributes: attributes(&[
+                ("load_balancing.cross_zone.enabled", "true"),
+                ("deletion_protection.enabled", "false"),
+            ]),
+            ..LoadBalancer::default()
+        };
+        assert_eq!(of_load_balancer(&balancer("application")), BTreeMap::new());
+        let differs = of_load_balancer(&balancer("network"));
+        assert_eq!(
+            differs.into_keys().collect::<Vec<_>>(),
+            ["load_balancing.cross_zone.enabled"]
+        );
+    }
+
+    #[test]
+    fn a_listener_by_its_own_table() {
+        let said = [
+            ("tcp.idle_timeout.seconds", "350"),
+            ("routing.http.response.server.enabled", "false"),
+        ];
+        let differs = of_listener(said.into_iter());
+        assert_eq!(
+            differs.into_keys().collect::<Vec<_>>(),
+            ["routing.http.response.server.enabled"]
+        );
+    }
+}

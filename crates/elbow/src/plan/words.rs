@@ -18,21 +18,25 @@ pub(crate) fn condition(condition: &Value) -> String {
         Value::String(name) => format!("{field} {name}"),
         _ => field.to_owned(),
     };
-    let (verb, list) = match &config["regexValues"] {
-        Value::Array(list) => ("matches", list.as_slice()),
-        _ => (
-            "is",
-            config["values"].as_array().map_or(&[][..], Vec::as_slice),
-        ),
+    let (verb, list) = match (&config["regexValues"], field) {
+        (Value::Array(list), _) => ("matches", list.as_slice()),
+        (_, "query-string") => ("has", values(config)),
+        (_, "source-ip") => ("is in", values(config)),
+        _ => ("is", values(config)),
     };
     let values: Vec<String> = list.iter().map(value).collect();
     format!("{of} {verb} {}", values.join(" or "))
 }
 
+fn values(config: &Value) -> &[Value] {
+    config["values"].as_array().map_or(&[], Vec::as_slice)
+}
+
 fn value(value: &Value) -> String {
     match (&value["key"], &value["value"], value) {
         (Value::String(key), Value::String(value), _) => format!("{key}={value}"),
-        (_, Value::String(text), _) | (_, _, Value::String(text)) => text.clone(),
+        (_, Value::String(value), _) => format!("*={value}"),
+        (_, _, Value::String(text)) => text.clone(),
         _ => value.to_string(),
     }
 }
@@ -70,8 +74,8 @@ fn to_groups(forward: &stack::Forward, stack: &Stack) -> String {
         Some(stack::Stickiness {
             duration_seconds: Some(seconds),
             ..
-        }) => format!(", a client stays for {seconds}s"),
-        Some(_) => ", a client stays".to_owned(),
+        }) => format!(", sticky for {seconds} s"),
+        Some(_) => ", sticky".to_owned(),
         None => String::new(),
     };
     format!("forward to {}{sticky}", groups.join(", "))
@@ -209,4 +213,133 @@ fn let_in(protocol: &str, ports: Option<(i32, i32)>, from: &[&str]) -> String {
 /// The text of a field; empty when it is none.
 pub(crate) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// As the conditions of a running elbow are worded.
+    #[test]
+    fn conditions_of_every_kind() {
+        for (written, words) in [
+            (
+                json!({"field": "host-header", "hostHeaderConfig": {"values": ["a.example", "*.b.example"]}}),
+                "host-header is a.example or *.b.example",
+            ),
+            (
+                json!({"field": "path-pattern", "pathPatternConfig": {"regexValues": ["^/v[12]/"]}}),
+                "path-pattern matches ^/v[12]/",
+            ),
+            (
+                json!({"field": "http-header", "httpHeaderConfig": {"httpHeaderName": "User-Agent", "values": ["*curl*"]}}),
+                "http-header User-Agent is *curl*",
+            ),
+            (
+                json!({"field": "http-request-method", "httpRequestMethodConfig": {"values": ["GET", "HEAD"]}}),
+                "http-request-method is GET or HEAD",
+            ),
+            (
+                json!({"field": "query-string", "queryStringConfig": {"values": [{"key": "v", "value": "1"}, {"value": "x"}]}}),
+                "query-string has v=1 or *=x",
+            ),
+            (
+                json!({"field": "source-ip", "sourceIPConfig": {"values": ["10.0.0.0/8"]}}),
+                "source-ip is in 10.0.0.0/8",
+            ),
+        ] {
+            assert_eq!(condition(&written), words);
+        }
+    }
+
+    #[test]
+    fn actions_of_every_kind() {
+        let other = |kind, config, value| Action::Other {
+            kind,
+            config,
+            value,
+        };
+        let group = |arn: &str, weight| stack::WeightedGroup {
+            target_group: Reference::Literal(arn.to_owned()),
+            weight,
+        };
+        let forward = |groups, stickiness| {
+            Action::Forward(stack::Forward {
+                target_groups: groups,
+                stickiness,
+            })
+        };
+        let sticky = stack::Stickiness {
+            duration_seconds: Some(60),
+            enabled: Some(true),
+        };
+        for (written, words) in [
+            (
+                forward(vec![group("arn:a", Some(1))], None),
+                "forward to arn:a",
+            ),
+            (
+                forward(
+                    vec![group("arn:a", Some(1)), group("arn:b", Some(3))],
+                    Some(sticky),
+                ),
+                "forward to arn:a (weight 1), arn:b (weight 3), sticky for 60 s",
+            ),
+            (
+                other(
+                    "redirect",
+                    "redirectConfig",
+                    json!({"protocol": "HTTPS", "port": "443", "statusCode": "HTTP_302"}),
+                ),
+                "redirect 302 to HTTPS://#{host}:443/#{path}?#{query}",
+            ),
+            (
+                other(
+                    "fixed-response",
+                    "fixedResponseConfig",
+                    json!({"statusCode": "503", "contentType": "text/plain", "messageBody": "later"}),
+                ),
+                "fixed response 503 text/plain \"later\"",
+            ),
+            (
+                other(
+                    "authenticate-oidc",
+                    "authenticateOIDCConfig",
+                    json!({"issuer": "https://id.example"}),
+                ),
+                "authenticate with https://id.example",
+            ),
+            (
+                other(
+                    "jwt-validation",
+                    "jwtValidationConfig",
+                    json!({"issuer": "https://id.example"}),
+                ),
+                "validate the JWT of https://id.example",
+            ),
+        ] {
+            assert_eq!(action(&written, &Stack::new("a")), words);
+        }
+    }
+
+    #[test]
+    fn transforms_and_what_is_let_in() {
+        let rewrite = json!({"type": "url-rewrite", "urlRewriteConfig": {"rewrites": [{"regex": "^/old/(.*)$", "replace": "/new/$1"}]}});
+        assert_eq!(transform(&rewrite), "url-rewrite ^/old/(.*)$ to /new/$1");
+        let mut allowed = stack::Permission {
+            from_port: Some(80),
+            ip_protocol: "tcp".to_owned(),
+            to_port: Some(81),
+            ..stack::Permission::default()
+        };
+        allowed.ipv6_ranges.push(stack::Ipv6Range {
+            cidr: "::/0".to_owned(),
+        });
+        allowed.prefix_lists.push(stack::PrefixList {
+            id: "pl-1".to_owned(),
+        });
+        assert_eq!(permission(&allowed), "tcp 80-81 from ::/0, pl-1");
+    }
 }
