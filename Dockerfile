@@ -11,7 +11,10 @@ RUN if [ -f dist/elbow ]; then install -m 755 dist/elbow /elbow; \
 
 FROM debian:bookworm-slim
 COPY --from=build /elbow /usr/local/bin/elbow
-# Ports above 1024 need no right of their own; nothing is written but the access log, if one is asked for.
+# Nothing is written but the local certificate authority, where one is needed, and the access log, if one is asked for.
+RUN install -d -m 700 -o 65532 -g 65532 /var/lib/elbow
+ENV ELBOW_CA_DIR=/var/lib/elbow
+VOLUME /var/lib/elbow
 USER 65532:65532
 WORKDIR /etc/elbow
 ENTRYPOINT ["/usr/local/bin/elbow"]

@@ -7,63 +7,78 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use elbow_tests::certificates::client_that_trusts_all;
 use elbow_tests::command::{output, stdout, texts};
 use elbow_tests::docker::Engine;
+use elbow_tests::s3::Endpoint;
 use elbow_tests::{Client, client, elbow, need, need_python, tools, wait};
+use rustls::ALL_VERSIONS;
 use serde_json::{Value, json};
+
+const S3: &str = "minio.example.com";
 
 fn compose_file() -> PathBuf {
     tools::repository().join("docker-compose.yml")
 }
 
 #[test]
-fn the_compose_file_parses_and_every_configuration_it_mounts_passes_check() {
-    let mounted = tools::repository().join("config/compose/elbow.yaml");
-    let checked = output(elbow::command(&["check", "--config"]).arg(&mounted));
-    assert!(checked.status.success(), "{}", texts(&checked).1);
+fn the_compose_file_parses_and_the_manifests_it_mounts_pass_check() {
     let python = need_python!();
     let file = stdout(tools::client_script(&python, "compose.py").arg(compose_file()));
     let file: Value = serde_json::from_str(&file).unwrap();
     let services = file["services"].as_object().unwrap();
     let mut names: Vec<&String> = services.keys().collect();
     names.sort();
-    assert_eq!(names, ["elbow", "minio1", "minio2", "minio3", "minio4"]);
+    let servers = ["minio1", "minio2", "minio3", "minio4"];
     assert_eq!(
-        services["elbow"]["volumes"],
-        json!(["./config/compose:/etc/elbow:ro"])
+        names,
+        ["certificates", "elbow"]
+            .iter()
+            .chain(&servers)
+            .collect::<Vec<_>>()
     );
-    let command = services["elbow"]["command"].to_string();
-    assert!(command.contains("/etc/elbow/elbow.yaml"), "{command}");
-    for service in services.values() {
-        assert!(service["healthcheck"]["test"].is_array(), "{service}");
+    for (name, service) in services {
         let image = service["image"].as_str().unwrap();
         assert!(
             image.contains(':') && !image.ends_with(":latest"),
             "{image}"
         );
+        assert_eq!(
+            service["healthcheck"]["test"].is_array(),
+            name != "certificates",
+            "{name}"
+        );
     }
+    let elbow = &services["elbow"];
+    assert_eq!(elbow["volumes"][0], "./config:/etc/elbow:ro");
+    let mounted = |word: &Value| {
+        let config = tools::repository().join("config");
+        word.as_str()
+            .unwrap()
+            .replace("/etc/elbow", config.to_str().unwrap())
+    };
+    let arguments = elbow["command"].as_array().unwrap().iter().map(mounted);
+    let manifests = arguments
+        .skip(1)
+        .take_while(|word| !word.starts_with("--address-pool"));
+    let checked = output(elbow::command(&["check"]).args(manifests));
+    assert!(checked.status.success(), "{}", texts(&checked).1);
 }
 
 /// The project while it is up; taken down when dropped.
 struct Project<'a> {
     engine: &'a Engine,
     alb: SocketAddr,
-    nlb: SocketAddr,
     admin: SocketAddr,
 }
 
 impl<'a> Project<'a> {
     fn up(engine: &'a Engine) -> Self {
         // Held at once, so that they differ; free again when compose publishes them.
-        let held = [0; 3].map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap());
-        let [alb, nlb, admin] = held.each_ref().map(|l| l.local_addr().unwrap());
+        let held = [0; 2].map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap());
+        let [alb, admin] = held.each_ref().map(|l| l.local_addr().unwrap());
         drop(held);
-        let project = Self {
-            engine,
-            alb,
-            nlb,
-            admin,
-        };
+        let project = Self { engine, alb, admin };
         stdout(
             project
                 .compose(&["up", "--detach"])
@@ -77,7 +92,6 @@ impl<'a> Project<'a> {
         command
             .args(args)
             .env("ELBOW_ALB_PORT", self.alb.port().to_string())
-            .env("ELBOW_NLB_PORT", self.nlb.port().to_string())
             .env("ELBOW_ADMIN_PORT", self.admin.port().to_string());
         command
     }
@@ -91,20 +105,24 @@ impl<'a> Project<'a> {
                 let page = elbow::admin_get(self.admin, "/targets").filter(|r| r.status == 200)?;
                 let rows = elbow::rows(&serde_json::from_slice(&page.body).ok()?);
                 let of_host: Vec<&Value> = rows.iter().filter(|row| row["id"] == host).collect();
-                (of_host.len() == 3 && of_host.iter().all(|row| row["state"] == state))
+                (of_host.len() == 2 && of_host.iter().all(|row| row["state"] == state))
                     .then_some(())
             },
         );
     }
 
-    fn scenario(&self, python: &std::path::Path, endpoint: &str, name: &str) {
-        let settings = json!({"endpoint": endpoint, "verify": false, "accessKey": "elbow-demo",
-            "secretKey": "elbow-demo-secret", "minio": true, "resolve": {"minio.example.localhost": "127.0.0.1"}});
-        let mut command = tools::client_script(python, "s3.py");
-        assert_eq!(
-            stdout(command.arg(name).env("ELBOW_S3", settings.to_string())),
-            "good\n"
-        );
+    fn scenario(&self, python: &std::path::Path, name: &str) {
+        let settings = json!({"endpoint": format!("https://{S3}:{}", self.alb.port()),
+            "verify": false, "resolve": {S3: "127.0.0.1"}});
+        let s3 = Endpoint::new(settings, true).with_keys("elbow-demo", "elbow-demo-secret");
+        assert_eq!(stdout(&mut s3.scenario(python, name, &[])), "good\n");
+    }
+
+    /// The status with which the ALB answers a request for `host`, over TLS.
+    fn status(&self, host: &str) -> u16 {
+        let trust = client_that_trusts_all(ALL_VERSIONS, &[]);
+        let mut client = Client::tls(self.alb, host, &trust).unwrap();
+        client.ask(client::get(host, "/")).status
     }
 }
 
@@ -150,21 +168,12 @@ fn compose_serves_s3_through_its_published_ports_while_a_server_comes_and_goes()
     for host in ["minio1", "minio2", "minio3", "minio4"] {
         project.wait_for(host, "healthy");
     }
-    let alb = format!("http://minio.example.localhost:{}", project.alb.port());
-    let nlb = format!("http://127.0.0.1:{}", project.nlb.port());
-    for endpoint in [&alb, &nlb] {
-        project.scenario(&python, endpoint, "round-trip");
-        project.scenario(&python, endpoint, "presigned");
+    for scenario in ["round-trip", "presigned"] {
+        project.scenario(&python, scenario);
     }
-    let console = format!("console.example.localhost:{}", project.alb.port());
-    let page = Client::plain(project.alb).ask(client::get(&console, "/"));
-    assert_eq!(page.status, 200, "{}", page.head);
-    assert_eq!(
-        Client::plain(project.alb)
-            .ask(client::get("other.example", "/"))
-            .status,
-        404
-    );
+    assert_eq!(project.status(S3), 403);
+    assert_eq!(project.status("tenant-console.example.com"), 200);
+    assert_eq!(project.status("other.example.com"), 404);
 
     stdout(&mut project.compose(&["stop", "minio2"]));
     wait::until_for(Duration::from_secs(60), "minio2 to be out of use", || {
@@ -174,11 +183,10 @@ fn compose_serves_s3_through_its_published_ports_while_a_server_comes_and_goes()
             .all(|row| row["id"] != "minio2" || row["state"] != "healthy")
             .then_some(())
     });
-    project.scenario(&python, &alb, "round-trip");
-    project.scenario(&python, &nlb, "round-trip");
+    project.scenario(&python, "round-trip");
     stdout(&mut project.compose(&["start", "minio2"]));
     project.wait_for("minio2", "healthy");
-    project.scenario(&python, &alb, "round-trip");
+    project.scenario(&python, "round-trip");
 
     wait::until_for(
         Duration::from_secs(60),
