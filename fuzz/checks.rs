@@ -1,9 +1,11 @@
 //! What must hold for every input: no panic, and one result however the input is split. Shared by
 //! the fuzz targets and the replay of their seeds.
 
+use elbow_http::cookie;
 use elbow_http::h1::chunked::{ChunkError, Decoder};
 use elbow_http::h1::scan::{Found, Scan, ScanError};
 use elbow_http::h1::{Framing, Limits, REQUEST_LIMITS, RESPONSE_LIMITS, request, response};
+use elbow_http::seal::Seal;
 use elbow_model::{DesyncMitigationMode, file};
 
 /// Sizes of the pieces that an input is split into; the last one takes all at once.
@@ -67,6 +69,28 @@ pub(crate) fn response(input: &[u8]) {
 pub(crate) fn chunked(input: &[u8]) {
     let [first, others @ ..] = STEPS.map(|step| decode(input, step));
     assert!(others.iter().all(|other| *other == first));
+}
+
+/// Cookies of clients and targets, and what they say of a choice.
+pub(crate) fn cookie(input: &[u8]) {
+    let name = "AWSALB";
+    let values: Vec<_> = cookie::values(input, name).collect();
+    assert!(values.iter().all(|value| !value.contains(&b';')));
+    if cookie::sets(input, name) {
+        assert!(!values.is_empty());
+    }
+    let seal = Seal::new("a");
+    for value in values.into_iter().chain([input]) {
+        // What is read is what was written, and nothing else.
+        if let Some(token) = seal.open(value) {
+            assert_eq!(seal.close(token.choice, token.made), value);
+        }
+    }
+    let choice = input
+        .iter()
+        .fold(0_u64, |sum, byte| sum.rotate_left(8) ^ u64::from(*byte));
+    let token = seal.open(&seal.close(choice, 7));
+    assert_eq!(token.map(|token| token.choice), Some(choice));
 }
 
 /// The native file: a model, or a mistake.

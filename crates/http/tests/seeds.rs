@@ -47,3 +47,8 @@ fn chunked_bodies() {
 fn native_files() {
     replay("config", checks::config);
 }
+
+#[test]
+fn cookies() {
+    replay("cookie", checks::cookie);
+}

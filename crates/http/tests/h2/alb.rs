@@ -11,8 +11,9 @@ use elbow_balance::{Group, Target};
 use elbow_http::{Context, Listener, Pools};
 use elbow_model::{
     Action, AlpnPolicy, Forward, HealthCheck, HealthCheckPort, HealthCheckProtocol, IpAddressType,
-    LoadBalancer, LoadBalancerAttributes, LoadBalancerType, Matcher, Protocol, ProtocolVersion,
-    Scheme, TargetGroup, TargetGroupAttributes, TargetId, TargetState, TargetType,
+    ListenerAttributes, LoadBalancer, LoadBalancerAttributes, LoadBalancerType, Matcher, Protocol,
+    ProtocolVersion, Scheme, Stickiness, TargetGroup, TargetGroupAttributes, TargetId, TargetState,
+    TargetType,
 };
 use elbow_net::{ConnMeta, TcpConnector, TlsMeta, Worker};
 use elbow_telemetry::{AccessLog, ListenerMetrics, LogBuffer, Sink, Telemetry};
@@ -50,10 +51,28 @@ impl Alb {
         targets: &[SocketAddr],
         change: impl FnOnce(&mut LoadBalancerAttributes),
     ) -> Self {
-        let group = Arc::new(group(targets));
         let mut attributes = LoadBalancerAttributes::default();
         change(&mut attributes);
-        let listener = Arc::new(listener(attributes, action, &group));
+        let group = Arc::new(group(targets, TargetGroupAttributes::default()));
+        let listener = listener(attributes, ListenerAttributes::default(), action, &group);
+        Self::of(Arc::new(listener), group)
+    }
+
+    /// An ALB whose group is sticky and whose listener adds to responses.
+    pub(crate) fn sticky(targets: &[SocketAddr], more: ListenerAttributes) -> Self {
+        let sticky = TargetGroupAttributes {
+            stickiness: Some(Stickiness::LoadBalancerCookie {
+                duration: Duration::from_secs(60),
+            }),
+            ..TargetGroupAttributes::default()
+        };
+        let group = Arc::new(group(targets, sticky));
+        let attributes = LoadBalancerAttributes::default();
+        let listener = listener(attributes, more, forward(), &group);
+        Self::of(Arc::new(listener), group)
+    }
+
+    fn of(listener: Arc<Listener>, group: Arc<Group>) -> Self {
         let metrics = Telemetry::new(1).listener("demo", "application", 443, "HTTPS");
         let worker = Worker::new(0);
         let name = format!("elbow-h2-{}-{:x}.log", std::process::id(), worker.random());
@@ -237,13 +256,18 @@ pub(crate) fn flag() -> (Rc<RefCell<bool>>, impl Fn() -> bool) {
     (flag, move || *seen.borrow())
 }
 
-fn listener(attributes: LoadBalancerAttributes, action: Action, group: &Arc<Group>) -> Listener {
+fn listener(
+    attributes: LoadBalancerAttributes,
+    of_listener: ListenerAttributes,
+    action: Action,
+    group: &Arc<Group>,
+) -> Listener {
     let model = elbow_model::Listener {
         port: 443,
         protocol: Protocol::Https,
         ssl_policy: None,
         alpn_policy: AlpnPolicy::None,
-        attributes: elbow_model::ListenerAttributes::default(),
+        attributes: of_listener,
         certificates: Vec::new(),
         rules: Vec::new(),
         default_actions: vec![action],
@@ -265,7 +289,7 @@ fn listener(attributes: LoadBalancerAttributes, action: Action, group: &Arc<Grou
     })
 }
 
-fn group(targets: &[SocketAddr]) -> Group {
+fn group(targets: &[SocketAddr], attributes: TargetGroupAttributes) -> Group {
     let registered = |address: &SocketAddr| elbow_model::Target {
         id: TargetId::Ip(address.ip()),
         port: address.port(),
@@ -287,7 +311,7 @@ fn group(targets: &[SocketAddr]) -> Group {
             healthy_threshold: 5,
             unhealthy_threshold: 2,
         },
-        attributes: TargetGroupAttributes::default(),
+        attributes,
         targets: targets.iter().map(registered).collect(),
     };
     let live = targets.iter().map(|address| {

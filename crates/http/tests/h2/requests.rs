@@ -15,6 +15,54 @@ pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\nServer: pod\r\nContent-Length:
 const FORWARDED: &str = "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: https\r\n\
                          X-Forwarded-Port: 443\r\nX-Amzn-Trace-Id: TRACE\r\n";
 
+// Parity 1.7 and 1.8: cookies and added fields are those of HTTP/1.1, on responses of both makings.
+#[test]
+fn cookies_and_added_fields_are_those_of_http_1_1() {
+    const POD: &[u8] = b"HTTP/1.1 200 OK\r\nX-Frame-Options: SAMEORIGIN\r\nSet-Cookie: a=b\r\n\
+                         Server: pod\r\nContent-Length: 2\r\n\r\nhi";
+    run(async {
+        let pods = [Pod::answering(POD).await, Pod::answering(POD).await];
+        let more = elbow_model::ListenerAttributes {
+            hides_server: true,
+            response_headers: vec![("X-Frame-Options", "DENY".into())],
+            ..Default::default()
+        };
+        let alb = Alb::sticky(&pods.each_ref().map(|pod| pod.address), more);
+        let mut client = alb.client().await;
+        let answer = client.get("/").await;
+        let lines = answer.lines();
+        let (cookies, others): (Vec<_>, Vec<_>) = lines
+            .iter()
+            .partition(|line| line.starts_with("set-cookie: AWSALB"));
+        let expected = [
+            "content-length: 2",
+            "server: pod",
+            "set-cookie: a=b",
+            "x-frame-options: DENY",
+        ];
+        assert_eq!(others, expected.each_ref());
+        assert_eq!(cookies.len(), 2, "{cookies:?}");
+        let pair = cookies[0].split([' ', ';']).nth(1).unwrap();
+        for _ in 0..3 {
+            let mut request = get("/");
+            let value = pair.parse().unwrap();
+            request.headers_mut().insert("cookie", value);
+            assert_eq!(client.ask(request).await.unwrap().status, 200);
+        }
+        let mut seen = pods.each_ref().map(|pod| pod.seen().len());
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 4]);
+        for target in &alb.group.targets {
+            target.set_state(elbow_model::TargetState::Draining);
+        }
+        let answer = client.get("/").await;
+        assert_eq!(answer.status, 503);
+        assert!(answer.fields.get("server").is_none());
+        assert_eq!(answer.fields["x-frame-options"], "DENY");
+        assert!(answer.fields.get("set-cookie").is_none());
+    });
+}
+
 // Parity 1.11: names, Host, cookie crumbs; 1.15: type h2.
 #[test]
 fn a_request_goes_on_in_http_1_1() {
