@@ -281,6 +281,7 @@ mod tests {
         let all = [
             "arn:aws:acm:*:certificate/*",
             "1-2",
+            "arn:aws:acm:r:a:certificate/33",
             "arn:aws:acm:r:a:certificate/3",
         ];
         let all = all.map(certificate);

@@ -199,3 +199,6 @@ fn model_of(stack: &Stack, surroundings: &Surroundings<'_>, found: &mut Vec<Diag
     }
     Made::Refused
 }
+
+#[cfg(test)]
+mod tests;
