@@ -3,11 +3,12 @@
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use elbow_tests::certificates::{client_that_trusts, client_that_trusts_all};
-use elbow_tests::command::{Running, output, texts};
+use elbow_tests::command::{Running, output, stdout, texts};
 use elbow_tests::{Client, Response, TempDir, client, eks, elbow};
 use rustix::process::Signal;
 use rustls::ClientConfig;
@@ -193,4 +194,73 @@ fn what_asks_for_nothing_is_told_so_and_leaves_nothing() {
     assert_eq!((ended.status.code(), &*out), (Some(1), ""), "{err}");
     assert!(err.contains("error[no-load-balancers]"), "{err}");
     assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+}
+
+/// Every row of `config/eks`: whatever listens leads to S3 or to a console.
+#[test]
+fn every_row_can_be_tried() {
+    for row in eks::rows() {
+        let folder = eks::folder(&row);
+        let demo = Demo::start(&[folder.to_str().unwrap()]);
+        assert!(!demo.listeners().is_empty(), "{row}");
+        if row.starts_with("s08") {
+            // Its security groups let no client of this machine in, as they are meant to.
+            demo.end();
+            continue;
+        }
+        for balancer in demo.json["loadBalancers"].as_array().unwrap() {
+            let hosts = demo.json["hosts"].as_object().unwrap();
+            let mut hosts: Vec<&str> = hosts.keys().map(String::as_str).collect();
+            if hosts.is_empty() {
+                hosts.push(balancer["dnsName"].as_str().unwrap());
+            }
+            for listener in balancer["listeners"].as_array().unwrap() {
+                let at: SocketAddr = listener["bound"].as_str().unwrap().parse().unwrap();
+                let trust = match listener["protocol"].as_str().unwrap() {
+                    // A pod's own certificate.
+                    "TCP" => anyone(),
+                    _ => demo.trust(),
+                };
+                for host in &hosts {
+                    let answer = match listener["protocol"].as_str().unwrap() {
+                        "HTTP" => Client::plain(at).ask(client::get(host, "/")),
+                        _ => get(at, host, &trust),
+                    };
+                    match answer.status {
+                        200 => is_console(&answer),
+                        _ => is_s3(&answer),
+                    }
+                }
+            }
+        }
+        demo.end();
+    }
+}
+
+/// What a person reads can be pasted.
+#[test]
+fn the_lines_for_a_person_work() {
+    let _one_at_a_time = elbow::one_demo();
+    let dir = TempDir::new();
+    let file = dir.write("ingress.yaml", INGRESS);
+    let temporary = dir.join("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let mut command = elbow::command(&["demo", "--pods", "1", "-f", file.to_str().unwrap()]);
+    let running = Running::start(command.env("TMPDIR", &temporary));
+    let mut lines = Vec::new();
+    loop {
+        let line = running.line_within(Duration::from_secs(90));
+        match line.trim().strip_prefix("curl --cacert") {
+            Some(rest) => lines.push(format!("curl -s -w ' %{{http_code}}' --cacert{rest}")),
+            None if line.contains("Ctrl-C ends") => break,
+            None => {}
+        }
+    }
+    let answers: Vec<String> = lines
+        .iter()
+        .map(|line| stdout(Command::new("sh").arg("-c").arg(line)))
+        .collect();
+    assert_eq!(answers.len(), 2, "{lines:?}");
+    assert!(answers[0].contains("AccessDenied") && answers[0].ends_with(" 403"));
+    assert!(answers[1].contains("The console") && answers[1].ends_with(" 200"));
 }

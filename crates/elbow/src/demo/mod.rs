@@ -18,7 +18,7 @@ use std::time::Duration;
 use elbow_admin::{Actions, Done};
 use elbow_model::addresses::Ipv4Net;
 use elbow_model::{Condition, Listener, Model, Patterns};
-use elbow_plane::{ApplyError, DataPath, Options, Plane, Status, TargetGroupStatus};
+use elbow_plane::{ApplyError, DataPath, Options, Plane, Status, TargetGroupStatus, TargetStatus};
 use elbow_pods::{Kind, Pod, Pods};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
@@ -287,7 +287,7 @@ impl Demo {
     async fn until_healthy(&self) -> Result<Status, Failure> {
         let is_ready = |group: &TargetGroupStatus| match self.own {
             true => group.healthy == group.targets.len(),
-            false => group.targets.iter().all(|t| t.state != "initial"),
+            false => group.targets.iter().all(is_judged),
         };
         let ready = async {
             loop {
@@ -320,6 +320,11 @@ impl Demo {
         }
         folder.remove();
     }
+}
+
+/// Whether health checks have come to a result; an instance is out of service by "ELB" until then.
+fn is_judged(target: &TargetStatus) -> bool {
+    target.state != "initial" && target.reason.as_deref() != Some("ELB")
 }
 
 /// A plane at the first pool of addresses that is free, so that demos can run side by side.
