@@ -44,6 +44,7 @@ pub fn translate(inventory: &Inventory<'_>, context: &Context, translation: &mut
         };
         let Some(member) = owned else { continue };
         known::report(&ingress.meta, &mut translation.diagnostics);
+        backend::report_missing(ingress, inventory, &mut translation.diagnostics);
         idle::report(&member, &authenticating, &mut translation.diagnostics);
         match group::id(&member) {
             Ok(id) => groups.entry(id).or_default().push(member),

@@ -102,8 +102,12 @@ impl Meta {
     }
 }
 
+/// Bytes that the annotations of an object may have together, keys and values: the limit of the apiserver.
+const MAX_ANNOTATIONS: usize = 256 * 1024;
+
 fn annotations(view: &View<'_>) -> Annotations {
     let mut annotations = Annotations::new();
+    let mut bytes = 0;
     for (key, value) in view.fields() {
         // The apiserver keeps `key:` without a value as an empty text.
         let text = if value.is_absent() {
@@ -112,6 +116,16 @@ fn annotations(view: &View<'_>) -> Annotations {
             value.strict_text()
         };
         let Some(text) = text else { continue };
+        bytes += key.name.len() + text.len();
+        if bytes > MAX_ANNOTATIONS {
+            let message = format!(
+                "the annotations of an object may have {MAX_ANNOTATIONS} bytes together; with this one of {} they have \
+                 more: keep large values in a ConfigMap",
+                text.len()
+            );
+            value.error("too-large", message);
+            break;
+        }
         let annotation = Annotation {
             value: text.to_owned(),
             at: value.at(),

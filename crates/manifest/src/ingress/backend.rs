@@ -1,5 +1,9 @@
 //! Where a path leads: a Service, or an action by annotation, with conditions, transforms and authentication.
 
+use std::collections::BTreeSet;
+
+use elbow_model::diagnostic::Diagnostic;
+use elbow_model::suggest::did_you_mean;
 use serde_json::{Value, json};
 
 use super::auth::Authentication;
@@ -9,7 +13,8 @@ use super::json::{Fields, Wrong};
 use super::{Build, PREFIX};
 use crate::Refusal;
 use crate::annotations::Lookup;
-use crate::objects::{Backend, BackendPort, Port, Service};
+use crate::inventory::Inventory;
+use crate::objects::{Backend, BackendPort, Ingress, Port, Service};
 use crate::stack::Stickiness;
 
 /// A backend with everything that annotations add.
@@ -53,6 +58,40 @@ struct Named {
 enum NamedTarget {
     Arn(String),
     Service(String, Port),
+}
+
+/// Warns of Services that paths lead to and that do not exist: AWS answers for them.
+pub(super) fn report_missing(
+    ingress: &Ingress,
+    inventory: &Inventory<'_>,
+    found: &mut Vec<Diagnostic>,
+) {
+    let namespace = &ingress.meta.namespace;
+    let paths = ingress.paths().map(|path| &path.backend);
+    let mut told = BTreeSet::new();
+    for backend in paths.chain(&ingress.default_backend) {
+        let Backend::Service {
+            name,
+            port: BackendPort::Service(_),
+        } = backend
+        else {
+            continue;
+        };
+        if inventory.service(namespace, name).is_some() || !told.insert(name) {
+            continue;
+        }
+        let message =
+            format!("there is no Service {namespace}/{name}: what leads to it is answered 503");
+        let mut missing = ingress
+            .meta
+            .found(Diagnostic::warning("missing-service", message));
+        let at = ingress.place_of(name, None);
+        (missing.line, missing.column) = (at.line, at.column);
+        let services = inventory.services.keys();
+        let here = services.filter(|(found, _)| found == namespace);
+        missing.hint = did_you_mean(name, here.map(|(_, name)| &**name));
+        found.push(missing);
+    }
 }
 
 enum Described {

@@ -84,7 +84,10 @@ fn default_class<'a>(
                 "two IngressClasses are the default: {} and {}",
                 a.meta.name, b.meta.name
             );
-            Err(ingress.meta.refuse("two-default-classes", message))
+            let refusal = ingress.meta.refuse("two-default-classes", message);
+            Err(Box::new(refusal.hint(
+                "name one by spec.ingressClassName, or leave ingressclass.kubernetes.io/is-default-class to one",
+            )))
         }
         (None, _) => {
             let found = Diagnostic::warning(

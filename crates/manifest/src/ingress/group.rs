@@ -133,12 +133,32 @@ impl<'a> Group<'a> {
     ) -> Result<Option<T>, Refusal> {
         let mut values: BTreeSet<T> = values.into_iter().collect();
         if values.len() > 1 {
-            return Err(self.refuse(
-                "conflict",
-                format!("the group gives different values for {what}: {values:?}"),
-            ));
+            return Err(self.conflict(what, &format!("{values:?}")));
         }
         Ok(values.pop_first())
+    }
+
+    /// The error that members differ in `what`: at the last that says something of it, with what each says.
+    fn conflict(&self, what: &str, values: &str) -> Refusal {
+        let members = self.members.iter();
+        let said = members.filter_map(|member| {
+            let annotations = member.annotations();
+            let found = annotations.find(what)?;
+            Some(format!("{} in {}", found.value, member.key()))
+        });
+        let said: Vec<String> = said.collect();
+        let told = match said.is_empty() {
+            true => values.to_owned(),
+            false => said.join(", "),
+        };
+        let message = format!("the group gives different values for {what}: {told}");
+        let last = self.members.iter().rev().find_map(|member| {
+            let annotations = member.annotations();
+            let found = annotations.find(what)?;
+            Some(found.refuse("conflict", message.clone()))
+        });
+        let refusal = last.unwrap_or_else(|| self.refuse("conflict", message));
+        Box::new(refusal.hint("give it at one member, or the same at each"))
     }
 
     /// An error about the group as a whole, at its first member.

@@ -13,6 +13,21 @@ use crate::stack::{
     TargetGroupBinding,
 };
 
+/// The error about a path that leads to a port which the Service does not have.
+fn unknown_port(member: &Member<'_>, service: &Service, port: &Port) -> Refusal {
+    let message = format!("Service {} has no port {port}", service.meta.key());
+    let mut refusal = member.ingress.meta.refuse("unknown-port", message);
+    let at = member.ingress.place_of(&service.meta.name, Some(port));
+    (refusal.line, refusal.column) = (at.line, at.column);
+    let ports = service.ports.iter().map(|one| match &*one.name {
+        "" => one.port.to_string(),
+        name => format!("{name} ({})", one.port),
+    });
+    let ports: Vec<String> = ports.collect();
+    refusal.hint = Some(format!("its ports are {}", ports.join(", ")));
+    refusal
+}
+
 impl Build<'_> {
     /// Adds the target group of a Service's port, unless it is there; its id.
     pub(super) fn add_target_group(
@@ -30,8 +45,7 @@ impl Build<'_> {
             return Ok(id);
         }
         let Some(service_port) = service.port(port) else {
-            let message = format!("Service {} has no port {port}", service.meta.key());
-            return Err(ingress.refuse("unknown-port", message));
+            return Err(unknown_port(member, service, port));
         };
         let annotations = Lookup::new(PREFIX, vec![&service.meta, ingress]);
         let spec = Spec {

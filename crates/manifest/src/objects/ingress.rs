@@ -90,6 +90,27 @@ pub enum BackendPort {
 }
 
 impl Ingress {
+    /// All paths, in the order of the text.
+    pub fn paths(&self) -> impl Iterator<Item = &IngressPath> {
+        let rules = self.rules.iter();
+        rules.filter_map(|rule| rule.paths.as_ref()).flatten()
+    }
+
+    /// Where the first path stands that leads to `service`, by any port or by `port`; the Ingress
+    /// itself when none does.
+    pub fn place_of(&self, service: &str, port: Option<&Port>) -> Position {
+        let leads = |path: &&IngressPath| match &path.backend {
+            Backend::Service { name, port: found } => {
+                let wanted = port.cloned().map(BackendPort::Service);
+                name == service && wanted.is_none_or(|wanted| wanted == *found)
+            }
+            Backend::Resource => false,
+        };
+        self.paths()
+            .find(leads)
+            .map_or(self.meta.place.at, |path| path.at)
+    }
+
     /// Reads an Ingress.
     pub fn read(object: &Object, view: &View<'_>) -> Self {
         if object.api_version != "networking.k8s.io/v1" {
