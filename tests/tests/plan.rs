@@ -274,6 +274,18 @@ spec: {exposeServices: {minio: true}}
         out.contains(", every 10s, timeout 5s, healthy after 2, unhealthy after 6\n"),
         "{out}"
     );
+    let node = "---
+apiVersion: v1
+kind: Node
+metadata: {name: a}
+spec: {providerID: aws:///us-east-1a/i-1}
+status:
+  addresses: [{type: InternalIP, address: 127.0.0.1}]
+  conditions: [{type: Ready, status: 'True'}]
+";
+    let output = plan_of(&format!("{tenant}{node}"), &["--personality", "intree"]);
+    let out = text(&output.stdout);
+    assert!(out.contains(" internet-facing, 1 instance\n"), "{out}");
     let lbc = text(&plan_of(tenant, &["--personality", "lbc-default"]).stdout);
     assert!(lbc.contains("├─ NLB k8s-shop-minio-"), "{lbc}");
 }
@@ -481,4 +493,66 @@ apiVersion: discovery";
     );
     // The plan itself changed nothing.
     assert_eq!(elbow.json("/config")["loadBalancers"][0]["name"], "store");
+}
+
+/// Whatever the controllers were recorded with: all forms show the stacks that `-o stack` prints.
+#[test]
+fn every_form_shows_every_recorded_stack() {
+    for folder in ["lbc", "clb", "tenant"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("golden")
+            .join(folder);
+        let mut arguments: Vec<PathBuf> = ["plan", "--admin", "off"].map(PathBuf::from).into();
+        let environment = folder.join("environment.yaml");
+        if environment.exists() {
+            arguments.extend(["--environment".into(), environment]);
+        }
+        let mut cases = 0;
+        for case in std::fs::read_dir(&folder).unwrap() {
+            let input = case.unwrap().path().join("input.yaml");
+            if input.exists() {
+                arguments.extend(["-f".into(), input]);
+                cases += 1;
+            }
+        }
+        assert!(cases >= 10, "{cases} in {}", folder.display());
+        let printed = |form: &str| {
+            let mut command = elbow::command(&[]);
+            let output = command
+                .args(&arguments)
+                .args(["-o", form])
+                .output()
+                .unwrap();
+            assert!(
+                matches!(output.status.code(), Some(0 | 1)),
+                "{form}: {}",
+                text(&output.stderr)
+            );
+            output
+        };
+        let expected = ids(&printed("stack"));
+        let report: Value = serde_json::from_slice(&printed("json").stdout).unwrap();
+        let stacks = report["stacks"].as_array().unwrap();
+        let shown: Vec<&str> = stacks
+            .iter()
+            .map(|one| one["id"].as_str().unwrap())
+            .collect();
+        assert_eq!(shown, expected);
+        let tree = text(&printed("tree").stdout);
+        let table = text(&printed("table").stdout);
+        let yaml = text(&printed("yaml").stdout);
+        for stack in stacks {
+            let id = stack["id"].as_str().unwrap();
+            assert!(tree.contains(&format!("{id} from ")), "{id}");
+            assert!(yaml.contains(&format!("- id: {id}\n")), "{id}");
+            for balancer in stack["loadBalancers"].as_array().unwrap() {
+                let name = balancer["name"].as_str().unwrap();
+                let row = format!("\n{name} ");
+                assert!(
+                    table.contains(&row) && tree.contains(&format!(" {name} ")),
+                    "{name}"
+                );
+            }
+        }
+    }
 }

@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use crate::stack::{Action, Listener, ListenerRule, LoadBalancer, SecurityGroup, Stack};
 
-/// How many targets the target groups have, by the name of the group; those that are not there have none.
+/// How many targets the target groups have, by the name of the group, and how many instances the Classic load
+/// balancers, by theirs; of those that are not there it is not known.
 pub type Targets = BTreeMap<String, usize>;
 
 /// How much of a quota is used.
@@ -173,6 +174,8 @@ const NLB_CROSS_ZONE_TARGETS: Quota = Quota(
 
 const CLASSIC_LISTENERS: Quota = Quota("classic-listeners", "listeners", 100, true);
 
+const CLASSIC_INSTANCES: Quota = Quota("classic-registered-instances", "instances", 1_000, true);
+
 const GROUP_TARGETS: Quota = Quota("targets-per-target-group", "targets", 1_000, true);
 const INBOUND_RULES: Quota = Quota(
     "inbound-rules-per-security-group",
@@ -222,6 +225,8 @@ pub fn of_stack(stack: &Stack, targets: &Targets) -> Vec<Usage> {
     if let Some(spec) = &stack.classic {
         let name = &spec.load_balancer_name;
         used.push(CLASSIC_LISTENERS.used(name, spec.listeners.len()));
+        let instances = targets.get(name);
+        used.extend(instances.map(|&count| CLASSIC_INSTANCES.used(name, count)));
         used.push(SECURITY_GROUPS.used(name, spec.security_groups.len()));
         for group in &spec.security_groups {
             let ranges = group.ingress.iter().map(|one| one.ip_ranges.len()).sum();

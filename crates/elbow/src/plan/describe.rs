@@ -28,7 +28,7 @@ pub(crate) fn stack(stack: &stack::Stack, targets: &quota::Targets, context: &Co
         id: stack.id.clone(),
         objects: stack.origins.iter().map(|one| one.object.clone()).collect(),
         load_balancers: modern
-            .chain(classic.map(|spec| self::classic(spec, context)))
+            .chain(classic.map(|spec| self::classic(spec, targets, context)))
             .collect(),
         target_groups: groups
             .map(|(id, group)| target_group(id, group, stack, targets))
@@ -75,6 +75,7 @@ fn load_balancer(
         security_groups: from.security_groups.iter().map(security_group).collect(),
         attributes: defaults::of_load_balancer(from),
         health_check: None,
+        instances: None,
         listeners,
     }
 }
@@ -188,7 +189,7 @@ fn target_group(
     }
 }
 
-fn classic(from: &ClassicSpec, context: &Context) -> LoadBalancer {
+fn classic(from: &ClassicSpec, targets: &quota::Targets, context: &Context) -> LoadBalancer {
     let (name, scheme) = (&from.load_balancer_name, &from.scheme);
     let security_groups = from.security_groups.iter();
     LoadBalancer {
@@ -201,6 +202,7 @@ fn classic(from: &ClassicSpec, context: &Context) -> LoadBalancer {
         security_groups: security_groups.map(|one| one.group_name.clone()).collect(),
         attributes: defaults::of_classic(&from.attributes),
         health_check: Some(words::classic_health_check(&from.health_check)),
+        instances: Some(targets.get(name).copied().unwrap_or(0)),
         listeners: from
             .listeners
             .iter()

@@ -110,9 +110,12 @@ fn report(
     changes: Option<Changes>,
 ) -> Report {
     let groups = model.target_groups.iter();
-    let targets: quota::Targets = groups
-        .map(|group| (group.name.to_string(), group.targets.len()))
-        .collect();
+    let groups = groups.map(|group| (group.name.to_string(), group.targets.len()));
+    let classics = model.load_balancers.iter().filter_map(|balancer| {
+        let classic = balancer.classic.as_ref()?;
+        Some((balancer.name.to_string(), classic.instances.len()))
+    });
+    let targets: quota::Targets = groups.chain(classics).collect();
     let region = quota::of_region(stacks, &context.region);
     for stack in stacks {
         let used = quota::of_stack(stack, &targets);

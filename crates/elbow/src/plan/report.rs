@@ -78,6 +78,9 @@ pub(crate) struct LoadBalancer {
     /// Classic: in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) health_check: Option<String>,
+    /// Classic: how many are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) instances: Option<usize>,
     pub(crate) listeners: Vec<Listener>,
 }
 

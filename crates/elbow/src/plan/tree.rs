@@ -61,6 +61,9 @@ fn load_balancer(balancer: &LoadBalancer) -> Branch {
         }
     };
     let subnets: Vec<String> = balancer.subnets.iter().map(subnet).collect();
+    let instances = balancer.instances.filter(|number| *number > 0);
+    let instances = instances.map(|number| count(number, "instance"));
+    let traits: Vec<&str> = traits.into_iter().chain(instances.as_deref()).collect();
     line(kind, &balancer.name, &traits.join(", "))
         .with([field("DNS name", &balancer.dns_name)])
         .with(list("subnets", &subnets))

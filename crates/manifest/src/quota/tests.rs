@@ -182,7 +182,7 @@ spec: {{type: LoadBalancer, ports: [{{port: 443, nodePort: 30443}}]}}
     assert!(used(&usages, "targets-per-target-group").is_exceeded());
 }
 
-/// CLB guide, quotas: 20 Classic load balancers in a region; the ALB guide: 50 ALBs.
+/// CLB guide, quotas: 20 Classic load balancers in a region, 1,000 instances and 100 listeners of each.
 #[test]
 fn the_region() {
     let mut text = String::new();
@@ -194,10 +194,16 @@ fn the_region() {
     }
     let (objects, _) = read(&text, "input.yaml");
     let (context, _) = Context::parse("personality: intree", "env.yaml");
-    let usages = of_region(&plan(&objects, &context).stacks, "us-east-1");
+    let stacks_of_provider = plan(&objects, &context).stacks;
+    let usages = of_region(&stacks_of_provider, "us-east-1");
     let classics = used(&usages, "classic-load-balancers");
     assert_eq!((classics.used, classics.is_exceeded()), (21, true));
     assert_eq!(classics.resource, "us-east-1");
+    let classic = stacks_of_provider[0].classic.as_ref().unwrap();
+    let instances = Targets::from([(classic.load_balancer_name.clone(), 1_001)]);
+    let usages = of_stack(&stacks_of_provider[0], &instances);
+    assert!(used(&usages, "classic-registered-instances").is_exceeded());
+    assert_eq!(used(&usages, "classic-listeners").limit, 100);
     let usages = of_region(&stacks(&text), "us-east-1");
     assert_eq!(used(&usages, "network-load-balancers").used, 21);
     assert_eq!(used(&usages, "target-groups").used, 21);
