@@ -27,7 +27,7 @@ struct Cursor(AtomicUsize);
 pub struct Chosen<'a> {
     /// The target.
     pub target: &'a Arc<Target>,
-    /// No target is healthy, so that all are used (fail-open).
+    /// Too few targets are healthy, as a rule none, so that all are used (fail-open).
     pub fail_open: bool,
 }
 
@@ -114,11 +114,15 @@ impl Group {
             healthy += usize::from(is_healthy(state));
             registered += usize::from(is_registered(state));
         }
+        let attributes = &self.config.attributes;
+        let minimum = attributes.minimum_healthy;
+        let suffices = healthy >= minimum.count as usize
+            && healthy * 100 >= registered * minimum.percentage as usize;
         match (healthy, registered) {
-            (0, 0) => None,
-            (0, _) if self.config.attributes.of_classic => None,
-            (0, count) => Some((Eligible::Registered, count)),
-            (count, _) => Some((Eligible::Healthy, count)),
+            (_, 0) => None,
+            (1.., _) if suffices => Some((Eligible::Healthy, healthy)),
+            (0, _) if attributes.of_classic => None,
+            _ => Some((Eligible::Registered, registered)),
         }
     }
 

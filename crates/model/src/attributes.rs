@@ -106,6 +106,25 @@ pub enum XffHeaderProcessingMode {
     Remove,
 }
 
+/// How many targets must be healthy for traffic to go to those alone (ALB guide and NLB guide: target
+/// groups). When either limit is undercut, all registered targets get traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinimumHealthy {
+    /// `minimum_healthy_targets.count`: 1 unless configured.
+    pub count: u32,
+    /// `minimum_healthy_targets.percentage`, of those that are registered; 0 is off.
+    pub percentage: u32,
+}
+
+impl Default for MinimumHealthy {
+    fn default() -> Self {
+        Self {
+            count: 1,
+            percentage: 0,
+        }
+    }
+}
+
 /// `stickiness.type`, with what belongs to it: how a client meets the same target again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stickiness {
@@ -133,6 +152,8 @@ pub struct TargetGroupAttributes {
     pub deregistration_delay: Duration,
     /// `load_balancing.algorithm.type`.
     pub algorithm: Algorithm,
+    /// `target_group_health.unhealthy_state_routing.*`.
+    pub minimum_healthy: MinimumHealthy,
     /// `stickiness.*`, when `stickiness.enabled` is true.
     pub stickiness: Option<Stickiness>,
     /// ALB: `elbow.connect_failover.enabled`, true unless told otherwise. A request whose target
@@ -157,6 +178,7 @@ impl Default for TargetGroupAttributes {
         Self {
             deregistration_delay: Duration::from_secs(300),
             algorithm: Algorithm::RoundRobin,
+            minimum_healthy: MinimumHealthy::default(),
             stickiness: None,
             connect_failover: true,
             deregistration_connection_termination: false,

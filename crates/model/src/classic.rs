@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    Action, Algorithm, Forward, HealthCheck, HealthCheckPort, LoadBalancer, Protocol,
-    ProxyProtocol, Target, TargetGroup, TargetGroupAttributes, TargetId, TargetType,
+    Action, Algorithm, Forward, HealthCheck, HealthCheckPort, LoadBalancer, MinimumHealthy,
+    Protocol, ProxyProtocol, Target, TargetGroup, TargetGroupAttributes, TargetId, TargetType,
 };
 
 /// Instances, and what holds for all of them whatever the listener.
@@ -117,6 +117,7 @@ impl LoadBalancer {
         let proxied =
             policies.is_some_and(|p| !layer7 && p.contains(&BackendServerPolicy::ProxyProtocol));
         TargetGroupAttributes {
+            minimum_healthy: MinimumHealthy::default(),
             stickiness: None,
             deregistration_delay: self.attributes.connection_draining.unwrap_or_default(),
             algorithm: match layer7 {

@@ -23,8 +23,8 @@ mod ssl_policy;
 mod target_group;
 
 pub use attributes::{
-    DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, ProxyProtocol, Stickiness,
-    TargetGroupAttributes, XffHeaderProcessingMode,
+    DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, MinimumHealthy,
+    ProxyProtocol, Stickiness, TargetGroupAttributes, XffHeaderProcessingMode,
 };
 pub use certificate::{Certificate, CertificateSource, PrivateKey, is_certificate_host};
 pub use classic::{BackendServerPolicy, Classic, Instance, InstanceEnd};

@@ -3,8 +3,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use elbow_model::{
-    HealthCheck, HealthCheckPort, HealthCheckProtocol, Matcher, Protocol, ProtocolVersion,
-    TargetGroupAttributes, TargetId, TargetType,
+    HealthCheck, HealthCheckPort, HealthCheckProtocol, Matcher, MinimumHealthy, Protocol,
+    ProtocolVersion, TargetGroupAttributes, TargetId, TargetType,
 };
 use proptest::prelude::*;
 
@@ -76,6 +76,44 @@ fn round_robin_goes_through_the_healthy_ones_in_order() {
     assert_eq!(choices(&group, 1, 4), [2, 4, 0, 2], "a worker stands alone");
     group.targets[2].set_state(Unhealthy);
     assert_eq!(choices(&group, 0, 3), [4, 0, 4]);
+}
+
+// Parity 1.8, unhealthy routing: either limit, when undercut, opens the group to all.
+#[test]
+fn too_few_healthy_targets_open_the_group_to_all() {
+    let states = [Healthy, Healthy, Unhealthy, Initial, Draining, Unused];
+    for (count, percentage, opens) in [
+        (1, 0, false),
+        (2, 50, false),
+        (3, 0, true),
+        (1, 51, true),
+        (1, 100, true),
+        (1000, 0, true),
+    ] {
+        let group = group(Algorithm::RoundRobin, &states, 1);
+        let mut config = TargetGroup::clone(&group.config);
+        config.attributes.minimum_healthy = MinimumHealthy { count, percentage };
+        let group = Group::new(Arc::new(config), group.targets.clone(), 1);
+        let mut used = HashSet::new();
+        for _ in 0..8 {
+            let chosen = group.choose(0, 0);
+            assert_eq!(chosen.unwrap().fail_open, opens, "{count} {percentage}");
+            used.insert(index(&group, chosen).unwrap());
+        }
+        let expected = if opens { 0..4 } else { 0..2 };
+        assert_eq!(used, expected.collect(), "{count} {percentage}");
+    }
+}
+
+// Cookies: the target that a client knows, while it may be chosen.
+#[test]
+fn a_known_target_is_chosen_while_it_may_be() {
+    let group = group(Algorithm::RoundRobin, &[Healthy, Unhealthy, Draining], 1);
+    let known = |i: usize| index(&group, group.choose_known(group.targets[i].key()));
+    assert_eq!((known(0), known(1), known(2)), (Some(0), None, None));
+    group.targets[0].set_state(Unhealthy);
+    assert_eq!((known(0), known(1), known(2)), (Some(0), Some(1), None));
+    assert!(group.choose_known(7).is_none());
 }
 
 /// ALB guide, target groups: all unhealthy, so all registered ones are used.

@@ -39,23 +39,17 @@ fn a_rule_with_authentication_answers_503() {
     assert!(answers(&listeners[1].rules[0], 503));
 }
 
-/// An attribute that would be in vain is left out, the rest serves.
+/// An attribute that is in vain is said to be, and kept; the rest serves.
 #[test]
-fn an_attribute_is_left_out() {
+fn an_attribute_in_vain_is_said() {
     let annotation = "alb.ingress.kubernetes.io/target-group-attributes: \
-                      target_group_health.unhealthy_state_routing.minimum_healthy_targets.count=2,slow_start.duration_seconds=0";
+                      slow_start.duration_seconds=30,stickiness.enabled=true";
     let (model, found) = served(&(ingress(annotation) + WEB));
-    assert_eq!(codes(&found), ["not-supported"]);
-    assert!(
-        found[0]
-            .message
-            .starts_with("alb.ingress.kubernetes.io/target-group-attributes: target_group_health")
-    );
-    let raw = &model.target_groups[0].attributes.raw;
-    assert_eq!(
-        raw.keys().collect::<Vec<_>>(),
-        ["slow_start.duration_seconds"]
-    );
+    assert_eq!(codes(&found), ["no-effect"]);
+    assert_eq!(found[0].severity, Severity::Warning);
+    let attributes = &model.target_groups[0].attributes;
+    assert_eq!(attributes.raw["slow_start.duration_seconds"], "30");
+    assert!(attributes.stickiness.is_some());
 }
 
 /// A listener for a protocol that is not served is left out; the others of its Service serve.

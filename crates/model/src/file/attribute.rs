@@ -36,11 +36,9 @@ enum Effect {
     Served,
     /// elbow behaves as these values say; another is taken with a warning.
     Without(&'static [&'static str]),
-    /// As `Without`, but another value would change where requests go or what targets see.
-    Refused(&'static [&'static str]),
 }
 
-use Effect::{Refused, Without};
+use Effect::Without;
 use Values::{Flag, HeaderName, HeaderValue, Number, OffOr, OneOf, Text, ZeroOr};
 use tables::*;
 
@@ -282,14 +280,10 @@ impl Attribute {
             Text => {}
         }
         let key = self.key;
-        match self.effect {
-            Without(as_is) if !as_is.contains(&text) => {
-                value.warn("no-effect", format!("{key} is taken, but has no effect"));
-            }
-            Refused(as_is) if !as_is.contains(&text) => {
-                value.error("not-supported", format!("{key}: {text} is not supported"));
-            }
-            _ => {}
+        if let Without(as_is) = self.effect
+            && !as_is.contains(&text)
+        {
+            value.warn("no-effect", format!("{key} is taken, but has no effect"));
         }
         Some(text)
     }

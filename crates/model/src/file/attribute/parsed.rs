@@ -191,6 +191,13 @@ impl TargetGroupAttributes {
                         _ => Algorithm::RoundRobin,
                     };
                 }
+                "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count" => {
+                    all.minimum_healthy.count = value.parse().unwrap_or(1);
+                }
+                "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage" => {
+                    // `off` is no number.
+                    all.minimum_healthy.percentage = value.parse().unwrap_or(0);
+                }
                 "stickiness.enabled" if on => all.stickiness = Some(stickiness(&raw)),
                 "elbow.connect_failover.enabled" => all.connect_failover = on,
                 "deregistration_delay.connection_termination.enabled" => {

@@ -1,6 +1,6 @@
 //! The attributes that there are.
 
-use super::Effect::{Refused, Served, Without};
+use super::Effect::{Served, Without};
 use super::Values::{Flag, HeaderName, HeaderValue, Number, OffOr, OneOf, Text, ZeroOr};
 use super::{Attribute, Effect, Values};
 
@@ -212,12 +212,12 @@ pub(super) const GROUP: &[Attribute] = &[
     attribute(
         "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
         Number(1, 1000),
-        Refused(&["1"]),
+        Served,
     ),
     attribute(
         "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
         OffOr(1, 100),
-        Refused(&["off"]),
+        Served,
     ),
 ];
 
@@ -264,6 +264,7 @@ pub(super) const APPLICATION_GROUP: &[Attribute] = &[
         OneOf(&["lb_cookie", "app_cookie"]),
         Served,
     ),
+    attribute("waf.http2.traffic_inspection_behavior", Text, Without(&[])),
 ];
 
 pub(super) const NETWORK_GROUP: &[Attribute] = &[

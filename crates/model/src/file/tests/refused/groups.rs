@@ -140,7 +140,7 @@ fn attributes() {
         (
             "HTTP",
             "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage: \
-             «not-supported»50",
+             «out-of-range»101",
         ),
     ] {
         check_group(protocol, &format!("attributes: {{{attributes}}}"));
