@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use elbow_model::{Certificate, CertificateSource};
@@ -10,9 +11,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose,
 };
-use std::sync::Arc;
 
-use super::home::normal;
+use super::home::{file_name, normal};
 use super::{Error, Home, file};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -215,8 +215,7 @@ impl Leaf {
         let begin = |what| text.find(what).unwrap_or(text.len());
         let certificate = begin("-----BEGIN CERTIFICATE-----");
         let key = begin("-----BEGIN PRIVATE KEY-----");
-        let name = self.hosts.first().map_or("elbow", String::as_str);
-        let name = name.replace('*', "_").replace(':', "-");
+        let name = file_name(&self.hosts);
         let mut written = Vec::new();
         for (kind, text, mode) in [
             ("pem", text.get(certificate..key), file::PUBLIC),

@@ -69,13 +69,8 @@ impl Home {
     pub(super) fn leaf(&self, hosts: &[String]) -> PathBuf {
         let digest = Sha256::digest(hosts.join("\n"));
         let digest: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
-        let first = hosts.first().map_or("none", String::as_str);
-        let first: String = first
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-            .take(64)
-            .collect();
-        self.leaves().join(format!("{first}-{digest}.pem"))
+        self.leaves()
+            .join(format!("{}-{digest}.pem", file_name(hosts)))
     }
 
     /// `model` with the place of each certificate that is to be issued, whether it has been or not.
@@ -180,6 +175,17 @@ fn refusal(certificate: &Certificate, error: &Error) -> Diagnostic {
         .at(&*file, line, column)
         .object(format!("certificate/{}", certificate.name))
         .hint("ELBOW_CA_DIR names another folder for the local authority")
+}
+
+/// How a file for `hosts` begins: with the first of them, as far as no shell minds.
+pub(super) fn file_name(hosts: &[String]) -> String {
+    let first = hosts.first().map_or("none", String::as_str);
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    first
+        .chars()
+        .map(|c| if plain(c) { c } else { '_' })
+        .take(64)
+        .collect()
 }
 
 /// In lower case, each once, in order: the same hosts are the same certificate.

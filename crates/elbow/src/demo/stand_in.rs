@@ -167,3 +167,82 @@ fn is_console(service: &Service, port: &ServicePort) -> bool {
     }
     CONSOLE_PORTS.contains(&port.port) || named(&port.name) || named(&service.meta.name)
 }
+
+#[cfg(test)]
+mod tests {
+    use elbow_manifest::Context;
+
+    use super::*;
+
+    fn pod(s3: u16, console: u16) -> Pod {
+        let at = |port| ([127, 0, 0, 1], port).into();
+        Pod {
+            name: format!("minio-{s3}"),
+            s3: at(s3),
+            console: at(console),
+            console_tls: true,
+            certificate_pem: String::new(),
+        }
+    }
+
+    fn service(name: &str, endpoint: u16) -> String {
+        format!(
+            "apiVersion: v1
+kind: Service
+metadata:
+  name: {name}
+  annotations: {{service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip}}
+spec:
+  type: LoadBalancer
+  loadBalancerClass: service.k8s.aws/nlb
+  ports: [{{name: https-minio, port: 443}}, {{name: https-console, port: 9443}}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: {name}, labels: {{kubernetes.io/service-name: {name}}}}}
+addressType: IPv4
+ports: [{{name: https-minio, port: {endpoint}}}, {{name: https-console, port: {endpoint}}}]
+endpoints: [{{addresses: [127.0.0.1]}}]
+---
+apiVersion: v1
+kind: Node
+metadata: {{name: of-{name}}}
+---
+"
+        )
+    }
+
+    /// Services that somebody answers behind keep what is written.
+    #[tokio::test]
+    async fn pods_stand_behind_what_nothing_answers_behind() {
+        let alive = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let alive = alive.local_addr().map(|at| (at.port(), alive)).unwrap();
+        // Reserved (RFC 6335, 6): nobody listens there.
+        let text = service("dead", 1) + &service("alive", alive.0);
+        let (objects, found) = elbow_manifest::read(&text, "a.yaml");
+        assert_eq!(found, []);
+        let lacking = Lacking::find(&objects).await;
+        assert_eq!(lacking.names(), ["default/dead"]);
+
+        let objects = lacking.fill(objects, &[pod(10, 11), pod(20, 21)]);
+        assert!(objects.iter().all(|object| object.kind != "Node"));
+        let (model, found) = elbow_manifest::translate(&objects, &Context::default());
+        assert_eq!(found, []);
+        let mut targets: Vec<(String, Vec<u16>)> = model
+            .target_groups
+            .iter()
+            .map(|group| {
+                let name = group.name.split('-').nth(2).unwrap_or_default().to_owned();
+                (name, group.targets.iter().map(|t| t.port).collect())
+            })
+            .collect();
+        targets.sort();
+        let expected = [
+            ("alive".to_owned(), vec![alive.0]),
+            ("alive".to_owned(), vec![alive.0]),
+            ("dead".to_owned(), vec![10, 20]),
+            ("dead".to_owned(), vec![11, 21]),
+        ];
+        assert_eq!(targets, expected);
+    }
+}

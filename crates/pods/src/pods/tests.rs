@@ -352,3 +352,29 @@ async fn minio_processes_serve_and_come_back() {
     pods.shutdown();
     list.iter().for_each(assert_refused);
 }
+
+/// A pod for any Service: both ports answer in TLS and in plain HTTP.
+#[tokio::test]
+async fn a_lenient_pod_speaks_as_it_is_spoken_to() {
+    let folder = Folder::new("lenient");
+    let kind = Kind::Embedded {
+        shared: true,
+        lenient: true,
+    };
+    let pods = Pods::launch(options(&folder, kind)).await.unwrap();
+    let pod = &pods.list()[0];
+    assert!(get(pod, "/").await.0.starts_with("http/1.1 403"));
+    for (at, expected) in [(pod.s3, "HTTP/1.1 403"), (pod.console, "HTTP/1.1 200")] {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: pod\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(expected), "{answer}");
+    }
+    let console = Pod {
+        s3: pod.console,
+        ..pod.clone()
+    };
+    assert!(get(&console, "/").await.0.starts_with("http/1.1 200"));
+}

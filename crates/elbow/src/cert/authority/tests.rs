@@ -103,6 +103,20 @@ fn renewal_changes_every_certificate() {
     }
 }
 
+/// While it is served, what is due is issued again and the rest is left alone.
+#[test]
+fn what_is_not_due_is_not_renewed() {
+    let folder = Folder::new();
+    let file = folder.home().open().unwrap().leaf(&["a"]).unwrap().file;
+    let text = fs::read_to_string(&file).unwrap();
+    folder.home().open().unwrap().renew(&file).unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+
+    fs::remove_file(folder.0.join("ca.pem")).unwrap();
+    folder.home().open().unwrap().renew(&file).unwrap();
+    assert_ne!(fs::read_to_string(&file).unwrap(), text);
+}
+
 #[test]
 fn names_and_life_are_what_browsers_take() {
     let folder = Folder::new();
