@@ -8,9 +8,10 @@ use std::path::PathBuf;
 
 use elbow_tests::certificates::client_that_trusts_all;
 use elbow_tests::command::{output, stdout, texts};
-use elbow_tests::eks::{Behind, CONSOLE, Row, Setting, assert_s3_of_the_pods, folder};
+use elbow_tests::eks::{ARNS, Behind, CONSOLE, HOSTS, Row, Setting, assert_s3_of_the_pods, folder};
 use elbow_tests::{Client, Response, client, elbow, need, need_python, wait};
 use rustls::version::{TLS12, TLS13};
+use serde_json::{Value, json};
 
 /// A GET behind TLS that trusts the load balancer's authority alone.
 fn verified(row: &Row, to: SocketAddr, host: &str) -> Response {
@@ -84,6 +85,21 @@ fn alb(minio: Option<PathBuf>) {
     let row = Row::start("s11-alb-tenant", &setting);
     assert_named(&row, ALB, "application", "internet-facing");
     assert_eq!(protocols(&row, ALB), ["443 HTTPS"]);
+    let admin = row.elbow.admin().to_string();
+    let args = [
+        "get",
+        "certificates",
+        ARNS[0],
+        "-o",
+        "json",
+        "--admin",
+        &admin,
+    ];
+    let shown: Value = serde_json::from_str(&stdout(&mut elbow::command(&args))).unwrap();
+    assert_eq!(
+        (&shown[0]["arn"], &shown[0]["names"]),
+        (&json!(ARNS[0]), &json!(HOSTS))
+    );
     row.wait_until_all(ALB_MINIO, "healthy", 4);
     row.wait_until_all(ALB_CONSOLE, "healthy", 1);
     let to = row.at(ALB, 443);

@@ -40,8 +40,11 @@ pub enum CertificateSource {
 }
 
 impl Certificate {
-    /// The ARN-shaped name that access logs show.
+    /// The name that access logs show: an ARN as it is, any other in the shape of one.
     pub fn arn(&self) -> String {
+        if self.name.starts_with("arn:") {
+            return self.name.to_string();
+        }
         format!(
             "arn:aws:acm:us-east-1:000000000000:certificate/{}",
             self.name
