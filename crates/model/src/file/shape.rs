@@ -15,6 +15,13 @@ pub(super) use values::spelling;
 
 mod values;
 
+mod rule;
+
+pub(super) use rule::{
+    Condition, HttpHeader, Patterns, QueryPair, QueryString, Rewrite, Rewrites, Rule, Transform,
+    Values,
+};
+
 /// The JSON schema of the native file, kept as `config/native.schema.json`.
 pub fn schema() -> Value {
     let schema = SchemaSettings::draft2020_12()
@@ -203,132 +210,6 @@ pub(super) struct Listener {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub(super) instance_port: Option<u16>,
-}
-
-/// What is done with requests that meet all conditions.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Rule {
-    /// Unique in the listener.
-    #[schemars(range(min = 1, max = 50000))]
-    pub(super) priority: u32,
-    #[schemars(length(min = 1))]
-    pub(super) conditions: Vec<Condition>,
-    #[schemars(length(min = 1, max = 1))]
-    pub(super) actions: Vec<Action>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default, length(max = 2))]
-    pub(super) transforms: Vec<Transform>,
-}
-
-/// What targets get to see instead of what the client sent.
-#[derive(Default, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Transform {
-    #[serde(rename = "type")]
-    #[schemars(schema_with = "transform_types")]
-    pub(super) kind: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) host_header_rewrite_config: Option<Rewrites>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) url_rewrite_config: Option<Rewrites>,
-}
-
-/// Of Host without its port, or of the path with the query.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Rewrites {
-    #[schemars(length(min = 1, max = 1))]
-    pub(super) rewrites: Vec<Rewrite>,
-}
-
-/// A regular expression and what its match is replaced with, which may hold $1 and so on.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Rewrite {
-    #[schemars(length(max = 1024))]
-    pub(super) regex: String,
-    #[schemars(length(max = 1024))]
-    pub(super) replace: String,
-}
-
-/// One of the values must match.
-#[derive(Default, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Condition {
-    #[schemars(schema_with = "condition_fields")]
-    pub(super) field: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) host_header_config: Option<Patterns>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) path_pattern_config: Option<Patterns>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) http_header_config: Option<HttpHeader>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) http_request_method_config: Option<Values>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) query_string_config: Option<QueryString>,
-    #[serde(rename = "sourceIPConfig", skip_serializing_if = "Option::is_none")]
-    pub(super) source_ip_config: Option<Values>,
-}
-
-/// Patterns with `*` and `?`, or regular expressions.
-#[derive(Default, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Patterns {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 5))]
-    pub(super) values: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 5))]
-    pub(super) regex_values: Option<Vec<String>>,
-}
-
-/// A header, and patterns with `*` and `?` or regular expressions for its value.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
-pub(super) struct HttpHeader {
-    #[schemars(length(min = 1, max = 40))]
-    pub(super) http_header_name: String,
-    #[serde(flatten)]
-    pub(super) patterns: Patterns,
-}
-
-/// Methods or CIDR blocks.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Values {
-    #[schemars(length(min = 1, max = 5))]
-    pub(super) values: Vec<String>,
-}
-
-/// Keys and what they are set to, with `*` and `?`.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
-pub(super) struct QueryString {
-    #[schemars(length(min = 1, max = 5))]
-    pub(super) values: Vec<QueryPair>,
-}
-
-/// Any key without one.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
-pub(super) struct QueryPair {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
-    pub(super) key: Option<String>,
-    #[schemars(length(max = 128))]
-    pub(super) value: String,
 }
 
 /// One action, with the config that goes with its type.
