@@ -19,6 +19,7 @@ pub mod docker;
 pub mod eks;
 pub mod elbow;
 pub mod message;
+pub mod plan;
 pub mod s3;
 pub mod scene;
 pub mod target;
