@@ -1,4 +1,5 @@
 //! Sticky sessions (ALB guide: sticky sessions; NLB guide: target groups).
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::collections::HashSet;
 
