@@ -1,13 +1,18 @@
 //! docs/kind.md on a real one-node cluster.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
-use std::fs;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::Path;
 
+use elbow_tests::address::network;
 use elbow_tests::cluster::{Cluster, MINIO_IMAGE, NODE};
-use elbow_tests::command::{output, stdout, texts};
+use elbow_tests::command::{Running, output, stdout, texts};
+use elbow_tests::docker::Engine;
 use elbow_tests::s3::Endpoint;
-use elbow_tests::{Client, Elbow, TempDir, client, elbow, need, need_python, tools};
-use serde_json::json;
+use elbow_tests::{Client, Elbow, TempDir, address, client, elbow, need, need_python, tools, wait};
+use rustix::process::Signal;
+use serde_json::{Value, json};
 
 const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
@@ -34,7 +39,7 @@ fn the_steps_for_kind_lead_to_s3_through_node_ports_and_pods() {
     }
     cluster.apply(&objects);
     cluster.wait_for_pods("minio");
-    let dump = documented("kubectl get -A $kinds -o yaml | ").replace("elbow run -f -", "cat");
+    let dump = documented("kubectl get -A $kinds -o yaml | elbow").replace("elbow run -f -", "cat");
     let dump = format!("{}\n{dump}", documented("kinds="));
 
     let check = TempDir::new();
@@ -46,7 +51,7 @@ fn the_steps_for_kind_lead_to_s3_through_node_ports_and_pods() {
     let label = documented("kubectl label node").replace("elbow-control-plane", "node1");
     stdout(&mut cluster.shell(&label));
     let dir = TempDir::new();
-    dir.write("cluster.yaml", stdout(&mut cluster.shell(&dump)));
+    let manifests = dir.write("cluster.yaml", stdout(&mut cluster.shell(&dump)));
     let elbow = Elbow::run_manifests(dir, &[]);
     for (balancer, port, host) in [
         ("minio-nodes", 9000, "minio-nodes"),
@@ -65,7 +70,42 @@ fn the_steps_for_kind_lead_to_s3_through_node_ports_and_pods() {
             "{balancer}"
         );
     }
+    match Engine::start() {
+        Ok(engine) => in_a_container(&engine, &manifests),
+        Err(needs) => tools::skipped(needs),
+    }
     let routes = documented("kubectl get nodes -o jsonpath=");
     let routes = stdout(&mut cluster.shell(routes.trim_end_matches(" |")));
     assert_eq!(routes, format!("10.244.0.0/24 via {NODE}\n"));
+}
+
+/// The line with `docker run`, as far as S3 answers.
+fn in_a_container(engine: &Engine, manifests: &Path) {
+    engine.make_base();
+    engine.make_elbow("elbow:local", &tools::repository().join("Dockerfile"));
+    let line = documented("kubectl get -A $kinds -o yaml | docker");
+    let (_, arguments) = line.split_once("| docker ").unwrap();
+    let admin = SocketAddr::from((address(), 9901));
+    let mut command = engine.docker();
+    command.args(arguments.split_whitespace()).args([
+        "--admin",
+        &admin.to_string(),
+        "--address-pool",
+        &network(),
+    ]);
+    let mut elbow = Running::start_with(&mut command, File::open(manifests).unwrap().into());
+    let status = wait::until("elbow to serve in a container", || {
+        elbow.assert_running();
+        elbow::admin_get(admin, "/health").filter(|page| page.status == 200)?;
+        elbow::admin_get(admin, "/status")
+    });
+    let status: Value = serde_json::from_slice(&status.body).unwrap();
+    for balancer in status["loadBalancers"].as_array().unwrap() {
+        let bound = balancer["listeners"][0]["bound"].as_str().unwrap();
+        let bound: SocketAddr = bound.parse().unwrap();
+        let answer = Client::plain(bound).ask(client::get("minio.example.localhost", "/"));
+        assert_eq!(answer.status, 403, "{balancer}: {}", answer.head);
+    }
+    // The client passes it on to the container.
+    elbow.end(Signal::INT);
 }

@@ -62,7 +62,7 @@ pub fn translate(inventory: &Inventory<'_>, context: &Context, translation: &mut
                 translation.stacks.push(stack);
             }
             Err(refusal) => {
-                translation.refused.insert(name);
+                translation.refused.insert(Stack::key_of_group(&name));
                 translation.diagnostics.push(*refusal);
             }
         }

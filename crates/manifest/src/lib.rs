@@ -63,7 +63,7 @@ pub type Refusal = Box<Diagnostic>;
 pub struct Translation {
     /// By id.
     pub stacks: Vec<Stack>,
-    /// Ids of the stacks that are left out, since something in them is wrong.
+    /// Keys of the stacks that are left out, since something in them is wrong.
     pub refused: BTreeSet<String>,
     /// Everything that is wrong or worth knowing, by file and line.
     pub diagnostics: Vec<Diagnostic>,

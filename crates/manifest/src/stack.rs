@@ -75,6 +75,24 @@ impl Stack {
         }
     }
 
+    /// What no other stack has: a Service and an Ingress may share a name, and then their stacks share an id.
+    pub fn key(&self) -> String {
+        match self.members.is_empty() {
+            true => Self::key_of_service(&self.id),
+            false => Self::key_of_group(&self.id),
+        }
+    }
+
+    /// The key of the stack of a Service.
+    pub(crate) fn key_of_service(id: &str) -> String {
+        format!("{id} (Service)")
+    }
+
+    /// The key of the stack of an IngressGroup.
+    pub(crate) fn key_of_group(id: &str) -> String {
+        format!("{id} (Ingress)")
+    }
+
     /// The same, made of `object`.
     #[must_use]
     pub fn made_of(mut self, object: impl Into<Origin>) -> Self {

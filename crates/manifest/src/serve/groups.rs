@@ -29,10 +29,10 @@ pub(super) struct Group<'a> {
 
 /// The target groups of all stacks.
 pub(super) struct Groups<'a> {
-    /// By the id of the stack and their own.
-    by_id: HashMap<&'a str, BTreeMap<&'a str, Group<'a>>>,
-    /// Stack's id and group's id, by name.
-    by_name: HashMap<&'a str, (&'a str, &'a str)>,
+    /// By the key of the stack and their own id.
+    by_id: HashMap<String, BTreeMap<&'a str, Group<'a>>>,
+    /// Stack's key and group's id, by name.
+    by_name: HashMap<&'a str, (String, &'a str)>,
     finder: Finder<'a>,
 }
 
@@ -52,9 +52,10 @@ impl<'a> Groups<'a> {
         for stack in stacks {
             for (id, spec) in &stack.target_groups {
                 let group = group(stack, id, spec, inventory, &groups.finder);
-                let of_stack = groups.by_id.entry(&stack.id).or_default();
+                let of_stack = groups.by_id.entry(stack.key()).or_default();
                 of_stack.insert(id, group);
-                groups.by_name.entry(&spec.name).or_insert((&stack.id, id));
+                let named = groups.by_name.entry(&spec.name);
+                named.or_insert_with(|| (stack.key(), id));
             }
         }
         for binding in inventory.bindings.values() {
@@ -69,7 +70,8 @@ impl<'a> Groups<'a> {
             Reference::Resource { id, .. } => (stack, id.as_str()),
             Reference::Literal(arn) => {
                 let name = group_name(arn).unwrap_or(arn);
-                *self.by_name.get(name)?
+                let (stack, id) = self.by_name.get(name)?;
+                (&**stack, *id)
             }
         };
         self.by_id.get(stack)?.get(id)

@@ -97,11 +97,11 @@ pub fn serve(objects: &[Object], context: &Context) -> Serving {
         support::unserved(stack, &inventory, context, &mut found);
         match model_of(stack, &surroundings, &mut found) {
             Made::Model(model, origin) => {
-                serving.models.insert(stack.id.clone(), (model, origin));
+                serving.models.insert(stack.key(), (model, origin));
             }
             Made::Nothing => {}
             Made::Refused => {
-                serving.refused.insert(stack.id.clone());
+                serving.refused.insert(stack.key());
             }
         }
     }
@@ -109,7 +109,7 @@ pub fn serve(objects: &[Object], context: &Context) -> Serving {
     serving
 }
 
-/// The native file that each stack becomes, by the stack's id, as JSON; what cannot be served is still in it, and
+/// The native file that each stack becomes, by the stack's key, as JSON; what cannot be served is still in it, and
 /// private keys are not.
 pub fn native(objects: &[Object], context: &Context) -> BTreeMap<String, serde_json::Value> {
     let mut translation = Translation::default();
@@ -123,7 +123,7 @@ pub fn native(objects: &[Object], context: &Context) -> BTreeMap<String, serde_j
         let (document, _) = writer.document(&mut Vec::new()).ok()??;
         let mut native = to_json(&document.root);
         hide_keys(&mut native);
-        Some((stack.id.clone(), native))
+        Some((stack.key(), native))
     };
     stacks.iter().filter_map(document).collect()
 }

@@ -69,7 +69,7 @@ impl<'a> Writer<'a> {
             (None, None) => return Ok(None),
         };
         let surroundings = self.surroundings;
-        let mut groups: Vec<&Group<'_>> = surroundings.groups.of_stack(&self.stack.id).collect();
+        let mut groups: Vec<&Group<'_>> = surroundings.groups.of_stack(&self.stack.key()).collect();
         for group in std::mem::take(&mut self.groups) {
             if !groups.iter().any(|there| std::ptr::eq(*there, group)) {
                 groups.push(group);

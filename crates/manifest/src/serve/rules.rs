@@ -172,7 +172,7 @@ impl<'a> Writer<'a> {
         let mut groups = Vec::with_capacity(forward.target_groups.len());
         for weighted in &forward.target_groups {
             let known = &self.surroundings.groups;
-            let Some(group) = known.find(&self.stack.id, &weighted.target_group) else {
+            let Some(group) = known.find(&self.stack.key(), &weighted.target_group) else {
                 return Err(Unwritten::Unknown(name_of(&weighted.target_group)));
             };
             let name = group.name();

@@ -11,7 +11,7 @@ use super::merge::Merged;
 /// What [`serve`](super::serve) makes.
 #[derive(Clone, Debug, Default)]
 pub struct Serving {
-    /// By the stack's id, with the place where its load balancer comes from.
+    /// By the stack's key, with the place where its load balancer comes from.
     pub(super) models: BTreeMap<String, (Model, Origin)>,
     pub(super) refused: BTreeSet<String>,
     pub(super) rejected: BTreeSet<String>,
@@ -33,12 +33,12 @@ impl Serving {
             found,
             ..
         } = self;
-        models.retain(|id, (model, _)| {
+        models.retain(|key, (model, _)| {
             let problems = check(model);
             let good = !problems.iter().any(Diagnostic::is_error);
             found.extend(problems);
             if !good {
-                refused.insert(id.clone());
+                refused.insert(key.clone());
             }
             good
         });
@@ -48,9 +48,9 @@ impl Serving {
     /// reconcile.
     #[must_use]
     pub fn keeping(mut self, before: &Self) -> Self {
-        for id in &self.refused {
-            if let Some(kept) = before.models.get(id) {
-                self.models.insert(id.clone(), kept.clone());
+        for key in &self.refused {
+            if let Some(kept) = before.models.get(key) {
+                self.models.insert(key.clone(), kept.clone());
             }
         }
         self

@@ -42,7 +42,9 @@ pub fn translate(
             }
             Err(refused) => {
                 let meta = &service.meta;
-                translation.refused.insert(meta.key());
+                translation
+                    .refused
+                    .insert(Stack::key_of_service(&meta.key()));
                 let read_from = objects.iter().find(|object| {
                     object.kind == meta.kind
                         && object.namespace == meta.namespace

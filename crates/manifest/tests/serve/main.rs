@@ -277,10 +277,24 @@ fn the_native_document_is_a_native_file() {
     let text = format!("{}{WEB}", ingress(""));
     let (objects, _) = read(&text, "web.yaml");
     let documents = elbow_manifest::native(&objects, &Context::default());
-    let document = documents["default/web"].to_string();
+    let document = documents["default/web (Ingress)"].to_string();
     let (model, found) = elbow_model::file::parse(&document, "native.json");
     assert_eq!(found, []);
     assert_eq!(model.unwrap(), served(&text).0);
+}
+
+/// A Service and an Ingress of one name are two load balancers, each with its own target groups.
+#[test]
+fn a_service_and_an_ingress_may_share_a_name() {
+    let balanced = "spec: {type: LoadBalancer, loadBalancerClass: service.k8s.aws/nlb, ";
+    let text = format!("{}{}", ingress(""), WEB.replacen("spec: {", balanced, 1));
+    let (model, _) = served(&text);
+    let kinds: Vec<LoadBalancerType> = model.load_balancers.iter().map(|one| one.kind).collect();
+    assert_eq!(
+        kinds,
+        [LoadBalancerType::Application, LoadBalancerType::Network]
+    );
+    assert_eq!(model.target_groups.len(), 2);
 }
 
 /// The model does not depend on the order of the documents.
