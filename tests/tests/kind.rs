@@ -53,6 +53,7 @@ fn the_steps_for_kind_lead_to_s3_through_node_ports_and_pods() {
     let dir = TempDir::new();
     let manifests = dir.write("cluster.yaml", stdout(&mut cluster.shell(&dump)));
     let elbow = Elbow::run_manifests(dir, &[]);
+    wait_until_healthy(elbow.admin());
     for (balancer, port, host) in [
         ("minio-nodes", 9000, "minio-nodes"),
         ("minio-pods", 9000, "minio-pods"),
@@ -99,6 +100,7 @@ fn in_a_container(engine: &Engine, manifests: &Path) {
         elbow::admin_get(admin, "/health").filter(|page| page.status == 200)?;
         elbow::admin_get(admin, "/status")
     });
+    wait_until_healthy(admin);
     let status: Value = serde_json::from_slice(&status.body).unwrap();
     for balancer in status["loadBalancers"].as_array().unwrap() {
         let bound = balancer["listeners"][0]["bound"].as_str().unwrap();
@@ -108,4 +110,15 @@ fn in_a_container(engine: &Engine, manifests: &Path) {
     }
     // The client passes it on to the container.
     elbow.end(Signal::INT);
+}
+
+/// The node's rules come a moment after its pods.
+fn wait_until_healthy(admin: SocketAddr) {
+    wait::until("all targets to be healthy", || {
+        let page = elbow::admin_get(admin, "/targets")?;
+        let rows = elbow::rows(&serde_json::from_slice(&page.body).ok()?);
+        rows.iter()
+            .all(|row| row["state"] == "healthy")
+            .then_some(())
+    });
 }
