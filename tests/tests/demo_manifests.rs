@@ -203,11 +203,6 @@ fn every_row_can_be_tried() {
         let folder = eks::folder(&row);
         let demo = Demo::start(&[folder.to_str().unwrap()]);
         assert!(!demo.listeners().is_empty(), "{row}");
-        if row.starts_with("s08") {
-            // Its security groups let no client of this machine in, as they are meant to.
-            demo.end();
-            continue;
-        }
         for balancer in demo.json["loadBalancers"].as_array().unwrap() {
             let hosts = demo.json["hosts"].as_object().unwrap();
             let mut hosts: Vec<&str> = hosts.keys().map(String::as_str).collect();
@@ -215,6 +210,10 @@ fn every_row_can_be_tried() {
                 hosts.push(balancer["dnsName"].as_str().unwrap());
             }
             for listener in balancer["listeners"].as_array().unwrap() {
+                // A security group of its environment lets nobody in there, as it is meant to.
+                if row.starts_with("s08") && listener["port"] == 9090 {
+                    continue;
+                }
                 let at: SocketAddr = listener["bound"].as_str().unwrap().parse().unwrap();
                 let trust = match listener["protocol"].as_str().unwrap() {
                     // A pod's own certificate.

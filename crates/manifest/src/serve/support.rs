@@ -26,16 +26,19 @@ const UNSERVED: &[(&str, &str)] = &[
     ("aws-load-balancer-ipv6-addresses", ADDRESSES),
     ("customer-owned-ipv4-pool", ADDRESSES),
     ("ipam-ipv4-pool-id", ADDRESSES),
+    ("ip-address-type", FAMILIES),
+    ("aws-load-balancer-ip-address-type", FAMILIES),
     ("multi-cluster-target-group", CLUSTERS),
     ("aws-load-balancer-multi-cluster-target-group", CLUSTERS),
 ];
 
 const PREFIXES: &str = "nothing says which addresses are in a prefix list; nobody gets in by it";
 const ADDRESSES: &str = "addresses come from the local pool";
+const FAMILIES: &str = "the local pool has IPv4 addresses alone";
 const CLUSTERS: &str = "targets come from these objects alone";
 
 /// Values that ask for nothing.
-const NOTHING: &[&str] = &["", "false"];
+const NOTHING: &[&str] = &["", "false", "ipv4"];
 
 /// Reports what a stack's objects ask for in vain.
 pub(super) fn unserved(

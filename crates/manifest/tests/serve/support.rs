@@ -85,6 +85,21 @@ spec:
     );
 }
 
+/// A dualstack load balancer, parity S19, serves: on IPv4, which is said.
+#[test]
+fn a_dualstack_load_balancer_listens_on_ipv4() {
+    let annotation = "alb.ingress.kubernetes.io/ip-address-type: ";
+    let (model, found) = served(&(ingress(&format!("{annotation}dualstack")) + WEB));
+    assert_eq!(model.load_balancers.len(), 1);
+    assert_eq!(codes(&found), ["not-supported"]);
+    assert_eq!(
+        found[0].message,
+        "alb.ingress.kubernetes.io/ip-address-type is not supported: the local pool has IPv4 addresses alone"
+    );
+    let (_, found) = served(&(ingress(&format!("{annotation}ipv4")) + WEB));
+    assert_eq!(codes(&found), [""; 0]);
+}
+
 /// A forward to a target group that nobody knows forwards nothing.
 #[test]
 fn an_unknown_target_group_is_answered_503() {
