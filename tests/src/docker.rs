@@ -133,6 +133,10 @@ impl Drop for Engine {
     fn drop(&mut self) {
         // By itself it unmounts what it mounted; killed, it would not.
         self.daemon.end(rustix::process::Signal::TERM);
+        // The network namespace that containers of the host's network share stays behind, mounted.
+        drop(output(
+            Command::new("umount").arg(self.dir.join("exec/netns/default")),
+        ));
         drop(output(
             Command::new("ip").args(["link", "delete", "docker0"]),
         ));
