@@ -4,10 +4,11 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 
 use elbow_tests::command::{Running, output, texts};
 use elbow_tests::config::{alb, file, fixed, forward, group, listener};
-use elbow_tests::{Client, Elbow, Scene, Target, TempDir, address, client, elbow, wait};
+use elbow_tests::{Client, Elbow, Scene, Target, TempDir, address, client, eks, elbow, wait};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -303,31 +304,25 @@ fn text_at_port(ip: std::net::Ipv4Addr, port: u16) -> String {
 
 #[test]
 fn every_configuration_of_the_repository_passes_check() {
+    let config = elbow_tests::tools::repository().join("config");
     let dir = TempDir::new();
     let leaf = elbow_tests::Ca::new().leaf(&["demo.example"]);
-    let mut checked = 0;
-    let mut folders = vec![elbow_tests::tools::repository().join("config")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "yaml") {
-                let text = fs::read_to_string(&path).unwrap();
-                write_certificates(&text, &dir, &leaf);
-                let copy = dir.write(path.file_name().unwrap(), &text);
-                let out = output(elbow::command(&["check", "--config"]).arg(copy));
-                assert!(
-                    out.status.success(),
-                    "{}: {}",
-                    path.display(),
-                    texts(&out).1
-                );
-                checked += 1;
-            }
-        }
+    let mut native = Vec::new();
+    for entry in fs::read_dir(config.join("native")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        write_certificates(&text, &dir, &leaf);
+        native.push(dir.write(path.file_name().unwrap(), &text));
     }
-    assert!(checked > 0);
+    assert!(native.len() > 3, "{native:?}");
+    let mut manifests: Vec<PathBuf> = eks::rows().iter().map(|row| eks::folder(row)).collect();
+    manifests.push(config.join("kind/minio.yaml"));
+    let native = native.iter().map(|path| ("--config", path));
+    for (option, path) in native.chain(manifests.iter().map(|path| ("-f", path))) {
+        let out = output(elbow::command(&["check", option]).arg(path));
+        let (_, said) = texts(&out);
+        assert!(out.status.success(), "{}: {said}", path.display());
+    }
 }
 
 /// The certificates that a configuration names are its user's to bring: here they are.
