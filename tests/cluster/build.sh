@@ -9,15 +9,16 @@ export GOTOOLCHAIN=local GOFLAGS="-mod=mod -trimpath" CGO_ENABLED=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp -r "$here/kube" "$here/etcd" "$work"
+mkdir "$work/built"
 
 # What `kubectl version` and the node tell.
 version="-X k8s.io/component-base/version.gitVersion=$(awk '$1 == "require" && $2 == "k8s.io/kubernetes" {print $3}' "$here/kube/go.mod")"
 
 build() { # MODULE PACKAGE NAME
-  [ -x "$bin/$3" ] && return
+  [ -f "$bin/$3" ] && return
   # Built aside and moved, so that a build which was ended midway leaves nothing that looks finished.
-  (cd "$work/$1" && go build -ldflags "-s -w $version" -o "$work/$3" "$2")
-  mv "$work/$3" "$bin/$3.next"
+  (cd "$work/$1" && go build -ldflags "-s -w $version" -o "$work/built/$3" "$2")
+  mv "$work/built/$3" "$bin/$3.next"
   mv "$bin/$3.next" "$bin/$3"
 }
 
