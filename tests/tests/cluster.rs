@@ -50,8 +50,10 @@ enum Behind {
     Console(&'static str),
     /// A console that expects TLS and is spoken to in clear, as control-plane.md S4 has it.
     Misled,
+    /// Clients are turned away.
+    Nobody,
 }
-use Behind::{Console, Misled, S3};
+use Behind::{Console, Misled, Nobody, S3};
 
 const ANY: &str = "any.example.com";
 
@@ -94,9 +96,10 @@ const CLASSIC_CONSOLE: &[Listener] = &[
     ("classic TCP:9090", Console(ANY)),
     ("classic TCP:9443", Console(ANY)),
 ];
+/// A security group of the environment lets clients in at 9443 alone.
 const CLASSIC_BOTH: &[Listener] = &[
     ("classic TCP:443", S3(ANY)),
-    ("classic TCP:9090", Console(ANY)),
+    ("classic TCP:9090", Nobody),
     ("classic TCP:9443", Console(ANY)),
 ];
 const CLASSIC_TLS: &[Listener] = &[
@@ -328,6 +331,13 @@ impl Served<'_> {
             S3(host) => {
                 let answer = stdout(&mut self.witness.s3(host, bound, "round-trip", &[]));
                 assert_eq!(answer, "good\n", "{}: {name}", self.row.folder);
+            }
+            Nobody => {
+                let mut client = Client::plain(bound);
+                // The reset may come before or after the request.
+                let sent = client.try_send(client::get(ANY, "/"));
+                let answer = sent.and_then(|()| client.try_response("GET"));
+                assert!(answer.is_err(), "{}: {name}", self.row.folder);
             }
             Misled => {
                 let answer = Client::plain(bound).ask(client::get(ANY, "/"));
