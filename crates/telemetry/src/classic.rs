@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use crate::field::{address, micros, number, quoted, token};
+use crate::field::{micros, number, parties, quoted, token};
 use crate::record::MAX_USER_AGENT;
 use crate::{RequestLine, Stamps};
 
@@ -49,15 +49,7 @@ impl ClassicRecord<'_> {
     /// As [`Self::write_to`], with times written by `stamps`, which remembers the last second.
     pub fn write_with(&self, stamps: &mut Stamps, out: &mut Vec<u8>) {
         stamps.write(self.time, out);
-        out.push(b' ');
-        token(out, self.elb.as_bytes());
-        out.push(b' ');
-        address(out, self.client);
-        out.push(b' ');
-        match self.backend {
-            Some(backend) => address(out, backend),
-            None => out.push(b'-'),
-        }
+        parties(out, self.elb, self.client, self.backend);
         for duration in [
             self.request_processing_time,
             self.backend_processing_time,

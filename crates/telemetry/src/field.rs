@@ -50,6 +50,24 @@ pub(crate) fn micros(out: &mut Vec<u8>, duration: Option<Duration>) {
     out.extend_from_slice(&digits::<6>(duration.subsec_micros()));
 }
 
+/// The load balancer, the client and the target, each with the space before it; `-` for no target.
+pub(crate) fn parties(
+    out: &mut Vec<u8>,
+    elb: &str,
+    client: SocketAddr,
+    target: Option<SocketAddr>,
+) {
+    out.push(b' ');
+    token(out, elb.as_bytes());
+    out.push(b' ');
+    address(out, client);
+    out.push(b' ');
+    match target {
+        Some(target) => address(out, target),
+        None => out.push(b'-'),
+    }
+}
+
 pub(crate) fn address(out: &mut Vec<u8>, address: SocketAddr) {
     match address {
         SocketAddr::V4(v4) => {

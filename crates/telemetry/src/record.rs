@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use crate::Stamps;
-use crate::field::{address, number, quotable, quoted, seconds, token};
+use crate::field::{address, number, parties, quotable, quoted, seconds, token};
 
 /// A user agent is cut here (ALB guide: access logs).
 pub(crate) const MAX_USER_AGENT: usize = 8 * 1024;
@@ -149,15 +149,7 @@ impl AccessRecord<'_> {
         out.extend_from_slice(self.kind.as_str().as_bytes());
         out.push(b' ');
         stamps.write(self.time, out);
-        out.push(b' ');
-        token(out, self.elb.as_bytes());
-        out.push(b' ');
-        address(out, self.client);
-        out.push(b' ');
-        match self.target {
-            Some(target) => address(out, target),
-            None => out.push(b'-'),
-        }
+        parties(out, self.elb, self.client, self.target);
         for duration in [
             self.request_processing_time,
             self.target_processing_time,
