@@ -285,3 +285,22 @@ pub fn log_fields(line: &str) -> Vec<String> {
     }
     fields
 }
+
+/// What follows the three times in a line of a Classic load balancer's access log, whose fields before that are
+/// right: when, the load balancer, the client and the instance.
+pub fn classic_log_tail<'l>(
+    line: &'l str,
+    load_balancer: &str,
+    client: SocketAddr,
+    instance: SocketAddr,
+) -> &'l str {
+    let fields: Vec<&str> = line.splitn(8, ' ').collect();
+    assert!(fields[0].len() == 27 && fields[0].ends_with('Z'), "{line}");
+    let (client, instance) = (client.to_string(), instance.to_string());
+    assert_eq!(fields[1..4], [load_balancer, &client, &instance]);
+    for seconds in &fields[4..7] {
+        let (_, decimals) = seconds.split_once('.').unwrap();
+        assert_eq!(decimals.len(), 6, "{line}");
+    }
+    fields[7]
+}
