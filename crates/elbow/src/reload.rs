@@ -129,7 +129,6 @@ pub(crate) async fn watch(mut reloader: Reloader, mut hangup: mpsc::Receiver<()>
         tokio::select! {
             Some(()) = hangup.recv() => reloader.reload(),
             event = told.recv(), if watcher.is_some() => {
-                tokio::time::sleep(QUIET).await;
                 if event.is_some() && reloader.changed().await {
                     reloader.reload();
                 }
