@@ -198,6 +198,7 @@ fn nlb(minio: Option<PathBuf>) {
     assert_eq!(protocols(&row, console), ["9443 TCP"]);
     let to = row.at(MINIO, 443);
     row.wait_until_all("k8s-tenantns-minio-07a595cf01", "healthy", 4);
+    row.wait_until_all("k8s-tenantns-tenant1c-c143148bd3", "healthy", 1);
     assert_s3_of_the_pods(&row, to);
     assert_eq!(
         trusting(row.at(console, 9443), "tenant-console.example.com").status,
