@@ -10,6 +10,7 @@ use serde_json::Value;
 const ARROWS: &[(&str, &[&str])] = &[
     ("elbow-model", &[]),
     ("elbow-manifest", &["elbow-model"]),
+    ("elbow-kube", &["elbow-manifest", "elbow-model"]),
     ("elbow-balance", &["elbow-model"]),
     ("elbow-net", &[]),
     ("elbow-telemetry", &["elbow-model"]),
@@ -55,6 +56,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "elbow",
         &[
             "elbow-admin",
+            "elbow-kube",
             "elbow-manifest",
             "elbow-model",
             "elbow-plane",
