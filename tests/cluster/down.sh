@@ -45,6 +45,8 @@ fi
 stop TERM containerd
 for shim in $(shims); do kill -s KILL "$shim" 2>/dev/null; done
 
+# A control plane alone has touched nothing of the machine.
+[ -f containerd.toml ] || exit 0
 nft delete table ip kube-proxy 2>/dev/null
 nft delete table ip6 kube-proxy 2>/dev/null
 for mount in $(awk '$2 ~ "/netns/cni-" {print $2}' /proc/mounts); do ip netns delete "$(basename "$mount")"; done

@@ -7,7 +7,8 @@
 # BIN is what build.sh made. DIR/kubeconfig is for kubectl; the images are for the pods (imagePullPolicy: Never); down.sh DIR
 # ends it all. ETCD_PORT and API_PORT name the first of two and of four ports on 127.0.0.1; NODE_IP becomes an address of the
 # loopback interface and is the node's: node ports answer there. Service addresses are EKS's, so that a dump from there can be
-# applied. There is no DNS inside.
+# applied. There is no DNS inside. UP_NODE=0 starts the control plane alone, which needs no root; several may run, with ports of
+# their own.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 bin=$(cd "$1" && pwd)
@@ -74,6 +75,7 @@ K
     --root-ca-file=ca.crt --use-service-account-credentials=false --leader-elect=false --secure-port=0 \
     --allocate-node-cidrs=true --cluster-cidr="$pods" --node-cidr-mask-size="${pods#*/}" --configure-cloud-routes=false
   run scheduler "$bin/kube-scheduler" --kubeconfig=kubeconfig --leader-elect=false --secure-port=0
+  kubectl create -f "$here/definitions.yaml" >/dev/null
 }
 
 # Every pod is one hop from the node, so that the node sees, and kube-proxy rewrites, what pods say to one another. The network
@@ -143,11 +145,14 @@ K
   run kube-proxy "$bin/kube-proxy" --config=kube-proxy.yaml
 }
 
+if [ "${UP_NODE:-1}" = 0 ]; then
+  control_plane
+  exit
+fi
 containers
 control_plane
 wait_for containerd ctr -a run/containerd.sock version
 pause_image
 for image in pause.tar "${images[@]}"; do import "$image"; done
 node
-kubectl create -f "$here/definitions.yaml" >/dev/null
 wait_for "the node" kubectl wait --for=condition=Ready node/node1 --timeout=1s
