@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Key};
 use crate::stack::Stack;
 use crate::{Context, Refusal, Translation};
 
@@ -31,10 +31,13 @@ pub(crate) use known::{Backends, on_a_service};
 const PREFIX: &str = "alb.ingress.kubernetes.io";
 
 /// Adds a stack for every IngressGroup.
-pub fn translate(inventory: &Inventory<'_>, context: &Context, translation: &mut Translation) {
+pub fn translate(inventory: &Inventory, context: &Context, translation: &mut Translation) {
     let mut groups: BTreeMap<GroupId, Vec<Member<'_>>> = BTreeMap::new();
     let authenticating = idle::authenticating(inventory);
     for ingress in inventory.ingresses.values() {
+        if ingress.meta.deleting {
+            continue;
+        }
         let owned = match class::classify(ingress, inventory) {
             Ok(owned) => owned,
             Err(found) => {
@@ -69,9 +72,22 @@ pub fn translate(inventory: &Inventory<'_>, context: &Context, translation: &mut
     }
 }
 
+/// The names of all groups with their members, in no order.
+pub(crate) fn members(inventory: &Inventory) -> BTreeMap<String, Vec<Key>> {
+    let mut groups: BTreeMap<String, Vec<Key>> = BTreeMap::new();
+    for (key, ingress) in &inventory.ingresses {
+        let member = class::classify(ingress, inventory).ok().flatten();
+        let id = member.and_then(|member| group::id(&member).ok());
+        if let Some(id) = id.filter(|_| !ingress.meta.deleting) {
+            groups.entry(id.to_string()).or_default().push(key.clone());
+        }
+    }
+    groups
+}
+
 /// What the parts of a stack are made from.
 struct Build<'a> {
-    inventory: &'a Inventory<'a>,
+    inventory: &'a Inventory,
     context: &'a Context,
     group: Group<'a>,
     stack: Stack,
@@ -83,7 +99,7 @@ struct Build<'a> {
 fn build<'a>(
     id: GroupId,
     members: Vec<Member<'a>>,
-    inventory: &'a Inventory<'a>,
+    inventory: &'a Inventory,
     context: &'a Context,
 ) -> Result<Stack, Refusal> {
     let group = Group::new(id, members)?;

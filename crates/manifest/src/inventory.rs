@@ -10,6 +10,7 @@ use crate::objects::{
     Secret, Service,
 };
 use crate::secret;
+use crate::tenant::Tenant;
 use crate::view::View;
 
 /// Namespace and name.
@@ -17,7 +18,7 @@ pub type Key = (String, String);
 
 /// The objects that decide about load balancers, by namespace and name.
 #[derive(Debug, Default)]
-pub struct Inventory<'a> {
+pub struct Inventory {
     /// Services.
     pub services: BTreeMap<Key, Service>,
     /// Ingresses.
@@ -46,17 +47,17 @@ pub struct Inventory<'a> {
     pub rejected: BTreeSet<String>,
     /// The host names of the certificates in Secrets that carry an ARN, by that ARN.
     pub certificate_names: BTreeMap<String, Vec<String>>,
-    /// MinIO Tenants, as they stand.
-    pub tenants: BTreeMap<Key, &'a Object>,
+    /// MinIO Tenants.
+    pub tenants: BTreeMap<Key, Tenant>,
 }
 
 /// Kinds that are known and say nothing about load balancers: nothing on AWS reads them for one.
 const SILENT: &[&str] = &["ConfigMap"];
 
-impl<'a> Inventory<'a> {
+impl Inventory {
     /// Sorts `objects`. An object that the apiserver would refuse is reported and left out; of two
     /// with the same name the first counts.
-    pub fn new(objects: &'a [Object], found: &mut Vec<Diagnostic>) -> Self {
+    pub fn new(objects: &[Object], found: &mut Vec<Diagnostic>) -> Self {
         let mut inventory = Self::default();
         let mut seen = BTreeSet::new();
         let mut skipped: BTreeMap<(&str, &str), (usize, &Object)> = BTreeMap::new();
@@ -94,7 +95,7 @@ impl<'a> Inventory<'a> {
     }
 
     /// Whether the kind is one that is read.
-    fn add(&mut self, object: &'a Object, view: &View<'_>, refused: impl Fn() -> bool) -> bool {
+    fn add(&mut self, object: &Object, view: &View<'_>, refused: impl Fn() -> bool) -> bool {
         let key = (object.namespace.clone(), object.name.clone());
         match (object.group(), &*object.kind) {
             ("", "Service") => keep(
@@ -133,7 +134,7 @@ impl<'a> Inventory<'a> {
                 self.namespaces.insert(key.1, labels);
             }
             ("minio.min.io", "Tenant") => {
-                self.tenants.insert(key, object);
+                keep(&mut self.tenants, key, Tenant::read(object, view), refused);
             }
             ("", "Node") => keep(&mut self.nodes, key.1, Node::read(object, view), refused),
             ("", "Pod") => keep(&mut self.pods, key, Pod::read(object, view), refused),

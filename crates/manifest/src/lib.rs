@@ -30,6 +30,7 @@
 pub mod advice;
 pub mod annotations;
 pub mod classic;
+pub mod cluster;
 pub mod context;
 pub mod ingress;
 pub mod inventory;
@@ -48,6 +49,7 @@ use std::collections::BTreeSet;
 
 use elbow_model::diagnostic::Diagnostic;
 
+pub use cluster::Cluster;
 pub use context::Context;
 pub use object::{Object, read};
 pub use serve::{Serving, native, serve, translate};
@@ -81,7 +83,7 @@ pub fn plan(objects: &[Object], context: &Context) -> Translation {
 /// Adds all stacks.
 fn fill(
     objects: &[Object],
-    inventory: &mut Inventory<'_>,
+    inventory: &mut Inventory,
     context: &Context,
     translation: &mut Translation,
 ) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use elbow_model::diagnostic::Diagnostic;
-use elbow_model::yaml::{Limits, Node, Position, Value, parse_all};
+use elbow_model::yaml::{Limits, Node, Position, Value, from_json, parse_all};
 
 use crate::view::{Log, View};
 
@@ -25,13 +25,58 @@ pub struct Object {
 }
 
 impl Object {
+    /// An object as an API server gives it, with its `kind` and its `apiVersion`. It stands in no file: the file is
+    /// empty and all positions are 0.
+    ///
+    /// ```
+    /// use elbow_manifest::Object;
+    /// use serde_json::json;
+    ///
+    /// let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "a", "name": "minio"}});
+    /// assert_eq!(Object::from_json(service)?.path(), "Service/a/minio");
+    /// let nameless = json!({"apiVersion": "v1", "kind": "Service"});
+    /// assert_eq!(Object::from_json(nameless).unwrap_err().code, "missing-field");
+    /// # Ok::<(), elbow_model::diagnostic::Diagnostic>(())
+    /// ```
+    pub fn from_json(json: serde_json::Value) -> Result<Self, Diagnostic> {
+        let file: Arc<str> = "".into();
+        let name = named(&json);
+        let node = from_json(json, Limits::OBJECTS)
+            .map_err(|problem| problem.diagnostic(&file).object(name))?;
+        let log = Log::new(file.clone(), "");
+        let head = Head::read(&View::root(&node, &log));
+        let mut found = log.into_found();
+        match head {
+            Some(head) if found.is_empty() => Self::new(node, head, file),
+            _ => Err(found.swap_remove(0)),
+        }
+    }
+
+    fn new(node: Node, head: Head, file: Arc<str>) -> Result<Self, Diagnostic> {
+        if head.name.is_empty() {
+            let message = format!("a {} needs metadata.name", head.kind);
+            return Err(Diagnostic::error("missing-field", message)
+                .at(&*file, node.at.line, node.at.column)
+                .field("metadata.name"));
+        }
+        let namespace = match head.namespace {
+            _ if CLUSTER_SCOPED.contains(&&*head.kind) => String::new(),
+            namespace if namespace.is_empty() => "default".to_owned(),
+            namespace => namespace,
+        };
+        Ok(Self {
+            file,
+            api_version: head.api_version,
+            kind: head.kind,
+            namespace,
+            name: head.name,
+            node,
+        })
+    }
+
     /// `kind/namespace/name`, as diagnostics name it.
     pub fn path(&self) -> String {
-        if self.namespace.is_empty() {
-            format!("{}/{}", self.kind, self.name)
-        } else {
-            format!("{}/{}/{}", self.kind, self.namespace, self.name)
-        }
+        path(&self.kind, &self.namespace, &self.name)
     }
 
     /// The part of the API version before the slash: `networking.k8s.io`, empty for the core.
@@ -58,6 +103,25 @@ impl Object {
     pub fn view<'a>(&'a self, log: &'a Log) -> View<'a> {
         View::root(&self.node, log)
     }
+}
+
+/// `kind/namespace/name`; of kinds without namespaces, `kind/name`.
+pub(crate) fn path(kind: &str, namespace: &str, name: &str) -> String {
+    match namespace.is_empty() {
+        true => format!("{kind}/{name}"),
+        false => format!("{kind}/{namespace}/{name}"),
+    }
+}
+
+/// What an object calls itself, before it is known to be one.
+fn named(json: &serde_json::Value) -> String {
+    let text = |at: &str| json.pointer(at).and_then(|value| value.as_str());
+    let text = |at| text(at).unwrap_or_default();
+    path(
+        text("/kind"),
+        text("/metadata/namespace"),
+        text("/metadata/name"),
+    )
 }
 
 /// Kinds that stand outside namespaces, of those that are read.
@@ -98,28 +162,10 @@ fn unfold(node: Node, file: &Arc<str>, objects: &mut Vec<Object>, found: &mut Ve
         }
         return;
     }
-    if head.name.is_empty() {
-        let message = format!("a {} needs metadata.name", head.kind);
-        found.push(
-            Diagnostic::error("missing-field", message)
-                .at(&**file, node.at.line, node.at.column)
-                .field("metadata.name"),
-        );
-        return;
+    match Object::new(node, head, file.clone()) {
+        Ok(object) => objects.push(object),
+        Err(nameless) => found.push(nameless),
     }
-    let namespace = match head.namespace {
-        _ if CLUSTER_SCOPED.contains(&&*head.kind) => String::new(),
-        namespace if namespace.is_empty() => "default".to_owned(),
-        namespace => namespace,
-    };
-    objects.push(Object {
-        file: file.clone(),
-        api_version: head.api_version,
-        kind: head.kind,
-        namespace,
-        name: head.name,
-        node,
-    });
 }
 
 /// The items of a `List`, `ServiceList`, ...

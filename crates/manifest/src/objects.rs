@@ -43,6 +43,10 @@ pub struct Meta {
     pub labels: BTreeMap<String, String>,
     /// Its annotations.
     pub annotations: Annotations,
+    /// Its finalizers.
+    pub finalizers: Vec<String>,
+    /// Whether it is about to go: it has a `deletionTimestamp`, and waits for its finalizers.
+    pub deleting: bool,
     /// Where it stands.
     pub place: Place,
 }
@@ -67,6 +71,8 @@ impl Meta {
             ),
             labels: labels.filter_map(label).collect(),
             annotations: annotations(&metadata.get("annotations")),
+            finalizers: metadata.get("finalizers").texts(),
+            deleting: !metadata.get("deletionTimestamp").is_absent(),
             place: Place {
                 file: object.file.clone(),
                 at: view.at(),
@@ -81,11 +87,7 @@ impl Meta {
 
     /// `kind/namespace/name`, as diagnostics name it.
     pub fn path(&self) -> String {
-        if self.namespace.is_empty() {
-            format!("{}/{}", self.kind, self.name)
-        } else {
-            format!("{}/{}/{}", self.kind, self.namespace, self.name)
-        }
+        crate::object::path(&self.kind, &self.namespace, &self.name)
     }
 
     /// An error about the whole object.

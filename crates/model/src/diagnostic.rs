@@ -139,6 +139,12 @@ impl fmt::Display for Diagnostic {
             if self.line > 0 {
                 write!(f, ":{}:{}", self.line, self.column)?;
             }
+        } else if !self.object.is_empty() {
+            // An object of a live cluster stands in no file: its name and the field are the place.
+            write!(f, " {}", self.object)?;
+            if !self.field.is_empty() {
+                write!(f, " {}", self.field)?;
+            }
         }
         write!(f, ": {}", self.message)?;
         match &self.hint {
@@ -180,6 +186,20 @@ mod tests {
         assert_eq!(
             found.at("a.yaml", 0, 0).to_string(),
             "warning[no-effect] a.yaml: x"
+        );
+    }
+
+    /// Where there is no file, the object and its field are the place.
+    #[test]
+    fn an_object_of_a_live_cluster_is_named() {
+        let found = Diagnostic::error("invalid-annotation", "no").object("Ingress/a/b");
+        assert_eq!(
+            found.to_string(),
+            "error[invalid-annotation] Ingress/a/b: no"
+        );
+        assert_eq!(
+            found.field("metadata.annotations.x").to_string(),
+            "error[invalid-annotation] Ingress/a/b metadata.annotations.x: no"
         );
     }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::Value as Json;
 use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, Span};
 
 use crate::diagnostic::Diagnostic;
@@ -155,6 +156,63 @@ pub fn parse(text: &str, limits: Limits) -> (Option<Node>, Vec<Problem>) {
 pub fn parse_all(text: &str, limits: Limits) -> (Vec<Node>, Vec<Problem>) {
     let builder = build(text, limits);
     (builder.documents, builder.problems)
+}
+
+/// JSON as a tree, within the same limits; it stands in no text, so all positions are 0.
+///
+/// ```
+/// use elbow_model::yaml::{Limits, Value, from_json};
+///
+/// let node = from_json(serde_json::json!(["true", true]), Limits::OBJECTS).map_err(|problem| problem.message)?;
+/// let Value::Sequence(items) = node.value else { unreachable!() };
+/// assert_eq!((items[0].plain, items[1].plain), (false, true));
+/// # Ok::<(), String>(())
+/// ```
+pub fn from_json(json: Json, limits: Limits) -> Result<Node, Problem> {
+    let mut left = limits.nodes;
+    node_of(json, limits.depth, &mut left).map_err(|code| Problem {
+        code,
+        at: NOWHERE,
+        message: match code {
+            "too-deep" => format!("nested deeper than {} levels", limits.depth),
+            _ => format!("more than {} values", limits.nodes),
+        },
+    })
+}
+
+const NOWHERE: Position = Position { line: 0, column: 0 };
+
+/// The node, or the code of what is wrong with it; `left` counts the nodes that are still allowed.
+fn node_of(json: Json, depth: usize, left: &mut usize) -> Result<Node, &'static str> {
+    *left = left.checked_sub(1).ok_or("too-large")?;
+    let deeper = depth.checked_sub(1).ok_or("too-deep");
+    let plain = !matches!(json, Json::String(_) | Json::Array(_) | Json::Object(_));
+    let value = match json {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Scalar(value.to_string()),
+        Json::Number(number) => Value::Scalar(number.to_string()),
+        Json::String(text) => Value::Scalar(text),
+        Json::Array(items) => {
+            let deeper = deeper?;
+            let items = items.into_iter();
+            let items = items.map(|item| node_of(item, deeper, left));
+            Value::Sequence(items.collect::<Result<_, _>>()?)
+        }
+        Json::Object(fields) => {
+            let deeper = deeper?;
+            let mut entries = Vec::with_capacity(fields.len());
+            for (name, field) in fields {
+                let key = Key { at: NOWHERE, name };
+                entries.push((key, node_of(field, deeper, left)?));
+            }
+            Value::Mapping(entries)
+        }
+    };
+    Ok(Node {
+        at: NOWHERE,
+        plain,
+        value,
+    })
 }
 
 fn build(text: &str, limits: Limits) -> Builder {

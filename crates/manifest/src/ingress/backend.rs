@@ -63,7 +63,7 @@ enum NamedTarget {
 /// Warns of Services that paths lead to and that do not exist: AWS answers for them.
 pub(super) fn report_missing(
     ingress: &Ingress,
-    inventory: &Inventory<'_>,
+    inventory: &Inventory,
     found: &mut Vec<Diagnostic>,
 ) {
     let namespace = &ingress.meta.namespace;

@@ -15,7 +15,7 @@ const CHART_CLASS: &str = "alb";
 /// The Ingress with its class when it is ours; a finding when it is of nobody, or when its class is broken.
 pub(super) fn classify<'a>(
     ingress: &'a Ingress,
-    inventory: &'a Inventory<'a>,
+    inventory: &'a Inventory,
 ) -> Result<Option<Member<'a>>, Refusal> {
     let member = |params| Member { ingress, params };
     if let Some(annotation) = ingress.meta.annotations.get("kubernetes.io/ingress.class") {
@@ -71,7 +71,7 @@ pub(super) fn classify<'a>(
 
 fn default_class<'a>(
     ingress: &Ingress,
-    inventory: &'a Inventory<'a>,
+    inventory: &'a Inventory,
 ) -> Result<&'a IngressClass, Refusal> {
     let mut defaults = inventory
         .classes

@@ -97,7 +97,7 @@ pub(super) fn report(
 }
 
 /// Namespaces where a Service asks clients who they are: its Ingress may say how.
-pub(super) fn authenticating<'a>(inventory: &'a Inventory<'_>) -> BTreeSet<&'a str> {
+pub(super) fn authenticating(inventory: &Inventory) -> BTreeSet<&str> {
     let services = inventory.services.values().map(|service| &service.meta);
     let asking = services.filter(|meta| authenticates(meta));
     asking.map(|meta| &*meta.namespace).collect()

@@ -226,7 +226,7 @@ pub(crate) struct Backends(BTreeSet<Key>);
 
 impl Backends {
     /// Of all Ingresses, whoever they belong to: by path, or by an action.
-    pub(crate) fn of(inventory: &Inventory<'_>) -> Self {
+    pub(crate) fn of(inventory: &Inventory) -> Self {
         let mut all = BTreeSet::new();
         for ingress in inventory.ingresses.values() {
             let meta = &ingress.meta;

@@ -91,8 +91,6 @@ pub struct Pod {
     pub meta: Meta,
     /// Whether all its containers are ready.
     pub containers_ready: bool,
-    /// Whether it is being deleted.
-    pub terminating: bool,
     /// The node that it runs on.
     pub node: Option<String>,
 }
@@ -101,11 +99,9 @@ impl Pod {
     /// Reads a Pod.
     pub fn read(object: &Object, view: &View<'_>) -> Self {
         let ready = condition(&view.get("status"), "ContainersReady");
-        let deleted = view.get("metadata").get("deletionTimestamp");
         Self {
             meta: Meta::read(object, view),
             containers_ready: ready == Some(Condition::True),
-            terminating: !deleted.is_absent(),
             node: view.get("spec").get("nodeName").text().map(str::to_owned),
         }
     }

@@ -19,7 +19,7 @@ use crate::{Context, Refusal, secret};
 /// All certificates that are known, and who wants which.
 pub(super) struct Certificates<'a> {
     context: &'a Context,
-    inventory: &'a Inventory<'a>,
+    inventory: &'a Inventory,
     /// By the ARN that a Secret is annotated with.
     secrets: BTreeMap<&'a str, &'a Secret>,
     /// The hosts that a certificate is wanted for, by ARN.
@@ -27,11 +27,7 @@ pub(super) struct Certificates<'a> {
 }
 
 impl<'a> Certificates<'a> {
-    pub(super) fn new(
-        stacks: &[Stack],
-        inventory: &'a Inventory<'a>,
-        context: &'a Context,
-    ) -> Self {
+    pub(super) fn new(stacks: &[Stack], inventory: &'a Inventory, context: &'a Context) -> Self {
         let secrets = inventory.secrets.values();
         let secrets = secrets.filter_map(|secret| Some((secret.arn()?, secret)));
         let mut hosts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -186,7 +182,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 /// balancer, and this machine.
 fn wanted(
     stack: &Stack,
-    inventory: &Inventory<'_>,
+    inventory: &Inventory,
     context: &Context,
 ) -> Vec<(String, BTreeSet<String>)> {
     let mut wanted = Vec::new();

@@ -40,7 +40,7 @@ impl<'a> Groups<'a> {
     /// All groups with their targets, those of TargetGroupBindings among the objects included.
     pub(super) fn new(
         stacks: &'a [Stack],
-        inventory: &'a Inventory<'a>,
+        inventory: &'a Inventory,
         finder: Finder<'a>,
         found: &mut Vec<Diagnostic>,
     ) -> Self {
@@ -88,7 +88,7 @@ impl<'a> Groups<'a> {
     }
 
     /// The targets of a TargetGroupBinding go to the group that it names.
-    fn bind(&mut self, binding: &'a Binding, inventory: &'a Inventory<'a>) -> Option<Diagnostic> {
+    fn bind(&mut self, binding: &'a Binding, inventory: &'a Inventory) -> Option<Diagnostic> {
         let meta = &binding.meta;
         let Some((stack, id)) = self.by_name.get(&*binding.group) else {
             let message = format!(
@@ -142,7 +142,7 @@ fn group<'a>(
     stack: &'a Stack,
     id: &'a str,
     spec: &'a TargetGroup,
-    inventory: &'a Inventory<'a>,
+    inventory: &'a Inventory,
     finder: &Finder<'a>,
 ) -> Group<'a> {
     let binding = stack.bindings.get(id);

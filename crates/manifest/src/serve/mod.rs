@@ -35,7 +35,7 @@ use targets::Finder;
 /// What the documents of all stacks are written from.
 struct Surroundings<'a> {
     context: &'a Context,
-    inventory: &'a Inventory<'a>,
+    inventory: &'a Inventory,
     certificates: Certificates<'a>,
     groups: Groups<'a>,
 }
@@ -105,6 +105,8 @@ pub fn serve(objects: &[Object], context: &Context) -> Serving {
             }
         }
     }
+    drop(surroundings);
+    serving.stacks = stacks;
     serving.found = found;
     serving
 }
@@ -141,7 +143,7 @@ fn hide_keys(native: &mut serde_json::Value) {
 
 fn surroundings<'a>(
     stacks: &'a [Stack],
-    inventory: &'a Inventory<'a>,
+    inventory: &'a Inventory,
     context: &'a Context,
     found: &mut Vec<Diagnostic>,
 ) -> Surroundings<'a> {

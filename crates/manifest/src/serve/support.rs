@@ -43,7 +43,7 @@ const NOTHING: &[&str] = &["", "false", "ipv4"];
 /// Reports what a stack's objects ask for in vain.
 pub(super) fn unserved(
     stack: &Stack,
-    inventory: &Inventory<'_>,
+    inventory: &Inventory,
     context: &Context,
     found: &mut Vec<Diagnostic>,
 ) {
@@ -83,7 +83,7 @@ pub(super) fn unserved(
 }
 
 /// Reports endpoints that no Service will find.
-pub(super) fn stray_endpoints(inventory: &Inventory<'_>, found: &mut Vec<Diagnostic>) {
+pub(super) fn stray_endpoints(inventory: &Inventory, found: &mut Vec<Diagnostic>) {
     for slice in inventory.slices.values() {
         let meta = &slice.meta;
         let Some(name) = slice.service() else {

@@ -103,14 +103,14 @@ pub(super) const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-
 
 /// Everything that targets are found from.
 pub(super) struct Finder<'a> {
-    inventory: &'a Inventory<'a>,
+    inventory: &'a Inventory,
     context: &'a Context,
     /// The endpoints of each Service.
     sets: BTreeMap<Key, Vec<&'a EndpointSet>>,
 }
 
 impl<'a> Finder<'a> {
-    pub(super) fn new(inventory: &'a Inventory<'a>, context: &'a Context) -> Self {
+    pub(super) fn new(inventory: &'a Inventory, context: &'a Context) -> Self {
         let mut sets: BTreeMap<Key, Vec<&EndpointSet>> = BTreeMap::new();
         for slice in inventory.slices.values() {
             if let Some(service) = slice.service() {
@@ -208,7 +208,7 @@ impl<'a> Finder<'a> {
         };
         let node = endpoint.node.as_ref().or(pod.node.as_ref());
         let node = node.and_then(|name| self.inventory.nodes.get(name));
-        let terminating = endpoint.terminating || pod.terminating;
+        let terminating = endpoint.terminating || pod.meta.deleting;
         match node.map(|node| node.ready) {
             Some(Condition::True) if !terminating => Readiness::Ready,
             Some(Condition::Unknown) => Readiness::Unknown,

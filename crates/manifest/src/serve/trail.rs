@@ -50,7 +50,7 @@ impl<'a> Trail<'a> {
     }
 
     /// Of a load balancer: the Ingresses of its group, or its Service.
-    pub(super) fn of_stack(stack: &Stack, inventory: &'a Inventory<'_>) -> Self {
+    pub(super) fn of_stack(stack: &Stack, inventory: &'a Inventory) -> Self {
         if stack.members.is_empty() {
             let service = stack.id.split_once('/');
             let service = service.and_then(|(namespace, name)| inventory.service(namespace, name));

@@ -27,12 +27,15 @@ use read::{Reader, Refused};
 /// Adds a stack for every Service that a controller answers for.
 pub fn translate(
     objects: &[Object],
-    inventory: &Inventory<'_>,
+    inventory: &Inventory,
     context: &Context,
     translation: &mut Translation,
 ) {
     let behind = Backends::of(inventory);
     for service in inventory.services.values() {
+        if service.meta.deleting {
+            continue;
+        }
         match build(service, inventory, context) {
             Ok(stack) => {
                 let owner = owner_of(service, context);
@@ -61,7 +64,7 @@ pub fn translate(
 /// The stack of one Service; `None` if nobody answers for it.
 pub fn build(
     service: &Service,
-    inventory: &Inventory<'_>,
+    inventory: &Inventory,
     context: &Context,
 ) -> Result<Option<Stack>, Refused> {
     match owner_of(service, context) {

@@ -140,7 +140,7 @@ pub struct Group {
 /// Decides everything, or says why the Service is refused.
 pub fn plan(
     service: &Service,
-    inventory: &Inventory<'_>,
+    inventory: &Inventory,
     environment: &Context,
 ) -> Result<Plan, Refused> {
     let read = Reader::new(&service.meta.annotations);
@@ -201,7 +201,7 @@ pub fn plan(
 
 struct Builder<'a> {
     service: &'a Service,
-    inventory: &'a Inventory<'a>,
+    inventory: &'a Inventory,
     environment: &'a Context,
     read: Reader<'a>,
     dualstack: bool,

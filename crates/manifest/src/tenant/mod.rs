@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use elbow_model::diagnostic::Diagnostic;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::annotations::{Annotation, Annotations};
 use crate::inventory::Inventory;
-use crate::object::{self, Object};
+use crate::object::{self, Object, Place};
 use crate::objects::Service;
 use crate::stack::Origin;
 use crate::view::View;
@@ -16,35 +15,26 @@ use crate::{Stack, Translation};
 
 /// Adds a stack for every Tenant, and its Services to the others. A Service that stands among the
 /// objects already, because the operator made it, stays as it is.
-pub fn translate(inventory: &mut Inventory<'_>, translation: &mut Translation) {
-    for object in std::mem::take(&mut inventory.tenants).into_values() {
-        let (tenant, found) = Tenant::read(object);
-        let refused = found.iter().any(Diagnostic::is_error);
-        translation.diagnostics.extend(found);
-        if refused {
-            continue;
-        }
+pub fn translate(inventory: &mut Inventory, translation: &mut Translation) {
+    for tenant in std::mem::take(&mut inventory.tenants).into_values() {
         let services = tenant.services();
         for service in &services {
             let key = (tenant.namespace.clone(), service.metadata.name.clone());
             if inventory.services.contains_key(&key) {
                 continue;
             }
-            if let Some(expanded) = tenant.expand(service, object) {
+            if let Some(expanded) = tenant.expand(service) {
                 inventory.services.insert(key, expanded);
             }
         }
-        let origin = Origin {
-            object: object.path(),
-            place: object.place(),
-        };
-        let stack = tenant.stack(&services).made_of(origin);
-        translation.stacks.push(stack);
+        translation
+            .stacks
+            .push(tenant.stack(&services).made_of(tenant.origin()));
     }
 }
 
 /// The parts of a Tenant that its Services follow from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
     /// Its namespace.
     pub namespace: String,
@@ -66,6 +56,8 @@ pub struct Tenant {
     pub console: Extra,
     /// What is written on the Service of the key server.
     pub kes_extra: Extra,
+    /// Where it stands.
+    pub place: Place,
 }
 
 /// Labels and annotations that the user puts on a Service.
@@ -137,10 +129,9 @@ pub struct TenantPort {
 }
 
 impl Tenant {
-    /// Reads a Tenant; the diagnostics say whether it can be relied on.
-    pub fn read(object: &Object) -> (Self, Vec<Diagnostic>) {
-        let log = object.log();
-        let spec = object.view(&log).get("spec");
+    /// Reads a Tenant.
+    pub fn read(object: &Object, view: &View<'_>) -> Self {
+        let spec = view.get("spec");
         let flag = |view: View<'_>| {
             if view.is_absent() {
                 None
@@ -155,7 +146,7 @@ impl Tenant {
             labels: texts(&extra.get(labels)),
             annotations: annotations_of(&extra.get(annotations)),
         };
-        let tenant = Self {
+        Self {
             namespace: object.namespace.clone(),
             name: object.name.clone(),
             tls: own_certificates || flag(spec.get("requestAutoCert")).unwrap_or(true),
@@ -166,8 +157,15 @@ impl Tenant {
             minio: written("minioServiceLabels", "minioServiceAnnotations"),
             console: written("consoleServiceLabels", "consoleServiceAnnotations"),
             kes_extra: written("kesServiceLabels", "kesServiceAnnotations"),
-        };
-        (tenant, log.into_found())
+            place: object.place(),
+        }
+    }
+
+    fn origin(&self) -> Origin {
+        Origin {
+            object: object::path("Tenant", &self.namespace, &self.name),
+            place: self.place.clone(),
+        }
     }
 
     /// The table of section 6.
@@ -231,12 +229,10 @@ impl Tenant {
     }
 
     /// The Service as if it had been read, with the places of the Tenant.
-    fn expand(&self, service: &TenantService, tenant: &Object) -> Option<Service> {
-        let text = serde_json::to_string(service).ok()?;
-        let (objects, _) = object::read(&text, &tenant.file);
-        let object = objects.first()?;
-        let mut read = Service::read(object, &object.view(&object.log()));
-        read.meta.place.at = tenant.node.at;
+    fn expand(&self, service: &TenantService) -> Option<Service> {
+        let object = Object::from_json(json!(service)).ok()?;
+        let mut read = Service::read(&object, &object.view(&object.log()));
+        read.meta.place = self.place.clone();
         let written = [&self.minio, &self.console, &self.kes_extra];
         for (key, annotation) in &mut read.meta.annotations {
             let original = written
