@@ -10,8 +10,8 @@ use crate::{
 /// Everything that describes the load balancers of one process; names in it resolve.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
-    /// In the order of the input.
-    pub load_balancers: Vec<LoadBalancer>,
+    /// In the order of the input. Shared with the models before and after, where it stayed as it was.
+    pub load_balancers: Vec<Arc<LoadBalancer>>,
     /// In the order of the input; names are unique.
     pub target_groups: Vec<Arc<TargetGroup>>,
     /// In the order of the input; names are unique.
@@ -28,7 +28,7 @@ impl Model {
     /// instances of Classic load balancers form.
     pub fn groups(&self) -> Vec<Arc<TargetGroup>> {
         let formed = self.load_balancers.iter();
-        let formed = formed.flat_map(LoadBalancer::instance_groups).map(Arc::new);
+        let formed = formed.flat_map(|lb| lb.instance_groups()).map(Arc::new);
         self.target_groups.iter().cloned().chain(formed).collect()
     }
 
@@ -74,6 +74,26 @@ impl LoadBalancer {
             LoadBalancerType::Application => format!("app/{}/{}", self.name, self.id()),
             LoadBalancerType::Network => format!("net/{}/{}", self.name, self.id()),
             LoadBalancerType::Classic => self.name.to_string(),
+        }
+    }
+
+    /// Takes the certificate that `replacement` gives for the name of one of its own, if any; without any it stays
+    /// the same value that others share.
+    pub fn replace_certificates<'a>(
+        self: &mut Arc<Self>,
+        replacement: impl Fn(&str) -> Option<&'a Arc<Certificate>>,
+    ) {
+        let other = |own: &Arc<Certificate>| {
+            replacement(&own.name).filter(|replacement| !Arc::ptr_eq(replacement, own))
+        };
+        let mut certificates = self.listeners.iter().flat_map(|l| &l.certificates);
+        if certificates.any(|own| other(own).is_some()) {
+            let listeners = Arc::make_mut(self).listeners.iter_mut();
+            for own in listeners.flat_map(|listener| &mut listener.certificates) {
+                if let Some(other) = other(own) {
+                    *own = Arc::clone(other);
+                }
+            }
         }
     }
 

@@ -153,14 +153,8 @@ fn replace(
             Err(error) => refused.push(refusal(certificate, &error)),
         }
     }
-    let listeners = model
-        .load_balancers
-        .iter_mut()
-        .flat_map(|lb| &mut lb.listeners);
-    for certificate in listeners.flat_map(|listener| &mut listener.certificates) {
-        if let Some(issued) = issued.get(&certificate.name) {
-            *certificate = Arc::clone(issued);
-        }
+    for balancer in &mut model.load_balancers {
+        balancer.replace_certificates(|name| issued.get(name));
     }
     (model, refused)
 }

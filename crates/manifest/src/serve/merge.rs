@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::file::Origin;
-use elbow_model::{Certificate, LoadBalancer, Model, TargetGroup};
+use elbow_model::{Certificate, Model, TargetGroup};
 
 /// The models so far.
 #[derive(Debug, Default)]
@@ -48,9 +48,10 @@ impl Merged {
                 self.model.certificates.push(certificate);
             }
         }
-        for balancer in model.load_balancers {
+        for mut balancer in model.load_balancers {
             self.balancers.insert(balancer.name.clone());
-            let balancer = self.shared(balancer);
+            // All stacks share certificates: two may name the same one.
+            balancer.replace_certificates(|name| self.certificates.get(name));
             self.model.load_balancers.push(balancer);
         }
         for group in model.target_groups {
@@ -62,16 +63,5 @@ impl Merged {
                 self.model.target_groups.push(group);
             }
         }
-    }
-
-    /// The load balancer with the certificates that all stacks share: two may name the same one.
-    fn shared(&self, mut balancer: LoadBalancer) -> LoadBalancer {
-        let listeners = balancer.listeners.iter_mut();
-        for certificate in listeners.flat_map(|listener| &mut listener.certificates) {
-            if let Some(first) = self.certificates.get(&certificate.name) {
-                *certificate = first.clone();
-            }
-        }
-        balancer
     }
 }

@@ -36,12 +36,13 @@ pub(super) const IP_ADDRESS_TYPES: &[(&str, IpAddressType)] = &[
     ("dualstack", IpAddressType::Dualstack),
 ];
 
-pub(super) fn read_all(items: &[Item<'_>], scope: &Scope<'_>) -> Vec<LoadBalancer> {
+pub(super) fn read_all(items: &[Item<'_>], scope: &Scope<'_>) -> Vec<Arc<LoadBalancer>> {
     let mut names = Seen::new("load balancer");
     let mut sockets = Seen::new("socket");
-    let all: Vec<LoadBalancer> = items
+    let all: Vec<Arc<LoadBalancer>> = items
         .iter()
         .filter_map(|item| read(item, scope, &mut names, &mut sockets))
+        .map(Arc::new)
         .collect();
     warn_of_shared_groups(items, &all);
     all
@@ -120,15 +121,17 @@ fn address(item: &Item<'_>, family: IpAddressType) -> Option<IpAddr> {
 }
 
 /// AWS lets a target group serve one load balancer alone (ALB guide: quotas).
-fn warn_of_shared_groups(items: &[Item<'_>], all: &[LoadBalancer]) {
+fn warn_of_shared_groups(items: &[Item<'_>], all: &[Arc<LoadBalancer>]) {
     let mut users: HashMap<&str, &str> = HashMap::new();
     for load_balancer in all {
         for group in load_balancer.target_groups() {
             let first = *users.entry(group).or_insert(&load_balancer.name);
-            let item = items
-                .iter()
-                .find(|item| item.peek("name") == Some(&load_balancer.name));
-            if let Some(item) = item.filter(|_| first != &*load_balancer.name) {
+            if first == &*load_balancer.name {
+                continue;
+            }
+            let mut items = items.iter();
+            let item = items.find(|item| item.peek("name") == Some(&load_balancer.name));
+            if let Some(item) = item {
                 item.of(format!("loadBalancer/{}", load_balancer.name)).warn(
                     "shared-target-group",
                     format!(

@@ -27,7 +27,11 @@ const HIDDEN_KEY: &str = "(not shown)";
 /// ```
 pub fn render(model: &Model) -> Value {
     let file = shape::File {
-        load_balancers: model.load_balancers.iter().map(load_balancer).collect(),
+        load_balancers: model
+            .load_balancers
+            .iter()
+            .map(|lb| load_balancer(lb))
+            .collect(),
         target_groups: model
             .target_groups
             .iter()

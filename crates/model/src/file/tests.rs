@@ -29,7 +29,7 @@ fn without_places(mut model: Model) -> Model {
     let strip = |certificate: &mut Arc<Certificate>| Arc::make_mut(certificate).declared = None;
     model.certificates.iter_mut().for_each(strip);
     for load_balancer in &mut model.load_balancers {
-        for listener in &mut load_balancer.listeners {
+        for listener in &mut Arc::make_mut(load_balancer).listeners {
             listener.certificates.iter_mut().for_each(strip);
         }
     }

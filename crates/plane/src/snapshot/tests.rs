@@ -135,9 +135,9 @@ fn what_is_refused_changes_nothing() {
     let first = next(&model(&[1, 2]), &Snapshot::default());
     // Target 1 would drain. The file refuses two load balancers on one socket, other doors may not.
     let mut refused = Model::clone(&model(&[2]));
-    let mut twin = refused.load_balancers[0].clone();
+    let mut twin = LoadBalancer::clone(&refused.load_balancers[0]);
     twin.name = "twin".into();
-    refused.load_balancers.push(twin);
+    refused.load_balancers.push(Arc::new(twin));
     let errors = build(&Arc::new(refused), &first, &FxHashMap::default())
         .err()
         .unwrap();
