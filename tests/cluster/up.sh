@@ -75,7 +75,8 @@ K
     --root-ca-file=ca.crt --use-service-account-credentials=false --leader-elect=false --secure-port=0 \
     --allocate-node-cidrs=true --cluster-cidr="$pods" --node-cidr-mask-size="${pods#*/}" --configure-cloud-routes=false
   run scheduler "$bin/kube-scheduler" --kubeconfig=kubeconfig --leader-elect=false --secure-port=0
-  kubectl create -f "$here/definitions.yaml" >/dev/null
+  kubectl create -f "$here/definitions.yaml" -f "$here/../../config/kube/crds.yaml" >/dev/null
+  kubectl wait --for=condition=Established customresourcedefinitions --all >/dev/null
 }
 
 # Every pod is one hop from the node, so that the node sees, and kube-proxy rewrites, what pods say to one another. The network

@@ -1,17 +1,21 @@
 //! A real one-node Kubernetes cluster of the test's own, by the scripts of `tests/cluster`, with MinIO
 //! as an image in it.
 
+mod access;
 pub mod console;
+mod control_plane;
 pub mod pool;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::Ipv4Addr;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, thread};
 
-use serde_json::{Value, json};
+pub use access::Access;
+pub use control_plane::ControlPlane;
 
 use crate::command::{output, stdout, texts};
 use crate::{TempDir, tools};
@@ -20,10 +24,6 @@ use crate::{TempDir, tools};
 pub const NODE: Ipv4Addr = Ipv4Addr::new(10, 243, 0, 1);
 /// MinIO's image.
 pub const MINIO_IMAGE: &str = "localhost/minio:test";
-
-/// The kinds that elbow reads.
-const KINDS: &str = "services,ingresses,ingressclasses,endpointslices,nodes,pods,secrets,configmaps,\
-    tenants,ingressclassparams,targetgroupbindings";
 
 const ETCD_PORT: &str = "22379";
 const API_PORT: &str = "26443";
@@ -51,6 +51,7 @@ const INSTALLED: [&str; 8] = [
 
 /// A running cluster; it ends, pods and all, when dropped. One at a time: others wait.
 pub struct Cluster {
+    access: Access,
     dir: TempDir,
     _lock: Lock,
 }
@@ -63,7 +64,11 @@ impl Cluster {
         }
         let dir = TempDir::new();
         let lock = Lock::take(dir.path());
-        let cluster = Self { dir, _lock: lock };
+        let cluster = Self {
+            access: Access::new(dir.join("cluster")),
+            dir,
+            _lock: lock,
+        };
         let image = cluster.minio_image(minio);
         let mut up = script("up.sh");
         up.arg(programs())
@@ -95,101 +100,19 @@ impl Cluster {
         image
     }
 
-    /// kubectl as the cluster's administrator.
-    pub fn kubectl(&self) -> Command {
-        let mut command = Command::new(programs().join("kubectl"));
-        command
-            .env("KUBECONFIG", self.dir.join("cluster/kubeconfig"))
-            .env("KUBECACHEDIR", self.dir.join("kubectl-cache"));
-        command
-    }
-
-    /// A shell in which kubectl is this one.
-    pub fn shell(&self, script: &str) -> Command {
-        let mut command = Command::new("bash");
-        let path = env::var("PATH").unwrap();
-        command
-            .args(["-euc", script])
-            .env("PATH", format!("{}:{path}", programs().display()))
-            .env("KUBECONFIG", self.dir.join("cluster/kubeconfig"))
-            .env("KUBECACHEDIR", self.dir.join("kubectl-cache"));
-        command
-    }
-
-    /// What kubectl prints with these arguments.
-    pub fn ask(&self, args: &[&str]) -> String {
-        stdout(self.kubectl().args(args))
-    }
-
-    /// One object, or a list, as JSON.
-    pub fn get(&self, args: &[&str]) -> Value {
-        serde_json::from_str(&stdout(
-            self.kubectl().arg("get").args(args).args(["-o", "json"]),
-        ))
-        .unwrap()
-    }
-
-    /// Applies objects; the API server must take all of them.
-    pub fn apply(&self, objects: &[Value]) {
-        let mut command = self.kubectl();
-        command.args(["apply", "--server-side", "--filename"]);
-        stdout(command.arg(self.list(objects)));
-    }
-
-    /// Deletes objects and waits until they are gone.
-    pub fn delete(&self, objects: &[Value]) {
-        let mut command = self.kubectl();
-        command.args(["delete", "--ignore-not-found", "--filename"]);
-        stdout(command.arg(self.list(objects)));
-    }
-
-    fn list(&self, objects: &[Value]) -> PathBuf {
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-        self.dir.write("objects.json", list.to_string())
-    }
-
-    /// The objects of a manifest, without what only the cluster that they came from can mean.
-    pub fn read(&self, manifest: &Path) -> Vec<Value> {
-        let mut command = self.kubectl();
-        command.args([
-            "create",
-            "--dry-run=client",
-            "--validate=false",
-            "-o",
-            "json",
-        ]);
-        let text = stdout(command.arg("--filename").arg(manifest));
-        let documents = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
-        documents.map(|object| fresh(object.unwrap())).collect()
-    }
-
-    /// Waits until every pod of `namespace` that its StatefulSets and Deployments want is ready.
-    pub fn wait_for_pods(&self, namespace: &str) {
-        let list = self.ask(&[
-            "get",
-            "-n",
-            namespace,
-            "statefulsets,deployments",
-            "-o",
-            "name",
-        ]);
-        for name in list.lines() {
-            self.ask(&["rollout", "status", "-n", namespace, name, "--timeout=180s"]);
-        }
-    }
-
-    /// What prints everything that elbow reads, as a user dumps it: `kubectl get -A … -o yaml`.
-    pub fn dump(&self) -> Command {
-        let mut command = self.kubectl();
-        command.args(["get", "--all-namespaces", KINDS, "--output", "yaml"]);
-        command
-    }
-
     /// The ends of the logs of all pods.
     fn pod_logs(&self) -> String {
         let mut logs = Command::new("sh");
         logs.args(["-c", "tail -n 15 */*/*.log"]);
         texts(&output(logs.current_dir(self.dir.join("cluster/pod-logs")))).0
+    }
+}
+
+impl Deref for Cluster {
+    type Target = Access;
+
+    fn deref(&self) -> &Access {
+        &self.access
     }
 }
 
@@ -205,24 +128,6 @@ impl Drop for Cluster {
         }
         bring_down(&self.dir.join("cluster"));
     }
-}
-
-/// Without status, and without owners that this cluster has not: what they own would be collected.
-fn fresh(mut object: Value) -> Value {
-    let whole = object.as_object_mut().unwrap();
-    whole.remove("status");
-    let metadata = whole["metadata"].as_object_mut().unwrap();
-    for key in [
-        "creationTimestamp",
-        "finalizers",
-        "managedFields",
-        "ownerReferences",
-        "resourceVersion",
-        "uid",
-    ] {
-        metadata.remove(key);
-    }
-    object
 }
 
 /// Kubernetes' programs, as `tests/tools.sh` builds them.
@@ -242,12 +147,16 @@ fn missing() -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some("root, for a cluster".to_owned());
     }
-    let program = PROGRAMS.iter().find(|p| !programs().join(p).is_file());
-    if let Some(program) = program {
-        return Some(format!("{program}, which Go builds"));
+    if let Some(missing) = missing_program() {
+        return Some(missing);
     }
     let installed = INSTALLED.iter().find(|p| !Path::new(p).exists());
     installed.map(|program| (*program).to_owned())
+}
+
+fn missing_program() -> Option<String> {
+    let program = PROGRAMS.iter().find(|p| !programs().join(p).is_file())?;
+    Some(format!("{program}, which Go builds"))
 }
 
 /// Held while there is a cluster. It names the cluster's folder, so that one whose test was killed is

@@ -10,6 +10,7 @@
 //! [`LoadBalancers`].
 
 pub mod client;
+pub mod crd;
 mod error;
 
 use std::net::IpAddr;

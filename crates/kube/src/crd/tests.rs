@@ -1,0 +1,140 @@
+//! Facts of AWS's own definitions (config/crd/bases of its controller), as the definitions here must have them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{definitions, yaml};
+
+/// A line for every field of a version: its path and type, and what else is asked of it.
+fn fields(path: &str, schema: &Value, lines: &mut Vec<String>) {
+    let kind = match &schema["x-kubernetes-int-or-string"] {
+        Value::Bool(true) => "int-or-string",
+        _ => schema["type"].as_str().unwrap(),
+    };
+    let mut line = format!("{path}: {kind}");
+    for name in ["enum", "pattern", "minItems", "format"] {
+        if !schema[name].is_null() {
+            line += &format!(" {name}={}", schema[name].to_string().replace('"', ""));
+        }
+    }
+    if let Some(required) = schema["required"].as_array() {
+        let mut required: Vec<&str> = required.iter().filter_map(Value::as_str).collect();
+        required.sort_unstable();
+        line += &format!(" required={}", required.join(","));
+    }
+    if !path.is_empty() {
+        lines.push(line);
+    }
+    for (key, mark) in [("items", "[]"), ("additionalProperties", "{}")] {
+        if !schema[key].is_null() {
+            fields(&format!("{path}{mark}"), &schema[key], lines);
+        }
+    }
+    let properties = schema["properties"].as_object();
+    let mut properties: Vec<_> = properties.into_iter().flatten().collect();
+    properties.sort_by_key(|(name, _)| *name);
+    for (name, schema) in properties {
+        fields(&format!("{path}.{name}"), schema, lines);
+    }
+}
+
+// control-plane.md 2.9 and 3.7.
+#[test]
+fn the_fields_are_those_of_aws_with_their_types_and_enums() {
+    let mut lines = Vec::new();
+    for definition in definitions().unwrap() {
+        for version in definition["spec"]["versions"].as_array().unwrap() {
+            let name = definition["metadata"]["name"].as_str().unwrap();
+            lines.push(format!("{name} {}", version["name"].as_str().unwrap()));
+            fields("", &version["schema"]["openAPIV3Schema"], &mut lines);
+        }
+    }
+    for (line, expected) in lines.iter().zip(include_str!("fields.txt").lines()) {
+        assert_eq!(line, expected);
+    }
+    assert_eq!(lines.len(), include_str!("fields.txt").lines().count());
+}
+
+#[test]
+fn the_versions_names_and_subresources_are_those_of_aws() {
+    let facts = |definition: &Value| {
+        let version = |v: &Value| json!([v["name"], v["served"], v["storage"], v["subresources"]]);
+        let versions = definition["spec"]["versions"].as_array().unwrap();
+        json!([
+            definition["spec"]["scope"],
+            definition["spec"]["names"],
+            versions.iter().map(version).collect::<Vec<_>>()
+        ])
+    };
+    let definitions = definitions().unwrap();
+    assert_eq!(
+        facts(&definitions[0]),
+        json!([
+            "Cluster",
+            {"kind": "IngressClassParams", "plural": "ingressclassparams", "singular": "ingressclassparam"},
+            [["v1beta1", true, true, null]]
+        ])
+    );
+    assert_eq!(
+        facts(&definitions[1]),
+        json!([
+            "Namespaced",
+            {"kind": "TargetGroupBinding", "plural": "targetgroupbindings", "singular": "targetgroupbinding"},
+            [
+                ["v1beta1", true, true, {"status": {}}],
+                ["v1alpha1", true, false, {"status": {}}]
+            ]
+        ])
+    );
+}
+
+#[test]
+fn the_columns_are_those_of_aws() {
+    let columns = |definition: &Value| -> Vec<Value> {
+        let columns = &definition["spec"]["versions"][0]["additionalPrinterColumns"];
+        let column = |c: &Value| json!([c["name"], c["type"], c["jsonPath"], c["priority"]]);
+        columns.as_array().unwrap().iter().map(column).collect()
+    };
+    let definitions = definitions().unwrap();
+    let age = json!(["AGE", "date", ".metadata.creationTimestamp", null]);
+    assert_eq!(
+        columns(&definitions[0]),
+        [
+            json!(["GROUP-NAME", "string", ".spec.group.name", null]),
+            json!(["SCHEME", "string", ".spec.scheme", null]),
+            json!(["IP-ADDRESS-TYPE", "string", ".spec.ipAddressType", null]),
+            age.clone(),
+        ]
+    );
+    assert_eq!(
+        columns(&definitions[1]),
+        [
+            json!(["SERVICE-NAME", "string", ".spec.serviceRef.name", null]),
+            json!(["SERVICE-PORT", "string", ".spec.serviceRef.port", null]),
+            json!(["TARGET-TYPE", "string", ".spec.targetType", null]),
+            json!(["ARN", "string", ".spec.targetGroupARN", 1]),
+            json!(["NAME", "string", ".spec.targetGroupName", 2]),
+            age,
+        ]
+    );
+}
+
+#[test]
+fn config_kube_holds_the_definitions_as_they_are_printed() {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "../../config/kube/crds.yaml"]
+        .iter()
+        .collect();
+    let printed = yaml().unwrap();
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(&path, &printed).unwrap();
+    }
+    let kept = fs::read_to_string(Path::new(&path)).unwrap();
+    assert_eq!(
+        kept,
+        printed,
+        "UPDATE_SNAPSHOTS=1 cargo test -p elbow-kube brings {} up to date",
+        path.display()
+    );
+}

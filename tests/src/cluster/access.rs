@@ -1,0 +1,141 @@
+//! An API server and the ways to ask it, whatever it runs on.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use serde_json::{Value, json};
+
+use super::programs;
+use crate::command::stdout;
+
+/// The kinds that elbow reads.
+const KINDS: &str = "services,ingresses,ingressclasses,endpointslices,nodes,pods,secrets,configmaps,\
+    tenants,ingressclassparams,targetgroupbindings";
+
+/// An API server, asked as its administrator.
+pub struct Access {
+    /// What `up.sh` was given.
+    folder: PathBuf,
+}
+
+impl Access {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.join("kubeconfig")
+    }
+
+    /// kubectl as the cluster's administrator.
+    pub fn kubectl(&self) -> Command {
+        let mut command = Command::new(programs().join("kubectl"));
+        command
+            .env("KUBECONFIG", self.kubeconfig())
+            .env("KUBECACHEDIR", self.folder.join("discovery"));
+        command
+    }
+
+    /// A shell in which kubectl is this one.
+    pub fn shell(&self, script: &str) -> Command {
+        let mut command = Command::new("bash");
+        let path = env::var("PATH").unwrap();
+        command
+            .args(["-euc", script])
+            .env("PATH", format!("{}:{path}", programs().display()))
+            .env("KUBECONFIG", self.kubeconfig())
+            .env("KUBECACHEDIR", self.folder.join("discovery"));
+        command
+    }
+
+    /// What kubectl prints with these arguments.
+    pub fn ask(&self, args: &[&str]) -> String {
+        stdout(self.kubectl().args(args))
+    }
+
+    /// One object, or a list, as JSON.
+    pub fn get(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&stdout(
+            self.kubectl().arg("get").args(args).args(["-o", "json"]),
+        ))
+        .unwrap()
+    }
+
+    /// Applies objects; the API server must take all of them.
+    pub fn apply(&self, objects: &[Value]) {
+        let mut command = self.kubectl();
+        command.args(["apply", "--server-side", "--filename"]);
+        stdout(command.arg(self.list(objects)));
+    }
+
+    /// Deletes objects and waits until they are gone.
+    pub fn delete(&self, objects: &[Value]) {
+        let mut command = self.kubectl();
+        command.args(["delete", "--ignore-not-found", "--filename"]);
+        stdout(command.arg(self.list(objects)));
+    }
+
+    fn list(&self, objects: &[Value]) -> PathBuf {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        let path = self.folder.join("objects.json");
+        fs::write(&path, list.to_string()).unwrap();
+        path
+    }
+
+    /// The objects of a manifest, without what only the cluster that they came from can mean.
+    pub fn read(&self, manifest: &Path) -> Vec<Value> {
+        let mut command = self.kubectl();
+        command.args([
+            "create",
+            "--dry-run=client",
+            "--validate=false",
+            "-o",
+            "json",
+        ]);
+        let text = stdout(command.arg("--filename").arg(manifest));
+        let documents = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
+        documents.map(|object| fresh(object.unwrap())).collect()
+    }
+
+    /// Waits until every pod of `namespace` that its StatefulSets and Deployments want is ready.
+    pub fn wait_for_pods(&self, namespace: &str) {
+        let list = self.ask(&[
+            "get",
+            "-n",
+            namespace,
+            "statefulsets,deployments",
+            "-o",
+            "name",
+        ]);
+        for name in list.lines() {
+            self.ask(&["rollout", "status", "-n", namespace, name, "--timeout=180s"]);
+        }
+    }
+
+    /// What prints everything that elbow reads, as a user dumps it: `kubectl get -A … -o yaml`.
+    pub fn dump(&self) -> Command {
+        let mut command = self.kubectl();
+        command.args(["get", "--all-namespaces", KINDS, "--output", "yaml"]);
+        command
+    }
+}
+
+/// Without status, and without owners that this cluster has not: what they own would be collected.
+fn fresh(mut object: Value) -> Value {
+    let whole = object.as_object_mut().unwrap();
+    whole.remove("status");
+    let metadata = whole["metadata"].as_object_mut().unwrap();
+    for key in [
+        "creationTimestamp",
+        "finalizers",
+        "managedFields",
+        "ownerReferences",
+        "resourceVersion",
+        "uid",
+    ] {
+        metadata.remove(key);
+    }
+    object
+}
