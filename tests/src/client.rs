@@ -29,13 +29,18 @@ impl Client {
     /// Connects to `to`, which must accept.
     pub fn plain(to: impl Into<SocketAddr>) -> Self {
         let to = to.into();
-        let stream = TcpStream::connect(to).unwrap_or_else(|e| panic!("connect to {to}: {e}"));
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self {
+        Self::try_plain(to).unwrap_or_else(|e| panic!("connect to {to}: {e}"))
+    }
+
+    /// Connects to `to`, if it accepts.
+    pub fn try_plain(to: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(to)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
             io: Io::Plain(stream),
             reader: Reader::default(),
-        }
+        })
     }
 
     /// Connects to `to` and does a TLS handshake that asks for `name`.

@@ -5,6 +5,7 @@ mod access;
 pub mod console;
 mod control_plane;
 pub mod pool;
+pub mod replicas;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -17,7 +18,7 @@ use std::{env, thread};
 pub use access::Access;
 pub use control_plane::ControlPlane;
 
-use crate::command::{output, stdout, texts};
+use crate::command::{self, output, stdout, texts};
 use crate::{TempDir, tools};
 
 /// The node's address: node ports answer here.
@@ -85,6 +86,8 @@ impl Cluster {
         let (root, layer) = (self.dir.join("root/usr/bin"), self.dir.join("minio.layer"));
         fs::create_dir_all(&root).unwrap();
         fs::copy(minio, root.join("minio")).unwrap();
+        let pod = command::beside_tests(replicas::PROGRAM);
+        fs::copy(pod, root.join(replicas::PROGRAM)).unwrap();
         let mut tar = Command::new("tar");
         stdout(
             tar.arg("-C")
@@ -98,6 +101,13 @@ impl Cluster {
         make.arg(&image).args([MINIO_IMAGE, "/usr/bin/minio"]);
         stdout(make.arg(tools::debian()).arg(&layer));
         image
+    }
+
+    /// All pods and the ends of their logs, for who has to find out what went wrong.
+    pub fn state(&self) -> String {
+        let mut pods = self.kubectl();
+        pods.args(["get", "--all-namespaces", "pods", "-o", "wide"]);
+        format!("{}{}", texts(&output(&mut pods)).0, self.pod_logs())
     }
 
     /// The ends of the logs of all pods.
@@ -119,12 +129,7 @@ impl Deref for Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         if thread::panicking() {
-            let pods =
-                output(
-                    self.kubectl()
-                        .args(["get", "--all-namespaces", "pods", "-o", "wide"]),
-                );
-            println!("{}{}", texts(&pods).0, self.pod_logs());
+            println!("{}", self.state());
         }
         bring_down(&self.dir.join("cluster"));
     }

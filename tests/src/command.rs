@@ -1,6 +1,8 @@
 //! Child processes that never outlive their test.
 
+use std::env;
 use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -146,6 +148,15 @@ impl Drop for Running {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// A program of this workspace, where the running test program is.
+pub fn beside_tests(name: &str) -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let folder = test.parent().and_then(Path::parent).unwrap();
+    let path = folder.join(name);
+    assert!(path.exists(), "no {}: cargo build makes it", path.display());
+    path
 }
 
 /// Runs `command` to its end.

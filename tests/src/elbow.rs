@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::{env, fs};
 
@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::address::network;
-use crate::command::{Running, stdout};
+use crate::command::{Running, beside_tests, stdout};
 use crate::{Client, Response, TempDir, address, client, wait};
 
 /// The `elbow` binary: `$ELBOW_BIN`, or the one beside this test program, which `cargo build -p elbow` makes.
@@ -18,14 +18,7 @@ pub fn binary() -> PathBuf {
     if let Some(path) = env::var_os("ELBOW_BIN") {
         return path.into();
     }
-    let test = env::current_exe().unwrap();
-    let path = test.parent().and_then(Path::parent).unwrap().join("elbow");
-    assert!(
-        path.exists(),
-        "no {}: run cargo build -p elbow first",
-        path.display()
-    );
-    path
+    beside_tests("elbow")
 }
 
 /// `elbow` with these arguments, in an environment that has no say in what it prints.

@@ -18,6 +18,7 @@ pub mod config;
 pub mod docker;
 pub mod eks;
 pub mod elbow;
+pub mod load;
 pub mod message;
 pub mod plan;
 pub mod s3;
