@@ -12,6 +12,8 @@
 pub mod client;
 pub mod crd;
 mod error;
+pub mod lease;
+pub mod write;
 
 use std::net::IpAddr;
 

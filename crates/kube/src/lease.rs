@@ -1,0 +1,290 @@
+//! Which of several replicas leads: the one that holds a Lease, as client-go's leader election has it.
+//!
+//! Clocks of different machines are never compared. A holder is given up when its Lease has not changed for as long as it said
+//! it would hold, by this one's clock, since this one saw the last change.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::jiff::Timestamp;
+use kube::{Client, Error};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{info, warn};
+
+use crate::write::{Api, Counter, What, jittered};
+
+/// How a Lease is held; the default is what controllers of Kubernetes do.
+#[derive(Clone, Debug)]
+pub struct LeaseOptions {
+    /// Where the Lease is.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// This one among its replicas: [`identity`].
+    pub identity: String,
+    /// For how long others wait after a sign of life.
+    pub lease_duration: Duration,
+    /// For how long the leader leads without having renewed.
+    pub renew_deadline: Duration,
+    /// The pause between attempts.
+    pub retry_period: Duration,
+}
+
+impl LeaseOptions {
+    /// Options with the usual times.
+    pub fn new(
+        namespace: impl Into<String>,
+        name: impl Into<String>,
+        identity: impl Into<String>,
+    ) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+            identity: identity.into(),
+            lease_duration: Duration::from_secs(15),
+            renew_deadline: Duration::from_secs(10),
+            retry_period: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A name that no other replica has: that of the host, and a random number, as `host_1f0c…`.
+pub fn identity(host: &str) -> String {
+    use std::hash::{BuildHasher, RandomState};
+    let part = |n: u8| RandomState::new().hash_one(n);
+    format!("{host}_{:016x}{:016x}", part(0), part(1))
+}
+
+/// Takes part in the election until `stop` says so or nobody can say so any longer, and lets `leading` know. A leader that
+/// stops lets go of the Lease, so that another leads at once.
+pub async fn elect(
+    client: Client,
+    counter: Counter,
+    options: LeaseOptions,
+    leading: watch::Sender<bool>,
+    stop: watch::Receiver<bool>,
+) {
+    let store = Stored {
+        api: Api::new(client, counter),
+        path: format!(
+            "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
+            options.namespace
+        ),
+        name: options.name.clone(),
+    };
+    Election::new(store, options).run(leading, stop).await;
+}
+
+/// What a Lease says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Record {
+    version: String,
+    holder: String,
+    duration: Duration,
+    acquired: String,
+    renewed: String,
+    transitions: i64,
+}
+
+/// Where the Lease is kept.
+trait Store: Send + Sync {
+    /// None when there is no Lease.
+    fn get(&self) -> impl Future<Output = Result<Option<Record>, Error>> + Send;
+    /// Writes one if it still is what `record.version` says (empty: not there), and gives back what it is now.
+    fn put(&self, record: &Record) -> impl Future<Output = Result<Record, Error>> + Send;
+}
+
+struct Stored {
+    api: Api,
+    path: String,
+    name: String,
+}
+
+impl Stored {
+    fn read(lease: &Value) -> Record {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let spec = &lease["spec"];
+        let number = |value: &Value| value.as_i64().unwrap_or_default();
+        let seconds = number(&spec["leaseDurationSeconds"]);
+        Record {
+            version: text(&lease["metadata"]["resourceVersion"]),
+            holder: text(&spec["holderIdentity"]),
+            duration: Duration::from_secs(seconds.max(0).unsigned_abs()),
+            acquired: text(&spec["acquireTime"]),
+            renewed: text(&spec["renewTime"]),
+            transitions: number(&spec["leaseTransitions"]),
+        }
+    }
+
+    fn lease(&self, record: &Record) -> Value {
+        let mut lease = json!({
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self.name},
+            "spec": {
+                "holderIdentity": record.holder,
+                "leaseDurationSeconds": record.duration.as_secs().max(1),
+                "acquireTime": record.acquired,
+                "renewTime": record.renewed,
+                "leaseTransitions": record.transitions,
+            },
+        });
+        if !record.version.is_empty() {
+            lease["metadata"]["resourceVersion"] = record.version.clone().into();
+        }
+        lease
+    }
+}
+
+impl Store for Stored {
+    async fn get(&self) -> Result<Option<Record>, Error> {
+        match self.api.read(&self.path, &self.name).await {
+            Ok(lease) => Ok(Some(Self::read(&lease))),
+            Err(Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn put(&self, record: &Record) -> Result<Record, Error> {
+        let lease = self.lease(record);
+        let answer = match record.version.is_empty() {
+            true => self.api.create(What::Lease, &self.path, &lease).await,
+            false => {
+                let replaced = self
+                    .api
+                    .replace(What::Lease, &self.path, &self.name, &lease);
+                replaced.await
+            }
+        };
+        Ok(Self::read(&answer?))
+    }
+}
+
+struct Election<S> {
+    store: S,
+    options: LeaseOptions,
+    /// What the Lease said last, and when that was seen first.
+    seen: Option<(Record, Instant)>,
+}
+
+impl<S: Store> Election<S> {
+    fn new(store: S, options: LeaseOptions) -> Self {
+        Self {
+            store,
+            options,
+            seen: None,
+        }
+    }
+
+    async fn run(mut self, leading: watch::Sender<bool>, mut stop: watch::Receiver<bool>) {
+        let ended = tokio::select! {
+            () = self.take_part(&leading) => false,
+            _ = stop.wait_for(|stop| *stop) => true,
+        };
+        let led = leading.send_replace(false);
+        if ended && led {
+            self.release().await;
+        }
+    }
+
+    async fn take_part(&mut self, leading: &watch::Sender<bool>) {
+        let mut renewed: Option<Instant> = None;
+        loop {
+            let asked = Instant::now();
+            // Who waits for an answer must not lead beyond its time.
+            let patience = match renewed {
+                Some(at) => (at + self.options.renew_deadline).saturating_duration_since(asked),
+                None => self.options.renew_deadline,
+            };
+            let leads = match timeout(patience, self.attempt()).await {
+                Ok(Ok(leads)) => Some(leads),
+                // Another was faster, or changed something else about it.
+                Ok(Err(Error::Api(status))) if status.code == 409 => None,
+                Ok(Err(error)) => {
+                    let why = crate::client::reasons(&error);
+                    warn!(lease = self.options.name, "cannot be renewed: {why}");
+                    None
+                }
+                Err(_) => None,
+            };
+            renewed = match leads {
+                Some(true) => Some(asked),
+                Some(false) => None,
+                None => renewed.filter(|at| at.elapsed() < self.options.renew_deadline),
+            };
+            let leads = renewed.is_some();
+            let led = leading.send_replace(leads);
+            if leads != led {
+                info!(
+                    lease = self.options.name,
+                    identity = self.options.identity,
+                    leads
+                );
+            }
+            // Who leads renews in time; who waits asks at other times than others who wait.
+            match leads {
+                true => sleep(self.options.retry_period).await,
+                false => sleep(jittered(self.options.retry_period)).await,
+            }
+        }
+    }
+
+    /// Takes the Lease or renews it, if that may be; whether it is held then.
+    async fn attempt(&mut self) -> Result<bool, Error> {
+        let present = self.store.get().await?;
+        let now = Instant::now();
+        let known = self.seen.as_ref().map(|(record, _)| record);
+        if present.as_ref() != known {
+            self.seen = present.clone().map(|record| (record, now));
+        }
+        if let Some((record, since)) = &self.seen {
+            let held = !record.holder.is_empty() && record.holder != self.options.identity;
+            if held && now < *since + record.duration {
+                return Ok(false);
+            }
+        }
+        let time = timestamp();
+        let own = |record: &Record| record.holder == self.options.identity;
+        let mut next = present.clone().unwrap_or_default();
+        if !present.as_ref().is_some_and(own) {
+            next.transitions += i64::from(present.is_some());
+            next.acquired.clone_from(&time);
+        }
+        next.holder.clone_from(&self.options.identity);
+        next.duration = self.options.lease_duration;
+        next.renewed = time;
+        self.seen = Some((self.store.put(&next).await?, now));
+        Ok(true)
+    }
+
+    async fn release(&mut self) {
+        let Some((record, _)) = self.seen.take() else {
+            return;
+        };
+        let free = Record {
+            holder: String::new(),
+            duration: Duration::from_secs(1),
+            renewed: timestamp(),
+            ..record
+        };
+        // Another comes to lead without it, only later.
+        let released = timeout(self.options.retry_period, self.store.put(&free)).await;
+        if let Ok(Err(error)) = released {
+            warn!(
+                lease = self.options.name,
+                "not released: {}",
+                crate::client::reasons(&error)
+            );
+        }
+    }
+}
+
+fn timestamp() -> String {
+    let time = json!(MicroTime(Timestamp::now()));
+    time.as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! An election among several, by a clock that stands still.
+
+use std::sync::{Arc, Mutex};
+
+use super::*;
+
+/// A Lease in memory; cut off, it answers nobody.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<(Option<Record>, u64)>>);
+
+/// One replica's way to the Lease.
+struct Way {
+    memory: Memory,
+    open: watch::Receiver<bool>,
+}
+
+impl Way {
+    async fn pass(&self) {
+        drop(self.open.clone().wait_for(|open| *open).await);
+    }
+}
+
+impl Store for Way {
+    async fn get(&self) -> Result<Option<Record>, Error> {
+        self.pass().await;
+        Ok(self.memory.0.lock().unwrap().0.clone())
+    }
+
+    async fn put(&self, record: &Record) -> Result<Record, Error> {
+        self.pass().await;
+        let (present, writes) = &mut *self.memory.0.lock().unwrap();
+        let version = present.as_ref().map_or("", |present| &present.version);
+        if version != record.version {
+            let conflict = kube::core::Status::failure("changed", "Conflict").with_code(409);
+            return Err(Error::Api(conflict.boxed()));
+        }
+        *writes += 1;
+        let next = Record {
+            version: writes.to_string(),
+            ..record.clone()
+        };
+        *present = Some(next.clone());
+        Ok(next)
+    }
+}
+
+struct Replica {
+    leading: watch::Receiver<bool>,
+    open: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Replica {
+    fn start(memory: &Memory, identity: &str) -> Self {
+        let (open, way) = watch::channel(true);
+        let (stop, stopped) = watch::channel(false);
+        let (lead, leading) = watch::channel(false);
+        let way = Way {
+            memory: memory.clone(),
+            open: way,
+        };
+        let election = Election::new(way, LeaseOptions::new("a", "l", identity));
+        Self {
+            leading,
+            open,
+            stop,
+            task: tokio::spawn(election.run(lead, stopped)),
+        }
+    }
+
+    async fn until(&mut self, leads: bool) -> Duration {
+        let start = Instant::now();
+        self.leading.wait_for(|now| *now == leads).await.unwrap();
+        start.elapsed()
+    }
+
+    fn leads(&self) -> bool {
+        *self.leading.borrow()
+    }
+}
+
+fn record(memory: &Memory) -> Record {
+    memory.0.lock().unwrap().0.clone().unwrap()
+}
+
+async fn pass(seconds: u64) {
+    sleep(Duration::from_secs(seconds)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_leads_and_renews_and_the_second_waits() {
+    let memory = Memory::default();
+    let mut first = Replica::start(&memory, "first");
+    first.until(true).await;
+    let second = Replica::start(&memory, "second");
+    let before = record(&memory);
+    pass(300).await;
+    assert!(first.leads() && !second.leads());
+    let after = record(&memory);
+    assert_eq!((after.holder.as_str(), after.transitions), ("first", 0));
+    assert_eq!(after.acquired, before.acquired);
+    assert_ne!(after.version, before.version);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_is_cut_off_stops_before_another_leads() {
+    let memory = Memory::default();
+    let mut first = Replica::start(&memory, "first");
+    first.until(true).await;
+    let mut second = Replica::start(&memory, "second");
+    pass(60).await;
+    first.open.send_replace(false);
+    let (mut stopped, mut started) = (Duration::ZERO, Duration::ZERO);
+    tokio::join!(async { stopped = first.until(false).await }, async {
+        started = second.until(true).await;
+    });
+    assert!(stopped <= Duration::from_secs(10), "{stopped:?}");
+    assert!(stopped < started, "{stopped:?} {started:?}");
+    assert!(started <= Duration::from_secs(20), "{started:?}");
+    let after = record(&memory);
+    assert_eq!((after.holder.as_str(), after.transitions), ("second", 1));
+
+    // Back again it waits.
+    first.open.send_replace(true);
+    pass(60).await;
+    assert!(second.leads() && !first.leads());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_stops_lets_go_and_another_leads_at_its_next_attempt() {
+    let memory = Memory::default();
+    let mut first = Replica::start(&memory, "first");
+    first.until(true).await;
+    let mut second = Replica::start(&memory, "second");
+    pass(60).await;
+    first.stop.send_replace(true);
+    first.task.await.unwrap();
+    assert_eq!(record(&memory).holder, "");
+    let waited = second.until(true).await;
+    assert!(waited <= Duration::from_secs(3), "{waited:?}");
+}
+
+/// The holder's clock is an hour behind, or ahead: what counts is that the Lease changes.
+#[tokio::test(start_paused = true)]
+async fn the_clock_of_another_is_not_believed() {
+    for time in ["1970-01-01T00:00:00.000000Z", "2970-01-01T00:00:00.000000Z"] {
+        let memory = Memory::default();
+        let stranger = Record {
+            holder: "stranger".to_owned(),
+            duration: Duration::from_secs(15),
+            renewed: time.to_owned(),
+            version: "1".to_owned(),
+            ..Record::default()
+        };
+        *memory.0.lock().unwrap() = (Some(stranger), 1);
+        let mut own = Replica::start(&memory, "own");
+        for n in 0..20 {
+            pass(5).await;
+            assert!(!own.leads(), "{time}");
+            let mut lease = memory.0.lock().unwrap();
+            lease.0.as_mut().unwrap().version = format!("1{n}");
+        }
+        let waited = own.until(true).await;
+        assert!(waited >= Duration::from_secs(10), "{time}: {waited:?}");
+        assert!(waited <= Duration::from_secs(20), "{time}: {waited:?}");
+    }
+}
+
+#[test]
+fn replicas_on_one_host_are_told_apart() {
+    let (a, b) = (identity("node1"), identity("node1"));
+    assert!(a.starts_with("node1_"));
+    assert_ne!(a, b);
+}
