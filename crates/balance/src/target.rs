@@ -17,6 +17,7 @@ pub struct Target {
     /// What rendezvous hashing knows it by: depends on the address alone.
     flow_key: u64,
     state: AtomicU8,
+    reason: AtomicU32,
     in_flight: AtomicU32,
     requests: AtomicU64,
     cut: AtomicU32,
@@ -32,6 +33,7 @@ impl Target {
             address,
             flow_key: flow_key(address),
             state: AtomicU8::new(TargetState::Initial as u8),
+            reason: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
             requests: AtomicU64::new(0),
             cut: AtomicU32::new(0),
@@ -53,6 +55,16 @@ impl Target {
     /// Written by the health checker and by deregistration alone.
     pub fn set_state(&self, state: TargetState) {
         self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    /// Why it is in its state, as whoever sets that spells it; 0 until it is set.
+    pub fn reason(&self) -> u32 {
+        self.reason.load(Ordering::Relaxed)
+    }
+
+    /// Written by those who write the state.
+    pub fn set_reason(&self, reason: u32) {
+        self.reason.store(reason, Ordering::Relaxed);
     }
 
     /// Requests (layer 7) or connections (layer 4) in progress.

@@ -11,6 +11,7 @@ use notify::Watcher;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use crate::run::report;
 use crate::source::{self, Loaded, Source};
 
 /// A change is looked at after this much quiet, since editors write in several steps.
@@ -81,8 +82,8 @@ impl Reloader {
                 }
             }
             Err(failure) => {
-                if let ApplyError::Rejected(diagnostics) = &failure {
-                    let _ = source::report(diagnostics, &mut io::stderr());
+                if let ApplyError::Rejected(rejections) = &failure {
+                    report(rejections);
                 }
                 error!(%failure, "not reloaded: the configuration of before serves on");
             }

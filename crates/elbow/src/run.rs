@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use elbow_admin::Actions;
 use elbow_model::Model;
-use elbow_plane::{ApplyError, DataPath, Options, Plane};
+use elbow_plane::{ApplyError, DataPath, Options, Plane, Rejection};
 use elbow_telemetry::{AccessLog, Sink, Telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -118,12 +118,13 @@ pub(crate) async fn bind_admin(
 /// What a person is told when a model cannot be served.
 pub(crate) fn refused(failure: ApplyError) -> Failure {
     match &failure {
-        ApplyError::Rejected(diagnostics) => {
-            let _ = source::report(diagnostics, &mut io::stderr());
+        ApplyError::Rejected(rejections) => {
+            report(rejections);
             Failure::Input
         }
-        ApplyError::Bind { source, .. } => {
-            let hint = match source.kind() {
+        ApplyError::Bind(errors) => {
+            let kind = errors.first().map(|error| error.source.kind());
+            let hint = match kind.unwrap_or(io::ErrorKind::Other) {
                 io::ErrorKind::PermissionDenied => {
                     "ports below 1024 need root or `setcap cap_net_bind_service=+ep`; or add --port-offset 8000"
                 }
@@ -141,6 +142,13 @@ pub(crate) fn refused(failure: ApplyError) -> Failure {
             Failure::environment(&failure, "choose a larger --address-pool")
         }
     }
+}
+
+/// Says on stderr what a plane does not take.
+pub(crate) fn report(rejections: &[Rejection]) {
+    let diagnostics: Vec<_> = rejections.iter().map(|r| r.diagnostic.clone()).collect();
+    // Nobody can be told when stderr is gone.
+    let _ = source::report(&diagnostics, &mut io::stderr());
 }
 
 fn announce(plane: &Plane) {

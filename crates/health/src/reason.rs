@@ -9,7 +9,21 @@ pub struct Reason {
     pub code: &'static str,
     /// E.g. `Request timed out`.
     pub description: Cow<'static, str>,
+    /// The code that the answer had, where that is the reason.
+    status: u16,
 }
+
+/// What a target that is checked can have for a reason; the place of each is its number.
+const KNOWN: [Reason; 8] = [
+    Reason::REGISTRATION_IN_PROGRESS,
+    Reason::INITIAL_HEALTH_CHECKING,
+    Reason::TIMEOUT,
+    Reason::FAILED_HEALTH_CHECKS,
+    Reason::DEREGISTRATION_IN_PROGRESS,
+    Reason::HEALTH_CHECK_DISABLED,
+    Reason::NOT_IN_USE,
+    Reason::NOT_REGISTERED,
+];
 
 impl Reason {
     /// No check has ended yet.
@@ -71,13 +85,40 @@ impl Reason {
         Self {
             code: "Target.ResponseCodeMismatch",
             description: format!("Health checks failed with these codes: [{code}]").into(),
+            status: code,
         }
+    }
+
+    /// A reason of a target as a number, for where a lock would be too much; 0 is none.
+    ///
+    /// ```
+    /// use elbow_health::Reason;
+    ///
+    /// for reason in [None, Some(Reason::TIMEOUT), Some(Reason::response_code_mismatch(503))] {
+    ///     assert_eq!(Reason::from_bits(Reason::to_bits(reason.as_ref())), reason);
+    /// }
+    /// ```
+    pub fn to_bits(reason: Option<&Self>) -> u32 {
+        let Some(reason) = reason else { return 0 };
+        let number = KNOWN.iter().position(|known| known == reason);
+        let number = number.and_then(|n| u16::try_from(n + 1).ok());
+        u32::from(reason.status) << 16 | u32::from(number.unwrap_or_default())
+    }
+
+    /// The reason that [`Reason::to_bits`] made a number of.
+    pub fn from_bits(bits: u32) -> Option<Self> {
+        let status = (bits >> 16) as u16;
+        if status != 0 {
+            return Some(Self::response_code_mismatch(status));
+        }
+        KNOWN.get((bits as usize).checked_sub(1)?).cloned()
     }
 
     const fn new(code: &'static str, description: &'static str) -> Self {
         Self {
             code,
             description: Cow::Borrowed(description),
+            status: 0,
         }
     }
 }

@@ -17,12 +17,21 @@ pub const DEFAULT_POOL: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 10, 
 
 /// There are more load balancers without an address than the pool has addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the address pool {pool} has no address left for load balancer {load_balancer}")]
+#[error("the address pool {pool} has no address left for load balancer {}", some(.load_balancers))]
 pub struct PoolFull {
     /// The pool.
     pub pool: Ipv4Net,
-    /// The first that got none.
-    pub load_balancer: Arc<str>,
+    /// All that got none, by name.
+    pub load_balancers: Vec<Arc<str>>,
+}
+
+/// The first of `names`, and how many there are besides.
+fn some(names: &[Arc<str>]) -> String {
+    match names {
+        [] => String::new(),
+        [name] => name.to_string(),
+        [name, rest @ ..] => format!("{name} and {} more", rest.len()),
+    }
 }
 
 /// Gives every load balancer of `model` without addresses one from `pool`; the others keep theirs.
@@ -51,20 +60,26 @@ pub fn assign(model: &Model, pool: Ipv4Net, before: &Addresses) -> Result<Addres
         taken.extend(addresses.iter().copied());
         assigned.insert(Arc::clone(&load_balancer.name), addresses);
     }
+    let mut without = Vec::new();
     // By name, whatever the order of the input.
-    for (name, addresses) in &mut assigned {
-        if addresses.is_empty() {
-            let Some(address) = free_address(name, pool, &taken) else {
-                return Err(PoolFull {
-                    pool,
-                    load_balancer: Arc::clone(name),
-                });
-            };
-            taken.insert(address);
-            addresses.push(address);
+    for (name, addresses) in assigned.iter_mut().filter(|(_, a)| a.is_empty()) {
+        // Those that are left over are not looked for again and again.
+        let address = without.is_empty().then(|| free_address(name, pool, &taken));
+        match address.flatten() {
+            Some(address) => {
+                taken.insert(address);
+                addresses.push(address);
+            }
+            None => without.push(Arc::clone(name)),
         }
     }
-    Ok(assigned)
+    if without.is_empty() {
+        return Ok(assigned);
+    }
+    Err(PoolFull {
+        pool,
+        load_balancers: without,
+    })
 }
 
 fn free_address(name: &str, pool: Ipv4Net, taken: &HashSet<IpAddr>) -> Option<IpAddr> {

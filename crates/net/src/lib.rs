@@ -2,6 +2,7 @@
 //! stands on, and the only unsafe code of the house (`sys`).
 
 pub mod listen;
+pub mod open_files;
 pub mod proxy;
 
 mod buffer;

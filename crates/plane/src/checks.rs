@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elbow_balance::{Group, Target};
-use elbow_health::{Asker, CLASSIC_USER_AGENT, Outcome, Tracker, USER_AGENT};
+use elbow_health::{Asker, CLASSIC_USER_AGENT, Outcome, Reason, Tracker, USER_AGENT};
 use elbow_model::{
     HealthCheck, HealthCheckPort, LoadBalancerType, Protocol, ProxyProtocol, TargetState,
 };
@@ -94,9 +94,9 @@ impl Checks {
                 }
                 None => {
                     let tracker = Rc::new(RefCell::new(Tracker::new(&wanted.config.check)));
-                    let reason = tracker.borrow().reason().cloned();
+                    let reason = Reason::to_bits(tracker.borrow().reason());
                     for checked in &targets {
-                        self.shared.reasons.set(&checked.target, reason.clone());
+                        checked.target.set_reason(reason);
                     }
                     self.start(wanted.config, tracker, Rc::new(RefCell::new(targets)))
                 }
@@ -138,11 +138,11 @@ impl Check {
     fn adopt(&self, targets: Vec<Checked>) {
         let tracker = self.tracker.borrow();
         for checked in &targets {
-            let (target, reasons) = (&checked.target, &checked.shared.reasons);
+            let target = &checked.target;
             if target.state() != TargetState::Draining {
                 target.set_state(tracker.state());
             }
-            reasons.set(target, tracker.reason().cloned());
+            target.set_reason(Reason::to_bits(tracker.reason()));
         }
         *self.targets.borrow_mut() = targets;
     }
@@ -267,15 +267,24 @@ impl Checked {
             true => self.metrics.health_checks_passed.increment(),
             false => self.metrics.health_checks_failed.increment(),
         }
-        self.shared
-            .reasons
-            .set(&self.target, tracker.reason().cloned());
-        let state = tracker.state();
-        // A target that began to drain while it was asked stays so.
-        if !changed || self.target.state() == TargetState::Draining {
+        // A target that began to drain while it was asked, or went out of use, stays so.
+        if matches!(
+            self.target.state(),
+            TargetState::Draining | TargetState::Unused
+        ) {
             return;
         }
+        let state = tracker.state();
+        let reason = Reason::to_bits(tracker.reason());
+        if !changed && reason == self.target.reason() {
+            return;
+        }
+        self.target.set_reason(reason);
         self.target.set_state(state);
+        self.shared.health_changed();
+        if !changed {
+            return;
+        }
         info!(
             target_group = %self.group.config.name,
             id = %self.target.registered.id,

@@ -17,28 +17,6 @@ use crate::names;
 use crate::plane::Shared;
 use crate::snapshot::Snapshot;
 
-/// Reasons by [`Target::serial`]; written by the control thread, read for status.
-#[derive(Default)]
-pub(crate) struct Reasons(Mutex<FxHashMap<u64, Option<Reason>>>);
-
-impl Reasons {
-    /// The reason of the target; `None` when it has none, or is not checked yet.
-    pub(crate) fn of(&self, target: &Target) -> Option<Reason> {
-        let reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        reasons.get(&target.serial).cloned().flatten()
-    }
-
-    pub(crate) fn set(&self, target: &Target, reason: Option<Reason>) {
-        let mut reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        reasons.insert(target.serial, reason);
-    }
-
-    fn retain(&self, keep: impl Fn(u64) -> bool) {
-        let mut reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        reasons.retain(|serial, _| keep(*serial));
-    }
-}
-
 /// The control thread as the plane holds it.
 pub(crate) struct ControlHandle {
     pub(crate) snapshots: mpsc::UnboundedSender<Arc<Snapshot>>,
@@ -113,13 +91,7 @@ impl Control {
         self.reconcile_names(snapshot);
         self.reconcile_delays(snapshot);
         self.checks.reconcile(snapshot);
-        let known: FxHashSet<u64> = snapshot
-            .groups
-            .values()
-            .flat_map(|g| &g.targets)
-            .map(|t| t.serial)
-            .collect();
-        self.shared.reasons.retain(|serial| known.contains(&serial));
+        self.shared.health_changed();
     }
 
     fn reconcile_names(&mut self, snapshot: &Snapshot) {
@@ -162,9 +134,7 @@ impl Control {
             let Some(group) = snapshot.groups.get(name) else {
                 continue;
             };
-            self.shared
-                .reasons
-                .set(target, Some(Reason::DEREGISTRATION_IN_PROGRESS));
+            target.set_reason(Reason::to_bits(Some(&Reason::DEREGISTRATION_IN_PROGRESS)));
             let shared = Arc::clone(&self.shared);
             let (group, target) = (Arc::clone(group), Arc::clone(target));
             self.delays

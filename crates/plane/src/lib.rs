@@ -11,17 +11,21 @@
 
 mod checks;
 mod control;
+mod error;
 mod instances;
 mod names;
 mod plane;
 mod snapshot;
 mod status;
 mod stream;
+mod view;
 mod worker;
 
-pub use plane::{ApplyError, DataPath, Options, Plane, View};
+pub use error::{ApplyError, BindError, Failure, Rejection};
+pub use plane::{DataPath, Options, Plane};
 pub use snapshot::check;
 pub use status::{
     CertificateStatus, ListenerStatus, LoadBalancerStatus, RuleStatus, Status, TargetGroupStatus,
-    TargetStatus,
+    TargetHealth, TargetStatus,
 };
+pub use view::{Served, View};

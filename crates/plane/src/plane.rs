@@ -1,22 +1,23 @@
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use elbow_model::Model;
-use elbow_model::addresses::{self, Ipv4Net, PoolFull};
-use elbow_model::diagnostic::Diagnostic;
-use elbow_net::listen;
+use elbow_model::addresses::{self, Ipv4Net};
+use elbow_net::{listen, open_files};
 use elbow_telemetry::{AccessLog, Telemetry};
 use elbow_tls::{Originator, Tickets};
 use rustc_hash::FxHashMap;
+use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
-use crate::control::{self, ControlHandle, Reasons};
+use crate::control::{self, ControlHandle};
+use crate::error::{ApplyError, BindError};
 use crate::names::Resolved;
 use crate::snapshot::{Parts, Snapshot};
-use crate::status::{self, Status};
+use crate::view::View;
 use crate::worker::{self, Command, WorkerHandle};
 
 /// How a plane runs.
@@ -42,31 +43,6 @@ pub enum DataPath {
     Portable,
 }
 
-/// Why a model was not applied; what served before serves on.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// The model cannot be served.
-    #[error("{} error(s) in the configuration", .0.len())]
-    Rejected(Vec<Diagnostic>),
-    /// A listener cannot have its socket.
-    #[error(
-        "load balancer \"{load_balancer}\", listener {port}: cannot listen on {address}: {source}"
-    )]
-    Bind {
-        /// Whose listener.
-        load_balancer: String,
-        /// As configured.
-        port: u16,
-        /// What was asked for, offset included.
-        address: SocketAddr,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// The pool has no address left.
-    #[error("{0}")]
-    Addresses(#[from] PoolFull),
-}
-
 /// Running load balancers.
 pub struct Plane {
     shared: Arc<Shared>,
@@ -74,28 +50,8 @@ pub struct Plane {
     control: ControlHandle,
 }
 
-/// A look at a running [`Plane`]; cheap to clone.
-#[derive(Clone)]
-pub struct View(Arc<Shared>);
-
-impl View {
-    /// What is in force, with live numbers.
-    pub fn status(&self) -> Status {
-        status::of(&self.0)
-    }
-
-    /// The model in force.
-    pub fn model(&self) -> Arc<Model> {
-        Arc::clone(&self.0.snapshot.load().model)
-    }
-
-    /// Every metric, in the text form of [`elbow_telemetry::CONTENT_TYPE`].
-    pub fn metrics(&self) -> String {
-        let targets = status::target_rows(&self.0);
-        let certificates = status::certificate_rows(&self.0);
-        self.0.telemetry.render(targets, certificates)
-    }
-}
+/// What is bound at an address, one for each worker.
+type Sockets = (SocketAddr, Vec<TcpListener>);
 
 /// What the threads of a plane share.
 pub(crate) struct Shared {
@@ -103,7 +59,8 @@ pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) log: Option<Arc<AccessLog>>,
-    pub(crate) reasons: Reasons,
+    /// Rises when the state of a target changes, or its reason.
+    pub(crate) health_changes: watch::Sender<u64>,
     pub(crate) originators: Originators,
     state: Mutex<State>,
     tickets: Tickets,
@@ -119,12 +76,13 @@ pub(crate) struct Originators {
 #[derive(Default)]
 struct State {
     resolved: FxHashMap<Arc<str>, Resolved>,
-    workers: Vec<tokio::sync::mpsc::UnboundedSender<Command>>,
-    control: Option<tokio::sync::mpsc::UnboundedSender<Arc<Snapshot>>>,
+    workers: Vec<mpsc::UnboundedSender<Command>>,
+    control: Option<mpsc::UnboundedSender<Arc<Snapshot>>>,
 }
 
 impl Plane {
-    /// Starts the threads; nothing listens until [`Plane::apply`].
+    /// Starts the threads; nothing listens until [`Plane::apply`]. The process may open as many files as its hard limit
+    /// allows from then on.
     ///
     /// # Errors
     /// When the system refuses a thread or a runtime.
@@ -133,9 +91,12 @@ impl Plane {
         telemetry: Arc<Telemetry>,
         log: Option<Arc<AccessLog>>,
     ) -> io::Result<Self> {
+        if let Err(error) = open_files::raise() {
+            warn!(%error, "the limit of open files stays as it is");
+        }
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::default(),
-            reasons: Reasons::default(),
+            health_changes: watch::Sender::default(),
             state: Mutex::default(),
             tickets: Tickets::new(),
             originators: Originators {
@@ -177,7 +138,7 @@ impl Plane {
 
     /// What is in force, for those who only look.
     pub fn view(&self) -> View {
-        View(Arc::clone(&self.shared))
+        View::new(Arc::clone(&self.shared))
     }
 
     /// Counts a reload that did not come as far as [`Plane::apply`].
@@ -254,7 +215,7 @@ impl Shared {
             Ok(next) => self.publish(&state, &previous, next, Vec::new()),
             Err(errors) => {
                 for error in errors {
-                    warn!(%error, "targets could not be refreshed");
+                    warn!(error = %error.diagnostic, "targets could not be refreshed");
                 }
             }
         }
@@ -275,40 +236,41 @@ impl Shared {
 
     /// Sockets for the listeners that `next` adds: one a worker, so that the kernel spreads
     /// connections.
-    fn bind_new(
-        &self,
-        previous: &Snapshot,
-        next: &Snapshot,
-    ) -> Result<Vec<(SocketAddr, Vec<std::net::TcpListener>)>, ApplyError> {
+    fn bind_new(&self, previous: &Snapshot, next: &Snapshot) -> Result<Vec<Sockets>, ApplyError> {
         let mut sockets = Vec::new();
+        let mut errors = Vec::new();
         for (address, listener) in &next.listeners {
             if previous.listeners.contains_key(address) {
                 continue;
             }
-            let bound = exclusive(*address)
-                .and_then(|()| {
-                    (0..self.options.workers)
-                        .map(|_| listen::bind(*address))
-                        .collect()
-                })
-                .map_err(|source| ApplyError::Bind {
-                    load_balancer: listener.load_balancer.to_string(),
+            match self.bind(*address) {
+                Ok(bound) => sockets.push((*address, bound)),
+                Err(source) => errors.push(BindError {
+                    load_balancer: Arc::clone(&listener.load_balancer),
                     port: listener.port,
                     address: *address,
                     source,
-                })?;
-            sockets.push((*address, bound));
+                }),
+            }
         }
-        Ok(sockets)
+        match errors.is_empty() {
+            true => Ok(sockets),
+            false => Err(ApplyError::Bind(errors)),
+        }
     }
 
-    fn publish(
-        &self,
-        state: &State,
-        previous: &Snapshot,
-        next: Snapshot,
-        sockets: Vec<(SocketAddr, Vec<std::net::TcpListener>)>,
-    ) {
+    fn bind(&self, address: SocketAddr) -> io::Result<Vec<TcpListener>> {
+        exclusive(address)?;
+        let workers = 0..self.options.workers;
+        workers.map(|_| listen::bind(address)).collect()
+    }
+
+    /// Has those told who follow the health of targets.
+    pub(crate) fn health_changed(&self) {
+        self.health_changes.send_modify(|n| *n += 1);
+    }
+
+    fn publish(&self, state: &State, previous: &Snapshot, next: Snapshot, sockets: Vec<Sockets>) {
         next.activate();
         let next = Arc::new(next);
         self.snapshot.store(Arc::clone(&next));
@@ -336,5 +298,5 @@ impl Shared {
 /// Fails when anything listens on `address` already: sockets that share a port by `SO_REUSEPORT`
 /// would otherwise share it silently with another process of the same user.
 fn exclusive(address: SocketAddr) -> io::Result<()> {
-    std::net::TcpListener::bind(address).map(drop)
+    TcpListener::bind(address).map(drop)
 }

@@ -16,6 +16,7 @@ use elbow_telemetry::{ListenerMetrics, Telemetry};
 use elbow_tls::{Acceptor, Loaded, Tickets, alpn};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::error::Rejection;
 use crate::instances;
 use crate::names::Resolved;
 
@@ -117,7 +118,7 @@ impl Snapshot {
         model: Arc<Model>,
         addresses: Addresses,
         parts: &Parts<'_>,
-    ) -> Result<Self, Vec<Diagnostic>> {
+    ) -> Result<Self, Vec<Rejection>> {
         let (certificates, errors) = load_all(&model);
         if !errors.is_empty() {
             return Err(errors);
@@ -166,7 +167,7 @@ impl Snapshot {
     }
 
     /// This snapshot with its groups made anew, after names resolved or a delay ended.
-    pub(crate) fn refreshed(&self, parts: &Parts<'_>) -> Result<Self, Vec<Diagnostic>> {
+    pub(crate) fn refreshed(&self, parts: &Parts<'_>) -> Result<Self, Vec<Rejection>> {
         Self::build(Arc::clone(&self.model), self.addresses.clone(), parts)
     }
 
@@ -204,7 +205,7 @@ impl Snapshot {
         balancer: &LoadBalancer,
         listener: &Listener,
         parts: &Parts<'_>,
-    ) -> Result<ListenerState, Diagnostic> {
+    ) -> Result<ListenerState, Rejection> {
         let kind = match balancer.kind {
             LoadBalancerType::Application => "application",
             LoadBalancerType::Network => "network",
@@ -287,7 +288,7 @@ impl Snapshot {
         balancer: &LoadBalancer,
         listener: &Listener,
         tickets: &Tickets,
-    ) -> Result<Termination, Diagnostic> {
+    ) -> Result<Termination, Rejection> {
         let certificates: Vec<Arc<Loaded>> = listener
             .certificates
             .iter()
@@ -324,16 +325,29 @@ impl Snapshot {
     }
 }
 
-fn load_all(model: &Model) -> (Vec<Arc<Loaded>>, Vec<Diagnostic>) {
+fn load_all(model: &Model) -> (Vec<Arc<Loaded>>, Vec<Rejection>) {
     let mut loaded = Vec::new();
     let mut errors = Vec::new();
     for certificate in &model.certificates {
         match load(certificate) {
             Ok(certificate) => loaded.push(certificate),
-            Err(diagnostic) => errors.push(diagnostic),
+            Err(diagnostic) => errors.push(Rejection {
+                load_balancers: presenting(model, &certificate.name),
+                diagnostic,
+            }),
         }
     }
     (loaded, errors)
+}
+
+/// Names of the load balancers that present the certificate called `name`.
+fn presenting(model: &Model, name: &str) -> Vec<Arc<str>> {
+    let presents = |lb: &&Arc<LoadBalancer>| {
+        let mut certificates = lb.listeners.iter().flat_map(|l| &l.certificates);
+        certificates.any(|certificate| *certificate.name == *name)
+    };
+    let balancers = model.load_balancers.iter().filter(presents);
+    balancers.map(|lb| Arc::clone(&lb.name)).collect()
 }
 
 /// Names of the groups that some action forwards to.
@@ -366,7 +380,7 @@ fn taken(
     listener: &Listener,
     address: SocketAddr,
     other: &ListenerState,
-) -> Diagnostic {
+) -> Rejection {
     let message = format!(
         "listener {} cannot listen on {address}: load balancer \"{}\" already does",
         listener.port, other.load_balancer
@@ -376,10 +390,13 @@ fn taken(
     of_listener(balancer, listener, diagnostic)
 }
 
-fn of_listener(balancer: &LoadBalancer, listener: &Listener, diagnostic: Diagnostic) -> Diagnostic {
-    diagnostic
-        .object(format!("loadBalancer/{}", balancer.name))
-        .field(format!("listeners[port {}]", listener.port))
+fn of_listener(balancer: &LoadBalancer, listener: &Listener, diagnostic: Diagnostic) -> Rejection {
+    Rejection {
+        load_balancers: vec![Arc::clone(&balancer.name)],
+        diagnostic: diagnostic
+            .object(format!("loadBalancer/{}", balancer.name))
+            .field(format!("listeners[port {}]", listener.port)),
+    }
 }
 
 type Groups = FxHashMap<Arc<str>, Arc<Group>>;

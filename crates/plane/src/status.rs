@@ -1,6 +1,7 @@
 //! What is in force, as values that are easy to print: the source of `/targets`, `/health` and
 //! `elbow get`.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use serde::Serialize;
 use crate::names::Resolved;
 use crate::plane::Shared;
 use crate::snapshot::{REGION, Snapshot};
+use crate::view::Served;
 
 /// Everything in force, with live numbers.
 #[derive(Clone, Debug, Serialize)]
@@ -128,6 +130,17 @@ pub struct TargetStatus {
     pub requests: u64,
 }
 
+/// The health of a target as the API of its load balancer spells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetHealth {
+    /// `TargetHealth.State`; of an instance of a Classic load balancer, `InstanceState.State`.
+    pub state: &'static str,
+    /// `TargetHealth.Reason`, e.g. `Target.Timeout`; none while it is healthy.
+    pub reason: Option<&'static str>,
+    /// `TargetHealth.Description`.
+    pub description: Option<Cow<'static, str>>,
+}
+
 /// A certificate.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -179,6 +192,17 @@ pub(crate) fn of(shared: &Shared) -> Status {
             })
             .collect(),
     }
+}
+
+/// Where the load balancer called `name` serves.
+pub(crate) fn served(shared: &Shared, name: &str) -> Option<Served> {
+    let snapshot = shared.snapshot.load();
+    let mut balancers = snapshot.model.load_balancers.iter();
+    let config = balancers.find(|config| &*config.name == name)?;
+    Some(Served {
+        dns_name: config.dns_name(REGION),
+        addresses: snapshot.addresses.get(name)?.clone(),
+    })
 }
 
 fn load_balancer(
@@ -251,9 +275,9 @@ fn target_group(shared: &Shared, group: &Arc<Group>) -> TargetGroupStatus {
     let mut targets: Vec<TargetStatus> = group
         .targets
         .iter()
-        .map(|target| target_status(shared, group, target))
+        .map(|target| target_status(group, target))
         .collect();
-    targets.extend(unresolved(shared, group));
+    targets.extend(unresolved_rows(shared, group));
     TargetGroupStatus {
         name: group.config.name.to_string(),
         protocol: group.config.protocol.as_str(),
@@ -267,12 +291,12 @@ fn target_group(shared: &Shared, group: &Arc<Group>) -> TargetGroupStatus {
     }
 }
 
-fn target_status(shared: &Shared, group: &Group, target: &Target) -> TargetStatus {
-    let reason = match target.state() {
-        state if group.config.attributes.of_classic => Reason::of_instance(state),
-        TargetState::Unused => Some(Reason::NOT_IN_USE),
-        _ => shared.reasons.of(target),
-    };
+fn target_status(group: &Group, target: &Target) -> TargetStatus {
+    let TargetHealth {
+        state,
+        reason,
+        description,
+    } = health(group, target);
     TargetStatus {
         target_group: group.config.name.to_string(),
         id: target.registered.id.to_string(),
@@ -283,12 +307,58 @@ fn target_status(shared: &Shared, group: &Group, target: &Target) -> TargetStatu
             .availability_zone
             .as_ref()
             .map(ToString::to_string),
-        state: state_name(group, target),
-        reason: reason.as_ref().map(|r| r.code.to_owned()),
-        description: reason.map(|r| r.description.into_owned()),
+        state,
+        reason: reason.map(str::to_owned),
+        description: description.map(Cow::into_owned),
         in_flight: target.in_flight(),
         requests: target.requests(),
     }
+}
+
+/// The health of `target` in the words of `DescribeTargetHealth`, or of `DescribeInstanceHealth`.
+fn health(group: &Group, target: &Target) -> TargetHealth {
+    let reason = match target.state() {
+        state if group.config.attributes.of_classic => Reason::of_instance(state),
+        TargetState::Unused => Some(Reason::NOT_IN_USE),
+        _ => Reason::from_bits(target.reason()),
+    };
+    TargetHealth {
+        state: state_name(group, target),
+        reason: reason.as_ref().map(|reason| reason.code),
+        description: reason.map(|reason| reason.description),
+    }
+}
+
+/// The health of one target. A name that stands for several addresses is as healthy as the least of them.
+pub(crate) fn target_health(
+    shared: &Shared,
+    target_group: &str,
+    id: &str,
+    port: u16,
+) -> Option<TargetHealth> {
+    let snapshot = shared.snapshot.load();
+    let group = snapshot.groups.get(target_group)?;
+    let is_asked = |target: &&elbow_model::Target| {
+        target.port == port
+            && match &target.id {
+                TargetId::Ip(ip) => id.parse() == Ok(*ip),
+                TargetId::Host(name) | TargetId::Alb(name) => **name == *id,
+            }
+    };
+    let targets = group.targets.iter();
+    let found = targets.filter(|target| is_asked(&&target.registered));
+    // One that drains goes, and another one may have come in its place.
+    let worst = found.min_by_key(|target| match target.state() {
+        TargetState::Unhealthy => 0,
+        TargetState::Initial => 1,
+        TargetState::Unused | TargetState::Unavailable | TargetState::Healthy => 2,
+        TargetState::Draining => 3,
+    });
+    if let Some(target) = worst {
+        return Some(health(group, target));
+    }
+    let registered = group.config.targets.iter().find(is_asked)?;
+    unresolved(shared, group, registered)
 }
 
 /// What the API of the load balancer calls the state of `target`.
@@ -301,33 +371,47 @@ fn state_name(group: &Group, target: &Target) -> &'static str {
 }
 
 /// Registered names that stand for no address.
-fn unresolved(shared: &Shared, group: &Group) -> Vec<TargetStatus> {
+fn unresolved_rows(shared: &Shared, group: &Group) -> Vec<TargetStatus> {
     let row = |target: &elbow_model::Target| {
-        let TargetId::Host(name) = &target.id else {
-            return None;
-        };
-        let description = match shared.resolved(name) {
-            Some(Resolved::Ok(addresses)) if !addresses.is_empty() => return None,
-            Some(Resolved::Err(error)) => format!("the name does not resolve: {error}"),
-            _ => "the name does not resolve yet".to_owned(),
-        };
+        let health = unresolved(shared, group, target)?;
         Some(TargetStatus {
             target_group: group.config.name.to_string(),
-            id: name.to_string(),
+            id: target.id.to_string(),
             port: target.port,
             address: None,
             availability_zone: target.availability_zone.as_ref().map(ToString::to_string),
-            state: match group.config.attributes.of_classic {
-                true => TargetState::Unused.as_instance_state(),
-                false => TargetState::Unused.as_str(),
-            },
-            reason: Some("Target.IpUnusable".into()),
-            description: Some(description),
+            state: health.state,
+            reason: health.reason.map(str::to_owned),
+            description: health.description.map(Cow::into_owned),
             in_flight: 0,
             requests: 0,
         })
     };
     group.config.targets.iter().filter_map(row).collect()
+}
+
+/// The health of a registered name that stands for no address.
+fn unresolved(
+    shared: &Shared,
+    group: &Group,
+    target: &elbow_model::Target,
+) -> Option<TargetHealth> {
+    let TargetId::Host(name) = &target.id else {
+        return None;
+    };
+    let description = match shared.resolved(name) {
+        Some(Resolved::Ok(addresses)) if !addresses.is_empty() => return None,
+        Some(Resolved::Err(error)) => format!("the name does not resolve: {error}").into(),
+        _ => "the name does not resolve yet".into(),
+    };
+    Some(TargetHealth {
+        state: match group.config.attributes.of_classic {
+            true => TargetState::Unused.as_instance_state(),
+            false => TargetState::Unused.as_str(),
+        },
+        reason: Some("Target.IpUnusable"),
+        description: Some(description),
+    })
 }
 
 /// Every target with its live numbers, for the metrics.

@@ -18,7 +18,9 @@ use std::time::Duration;
 use elbow_admin::{Actions, Done};
 use elbow_model::addresses::Ipv4Net;
 use elbow_model::{Condition, Listener, Model, Patterns};
-use elbow_plane::{ApplyError, DataPath, Options, Plane, Status, TargetGroupStatus, TargetStatus};
+use elbow_plane::{
+    ApplyError, BindError, DataPath, Options, Plane, Status, TargetGroupStatus, TargetStatus,
+};
 use elbow_pods::{Kind, Pod, Pods};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
@@ -342,8 +344,8 @@ fn serve(model: &Model, port_offset: u16) -> Result<Plane, Failure> {
             Ok(()) => return Ok(plane),
             Err(failure) => {
                 plane.drain(Duration::ZERO);
-                let busy = matches!(&failure, ApplyError::Bind { source, .. }
-                    if source.kind() == io::ErrorKind::AddrInUse);
+                let in_use = |error: &BindError| error.source.kind() == io::ErrorKind::AddrInUse;
+                let busy = matches!(&failure, ApplyError::Bind(e) if e.iter().all(in_use));
                 if !busy {
                     return Err(refused(failure));
                 }

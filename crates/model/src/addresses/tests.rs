@@ -40,6 +40,12 @@ fn given_addresses_stay_and_are_not_given_twice() {
         error.to_string(),
         "the address pool 127.0.10.0/30 has no address left for load balancer b"
     );
+    let error = assigned(&["a", "d", "c", "b"], "127.0.10.0/30").unwrap_err();
+    assert_eq!(
+        error.load_balancers,
+        ["c".into(), "d".into()] as [Arc<str>; 2]
+    );
+    assert!(error.to_string().ends_with("load balancer c and 1 more"));
     let all = assigned(&["a", "c=127.0.10.1", "d=10.0.0.1"], "127.0.10.0/30").unwrap();
     let shown: Vec<_> = all.iter().map(|(n, a)| format!("{n} {a:?}")).collect();
     assert_eq!(shown, ["a [127.0.10.2]", "c [127.0.10.1]", "d [10.0.0.1]"]);

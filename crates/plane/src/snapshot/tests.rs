@@ -44,7 +44,7 @@ fn build(
     model: &Arc<Model>,
     previous: &Snapshot,
     resolved: &FxHashMap<Arc<str>, Resolved>,
-) -> Result<Snapshot, Vec<Diagnostic>> {
+) -> Result<Snapshot, Vec<Rejection>> {
     let addresses = assign(model, DEFAULT_POOL, &previous.addresses).unwrap();
     let parts = Parts {
         previous,
@@ -142,7 +142,7 @@ fn what_is_refused_changes_nothing() {
         .err()
         .unwrap();
     assert_eq!(errors.len(), 1);
-    assert_eq!(errors[0].code, "address-in-use");
+    assert_eq!(errors[0].diagnostic.code, "address-in-use");
     assert_eq!(
         states(&first, "pods"),
         [(1, TargetState::Initial), (2, TargetState::Initial)]

@@ -1,0 +1,60 @@
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use elbow_model::Model;
+use tokio::sync::watch;
+
+use crate::plane::Shared;
+use crate::status::{self, Status, TargetHealth};
+
+/// A look at a running [`Plane`](crate::Plane); cheap to clone.
+#[derive(Clone)]
+pub struct View(Arc<Shared>);
+
+/// Where a load balancer serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// In AWS's shape under a local suffix.
+    pub dns_name: String,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl View {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// What is in force, with live numbers.
+    pub fn status(&self) -> Status {
+        status::of(&self.0)
+    }
+
+    /// The model in force.
+    pub fn model(&self) -> Arc<Model> {
+        Arc::clone(&self.0.snapshot.load().model)
+    }
+
+    /// Every metric, in the text form of [`elbow_telemetry::CONTENT_TYPE`].
+    pub fn metrics(&self) -> String {
+        let targets = status::target_rows(&self.0);
+        let certificates = status::certificate_rows(&self.0);
+        self.0.telemetry.render(targets, certificates)
+    }
+
+    /// Where the load balancer called `name` serves; `None` when there is none.
+    pub fn load_balancer(&self, name: &str) -> Option<Served> {
+        status::served(&self.0, name)
+    }
+
+    /// The health of the target that is registered as `id` at `port` in `target_group`; `None` when there is no such
+    /// target.
+    pub fn target_health(&self, target_group: &str, id: &str, port: u16) -> Option<TargetHealth> {
+        status::target_health(&self.0, target_group, id, port)
+    }
+
+    /// A number that rises when the state of any target changes, or the reason for it.
+    pub fn health_changes(&self) -> watch::Receiver<u64> {
+        self.0.health_changes.subscribe()
+    }
+}
