@@ -13,6 +13,7 @@ pub mod client;
 pub mod crd;
 mod error;
 pub mod lease;
+pub mod webhook;
 pub mod write;
 
 use std::net::IpAddr;

@@ -1,0 +1,206 @@
+//! Which gates a pod is to have.
+
+use std::collections::BTreeMap;
+
+use elbow_manifest::cluster::{Outcome, Reconciled};
+use elbow_manifest::inventory::Inventory;
+use elbow_manifest::stack::Stack;
+
+/// What the condition of a target group in a pod starts with.
+pub(super) const PREFIX: &str = "target-health.elbv2.k8s.aws/";
+/// The targets of a group that are pods.
+const PODS: &str = "ip";
+
+type Labels = BTreeMap<String, String>;
+
+/// Target groups of pod addresses, by the namespace of their pods, with the labels that their Services select.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gates {
+    /// By stack, so that one that changes leaves the others as they are.
+    stacks: BTreeMap<String, Vec<Gate>>,
+    /// Those of TargetGroupBindings that users wrote.
+    written: Vec<Gate>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Gate {
+    namespace: String,
+    /// The name of the TargetGroupBinding, which is that of the target group where the controller made it.
+    binding: String,
+    /// The Service, whose selector counts when a pod comes.
+    selector: Labels,
+}
+
+impl Gates {
+    /// Takes note of what became of stacks. A stack that is refused serves as before, and so do its gates.
+    pub fn take(&mut self, reconciled: &[Reconciled], inventory: &Inventory) {
+        for one in reconciled {
+            match &one.outcome {
+                Outcome::Made(made) => {
+                    self.stacks
+                        .insert(one.key.clone(), of_stack(&made.stack, inventory));
+                }
+                Outcome::Refused(_) => {}
+                Outcome::Gone => {
+                    self.stacks.remove(&one.key);
+                }
+            }
+        }
+        let written = inventory
+            .bindings
+            .values()
+            .filter(|binding| !binding.is_made());
+        let pods = written.filter(|binding| binding.target_type.as_deref() == Some(PODS));
+        let gate = |binding: &elbow_manifest::objects::Binding| {
+            gate(
+                &binding.meta.namespace,
+                &binding.meta.name,
+                &binding.service,
+                inventory,
+            )
+        };
+        self.written = pods.filter_map(gate).collect();
+    }
+
+    /// The conditions that a pod of `namespace` with these labels is to wait for, each once, in order.
+    pub fn of(&self, namespace: &str, labels: &Labels) -> Vec<String> {
+        let gates = self.stacks.values().flatten().chain(&self.written);
+        let chosen = |gate: &&Gate| {
+            let has = |(key, value): (&String, &String)| labels.get(key) == Some(value);
+            gate.namespace == namespace && gate.selector.iter().all(has)
+        };
+        let mut kinds: Vec<String> = gates
+            .filter(chosen)
+            .map(|gate| format!("{PREFIX}{}", gate.binding))
+            .collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
+    }
+}
+
+fn of_stack(stack: &Stack, inventory: &Inventory) -> Vec<Gate> {
+    let bindings = stack.bindings.values();
+    let pods = bindings.filter(|binding| binding.spec.target_type == PODS);
+    pods.filter_map(|binding| {
+        let service = &binding.spec.service_ref.name;
+        gate(&binding.namespace, &binding.name, service, inventory)
+    })
+    .collect()
+}
+
+/// None where the Service selects no pods.
+fn gate(namespace: &str, binding: &str, service: &str, inventory: &Inventory) -> Option<Gate> {
+    let service = inventory
+        .services
+        .get(&(namespace.to_owned(), service.to_owned()))?;
+    (!service.selector.is_empty()).then(|| Gate {
+        namespace: namespace.to_owned(),
+        binding: binding.to_owned(),
+        selector: service.selector.clone(),
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use elbow_manifest::cluster::{Change, Cluster, Identity};
+    use elbow_manifest::{Context, Object};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn set(cluster: &mut Cluster, object: Value) {
+        cluster.take(Change::Set(Object::from_json(object).unwrap()));
+    }
+
+    fn service(name: &str, target_type: &str, app: &str) -> Value {
+        json!({"apiVersion": "v1", "kind": "Service",
+            "metadata": {"namespace": "shop", "name": name, "uid": name, "annotations": {
+                "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": target_type}},
+            "spec": {"type": "LoadBalancer", "loadBalancerClass": "service.k8s.aws/nlb", "selector": {"app": app},
+                "ports": [{"port": 80, "nodePort": 30080}]}})
+    }
+
+    fn binding(name: &str, target_type: &str) -> Value {
+        json!({"apiVersion": "elbv2.k8s.aws/v1beta1", "kind": "TargetGroupBinding",
+            "metadata": {"namespace": "shop", "name": name, "uid": name},
+            "spec": {"targetGroupName": "of-a-file", "targetType": target_type, "serviceRef": {"name": "nodes", "port": 80}}})
+    }
+
+    fn labels(app: &str) -> Labels {
+        BTreeMap::from([
+            ("app".to_owned(), app.to_owned()),
+            ("more".to_owned(), "x".to_owned()),
+        ])
+    }
+
+    pub(in super::super) fn gates() -> (Cluster, Gates) {
+        let mut cluster = Cluster::new(Context::default());
+        set(&mut cluster, service("pods", "ip", "web"));
+        set(&mut cluster, service("nodes", "instance", "api"));
+        set(&mut cluster, binding("of-pods", "ip"));
+        set(&mut cluster, binding("of-nodes", "instance"));
+        let mut gates = Gates::default();
+        let reconciled = cluster.reconcile();
+        gates.take(&reconciled, cluster.inventory());
+        (cluster, gates)
+    }
+
+    // control-plane.md 3.8.
+    #[test]
+    fn a_pod_waits_for_the_target_groups_of_pods_whose_service_selects_it() {
+        let (_, gates) = gates();
+        let [kind] = &gates.of("shop", &labels("web"))[..] else {
+            panic!("{gates:?}")
+        };
+        assert!(
+            kind.starts_with("target-health.elbv2.k8s.aws/k8s-shop-pods-"),
+            "{kind}"
+        );
+        assert_eq!(gates.of("other", &labels("web")), [""; 0]);
+        assert_eq!(gates.of("shop", &labels("none")), [""; 0]);
+    }
+
+    #[test]
+    fn a_binding_that_a_user_wrote_is_waited_for_by_its_own_name() {
+        let (_, gates) = gates();
+        assert_eq!(
+            gates.of("shop", &labels("api")),
+            ["target-health.elbv2.k8s.aws/of-pods"]
+        );
+    }
+
+    #[test]
+    fn a_group_that_has_gone_is_waited_for_no_longer() {
+        let (mut cluster, mut gates) = gates();
+        cluster.take(Change::Gone(Identity {
+            group: String::new(),
+            kind: "Service".to_owned(),
+            namespace: "shop".to_owned(),
+            name: "pods".to_owned(),
+        }));
+        let reconciled = cluster.reconcile();
+        gates.take(&reconciled, cluster.inventory());
+        assert_eq!(gates.of("shop", &labels("web")), [""; 0]);
+        assert_eq!(gates.of("shop", &labels("api")).len(), 1);
+    }
+
+    #[test]
+    fn a_service_without_a_selector_selects_nothing() {
+        let mut cluster = Cluster::new(Context::default());
+        let mut all = service("pods", "ip", "web");
+        all["spec"].as_object_mut().unwrap().remove("selector");
+        set(&mut cluster, all);
+        let mut gates = Gates::default();
+        let reconciled = cluster.reconcile();
+        gates.take(&reconciled, cluster.inventory());
+        assert_eq!(
+            gates,
+            Gates {
+                stacks: gates.stacks.clone(),
+                written: Vec::new()
+            }
+        );
+        assert_eq!(gates.of("shop", &labels("web")), [""; 0]);
+    }
+}

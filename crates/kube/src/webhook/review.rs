@@ -1,0 +1,234 @@
+//! What an API server asks about a pod, and what it is told (`admission.k8s.io/v1`). No I/O.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Gates;
+
+const VERSION: &str = "admission.k8s.io/v1";
+
+/// Why what was sent is no question about a pod.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(String);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Review {
+    api_version: String,
+    request: Request,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    uid: String,
+    #[serde(default)]
+    namespace: String,
+    kind: Kind,
+    #[serde(default)]
+    operation: String,
+    #[serde(default)]
+    object: Value,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(default)]
+    group: String,
+    kind: String,
+}
+
+/// What counts of a pod.
+#[derive(Deserialize)]
+struct Pod {
+    #[serde(default)]
+    metadata: Metadata,
+    #[serde(default)]
+    spec: Spec,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    labels: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    readiness_gates: Option<Vec<ReadinessGate>>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReadinessGate {
+    condition_type: String,
+}
+
+/// The answer to an AdmissionReview: the pod is allowed, with a patch that adds the gates it has not yet.
+///
+/// # Errors
+/// `body` is no review that can be answered.
+pub fn answer(body: &[u8], gates: &Gates) -> Result<Vec<u8>, Malformed> {
+    let review: Review = serde_json::from_slice(body)
+        .map_err(|error| Malformed(format!("no AdmissionReview: {error}")))?;
+    if review.api_version != VERSION {
+        return Err(Malformed(format!(
+            "AdmissionReview of {}: this webhook speaks {VERSION} (admissionReviewVersions: [v1])",
+            review.api_version
+        )));
+    }
+    let request = review.request;
+    let mut response = json!({"uid": request.uid, "allowed": true});
+    if let Some(patch) = patch(&request, gates)? {
+        response["patchType"] = "JSONPatch".into();
+        response["patch"] = STANDARD.encode(patch.to_string()).into();
+    }
+    let answer = json!({"apiVersion": VERSION, "kind": "AdmissionReview", "response": response});
+    Ok(answer.to_string().into_bytes())
+}
+
+/// What changes the pod; none when it is as it should be.
+fn patch(request: &Request, gates: &Gates) -> Result<Option<Value>, Malformed> {
+    let pod = request.kind.group.is_empty() && request.kind.kind == "Pod";
+    if !pod || request.operation != "CREATE" {
+        return Ok(None);
+    }
+    let pod = Pod::deserialize(&request.object)
+        .map_err(|error| Malformed(format!("request.object is no pod: {error}")))?;
+    let present = pod.spec.readiness_gates.unwrap_or_default();
+    let labels = pod.metadata.labels.unwrap_or_default();
+    let missing: Vec<ReadinessGate> = gates
+        .of(&request.namespace, &labels)
+        .into_iter()
+        .filter(|kind| present.iter().all(|gate| gate.condition_type != *kind))
+        .map(|condition_type| ReadinessGate { condition_type })
+        .collect();
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    // What others asked for stays, and where nothing is yet the list itself is added.
+    Ok(Some(if present.is_empty() {
+        json!([{"op": "add", "path": "/spec/readinessGates", "value": missing}])
+    } else {
+        let add = |gate| json!({"op": "add", "path": "/spec/readinessGates/-", "value": gate});
+        missing.iter().map(add).collect()
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::gates::tests::gates;
+    use super::*;
+
+    fn review(object: Value) -> Value {
+        json!({"apiVersion": VERSION, "kind": "AdmissionReview", "request": {
+            "uid": "705ab4f5", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "namespace": "shop",
+            "operation": "CREATE", "object": object}})
+    }
+
+    fn answered(review: &Value) -> (Value, Value) {
+        let answer = answer(review.to_string().as_bytes(), &gates().1).unwrap();
+        let mut answer: Value = serde_json::from_slice(&answer).unwrap();
+        assert_eq!(answer["apiVersion"], VERSION);
+        assert_eq!(answer["kind"], "AdmissionReview");
+        let patch = answer["response"].as_object_mut().unwrap().remove("patch");
+        let patch = patch.map_or(Value::Null, |patch| {
+            let bytes = STANDARD.decode(patch.as_str().unwrap()).unwrap();
+            serde_json::from_slice(&bytes).unwrap()
+        });
+        (answer["response"].take(), patch)
+    }
+
+    fn pod(app: &str) -> Value {
+        json!({"metadata": {"labels": {"app": app}}, "spec": {"containers": []}})
+    }
+
+    const OF_PODS: &str = "target-health.elbv2.k8s.aws/of-pods";
+
+    #[test]
+    fn a_pod_gets_its_gate() {
+        let (response, patch) = answered(&review(pod("api")));
+        assert_eq!(
+            response,
+            json!({"uid": "705ab4f5", "allowed": true, "patchType": "JSONPatch"})
+        );
+        let gate = json!({"conditionType": OF_PODS});
+        assert_eq!(
+            patch,
+            json!([{"op": "add", "path": "/spec/readinessGates", "value": [gate]}])
+        );
+    }
+
+    #[test]
+    fn gates_of_others_stay_and_a_gate_comes_once() {
+        let mut waiting = pod("api");
+        waiting["spec"]["readinessGates"] = json!([{"conditionType": "example.com/ready"}]);
+        let (_, patch) = answered(&review(waiting.clone()));
+        let gate = json!({"conditionType": OF_PODS});
+        assert_eq!(
+            patch,
+            json!([{"op": "add", "path": "/spec/readinessGates/-", "value": gate}])
+        );
+        waiting["spec"]["readinessGates"] = json!([gate]);
+        let (response, patch) = answered(&review(waiting));
+        assert_eq!(
+            (response, patch),
+            (json!({"uid": "705ab4f5", "allowed": true}), Value::Null)
+        );
+    }
+
+    #[test]
+    fn what_is_no_new_pod_is_let_through() {
+        let mut update = review(pod("api"));
+        update["request"]["operation"] = json!("UPDATE");
+        let mut other = review(pod("api"));
+        other["request"]["kind"]["kind"] = json!("Deployment");
+        let mut namespaced = review(pod("api"));
+        namespaced["request"]["namespace"] = json!("other");
+        for review in [
+            update,
+            other,
+            namespaced,
+            review(pod("none")),
+            review(json!({})),
+        ] {
+            let (response, patch) = answered(&review);
+            assert_eq!(
+                (response, patch),
+                (json!({"uid": "705ab4f5", "allowed": true}), Value::Null),
+                "{review}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_review_is_said_to_be_none() {
+        let mut old = review(pod("api"));
+        old["apiVersion"] = json!("admission.k8s.io/v1beta1");
+        let mut labels = review(pod("api"));
+        labels["request"]["object"]["metadata"]["labels"] = json!(["app"]);
+        let mut deep = b"{\"request\": {\"object\": ".to_vec();
+        deep.resize(1 << 20, b'[');
+        for (body, said) in [
+            (Vec::new(), "no AdmissionReview: EOF"),
+            (b"{".to_vec(), "no AdmissionReview: EOF"),
+            (
+                b"{\"apiVersion\": \"admission.k8s.io/v1\"}".to_vec(),
+                "missing field `request`",
+            ),
+            (deep, "recursion limit"),
+            (
+                old.to_string().into_bytes(),
+                "admissionReviewVersions: [v1]",
+            ),
+            (labels.to_string().into_bytes(), "request.object is no pod"),
+        ] {
+            let error = answer(&body, &Gates::default()).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Where API servers send pods.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Body;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tracing::debug;
+
+use super::{Gates, PATH, answer};
+
+/// What an API server sends at most: an object of 1.5 MiB, and as much again for who asks.
+const BODY_LIMIT: usize = 3 << 20;
+/// Connections at a time; more wait.
+const CONNECTIONS: usize = 64;
+/// For a handshake, for a head and for a body, each: an API server gives up after 10 s by default.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between attempts to accept when the system refuses.
+const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
+
+/// Answers on `listener`, with the certificate that is `offered` at the time.
+pub(super) async fn serve(
+    listener: TcpListener,
+    offered: watch::Receiver<Option<Arc<ServerConfig>>>,
+    gates: watch::Receiver<Arc<Gates>>,
+) {
+    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&free).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let config = offered.borrow().clone();
+                drop(tokio::spawn(connection(
+                    stream,
+                    config,
+                    gates.clone(),
+                    place,
+                )));
+            }
+            Err(error) => {
+                debug!(%error, "accept failed on the webhook's address");
+                tokio::time::sleep(ACCEPT_BACK_OFF).await;
+            }
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    config: Option<Arc<ServerConfig>>,
+    gates: watch::Receiver<Arc<Gates>>,
+    _place: OwnedSemaphorePermit,
+) {
+    // There is no certificate yet: whoever asks goes on without.
+    let Some(config) = config else { return };
+    let handshake = TlsAcceptor::from(config).accept(stream);
+    let stream = match timeout(PATIENCE, handshake).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            return debug!(%error, "a client of the webhook does not trust it, or speaks no TLS");
+        }
+        Err(_) => return debug!("a client of the webhook is too slow"),
+    };
+    let service = service_fn(move |request| {
+        let gates = Arc::clone(&gates.borrow());
+        async move { Ok::<_, Infallible>(respond(request, &gates).await) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        debug!(%error, "a connection of the webhook ended early");
+    }
+}
+
+async fn respond<B>(request: Request<B>, gates: &Gates) -> Response<Full<Bytes>>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if request.uri().path() != PATH {
+        return text(StatusCode::NOT_FOUND, format!("pods are sent to {PATH}"));
+    }
+    if request.method() != Method::POST {
+        let mut refusal = text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "an AdmissionReview comes by POST".to_owned(),
+        );
+        refusal
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("POST"));
+        return refusal;
+    }
+    let body = Limited::new(request.into_body(), BODY_LIMIT).collect();
+    let body = match timeout(PATIENCE, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            return text(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("more than {BODY_LIMIT} bytes"),
+            );
+        }
+        Ok(Err(error)) => return text(StatusCode::BAD_REQUEST, error.to_string()),
+        Err(_) => {
+            return text(
+                StatusCode::REQUEST_TIMEOUT,
+                "the body is too slow".to_owned(),
+            );
+        }
+    };
+    match answer(&body, gates) {
+        Ok(answer) => {
+            let mut response = Response::new(Full::from(answer));
+            let kind = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+            response
+        }
+        Err(malformed) => text(StatusCode::BAD_REQUEST, malformed.to_string()),
+    }
+}
+
+fn text(status: StatusCode, mut what: String) -> Response<Full<Bytes>> {
+    what.push('\n');
+    let mut response = Response::new(Full::from(what));
+    *response.status_mut() = status;
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! What an API server asks the webhook: an answer that is JSON, with the uid of the question, or none.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use elbow_manifest::cluster::{Change, Cluster};
+use elbow_manifest::{Context, Object};
+use libfuzzer_sys::fuzz_target;
+use serde_json::{Value, json};
+
+// Not the crate: its client of a cluster would take minutes to build, and has no part in this.
+#[path = "../../crates/kube/src/webhook/gates.rs"]
+mod gates;
+#[path = "../../crates/kube/src/webhook/review.rs"]
+mod review;
+
+use gates::Gates;
+
+/// Pods of the namespace `a` with the label `a: a` have a gate.
+static GATES: LazyLock<Gates> = LazyLock::new(|| {
+    let service = json!({"apiVersion": "v1", "kind": "Service",
+        "metadata": {"namespace": "a", "name": "a", "uid": "a",
+            "annotations": {"service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": "ip"}},
+        "spec": {"type": "LoadBalancer", "loadBalancerClass": "service.k8s.aws/nlb", "selector": {"a": "a"},
+            "ports": [{"port": 80}]}});
+    let mut cluster = Cluster::new(Context::default());
+    if let Ok(service) = Object::from_json(service) {
+        cluster.take(Change::Set(service));
+    }
+    let reconciled = cluster.reconcile();
+    let mut gates = Gates::default();
+    gates.take(&reconciled, cluster.inventory());
+    gates
+});
+
+fuzz_target!(|input: &[u8]| {
+    if let Ok(bytes) = review::answer(input, &GATES) {
+        let answer: Value = serde_json::from_slice(&bytes).expect("an answer is JSON");
+        let question: Value = serde_json::from_slice(input).expect("a question was JSON");
+        assert_eq!(answer["response"]["allowed"], true);
+        assert_eq!(answer["response"]["uid"], question["request"]["uid"]);
+    }
+});
