@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use elbow_model::diagnostic::Diagnostic;
+
 use crate::inventory::{Inventory, Key};
+use crate::objects::{Ingress, Meta};
+use crate::scope::Scope;
 use crate::stack::Stack;
 use crate::{Context, Refusal, Translation};
 
@@ -24,70 +28,80 @@ mod security_groups;
 mod tags;
 mod target_group;
 
-use group::{Group, GroupId, Member};
-pub(crate) use known::{Backends, on_a_service};
+pub(crate) use group::GroupId;
+use group::{Group, Member};
+pub(crate) use idle::asks;
+pub(crate) use known::{led_to, on_a_service};
 
 /// The prefix of the annotations.
 const PREFIX: &str = "alb.ingress.kubernetes.io";
 
 /// Adds a stack for every IngressGroup.
-pub fn translate(inventory: &Inventory, context: &Context, translation: &mut Translation) {
-    let mut groups: BTreeMap<GroupId, Vec<Member<'_>>> = BTreeMap::new();
-    let authenticating = idle::authenticating(inventory);
-    for ingress in inventory.ingresses.values() {
-        if ingress.meta.deleting {
-            continue;
-        }
-        let owned = match class::classify(ingress, inventory) {
-            Ok(owned) => owned,
-            Err(found) => {
-                translation.diagnostics.push(*found);
-                continue;
-            }
-        };
-        let Some(member) = owned else { continue };
-        known::report(&ingress.meta, &mut translation.diagnostics);
-        backend::report_missing(ingress, inventory, &mut translation.diagnostics);
-        idle::report(&member, &authenticating, &mut translation.diagnostics);
-        match group::id(&member) {
-            Ok(id) => groups.entry(id).or_default().push(member),
-            Err(refusal) => translation.diagnostics.push(*refusal),
+pub(crate) fn translate(
+    inventory: &Inventory,
+    scope: Scope<'_>,
+    context: &Context,
+    translation: &mut Translation,
+) {
+    let mut groups: BTreeMap<GroupId, Vec<Key>> = BTreeMap::new();
+    for (key, ingress) in &inventory.ingresses {
+        match claim(ingress, scope) {
+            Ok(None) => {}
+            Ok(Some(id)) => groups.entry(id).or_default().push(key.clone()),
+            Err(found) => translation.diagnostics.push(*found),
         }
     }
     for (id, members) in groups {
-        let name = id.to_string();
-        match build(id, members.clone(), inventory, context) {
-            Ok(stack) => {
-                let found = members
-                    .iter()
-                    .flat_map(|one| idle::of_listeners(&one.ingress.meta, &stack));
-                translation.diagnostics.extend(found);
-                translation.stacks.push(stack);
-            }
+        let key = Stack::key_of_group(&id.to_string());
+        let found = &mut translation.diagnostics;
+        match plan(id, &members, scope, context, found) {
+            Ok(stack) => translation.stacks.push(stack),
             Err(refusal) => {
-                translation.refused.insert(Stack::key_of_group(&name));
+                translation.refused.insert(key);
                 translation.diagnostics.push(*refusal);
             }
         }
     }
 }
 
-/// The names of all groups with their members, in no order.
-pub(crate) fn members(inventory: &Inventory) -> BTreeMap<String, Vec<Key>> {
-    let mut groups: BTreeMap<String, Vec<Key>> = BTreeMap::new();
-    for (key, ingress) in &inventory.ingresses {
-        let member = class::classify(ingress, inventory).ok().flatten();
-        let id = member.and_then(|member| group::id(&member).ok());
-        if let Some(id) = id.filter(|_| !ingress.meta.deleting) {
-            groups.entry(id.to_string()).or_default().push(key.clone());
-        }
+/// The group that an Ingress belongs to; `None`: it is about to go. The error is a note or a warning where no
+/// load balancer is asked of us.
+pub(crate) fn claim(ingress: &Ingress, scope: Scope<'_>) -> Result<Option<GroupId>, Refusal> {
+    if ingress.meta.deleting {
+        return Ok(None);
     }
-    groups
+    group::id(&class::classify(ingress, scope)?).map(Some)
+}
+
+/// The stack of a group, with what is worth saying about its members.
+pub(crate) fn plan(
+    id: GroupId,
+    members: &[Key],
+    scope: Scope<'_>,
+    context: &Context,
+    found: &mut Vec<Diagnostic>,
+) -> Result<Stack, Refusal> {
+    let ingresses = members.iter().filter_map(|key| scope.ingress(key));
+    let members = ingresses.map(|ingress| class::classify(ingress, scope));
+    let members: Vec<Member<'_>> = members.collect::<Result<_, _>>()?;
+    for member in &members {
+        let meta = &member.ingress.meta;
+        known::report(meta, found);
+        backend::report_missing(member.ingress, scope, found);
+        idle::report(member, scope.authenticates(&meta.namespace), found);
+    }
+    let metas: Vec<&Meta> = members.iter().map(|one| &one.ingress.meta).collect();
+    let stack = build(id, members, scope, context)?;
+    let idle = metas
+        .into_iter()
+        .flat_map(|meta| idle::of_listeners(meta, &stack));
+    found.extend(idle);
+    Ok(stack)
 }
 
 /// What the parts of a stack are made from.
 struct Build<'a> {
-    inventory: &'a Inventory,
+    scope: Scope<'a>,
     context: &'a Context,
     group: Group<'a>,
     stack: Stack,
@@ -99,12 +113,12 @@ struct Build<'a> {
 fn build<'a>(
     id: GroupId,
     members: Vec<Member<'a>>,
-    inventory: &'a Inventory,
+    scope: Scope<'a>,
     context: &'a Context,
 ) -> Result<Stack, Refusal> {
     let group = Group::new(id, members)?;
     let mut build = Build {
-        inventory,
+        scope,
         context,
         stack: Stack::new(group.id.to_string()),
         group,

@@ -9,9 +9,13 @@ use crate::objects::{
     Binding, EndpointSlice, Endpoints, Ingress, IngressClass, IngressClassParams, Node, Pod,
     Secret, Service,
 };
-use crate::secret;
 use crate::tenant::Tenant;
-use crate::view::View;
+
+mod index;
+mod typed;
+
+use index::Indexes;
+pub(crate) use typed::Typed;
 
 /// Namespace and name.
 pub type Key = (String, String);
@@ -49,6 +53,7 @@ pub struct Inventory {
     pub certificate_names: BTreeMap<String, Vec<String>>,
     /// MinIO Tenants.
     pub tenants: BTreeMap<Key, Tenant>,
+    pub(crate) indexes: Indexes,
 }
 
 /// Kinds that are known and say nothing about load balancers: nothing on AWS reads them for one.
@@ -71,21 +76,18 @@ impl Inventory {
                 found.push(twice(object));
                 continue;
             }
-            let log = object.log();
-            let known = inventory.add(object, &object.view(&log), || log.is_refused());
-            if log.is_refused() {
+            let (read, log) = Typed::read(object);
+            let silent = SILENT.contains(&&*object.kind);
+            if log.iter().any(Diagnostic::is_error) {
                 inventory.rejected.insert(object.path());
-            }
-            found.extend(log.into_found());
-            if !known {
+            } else if let Some(read) = read {
+                inventory.put(read);
+            } else if !silent {
                 let entry = skipped.entry((object.group(), &object.kind));
                 entry.or_insert((0, object)).0 += 1;
             }
+            found.extend(log);
         }
-        let secrets = inventory.secrets.values();
-        let named = secrets.filter_map(|secret| Some((secret.arn()?, secret::names(secret))));
-        let named = named.map(|(arn, names)| (arn.to_owned(), names));
-        inventory.certificate_names = named.collect();
         found.extend(
             skipped
                 .into_values()
@@ -94,86 +96,17 @@ impl Inventory {
         inventory
     }
 
-    /// Whether the kind is one that is read.
-    fn add(&mut self, object: &Object, view: &View<'_>, refused: impl Fn() -> bool) -> bool {
-        let key = (object.namespace.clone(), object.name.clone());
-        match (object.group(), &*object.kind) {
-            ("", "Service") => keep(
-                &mut self.services,
-                key,
-                Service::read(object, view),
-                refused,
-            ),
-            ("networking.k8s.io" | "extensions", "Ingress") => {
-                keep(
-                    &mut self.ingresses,
-                    key,
-                    Ingress::read(object, view),
-                    refused,
-                );
-            }
-            ("networking.k8s.io", "IngressClass") => {
-                keep(
-                    &mut self.classes,
-                    key.1,
-                    IngressClass::read(object, view),
-                    refused,
-                );
-            }
-            ("elbv2.k8s.aws", "IngressClassParams") => {
-                keep(
-                    &mut self.params,
-                    key.1,
-                    IngressClassParams::read(object, view),
-                    refused,
-                );
-            }
-            ("", "Secret") => keep(&mut self.secrets, key, Secret::read(object, view), refused),
-            ("", "Namespace") => {
-                let labels = crate::objects::Meta::read(object, view).labels;
-                self.namespaces.insert(key.1, labels);
-            }
-            ("minio.min.io", "Tenant") => {
-                keep(&mut self.tenants, key, Tenant::read(object, view), refused);
-            }
-            ("", "Node") => keep(&mut self.nodes, key.1, Node::read(object, view), refused),
-            ("", "Pod") => keep(&mut self.pods, key, Pod::read(object, view), refused),
-            ("", "Endpoints") => keep(
-                &mut self.endpoints,
-                key,
-                Endpoints::read(object, view),
-                refused,
-            ),
-            ("discovery.k8s.io", "EndpointSlice") => {
-                keep(
-                    &mut self.slices,
-                    key,
-                    EndpointSlice::read(object, view),
-                    refused,
-                );
-            }
-            ("elbv2.k8s.aws", "TargetGroupBinding") => {
-                keep(
-                    &mut self.bindings,
-                    key,
-                    Binding::read(object, view),
-                    refused,
-                );
-            }
-            (_, kind) => return SILENT.contains(&kind),
-        }
-        true
-    }
-
     /// The Service called `name` in `namespace`.
     pub fn service(&self, namespace: &str, name: &str) -> Option<&Service> {
         self.services.get(&(namespace.to_owned(), name.to_owned()))
     }
-}
 
-fn keep<K: Ord, T>(map: &mut BTreeMap<K, T>, key: K, value: T, refused: impl Fn() -> bool) {
-    if !refused() {
-        map.insert(key, value);
+    /// The names of the Services of a namespace.
+    pub(crate) fn services_of(&self, namespace: &str) -> impl Iterator<Item = &str> {
+        let from = (namespace.to_owned(), String::new());
+        let services = self.services.range(from..);
+        let services = services.take_while(move |((of, _), _)| of == namespace);
+        services.map(|((_, name), _)| &**name)
     }
 }
 

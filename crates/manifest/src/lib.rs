@@ -30,7 +30,6 @@
 pub mod advice;
 pub mod annotations;
 pub mod classic;
-pub mod cluster;
 pub mod context;
 pub mod ingress;
 pub mod inventory;
@@ -38,6 +37,7 @@ pub mod names;
 pub mod object;
 pub mod objects;
 pub mod quota;
+mod scope;
 mod secret;
 mod serve;
 pub mod service;
@@ -49,13 +49,13 @@ use std::collections::BTreeSet;
 
 use elbow_model::diagnostic::Diagnostic;
 
-pub use cluster::Cluster;
 pub use context::Context;
 pub use object::{Object, read};
 pub use serve::{Serving, native, serve, translate};
 pub use stack::Stack;
 
 use inventory::Inventory;
+use scope::{Reads, Scope};
 
 /// The error that refuses a stack.
 pub type Refusal = Box<Diagnostic>;
@@ -88,8 +88,10 @@ fn fill(
     translation: &mut Translation,
 ) {
     tenant::translate(inventory, translation);
-    service::translate(objects, inventory, context, translation);
-    ingress::translate(inventory, context, translation);
+    let reads = Reads::default();
+    let scope = Scope::new(inventory, &reads);
+    service::translate(objects, inventory, scope, context, translation);
+    ingress::translate(inventory, scope, context, translation);
     translation.stacks.sort_by(|a, b| a.id.cmp(&b.id));
 }
 

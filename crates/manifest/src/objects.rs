@@ -27,7 +27,7 @@ pub use node::{Condition, Node, Pod};
 pub use service::{Port, Service, ServicePort, ServiceType};
 
 /// What every object has.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// Its kind.
     pub kind: String,
@@ -139,7 +139,7 @@ fn annotations(view: &View<'_>) -> Annotations {
 }
 
 /// A Secret: what it holds, still encoded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
     /// Name, namespace, place.
     pub meta: Meta,

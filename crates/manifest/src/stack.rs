@@ -14,7 +14,7 @@ mod spec;
 pub use spec::*;
 
 /// All resources of one IngressGroup or Service, by id.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stack {
     /// `namespace/name`, or the name of the group.
     pub id: String,

@@ -87,7 +87,7 @@ impl Build<'_> {
     fn broken_secret(&self, member: &Member<'_>, name: &str) -> Option<Refusal> {
         let meta = &member.ingress.meta;
         let key = (meta.namespace.clone(), name.to_owned());
-        let Some(secret) = self.inventory.secrets.get(&key) else {
+        let Some(secret) = self.scope.secret(&key) else {
             let message = format!("there is no Secret {}/{name}", meta.namespace);
             return Some(meta.refuse("unknown-secret", message));
         };

@@ -13,7 +13,7 @@ use super::json::{Fields, Wrong};
 use super::{Build, PREFIX};
 use crate::Refusal;
 use crate::annotations::Lookup;
-use crate::inventory::Inventory;
+use crate::scope::Scope;
 use crate::objects::{Backend, BackendPort, Ingress, Port, Service};
 use crate::stack::Stickiness;
 
@@ -63,7 +63,7 @@ enum NamedTarget {
 /// Warns of Services that paths lead to and that do not exist: AWS answers for them.
 pub(super) fn report_missing(
     ingress: &Ingress,
-    inventory: &Inventory,
+    scope: Scope<'_>,
     found: &mut Vec<Diagnostic>,
 ) {
     let namespace = &ingress.meta.namespace;
@@ -77,7 +77,7 @@ pub(super) fn report_missing(
         else {
             continue;
         };
-        if inventory.service(namespace, name).is_some() || !told.insert(name) {
+        if scope.service(namespace, name).is_some() || !told.insert(name) {
             continue;
         }
         let message =
@@ -87,9 +87,7 @@ pub(super) fn report_missing(
             .found(Diagnostic::warning("missing-service", message));
         let at = ingress.place_of(name, None);
         (missing.line, missing.column) = (at.line, at.column);
-        let services = inventory.services.keys();
-        let here = services.filter(|(found, _)| found == namespace);
-        missing.hint = did_you_mean(name, here.map(|(_, name)| &**name));
+        missing.hint = did_you_mean(name, scope.services_of(namespace));
         found.push(missing);
     }
 }
@@ -174,7 +172,7 @@ impl<'a> Build<'a> {
                 NamedTarget::Arn(arn) => Target::Arn(arn),
                 NamedTarget::Service(name, port) => {
                     let namespace = &member.ingress.meta.namespace;
-                    match self.inventory.service(namespace, &name) {
+                    match self.scope.service(namespace, &name) {
                         Some(service) => Target::Service(service, port),
                         None if alone => {
                             let missing = unavailable("Backend service does not exist");

@@ -33,7 +33,7 @@ impl Build<'_> {
         let mut arns = BTreeSet::new();
         for host in hosts {
             let mut found = self.known_certificates(host);
-            if found.is_empty() && self.inventory.serving {
+            if found.is_empty() && self.scope.is_serving() {
                 found.extend(self.stand_in(member, host));
             }
             if found.is_empty() {
@@ -56,7 +56,7 @@ impl Build<'_> {
         let matching =
             matching.filter(|known| known.names.iter().any(|name| holds_for(name, host)));
         let mut arns: Vec<String> = matching.map(|known| known.arn.clone()).collect();
-        for (arn, names) in &self.inventory.certificate_names {
+        for (arn, names) in self.scope.certificate_names() {
             if names.iter().any(|name| holds_for(name, host)) {
                 arns.push(arn.clone());
             }
@@ -70,7 +70,7 @@ impl Build<'_> {
         let namespace = &ingress.meta.namespace;
         let there = |name: &str| {
             let key = (namespace.clone(), name.to_owned());
-            self.inventory.secrets.contains_key(&key)
+            self.scope.secret(&key).is_some()
         };
         let mut secrets = ingress.tls_secrets.iter();
         let secret = secrets.find(|(name, hosts)| {

@@ -4,8 +4,8 @@ use elbow_model::diagnostic::{Diagnostic, Severity};
 
 use super::group::Member;
 use crate::Refusal;
-use crate::inventory::Inventory;
 use crate::objects::{Ingress, IngressClass};
+use crate::scope::Scope;
 
 const CONTROLLER: &str = "ingress.k8s.aws/alb";
 
@@ -15,20 +15,20 @@ const CHART_CLASS: &str = "alb";
 /// The Ingress with its class when it is ours; a finding when it is of nobody, or when its class is broken.
 pub(super) fn classify<'a>(
     ingress: &'a Ingress,
-    inventory: &'a Inventory,
-) -> Result<Option<Member<'a>>, Refusal> {
+    scope: Scope<'a>,
+) -> Result<Member<'a>, Refusal> {
     let member = |params| Member { ingress, params };
     if let Some(annotation) = ingress.meta.annotations.get("kubernetes.io/ingress.class") {
         return match &annotation.value[..] {
-            CHART_CLASS => Ok(Some(member(None))),
+            CHART_CLASS => Ok(member(None)),
             other => Err(foreign(ingress, other)),
         };
     }
     let class = match &ingress.class {
-        None => default_class(ingress, inventory)?,
-        Some(name) => match inventory.classes.get(name) {
+        None => default_class(ingress, scope)?,
+        Some(name) => match scope.class(name) {
             Some(class) => class,
-            None if name == CHART_CLASS => return Ok(Some(member(None))),
+            None if name == CHART_CLASS => return Ok(member(None)),
             None => {
                 let message = format!("there is no IngressClass {name}");
                 return Err(ingress.meta.refuse("unknown-ingress-class", message));
@@ -39,7 +39,7 @@ pub(super) fn classify<'a>(
         return Err(foreign(ingress, &class.meta.name));
     }
     let Some((group, kind, name)) = &class.parameters else {
-        return Ok(Some(member(None)));
+        return Ok(member(None));
     };
     if group != "elbv2.k8s.aws" || kind != "IngressClassParams" {
         let message = format!(
@@ -48,17 +48,13 @@ pub(super) fn classify<'a>(
         );
         return Err(class.meta.refuse("unknown-parameters", message));
     }
-    let Some(params) = inventory.params.get(name) else {
+    let Some(params) = scope.params(name) else {
         let message = format!("there are no IngressClassParams {name}");
         return Err(class.meta.refuse("unknown-parameters", message));
     };
     if let Some(selector) = &params.namespace_selector {
         let namespace = &ingress.meta.namespace;
-        let mut labels = inventory
-            .namespaces
-            .get(namespace)
-            .cloned()
-            .unwrap_or_default();
+        let mut labels = scope.namespace(namespace).cloned().unwrap_or_default();
         // The apiserver gives every namespace this label.
         labels.insert("kubernetes.io/metadata.name".into(), namespace.clone());
         if !selector.matches(&labels) {
@@ -66,17 +62,14 @@ pub(super) fn classify<'a>(
             return Err(ingress.meta.refuse("namespace-not-selected", message));
         }
     }
-    Ok(Some(member(Some(params))))
+    Ok(member(Some(params)))
 }
 
 fn default_class<'a>(
     ingress: &Ingress,
-    inventory: &'a Inventory,
+    scope: Scope<'a>,
 ) -> Result<&'a IngressClass, Refusal> {
-    let mut defaults = inventory
-        .classes
-        .values()
-        .filter(|class| class.is_default());
+    let mut defaults = scope.default_classes();
     match (defaults.next(), defaults.next()) {
         (Some(class), None) => Ok(class),
         (Some(a), Some(b)) => {

@@ -39,7 +39,7 @@ impl<'a> Member<'a> {
 
 /// What tells groups apart.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum GroupId {
+pub(crate) enum GroupId {
     /// Named by its members.
     Explicit(String),
     /// An Ingress for itself.

@@ -1,7 +1,5 @@
 //! Annotations of an Ingress that have no effect beside others of it.
 
-use std::collections::BTreeSet;
-
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::suggest::did_you_mean;
 
@@ -9,7 +7,6 @@ use super::PREFIX;
 use super::group::Member;
 use super::known::backends;
 use crate::advice::{idle, missing_listener};
-use crate::inventory::Inventory;
 use crate::objects::{Meta, PathType};
 use crate::stack::Stack;
 
@@ -25,12 +22,11 @@ const AUTHENTICATION: &[&str] = &[
     "auth-session-timeout",
 ];
 
-/// Those that the rules of section 2 pass over; `authenticating` are the namespaces that [`authenticating`] gives.
-/// What other members of a group say is not held against
-/// one.
+/// Those that the rules of section 2 pass over; `authenticating`: a Service of the namespace asks clients who they are, and
+/// its Ingress may say how. What other members of a group say is not held against one.
 pub(super) fn report(
     member: &Member<'_>,
-    authenticating: &BTreeSet<&str>,
+    authenticating: bool,
     found: &mut Vec<Diagnostic>,
 ) {
     let meta = &member.ingress.meta;
@@ -62,7 +58,7 @@ pub(super) fn report(
         "targets are pods, not nodes",
     );
     idle_when(
-        !authenticates(meta) && !authenticating.contains(&*meta.namespace),
+        !asks(meta) && !authenticating,
         AUTHENTICATION,
         "auth-type is none",
     );
@@ -96,14 +92,8 @@ pub(super) fn report(
     unused_backends(member, found);
 }
 
-/// Namespaces where a Service asks clients who they are: its Ingress may say how.
-pub(super) fn authenticating(inventory: &Inventory) -> BTreeSet<&str> {
-    let services = inventory.services.values().map(|service| &service.meta);
-    let asking = services.filter(|meta| authenticates(meta));
-    asking.map(|meta| &*meta.namespace).collect()
-}
-
-fn authenticates(meta: &Meta) -> bool {
+/// Whether a Service or an Ingress asks clients who they are.
+pub(crate) fn asks(meta: &Meta) -> bool {
     let kind = meta.annotations.get(&format!("{PREFIX}/auth-type"));
     kind.is_some_and(|kind| kind.value != "none")
 }

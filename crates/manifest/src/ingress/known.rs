@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::PREFIX;
 use crate::advice::{about, idle};
-use crate::inventory::{Inventory, Key};
+use crate::inventory::Key;
 use crate::objects::{Ingress, Meta, Service};
+use crate::scope::Scope;
 
 /// Where an annotation is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -220,35 +221,22 @@ fn misplaced(meta: &Meta, key: &str, prefix: &str, name: &str) -> Option<Diagnos
     Some(unknown.hint(format!("did you mean \"{PREFIX}/{name}\"?")))
 }
 
-/// The Services that Ingresses lead to.
-#[derive(Debug)]
-pub(crate) struct Backends(BTreeSet<Key>);
-
-impl Backends {
-    /// Of all Ingresses, whoever they belong to: by path, or by an action.
-    pub(crate) fn of(inventory: &Inventory) -> Self {
-        let mut all = BTreeSet::new();
-        for ingress in inventory.ingresses.values() {
-            let meta = &ingress.meta;
-            let mut add = |name: &str| {
-                all.insert((meta.namespace.clone(), name.to_owned()));
-            };
-            backends(ingress).for_each(&mut add);
-            for (key, annotation) in &meta.annotations {
-                if key.starts_with("alb.ingress.kubernetes.io/actions.")
-                    && let Ok(action) = serde_json::from_str(&annotation.value)
-                {
-                    service_names(&action, &mut add);
-                }
-            }
+/// The Services that an Ingress leads to, whoever it belongs to: by path, or by an action.
+pub(crate) fn led_to(ingress: &Ingress) -> BTreeSet<Key> {
+    let mut all = BTreeSet::new();
+    let meta = &ingress.meta;
+    let mut add = |name: &str| {
+        all.insert((meta.namespace.clone(), name.to_owned()));
+    };
+    backends(ingress).for_each(&mut add);
+    for (key, annotation) in &meta.annotations {
+        if key.starts_with("alb.ingress.kubernetes.io/actions.")
+            && let Ok(action) = serde_json::from_str(&annotation.value)
+        {
+            service_names(&action, &mut add);
         }
-        Self(all)
     }
-
-    fn lead_to(&self, service: &Meta) -> bool {
-        let key = (service.namespace.clone(), service.name.clone());
-        self.0.contains(&key)
-    }
+    all
 }
 
 /// Every `serviceName` in an action.
@@ -268,7 +256,7 @@ fn service_names(action: &Value, add: &mut impl FnMut(&str)) {
 }
 
 /// The annotations of Ingresses on a Service: those that are not read there, or by nobody.
-pub(crate) fn on_a_service(service: &Service, behind: &Backends) -> Vec<Diagnostic> {
+pub(crate) fn on_a_service(service: &Service, scope: Scope<'_>) -> Vec<Diagnostic> {
     let meta = &service.meta;
     let mut found = Vec::new();
     for key in meta.annotations.keys() {
@@ -279,7 +267,7 @@ pub(crate) fn on_a_service(service: &Service, behind: &Backends) -> Vec<Diagnost
         match place(name) {
             None => found.push(unknown(meta, key, name)),
             Some(Here) => found.push(idle(meta, key, "it is read on Ingresses only")),
-            Some(Both) if !behind.lead_to(meta) => {
+            Some(Both) if !scope.is_backend(&(meta.namespace.clone(), meta.name.clone())) => {
                 let why = "no Ingress of its namespace leads to this Service";
                 found.push(idle(meta, key, why));
             }

@@ -6,7 +6,7 @@ use crate::object::Object;
 use crate::view::View;
 
 /// A TargetGroupBinding: a Service whose endpoints are targets of a target group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
     /// Name, namespace, place.
     pub meta: Meta,

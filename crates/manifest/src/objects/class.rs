@@ -7,7 +7,7 @@ use crate::object::Object;
 use crate::view::View;
 
 /// An IngressClass.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IngressClass {
     /// Name, annotations, place.
     pub meta: Meta,
@@ -47,7 +47,7 @@ impl IngressClass {
 }
 
 /// IngressClassParams: what wins over the annotations of all Ingresses of a class.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IngressClassParams {
     /// Name, place.
     pub meta: Meta,
@@ -92,7 +92,7 @@ pub struct IngressClassParams {
 }
 
 /// A label selector.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector {
     /// `matchLabels`.
     pub labels: BTreeMap<String, String>,

@@ -10,7 +10,7 @@ use crate::view::View;
 pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 /// Endpoints of a Service: an EndpointSlice, or a subset of an Endpoints object.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointSet {
     /// The family of its addresses.
     pub family: Family,
@@ -45,7 +45,7 @@ pub struct EndpointPort {
 }
 
 /// An endpoint.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// Its addresses, of which the first counts.
     pub address: String,
@@ -66,7 +66,7 @@ pub struct Endpoint {
 }
 
 /// An EndpointSlice.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointSlice {
     /// Name, namespace, place.
     pub meta: Meta,
@@ -172,7 +172,7 @@ fn target(view: &View<'_>, object: &Object) -> Option<(String, String, String)> 
 }
 
 /// An Endpoints object, which is older than EndpointSlices.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
     /// Name, namespace, place; the name is that of the Service.
     pub meta: Meta,

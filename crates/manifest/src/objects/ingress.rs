@@ -7,7 +7,7 @@ use crate::object::Object;
 use crate::view::View;
 
 /// An Ingress.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ingress {
     /// Name, namespace, annotations, place.
     pub meta: Meta,
@@ -24,7 +24,7 @@ pub struct Ingress {
 }
 
 /// A rule of an Ingress.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IngressRule {
     /// Its host; empty: any.
     pub host: String,
@@ -33,7 +33,7 @@ pub struct IngressRule {
 }
 
 /// A path of a rule.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IngressPath {
     /// As it is written; empty: any.
     pub path: String,
@@ -57,7 +57,7 @@ pub enum PathType {
 }
 
 /// Where a path leads.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// To a Service, or to an annotation by that name.
     Service {

@@ -7,7 +7,7 @@ use crate::object::Object;
 use crate::view::View;
 
 /// A Node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     /// Name, labels, place.
     pub meta: Meta,
@@ -85,7 +85,7 @@ impl Node {
 }
 
 /// A Pod.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pod {
     /// Name, namespace, place.
     pub meta: Meta,

@@ -7,7 +7,7 @@ use crate::object::Object;
 use crate::view::View;
 
 /// A Service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     /// Name, namespace, annotations, place.
     pub meta: Meta,

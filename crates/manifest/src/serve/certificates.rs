@@ -9,40 +9,33 @@ use elbow_model::yaml::Node;
 use elbow_model::{LoadBalancerType, Scheme, dns_name, is_certificate_host};
 use serde_json::Value;
 
+use super::Surroundings;
+use super::catalog::Catalog;
 use super::draft::{self, Draft, Role};
 use crate::context::{KnownCertificate, UnknownCertificates};
-use crate::inventory::Inventory;
 use crate::objects::Secret;
+use crate::scope::Scope;
 use crate::stack::{Reference, Stack};
 use crate::{Context, Refusal, secret};
 
 /// All certificates that are known, and who wants which.
 pub(super) struct Certificates<'a> {
     context: &'a Context,
-    inventory: &'a Inventory,
-    /// By the ARN that a Secret is annotated with.
-    secrets: BTreeMap<&'a str, &'a Secret>,
-    /// The hosts that a certificate is wanted for, by ARN.
-    hosts: BTreeMap<String, BTreeSet<String>>,
+    scope: Scope<'a>,
+    catalog: &'a Catalog,
 }
 
 impl<'a> Certificates<'a> {
-    pub(super) fn new(stacks: &[Stack], inventory: &'a Inventory, context: &'a Context) -> Self {
-        let secrets = inventory.secrets.values();
-        let secrets = secrets.filter_map(|secret| Some((secret.arn()?, secret)));
-        let mut hosts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for (arn, more) in stacks
-            .iter()
-            .flat_map(|stack| wanted(stack, inventory, context))
-        {
-            hosts.entry(arn).or_default().extend(more);
-        }
+    pub(super) fn new(surroundings: &Surroundings<'a>) -> Self {
+        let Surroundings {
+            context,
+            scope,
+            catalog,
+        } = *surroundings;
         Self {
             context,
-            inventory,
-            // Of two Secrets for one ARN, the first by name counts.
-            secrets: secrets.rev().collect(),
-            hosts,
+            scope,
+            catalog,
         }
     }
 
@@ -73,7 +66,7 @@ impl<'a> Certificates<'a> {
             fields.push(("privateKey", draft::text(at, key)));
         } else {
             found.push(self.unknown(arn, origin)?);
-            let hosts = self.hosts.get(arn).map(few).unwrap_or_default();
+            let hosts = few(&self.catalog.hosts(arn, self.scope));
             let hosts = hosts.iter().map(|host| draft::text(at, host)).collect();
             fields.push(("selfSigned", draft::list(at, hosts)));
         }
@@ -84,9 +77,9 @@ impl<'a> Certificates<'a> {
         if let Some(key) = arn.strip_prefix(SECRET) {
             let (namespace, name) = key.split_once('/')?;
             let key = (namespace.to_owned(), name.to_owned());
-            return self.inventory.secrets.get(&key);
+            return self.scope.secret(&key);
         }
-        self.secrets.get(arn).copied()
+        self.scope.secret_of(arn)
     }
 
     /// The warning that a self-signed certificate stands in, or the error that none does.
@@ -180,9 +173,9 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 /// The hosts that each certificate of a stack is wanted for: those of the Ingresses, the name of the load
 /// balancer, and this machine.
-fn wanted(
+pub(super) fn wanted(
     stack: &Stack,
-    inventory: &Inventory,
+    scope: Scope<'_>,
     context: &Context,
 ) -> Vec<(String, BTreeSet<String>)> {
     let mut wanted = Vec::new();
@@ -203,7 +196,7 @@ fn wanted(
             let mut hosts = own(kind, &balancer.scheme, &balancer.name);
             hosts.extend(rule_hosts(stack, &listener.port.to_string()));
             let members = stack.members.iter();
-            let members = members.filter_map(|key| inventory.ingresses.get(key));
+            let members = members.filter_map(|key| scope.ingress(key));
             hosts.extend(members.flat_map(|ingress| ingress.tls_hosts.iter().cloned()));
             hosts.retain(|host| is_certificate_host(host));
             for arn in of_listener(stack, listener) {

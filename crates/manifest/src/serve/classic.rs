@@ -26,7 +26,7 @@ impl Writer<'_> {
         found: &mut Vec<Diagnostic>,
     ) -> Tree {
         let at = self.draft.spot(self.trail.object(), Role::Fixed);
-        let instances = self.surroundings.groups.instances(service);
+        let instances = self.known.instances(service);
         found.extend(instances.notes.iter().cloned());
         let scheme = self.spot(&["aws-load-balancer-internal"], Role::Fixed);
         let attributes = attributes(spec, service);

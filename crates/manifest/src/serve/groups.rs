@@ -1,19 +1,21 @@
 //! Target groups with their targets, as the native file has them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use elbow_model::diagnostic::{Diagnostic, Severity};
 use elbow_model::file::Origin;
 use elbow_model::yaml::{Node as Tree, Position};
 use serde_json::Value;
 
+use super::Surroundings;
 use super::classic::LOCAL_CHECK;
 use super::draft::{self, Cuts, Draft, Role};
 use super::targets::{self, EXCLUDE, Finder, Instances, Lost, Target, Targets};
 use super::trail::{INGRESS, SERVICE, Trail, of_meta};
-use crate::inventory::Inventory;
 use crate::objects::{Binding, Node, Port, Selector, Service, group_name};
-use crate::stack::{Attribute, HealthCheck, Matcher, Reference, Stack, TargetGroup};
+use crate::scope::Scope;
+use crate::stack::{Action, Attribute, HealthCheck, Matcher, Reference, Stack, TargetGroup};
 
 /// A target group of a stack, with what it is filled from.
 pub(super) struct Group<'a> {
@@ -27,54 +29,45 @@ pub(super) struct Group<'a> {
     ports: BTreeMap<u16, u16>,
 }
 
-/// The target groups of all stacks.
+/// The target groups that a stack has to do with.
 pub(super) struct Groups<'a> {
-    /// By the key of the stack and their own id.
-    by_id: HashMap<String, BTreeMap<&'a str, Group<'a>>>,
-    /// Stack's key and group's id, by name.
-    by_name: HashMap<&'a str, (String, &'a str)>,
     finder: Finder<'a>,
+    /// Those of the stack, by id.
+    own: BTreeMap<&'a str, Rc<Group<'a>>>,
+    /// Those of any stack that it names, by name.
+    named: BTreeMap<&'a str, Rc<Group<'a>>>,
 }
 
 impl<'a> Groups<'a> {
-    /// All groups with their targets, those of TargetGroupBindings among the objects included.
-    pub(super) fn new(
-        stacks: &'a [Stack],
-        inventory: &'a Inventory,
-        finder: Finder<'a>,
-        found: &mut Vec<Diagnostic>,
-    ) -> Self {
-        let mut groups = Self {
-            by_id: HashMap::new(),
-            by_name: HashMap::new(),
-            finder,
-        };
-        for stack in stacks {
-            for (id, spec) in &stack.target_groups {
-                let group = group(stack, id, spec, inventory, &groups.finder);
-                let of_stack = groups.by_id.entry(stack.key()).or_default();
-                of_stack.insert(id, group);
-                let named = groups.by_name.entry(&spec.name);
-                named.or_insert_with(|| (stack.key(), id));
-            }
+    /// The groups of a stack with their targets, those of TargetGroupBindings among the objects included.
+    pub(super) fn new(stack: &'a Stack, surroundings: &'a Surroundings<'a>) -> Self {
+        let Surroundings { catalog, scope, .. } = *surroundings;
+        let finder = Finder::new(scope, surroundings.context);
+        let group = |stack, id, spec| Rc::new(Group::new(stack, id, spec, &finder, surroundings));
+        let own: BTreeMap<&str, Rc<Group<'_>>> = stack
+            .target_groups
+            .iter()
+            .map(|(id, spec)| (&**id, group(stack, id, spec)))
+            .collect();
+        let mut named = BTreeMap::new();
+        for name in names(stack) {
+            let owner = catalog.group(name, scope);
+            let found = owner.and_then(|(owner, id)| {
+                let own = own.get(id).filter(|_| owner.key() == stack.key());
+                let spec = owner.target_groups.get(id)?;
+                Some(own.cloned().unwrap_or_else(|| group(owner, id, spec)))
+            });
+            named.extend(found.map(|found| (name, found)));
         }
-        for binding in inventory.bindings.values() {
-            found.extend(groups.bind(binding, inventory));
-        }
-        groups
+        Self { finder, own, named }
     }
 
-    /// The group that a reference of a stack leads to: its own, or one of any stack by name or ARN.
-    pub(super) fn find(&self, stack: &str, to: &Reference) -> Option<&Group<'a>> {
-        let (stack, id) = match to {
-            Reference::Resource { id, .. } => (stack, id.as_str()),
-            Reference::Literal(arn) => {
-                let name = group_name(arn).unwrap_or(arn);
-                let (stack, id) = self.by_name.get(name)?;
-                (&**stack, *id)
-            }
-        };
-        self.by_id.get(stack)?.get(id)
+    /// The group that a reference leads to: that of the stack, or one of any stack by name or ARN.
+    pub(super) fn find(&self, to: &Reference) -> Option<&Rc<Group<'a>>> {
+        match to {
+            Reference::Resource { id, .. } => self.own.get(id.as_str()),
+            Reference::Literal(arn) => self.named.get(group_name(arn).unwrap_or(arn)),
+        }
     }
 
     /// The instances of a Classic load balancer.
@@ -82,101 +75,81 @@ impl<'a> Groups<'a> {
         self.finder.instances(service)
     }
 
-    /// The groups of a stack.
-    pub(super) fn of_stack(&self, stack: &str) -> impl Iterator<Item = &Group<'a>> {
-        self.by_id.get(stack).into_iter().flat_map(BTreeMap::values)
-    }
-
-    /// The targets of a TargetGroupBinding go to the group that it names.
-    fn bind(&mut self, binding: &'a Binding, inventory: &'a Inventory) -> Option<Diagnostic> {
-        let meta = &binding.meta;
-        let Some((stack, id)) = self.by_name.get(&*binding.group) else {
-            let message = format!(
-                "no target group of these objects is called {}",
-                binding.group
-            );
-            // What the controller made stays behind when its Ingress is not among the objects.
-            let severity = match binding.is_made() {
-                true => Severity::Note,
-                false => Severity::Warning,
-            };
-            let unknown = Diagnostic::new(severity, "unknown-target-group", message);
-            return Some(meta.found(unknown.field("spec.targetGroupName")));
-        };
-        let group = self.by_id.get_mut(stack)?.get_mut(id)?;
-        let Some(service) = inventory.service(&meta.namespace, &binding.service) else {
-            let message = format!("there is no Service {}/{}", meta.namespace, binding.service);
-            let unknown = Diagnostic::warning("unknown-service", message);
-            return Some(meta.found(unknown.field("spec.serviceRef.name")));
-        };
-        let Some(port) = service.port(&binding.port) else {
-            let message = format!(
-                "Service {} has no port {}",
-                service.meta.key(),
-                binding.port
-            );
-            let unknown = Diagnostic::warning("unknown-port", message);
-            return Some(meta.found(unknown.field("spec.serviceRef.port")));
-        };
-        let target_type = binding.target_type.as_deref();
-        let targets = match target_type.unwrap_or(&group.spec.target_type) {
-            "ip" => self.finder.ip(service, port, binding.ipv6),
-            _ => {
-                let selector = binding.node_selector.clone().unwrap_or_default();
-                let selects = |node: &Node| selector.matches(&node.meta.labels);
-                self.finder.instance(service, port, &selects, binding.ipv6)
-            }
-        };
-        for target in targets.list {
-            let there = |one: &Target| (&one.id, one.port) == (&target.id, target.port);
-            if !group.targets.list.iter().any(there) {
-                group.targets.list.push(target);
-                group.notes.clear();
-            }
-        }
-        None
+    /// The groups of the stack.
+    pub(super) fn own(&self) -> impl Iterator<Item = &Rc<Group<'a>>> {
+        self.own.values()
     }
 }
 
-fn group<'a>(
-    stack: &'a Stack,
-    id: &'a str,
-    spec: &'a TargetGroup,
-    inventory: &'a Inventory,
-    finder: &Finder<'a>,
-) -> Group<'a> {
-    let binding = stack.bindings.get(id);
-    let service = binding.and_then(|binding| {
-        let name = &binding.spec.service_ref.name;
-        inventory.service(&binding.namespace, name)
+/// The target groups that a stack names and that it may not have itself.
+fn names(stack: &Stack) -> impl Iterator<Item = &str> {
+    let rules = stack.rules.values().flat_map(|rule| &rule.actions);
+    let listeners = stack.listeners.values();
+    let actions = listeners.flat_map(|listener| &listener.default_actions);
+    let groups = actions.chain(rules).filter_map(|action| match action {
+        Action::Forward(forward) => Some(&forward.target_groups),
+        Action::Other { .. } => None,
     });
-    let ingress = spec.source.ingress.as_ref();
-    let ingress = ingress.and_then(|key| inventory.ingresses.get(key));
-    let metas = service.map(|service| &service.meta).into_iter();
-    let metas = metas.chain(ingress.map(|ingress| &ingress.meta)).collect();
-    let prefix = match ingress {
-        Some(_) => INGRESS,
-        None => SERVICE,
-    };
-    let mut group = Group {
-        spec,
-        trail: Trail::new(prefix, metas),
-        service,
-        targets: Targets::default(),
-        notes: Vec::new(),
-        ports: BTreeMap::new(),
-    };
-    if let (Some(binding), Some(service)) = (binding, service) {
-        let selector = binding.spec.node_selector.as_ref();
-        let selector = selector.map(|selector| targets::labelled(&selector.match_labels));
-        group.fill(
-            &port_of(&binding.spec.service_ref.port),
-            service,
-            &selector.unwrap_or_default(),
-            finder,
+    groups.flatten().filter_map(|to| match &to.target_group {
+        Reference::Literal(arn) => Some(group_name(arn).unwrap_or(arn)),
+        Reference::Resource { .. } => None,
+    })
+}
+
+/// What is wrong with a TargetGroupBinding; `known`: there is a target group of that name.
+pub(crate) fn misbound(binding: &Binding, known: bool, scope: Scope<'_>) -> Option<Diagnostic> {
+    let meta = &binding.meta;
+    if !known {
+        let message = format!(
+            "no target group of these objects is called {}",
+            binding.group
         );
+        // What the controller made stays behind when its Ingress is not among the objects.
+        let severity = match binding.is_made() {
+            true => Severity::Note,
+            false => Severity::Warning,
+        };
+        let unknown = Diagnostic::new(severity, "unknown-target-group", message);
+        return Some(meta.found(unknown.field("spec.targetGroupName")));
     }
-    group
+    let Some(service) = scope.service(&meta.namespace, &binding.service) else {
+        let message = format!("there is no Service {}/{}", meta.namespace, binding.service);
+        let unknown = Diagnostic::warning("unknown-service", message);
+        return Some(meta.found(unknown.field("spec.serviceRef.name")));
+    };
+    if service.port(&binding.port).is_none() {
+        let message = format!(
+            "Service {} has no port {}",
+            service.meta.key(),
+            binding.port
+        );
+        let unknown = Diagnostic::warning("unknown-port", message);
+        return Some(meta.found(unknown.field("spec.serviceRef.port")));
+    }
+    None
+}
+
+/// The targets of a TargetGroupBinding, for a group of that type.
+pub(super) fn bound(
+    binding: &Binding,
+    target_type: &str,
+    finder: &Finder<'_>,
+    scope: Scope<'_>,
+) -> Vec<Target> {
+    let service = scope.service(&binding.meta.namespace, &binding.service);
+    let port = service.and_then(|service| Some((service, service.port(&binding.port)?)));
+    let Some((service, port)) = port else {
+        return Vec::new();
+    };
+    let targets = match binding.target_type.as_deref().unwrap_or(target_type) {
+        "ip" => finder.ip(service, port, binding.ipv6),
+        _ => {
+            let selector = binding.node_selector.clone().unwrap_or_default();
+            let selects = |node: &Node| selector.matches(&node.meta.labels);
+            finder.instance(service, port, &selects, binding.ipv6)
+        }
+    };
+    targets.list
 }
 
 fn port_of(port: &Value) -> Port {
@@ -192,6 +165,65 @@ fn port_of(port: &Value) -> Port {
 }
 
 impl<'a> Group<'a> {
+    fn new(
+        stack: &'a Stack,
+        id: &str,
+        spec: &'a TargetGroup,
+        finder: &Finder<'a>,
+        surroundings: &'a Surroundings<'a>,
+    ) -> Self {
+        let Surroundings { catalog, scope, .. } = *surroundings;
+        let binding = stack.bindings.get(id);
+        let service = binding.and_then(|binding| {
+            let name = &binding.spec.service_ref.name;
+            scope.service(&binding.namespace, name)
+        });
+        let ingress = spec.source.ingress.as_ref();
+        let ingress = ingress.and_then(|key| scope.ingress(key));
+        let metas = service.map(|service| &service.meta).into_iter();
+        let metas = metas.chain(ingress.map(|ingress| &ingress.meta)).collect();
+        let prefix = match ingress {
+            Some(_) => INGRESS,
+            None => SERVICE,
+        };
+        let mut group = Group {
+            spec,
+            trail: Trail::new(prefix, metas),
+            service,
+            targets: Targets::default(),
+            notes: Vec::new(),
+            ports: BTreeMap::new(),
+        };
+        if let (Some(binding), Some(service)) = (binding, service) {
+            let selector = binding.spec.node_selector.as_ref();
+            let selector = selector.map(|selector| targets::labelled(&selector.match_labels));
+            group.fill(
+                &port_of(&binding.spec.service_ref.port),
+                service,
+                &selector.unwrap_or_default(),
+                finder,
+            );
+        }
+        let owner = catalog.group(&spec.name, scope);
+        if owner.is_some_and(|(owner, owned)| owned == id && owner.key() == stack.key()) {
+            for binding in scope.bindings(&spec.name) {
+                group.bind(binding, finder, scope);
+            }
+        }
+        group
+    }
+
+    /// The targets of a TargetGroupBinding come to those that are there.
+    fn bind(&mut self, binding: &Binding, finder: &Finder<'a>, scope: Scope<'a>) {
+        for target in bound(binding, &self.spec.target_type, finder, scope) {
+            let there = |one: &Target| (&one.id, one.port) == (&target.id, target.port);
+            if !self.targets.list.iter().any(there) {
+                self.targets.list.push(target);
+                self.notes.clear();
+            }
+        }
+    }
+
     /// Its name.
     pub(super) fn name(&self) -> &'a str {
         &self.spec.name

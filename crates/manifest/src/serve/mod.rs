@@ -1,6 +1,7 @@
 //! Stacks to the model that serves: each stack becomes a native document, and the native file's reader
 //! makes the model of it, so that what a native file can say is what manifests can have.
 
+mod catalog;
 mod certificates;
 mod classic;
 mod draft;
@@ -15,29 +16,31 @@ mod targets;
 mod trail;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use elbow_model::Model;
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::file::{Origin, read_document};
 
 use crate::inventory::Inventory;
+use crate::scope::{Reads, Scope};
 use crate::stack::Stack;
 use crate::{Context, Object, Translation};
 
-use certificates::Certificates;
+pub(crate) use catalog::Catalog;
 pub(crate) use certificates::{OWN, SECRET};
 use draft::{Cuts, to_json};
 use groups::Groups;
+pub(crate) use groups::misbound;
 use native::Writer;
 pub use serving::Serving;
-use targets::Finder;
 
 /// What the documents of all stacks are written from.
-struct Surroundings<'a> {
-    context: &'a Context,
-    inventory: &'a Inventory,
-    certificates: Certificates<'a>,
-    groups: Groups<'a>,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) scope: Scope<'a>,
+    pub(crate) catalog: &'a Catalog,
 }
 
 /// The load balancers of `objects` with their targets and certificates, as the data plane takes them. A load
@@ -76,37 +79,38 @@ pub fn translate(objects: &[Object], context: &Context) -> (Model, Vec<Diagnosti
 
 /// As [`translate`], stack by stack, for those who serve one state of the objects after another.
 pub fn serve(objects: &[Object], context: &Context) -> Serving {
+    let mut serving = Serving::default();
     let mut translation = Translation::default();
     let mut inventory = Inventory::new(objects, &mut translation.diagnostics);
-    let rejected = std::mem::take(&mut inventory.rejected);
+    serving.rejected = std::mem::take(&mut inventory.rejected);
     inventory.serving = true;
     crate::fill(objects, &mut inventory, context, &mut translation);
-    let Translation {
-        stacks,
-        refused,
-        diagnostics: mut found,
-    } = translation;
-    let surroundings = surroundings(&stacks, &inventory, context, &mut found);
-    support::stray_endpoints(&inventory, &mut found);
-    let mut serving = Serving {
-        refused,
-        rejected,
-        ..Serving::default()
+    serving.refused = translation.refused;
+    let mut found = translation.diagnostics;
+    let reads = Reads::default();
+    let scope = Scope::new(&inventory, &reads);
+    let catalog = Catalog::new(translation.stacks, scope, context);
+    let surroundings = Surroundings {
+        context,
+        scope,
+        catalog: &catalog,
     };
-    for stack in &stacks {
-        support::unserved(stack, &inventory, context, &mut found);
+    for binding in inventory.bindings.values() {
+        let known = catalog.group(&binding.group, scope).is_some();
+        found.extend(misbound(binding, known, scope));
+    }
+    support::stray_endpoints(&inventory, &mut found);
+    for (key, stack) in catalog.stacks() {
         match model_of(stack, &surroundings, &mut found) {
-            Made::Model(model, origin) => {
-                serving.models.insert(stack.key(), (model, origin));
+            Modelled::Model(model, origin) => {
+                serving.models.insert(key.clone(), (model, origin));
             }
-            Made::Nothing => {}
-            Made::Refused => {
-                serving.refused.insert(stack.key());
+            Modelled::Nothing => {}
+            Modelled::Refused => {
+                serving.refused.insert(key.clone());
             }
         }
     }
-    drop(surroundings);
-    serving.stacks = stacks;
     serving.found = found;
     serving
 }
@@ -118,16 +122,23 @@ pub fn native(objects: &[Object], context: &Context) -> BTreeMap<String, serde_j
     let mut inventory = Inventory::new(objects, &mut translation.diagnostics);
     inventory.serving = true;
     crate::fill(objects, &mut inventory, context, &mut translation);
-    let stacks = translation.stacks;
-    let surroundings = surroundings(&stacks, &inventory, context, &mut Vec::new());
-    let document = |stack: &Stack| {
-        let writer = Writer::new(stack, &surroundings, Cuts::new());
+    let reads = Reads::default();
+    let scope = Scope::new(&inventory, &reads);
+    let catalog = Catalog::new(translation.stacks, scope, context);
+    let surroundings = Surroundings {
+        context,
+        scope,
+        catalog: &catalog,
+    };
+    let document = |(key, stack): (&String, &Arc<Stack>)| {
+        let groups = Groups::new(stack, &surroundings);
+        let writer = Writer::new(stack, &groups, &surroundings, Cuts::new());
         let (document, _) = writer.document(&mut Vec::new()).ok()??;
         let mut native = to_json(&document.root);
         hide_keys(&mut native);
-        Some((stack.key(), native))
+        Some((key.clone(), native))
     };
-    stacks.iter().filter_map(document).collect()
+    catalog.stacks().iter().filter_map(document).collect()
 }
 
 /// Leaves the private keys out of a native file.
@@ -141,27 +152,12 @@ fn hide_keys(native: &mut serde_json::Value) {
     }
 }
 
-fn surroundings<'a>(
-    stacks: &'a [Stack],
-    inventory: &'a Inventory,
-    context: &'a Context,
-    found: &mut Vec<Diagnostic>,
-) -> Surroundings<'a> {
-    let finder = Finder::new(inventory, context);
-    Surroundings {
-        context,
-        inventory,
-        certificates: Certificates::new(stacks, inventory, context),
-        groups: Groups::new(stacks, inventory, finder, found),
-    }
-}
-
 /// How often a document is written again without what was found not to be served. Each time shows
 /// everything at once, unless a part hides another.
 const ROUNDS: usize = 8;
 
 /// What a stack becomes.
-enum Made {
+pub(crate) enum Modelled {
     /// With the place where its load balancer comes from.
     Model(Model, Origin),
     /// It has no load balancer.
@@ -171,19 +167,25 @@ enum Made {
 }
 
 /// The model of one stack.
-fn model_of(stack: &Stack, surroundings: &Surroundings<'_>, found: &mut Vec<Diagnostic>) -> Made {
+pub(crate) fn model_of(
+    stack: &Stack,
+    surroundings: &Surroundings<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> Modelled {
+    support::unserved(stack, surroundings.scope, surroundings.context, found);
+    let groups = Groups::new(stack, surroundings);
     let mut cuts = Cuts::new();
     let mut warnings = Vec::new();
     for _ in 0..ROUNDS {
-        let writer = Writer::new(stack, surroundings, cuts.clone());
+        let writer = Writer::new(stack, &groups, surroundings, cuts.clone());
         let origin = writer.origin();
         let mut notes = Vec::new();
         let (document, roles) = match writer.document(&mut notes) {
             Ok(Some(written)) => written,
-            Ok(None) => return Made::Nothing,
+            Ok(None) => return Modelled::Nothing,
             Err(refusal) => {
                 found.push(*refusal);
-                return Made::Refused;
+                return Modelled::Refused;
             }
         };
         let (model, findings) = read_document(&document);
@@ -192,14 +194,14 @@ fn model_of(stack: &Stack, surroundings: &Surroundings<'_>, found: &mut Vec<Diag
             found.extend(warnings);
             found.extend(notes);
             found.extend(rest);
-            return model.map_or(Made::Refused, |model| Made::Model(model, origin));
+            return model.map_or(Modelled::Refused, |model| Modelled::Model(model, origin));
         }
         for (role, warning) in cut {
             cuts.insert(role);
             support::push_once(&mut warnings, warning);
         }
     }
-    Made::Refused
+    Modelled::Refused
 }
 
 #[cfg(test)]

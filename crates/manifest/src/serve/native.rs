@@ -1,15 +1,16 @@
 //! A stack as a native document.
 
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::file::{Document, Origin};
 use elbow_model::yaml::{Node as Tree, Position};
 
 use super::Surroundings;
-use super::certificates;
+use super::certificates::{self, Certificates};
 use super::draft::{self, Cuts, Draft, Role};
-use super::groups::{Group, write_attributes};
+use super::groups::{Group, Groups, write_attributes};
 use super::rules::{unavailable, unknown};
 use super::trail::Trail;
 use crate::Refusal;
@@ -23,19 +24,26 @@ pub(super) struct Writer<'a> {
     pub(super) trail: Trail<'a>,
     pub(super) draft: Draft,
     /// The target groups that are forwarded to.
-    pub(super) groups: Vec<&'a Group<'a>>,
+    pub(super) groups: Vec<Rc<Group<'a>>>,
+    pub(super) known: &'a Groups<'a>,
     certificates: Vec<(String, Origin)>,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(stack: &'a Stack, surroundings: &'a Surroundings<'a>, cuts: Cuts) -> Self {
+    pub(super) fn new(
+        stack: &'a Stack,
+        known: &'a Groups<'a>,
+        surroundings: &'a Surroundings<'a>,
+        cuts: Cuts,
+    ) -> Self {
         Self {
             stack,
             surroundings,
             cuts,
-            trail: Trail::of_stack(stack, surroundings.inventory),
+            trail: Trail::of_stack(stack, surroundings.scope),
             draft: Draft::default(),
             groups: Vec::new(),
+            known,
             certificates: Vec::new(),
         }
     }
@@ -58,9 +66,8 @@ impl<'a> Writer<'a> {
             (Some(spec), _) => self.load_balancer(spec, found),
             (None, Some(classic)) => {
                 let service = self.stack.id.split_once('/');
-                let inventory = self.surroundings.inventory;
-                let service =
-                    service.and_then(|(namespace, name)| inventory.service(namespace, name));
+                let scope = self.surroundings.scope;
+                let service = service.and_then(|(namespace, name)| scope.service(namespace, name));
                 let Some(service) = service else {
                     return Ok(None);
                 };
@@ -69,9 +76,9 @@ impl<'a> Writer<'a> {
             (None, None) => return Ok(None),
         };
         let surroundings = self.surroundings;
-        let mut groups: Vec<&Group<'_>> = surroundings.groups.of_stack(&self.stack.key()).collect();
+        let mut groups: Vec<Rc<Group<'_>>> = self.known.own().cloned().collect();
         for group in std::mem::take(&mut self.groups) {
-            if !groups.iter().any(|there| std::ptr::eq(*there, group)) {
+            if !groups.iter().any(|there| Rc::ptr_eq(there, &group)) {
                 groups.push(group);
             }
         }
@@ -82,7 +89,7 @@ impl<'a> Writer<'a> {
             .collect();
         let mut written = Vec::new();
         for (arn, origin) in std::mem::take(&mut self.certificates) {
-            let known = &surroundings.certificates;
+            let known = Certificates::new(surroundings);
             written.push(known.write(&arn, &origin, &mut self.draft, found)?);
         }
         let root = draft::map(

@@ -101,13 +101,13 @@ impl<'a> Writer<'a> {
 
     /// The Ingress of a rule.
     fn rule_trail(&self, rule: &ListenerRule) -> Trail<'a> {
-        let inventory = self.surroundings.inventory;
+        let scope = self.surroundings.scope;
         let key = rule.source.ingress.as_ref();
         let service = key.and_then(|(namespace, _)| {
             let name = &rule.source.backend;
-            inventory.service(namespace, name)
+            scope.service(namespace, name)
         });
-        let ingress = key.and_then(|key| inventory.ingresses.get(key));
+        let ingress = key.and_then(|key| scope.ingress(key));
         let metas = service.map(|service| &service.meta).into_iter();
         let metas = metas.chain(ingress.map(|ingress| &ingress.meta));
         Trail::new(INGRESS, metas.collect())
@@ -116,7 +116,7 @@ impl<'a> Writer<'a> {
     /// The path that a rule was made of.
     fn path(&self, rule: &ListenerRule) -> Origin {
         let ingress = rule.source.ingress.as_ref();
-        let ingress = ingress.and_then(|key| self.surroundings.inventory.ingresses.get(key));
+        let ingress = ingress.and_then(|key| self.surroundings.scope.ingress(key));
         let (Some(ingress), Some(at)) = (ingress, rule.source.at) else {
             return self.trail.object();
         };
@@ -171,15 +171,14 @@ impl<'a> Writer<'a> {
     ) -> Result<Tree, Unwritten> {
         let mut groups = Vec::with_capacity(forward.target_groups.len());
         for weighted in &forward.target_groups {
-            let known = &self.surroundings.groups;
-            let Some(group) = known.find(&self.stack.key(), &weighted.target_group) else {
+            let Some(group) = self.known.find(&weighted.target_group) else {
                 return Err(Unwritten::Unknown(name_of(&weighted.target_group)));
             };
             let name = group.name();
             if self.cuts.contains(&Role::Group(name.to_owned())) {
                 return Err(Unwritten::Cut);
             }
-            self.groups.push(group);
+            self.groups.push(group.clone());
             let mut fields = vec![("targetGroup", draft::text(at, name))];
             fields.extend(
                 weighted

@@ -7,18 +7,15 @@ use elbow_model::diagnostic::Diagnostic;
 use elbow_model::file::Origin;
 
 use super::merge::Merged;
-use crate::stack::Stack;
 
 /// What [`serve`](super::serve) makes.
 #[derive(Clone, Debug, Default)]
 pub struct Serving {
     /// By the stack's key, with the place where its load balancer comes from.
-    pub(crate) models: BTreeMap<String, (Model, Origin)>,
-    pub(crate) refused: BTreeSet<String>,
+    pub(super) models: BTreeMap<String, (Model, Origin)>,
+    pub(super) refused: BTreeSet<String>,
     pub(super) rejected: BTreeSet<String>,
-    /// What the models are made from.
-    pub(crate) stacks: Vec<Stack>,
-    pub(crate) found: Vec<Diagnostic>,
+    pub(super) found: Vec<Diagnostic>,
 }
 
 impl Serving {

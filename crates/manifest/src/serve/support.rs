@@ -14,6 +14,7 @@ use super::{native, security_groups};
 use crate::Context;
 use crate::inventory::Inventory;
 use crate::objects::SERVICE_NAME;
+use crate::scope::Scope;
 use crate::stack::Stack;
 
 /// Annotations that ask for something that the data plane has no part in, and what becomes of it. Those of both
@@ -43,11 +44,11 @@ const NOTHING: &[&str] = &["", "false", "ipv4"];
 /// Reports what a stack's objects ask for in vain.
 pub(super) fn unserved(
     stack: &Stack,
-    inventory: &Inventory,
+    scope: Scope<'_>,
     context: &Context,
     found: &mut Vec<Diagnostic>,
 ) {
-    let trail = Trail::of_stack(stack, inventory);
+    let trail = Trail::of_stack(stack, scope);
     security_groups::report(stack, context, &trail, found);
     for (suffix, what) in UNSERVED {
         for (key, value, origin) in trail.all(suffix) {
@@ -69,7 +70,7 @@ pub(super) fn unserved(
     let service = stack
         .id
         .split_once('/')
-        .and_then(|(namespace, name)| inventory.service(namespace, name));
+        .and_then(|(namespace, name)| scope.service(namespace, name));
     let asks = service.is_some_and(|service| !service.load_balancer_source_ranges.is_empty());
     if asks && stack.members.is_empty() && stack.classic.is_none() && !has_groups(stack) {
         let message = "loadBalancerSourceRanges are not supported of a load balancer without security groups, whose nodes \
@@ -93,14 +94,13 @@ pub(super) fn stray_endpoints(inventory: &Inventory, found: &mut Vec<Diagnostic>
             continue;
         };
         if inventory.service(&meta.namespace, name).is_none() {
-            let services = inventory.services.keys();
-            let here = services.filter(|(namespace, _)| *namespace == meta.namespace);
+            let here = inventory.services_of(&meta.namespace);
             let message = format!(
                 "there is no Service {}/{name} to have these endpoints",
                 meta.namespace
             );
             let mut note = Diagnostic::new(Severity::Note, "stray-endpoints", message);
-            note.hint = did_you_mean(name, here.map(|(_, name)| &**name));
+            note.hint = did_you_mean(name, here);
             found.push(meta.found(note));
         }
     }

@@ -7,11 +7,11 @@ use elbow_model::file::Origin;
 
 use super::trail;
 use crate::Context;
-use crate::inventory::{Inventory, Key};
 use crate::objects::{
     Condition, Endpoint, EndpointPort, EndpointSet, Family, Node, Port, Selector, Service,
     ServicePort,
 };
+use crate::scope::Scope;
 
 /// A target: where it is, and what says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,42 +103,20 @@ pub(super) const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-
 
 /// Everything that targets are found from.
 pub(super) struct Finder<'a> {
-    inventory: &'a Inventory,
+    scope: Scope<'a>,
     context: &'a Context,
-    /// The endpoints of each Service.
-    sets: BTreeMap<Key, Vec<&'a EndpointSet>>,
 }
 
 impl<'a> Finder<'a> {
-    pub(super) fn new(inventory: &'a Inventory, context: &'a Context) -> Self {
-        let mut sets: BTreeMap<Key, Vec<&EndpointSet>> = BTreeMap::new();
-        for slice in inventory.slices.values() {
-            if let Some(service) = slice.service() {
-                let key = (slice.meta.namespace.clone(), service.clone());
-                sets.entry(key).or_default().push(&slice.set);
-            }
-        }
-        for (key, endpoints) in &inventory.endpoints {
-            sets.entry(key.clone())
-                .or_insert_with(|| endpoints.sets.iter().collect());
-        }
-        Self {
-            inventory,
-            context,
-            sets,
-        }
-    }
-
-    fn sets(&self, service: &Service) -> &[&'a EndpointSet] {
-        let key = (service.meta.namespace.clone(), service.meta.name.clone());
-        self.sets.get(&key).map_or(&[], Vec::as_slice)
+    pub(super) fn new(scope: Scope<'a>, context: &'a Context) -> Self {
+        Self { scope, context }
     }
 
     /// Targets of type `ip`: the endpoints that are ready.
     pub(super) fn ip(&self, service: &Service, port: &ServicePort, ipv6: bool) -> Targets {
         let mut targets = Targets::default();
         let mut unknown = Vec::new();
-        let sets = self.sets(service);
+        let sets = self.scope.endpoints(service);
         let mut found_port = false;
         for set in sets.iter().filter(|set| of_family(set, ipv6)) {
             for endpoint_port in set.ports.iter().filter(|one| is_port(one, port)) {
@@ -170,7 +148,7 @@ impl<'a> Finder<'a> {
             targets.lost.push(match (sets.is_empty(), found_port) {
                 (true, _) => Lost::NoEndpoints,
                 (false, true) => Lost::NoneReady,
-                (false, false) => Lost::OtherPorts(names(sets)),
+                (false, false) => Lost::OtherPorts(names(&sets)),
             });
         }
         once(&mut targets.list);
@@ -178,13 +156,14 @@ impl<'a> Finder<'a> {
     }
 
     fn endpoint_target(&self, endpoint: &Endpoint, port: u16) -> Target {
-        let node = endpoint.node.as_ref();
-        let node = node.and_then(|name| self.inventory.nodes.get(name));
-        let zone = endpoint.zone.clone();
+        let of_node = || {
+            let node = self.scope.node(endpoint.node.as_ref()?)?;
+            node.zone().cloned()
+        };
         Target {
             id: endpoint.address.clone(),
             port,
-            zone: zone.or_else(|| node.and_then(Node::zone).cloned()),
+            zone: endpoint.zone.clone().or_else(of_node),
             origin: trail::origin(&endpoint.place, &endpoint.object, ""),
         }
     }
@@ -201,13 +180,13 @@ impl<'a> Finder<'a> {
         }
         let pod = endpoint.target.as_ref().and_then(|(_, namespace, name)| {
             let key = (namespace.clone(), name.clone());
-            self.inventory.pods.get(&key)
+            self.scope.pod(&key)
         });
         let Some(pod) = pod.filter(|pod| pod.containers_ready) else {
             return Readiness::NotReady;
         };
         let node = endpoint.node.as_ref().or(pod.node.as_ref());
-        let node = node.and_then(|name| self.inventory.nodes.get(name));
+        let node = node.and_then(|name| self.scope.node(name));
         let terminating = endpoint.terminating || pod.meta.deleting;
         match node.map(|node| node.ready) {
             Some(Condition::True) if !terminating => Readiness::Ready,
@@ -226,10 +205,10 @@ impl<'a> Finder<'a> {
         ipv6: bool,
     ) -> Targets {
         let usable = port.node_port != 0 && !port.assumed;
-        if self.inventory.nodes.is_empty() || !usable {
+        if self.scope.nodes().is_empty() || !usable {
             let mut targets = self.ip(service, port, ipv6);
             targets.stands_in = !targets.list.is_empty();
-            if targets.stands_in || self.inventory.nodes.is_empty() {
+            if targets.stands_in || self.scope.nodes().is_empty() {
                 return targets;
             }
         }
@@ -257,7 +236,7 @@ impl<'a> Finder<'a> {
         let ports = service.ports.iter().filter(|port| port.node_port != 0);
         let usable = ports.clone().all(|port| !port.assumed);
         let mut instances = Instances::default();
-        if self.inventory.nodes.is_empty() || !usable {
+        if self.scope.nodes().is_empty() || !usable {
             let mut lost = Vec::new();
             for port in ports {
                 let targets = self.ip(service, port, false);
@@ -268,13 +247,13 @@ impl<'a> Finder<'a> {
             }
             lost.dedup();
             instances.stand_in = !instances.list.is_empty();
-            if instances.stand_in || self.inventory.nodes.is_empty() {
+            if instances.stand_in || self.scope.nodes().is_empty() {
                 instances.notes = super::groups::notes(&lost, instances.stand_in, service);
                 return instances;
             }
         }
         let chosen = |node: &&Node| super::classic::chosen(service, node) && !leaves(node);
-        let nodes: Vec<&Node> = self.inventory.nodes.values().filter(chosen).collect();
+        let nodes: Vec<&Node> = self.scope.nodes().values().filter(chosen).collect();
         let (excluded, included): (Vec<&Node>, Vec<&Node>) =
             nodes.into_iter().partition(|node| self.is_kept_away(node));
         let lost = match (included.is_empty(), excluded.is_empty()) {
@@ -298,7 +277,7 @@ impl<'a> Finder<'a> {
     /// The nodes that may take traffic, as targets without address and port, and what is lost.
     fn nodes(&self, selector: &dyn Fn(&Node) -> bool) -> (Vec<(&'a Node, Target)>, Vec<Lost>) {
         let chosen = |node: &&Node| selector(node) && !tainted(node);
-        let candidates: Vec<&Node> = self.inventory.nodes.values().filter(chosen).collect();
+        let candidates: Vec<&Node> = self.scope.nodes().values().filter(chosen).collect();
         let (included, excluded): (Vec<&Node>, Vec<&Node>) = candidates
             .into_iter()
             .partition(|node| !self.is_excluded(node));
@@ -348,8 +327,8 @@ impl<'a> Finder<'a> {
 
     /// The port that the endpoints have for a port of the Service, when they agree.
     pub(super) fn endpoint_port(&self, service: &Service, port: &ServicePort) -> Option<u16> {
-        let sets = self.sets(service).iter();
-        let ports = sets.flat_map(|set| set.ports.iter().filter(|one| is_port(one, port)));
+        let sets = self.scope.endpoints(service);
+        let ports = sets.iter().flat_map(|set| set.ports.iter().filter(|one| is_port(one, port)));
         let numbers: BTreeSet<u16> = ports.filter_map(|port| port.port).collect();
         match (numbers.len(), &port.target_port) {
             (1, _) => numbers.first().copied(),

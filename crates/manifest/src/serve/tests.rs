@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::draft::{Cuts, Role, to_json};
 use super::native::Writer;
-use super::surroundings;
+use super::{Catalog, Groups, Surroundings};
 use crate::inventory::Inventory;
+use crate::scope::{Reads, Scope};
 use crate::{Context, Translation};
 
 const TEXT: &str = "
@@ -43,9 +44,18 @@ fn listener(cuts: impl IntoIterator<Item = Role>) -> Value {
     let context = Context::default();
     let mut inventory = Inventory::new(&objects, &mut translation.diagnostics);
     crate::fill(&objects, &mut inventory, &context, &mut translation);
-    let surroundings = surroundings(&translation.stacks, &inventory, &context, &mut Vec::new());
+    let reads = Reads::default();
+    let scope = Scope::new(&inventory, &reads);
+    let catalog = Catalog::new(translation.stacks, scope, &context);
+    let surroundings = Surroundings {
+        context: &context,
+        scope,
+        catalog: &catalog,
+    };
+    let stack = catalog.stacks().values().next().unwrap();
     let cuts: Cuts = cuts.into_iter().collect();
-    let writer = Writer::new(&translation.stacks[0], &surroundings, cuts);
+    let groups = Groups::new(stack, &surroundings);
+    let writer = Writer::new(stack, &groups, &surroundings, cuts);
     let (document, _) = writer.document(&mut Vec::new()).ok().flatten().unwrap();
     to_json(&document.root)["loadBalancers"][0]["listeners"][0].clone()
 }

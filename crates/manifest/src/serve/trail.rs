@@ -3,9 +3,9 @@
 use elbow_model::file::Origin;
 
 use crate::annotations::Annotation;
-use crate::inventory::Inventory;
 use crate::object::Place;
 use crate::objects::Meta;
+use crate::scope::Scope;
 pub(super) use crate::service::read::PREFIX as SERVICE;
 use crate::stack::Stack;
 
@@ -50,17 +50,17 @@ impl<'a> Trail<'a> {
     }
 
     /// Of a load balancer: the Ingresses of its group, or its Service.
-    pub(super) fn of_stack(stack: &Stack, inventory: &'a Inventory) -> Self {
+    pub(super) fn of_stack(stack: &Stack, scope: Scope<'a>) -> Self {
         if stack.members.is_empty() {
             let service = stack.id.split_once('/');
-            let service = service.and_then(|(namespace, name)| inventory.service(namespace, name));
+            let service = service.and_then(|(namespace, name)| scope.service(namespace, name));
             return Self::new(
                 SERVICE,
                 service.map(|service| &service.meta).into_iter().collect(),
             );
         }
         let members = stack.members.iter();
-        let metas = members.filter_map(|key| Some(&inventory.ingresses.get(key)?.meta));
+        let metas = members.filter_map(|key| Some(&scope.ingress(key)?.meta));
         Self::new(INGRESS, metas.collect())
     }
 

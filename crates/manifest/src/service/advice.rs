@@ -8,25 +8,25 @@ use elbow_model::yaml::Position;
 
 use crate::classic::SslPorts;
 use crate::context::Context;
-use crate::ingress::{Backends, on_a_service};
+use crate::ingress::on_a_service;
 use crate::objects::{Meta, Service, ServiceType};
+use crate::scope::Scope;
 use crate::stack::Stack;
 
 use super::ownership::Owner;
 use super::read::{PREFIX, Reader};
 
-/// Everything worth saying about a Service that is not refused; `stack` is what it became, and `behind` are the
-/// Services that Ingresses lead to.
+/// Everything worth saying about a Service that is not refused; `stack` is what it became.
 pub(super) fn advise(
     service: &Service,
     owner: Owner,
     stack: Option<&Stack>,
-    behind: &Backends,
+    scope: Scope<'_>,
     context: &Context,
 ) -> Vec<Diagnostic> {
     let mut found = known::report(&service.meta, owner);
     found.extend(idle::report(service, owner));
-    found.extend(on_a_service(service, behind));
+    found.extend(on_a_service(service, scope));
     match owner {
         Owner::Classic => found.extend(plain_beside_secure(service)),
         Owner::Nobody => found.extend(match service.kind {

@@ -15,73 +15,74 @@ pub mod target_group;
 mod weighted;
 mod written;
 
-use crate::ingress::Backends;
+use elbow_model::diagnostic::Diagnostic;
+
 use crate::inventory::Inventory;
 use crate::object::Object;
 use crate::objects::Service;
+use crate::scope::Scope;
 use crate::{Context, Stack, Translation, classic};
 
 pub use ownership::{Claim, Owner, owner};
 use read::{Reader, Refused};
 
 /// Adds a stack for every Service that a controller answers for.
-pub fn translate(
+pub(crate) fn translate(
     objects: &[Object],
     inventory: &Inventory,
+    scope: Scope<'_>,
     context: &Context,
     translation: &mut Translation,
 ) {
-    let behind = Backends::of(inventory);
     for service in inventory.services.values() {
         if service.meta.deleting {
             continue;
         }
-        match build(service, inventory, context) {
-            Ok(stack) => {
-                let owner = owner_of(service, context);
-                let found = advice::advise(service, owner, stack.as_ref(), &behind, context);
-                translation.stacks.extend(stack);
-                translation.diagnostics.extend(found);
-            }
+        let found = &mut translation.diagnostics;
+        match plan(service, scope, context, found) {
+            Ok(stack) => translation.stacks.extend(stack),
             Err(refused) => {
                 let meta = &service.meta;
-                translation
-                    .refused
-                    .insert(Stack::key_of_service(&meta.key()));
+                let key = Stack::key_of_service(&meta.key());
+                translation.refused.insert(key);
                 let read_from = objects.iter().find(|object| {
                     object.kind == meta.kind
                         && object.namespace == meta.namespace
                         && object.name == meta.name
                 });
-                translation
-                    .diagnostics
-                    .push(refused.diagnose(meta, read_from));
+                let refusal = refused.diagnose(meta, read_from);
+                translation.diagnostics.push(refusal);
             }
         }
     }
 }
 
-/// The stack of one Service; `None` if nobody answers for it.
-pub fn build(
+/// The stack of one Service, with what is worth saying about it; `None` if nobody answers for it.
+pub(crate) fn plan(
     service: &Service,
-    inventory: &Inventory,
+    scope: Scope<'_>,
     context: &Context,
+    found: &mut Vec<Diagnostic>,
 ) -> Result<Option<Stack>, Refused> {
-    match owner_of(service, context) {
-        Owner::Nobody => Ok(None),
+    let owner = owner_of(service, context);
+    let stack = match owner {
+        Owner::Nobody => None,
         Owner::ProviderNlb => {
             let plan = provider::plan(service, context)?;
-            Ok(Some(written::stack(service, &plan, context)))
+            Some(written::stack(service, &plan, context))
         }
         Owner::Classic => {
             let spec = classic::build(service, context)?;
-            Ok(Some(classic::stack(service, spec)))
+            Some(classic::stack(service, spec))
         }
         Owner::Lbc => {
-            let plan = plan::plan(service, inventory, context)?;
-            Ok(Some(written::stack(service, &plan, context)))
+            let plan = plan::plan(service, scope, context)?;
+            Some(written::stack(service, &plan, context))
         }
-    }
+    };
+    let advice = advice::advise(service, owner, stack.as_ref(), scope, context);
+    found.extend(advice);
+    Ok(stack)
 }
 
 /// Who answers for the Service, with the controllers that the context says there are.

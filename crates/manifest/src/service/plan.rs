@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::context::{Context, ExistingLoadBalancer};
-use crate::inventory::Inventory;
+use crate::scope::Scope;
 use crate::names;
 use crate::objects::{Service, ServicePort};
 
@@ -138,9 +138,9 @@ pub struct Group {
 }
 
 /// Decides everything, or says why the Service is refused.
-pub fn plan(
+pub(crate) fn plan(
     service: &Service,
-    inventory: &Inventory,
+    scope: Scope<'_>,
     environment: &Context,
 ) -> Result<Plan, Refused> {
     let read = Reader::new(&service.meta.annotations);
@@ -168,7 +168,7 @@ pub fn plan(
     };
     let mut builder = Builder {
         service,
-        inventory,
+        scope,
         environment,
         read,
         dualstack,
@@ -201,7 +201,7 @@ pub fn plan(
 
 struct Builder<'a> {
     service: &'a Service,
-    inventory: &'a Inventory,
+    scope: Scope<'a>,
     environment: &'a Context,
     read: Reader<'a>,
     dualstack: bool,
@@ -324,7 +324,7 @@ impl Builder<'_> {
             super::weighted::To::Arn(arn) => return Ok(GroupRef::Arn(arn.clone())),
             super::weighted::To::Service(name, port) => (name, port),
         };
-        let Some(service) = self.inventory.service(&self.service.meta.namespace, name) else {
+        let Some(service) = self.scope.service(&self.service.meta.namespace, name) else {
             return Err(Refused::annotation(
                 key,
                 format!("there is no Service {name:?}"),

@@ -1,0 +1,215 @@
+//! An object of a kind that is read.
+
+use std::collections::BTreeMap;
+
+use elbow_model::diagnostic::Diagnostic;
+
+use super::{Inventory, Key};
+use crate::object::Object;
+use crate::objects::{
+    Binding, EndpointSlice, Endpoints, Ingress, IngressClass, IngressClassParams, Meta, Node, Pod,
+    Secret, Service,
+};
+use crate::scope::Fact;
+use crate::tenant::Tenant;
+
+/// An object, read.
+pub(crate) enum Typed {
+    Service(Service),
+    Ingress(Ingress),
+    Class(IngressClass),
+    Params(IngressClassParams),
+    Secret(Secret),
+    /// Name and labels.
+    Namespace(String, BTreeMap<String, String>),
+    Slice(EndpointSlice),
+    Endpoints(Endpoints),
+    Node(Node),
+    Pod(Pod),
+    Binding(Binding),
+    Tenant(Tenant),
+}
+
+impl Typed {
+    /// Reads an object, with everything found in it; `None`: it is of a kind that is not read. What is read of
+    /// an object in which there is an error cannot be relied on.
+    pub(crate) fn read(object: &Object) -> (Option<Self>, Vec<Diagnostic>) {
+        let log = object.log();
+        let view = &object.view(&log);
+        let typed = match (object.group(), &*object.kind) {
+            ("", "Service") => Self::Service(Service::read(object, view)),
+            ("networking.k8s.io" | "extensions", "Ingress") => {
+                Self::Ingress(Ingress::read(object, view))
+            }
+            ("networking.k8s.io", "IngressClass") => Self::Class(IngressClass::read(object, view)),
+            ("elbv2.k8s.aws", "IngressClassParams") => {
+                Self::Params(IngressClassParams::read(object, view))
+            }
+            ("", "Secret") => Self::Secret(Secret::read(object, view)),
+            ("", "Namespace") => {
+                Self::Namespace(object.name.clone(), Meta::read(object, view).labels)
+            }
+            ("minio.min.io", "Tenant") => Self::Tenant(Tenant::read(object, view)),
+            ("", "Node") => Self::Node(Node::read(object, view)),
+            ("", "Pod") => Self::Pod(Pod::read(object, view)),
+            ("", "Endpoints") => Self::Endpoints(Endpoints::read(object, view)),
+            ("discovery.k8s.io", "EndpointSlice") => {
+                Self::Slice(EndpointSlice::read(object, view))
+            }
+            ("elbv2.k8s.aws", "TargetGroupBinding") => Self::Binding(Binding::read(object, view)),
+            _ => return (None, Vec::new()),
+        };
+        (Some(typed), log.into_found())
+    }
+}
+
+impl Inventory {
+    /// Adds an object, or puts it in the place of the one of that name; what is different now.
+    pub(crate) fn put(&mut self, typed: Typed) -> Vec<Fact> {
+        match typed {
+            Typed::Service(new) => self.put_service(new),
+            Typed::Ingress(new) => self.put_ingress(new),
+            Typed::Class(new) => {
+                let name = new.meta.name.clone();
+                let default = new.is_default();
+                let was = self.classes.get(&name).is_some_and(IngressClass::is_default);
+                let facts = insert(&mut self.classes, name, new, Fact::Class);
+                with(facts, default || was, Fact::DefaultClass)
+            }
+            Typed::Params(new) => {
+                insert(&mut self.params, new.meta.name.clone(), new, Fact::Params)
+            }
+            Typed::Secret(new) => {
+                let key = key(&new.meta);
+                if self.secrets.get(&key) == Some(&new) {
+                    return Vec::new();
+                }
+                let mut facts = self.unlist_secret(&key);
+                facts.extend(self.list_secret(&key, &new));
+                self.secrets.insert(key.clone(), new);
+                facts.push(Fact::Secret(key));
+                facts
+            }
+            Typed::Namespace(name, labels) => {
+                insert(&mut self.namespaces, name, labels, Fact::Namespace)
+            }
+            Typed::Slice(new) => {
+                let key = key(&new.meta);
+                if self.slices.get(&key) == Some(&new) {
+                    return Vec::new();
+                }
+                let mut facts = self.remove_slice(&key);
+                facts.extend(self.indexes.list_slice(&key, &new));
+                self.slices.insert(key, new);
+                facts
+            }
+            Typed::Endpoints(new) => {
+                insert(&mut self.endpoints, key(&new.meta), new, Fact::Endpoints)
+            }
+            Typed::Node(new) => {
+                let facts = insert(&mut self.nodes, new.meta.name.clone(), new, Fact::Node);
+                with(facts, true, Fact::Nodes)
+            }
+            Typed::Pod(new) => {
+                let key = key(&new.meta);
+                if self.pods.get(&key) == Some(&new) {
+                    return Vec::new();
+                }
+                let mut facts = self.remove_pod(&key);
+                facts.extend(self.indexes.list_pod(&key, &new));
+                self.pods.insert(key.clone(), new);
+                facts.push(Fact::Pod(key));
+                facts
+            }
+            Typed::Binding(new) => {
+                let key = key(&new.meta);
+                if self.bindings.get(&key) == Some(&new) {
+                    return Vec::new();
+                }
+                let mut facts = self.remove_binding(&key);
+                facts.extend(self.indexes.list_binding(&key, &new));
+                self.bindings.insert(key, new);
+                facts
+            }
+            Typed::Tenant(new) => {
+                let key = (new.namespace.clone(), new.name.clone());
+                self.tenants.insert(key, new);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Takes an object out; what is different now.
+    pub(crate) fn remove(&mut self, group: &str, kind: &str, key: &Key) -> Vec<Fact> {
+        match (group, kind) {
+            ("", "Service") => self.remove_service(key),
+            ("networking.k8s.io" | "extensions", "Ingress") => self.remove_ingress(key),
+            ("networking.k8s.io", "IngressClass") => {
+                let was = self.classes.get(&key.1).is_some_and(IngressClass::is_default);
+                let facts = remove(&mut self.classes, key.1.clone(), Fact::Class);
+                with(facts, was, Fact::DefaultClass)
+            }
+            ("elbv2.k8s.aws", "IngressClassParams") => {
+                remove(&mut self.params, key.1.clone(), Fact::Params)
+            }
+            ("", "Secret") => {
+                let mut facts = self.unlist_secret(key);
+                facts.extend(remove(&mut self.secrets, key.clone(), Fact::Secret));
+                facts
+            }
+            ("", "Namespace") => remove(&mut self.namespaces, key.1.clone(), Fact::Namespace),
+            ("minio.min.io", "Tenant") => {
+                self.tenants.remove(key);
+                Vec::new()
+            }
+            ("", "Node") => {
+                let facts = remove(&mut self.nodes, key.1.clone(), Fact::Node);
+                with(facts, true, Fact::Nodes)
+            }
+            ("", "Pod") => self.remove_pod(key),
+            ("", "Endpoints") => remove(&mut self.endpoints, key.clone(), Fact::Endpoints),
+            ("discovery.k8s.io", "EndpointSlice") => self.remove_slice(key),
+            ("elbv2.k8s.aws", "TargetGroupBinding") => self.remove_binding(key),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Namespace and name.
+pub(super) fn key(meta: &Meta) -> Key {
+    (meta.namespace.clone(), meta.name.clone())
+}
+
+/// Puts `new` in its place; the fact that it is different from what was there.
+fn insert<K: Ord + Clone, T: PartialEq>(
+    map: &mut BTreeMap<K, T>,
+    key: K,
+    new: T,
+    fact: impl Fn(K) -> Fact,
+) -> Vec<Fact> {
+    if map.get(&key) == Some(&new) {
+        return Vec::new();
+    }
+    map.insert(key.clone(), new);
+    vec![fact(key)]
+}
+
+/// Takes out what is at `key`; the fact that it was there.
+pub(super) fn remove<K: Ord, T>(
+    map: &mut BTreeMap<K, T>,
+    key: K,
+    fact: impl Fn(K) -> Fact,
+) -> Vec<Fact> {
+    match map.remove(&key) {
+        Some(_) => vec![fact(key)],
+        None => Vec::new(),
+    }
+}
+
+/// Another fact beside those that there are, when something changed at all.
+fn with(mut facts: Vec<Fact>, too: bool, fact: Fact) -> Vec<Fact> {
+    if too && !facts.is_empty() {
+        facts.push(fact);
+    }
+    facts
+}
