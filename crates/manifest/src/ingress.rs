@@ -28,8 +28,8 @@ mod security_groups;
 mod tags;
 mod target_group;
 
-pub(crate) use group::GroupId;
 use group::{Group, Member};
+pub(crate) use group::{GroupId, sort};
 pub(crate) use idle::asks;
 pub(crate) use known::{led_to, on_a_service};
 

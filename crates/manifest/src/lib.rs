@@ -30,6 +30,7 @@
 pub mod advice;
 pub mod annotations;
 pub mod classic;
+pub mod cluster;
 pub mod context;
 pub mod ingress;
 pub mod inventory;
@@ -49,6 +50,7 @@ use std::collections::BTreeSet;
 
 use elbow_model::diagnostic::Diagnostic;
 
+pub use cluster::Cluster;
 pub use context::Context;
 pub use object::{Object, read};
 pub use serve::{Serving, native, serve, translate};

@@ -18,19 +18,34 @@
 //! # Ok::<(), elbow_model::diagnostic::Diagnostic>(())
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+mod members;
+mod merged;
+mod native;
+mod stacks;
+mod tenants;
+mod uses;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use elbow_model::Model;
-use elbow_model::diagnostic::Diagnostic;
+use elbow_model::diagnostic::{Diagnostic, Severity};
+use elbow_model::yaml::{Node, Value};
 
-use crate::inventory::{Inventory, Key};
-use crate::object::Object;
-use crate::objects::Meta;
-use crate::serve::{Serving, serve};
-use crate::service::{Owner, owner_of};
+use crate::Context;
+use crate::ingress::GroupId;
+use crate::inventory::{Inventory, Key, Typed};
+use crate::object::{Object, path};
+use crate::scope::{Fact, Reads, Scope};
+use crate::serve::{Catalog, misbound};
 use crate::stack::Stack;
-use crate::{Context, ingress};
+use crate::tenant::TENANT;
+
+use members::{Claim, Membership, member, stranger};
+use merged::Merged;
+use native::Native;
+use stacks::State;
+use uses::{Depth, Unit, Uses};
 
 /// The finalizer of an Ingress that is in no named group.
 pub const INGRESS_FINALIZER: &str = "ingress.k8s.aws/resources";
@@ -40,6 +55,8 @@ pub const GROUP_FINALIZER: &str = "group.ingress.k8s.aws/";
 pub const SERVICE_FINALIZER: &str = "service.k8s.aws/resources";
 /// The finalizer of a Service with a load balancer of the cluster's provider.
 pub const CLEANUP_FINALIZER: &str = "service.kubernetes.io/load-balancer-cleanup";
+
+const BINDING: &str = "TargetGroupBinding";
 
 /// Which object: what an API server knows it by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,7 +94,7 @@ pub enum Change {
 /// An object that a load balancer is made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// `Service` or `Ingress`.
+    /// `Service` or `Ingress`; `TargetGroupBinding` of one that cannot be followed.
     pub kind: &'static str,
     /// Its namespace.
     pub namespace: String,
@@ -121,7 +138,7 @@ pub enum Outcome {
 #[derive(Clone, Debug)]
 pub struct Made {
     /// What AWS would make.
-    pub stack: Stack,
+    pub stack: Arc<Stack>,
     /// The name of the load balancer, as in the model.
     pub load_balancer: Arc<str>,
     /// Port and protocol of each listener, by port.
@@ -129,232 +146,233 @@ pub struct Made {
 }
 
 /// The objects of a cluster, and the load balancers that they ask for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Cluster {
     context: Context,
-    objects: BTreeMap<Identity, Object>,
     inventory: Inventory,
-    serving: Serving,
-    known: BTreeSet<String>,
-    dirty: bool,
+    /// Objects that cannot be read. What was known of them before still counts.
+    unread: BTreeMap<Identity, Diagnostic>,
+    /// Which group each Ingress belongs to.
+    claims: BTreeMap<Key, Claim>,
+    groups: BTreeMap<GroupId, Membership>,
+    /// Services that nobody has made, each with the Tenant that MinIO's operator would make it of.
+    assumed: BTreeMap<Key, Key>,
+    catalog: Catalog,
+    states: BTreeMap<Arc<Unit>, State>,
+    /// What is wrong with TargetGroupBindings.
+    misbound: BTreeMap<Key, Diagnostic>,
+    native: Native,
+    merged: Merged,
+    uses: Uses,
+    told: Vec<Reconciled>,
 }
 
 impl Cluster {
     /// A cluster without objects.
     pub fn new(context: Context) -> Self {
+        let inventory = Inventory {
+            serving: true,
+            ..Inventory::default()
+        };
         Self {
             context,
-            objects: BTreeMap::new(),
-            inventory: Inventory::default(),
-            serving: Serving::default(),
-            known: BTreeSet::new(),
-            dirty: false,
+            inventory,
+            ..Self::default()
         }
+    }
+
+    /// As [`Self::new`], beside the load balancers of a native file. TargetGroupBindings may name its target groups, whose
+    /// targets then come to those of the file; where a stack has one of its names, the file goes first.
+    #[must_use]
+    pub fn with_native(context: Context, model: Model) -> Self {
+        let mut cluster = Self::new(context);
+        cluster.native = Native::new(model);
+        cluster.uses.mark(Unit::Native, Depth::Model);
+        cluster
     }
 
     /// Takes note of a change; [`Self::reconcile`] does what follows from it.
     pub fn take(&mut self, change: Change) {
         match change {
-            Change::Set(object) => self.objects.insert(Identity::from(&object), object),
-            Change::Gone(identity) => self.objects.remove(&identity),
+            Change::Set(object) => self.set(object),
+            Change::Gone(identity) => {
+                let key = (identity.namespace.clone(), identity.name.clone());
+                self.read(&identity, None, None);
+                self.withdraw_named(&identity.kind, &key);
+                let facts = self.inventory.remove(&identity.group, &identity.kind, &key);
+                self.follow(&identity.kind, key, facts);
+            }
+        }
+    }
+
+    fn set(&mut self, mut object: Object) {
+        trim(&mut object);
+        let identity = Identity::from(&object);
+        let key = (object.namespace.clone(), object.name.clone());
+        let (typed, found) = Typed::read(&object);
+        let Some(mut typed) = typed else { return };
+        let refusal = found.into_iter().find(Diagnostic::is_error);
+        let refused = refusal.is_some();
+        self.read(&identity, typed.member(), refusal);
+        // Of what is about to go, nothing counts but that it goes.
+        if refused && !typed.is_deleting() {
+            let Some(known) = self.inventory.known(&typed) else {
+                return;
+            };
+            typed = known;
+        }
+        self.withdraw_named(&identity.kind, &key);
+        let facts = self.inventory.put(typed);
+        self.follow(&identity.kind, key, facts);
+    }
+
+    /// Takes note of whether an object can be read.
+    fn read(&mut self, identity: &Identity, member: Option<Member>, refusal: Option<Diagnostic>) {
+        if self.unread.get(identity) == refusal.as_ref() {
+            return;
+        }
+        let key = (identity.namespace.clone(), identity.name.clone());
+        let path = path(&identity.kind, &key.0, &key.1);
+        self.told
+            .push(stranger(path, &key, member, refusal.clone()));
+        match refusal {
+            Some(refusal) => self.unread.insert(identity.clone(), refusal),
+            None => self.unread.remove(identity),
         };
-        self.dirty = true;
+    }
+
+    /// A Service that is there need not be assumed.
+    fn withdraw_named(&mut self, kind: &str, key: &Key) {
+        if kind == "Service" {
+            self.withdraw(key);
+        }
+    }
+
+    /// Marks what an object is, and what else was made from it.
+    fn follow(&mut self, kind: &str, key: Key, facts: Vec<Fact>) {
+        let depth = match facts.is_empty() {
+            true => Depth::Members,
+            false => Depth::Plan,
+        };
+        self.uses.changed(facts);
+        let unit = match kind {
+            "Service" => Unit::Service(key),
+            "Ingress" => Unit::Claim(key),
+            "Tenant" => Unit::Tenant(key),
+            BINDING => Unit::Binding(key),
+            _ => return,
+        };
+        self.uses.mark(unit, depth);
     }
 
     /// Makes anew the stacks that changes had a part in. A stack that is refused serves on as it was.
     pub fn reconcile(&mut self) -> Vec<Reconciled> {
-        if !std::mem::take(&mut self.dirty) {
-            return Vec::new();
+        let mut told = std::mem::take(&mut self.told);
+        while let Some(unit) = self
+            .uses
+            .next(|unit| matches!(unit, Unit::Tenant(_) | Unit::Claim(_)))
+        {
+            match &*unit {
+                Unit::Tenant(key) => self.expand(&unit, key),
+                Unit::Claim(key) => told.extend(self.claim(&unit, key)),
+                _ => {}
+            }
         }
-        let objects: Vec<Object> = self.objects.values().cloned().collect();
-        self.inventory = Inventory::new(&objects, &mut Vec::new());
-        let serving = serve(&objects, &self.context);
-        let before = std::mem::take(&mut self.serving);
-        let mut all = self.services(&serving);
-        all.extend(self.groups(&serving));
-        all.extend(self.strangers(&serving));
-        self.serving = serving.keeping(&before);
-        let known = all.iter().map(|one| one.key.clone()).collect();
-        let gone = std::mem::replace(&mut self.known, known);
-        for key in gone.difference(&self.known) {
-            all.push(Reconciled {
-                key: key.clone(),
-                id: key.split(' ').next().unwrap_or_default().to_owned(),
-                finalizer: String::new(),
-                members: Vec::new(),
-                leaving: Vec::new(),
-                outcome: Outcome::Gone,
-                diagnostics: Vec::new(),
-            });
+        self.stacks(&mut told);
+        while let Some(unit) = self.uses.next(|_| true) {
+            if let Unit::Binding(key) = &*unit {
+                told.extend(self.bind(&unit, key));
+            }
         }
-        all
+        told
+    }
+
+    /// Finds out whether a TargetGroupBinding can be followed.
+    fn bind(&mut self, unit: &Arc<Unit>, key: &Key) -> Option<Reconciled> {
+        let reads = Reads::default();
+        let scope = Scope::new(&self.inventory, &reads);
+        let binding = self.inventory.bindings.get(key);
+        let binding = binding.filter(|binding| !binding.is_made());
+        let wrong = binding.and_then(|binding| {
+            let planned = self.catalog.has_group(&binding.group, scope);
+            let known = planned || self.native.has_group(&binding.group);
+            misbound(binding, known, scope)
+        });
+        let wrong = wrong.map(|wrong| Diagnostic {
+            severity: Severity::Error,
+            ..wrong
+        });
+        self.uses.note(unit, Depth::Plan, reads.into_inner());
+        let before = match wrong.clone() {
+            Some(wrong) => self.misbound.insert(key.clone(), wrong),
+            None => self.misbound.remove(key),
+        };
+        (before != wrong).then(|| {
+            let binding = self.inventory.bindings.get(key);
+            let member = binding.map(|binding| member(BINDING, &binding.meta));
+            stranger(path(BINDING, &key.0, &key.1), key, member, wrong)
+        })
+    }
+
+    /// Whether [`Self::reconcile`] has nothing to do.
+    pub fn is_reconciled(&self) -> bool {
+        self.uses.is_clean() && self.told.is_empty()
     }
 
     /// The load balancers of all stacks. What did not change is what it was before, by pointer.
     pub fn model(&self) -> Model {
-        self.serving.clone().into_model().0
+        self.merged.model()
     }
 
     /// The objects, typed.
     pub fn inventory(&self) -> &Inventory {
         &self.inventory
     }
+}
 
-    fn services(&self, serving: &Serving) -> Vec<Reconciled> {
-        let mut all = Vec::new();
-        for service in self.inventory.services.values() {
-            let meta = &service.meta;
-            let owner = owner_of(service, &self.context);
-            let active = owner != Owner::Nobody && !meta.deleting;
-            let carried = [SERVICE_FINALIZER, CLEANUP_FINALIZER];
-            let carried = carried.into_iter().find(|one| carries(meta, one));
-            let finalizer = match owner {
-                Owner::Lbc => SERVICE_FINALIZER,
-                Owner::Classic | Owner::ProviderNlb => CLEANUP_FINALIZER,
-                Owner::Nobody => carried.unwrap_or_default(),
-            };
-            if !active && carried.is_none() {
-                continue;
-            }
-            let member = vec![member("Service", meta)];
-            let (members, leaving) = match active {
-                true => (member, Vec::new()),
-                false => (Vec::new(), member),
-            };
-            let key = Stack::key_of_service(&meta.key());
-            all.push(reconciled(
-                serving,
-                (key, meta.key(), finalizer.to_owned()),
-                members,
-                leaving,
-            ));
+impl Typed {
+    /// The object as one that something can be told about.
+    fn member(&self) -> Option<Member> {
+        match self {
+            Self::Service(service) => Some(member("Service", &service.meta)),
+            Self::Ingress(ingress) => Some(member("Ingress", &ingress.meta)),
+            Self::Binding(binding) => Some(member(BINDING, &binding.meta)),
+            _ => None,
         }
-        all
-    }
-
-    fn groups(&self, serving: &Serving) -> Vec<Reconciled> {
-        let active = ingress::members(&self.inventory);
-        let mut ids: BTreeSet<String> = active.keys().cloned().collect();
-        for ingress in self.inventory.ingresses.values() {
-            for finalizer in &ingress.meta.finalizers {
-                ids.extend(finalizer.strip_prefix(GROUP_FINALIZER).map(str::to_owned));
-                if finalizer == INGRESS_FINALIZER {
-                    ids.insert(ingress.meta.key());
-                }
-            }
-        }
-        let group = |id: String| {
-            let key = Stack::key_of_group(&id);
-            let stack = serving.stacks.iter().find(|stack| stack.key() == key);
-            let unordered = active.get(&id).cloned().unwrap_or_default();
-            let members = stack.map_or(unordered, |stack| stack.members.clone());
-            let finalizer = match id.contains('/') {
-                true => INGRESS_FINALIZER.to_owned(),
-                false => format!("{GROUP_FINALIZER}{id}"),
-            };
-            let leaves = |(key, ingress): &(&Key, &crate::objects::Ingress)| {
-                carries(&ingress.meta, &finalizer)
-                    && !members.contains(key)
-                    && (finalizer != INGRESS_FINALIZER || ingress.meta.key() == id)
-            };
-            let leaving = self.inventory.ingresses.iter().filter(leaves);
-            let leaving = leaving
-                .map(|(_, one)| member("Ingress", &one.meta))
-                .collect();
-            let members = members.iter();
-            let members = members.filter_map(|key| self.inventory.ingresses.get(key));
-            let members = members.map(|one| member("Ingress", &one.meta)).collect();
-            reconciled(serving, (key, id, finalizer), members, leaving)
-        };
-        ids.into_iter().map(group).collect()
-    }
-
-    /// Errors about objects that are in no stack.
-    fn strangers(&self, serving: &Serving) -> Vec<Reconciled> {
-        let ingresses = self.inventory.ingresses.values();
-        let ingresses = ingresses.map(|one| member("Ingress", &one.meta));
-        let groups = ingress::members(&self.inventory);
-        let alone = ingresses.filter(|one| {
-            let key = (one.namespace.clone(), one.name.clone());
-            !groups.values().any(|members| members.contains(&key))
-        });
-        let stranger = |member: Member| {
-            let key = crate::object::path(member.kind, &member.namespace, &member.name);
-            let of_it = |found: &&Diagnostic| found.is_error() && found.object == key;
-            let refusal = serving.found.iter().find(of_it)?.clone();
-            Some(Reconciled {
-                id: format!("{}/{}", member.namespace, member.name),
-                key,
-                finalizer: String::new(),
-                members: vec![member],
-                leaving: Vec::new(),
-                outcome: Outcome::Refused(refusal),
-                diagnostics: Vec::new(),
-            })
-        };
-        alone.filter_map(stranger).collect()
     }
 }
 
-fn carries(meta: &Meta, finalizer: &str) -> bool {
-    meta.finalizers.iter().any(|one| one == finalizer)
-}
+/// Annotations that nothing is made from: what elbow writes itself, and what is as long as the object.
+const WRITTEN: &[&str] = &[
+    "alb.ingress.kubernetes.io/dry-run-plan",
+    "kubectl.kubernetes.io/last-applied-configuration",
+];
 
-fn member(kind: &'static str, meta: &Meta) -> Member {
-    Member {
-        kind,
-        namespace: meta.namespace.clone(),
-        name: meta.name.clone(),
-        uid: meta.uid.clone(),
-    }
-}
+/// Kinds whose annotations say nothing about load balancers, and change often.
+const BARE: &[&str] = &["Node", "Pod", "EndpointSlice", "Endpoints", "Namespace"];
 
-fn reconciled(
-    serving: &Serving,
-    (key, id, finalizer): (String, String, String),
-    members: Vec<Member>,
-    leaving: Vec<Member>,
-) -> Reconciled {
-    let about = |found: &&Diagnostic| {
-        let mut members = members.iter().chain(&leaving);
-        members.any(|one| found.object == crate::object::path(one.kind, &one.namespace, &one.name))
+/// Leaves out what nobody reads, so that it takes no memory and is no change.
+fn trim(object: &mut Object) {
+    let bare = BARE.contains(&&*object.kind);
+    let Some(metadata) = field(&mut object.node, "metadata") else {
+        return;
     };
-    let found = serving.found.iter().filter(about);
-    let (errors, diagnostics): (Vec<_>, Vec<_>) = found.cloned().partition(Diagnostic::is_error);
-    let stack = serving.stacks.iter().find(|stack| stack.key() == key);
-    let model = serving.models.get(&key);
-    let balancer = model.and_then(|(model, _)| model.load_balancers.first());
-    let outcome = match (stack, balancer) {
-        _ if members.is_empty() => Outcome::Gone,
-        (Some(stack), Some(balancer)) => Outcome::Made(Arc::new(Made {
-            stack: stack.clone(),
-            load_balancer: balancer.name.clone(),
-            ports: ports(stack),
-        })),
-        _ => {
-            let refused = || Diagnostic::error("refused", "the stack is refused");
-            Outcome::Refused(errors.into_iter().next().unwrap_or_else(refused))
-        }
-    };
-    Reconciled {
-        key,
-        id,
-        finalizer,
-        members,
-        leaving,
-        outcome,
-        diagnostics,
+    if let Some(Value::Mapping(annotations)) =
+        field(metadata, "annotations").map(|one| &mut one.value)
+    {
+        annotations.retain(|(key, _)| !bare && !WRITTEN.contains(&&*key.name));
+    }
+    if object.kind == "Pod"
+        && let Some(Value::Mapping(labels)) = field(metadata, "labels").map(|one| &mut one.value)
+    {
+        labels.retain(|(key, _)| key.name == TENANT);
     }
 }
 
-/// Port and protocol of each listener.
-fn ports(stack: &Stack) -> Vec<(u16, String)> {
-    let listeners = stack.listeners.values();
-    let mut ports: Vec<(u16, String)> = listeners
-        .map(|listener| (listener.port, listener.protocol.clone()))
-        .collect();
-    let classic = stack.classic.iter().flat_map(|classic| &classic.listeners);
-    ports.extend(classic.map(|one| (one.load_balancer_port, one.protocol.to_owned())));
-    ports.sort();
-    ports
+fn field<'a>(node: &'a mut Node, name: &str) -> Option<&'a mut Node> {
+    let Value::Mapping(fields) = &mut node.value else {
+        return None;
+    };
+    let mut fields = fields.iter_mut();
+    fields.find_map(|(key, field)| (key.name == name).then_some(field))
 }

@@ -13,8 +13,8 @@ use super::json::{Fields, Wrong};
 use super::{Build, PREFIX};
 use crate::Refusal;
 use crate::annotations::Lookup;
-use crate::scope::Scope;
 use crate::objects::{Backend, BackendPort, Ingress, Port, Service};
+use crate::scope::Scope;
 use crate::stack::Stickiness;
 
 /// A backend with everything that annotations add.
@@ -61,11 +61,7 @@ enum NamedTarget {
 }
 
 /// Warns of Services that paths lead to and that do not exist: AWS answers for them.
-pub(super) fn report_missing(
-    ingress: &Ingress,
-    scope: Scope<'_>,
-    found: &mut Vec<Diagnostic>,
-) {
+pub(super) fn report_missing(ingress: &Ingress, scope: Scope<'_>, found: &mut Vec<Diagnostic>) {
     let namespace = &ingress.meta.namespace;
     let paths = ingress.paths().map(|path| &path.backend);
     let mut told = BTreeSet::new();

@@ -13,10 +13,7 @@ const CONTROLLER: &str = "ingress.k8s.aws/alb";
 const CHART_CLASS: &str = "alb";
 
 /// The Ingress with its class when it is ours; a finding when it is of nobody, or when its class is broken.
-pub(super) fn classify<'a>(
-    ingress: &'a Ingress,
-    scope: Scope<'a>,
-) -> Result<Member<'a>, Refusal> {
+pub(super) fn classify<'a>(ingress: &'a Ingress, scope: Scope<'a>) -> Result<Member<'a>, Refusal> {
     let member = |params| Member { ingress, params };
     if let Some(annotation) = ingress.meta.annotations.get("kubernetes.io/ingress.class") {
         return match &annotation.value[..] {
@@ -65,10 +62,7 @@ pub(super) fn classify<'a>(
     Ok(member(Some(params)))
 }
 
-fn default_class<'a>(
-    ingress: &Ingress,
-    scope: Scope<'a>,
-) -> Result<&'a IngressClass, Refusal> {
+fn default_class<'a>(ingress: &Ingress, scope: Scope<'a>) -> Result<&'a IngressClass, Refusal> {
     let mut defaults = scope.default_classes();
     match (defaults.next(), defaults.next()) {
         (Some(class), None) => Ok(class),

@@ -103,6 +103,16 @@ pub(super) struct Group<'a> {
     pub(super) members: Vec<Member<'a>>,
 }
 
+/// Sorts the members of a group, whether or not what they say of their order can be read.
+pub(crate) fn sort(members: &mut [&Ingress]) {
+    let order = |ingress: &Ingress| {
+        let annotations = Lookup::new(PREFIX, vec![&ingress.meta]);
+        let order = annotations.integer("group.order").ok().flatten();
+        (order.unwrap_or(0), ingress.meta.key())
+    };
+    members.sort_by_cached_key(|ingress| order(ingress));
+}
+
 impl<'a> Group<'a> {
     /// Sorts the members by `group.order`, then by name.
     pub(super) fn new(id: GroupId, members: Vec<Member<'a>>) -> Result<Self, Refusal> {

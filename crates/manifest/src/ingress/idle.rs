@@ -24,11 +24,7 @@ const AUTHENTICATION: &[&str] = &[
 
 /// Those that the rules of section 2 pass over; `authenticating`: a Service of the namespace asks clients who they are, and
 /// its Ingress may say how. What other members of a group say is not held against one.
-pub(super) fn report(
-    member: &Member<'_>,
-    authenticating: bool,
-    found: &mut Vec<Diagnostic>,
-) {
+pub(super) fn report(member: &Member<'_>, authenticating: bool, found: &mut Vec<Diagnostic>) {
     let meta = &member.ingress.meta;
     let annotations = member.annotations();
     let has = |name: &str| annotations.text(name).is_some_and(|text| !text.is_empty());

@@ -8,6 +8,7 @@ use crate::ingress::{asks, led_to};
 use crate::objects::{Binding, EndpointSlice, Ingress, Pod, Secret, Service};
 use crate::scope::Fact;
 use crate::secret;
+use crate::tenant::TENANT;
 
 /// The objects that something has, by what has them.
 #[derive(Debug, Default)]
@@ -25,9 +26,6 @@ pub(crate) struct Indexes {
     /// Pods, by their MinIO Tenant.
     pub(crate) tenant_pods: BTreeMap<Key, BTreeSet<Key>>,
 }
-
-/// The label that says which Tenant a Pod belongs to.
-const TENANT: &str = "v1.min.io/tenant";
 
 impl Indexes {
     pub(super) fn list_slice(&mut self, key: &Key, slice: &EndpointSlice) -> Option<Fact> {

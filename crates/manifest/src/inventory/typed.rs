@@ -18,7 +18,7 @@ pub(crate) enum Typed {
     Service(Service),
     Ingress(Ingress),
     Class(IngressClass),
-    Params(IngressClassParams),
+    Params(Box<IngressClassParams>),
     Secret(Secret),
     /// Name and labels.
     Namespace(String, BTreeMap<String, String>),
@@ -27,7 +27,7 @@ pub(crate) enum Typed {
     Node(Node),
     Pod(Pod),
     Binding(Binding),
-    Tenant(Tenant),
+    Tenant(Box<Tenant>),
 }
 
 impl Typed {
@@ -43,19 +43,17 @@ impl Typed {
             }
             ("networking.k8s.io", "IngressClass") => Self::Class(IngressClass::read(object, view)),
             ("elbv2.k8s.aws", "IngressClassParams") => {
-                Self::Params(IngressClassParams::read(object, view))
+                Self::Params(Box::new(IngressClassParams::read(object, view)))
             }
             ("", "Secret") => Self::Secret(Secret::read(object, view)),
             ("", "Namespace") => {
                 Self::Namespace(object.name.clone(), Meta::read(object, view).labels)
             }
-            ("minio.min.io", "Tenant") => Self::Tenant(Tenant::read(object, view)),
+            ("minio.min.io", "Tenant") => Self::Tenant(Box::new(Tenant::read(object, view))),
             ("", "Node") => Self::Node(Node::read(object, view)),
             ("", "Pod") => Self::Pod(Pod::read(object, view)),
             ("", "Endpoints") => Self::Endpoints(Endpoints::read(object, view)),
-            ("discovery.k8s.io", "EndpointSlice") => {
-                Self::Slice(EndpointSlice::read(object, view))
-            }
+            ("discovery.k8s.io", "EndpointSlice") => Self::Slice(EndpointSlice::read(object, view)),
             ("elbv2.k8s.aws", "TargetGroupBinding") => Self::Binding(Binding::read(object, view)),
             _ => return (None, Vec::new()),
         };
@@ -63,7 +61,36 @@ impl Typed {
     }
 }
 
+impl Typed {
+    /// Whether it is an object with a load balancer that is about to go.
+    pub(crate) fn is_deleting(&self) -> bool {
+        match self {
+            Self::Service(service) => service.meta.deleting,
+            Self::Ingress(ingress) => ingress.meta.deleting,
+            _ => false,
+        }
+    }
+}
+
 impl Inventory {
+    /// What is known of an object with a load balancer that cannot be read any longer, with the finalizers that it has
+    /// now.
+    pub(crate) fn known(&self, now: &Typed) -> Option<Typed> {
+        match now {
+            Typed::Service(now) => {
+                let mut known = self.services.get(&key(&now.meta))?.clone();
+                known.meta.finalizers.clone_from(&now.meta.finalizers);
+                Some(Typed::Service(known))
+            }
+            Typed::Ingress(now) => {
+                let mut known = self.ingresses.get(&key(&now.meta))?.clone();
+                known.meta.finalizers.clone_from(&now.meta.finalizers);
+                Some(Typed::Ingress(known))
+            }
+            _ => None,
+        }
+    }
+
     /// Adds an object, or puts it in the place of the one of that name; what is different now.
     pub(crate) fn put(&mut self, typed: Typed) -> Vec<Fact> {
         match typed {
@@ -72,12 +99,15 @@ impl Inventory {
             Typed::Class(new) => {
                 let name = new.meta.name.clone();
                 let default = new.is_default();
-                let was = self.classes.get(&name).is_some_and(IngressClass::is_default);
+                let was = self
+                    .classes
+                    .get(&name)
+                    .is_some_and(IngressClass::is_default);
                 let facts = insert(&mut self.classes, name, new, Fact::Class);
                 with(facts, default || was, Fact::DefaultClass)
             }
             Typed::Params(new) => {
-                insert(&mut self.params, new.meta.name.clone(), new, Fact::Params)
+                insert(&mut self.params, new.meta.name.clone(), *new, Fact::Params)
             }
             Typed::Secret(new) => {
                 let key = key(&new.meta);
@@ -133,7 +163,7 @@ impl Inventory {
             }
             Typed::Tenant(new) => {
                 let key = (new.namespace.clone(), new.name.clone());
-                self.tenants.insert(key, new);
+                self.tenants.insert(key, *new);
                 Vec::new()
             }
         }
@@ -145,7 +175,10 @@ impl Inventory {
             ("", "Service") => self.remove_service(key),
             ("networking.k8s.io" | "extensions", "Ingress") => self.remove_ingress(key),
             ("networking.k8s.io", "IngressClass") => {
-                let was = self.classes.get(&key.1).is_some_and(IngressClass::is_default);
+                let was = self
+                    .classes
+                    .get(&key.1)
+                    .is_some_and(IngressClass::is_default);
                 let facts = remove(&mut self.classes, key.1.clone(), Fact::Class);
                 with(facts, was, Fact::DefaultClass)
             }

@@ -1,6 +1,7 @@
 //! EndpointSlices and Endpoints: where the pods behind a Service are.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::Meta;
 use crate::object::{Object, Place};
@@ -62,7 +63,7 @@ pub struct Endpoint {
     /// Where it stands.
     pub place: Place,
     /// The object that it stands in, as diagnostics name it.
-    pub object: String,
+    pub object: Arc<str>,
 }
 
 /// An EndpointSlice.
@@ -90,6 +91,7 @@ impl EndpointSlice {
             }
         };
         let endpoints = view.get("endpoints").items();
+        let path: Arc<str> = object.path().into();
         Self {
             meta: Meta::read(object, view),
             set: EndpointSet {
@@ -97,7 +99,7 @@ impl EndpointSlice {
                 ports: view.get("ports").items().iter().map(port).collect(),
                 endpoints: endpoints
                     .iter()
-                    .filter_map(|view| endpoint(object, view, family))
+                    .filter_map(|view| endpoint((object, &path), view, family))
                     .collect(),
             },
         }
@@ -117,7 +119,11 @@ fn port(view: &View<'_>) -> EndpointPort {
     }
 }
 
-fn endpoint(object: &Object, view: &View<'_>, family: Family) -> Option<Endpoint> {
+fn endpoint(
+    (object, path): (&Object, &Arc<str>),
+    view: &View<'_>,
+    family: Family,
+) -> Option<Endpoint> {
     let conditions = view.get("conditions");
     let address = view.get("addresses").items().into_iter().next()?;
     let text = check(&address, family)?;
@@ -133,7 +139,7 @@ fn endpoint(object: &Object, view: &View<'_>, family: Family) -> Option<Endpoint
             file: object.file.clone(),
             at: address.at(),
         },
-        object: object.path(),
+        object: path.clone(),
     })
 }
 
@@ -192,6 +198,7 @@ impl Endpoints {
 }
 
 fn subset(object: &Object, view: &View<'_>) -> EndpointSet {
+    let path: Arc<str> = object.path().into();
     let addresses = |field: &str, ready: bool| -> Vec<Endpoint> {
         let items = view.get(field).items();
         let one = |view: &View<'_>| {
@@ -207,7 +214,7 @@ fn subset(object: &Object, view: &View<'_>) -> EndpointSet {
                     file: object.file.clone(),
                     at: address.at(),
                 },
-                object: object.path(),
+                object: path.clone(),
             })
         };
         items.iter().filter_map(one).collect()

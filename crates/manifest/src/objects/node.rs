@@ -91,6 +91,10 @@ pub struct Pod {
     pub meta: Meta,
     /// Whether all its containers are ready.
     pub containers_ready: bool,
+    /// Whether it is ready, its readiness gates included.
+    pub ready: bool,
+    /// Its address.
+    pub address: Option<String>,
     /// The node that it runs on.
     pub node: Option<String>,
 }
@@ -98,10 +102,13 @@ pub struct Pod {
 impl Pod {
     /// Reads a Pod.
     pub fn read(object: &Object, view: &View<'_>) -> Self {
-        let ready = condition(&view.get("status"), "ContainersReady");
+        let status = view.get("status");
+        let is_true = |wanted| condition(&status, wanted) == Some(Condition::True);
         Self {
             meta: Meta::read(object, view),
-            containers_ready: ready == Some(Condition::True),
+            containers_ready: is_true("ContainersReady"),
+            ready: is_true("Ready"),
+            address: status.get("podIP").text().map(str::to_owned),
             node: view.get("spec").get("nodeName").text().map(str::to_owned),
         }
     }

@@ -124,6 +124,11 @@ impl Catalog {
         Some((self.stacks.get(key)?, id))
     }
 
+    /// Whether a stack has the target group called `name`.
+    pub(crate) fn has_group(&self, name: &str, scope: Scope<'_>) -> bool {
+        self.group(name, scope).is_some()
+    }
+
     /// The hosts that a certificate is wanted for, by whichever stack.
     pub(super) fn hosts(&self, arn: &str, scope: Scope<'_>) -> BTreeSet<String> {
         scope.note(Fact::Hosts(arn.to_owned()));

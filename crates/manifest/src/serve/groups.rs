@@ -129,8 +129,22 @@ pub(crate) fn misbound(binding: &Binding, known: bool, scope: Scope<'_>) -> Opti
     None
 }
 
+/// The address, the port and the zone of each target of a TargetGroupBinding, for a group of that type.
+pub(crate) fn bound_targets(
+    binding: &Binding,
+    target_type: &str,
+    surroundings: &Surroundings<'_>,
+) -> Vec<(String, u16, Option<String>)> {
+    let Surroundings { context, scope, .. } = *surroundings;
+    let finder = Finder::new(scope, context);
+    let targets = bound(binding, target_type, &finder, scope).into_iter();
+    targets
+        .map(|target| (target.id, target.port, target.zone))
+        .collect()
+}
+
 /// The targets of a TargetGroupBinding, for a group of that type.
-pub(super) fn bound(
+fn bound(
     binding: &Binding,
     target_type: &str,
     finder: &Finder<'_>,

@@ -10,8 +10,8 @@ use elbow_model::{Certificate, Model, TargetGroup};
 
 /// The models so far.
 #[derive(Debug, Default)]
-pub(super) struct Merged {
-    pub(super) model: Model,
+pub(crate) struct Merged {
+    pub(crate) model: Model,
     balancers: HashSet<Arc<str>>,
     groups: HashMap<Arc<str>, Arc<TargetGroup>>,
     certificates: HashMap<Arc<str>, Arc<Certificate>>,
@@ -20,7 +20,7 @@ pub(super) struct Merged {
 impl Merged {
     /// Adds the model of a stack, unless another stack has the name of its load balancer already, or a
     /// different target group by one of its names.
-    pub(super) fn add(&mut self, model: Model, origin: &Origin, found: &mut Vec<Diagnostic>) {
+    pub(crate) fn add(&mut self, model: Model, origin: &Origin, found: &mut Vec<Diagnostic>) {
         let mut taken = None;
         for balancer in &model.load_balancers {
             if self.balancers.contains(&balancer.name) {

@@ -31,7 +31,8 @@ pub(crate) use catalog::Catalog;
 pub(crate) use certificates::{OWN, SECRET};
 use draft::{Cuts, to_json};
 use groups::Groups;
-pub(crate) use groups::misbound;
+pub(crate) use groups::{bound_targets, misbound};
+pub(crate) use merge::Merged;
 use native::Writer;
 pub use serving::Serving;
 
@@ -96,7 +97,7 @@ pub fn serve(objects: &[Object], context: &Context) -> Serving {
         catalog: &catalog,
     };
     for binding in inventory.bindings.values() {
-        let known = catalog.group(&binding.group, scope).is_some();
+        let known = catalog.has_group(&binding.group, scope);
         found.extend(misbound(binding, known, scope));
     }
     support::stray_endpoints(&inventory, &mut found);

@@ -25,6 +25,11 @@ impl Serving {
         &self.rejected
     }
 
+    /// The keys of the stacks in which something is wrong.
+    pub fn refused(&self) -> &BTreeSet<String> {
+        &self.refused
+    }
+
     /// Leaves out every stack in whose model `check` finds an error; its findings are kept.
     pub fn check(&mut self, check: impl Fn(&Model) -> Vec<Diagnostic>) {
         let Self {

@@ -328,7 +328,9 @@ impl<'a> Finder<'a> {
     /// The port that the endpoints have for a port of the Service, when they agree.
     pub(super) fn endpoint_port(&self, service: &Service, port: &ServicePort) -> Option<u16> {
         let sets = self.scope.endpoints(service);
-        let ports = sets.iter().flat_map(|set| set.ports.iter().filter(|one| is_port(one, port)));
+        let ports = sets
+            .iter()
+            .flat_map(|set| set.ports.iter().filter(|one| is_port(one, port)));
         let numbers: BTreeSet<u16> = ports.filter_map(|port| port.port).collect();
         match (numbers.len(), &port.target_port) {
             (1, _) => numbers.first().copied(),

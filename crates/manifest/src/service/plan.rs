@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::context::{Context, ExistingLoadBalancer};
-use crate::scope::Scope;
 use crate::names;
 use crate::objects::{Service, ServicePort};
+use crate::scope::Scope;
 
 use super::addresses::{Mapping, mappings};
 use super::firewall::{Permission, permissions};

@@ -1,14 +1,16 @@
 //! MinIO Tenant to Services, as MinIO's operator makes them (section 6).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::json;
 
 use crate::annotations::{Annotation, Annotations};
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Typed};
 use crate::object::{self, Object, Place};
-use crate::objects::Service;
+use crate::objects::{Endpoint, EndpointPort, EndpointSet, Endpoints, Family, Pod, Service};
+use crate::scope::{Reads, Scope};
 use crate::stack::Origin;
 use crate::view::View;
 use crate::{Stack, Translation};
@@ -23,8 +25,13 @@ pub fn translate(inventory: &mut Inventory, translation: &mut Translation) {
             if inventory.services.contains_key(&key) {
                 continue;
             }
+            let reads = Reads::default();
+            let endpoints = tenant.endpoints(service, Scope::new(inventory, &reads));
+            if let Some(endpoints) = endpoints {
+                inventory.endpoints.entry(key).or_insert(endpoints);
+            }
             if let Some(expanded) = tenant.expand(service) {
-                inventory.services.insert(key, expanded);
+                inventory.put(Typed::Service(expanded));
             }
         }
         translation
@@ -32,6 +39,9 @@ pub fn translate(inventory: &mut Inventory, translation: &mut Translation) {
             .push(tenant.stack(&services).made_of(tenant.origin()));
     }
 }
+
+/// The label of a Tenant's Pods.
+pub(crate) const TENANT: &str = "v1.min.io/tenant";
 
 /// The parts of a Tenant that its Services follow from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,7 +239,7 @@ impl Tenant {
     }
 
     /// The Service as if it had been read, with the places of the Tenant.
-    fn expand(&self, service: &TenantService) -> Option<Service> {
+    pub(crate) fn expand(&self, service: &TenantService) -> Option<Service> {
         let object = Object::from_json(json!(service)).ok()?;
         let mut read = Service::read(&object, &object.view(&object.log()));
         read.meta.place = self.place.clone();
@@ -243,6 +253,45 @@ impl Tenant {
             }
         }
         Some(read)
+    }
+
+    /// The endpoints of such a Service: no EndpointSlice says where its pods are, so the pods do. `None`: there are
+    /// no pods.
+    pub(crate) fn endpoints(&self, service: &TenantService, scope: Scope<'_>) -> Option<Endpoints> {
+        let tenant = (self.namespace.clone(), self.name.clone());
+        if service.spec.selector.get(TENANT) != Some(&self.name) {
+            return None;
+        }
+        let object: Arc<str> = self.origin().object.into();
+        let endpoint = |pod: &Pod| {
+            let meta = &pod.meta;
+            Some(Endpoint {
+                address: pod.address.clone()?,
+                ready: Some(pod.ready && !meta.deleting),
+                terminating: meta.deleting,
+                zone: None,
+                node: pod.node.clone(),
+                target: Some(("Pod".into(), meta.namespace.clone(), meta.name.clone())),
+                place: self.place.clone(),
+                object: object.clone(),
+            })
+        };
+        let endpoints: Vec<Endpoint> = scope.pods_of(&tenant).filter_map(endpoint).collect();
+        let meta = self.expand(service)?.meta;
+        let port = |port: &TenantPort| EndpointPort {
+            name: port.name.to_owned(),
+            port: Some(port.target_port),
+            protocol: port.protocol.to_owned(),
+        };
+        let set = EndpointSet {
+            family: Family::Both,
+            ports: service.spec.ports.iter().map(port).collect(),
+            endpoints,
+        };
+        (!set.endpoints.is_empty()).then(|| Endpoints {
+            meta,
+            sets: vec![set],
+        })
     }
 
     fn service(
@@ -268,7 +317,7 @@ impl Tenant {
             spec: TenantServiceSpec {
                 cluster_ip: None,
                 ports,
-                selector: BTreeMap::from([("v1.min.io/tenant".to_owned(), self.name.clone())]),
+                selector: BTreeMap::from([(TENANT.to_owned(), self.name.clone())]),
                 service_type,
             },
         }

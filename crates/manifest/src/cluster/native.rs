@@ -1,0 +1,62 @@
+//! The load balancers of a native file beside the cluster, whose target groups TargetGroupBindings may fill.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use elbow_model::{Model, Target, TargetGroup, TargetId, TargetType};
+
+use crate::serve::{Surroundings, bound_targets};
+
+/// What a native file has.
+#[derive(Debug, Default)]
+pub(super) struct Native(Model);
+
+impl Native {
+    pub(super) fn new(model: Model) -> Self {
+        Self(model)
+    }
+
+    /// Whether it has the target group called `name`.
+    pub(super) fn has_group(&self, name: &str) -> bool {
+        self.0.target_group(name).is_some()
+    }
+
+    /// The model with the targets of the bindings.
+    pub(super) fn bound(&self, surroundings: &Surroundings<'_>) -> Model {
+        let mut model = self.0.clone();
+        for group in &mut model.target_groups {
+            let bindings = surroundings.scope.bindings(&group.name);
+            let target_type = match group.target_type {
+                TargetType::Ip => "ip",
+                _ => "instance",
+            };
+            let targets = bindings.flat_map(|one| bound_targets(one, target_type, surroundings));
+            let targets: Vec<Target> = targets.map(target).collect();
+            if !targets.is_empty() {
+                add(Arc::make_mut(group), targets);
+            }
+        }
+        model
+    }
+}
+
+fn add(group: &mut TargetGroup, targets: Vec<Target>) {
+    for target in targets {
+        let there = |one: &Target| (&one.id, one.port) == (&target.id, target.port);
+        if !group.targets.iter().any(there) {
+            group.targets.push(target);
+        }
+    }
+}
+
+fn target((id, port, zone): (String, u16, Option<String>)) -> Target {
+    let id = match id.parse::<IpAddr>() {
+        Ok(address) => TargetId::Ip(address),
+        Err(_) => TargetId::Host(id.into()),
+    };
+    Target {
+        id,
+        port,
+        availability_zone: zone.map(Into::into),
+    }
+}

@@ -1,0 +1,133 @@
+//! What the tests of a live cluster share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use elbow_manifest::cluster::{Change, Cluster, Identity, Outcome, Reconciled};
+use elbow_manifest::{Context, Object, read};
+use elbow_model::Model;
+use elbow_model::yaml::{Node, Value};
+
+/// The objects and the surroundings of one recorded case.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) objects: Vec<Object>,
+    pub(crate) context: Context,
+}
+
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Every recorded case of `set`, its objects as an API server would give them.
+pub(crate) fn cases(set: &str) -> Vec<Case> {
+    let set = root().join("tests/golden").join(set);
+    let context = fs::read_to_string(set.join("environment.yaml")).unwrap_or_default();
+    let context = Context::parse(&context, "environment.yaml").0;
+    let folders = fs::read_dir(&set)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut folders: Vec<PathBuf> = folders.filter(|path| path.is_dir()).collect();
+    folders.sort();
+    let case = |folder: PathBuf| Case {
+        name: folder.display().to_string(),
+        objects: objects(&fs::read_to_string(folder.join("input.yaml")).unwrap()),
+        context: context.clone(),
+    };
+    folders.into_iter().map(case).collect()
+}
+
+/// The objects of a text as an API server would give them: without places.
+pub(crate) fn objects(text: &str) -> Vec<Object> {
+    let (objects, _) = read(text, "a.yaml");
+    let live = |object: &Object| Object::from_json(json(&object.node)).unwrap();
+    objects.iter().map(live).collect()
+}
+
+/// The one object of a text.
+pub(crate) fn object(text: &str) -> Object {
+    let [object] = <[Object; 1]>::try_from(objects(text)).unwrap();
+    object
+}
+
+fn json(node: &Node) -> serde_json::Value {
+    match &node.value {
+        Value::Null => serde_json::Value::Null,
+        Value::Scalar(text) if node.plain => match serde_json::from_str(text) {
+            Ok(value @ (serde_json::Value::Bool(_) | serde_json::Value::Number(_))) => value,
+            _ => text.as_str().into(),
+        },
+        Value::Scalar(text) => text.as_str().into(),
+        Value::Sequence(items) => items.iter().map(json).collect(),
+        Value::Mapping(fields) => {
+            let fields = fields.iter();
+            let fields = fields.map(|(key, field)| (key.name.clone(), json(field)));
+            serde_json::Value::Object(fields.collect())
+        }
+    }
+}
+
+pub(crate) fn set(cluster: &mut Cluster, objects: &[Object]) -> Vec<Reconciled> {
+    for object in objects {
+        cluster.take(Change::Set(object.clone()));
+    }
+    cluster.reconcile()
+}
+
+pub(crate) fn gone(cluster: &mut Cluster, object: &Object) -> Vec<Reconciled> {
+    cluster.take(Change::Gone(Identity::from(object)));
+    cluster.reconcile()
+}
+
+/// What a model says, whatever its order.
+pub(crate) fn text(model: &Model) -> BTreeSet<String> {
+    let balancers = model.load_balancers.iter().map(|one| format!("{one:?}"));
+    let groups = model.target_groups.iter().map(|one| format!("{one:?}"));
+    let certificates = model.certificates.iter().map(|one| format!("{one:?}"));
+    balancers.chain(groups).chain(certificates).collect()
+}
+
+/// The last word about each stack.
+#[derive(Default)]
+pub(crate) struct Heard(pub(crate) BTreeMap<String, Reconciled>);
+
+impl Heard {
+    pub(crate) fn hear(&mut self, told: Vec<Reconciled>) {
+        for one in told {
+            let over = matches!(one.outcome, Outcome::Gone) && one.leaving.is_empty();
+            match over {
+                true => drop(self.0.remove(&one.key)),
+                false => drop(self.0.insert(one.key.clone(), one)),
+            }
+        }
+    }
+
+    /// Members, leaving, outcome and diagnostics of each stack that is not refused, as text; of those that are, without
+    /// what is said of that which they go on serving.
+    pub(crate) fn text(&self) -> BTreeMap<String, String> {
+        let text = |one: &Reconciled| {
+            // Advice may name objects that have gone since.
+            let found = one.diagnostics.iter();
+            let found = found.map(|one| (one.severity, one.code, &one.object, &one.message));
+            let found: Vec<_> = found.collect();
+            let outcome = match &one.outcome {
+                Outcome::Made(made) => format!("{made:?} {found:?}"),
+                Outcome::Refused(why) => format!("{why:?}"),
+                Outcome::Gone => "gone".to_owned(),
+            };
+            format!("{:?} {:?} {outcome}", one.members, one.leaving)
+        };
+        self.0
+            .iter()
+            .map(|(key, one)| (key.clone(), text(one)))
+            .collect()
+    }
+
+    /// Keys of what is refused.
+    pub(crate) fn refused(&self) -> BTreeSet<String> {
+        let refused = self.0.iter();
+        let refused = refused.filter(|(_, one)| matches!(one.outcome, Outcome::Refused(_)));
+        refused.map(|(key, _)| key.clone()).collect()
+    }
+}

@@ -1,0 +1,88 @@
+//! However objects come and go, what serves is what they ask for in the end.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use elbow_manifest::cluster::{Change, Cluster, Identity};
+use elbow_manifest::{Object, serve};
+use proptest::prelude::*;
+
+use crate::kit::{Case, Heard, cases, text};
+
+static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
+    let mut all = cases("lbc");
+    all.extend(cases("clb"));
+    assert!(all.len() > 150, "{} cases", all.len());
+    all
+});
+
+/// A cluster that has been given `objects` at once.
+fn at_once(case: &Case, objects: impl Iterator<Item = Object>) -> (Cluster, Heard) {
+    let mut cluster = Cluster::new(case.context.clone());
+    let mut heard = Heard::default();
+    objects.for_each(|object| cluster.take(Change::Set(object)));
+    heard.hear(cluster.reconcile());
+    (cluster, heard)
+}
+
+/// control-plane.md 0.4: a live cluster makes of the recorded objects what files with them make.
+#[test]
+fn a_cluster_makes_what_files_make() {
+    for case in &*CASES {
+        let (cluster, heard) = at_once(case, case.objects.iter().cloned());
+        let serving = serve(&case.objects, &case.context);
+        let refused = serving.refused().clone();
+        let (model, found) = serving.into_model();
+        assert_eq!(text(&cluster.model()), text(&model), "{}", case.name);
+        let stacks = heard.refused().into_iter();
+        let stacks = stacks.filter(|key| key.ends_with(')')).collect();
+        let duplicates = found.iter().any(|one| one.code == "duplicate-name");
+        assert!(
+            duplicates || refused == stacks,
+            "{}: {refused:?} {stacks:?}",
+            case.name
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    /// control-plane.md 0.4: any sequence of changes ends where the last state of each object alone would.
+    #[test]
+    fn any_sequence_ends_in_the_same(
+        first in any::<prop::sample::Index>(),
+        second in any::<prop::sample::Index>(),
+        steps in prop::collection::vec((any::<prop::sample::Index>(), 0..4_u8, any::<bool>()), 1..40),
+    ) {
+        let (case, other) = (first.get(&CASES), second.get(&CASES));
+        let pool: Vec<&Object> = case.objects.iter().chain(&other.objects).collect();
+        let mut cluster = Cluster::new(case.context.clone());
+        let mut heard = Heard::default();
+        let mut there: BTreeMap<Identity, Object> = BTreeMap::new();
+        let mut refused_once = false;
+        let all = pool.iter().map(|object| (*object, 1, false));
+        let steps = steps.iter().map(|(index, kind, now)| (*index.get(&pool), *kind, *now));
+        for (object, kind, now) in all.chain(steps) {
+            let identity = Identity::from(object);
+            if kind == 0 {
+                there.remove(&identity);
+                cluster.take(Change::Gone(identity));
+            } else {
+                there.insert(identity, object.clone());
+                cluster.take(Change::Set(object.clone()));
+            }
+            if now {
+                heard.hear(cluster.reconcile());
+                refused_once |= !heard.refused().is_empty();
+            }
+        }
+        heard.hear(cluster.reconcile());
+        let (fresh, expected) = at_once(case, there.into_values());
+        prop_assert_eq!(heard.text(), expected.text(), "{} {}", &case.name, &other.name);
+        // What is refused serves as it did before, which what is made at once never did.
+        if !refused_once && expected.refused().is_empty() {
+            prop_assert_eq!(text(&cluster.model()), text(&fresh.model()), "{} {}", &case.name, &other.name);
+        }
+    }
+}
