@@ -9,20 +9,25 @@
 //! Nothing here listens: who embeds this crate gives it something that serves a model, as
 //! [`LoadBalancers`].
 
+mod backoff;
 pub mod client;
+mod controller;
 pub mod crd;
 mod error;
 pub mod lease;
 pub mod webhook;
+mod metrics;
+mod watch;
 pub mod write;
 
 use std::net::IpAddr;
 
 use elbow_manifest::Context;
 use elbow_model::Model;
-use tokio::sync::watch;
 
+pub use controller::Controller;
 pub use error::Error;
+pub use metrics::Metrics;
 
 /// Who writes what to the cluster: the field manager of every write.
 pub const FIELD_MANAGER: &str = "elbow";
@@ -91,7 +96,7 @@ pub trait LoadBalancers: Send + Sync + 'static {
     fn health(&self, target_group: &str, id: &str) -> Option<TargetHealth>;
 
     /// A number that changes when the health of any target does.
-    fn health_changes(&self) -> watch::Receiver<u64>;
+    fn health_changes(&self) -> tokio::sync::watch::Receiver<u64>;
 }
 
 /// Where a load balancer serves.

@@ -52,14 +52,46 @@ impl Metrics {
         let requests = Family::default();
         let writes = Family::default();
         let r = &mut registry;
-        r.register("elbow_kube_synced", "Whether all that the cluster says is known: 0 while the API server is away", synced.clone());
-        r.register("elbow_kube_leader", "Whether this replica is the one that writes to the cluster", leader.clone());
-        r.register("elbow_kube_objects", "Objects that are watched", Clone::clone(&objects));
-        r.register("elbow_kube_watch_restarts", "Watches that ended before their time", Clone::clone(&restarts));
-        r.register("elbow_kube_reconciles", "Stacks that were made anew, by what became of them", Clone::clone(&reconciles));
-        r.register("elbow_kube_reconcile_seconds", "From the first of some changes until they serve", seconds.clone());
-        r.register("elbow_kube_api_requests", "Requests to the API server", Clone::clone(&requests));
-        r.register("elbow_kube_writes", "Writes to the cluster, by kind of object", Clone::clone(&writes));
+        r.register(
+            "elbow_kube_synced",
+            "Whether all that the cluster says is known: 0 while the API server is away",
+            synced.clone(),
+        );
+        r.register(
+            "elbow_kube_leader",
+            "Whether this replica is the one that writes to the cluster",
+            leader.clone(),
+        );
+        r.register(
+            "elbow_kube_objects",
+            "Objects that are watched",
+            Clone::clone(&objects),
+        );
+        r.register(
+            "elbow_kube_watch_restarts",
+            "Watches that ended before their time",
+            Clone::clone(&restarts),
+        );
+        r.register(
+            "elbow_kube_reconciles",
+            "Stacks that were made anew, by what became of them",
+            Clone::clone(&reconciles),
+        );
+        r.register(
+            "elbow_kube_reconcile_seconds",
+            "From the first of some changes until they serve",
+            seconds.clone(),
+        );
+        r.register(
+            "elbow_kube_api_requests",
+            "Requests to the API server",
+            Clone::clone(&requests),
+        );
+        r.register(
+            "elbow_kube_writes",
+            "Writes to the cluster, by kind of object",
+            Clone::clone(&writes),
+        );
         Self(Arc::new(Inner {
             registry,
             synced,

@@ -1,0 +1,194 @@
+//! The kinds that are watched.
+
+use elbow_manifest::cluster::Identity;
+use serde_json::{Map, Value};
+
+use super::trim;
+
+/// A kind that is watched.
+#[derive(Debug)]
+pub(crate) struct Kind {
+    /// Empty for the core.
+    pub(crate) group: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) name: &'static str,
+    /// As paths have it.
+    pub(crate) plural: &'static str,
+    /// Whether its objects are in namespaces.
+    pub(crate) namespaced: bool,
+    /// Whether a cluster may lack it, since it comes with a CRD.
+    pub(crate) optional: bool,
+    /// Which of its objects count.
+    pub(crate) selector: Option<&'static str>,
+    /// Takes away what nobody reads.
+    pub(super) trim: fn(&mut Map<String, Value>),
+    /// What cannot be done where it may not be read.
+    pub(crate) without: &'static str,
+}
+
+/// A kind that every cluster has.
+const CORE: Kind = Kind {
+    group: "",
+    version: "v1",
+    name: "",
+    plural: "",
+    namespaced: true,
+    optional: false,
+    selector: None,
+    trim: trim::nothing,
+    without: "",
+};
+
+/// All of them.
+pub(crate) const KINDS: &[Kind] = &[
+    Kind {
+        name: "Service",
+        plural: "services",
+        trim: trim::service,
+        without: "no Service has a load balancer, and no Ingress a backend",
+        ..CORE
+    },
+    Kind {
+        group: "networking.k8s.io",
+        name: "Ingress",
+        plural: "ingresses",
+        trim: trim::ingress,
+        without: "no Ingress has a load balancer",
+        ..CORE
+    },
+    Kind {
+        group: "networking.k8s.io",
+        name: "IngressClass",
+        plural: "ingressclasses",
+        namespaced: false,
+        without: "an Ingress is owned only by its annotation kubernetes.io/ingress.class",
+        ..CORE
+    },
+    Kind {
+        group: "discovery.k8s.io",
+        name: "EndpointSlice",
+        plural: "endpointslices",
+        trim: trim::slice,
+        without: "target groups of pods are empty",
+        ..CORE
+    },
+    Kind {
+        name: "Node",
+        plural: "nodes",
+        namespaced: false,
+        trim: trim::node,
+        without: "target groups of instances are empty",
+        ..CORE
+    },
+    Kind {
+        name: "Namespace",
+        plural: "namespaces",
+        namespaced: false,
+        trim: trim::namespace,
+        without: "a namespaceSelector of IngressClassParams selects nothing",
+        ..CORE
+    },
+    Kind {
+        name: "Pod",
+        plural: "pods",
+        selector: Some("status.phase!=Succeeded,status.phase!=Failed"),
+        trim: trim::pod,
+        without: "readiness gates are not served",
+        ..CORE
+    },
+    Kind {
+        name: "Secret",
+        plural: "secrets",
+        selector: Some("type=kubernetes.io/tls"),
+        trim: trim::secret,
+        without: "self-signed certificates stand in for those of Secrets",
+        ..CORE
+    },
+    Kind {
+        group: "elbv2.k8s.aws",
+        version: "v1beta1",
+        name: "IngressClassParams",
+        plural: "ingressclassparams",
+        namespaced: false,
+        optional: true,
+        without: "an IngressClass with parameters is refused",
+        ..CORE
+    },
+    Kind {
+        group: "elbv2.k8s.aws",
+        version: "v1beta1",
+        name: "TargetGroupBinding",
+        plural: "targetgroupbindings",
+        optional: true,
+        without: "TargetGroupBindings are not served",
+        ..CORE
+    },
+    Kind {
+        group: "minio.min.io",
+        version: "v2",
+        name: "Tenant",
+        plural: "tenants",
+        optional: true,
+        without: "MinIO Tenants are not expanded",
+        ..CORE
+    },
+];
+
+impl Kind {
+    /// `v1`, `networking.k8s.io/v1`.
+    pub(crate) fn api_version(&self) -> String {
+        match self.group {
+            "" => self.version.to_owned(),
+            group => format!("{group}/{}", self.version),
+        }
+    }
+
+    /// Where its objects are listed: those of `namespace`, where it has namespaces and one is given.
+    pub(crate) fn path(&self, namespace: Option<&str>) -> String {
+        let root = match self.group {
+            "" => format!("/api/{}", self.version),
+            group => format!("/apis/{group}/{}", self.version),
+        };
+        match namespace.filter(|_| self.namespaced) {
+            Some(namespace) => format!("{root}/namespaces/{namespace}/{}", self.plural),
+            None => format!("{root}/{}", self.plural),
+        }
+    }
+
+    /// The object of this kind at `key`.
+    pub(crate) fn identity(&self, (namespace, name): (String, String)) -> Identity {
+        Identity {
+            group: self.group.to_owned(),
+            kind: self.name.to_owned(),
+            namespace,
+            name,
+        }
+    }
+
+    /// As a Role has it: `ingresses.networking.k8s.io`.
+    pub(crate) fn resource(&self) -> String {
+        match self.group {
+            "" => self.plural.to_owned(),
+            group => format!("{}.{group}", self.plural),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_narrows_kinds_that_have_one() {
+        let path = |name: &str, namespace| {
+            let kind = KINDS.iter().find(|kind| kind.name == name).unwrap();
+            kind.path(namespace)
+        };
+        assert_eq!(path("Service", None), "/api/v1/services");
+        assert_eq!(
+            path("Ingress", Some("a")),
+            "/apis/networking.k8s.io/v1/namespaces/a/ingresses"
+        );
+        assert_eq!(path("Node", Some("a")), "/api/v1/nodes");
+    }
+}

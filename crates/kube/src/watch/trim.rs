@@ -1,0 +1,165 @@
+//! Objects without what nobody reads of them, so that they cost little while they wait.
+
+use serde_json::{Map, Value};
+
+/// The whole object a second time, as `kubectl apply` keeps it.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+type Object = Map<String, Value>;
+
+/// What is taken away of every kind.
+pub(super) fn any(object: &mut Object) {
+    let Some(metadata) = part(object, "metadata") else {
+        return;
+    };
+    for field in ["managedFields", "selfLink", "generateName"] {
+        metadata.remove(field);
+    }
+    if let Some(annotations) = part(metadata, "annotations") {
+        annotations.remove(LAST_APPLIED);
+    }
+}
+
+/// Of a kind that is read whole.
+pub(super) fn nothing(_: &mut Object) {}
+
+pub(super) fn service(object: &mut Object) {
+    keep(object, "status", &["loadBalancer"]);
+}
+
+pub(super) fn ingress(object: &mut Object) {
+    keep(object, "status", &["loadBalancer"]);
+}
+
+pub(super) fn slice(object: &mut Object) {
+    unowned(object);
+}
+
+pub(super) fn namespace(object: &mut Object) {
+    unowned(object);
+    object.remove("spec");
+    object.remove("status");
+}
+
+pub(super) fn node(object: &mut Object) {
+    unowned(object);
+    keep(object, "spec", &["taints", "unschedulable", "providerID"]);
+    keep(object, "status", &["addresses", "conditions"]);
+    let conditions = part(object, "status").and_then(|status| status.get_mut("conditions"));
+    for condition in items(conditions) {
+        // The rest is what a node's heartbeat changes.
+        condition.retain(|field, _| matches!(&**field, "type" | "status"));
+    }
+}
+
+pub(super) fn pod(object: &mut Object) {
+    unowned(object);
+    keep(
+        object,
+        "spec",
+        &["nodeName", "readinessGates", "containers", "hostNetwork"],
+    );
+    let containers = part(object, "spec").and_then(|spec| spec.get_mut("containers"));
+    for container in items(containers) {
+        container.retain(|field, _| matches!(&**field, "name" | "ports"));
+    }
+    keep(
+        object,
+        "status",
+        &["conditions", "phase", "podIP", "podIPs", "hostIP"],
+    );
+}
+
+pub(super) fn secret(object: &mut Object) {
+    keep(object, "data", &["tls.crt", "tls.key"]);
+}
+
+/// Without annotations and owners, which nobody reads of what a controller made.
+fn unowned(object: &mut Object) {
+    if let Some(metadata) = part(object, "metadata") {
+        metadata.remove("annotations");
+        metadata.remove("ownerReferences");
+    }
+}
+
+fn keep(object: &mut Object, field: &str, fields: &[&str]) {
+    if let Some(part) = part(object, field) {
+        part.retain(|field, _| fields.contains(&&**field));
+    }
+}
+
+fn part<'a>(object: &'a mut Object, field: &str) -> Option<&'a mut Object> {
+    object.get_mut(field)?.as_object_mut()
+}
+
+fn items(list: Option<&mut Value>) -> impl Iterator<Item = &mut Object> {
+    let list = list.and_then(Value::as_array_mut).into_iter();
+    list.flatten().filter_map(Value::as_object_mut)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn trimmed(trim: fn(&mut Object), mut object: Value) -> Value {
+        let map = object.as_object_mut().unwrap();
+        any(map);
+        trim(map);
+        object
+    }
+
+    #[test]
+    fn of_a_pod_stays_what_gates_and_targets_need() {
+        let pod = json!({
+            "metadata": {"name": "a", "managedFields": [1], "annotations": {"a": "b"}, "labels": {"x": "y"},
+                "ownerReferences": [1], "deletionTimestamp": "t"},
+            "spec": {"nodeName": "n", "volumes": [1], "readinessGates": [{"conditionType": "g"}],
+                "containers": [{"name": "c", "image": "i", "env": [1], "ports": [{"containerPort": 80}]}]},
+            "status": {"podIP": "10.0.0.1", "containerStatuses": [1], "conditions": [{"type": "Ready", "status": "True"}]}
+        });
+        let expected = json!({
+            "metadata": {"name": "a", "labels": {"x": "y"}, "deletionTimestamp": "t"},
+            "spec": {"nodeName": "n", "readinessGates": [{"conditionType": "g"}],
+                "containers": [{"name": "c", "ports": [{"containerPort": 80}]}]},
+            "status": {"podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]}
+        });
+        assert_eq!(trimmed(super::pod, pod), expected);
+    }
+
+    #[test]
+    fn the_heartbeat_of_a_node_is_not_kept() {
+        let node = |time: &str| {
+            json!({
+                "metadata": {"name": "n", "annotations": {"ttl": time}},
+                "status": {"conditions": [{"type": "Ready", "status": "True", "lastHeartbeatTime": time}],
+                    "images": [time], "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}]}
+            })
+        };
+        let first = trimmed(super::node, node("1"));
+        assert_eq!(first, trimmed(super::node, node("2")));
+        assert_eq!(first["status"]["addresses"][0]["address"], "10.0.0.1");
+    }
+
+    #[test]
+    fn what_kubectl_applied_is_not_kept_twice() {
+        let ingress = json!({
+            "metadata": {"name": "i", "annotations": {LAST_APPLIED: "{}", "alb.ingress.kubernetes.io/scheme": "internal"}},
+            "spec": {"rules": []}
+        });
+        let expected = json!({
+            "metadata": {"name": "i", "annotations": {"alb.ingress.kubernetes.io/scheme": "internal"}},
+            "spec": {"rules": []}
+        });
+        assert_eq!(trimmed(super::ingress, ingress), expected);
+    }
+
+    #[test]
+    fn what_is_not_shaped_as_it_should_be_is_left_to_the_reader() {
+        let odd = json!({"metadata": [], "spec": 3, "status": null});
+        for trim in [super::pod, node, service, secret, namespace, slice] {
+            trimmed(trim, odd.clone());
+        }
+    }
+}
