@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `GET /metrics` | Prometheus' text form |
 //! | `GET /health` | 200 when every listener serves, else 503 |
+//! | `GET /ready` | 200 when what was there at the start serves, else 503 |
 //! | `GET /targets` | every target: state, reason, in flight, requests |
 //! | `GET /config` | the configuration in force, without keys |
 //! | `GET /status` | all of it, as `elbow get` reads it |
@@ -33,10 +34,20 @@ const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 /// What became of an action: a message either way.
 pub type Done = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
 
-/// What a `POST` may set off besides.
+/// What the embedder has to say and to do besides.
 pub trait Actions: Send + Sync {
-    /// Does what `path` says; `None` when there is no such action.
+    /// Does what a `POST` of `path` says; `None` when there is no such action.
     fn post(&self, path: &str) -> Option<Done>;
+
+    /// Metrics in OpenMetrics' text form, without the mark of the end.
+    fn metrics(&self) -> String {
+        String::new()
+    }
+
+    /// Whether what was there at the start serves.
+    fn is_ready(&self) -> bool {
+        true
+    }
 }
 
 /// No actions.
@@ -87,9 +98,13 @@ async fn answer<B>(
         (&Method::GET | &Method::HEAD, "/metrics") => text(
             StatusCode::OK,
             elbow_telemetry::CONTENT_TYPE,
-            view.metrics(),
+            with_more(view.metrics(), &actions.metrics()),
         ),
         (&Method::GET | &Method::HEAD, "/health") => health(view),
+        (&Method::GET | &Method::HEAD, "/ready") => match actions.is_ready() {
+            true => plain(StatusCode::OK, "ready\n"),
+            false => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+        },
         (&Method::GET | &Method::HEAD, "/targets") => {
             let groups = view.status().target_groups;
             json(
@@ -104,7 +119,7 @@ async fn answer<B>(
             json(StatusCode::OK, &elbow_model::file::render(&view.model()))
         }
         (&Method::GET | &Method::HEAD, "/status") => json(StatusCode::OK, &view.status()),
-        (_, "/metrics" | "/health" | "/targets" | "/config" | "/status") => {
+        (_, "/metrics" | "/health" | "/ready" | "/targets" | "/config" | "/status") => {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
             response
                 .headers_mut()
@@ -119,6 +134,16 @@ async fn answer<B>(
             None => not_found(),
         },
         _ => not_found(),
+    }
+}
+
+/// What ends a scrape.
+const END: &str = "# EOF\n";
+
+fn with_more(metrics: String, more: &str) -> String {
+    match metrics.strip_suffix(END) {
+        Some(start) if !more.is_empty() => format!("{start}{more}{END}"),
+        _ => metrics,
     }
 }
 
@@ -162,7 +187,7 @@ fn json(code: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
 fn not_found() -> Response<Full<Bytes>> {
     plain(
         StatusCode::NOT_FOUND,
-        "no such page; there are /metrics /health /targets /config /status\n",
+        "no such page; there are /metrics /health /ready /targets /config /status\n",
     )
 }
 

@@ -33,6 +33,9 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Serve a configuration or Kubernetes manifests until SIGTERM or SIGINT; SIGHUP reloads.
     Run(RunArgs),
+    /// Serve what a live cluster asks for until SIGTERM or SIGINT, and write its status back.
+    #[cfg(feature = "controller")]
+    Controller(Box<crate::controller::ControllerArgs>),
     /// Find every error in a configuration or in manifests, without serving it.
     Check(CheckArgs),
     /// Show what AWS would make of Kubernetes manifests, without serving it.
@@ -148,6 +151,13 @@ impl From<PersonalityArg> for Personality {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
+    #[command(flatten)]
+    pub(crate) serving: ServingArgs,
+}
+
+/// How a process serves.
+#[derive(Args, Debug)]
+pub(crate) struct ServingArgs {
     /// Worker threads [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,

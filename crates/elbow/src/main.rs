@@ -4,6 +4,8 @@ mod admin;
 mod cert;
 mod check;
 mod cli;
+#[cfg(feature = "controller")]
+mod controller;
 #[cfg(feature = "demo")]
 mod demo;
 mod get;
@@ -57,6 +59,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::demo(args),
         Command::Run(args) => run::run(args),
+        #[cfg(feature = "controller")]
+        Command::Controller(args) => controller::controller(*args),
         Command::Check(args) => check::check(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Get(args) => get::get(&args),

@@ -103,7 +103,7 @@ fn files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Diagnostic>) {
 }
 
 /// The environment of the manifests, with the host names of its certificates.
-fn environment(path: Option<&Path>, found: &mut Vec<Diagnostic>) -> Context {
+pub(crate) fn environment(path: Option<&Path>, found: &mut Vec<Diagnostic>) -> Context {
     let Some(path) = path else {
         return Context::default();
     };

@@ -15,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use crate::cli::{AccessLogArg, DataPathArg, RunArgs};
+use crate::cli::{AccessLogArg, DataPathArg, RunArgs, ServingArgs};
 use crate::reload::{Reloader, watch};
 use crate::{Failure, cert, source};
 
@@ -35,8 +35,8 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     let model = model.ok_or(Failure::Input)?;
     crate::runtime()?.block_on(async {
         let mut signals = Signals::new()?;
-        let admin = bind_admin(args.admin.0).await?;
-        let plane = Arc::new(start(&args)?);
+        let admin = bind_admin(args.serving.admin.0).await?;
+        let plane = Arc::new(start(&args.serving)?);
         let reloader = Reloader::new(source, seen, Arc::clone(&plane), &loaded);
         plane.apply(model).map_err(refused)?;
         announce(&plane);
@@ -53,12 +53,13 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
                 let _ = hang_up.try_send(());
             })
             .await;
-        signals.drain(&plane, args.drain_timeout).await;
+        signals.drain(&plane, args.serving.drain_timeout).await;
         Ok(())
     })
 }
 
-fn start(args: &RunArgs) -> Result<Plane, Failure> {
+/// A plane as `args` say, that serves nothing yet.
+pub(crate) fn start(args: &ServingArgs) -> Result<Plane, Failure> {
     let workers = match args.workers {
         Some(n) => usize::from(n),
         None => std::thread::available_parallelism().map_or(1, NonZero::get),
@@ -122,25 +123,31 @@ pub(crate) fn refused(failure: ApplyError) -> Failure {
             report(rejections);
             Failure::Input
         }
-        ApplyError::Bind(errors) => {
-            let kind = errors.first().map(|error| error.source.kind());
-            let hint = match kind.unwrap_or(io::ErrorKind::Other) {
-                io::ErrorKind::PermissionDenied => {
-                    "ports below 1024 need root or `setcap cap_net_bind_service=+ep`; or add --port-offset 8000"
-                }
-                io::ErrorKind::AddrInUse => {
-                    "another process listens there; `ss -ltnp` names it; or use --port-offset or --address-pool"
-                }
-                io::ErrorKind::AddrNotAvailable => {
-                    "the address is not on this machine; choose one that is, or leave `addresses` out"
-                }
-                _ => "see the reason above",
-            };
-            Failure::environment(&failure, hint)
+        ApplyError::Bind(_) | ApplyError::Addresses(_) => {
+            Failure::environment(&failure, hint(&failure))
         }
-        ApplyError::Addresses(_) => {
-            Failure::environment(&failure, "choose a larger --address-pool")
+    }
+}
+
+/// What to do when a model cannot be served.
+pub(crate) fn hint(failure: &ApplyError) -> &'static str {
+    let errors = match failure {
+        ApplyError::Rejected(_) => return "correct what is named",
+        ApplyError::Addresses(_) => return "choose a larger --address-pool",
+        ApplyError::Bind(errors) => errors,
+    };
+    let kind = errors.first().map(|error| error.source.kind());
+    match kind.unwrap_or(io::ErrorKind::Other) {
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need root or `setcap cap_net_bind_service=+ep`; or add --port-offset 8000"
         }
+        io::ErrorKind::AddrInUse => {
+            "another process listens there; `ss -ltnp` names it; or use --port-offset or --address-pool"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "the address is not on this machine; choose one that is, or leave `addresses` out"
+        }
+        _ => "see the reason above",
     }
 }
 

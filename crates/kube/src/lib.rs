@@ -85,8 +85,8 @@ pub trait LoadBalancers: Send + Sync + 'static {
     /// Serves `model`, whole.
     ///
     /// # Errors
-    /// What cannot be served; then all is as before.
-    fn apply(&self, model: Model) -> Result<(), ApplyFailure>;
+    /// What cannot be served, all of it that is known; then all is as before.
+    fn apply(&self, model: Model) -> Result<(), Vec<ApplyFailure>>;
 
     /// Where a load balancer serves; `None` when there is none called so.
     fn served(&self, load_balancer: &str) -> Option<Served>;

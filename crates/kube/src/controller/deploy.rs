@@ -1,14 +1,14 @@
 //! A model is served as far as it can be: a load balancer that cannot be leaves the others alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use elbow_model::{LoadBalancer, Model};
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::LoadBalancers;
 use crate::backoff::BackOff;
+use crate::{ApplyFailure, LoadBalancers};
 
 /// Brings models into force.
 pub(super) struct Deploy {
@@ -56,16 +56,14 @@ impl Deploy {
     }
 
     /// Serves `wanted`; the load balancers whose failure came or went.
-    pub(super) fn apply(&mut self, wanted: &Model) -> Vec<Arc<str>> {
+    pub(super) fn apply(&mut self, wanted: &Model) -> BTreeSet<Arc<str>> {
         let again = self.retry.is_some_and(|at| at <= Instant::now());
-        let before: BTreeMap<Arc<str>, String> = self.messages();
-        let known = if again {
-            BTreeMap::new()
-        } else {
-            std::mem::take(&mut self.failed)
-        };
+        let before = self.messages();
+        let stuck = self.stuck.clone();
+        if again {
+            self.failed.clear();
+        }
         // What failed just now fails again; what has changed since may not.
-        self.failed = known;
         let is_wanted = |failed: &Failed| {
             let mut all = wanted.load_balancers.iter();
             all.any(|lb| Arc::ptr_eq(lb, &failed.wanted))
@@ -78,15 +76,14 @@ impl Deploy {
         } else if again || self.retry.is_none() {
             self.retry = Some(Instant::now() + self.back_off.next());
         }
+        if self.stuck != stuck {
+            let all = wanted.load_balancers.iter();
+            return all.map(|lb| lb.name.clone()).collect();
+        }
         let after = self.messages();
         let names = before.keys().chain(after.keys());
-        let mut changed: Vec<Arc<str>> = names
-            .filter(|name| before.get(*name) != after.get(*name))
-            .cloned()
-            .collect();
-        changed.sort();
-        changed.dedup();
-        changed
+        let changed = names.filter(|name| before.get(*name) != after.get(*name));
+        changed.cloned().collect()
     }
 
     fn messages(&self) -> BTreeMap<Arc<str>, String> {
@@ -98,42 +95,55 @@ impl Deploy {
 
     fn bring(&mut self, wanted: &Model) {
         self.stuck = None;
-        // Those that serve as they did before, and those that do not serve at all.
-        let mut dropped: Vec<Arc<str>> = Vec::new();
+        // Those that can be served neither as they are wanted nor as they were.
+        let mut dropped: BTreeSet<Arc<str>> = BTreeSet::new();
         loop {
             let model = self.without_failed(wanted, &dropped);
-            let failure = match self.balancers.apply(model.clone()) {
-                Ok(()) => {
-                    self.in_force = model;
-                    return;
-                }
-                Err(failure) => failure,
-            };
-            let name = failure.load_balancer.as_deref().unwrap_or_default();
-            let culprit = wanted.load_balancers.iter().find(|lb| &*lb.name == name);
-            let Some(culprit) = culprit.filter(|lb| !dropped.contains(&lb.name)) else {
-                warn!("nothing of this change is served: {}", failure.message);
-                self.stuck = Some(failure.message);
+            let Err(failures) = self.balancers.apply(model.clone()) else {
+                self.in_force = model;
                 return;
             };
-            if self.failed.contains_key(&culprit.name) {
-                dropped.push(culprit.name.clone());
-                continue;
+            let mut helps = false;
+            for failure in &failures {
+                helps |= self.leave_out(wanted, failure, &mut dropped);
             }
-            warn!(
-                load_balancer = name,
-                "not served as it is wanted; the others are: {}", failure.message
-            );
-            let failed = Failed {
-                wanted: culprit.clone(),
-                message: failure.message,
-            };
-            self.failed.insert(culprit.name.clone(), failed);
+            if !helps {
+                let message = failures.first().map_or("", |failure| &failure.message);
+                warn!("nothing of this change is served: {message}");
+                self.stuck = Some(message.to_owned());
+                return;
+            }
         }
     }
 
+    /// Leaves the load balancer at fault as it is in force, or out; whether there is anything left to try.
+    fn leave_out(
+        &mut self,
+        wanted: &Model,
+        failure: &ApplyFailure,
+        dropped: &mut BTreeSet<Arc<str>>,
+    ) -> bool {
+        let name = failure.load_balancer.as_deref();
+        let mut balancers = wanted.load_balancers.iter();
+        let Some(culprit) = balancers.find(|lb| Some(&*lb.name) == name) else {
+            return false;
+        };
+        if self.failed.contains_key(&culprit.name) {
+            return dropped.insert(culprit.name.clone());
+        }
+        let message = failure.message.clone();
+        warn!(
+            load_balancer = name,
+            "not served as it is wanted; the others are: {message}"
+        );
+        let wanted = culprit.clone();
+        self.failed
+            .insert(culprit.name.clone(), Failed { wanted, message });
+        true
+    }
+
     /// `wanted`, with what is in force in the place of what fails.
-    fn without_failed(&self, wanted: &Model, dropped: &[Arc<str>]) -> Model {
+    fn without_failed(&self, wanted: &Model, dropped: &BTreeSet<Arc<str>>) -> Model {
         let mut model = wanted.clone();
         if self.failed.is_empty() {
             return model;

@@ -12,13 +12,16 @@ use std::time::Duration;
 use elbow_manifest::Object;
 use elbow_manifest::cluster::{Change, Cluster, Outcome, Reconciled};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use crate::backoff::BackOff;
 use crate::client::{self, Server};
+use crate::lease::{self, LeaseOptions};
 use crate::watch::{KINDS, Settings, Standing, Told, Watches};
-use crate::{Error, LoadBalancers, Metrics, Options};
+use crate::write::{Counter, Writer, WriterOptions};
+use crate::{Error, LeaderElection, LoadBalancers, Metrics, Options};
 use deploy::Deploy;
 
 /// Changes come in bunches: after this much quiet they are served.
@@ -27,6 +30,8 @@ const QUIET: Duration = Duration::from_millis(2);
 const BUNCH: Duration = Duration::from_millis(50);
 /// Changes that are taken without a look at the clock.
 const MANY: usize = 4096;
+/// For letting go of the Lease at the end.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// The first version with lists that are streams.
 const STREAMS: u32 = 27;
 
@@ -61,12 +66,15 @@ impl Controller {
         self.ready.subscribe()
     }
 
-    /// Watches and serves until it is dropped. An API server that is away is waited for; what it said last serves on.
+    /// Watches and serves until `stop` says so. An API server that is away is waited for; what it said last serves on.
     ///
     /// # Errors
     /// The API server is too old, or does not know who asks.
-    pub async fn run(self) -> Result<(), Error> {
-        let version = self.reach().await?;
+    pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+        let version = tokio::select! {
+            version = self.reach() => version?,
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        };
         info!(server = self.server.url, version, "watching the cluster");
         let settings = Settings {
             client: self.server.client.clone(),
@@ -74,17 +82,73 @@ impl Controller {
             streams: has_streams(&version),
             metrics: self.metrics.clone(),
         };
+        let leading = watch::Sender::new(!self.options.leader_election.enabled);
+        let writer = self.writer();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(tell_leader(self.metrics.clone(), leading.subscribe()));
+        tasks.spawn(
+            writer
+                .clone()
+                .run(self.balancers.clone(), leading.subscribe()),
+        );
+        let election = tokio::spawn(self.elect(leading, stop.clone()));
         let mut state = State {
             cluster: Cluster::new(self.options.context.clone()),
             deploy: Deploy::new(self.balancers.clone()),
+            balancers: self.balancers,
+            writer,
             standings: vec![Standing::Unknown; KINDS.len()],
             stacks: BTreeMap::new(),
             metrics: self.metrics,
             ready: self.ready,
             malformed: BTreeSet::new(),
         };
-        state.follow(Watches::start(&settings)).await;
+        tokio::select! {
+            () = state.follow(Watches::start(&settings)) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+        // The Lease is let go, so that another replica writes at once.
+        let _ = tokio::time::timeout(FAREWELL, election).await;
         Ok(())
+    }
+
+    fn counter(&self) -> Counter {
+        let metrics = self.metrics.clone();
+        Arc::new(move |what, result| metrics.wrote(what.name(), result))
+    }
+
+    fn writer(&self) -> Writer {
+        let options = WriterOptions {
+            status_address: self.options.status_address,
+            dry_run_plan: self.options.dry_run_plan,
+            instance: host(),
+        };
+        Writer::new(self.server.client.clone(), options, self.counter())
+    }
+
+    /// Takes part in the election, where there is one.
+    fn elect(
+        &self,
+        leading: watch::Sender<bool>,
+        mut stop: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let client = self.server.client.clone();
+        let LeaderElection {
+            enabled,
+            namespace,
+            id,
+        } = self.options.leader_election.clone();
+        let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+        let options = LeaseOptions::new(namespace, id, lease::identity(&host()));
+        let counter = self.counter();
+        async move {
+            if enabled {
+                return lease::elect(client, counter, options, leading, stop).await;
+            }
+            // Those who write do so for as long as somebody could say otherwise.
+            let _ = stop.wait_for(|stop| *stop).await;
+            drop(leading);
+        }
     }
 
     /// The version of the API server, as soon as it answers.
@@ -100,6 +164,25 @@ impl Controller {
     }
 }
 
+/// Keeps the metric.
+async fn tell_leader(metrics: Metrics, mut leading: watch::Receiver<bool>) {
+    loop {
+        metrics.leader(*leading.borrow_and_update());
+        if leading.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The name of this machine, or of the pod.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = name.or_else(|| std::env::var("HOSTNAME").ok());
+    let name = name.map(|name| name.trim().to_owned());
+    name.filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "elbow".to_owned())
+}
+
 /// Whether the server may know lists that are streams; older ones take them for something else.
 fn has_streams(version: &str) -> bool {
     let mut numbers = version.trim_start_matches('v').split('.');
@@ -113,6 +196,8 @@ fn has_streams(version: &str) -> bool {
 struct State {
     cluster: Cluster,
     deploy: Deploy,
+    balancers: Arc<dyn LoadBalancers>,
+    writer: Writer,
     standings: Vec<Standing>,
     /// What became of each stack last, by key.
     stacks: BTreeMap<String, Reconciled>,
@@ -159,19 +244,25 @@ impl State {
 
     fn take(&mut self, told: Told) {
         match told {
-            Told::Set(object) => match Object::from_json(object) {
-                Ok(object) => {
-                    self.malformed.remove(&object.path());
-                    self.cluster.take(Change::Set(object));
-                }
-                // It stays what it was.
-                Err(problem) => {
-                    if self.malformed.insert(problem.object.clone()) {
-                        warn!("an object of the API server cannot be read: {problem}");
+            Told::Set(object) => {
+                self.writer.see(&object);
+                match Object::from_json(object) {
+                    Ok(object) => {
+                        self.malformed.remove(&object.path());
+                        self.cluster.take(Change::Set(object));
+                    }
+                    // It stays what it was.
+                    Err(problem) => {
+                        if self.malformed.insert(problem.object.clone()) {
+                            warn!("an object of the API server cannot be read: {problem}");
+                        }
                     }
                 }
-            },
-            Told::Gone(identity) => self.cluster.take(Change::Gone(identity)),
+            }
+            Told::Gone(identity) => {
+                self.writer.gone(&identity);
+                self.cluster.take(Change::Gone(identity));
+            }
             Told::Standing(index, standing) => {
                 if let Some(known) = self.standings.get_mut(index) {
                     *known = standing;
@@ -195,22 +286,36 @@ impl State {
             return;
         }
         let changed = self.deploy.apply(&self.cluster.model());
-        let mut told: BTreeSet<String> = BTreeSet::new();
-        for one in reconciled {
+        // Its outcome may be another one although nobody asks for anything else.
+        let again = self.stacks.values().filter(|one| {
+            let is_changed = balancer(one).is_some_and(|name| changed.contains(name));
+            is_changed && !reconciled.iter().any(|new| new.key == one.key)
+        });
+        let again: Vec<Reconciled> = again.cloned().collect();
+        for one in reconciled.into_iter().chain(again) {
             self.tell(&one);
-            told.insert(one.key.clone());
+            self.write(&one);
             match (&one.outcome, one.leaving.is_empty()) {
                 (Outcome::Gone, true) => self.stacks.remove(&one.key),
                 _ => self.stacks.insert(one.key.clone(), one),
             };
         }
+        self.writer
+            .serving(self.deploy.in_force(), self.cluster.inventory());
         self.metrics.served_after(began.elapsed());
         if first {
             let count = self.deploy.in_force().load_balancers.len();
             info!(load_balancers = count, "the cluster is served");
             self.ready.send_replace(true);
         }
-        let _ = (changed, told);
+    }
+
+    /// Has the outcome written to the members.
+    fn write(&self, reconciled: &Reconciled) {
+        let name = balancer(reconciled);
+        let failure = name.and_then(|name| self.deploy.failure(name).cloned());
+        let served = name.and_then(|name| self.balancers.served(name));
+        self.writer.submit(reconciled.clone(), served, failure);
     }
 
     /// A line for a person, and a count.
@@ -225,7 +330,14 @@ impl State {
                     info!(key, load_balancer = &*made.load_balancer, "served");
                     "made"
                 }
-                Some(_) => "failed",
+                Some(why) => {
+                    error!(
+                        key,
+                        load_balancer = &*made.load_balancer,
+                        "not served: {why}"
+                    );
+                    "failed"
+                }
             },
             Outcome::Refused(why) => {
                 error!(key, "refused, what served before serves on: {why}");
@@ -237,6 +349,14 @@ impl State {
             }
         };
         self.metrics.reconciled(result);
+    }
+}
+
+/// The name of the load balancer that a stack has.
+fn balancer(reconciled: &Reconciled) -> Option<&Arc<str>> {
+    match &reconciled.outcome {
+        Outcome::Made(made) => Some(&made.load_balancer),
+        Outcome::Refused(_) | Outcome::Gone => None,
     }
 }
 
