@@ -15,9 +15,9 @@ mod controller;
 pub mod crd;
 mod error;
 pub mod lease;
-pub mod webhook;
 mod metrics;
 mod watch;
+pub mod webhook;
 pub mod write;
 
 use std::net::IpAddr;

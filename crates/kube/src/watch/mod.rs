@@ -10,9 +10,6 @@ mod reflector;
 mod request;
 mod trim;
 
-#[cfg(test)]
-mod tests;
-
 use elbow_manifest::cluster::Identity;
 use kube::Client;
 use serde_json::Value;

@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn what_is_not_shaped_as_it_should_be_is_left_to_the_reader() {
         let odd = json!({"metadata": [], "spec": 3, "status": null});
-        for trim in [super::pod, node, service, secret, namespace, slice] {
+        for trim in [pod, node, service, secret, namespace, slice] {
             trimmed(trim, odd.clone());
         }
     }
