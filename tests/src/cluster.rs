@@ -136,7 +136,7 @@ impl Drop for Cluster {
 }
 
 /// Kubernetes' programs, as `tests/tools.sh` builds them.
-fn programs() -> PathBuf {
+pub fn programs() -> PathBuf {
     tools::folder().join("cluster")
 }
 

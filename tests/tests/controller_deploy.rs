@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use elbow_tests::cluster::{Access, ControlPlane};
+use elbow_tests::cluster::{self, Access, ControlPlane};
 use elbow_tests::command::{output, stdout, texts};
-use elbow_tests::{TempDir, tools};
+use elbow_tests::{TempDir, need, tools};
 use serde_json::{Value, json};
 
 /// A control plane, or the end of the test with a word that it is skipped.
@@ -175,4 +176,171 @@ fn the_definitions_refuse_what_aws_refuses() {
             "AGE"
         ]
     );
+}
+
+const NAMESPACE: &str = "elbow-system";
+
+/// What `kubectl apply -k` applies of this folder of `config`; none without kubectl.
+fn kustomized(folder: &str) -> Option<String> {
+    let kubectl = cluster::programs().join("kubectl");
+    let mut command = Command::new(&kubectl);
+    command
+        .arg("kustomize")
+        .arg(tools::repository().join("config").join(folder));
+    kubectl.is_file().then(|| stdout(&mut command))
+}
+
+#[test]
+fn the_one_file_is_what_kustomize_makes() {
+    let Some(made) = kustomized("kube") else {
+        return tools::skipped("kubectl, which Go builds");
+    };
+    let file = tools::repository().join("config/kube/elbow.yaml");
+    let made = format!(
+        "# Made of this folder by kustomize: kubectl apply -f config/kube/elbow.yaml\n{made}"
+    );
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(&file, &made).unwrap();
+    }
+    let kept = fs::read_to_string(&file).unwrap();
+    assert!(
+        kept == made,
+        "UPDATE_SNAPSHOTS=1 writes config/kube/elbow.yaml anew"
+    );
+}
+
+fn helm(helm: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(helm);
+    command
+        .args(args)
+        .arg(tools::repository().join("config/helm/elbow"));
+    command.args(["--namespace", NAMESPACE, "--kube-version", "1.33.0"]);
+    command
+}
+
+/// What the chart makes with these values.
+fn rendered(program: &Path, values: &[&str]) -> String {
+    let mut command = helm(program, &["template", "elbow"]);
+    command.args(["--include-crds", "--skip-tests"]);
+    stdout(command.args(values.iter().flat_map(|value| ["--set", value])))
+}
+
+/// Objects by kind and name, without what each way of installing labels them with.
+fn objects(access: &Access, text: &str) -> Vec<(String, Value)> {
+    let dir = TempDir::new();
+    let mut objects = access.read(&dir.write("objects.yaml", text));
+    let mut named: Vec<(String, Value)> = objects
+        .iter_mut()
+        .map(|object| {
+            object["metadata"].as_object_mut().unwrap().remove("labels");
+            let name = format!("{} {}", object["kind"], object["metadata"]["name"]);
+            (name, object.take())
+        })
+        .filter(|(name, _)| !name.starts_with("\"Namespace\""))
+        .collect();
+    named.sort_by(|(a, _), (b, _)| a.cmp(b));
+    named
+}
+
+#[test]
+fn the_chart_installs_what_kustomize_does_and_takes_no_value_that_means_nothing() {
+    let program = need!("helm");
+    let access = need_control_plane!();
+    let namespace =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
+    access.apply(&[namespace]);
+    for (folder, values) in [
+        ("kube", &[][..]),
+        ("kube-webhook", &["webhook.enabled=true"]),
+    ] {
+        let kustomize = objects(&access, &kustomized(folder).unwrap());
+        let chart = objects(&access, &rendered(&program, values));
+        let names = |objects: &[(String, Value)]| {
+            objects
+                .iter()
+                .map(|(name, _)| name.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(&chart), names(&kustomize));
+        for ((name, chart), (_, kustomize)) in chart.iter().zip(&kustomize) {
+            assert_eq!(chart, kustomize, "{name}");
+        }
+    }
+
+    let all = [
+        "kind=DaemonSet",
+        "webhook.enabled=true",
+        "clusterName=a",
+        "watchNamespace=shop",
+        "personality=lbc",
+        "defaultTargetType=ip",
+        "defaultTags.team=a b",
+        "featureGates.EnableIPTargetType=false",
+        "environment.region=us-west-2",
+        "ingressClass.default=true",
+        "statusAddress=both",
+        "addressPool=10.50.0.0/24",
+        "accessLog=stdout",
+        "dryRunPlan=true",
+        "extraArgs[0]=--workers=2",
+        "podAnnotations.a=b",
+        "serviceAccount.annotations.a=b",
+        "imagePullSecrets[0].name=a",
+    ];
+    let text = rendered(&program, &all);
+    let dir = TempDir::new();
+    let mut apply = access.kubectl();
+    apply.args([
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--dry-run=server",
+        "--validate=strict",
+        "-f",
+    ]);
+    stdout(apply.arg(dir.write("all.yaml", &text)));
+    let objects = objects(&access, &text);
+    let daemons = objects
+        .iter()
+        .find(|(name, _)| name.starts_with("\"DaemonSet\""))
+        .unwrap();
+    let args = &daemons.1["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert_eq!(
+        args,
+        &json!([
+            "controller",
+            "--address-pool=10.50.0.0/24",
+            "--status-address=both",
+            "--admin=$(HOST_IP):9901",
+            "--drain-timeout=45s",
+            "--cluster-name=a",
+            "--watch-namespace=shop",
+            "--personality=lbc",
+            "--default-target-type=ip",
+            "--default-tags=team=a b",
+            "--feature-gates=EnableIPTargetType=false",
+            "--environment=/etc/elbow/environment.yaml",
+            "--access-log=stdout",
+            "--dry-run-plan",
+            "--webhook=$(HOST_IP):9443",
+            "--workers=2"
+        ])
+    );
+
+    stdout(&mut helm(&program, &["lint", "--strict"]));
+    for (value, said) in [
+        ("statusAddress=name", "statusAddress"),
+        ("replica=2", "replica"),
+        ("personality=eks", "personality"),
+        ("addressPool=here", "addressPool"),
+        ("adminPort=0", "adminPort"),
+    ] {
+        let refused = output(helm(&program, &["template", "elbow"]).args(["--set", value]));
+        assert!(!refused.status.success(), "{value}");
+        assert!(
+            texts(&refused).1.contains(said),
+            "{value}: {}",
+            texts(&refused).1
+        );
+    }
 }

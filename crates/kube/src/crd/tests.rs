@@ -1,7 +1,7 @@
 //! Facts of AWS's own definitions (config/crd/bases of its controller), as the definitions here must have them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -122,19 +122,17 @@ fn the_columns_are_those_of_aws() {
 }
 
 #[test]
-fn config_kube_holds_the_definitions_as_they_are_printed() {
-    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "../../config/kube/crds.yaml"]
-        .iter()
-        .collect();
+fn what_is_installed_holds_the_definitions_as_they_are_printed() {
     let printed = yaml().unwrap();
-    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-        fs::write(&path, &printed).unwrap();
+    for file in ["kube/crds.yaml", "helm/elbow/crds/crds.yaml"] {
+        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            fs::write(config.join(file), &printed).unwrap();
+        }
+        let kept = fs::read_to_string(config.join(file)).unwrap();
+        assert!(
+            kept == printed,
+            "config/{file} is old: UPDATE_SNAPSHOTS=1 cargo test -p elbow-kube crd writes it anew"
+        );
     }
-    let kept = fs::read_to_string(Path::new(&path)).unwrap();
-    assert_eq!(
-        kept,
-        printed,
-        "UPDATE_SNAPSHOTS=1 cargo test -p elbow-kube brings {} up to date",
-        path.display()
-    );
 }

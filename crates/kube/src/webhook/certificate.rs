@@ -53,7 +53,7 @@ pub struct Certificates {
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
     #[error(
-        "MutatingWebhookConfiguration {0} is not there or sends pods nowhere: apply config/kube/webhook, or the chart with webhook.enabled=true"
+        "MutatingWebhookConfiguration {0} is not there or sends pods nowhere: apply config/kube-webhook, or the chart with webhook.enabled=true"
     )]
     NoConfiguration(String),
     #[error("{what}: {error}")]
