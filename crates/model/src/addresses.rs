@@ -43,16 +43,20 @@ fn some(names: &[Arc<str>]) -> String {
 /// ```
 /// use elbow_model::{Model, addresses};
 ///
-/// let assigned = addresses::assign(&Model::default(), addresses::DEFAULT_POOL, &Default::default());
+/// let assigned = addresses::assign(&Model::default(), addresses::DEFAULT_POOL, |_| None);
 /// assert!(assigned.unwrap().is_empty());
 /// ```
-pub fn assign(model: &Model, pool: Ipv4Net, before: &Addresses) -> Result<Addresses, PoolFull> {
+pub fn assign<'a>(
+    model: &Model,
+    pool: Ipv4Net,
+    before: impl Fn(&str) -> Option<&'a [IpAddr]>,
+) -> Result<Addresses, PoolFull> {
     let mut assigned = Addresses::new();
     let mut taken = HashSet::new();
     for load_balancer in &model.load_balancers {
         let mut addresses = load_balancer.addresses.clone();
         if addresses.is_empty()
-            && let Some([IpAddr::V4(held)]) = before.get(&load_balancer.name).map(Vec::as_slice)
+            && let Some([IpAddr::V4(held)]) = before(&load_balancer.name)
             && is_host(pool, *held)
         {
             addresses.push(IpAddr::V4(*held));

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::load_balancer::stable_id;
-use crate::{Model, file};
+use crate::{Changed, Model, changed, file};
 
 /// One difference between two models.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +73,31 @@ impl fmt::Display for Change {
 /// assert_eq!(diff(&Model::default(), &group(80))[0].to_string(), "target group pods added");
 /// ```
 pub fn diff(old: &Model, new: &Model) -> Vec<Change> {
-    diff_rendered(&file::render(old), &file::render(new))
+    let balancers = changed(&old.load_balancers, &new.load_balancers, |lb| &lb.name);
+    let groups = changed(&old.target_groups, &new.target_groups, |g| &g.name);
+    let certificates = changed(&old.certificates, &new.certificates, |c| &c.name);
+    // What stayed has no differences.
+    let was = Model {
+        load_balancers: before(&balancers),
+        target_groups: before(&groups),
+        certificates: before(&certificates),
+    };
+    let is = Model {
+        load_balancers: after(&balancers),
+        target_groups: after(&groups),
+        certificates: after(&certificates),
+    };
+    diff_rendered(&file::render(&was), &file::render(&is))
+}
+
+fn before<T>(changed: &Changed<'_, T>) -> Vec<Arc<T>> {
+    let set = changed.set.iter().filter_map(|(before, _)| *before);
+    changed.gone.iter().copied().chain(set).cloned().collect()
+}
+
+fn after<T>(changed: &Changed<'_, T>) -> Vec<Arc<T>> {
+    let set = changed.set.iter();
+    set.map(|(_, after)| Arc::clone(after)).collect()
 }
 
 /// [`diff`] of models as [`file::render`] spells them, as an elbow that runs shows its own.

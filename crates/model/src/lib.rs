@@ -12,6 +12,7 @@ pub mod yaml;
 
 mod attributes;
 mod certificate;
+mod changed;
 mod classic;
 mod diff;
 mod expression;
@@ -27,6 +28,7 @@ pub use attributes::{
     ProxyProtocol, Stickiness, TargetGroupAttributes, XffHeaderProcessingMode,
 };
 pub use certificate::{Certificate, CertificateSource, PrivateKey, is_certificate_host};
+pub use changed::{Changed, changed};
 pub use classic::{BackendServerPolicy, Classic, Instance, InstanceEnd};
 pub use diff::{Change, ChangeAction, diff, diff_rendered};
 pub use expression::Expression;

@@ -24,14 +24,6 @@ impl Model {
         self.target_groups.iter().find(|g| &*g.name == name)
     }
 
-    /// Every group that something can be forwarded to: the declared ones, and those that the
-    /// instances of Classic load balancers form.
-    pub fn groups(&self) -> Vec<Arc<TargetGroup>> {
-        let formed = self.load_balancers.iter();
-        let formed = formed.flat_map(|lb| lb.instance_groups()).map(Arc::new);
-        self.target_groups.iter().cloned().chain(formed).collect()
-    }
-
     /// The certificate called `name`.
     pub fn certificate(&self, name: &str) -> Option<&Arc<Certificate>> {
         self.certificates.iter().find(|c| &*c.name == name)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use elbow_balance::{Group, Target};
 use elbow_health::{Asker, CLASSIC_USER_AGENT, Outcome, Reason, Tracker, USER_AGENT};
@@ -21,14 +21,27 @@ use tracing::info;
 use crate::control::abort;
 use crate::instances::{self, InstanceTargets};
 use crate::plane::Shared;
-use crate::snapshot::{Snapshot, forwards_to};
+use crate::snapshot::{GroupState, Snapshot, forwarded_groups};
 use crate::stream::Connector;
+
+/// Between the first checks of two targets, so that those of many are not all due at the same moments.
+const PACE: Duration = Duration::from_micros(100);
 
 /// The checks that run.
 pub(crate) struct Checks {
     shared: Arc<Shared>,
     connector: Rc<Connector>,
-    running: FxHashMap<Key, Check>,
+    running: FxHashMap<Owner, FxHashMap<Key, Check>>,
+    /// When the next check that starts has its first turn.
+    turn: Instant,
+}
+
+/// Whose health checks ask for; checks come and go with it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    Group(Arc<str>),
+    /// A Classic load balancer.
+    Balancer(Arc<str>),
 }
 
 /// What has one health.
@@ -37,7 +50,7 @@ enum Key {
     /// A target of a group, by [`Target::serial`].
     Target(u64),
     /// An instance of a Classic load balancer: at this address, with these ports.
-    Instance(Arc<str>, IpAddr, BTreeMap<u16, u16>),
+    Instance(IpAddr, BTreeMap<u16, u16>),
 }
 
 /// A check as it is configured.
@@ -68,18 +81,32 @@ impl Checks {
             connector: Rc::new(Connector::new(shared.originators.tls13.clone())),
             shared,
             running: FxHashMap::default(),
+            turn: Instant::now(),
         }
     }
 
-    /// Starts what `snapshot` needs and is not there, ends what it does not need.
-    pub(crate) fn reconcile(&mut self, snapshot: &Snapshot) {
-        let wanted = wanted(snapshot);
-        self.running
-            .retain(|key, check| wanted.contains_key(key) || abort(&mut check.task));
+    /// Starts what the group called `name` needs and is not there, ends what it does not need.
+    pub(crate) fn follow_group(&mut self, snapshot: &Snapshot, name: &Arc<str>) {
+        let state = snapshot.groups.get(name);
+        let wanted = state.map_or_else(FxHashMap::default, |state| of_group(snapshot, state));
+        self.follow(Owner::Group(Arc::clone(name)), wanted);
+    }
+
+    /// The same for the instances of the load balancer called `name`.
+    pub(crate) fn follow_instances(&mut self, snapshot: &Snapshot, name: &Arc<str>) {
+        let state = snapshot.balancers.get(name);
+        let instances = state.into_iter().flat_map(|s| instances::of(snapshot, s));
+        let wanted = instances.map(of_instance).collect();
+        self.follow(Owner::Balancer(Arc::clone(name)), wanted);
+    }
+
+    fn follow(&mut self, owner: Owner, wanted: FxHashMap<Key, Wanted>) {
+        let mut running = self.running.remove(&owner).unwrap_or_default();
+        running.retain(|key, check| wanted.contains_key(key) || abort(&mut check.task));
         for (key, wanted) in wanted {
             let targets = wanted.targets.into_iter();
             let targets: Vec<Checked> = targets.map(|t| Checked::new(&self.shared, t)).collect();
-            let check = match self.running.remove(&key) {
+            let check = match running.remove(&key) {
                 Some(check) => {
                     check.adopt(targets);
                     if check.config == wanted.config {
@@ -94,25 +121,28 @@ impl Checks {
                 }
                 None => {
                     let tracker = Rc::new(RefCell::new(Tracker::new(&wanted.config.check)));
-                    let reason = Reason::to_bits(tracker.borrow().reason());
-                    for checked in &targets {
-                        checked.target.set_reason(reason);
-                    }
                     self.start(wanted.config, tracker, Rc::new(RefCell::new(targets)))
                 }
             };
-            self.running.insert(key, check);
+            running.insert(key, check);
+        }
+        if !running.is_empty() {
+            self.running.insert(owner, running);
         }
     }
 
     fn start(
-        &self,
+        &mut self,
         config: Config,
         tracker: Rc<RefCell<Tracker>>,
         targets: Rc<RefCell<Vec<Checked>>>,
     ) -> Check {
         let connector = Rc::clone(&self.connector);
         let (asked, of_run, checked) = (config.clone(), Rc::clone(&tracker), Rc::clone(&targets));
+        // Nearly at once, as a new target waits for nothing else.
+        let now = Instant::now();
+        let delay = self.turn.saturating_duration_since(now);
+        self.turn = now + delay + PACE;
         let run = async move {
             let Config {
                 check,
@@ -120,8 +150,6 @@ impl Checks {
                 asker,
             } = asked;
             let on_result = |outcome: Outcome| on_result(&of_run, &checked.borrow(), &outcome);
-            // The first check at once: a new target waits for nothing else.
-            let delay = Duration::ZERO;
             elbow_health::run(&*connector, &check, address, &asker, delay, on_result).await;
         };
         Check {
@@ -139,60 +167,44 @@ impl Check {
         let tracker = self.tracker.borrow();
         for checked in &targets {
             let target = &checked.target;
-            if target.state() != TargetState::Draining {
+            if is_checked(target) {
+                target.set_reason(Reason::to_bits(tracker.reason()));
                 target.set_state(tracker.state());
             }
-            target.set_reason(Reason::to_bits(tracker.reason()));
         }
         *self.targets.borrow_mut() = targets;
     }
 }
 
-/// Every check that `snapshot` needs.
-fn wanted(snapshot: &Snapshot) -> FxHashMap<Key, Wanted> {
-    let mut wanted = FxHashMap::default();
-    let in_use = |name: &Arc<str>| snapshot.in_use.contains(name);
-    for (name, group) in snapshot.groups.iter().filter(|(n, _)| in_use(n)) {
-        if group.config.attributes.of_classic {
-            continue;
-        }
-        for target in &group.targets {
-            if target.state() != TargetState::Draining {
-                let check = Wanted {
-                    config: of_target(snapshot, name, group, target),
-                    targets: vec![(Arc::clone(group), Arc::clone(target))],
-                };
-                wanted.insert(Key::Target(target.serial), check);
-            }
-        }
+/// The checks that a group needs; a Classic load balancer has its instances checked.
+fn of_group(snapshot: &Snapshot, state: &GroupState) -> FxHashMap<Key, Wanted> {
+    let group = &state.group;
+    if !state.in_use() || group.config.attributes.of_classic {
+        return FxHashMap::default();
     }
-    for instance in instances::of(snapshot) {
-        let config = of_instance(&instance);
-        let InstanceTargets {
-            load_balancer,
-            instance,
-            ip,
-            targets,
-            ..
-        } = instance;
-        let key = Key::Instance(load_balancer, ip, instance.ports);
-        wanted.insert(key, Wanted { config, targets });
-    }
-    wanted
+    let host = match is_layer_4(group) {
+        true => host_of_network(snapshot, state),
+        false => None,
+    };
+    let wanted = |target: &Arc<Target>| Wanted {
+        config: of_target(group, target, host.as_deref()),
+        targets: vec![(Arc::clone(group), Arc::clone(target))],
+    };
+    let targets = state.registered().iter();
+    targets
+        .map(|target| (Key::Target(target.serial), wanted(target)))
+        .collect()
 }
 
-fn of_target(snapshot: &Snapshot, name: &str, group: &Group, target: &Target) -> Config {
+fn of_target(group: &Group, target: &Target, host: Option<&str>) -> Config {
     let check = &group.config.health_check;
     let port = match check.port {
         HealthCheckPort::TrafficPort => target.address.port(),
         HealthCheckPort::Port(port) => port,
     };
     let address = SocketAddr::new(target.address.ip(), port);
-    let host = match is_layer_4(group) {
-        true => host_of_network(snapshot, name),
-        false => None,
-    };
-    let host = host.unwrap_or_else(|| elbow_health::host(check.protocol, address.ip(), port));
+    let own = || elbow_health::host(check.protocol, address.ip(), port);
+    let host = host.map_or_else(own, str::to_owned);
     Config {
         check: check.clone(),
         address,
@@ -209,31 +221,43 @@ fn of_target(snapshot: &Snapshot, name: &str, group: &Group, target: &Target) ->
 
 /// An NLB names its own address and listener port, an ALB the target (NLB guide: health checks; ALB
 /// guide: troubleshooting).
-fn host_of_network(snapshot: &Snapshot, group: &str) -> Option<String> {
-    let balancers = snapshot.model.load_balancers.iter();
-    let network = balancers.filter(|lb| lb.kind == LoadBalancerType::Network);
-    let mut listeners = network.flat_map(|lb| lb.listeners.iter().map(move |l| (lb, l)));
-    let (balancer, listener) = listeners.find(|(_, l)| forwards_to(l, group))?;
-    let ip = *snapshot.addresses.get(&balancer.name)?.first()?;
+fn host_of_network(snapshot: &Snapshot, group: &GroupState) -> Option<String> {
+    let balancers = group.users.iter();
+    let balancers = balancers.filter_map(|name| snapshot.balancers.get(name));
+    let mut network = balancers.filter(|state| state.config.kind == LoadBalancerType::Network);
+    let balancer = network.next()?;
+    let name = &group.group.config.name;
+    let mut listeners = balancer.config.listeners.iter();
+    let listener = listeners.find(|listener| forwarded_groups(listener).any(|g| g == name))?;
+    let ip = *balancer.addresses.first()?;
     Some(SocketAddr::new(ip, listener.port).to_string())
 }
 
-fn of_instance(instance: &InstanceTargets) -> Config {
-    let check = instance.check.clone();
+fn of_instance(instance: InstanceTargets) -> (Key, Wanted) {
+    let InstanceTargets {
+        instance,
+        ip,
+        check,
+        targets,
+    } = instance;
     let port = match check.port {
-        HealthCheckPort::Port(port) => instance.instance.port(port),
+        HealthCheckPort::Port(port) => instance.port(port),
         // A Classic check always names its port.
         HealthCheckPort::TrafficPort => 0,
     };
-    Config {
+    let config = Config {
         asker: Asker {
-            host: elbow_health::host(check.protocol, instance.ip, port),
+            host: elbow_health::host(check.protocol, ip, port),
             user_agent: CLASSIC_USER_AGENT,
             preface: Vec::new(),
         },
-        address: SocketAddr::new(instance.ip, port),
+        address: SocketAddr::new(ip, port),
         check,
-    }
+    };
+    (
+        Key::Instance(ip, instance.ports),
+        Wanted { config, targets },
+    )
 }
 
 /// A target that a check speaks for.
@@ -267,11 +291,7 @@ impl Checked {
             true => self.metrics.health_checks_passed.increment(),
             false => self.metrics.health_checks_failed.increment(),
         }
-        // A target that began to drain while it was asked, or went out of use, stays so.
-        if matches!(
-            self.target.state(),
-            TargetState::Draining | TargetState::Unused
-        ) {
+        if !is_checked(&self.target) {
             return;
         }
         let state = tracker.state();
@@ -305,9 +325,10 @@ impl Checked {
     /// guide: edit target group attributes, unhealthy connection termination).
     fn end_flows(&self) {
         let snapshot = self.shared.snapshot.load();
-        let Some(group) = snapshot.groups.get(&self.group.config.name) else {
+        let Some(state) = snapshot.groups.get(&self.group.config.name) else {
             return;
         };
+        let group = &state.group;
         let another = group
             .targets
             .iter()
@@ -318,6 +339,11 @@ impl Checked {
             self.shared.wake_workers();
         }
     }
+}
+
+/// A target that began to drain while it was asked, or went out of use, stays so.
+fn is_checked(target: &Target) -> bool {
+    !matches!(target.state(), TargetState::Draining | TargetState::Unused)
 }
 
 pub(crate) fn is_layer_4(group: &Group) -> bool {

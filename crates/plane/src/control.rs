@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use elbow_balance::{Group, Target};
-use elbow_health::Reason;
-use elbow_model::{TargetId, TargetState};
+use elbow_model::TargetState;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, LocalSet, spawn_local};
@@ -15,11 +14,11 @@ use tracing::{error, info};
 use crate::checks::{Checks, is_layer_4};
 use crate::names;
 use crate::plane::Shared;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Changes, GroupState, Snapshot};
 
 /// The control thread as the plane holds it.
 pub(crate) struct ControlHandle {
-    pub(crate) snapshots: mpsc::UnboundedSender<Arc<Snapshot>>,
+    pub(crate) updates: mpsc::UnboundedSender<Update>,
     stop: mpsc::UnboundedSender<()>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
@@ -42,7 +41,7 @@ impl ControlHandle {
 
 /// Starts the control thread.
 pub(crate) fn spawn(shared: Arc<Shared>) -> io::Result<ControlHandle> {
-    let (snapshots, mut incoming) = mpsc::unbounded_channel::<Arc<Snapshot>>();
+    let (updates, mut incoming) = mpsc::unbounded_channel::<Update>();
     let (stop, mut stopped) = mpsc::unbounded_channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -54,26 +53,41 @@ pub(crate) fn spawn(shared: Arc<Shared>) -> io::Result<ControlHandle> {
                 let mut control = Control::new(shared);
                 loop {
                     tokio::select! {
-                        Some(snapshot) = incoming.recv() => control.reconcile(&snapshot),
+                        Some(update) = incoming.recv() => control.follow(&update),
                         _ = stopped.recv() => break,
                     }
                 }
             });
         })?;
     Ok(ControlHandle {
-        snapshots,
+        updates,
         stop,
         thread: Mutex::new(Some(thread)),
     })
+}
+
+/// What the control thread is told of.
+pub(crate) struct Update {
+    /// In force from now on.
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// What is new about it.
+    pub(crate) changes: Changes,
 }
 
 /// What runs for the snapshot in force.
 struct Control {
     shared: Arc<Shared>,
     checks: Checks,
-    names: FxHashMap<Arc<str>, AbortHandle>,
-    /// By [`Target::serial`].
-    delays: FxHashMap<u64, AbortHandle>,
+    names: FxHashMap<Arc<str>, Followed>,
+    /// By the names of groups; those of a group by [`Target::serial`].
+    delays: FxHashMap<Arc<str>, FxHashMap<u64, AbortHandle>>,
+}
+
+/// A host name that is looked up.
+struct Followed {
+    task: AbortHandle,
+    /// Whose targets it is.
+    groups: FxHashSet<Arc<str>>,
 }
 
 impl Control {
@@ -86,62 +100,69 @@ impl Control {
         }
     }
 
-    /// Starts what `snapshot` needs and is not there, ends what it does not need.
-    fn reconcile(&mut self, snapshot: &Snapshot) {
-        self.reconcile_names(snapshot);
-        self.reconcile_delays(snapshot);
-        self.checks.reconcile(snapshot);
+    /// Starts what the snapshot needs and is not there, ends what it does not need.
+    fn follow(&mut self, Update { snapshot, changes }: &Update) {
+        for name in &changes.groups {
+            let group = snapshot.groups.get(name);
+            self.follow_names(name, group.map(|group| &**group));
+            self.follow_delays(name, group.map(|group| &**group));
+            self.checks.follow_group(snapshot, name);
+        }
+        for name in &changes.balancers {
+            self.checks.follow_instances(snapshot, name);
+        }
         self.shared.health_changed();
     }
 
-    fn reconcile_names(&mut self, snapshot: &Snapshot) {
-        let groups = snapshot.model.groups();
-        let targets = groups.iter().flat_map(|g| &g.targets);
-        let wanted: FxHashSet<Arc<str>> = targets
-            .filter_map(|t| match &t.id {
-                TargetId::Host(name) => Some(Arc::clone(name)),
-                _ => None,
-            })
-            .collect();
-        self.names
-            .retain(|name, task| wanted.contains(name) || abort(task));
-        for name in wanted {
-            let shared = Arc::clone(&self.shared);
-            self.names.entry(Arc::clone(&name)).or_insert_with(|| {
-                let follow = names::follow(name, move |name, found| {
-                    match &found {
-                        Ok(addresses) => info!(%name, ?addresses, "resolved"),
-                        Err(error) => error!(%name, %error, "a target does not resolve"),
-                    }
-                    shared.refresh(|resolved| match (resolved.get(name), &found) {
-                        // A resolver that is away does not take targets away.
-                        (Some(Ok(_)), Err(_)) => {}
-                        _ => {
-                            resolved.insert(Arc::clone(name), found);
-                        }
-                    });
-                });
-                spawn_local(follow).abort_handle()
+    fn follow_names(&mut self, group: &Arc<str>, state: Option<&GroupState>) {
+        let wanted = state.into_iter().flat_map(GroupState::hosts);
+        let wanted: FxHashSet<&Arc<str>> = wanted.collect();
+        self.names.retain(|host, followed| {
+            if !wanted.contains(host) {
+                followed.groups.remove(group);
+            }
+            !followed.groups.is_empty() || abort(&mut followed.task)
+        });
+        for host in wanted {
+            let shared = &self.shared;
+            let followed = self.names.entry(Arc::clone(host));
+            let followed = followed.or_insert_with(|| Followed {
+                task: follow_name(Arc::clone(shared), Arc::clone(host)),
+                groups: FxHashSet::default(),
             });
+            followed.groups.insert(Arc::clone(group));
         }
     }
 
-    fn reconcile_delays(&mut self, snapshot: &Snapshot) {
-        let draining = |serial: &u64| snapshot.draining.iter().any(|(_, t)| t.serial == *serial);
-        self.delays
-            .retain(|serial, task| draining(serial) || abort(task));
-        for (name, target) in &snapshot.draining {
-            let Some(group) = snapshot.groups.get(name) else {
-                continue;
-            };
-            target.set_reason(Reason::to_bits(Some(&Reason::DEREGISTRATION_IN_PROGRESS)));
-            let shared = Arc::clone(&self.shared);
-            let (group, target) = (Arc::clone(group), Arc::clone(target));
-            self.delays
-                .entry(target.serial)
-                .or_insert_with(|| spawn_local(end_of_delay(shared, group, target)).abort_handle());
+    fn follow_delays(&mut self, name: &Arc<str>, state: Option<&GroupState>) {
+        let draining = state.map_or(&[][..], GroupState::draining);
+        if let Some(running) = self.delays.get_mut(name) {
+            let drains = |serial: &u64| draining.iter().any(|target| target.serial == *serial);
+            running.retain(|serial, task| drains(serial) || abort(task));
+        }
+        let Some(state) = state.filter(|_| !draining.is_empty()) else {
+            self.delays.remove(name);
+            return;
+        };
+        let running = self.delays.entry(Arc::clone(name)).or_default();
+        for target in draining {
+            running.entry(target.serial).or_insert_with(|| {
+                let (group, target) = (Arc::clone(&state.group), Arc::clone(target));
+                spawn_local(end_of_delay(Arc::clone(&self.shared), group, target)).abort_handle()
+            });
         }
     }
+}
+
+fn follow_name(shared: Arc<Shared>, name: Arc<str>) -> AbortHandle {
+    let follow = names::follow(name, move |name, found| {
+        match &found {
+            Ok(addresses) => info!(%name, ?addresses, "resolved"),
+            Err(error) => error!(%name, %error, "a target does not resolve"),
+        }
+        shared.resolve(name, found);
+    });
+    spawn_local(follow).abort_handle()
 }
 
 /// Ends a task that is no longer needed; false, as `retain` wants it.
@@ -162,5 +183,5 @@ async fn end_of_delay(shared: Arc<Shared>, group: Arc<Group>, target: Arc<Target
         shared.wake_workers();
     }
     info!(target_group = %group.config.name, id = %target.registered.id, "target drained");
-    shared.refresh(|_| {});
+    shared.drained(&group.config.name);
 }

@@ -5,13 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use elbow_balance::{Group, Target};
-use elbow_model::{Classic, HealthCheck, Instance, LoadBalancer, TargetState};
+use elbow_model::{Classic, HealthCheck, Instance, LoadBalancer};
 
-use crate::snapshot::Snapshot;
+use crate::snapshot::{BalancerState, Snapshot};
 
 /// An instance at one of its addresses, with all that it is to the listeners.
 pub(crate) struct InstanceTargets {
-    pub(crate) load_balancer: Arc<str>,
     pub(crate) instance: Instance,
     pub(crate) ip: IpAddr,
     pub(crate) check: HealthCheck,
@@ -19,18 +18,16 @@ pub(crate) struct InstanceTargets {
     pub(crate) targets: Vec<(Arc<Group>, Arc<Target>)>,
 }
 
-/// Every instance in `snapshot`.
-pub(crate) fn of(snapshot: &Snapshot) -> Vec<InstanceTargets> {
-    let mut found = Vec::new();
-    for balancer in &snapshot.model.load_balancers {
-        let Some(classic) = &balancer.classic else {
-            continue;
-        };
-        for instance in &classic.instances {
-            found.extend(at_its_addresses(snapshot, balancer, classic, instance));
-        }
-    }
-    found
+/// Every instance of `balancer` in `snapshot`.
+pub(crate) fn of(snapshot: &Snapshot, balancer: &BalancerState) -> Vec<InstanceTargets> {
+    let balancer = &balancer.config;
+    let Some(classic) = &balancer.classic else {
+        return Vec::new();
+    };
+    let instances = classic.instances.iter();
+    instances
+        .flat_map(|instance| at_its_addresses(snapshot, balancer, classic, instance))
+        .collect()
 }
 
 fn at_its_addresses(
@@ -41,17 +38,17 @@ fn at_its_addresses(
 ) -> Vec<InstanceTargets> {
     let mut found: Vec<InstanceTargets> = Vec::new();
     for end in balancer.instance_ends() {
-        let Some(group) = snapshot.groups.get(&end.group_name(&balancer.name)) else {
+        let Some(state) = snapshot.groups.get(&end.group_name(&balancer.name)) else {
             continue;
         };
         let port = instance.port(end.port);
-        for target in group.targets.iter().filter(|t| is_of(t, instance, port)) {
+        let targets = state.registered().iter();
+        for target in targets.filter(|t| is_of(t, instance, port)) {
             let ip = target.address.ip();
-            let target = (Arc::clone(group), Arc::clone(target));
+            let target = (Arc::clone(&state.group), Arc::clone(target));
             match found.iter_mut().find(|instance| instance.ip == ip) {
                 Some(instance) => instance.targets.push(target),
                 None => found.push(InstanceTargets {
-                    load_balancer: Arc::clone(&balancer.name),
                     instance: instance.clone(),
                     ip,
                     check: classic.health_check.clone(),
@@ -63,11 +60,10 @@ fn at_its_addresses(
     found
 }
 
-/// Whether `target` is what `instance` is at `port`, and stays.
+/// Whether `target` is what `instance` is at `port`.
 fn is_of(target: &Target, instance: &Instance, port: u16) -> bool {
     let registered = &target.registered;
     registered.id == instance.id
         && registered.port == port
         && registered.availability_zone == instance.availability_zone
-        && target.state() != TargetState::Draining
 }

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use elbow_model::Model;
-use elbow_model::addresses::{self, Ipv4Net};
+use elbow_model::addresses::{self, Addresses, Ipv4Net, PoolFull};
+use elbow_model::{Model, changed};
 use elbow_net::{listen, open_files};
 use elbow_telemetry::{AccessLog, Telemetry};
 use elbow_tls::{Originator, Tickets};
@@ -13,10 +13,10 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
-use crate::control::{self, ControlHandle};
+use crate::control::{self, ControlHandle, Update};
 use crate::error::{ApplyError, BindError};
 use crate::names::Resolved;
-use crate::snapshot::{Parts, Snapshot};
+use crate::snapshot::{Changes, Parts, Snapshot};
 use crate::view::View;
 use crate::worker::{self, Command, WorkerHandle};
 
@@ -77,7 +77,7 @@ pub(crate) struct Originators {
 struct State {
     resolved: FxHashMap<Arc<str>, Resolved>,
     workers: Vec<mpsc::UnboundedSender<Command>>,
-    control: Option<mpsc::UnboundedSender<Arc<Snapshot>>>,
+    control: Option<mpsc::UnboundedSender<Update>>,
 }
 
 impl Plane {
@@ -113,7 +113,7 @@ impl Plane {
         let control = control::spawn(Arc::clone(&shared))?;
         let mut state = shared.lock();
         state.workers = workers.iter().map(|w| w.commands.clone()).collect();
-        state.control = Some(control.snapshots.clone());
+        state.control = Some(control.updates.clone());
         drop(state);
         Ok(Self {
             shared,
@@ -191,28 +191,54 @@ impl Shared {
     fn apply(&self, model: Arc<Model>) -> Result<(), ApplyError> {
         let state = self.lock();
         let previous = self.snapshot.load_full();
-        let addresses = addresses::assign(&model, self.options.address_pool, &previous.addresses)?;
-        let next = Snapshot::build(
-            Arc::clone(&model),
-            addresses,
-            &self.parts(&previous, &state),
-        )
-        .map_err(ApplyError::Rejected)?;
-        let sockets = self.bind_new(&previous, &next)?;
+        let addresses = self.addresses(&previous, &model)?;
+        let parts = self.parts(&previous, &state);
+        let (next, changes) = Snapshot::build(Arc::clone(&model), &addresses, &parts)
+            .map_err(ApplyError::Rejected)?;
+        let sockets = self.bind_new(&next, &changes)?;
         for change in elbow_model::diff(&previous.model, &model) {
             info!(generation = next.generation, "{change}");
         }
-        self.publish(&state, &previous, next, sockets);
+        self.publish(&state, next, changes, sockets);
         Ok(())
     }
 
-    /// Makes the groups anew after `change`; listeners stay as they are.
-    pub(crate) fn refresh(&self, change: impl FnOnce(&mut FxHashMap<Arc<str>, Resolved>)) {
+    /// Where everything listens, when anything may listen elsewhere than before.
+    fn addresses(&self, previous: &Snapshot, model: &Model) -> Result<Addresses, PoolFull> {
+        let (old, new) = (&previous.model.load_balancers, &model.load_balancers);
+        let mut set = changed(old, new, |lb| &lb.name).set.into_iter();
+        if set.all(|(before, lb)| before.is_some_and(|b| b.addresses == lb.addresses)) {
+            return Ok(Addresses::new());
+        }
+        addresses::assign(model, self.options.address_pool, |name| {
+            Some(&previous.balancers.get(name)?.addresses)
+        })
+    }
+
+    /// Takes what the look-up of `name` gave.
+    pub(crate) fn resolve(&self, name: &Arc<str>, found: Resolved) {
         let mut state = self.lock();
-        change(&mut state.resolved);
+        match (state.resolved.get(name), &found) {
+            // A resolver that is away does not take targets away.
+            (Some(Ok(_)), Err(_)) => {}
+            _ => {
+                state.resolved.insert(Arc::clone(name), found);
+                let groups = self.snapshot.load().groups_of_host(name);
+                self.refresh(&state, groups);
+            }
+        }
+    }
+
+    /// Lets targets of `group` go that have drained.
+    pub(crate) fn drained(&self, group: &Arc<str>) {
+        self.refresh(&self.lock(), vec![Arc::clone(group)]);
+    }
+
+    /// Makes `groups` anew.
+    fn refresh(&self, state: &State, groups: Vec<Arc<str>>) {
         let previous = self.snapshot.load_full();
-        match previous.refreshed(&self.parts(&previous, &state)) {
-            Ok(next) => self.publish(&state, &previous, next, Vec::new()),
+        match Snapshot::refreshed(groups, &self.parts(&previous, state)) {
+            Ok((next, changes)) => self.publish(state, next, changes, Vec::new()),
             Err(errors) => {
                 for error in errors {
                     warn!(error = %error.diagnostic, "targets could not be refreshed");
@@ -236,13 +262,11 @@ impl Shared {
 
     /// Sockets for the listeners that `next` adds: one a worker, so that the kernel spreads
     /// connections.
-    fn bind_new(&self, previous: &Snapshot, next: &Snapshot) -> Result<Vec<Sockets>, ApplyError> {
+    fn bind_new(&self, next: &Snapshot, changes: &Changes) -> Result<Vec<Sockets>, ApplyError> {
         let mut sockets = Vec::new();
         let mut errors = Vec::new();
-        for (address, listener) in &next.listeners {
-            if previous.listeners.contains_key(address) {
-                continue;
-            }
+        let opened = changes.opened.iter();
+        for (address, listener) in opened.filter_map(|a| Some((a, next.listeners.get(a)?))) {
             match self.bind(*address) {
                 Ok(bound) => sockets.push((*address, bound)),
                 Err(source) => errors.push(BindError {
@@ -270,8 +294,8 @@ impl Shared {
         self.health_changes.send_modify(|n| *n += 1);
     }
 
-    fn publish(&self, state: &State, previous: &Snapshot, next: Snapshot, sockets: Vec<Sockets>) {
-        next.activate();
+    fn publish(&self, state: &State, next: Snapshot, changes: Changes, sockets: Vec<Sockets>) {
+        next.activate(&changes);
         let next = Arc::new(next);
         self.snapshot.store(Arc::clone(&next));
         for (address, listeners) in sockets {
@@ -279,19 +303,22 @@ impl Shared {
                 let _ = worker.send(Command::Listen { address, listener });
             }
         }
-        for address in previous
-            .listeners
-            .keys()
-            .filter(|a| !next.listeners.contains_key(a))
-        {
+        for address in &changes.closed {
             for worker in &state.workers {
                 let _ = worker.send(Command::Unlisten(*address));
             }
         }
+        let is_gone = |name| !next.groups.contains_key(name);
+        let gone = !changes.closed.is_empty() || changes.groups.iter().any(is_gone);
         if let Some(control) = &state.control {
-            let _ = control.send(next);
+            let _ = control.send(Update {
+                snapshot: next,
+                changes,
+            });
         }
-        self.telemetry.prune();
+        if gone {
+            self.telemetry.prune();
+        }
     }
 }
 

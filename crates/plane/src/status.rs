@@ -175,15 +175,11 @@ pub(crate) fn of(shared: &Shared) -> Status {
             .map(|config| load_balancer(shared, &snapshot, config))
             .collect(),
         target_groups: snapshot
-            .model
-            .groups()
-            .iter()
-            .filter_map(|config| snapshot.groups.get(&config.name))
-            .map(|group| target_group(shared, group))
+            .groups_in_order()
+            .map(|state| target_group(shared, &state.group))
             .collect(),
         certificates: snapshot
-            .certificates
-            .iter()
+            .certificates()
             .map(|c| CertificateStatus {
                 arn: c.arn().to_string(),
                 names: c.names().iter().map(ToString::to_string).collect(),
@@ -197,11 +193,10 @@ pub(crate) fn of(shared: &Shared) -> Status {
 /// Where the load balancer called `name` serves.
 pub(crate) fn served(shared: &Shared, name: &str) -> Option<Served> {
     let snapshot = shared.snapshot.load();
-    let mut balancers = snapshot.model.load_balancers.iter();
-    let config = balancers.find(|config| &*config.name == name)?;
+    let balancer = snapshot.balancers.get(name)?;
     Some(Served {
-        dns_name: config.dns_name(REGION),
-        addresses: snapshot.addresses.get(name)?.clone(),
+        dns_name: balancer.config.dns_name(REGION),
+        addresses: balancer.addresses.clone(),
     })
 }
 
@@ -210,11 +205,8 @@ fn load_balancer(
     snapshot: &Snapshot,
     config: &LoadBalancer,
 ) -> LoadBalancerStatus {
-    let ip = snapshot
-        .addresses
-        .get(&config.name)
-        .and_then(|ips| ips.first())
-        .copied();
+    let state = snapshot.balancers.get(&config.name);
+    let ip = state.and_then(|state| state.addresses.first()).copied();
     let listeners = config.listeners.iter().map(|listener| {
         let port = listener.port.saturating_add(shared.options.port_offset);
         let bound = ip.map(|ip| SocketAddr::new(ip, port));
@@ -337,7 +329,7 @@ pub(crate) fn target_health(
     port: u16,
 ) -> Option<TargetHealth> {
     let snapshot = shared.snapshot.load();
-    let group = snapshot.groups.get(target_group)?;
+    let group = &snapshot.groups.get(target_group)?.group;
     let is_asked = |target: &&elbow_model::Target| {
         target.port == port
             && match &target.id {
@@ -418,7 +410,7 @@ fn unresolved(
 pub(crate) fn target_rows(shared: &Shared) -> Vec<TargetRow> {
     let snapshot = shared.snapshot.load();
     let mut rows = Vec::new();
-    for group in snapshot.groups.values() {
+    for group in snapshot.groups.values().map(|state| &state.group) {
         for target in &group.targets {
             rows.push(TargetRow {
                 target_group: Arc::clone(&group.config.name),
@@ -440,5 +432,5 @@ pub(crate) fn certificate_rows(shared: &Shared) -> Vec<CertificateRow> {
         arn: Arc::clone(certificate.arn()),
         not_after: certificate.not_after(),
     };
-    snapshot.certificates.iter().map(row).collect()
+    snapshot.certificates().map(row).collect()
 }

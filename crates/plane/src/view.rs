@@ -37,6 +37,8 @@ impl View {
 
     /// Every metric, in the text form of [`elbow_telemetry::CONTENT_TYPE`].
     pub fn metrics(&self) -> String {
+        // What nobody held any more a moment ago is not shown.
+        self.0.telemetry.prune();
         let targets = status::target_rows(&self.0);
         let certificates = status::certificate_rows(&self.0);
         self.0.telemetry.render(targets, certificates)

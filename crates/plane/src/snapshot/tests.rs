@@ -44,27 +44,52 @@ fn build(
     model: &Arc<Model>,
     previous: &Snapshot,
     resolved: &FxHashMap<Arc<str>, Resolved>,
-) -> Result<Snapshot, Vec<Rejection>> {
-    let addresses = assign(model, DEFAULT_POOL, &previous.addresses).unwrap();
-    let parts = Parts {
+) -> Result<(Snapshot, Changes), Vec<Rejection>> {
+    let before = |name: &str| Some(&*previous.balancers.get(name)?.addresses);
+    let addresses = assign(model, DEFAULT_POOL, before).unwrap();
+    with_parts(previous, resolved, |parts| {
+        Snapshot::build(Arc::clone(model), &addresses, parts)
+    })
+}
+
+fn with_parts<T>(
+    previous: &Snapshot,
+    resolved: &FxHashMap<Arc<str>, Resolved>,
+    make: impl FnOnce(&Parts<'_>) -> T,
+) -> T {
+    make(&Parts {
         previous,
         resolved,
         telemetry: &Telemetry::new(1),
         tickets: &Tickets::new(),
         workers: 1,
         port_offset: 8000,
-    };
-    Snapshot::build(Arc::clone(model), addresses, &parts)
+    })
 }
 
 fn next(model: &Arc<Model>, previous: &Snapshot) -> Snapshot {
-    let snapshot = build(model, previous, &FxHashMap::default()).unwrap();
-    snapshot.activate();
+    let (snapshot, changes) = build(model, previous, &FxHashMap::default()).unwrap();
+    snapshot.activate(&changes);
+    snapshot
+}
+
+/// What follows when nothing but `groups` is to be made anew.
+fn refresh(
+    groups: &[&str],
+    previous: &Snapshot,
+    resolved: &FxHashMap<Arc<str>, Resolved>,
+) -> Snapshot {
+    let groups = groups.iter().map(|name| Arc::from(*name)).collect();
+    let refreshed = with_parts(previous, resolved, |parts| {
+        Snapshot::refreshed(groups, parts)
+    });
+    let (snapshot, changes) = refreshed.unwrap();
+    snapshot.activate(&changes);
     snapshot
 }
 
 fn states(snapshot: &Snapshot, group: &str) -> Vec<(u16, TargetState)> {
-    let targets = &snapshot.groups[group].targets;
+    let targets = &snapshot.groups[group].group.targets;
     targets
         .iter()
         .map(|t| (t.address.port(), t.state()))
@@ -90,7 +115,7 @@ fn a_group_that_nothing_forwards_to_is_unused() {
 #[test]
 fn a_target_that_stays_keeps_its_live_numbers() {
     let first = next(&model(&[1, 2]), &Snapshot::default());
-    first.groups["pods"].targets[1].set_state(TargetState::Healthy);
+    first.groups["pods"].group.targets[1].set_state(TargetState::Healthy);
     let second = next(&model(&[3, 2]), &first);
     assert_eq!(
         states(&second, "pods"),
@@ -101,8 +126,8 @@ fn a_target_that_stays_keeps_its_live_numbers() {
         ]
     );
     assert_eq!(
-        second.groups["pods"].targets[1].serial,
-        first.groups["pods"].targets[1].serial
+        second.groups["pods"].group.targets[1].serial,
+        first.groups["pods"].group.targets[1].serial
     );
 }
 
@@ -111,11 +136,12 @@ fn a_target_that_stays_keeps_its_live_numbers() {
 fn a_deregistered_target_drains_and_goes_when_its_delay_is_over() {
     let first = next(&model(&[1, 2]), &Snapshot::default());
     let second = next(&model(&[2]), &first);
-    assert_eq!(second.draining.len(), 1);
+    assert_eq!(second.groups["pods"].draining().len(), 1);
     let third = next(&model(&[2]), &second);
-    assert_eq!(third.draining.len(), 1, "it drains on while its delay runs");
-    third.draining[0].1.set_state(TargetState::Unused);
-    let fourth = next(&model(&[2]), &third);
+    let draining = third.groups["pods"].draining();
+    assert_eq!(draining.len(), 1, "it drains on while its delay runs");
+    draining[0].set_state(TargetState::Unused);
+    let fourth = refresh(&["pods"], &third, &FxHashMap::default());
     assert_eq!(states(&fourth, "pods"), [(2, TargetState::Initial)]);
 }
 
@@ -162,12 +188,15 @@ targetGroups:
 ",
     );
     let mut resolved = FxHashMap::default();
-    let unresolved = build(&model, &Snapshot::default(), &resolved).unwrap();
-    assert!(unresolved.groups["pods"].targets.is_empty());
+    let (unresolved, _) = build(&model, &Snapshot::default(), &resolved).unwrap();
+    assert!(unresolved.groups["pods"].group.targets.is_empty());
     let ips = vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()];
     resolved.insert("pods.internal".into(), Ok(ips));
-    let snapshot = build(&model, &unresolved, &resolved).unwrap();
+    let groups = unresolved.groups_of_host("pods.internal");
+    assert_eq!(groups, ["pods".into()] as [Arc<str>; 1]);
+    let snapshot = refresh(&["pods"], &unresolved, &resolved);
     let addresses: Vec<_> = snapshot.groups["pods"]
+        .group
         .targets
         .iter()
         .map(|t| t.address.to_string())
@@ -201,7 +230,7 @@ fn a_new_listener_of_a_classic_load_balancer_finds_the_instances_as_healthy_as_t
         states(&first, "web/TCP:30001"),
         [(1, TargetState::Initial), (3, TargetState::Initial)]
     );
-    let targets = &first.groups["web/TCP:30001"].targets;
+    let targets = &first.groups["web/TCP:30001"].group.targets;
     targets[0].set_state(TargetState::Healthy);
     targets[1].set_state(TargetState::Unhealthy);
     let second = next(&classic(&format!("{PLAIN}, {WEB}")), &first);
@@ -209,13 +238,13 @@ fn a_new_listener_of_a_classic_load_balancer_finds_the_instances_as_healthy_as_t
         states(&second, "web/HTTP:30002"),
         [(2, TargetState::Healthy), (4, TargetState::Unhealthy)]
     );
-    assert_eq!(second.in_use.len(), 2);
+    assert!(second.groups.values().all(|group| group.in_use()));
 }
 
 #[test]
 fn an_instance_is_one_whatever_the_number_of_listeners() {
     let snapshot = next(&classic(&format!("{PLAIN}, {WEB}")), &Snapshot::default());
-    let instances = instances::of(&snapshot);
+    let instances = instances::of(&snapshot, &snapshot.balancers["web"]);
     let shown: Vec<Vec<(&str, u16)>> = instances
         .iter()
         .map(|instance| {

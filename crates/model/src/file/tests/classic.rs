@@ -56,7 +56,7 @@ fn every_field_is_read() {
 #[test]
 fn the_instances_form_a_group_for_each_way_to_reach_them() {
     let model = accepted(FILE);
-    let groups = model.groups();
+    let groups = model.load_balancers[0].instance_groups();
     let shown: Vec<_> = groups
         .iter()
         .map(|g| {
@@ -137,8 +137,8 @@ certificates: [{name: c, certificateFile: c, privateKeyFile: k}]
     assert_eq!(lb.attributes.idle_timeout, Duration::from_secs(60));
     // Off by default: connections are cut at once.
     assert_eq!(lb.attributes.connection_draining, None);
-    let delays = model
-        .groups()
+    let delays = lb
+        .instance_groups()
         .iter()
         .map(|g| g.attributes.deregistration_delay)
         .collect::<Vec<_>>();
