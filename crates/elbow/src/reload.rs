@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elbow_manifest::Serving;
+use elbow_model::Model;
 use elbow_plane::{ApplyError, Plane};
 use notify::Watcher;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use crate::run::report;
@@ -23,6 +24,8 @@ const POLL: Duration = Duration::from_secs(2);
 pub(crate) struct Reloader {
     source: Source,
     plane: Arc<Plane>,
+    /// Who serves it together with something else, instead of the plane.
+    beside: Option<watch::Sender<Model>>,
     /// What serves of manifests.
     serving: Option<Serving>,
     /// Files of the certificates in force.
@@ -47,12 +50,29 @@ impl Reloader {
         Self {
             source,
             plane,
+            beside: None,
             serving: loaded.serving.clone(),
             seen: Seen {
                 source: seen,
                 certificates: source::fingerprint(&certificates),
             },
             certificates,
+        }
+    }
+
+    /// Gives what is read to somebody who serves it together with something else.
+    pub(crate) fn beside(mut self, models: watch::Sender<Model>) -> Self {
+        self.beside = Some(models);
+        self
+    }
+
+    fn apply(&self, model: Model) -> Result<(), ApplyError> {
+        match &self.beside {
+            Some(models) => {
+                models.send_replace(model);
+                Ok(())
+            }
+            None => self.plane.apply(model),
         }
     }
 
@@ -69,7 +89,7 @@ impl Reloader {
             return;
         };
         let certificates = source::certificate_files(&model);
-        match self.plane.apply(model) {
+        match self.apply(model) {
             Ok(()) => {
                 self.certificates = certificates;
                 self.seen.certificates = source::fingerprint(&self.certificates);

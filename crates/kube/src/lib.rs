@@ -10,6 +10,7 @@
 //! [`LoadBalancers`].
 
 mod backoff;
+mod check;
 pub mod client;
 mod controller;
 pub mod crd;
@@ -25,6 +26,7 @@ use std::net::IpAddr;
 use elbow_manifest::Context;
 use elbow_model::Model;
 
+pub use check::check;
 pub use controller::Controller;
 pub use error::Error;
 pub use metrics::Metrics;

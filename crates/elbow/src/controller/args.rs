@@ -24,6 +24,9 @@ pub(crate) struct ControllerArgs {
     pub(crate) cluster: ClusterArgs,
     #[command(flatten)]
     pub(crate) flags: Flags,
+    /// A native file whose load balancers are served as well; read again when it changes, and by SIGHUP.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// What the status of Ingresses and Services names.
     #[arg(long, value_enum, default_value_t = StatusAddressArg::Hostname)]
     pub(crate) status_address: StatusAddressArg,

@@ -3,21 +3,26 @@
 mod args;
 mod balancers;
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use elbow_admin::{Actions, Done};
-use elbow_kube::{Controller, Error, Metrics, Options, client};
+use elbow_kube::client::{self, Server};
+use elbow_kube::{Controller, Error, Metrics, Options};
 use elbow_manifest::Context;
+use elbow_model::Model;
 use elbow_model::diagnostic::Diagnostic;
-use tokio::sync::watch;
+use elbow_plane::Plane;
+use tokio::sync::{mpsc, watch};
 
 pub(crate) use args::ControllerArgs;
-use args::ControllerCommand;
+use args::{ClusterArgs, ControllerCommand};
 use balancers::Balancers;
 
+use crate::reload::{self, Reloader};
 use crate::run::{self, Signals};
-use crate::{Failure, cert, manifests, source};
+use crate::source::{self, Loaded, Source};
+use crate::{Failure, cert, manifests};
 
 /// Threads beside those of the plane: one may be at work on a large cluster while the other answers probes.
 const THREADS: usize = 2;
@@ -35,33 +40,62 @@ pub(crate) fn controller(args: ControllerArgs) -> Result<(), Failure> {
     }
 }
 
+/// Says what the cluster lacks.
 async fn check(args: &ControllerArgs) -> Result<(), Failure> {
-    let cluster = &args.cluster;
-    let server = client::open(cluster.kubeconfig.as_deref(), cluster.context.as_deref()).await;
-    let server = server.map_err(failure)?;
-    let version = client::version(&server).await.map_err(failure)?;
-    println!("API server {} is Kubernetes {version}", server.url);
-    Ok(())
+    let server = open(args).await?;
+    let checked = elbow_kube::check(&server, &options(args)?).await;
+    let (version, found) = checked.map_err(failure)?;
+    let mut out = io::stdout().lock();
+    let told = writeln!(out, "API server {} is Kubernetes {version}", server.url)
+        .and_then(|()| source::report(&found, &mut out));
+    told.map_err(|e| Failure::environment(e, "is the reader still there?"))?;
+    match found.iter().filter(|found| found.is_error()).count() {
+        0 => Ok(()),
+        lacking => Err(Failure::environment(
+            format!("the cluster lacks {lacking} of the things that elbow needs"),
+            "config/kube has all rules in one place; what can be served without them is served",
+        )),
+    }
+}
+
+async fn open(args: &ControllerArgs) -> Result<Server, Failure> {
+    let ClusterArgs {
+        kubeconfig,
+        context,
+        ..
+    } = &args.cluster;
+    let server = client::open(kubeconfig.as_deref(), context.as_deref()).await;
+    server.map_err(failure)
+}
+
+fn options(args: &ControllerArgs) -> Result<Options, Failure> {
+    Ok(Options {
+        context: context(args)?,
+        watch_namespace: args.cluster.watch_namespace.clone(),
+        status_address: args.status_address.into(),
+        dry_run_plan: args.dry_run_plan,
+        leader_election: args.leader_election(),
+    })
 }
 
 async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     crate::log_to_stderr("info");
-    let context = context(&args)?;
+    let options = options(&args)?;
+    let native = args.config.clone().map(Source::Native);
+    let native = native.map(Beside::load).transpose()?;
     let mut signals = Signals::new()?;
-    let cluster = &args.cluster;
-    let server = client::open(cluster.kubeconfig.as_deref(), cluster.context.as_deref()).await;
-    let server = server.map_err(failure)?;
+    let server = open(&args).await?;
     let admin = run::bind_admin(args.serving.admin.0).await?;
     let plane = Arc::new(run::start(&args.serving)?);
-    let options = Options {
-        context,
-        watch_namespace: cluster.watch_namespace.clone(),
-        status_address: args.status_address.into(),
-        dry_run_plan: args.dry_run_plan,
-        leader_election: args.leader_election(),
-    };
     let balancers = Arc::new(Balancers::new(Arc::clone(&plane)));
-    let controller = Controller::new(server, options, balancers);
+    let mut controller = Controller::new(server, options, balancers);
+    let (hang_up, hangups) = mpsc::channel(1);
+    if let Some(native) = native {
+        let (models, told) = watch::channel(native.model.clone());
+        controller = controller.beside(told);
+        let reloader = native.reloader(&plane).beside(models);
+        tokio::spawn(reload::watch(reloader, hangups));
+    }
     if let Some(listener) = admin {
         let actions = Arc::new(Watching {
             metrics: controller.metrics(),
@@ -73,7 +107,8 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     let stop = watch::Sender::new(false);
     let mut watching = tokio::spawn(controller.run(stop.subscribe()));
     tokio::select! {
-        () = signals.until_stop(|| {}) => {}
+        // Full: a reload is on its way.
+        () = signals.until_stop(|| drop(hang_up.try_send(()))) => {}
         ended = &mut watching => match ended {
             Ok(Err(error)) => return Err(failure(error)),
             Ok(Ok(())) => return Err(Failure::environment("the cluster is watched no longer", "start elbow again")),
@@ -86,6 +121,35 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     let _ = watching.await;
     signals.drain(&plane, args.serving.drain_timeout).await;
     Ok(())
+}
+
+/// The native file beside the cluster.
+struct Beside {
+    source: Source,
+    /// The fingerprint of the file before it was read.
+    seen: u64,
+    loaded: Loaded,
+    model: Model,
+}
+
+impl Beside {
+    fn load(source: Source) -> Result<Self, Failure> {
+        let seen = source.fingerprint();
+        let loaded = source.load_to_serve(None);
+        // Nobody can be told when stderr is gone.
+        let _ = source::report(&loaded.diagnostics, &mut io::stderr());
+        let model = loaded.model.clone().ok_or(Failure::Input)?;
+        Ok(Self {
+            source,
+            seen,
+            loaded,
+            model,
+        })
+    }
+
+    fn reloader(self, plane: &Arc<Plane>) -> Reloader {
+        Reloader::new(self.source, self.seen, Arc::clone(plane), &self.loaded)
+    }
 }
 
 /// The environment file, with the flags that go before it.

@@ -49,6 +49,11 @@ impl Deploy {
         self.retry
     }
 
+    /// Whether that is now.
+    pub(super) fn is_due(&self) -> bool {
+        self.retry.is_some_and(|at| at <= Instant::now())
+    }
+
     /// Why the load balancer is not served as it is wanted.
     pub(super) fn failure(&self, load_balancer: &str) -> Option<&String> {
         let failed = self.failed.get(load_balancer);
@@ -57,7 +62,7 @@ impl Deploy {
 
     /// Serves `wanted`; the load balancers whose failure came or went.
     pub(super) fn apply(&mut self, wanted: &Model) -> BTreeSet<Arc<str>> {
-        let again = self.retry.is_some_and(|at| at <= Instant::now());
+        let again = self.is_due();
         let before = self.messages();
         let stuck = self.stuck.clone();
         if again {

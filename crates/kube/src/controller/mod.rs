@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use elbow_manifest::Object;
 use elbow_manifest::cluster::{Change, Cluster, Outcome, Reconciled};
+use elbow_model::Model;
+use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -18,7 +20,7 @@ use crate::client::{self, Server};
 use crate::lease::{self, LeaseOptions};
 use crate::watch::{KINDS, Settings, Standing, Told, Watches};
 use crate::write::{Counter, Writer, WriterOptions};
-use crate::{Error, LeaderElection, LoadBalancers, Metrics, Options};
+use crate::{Error, LeaderElection, LoadBalancers, Metrics, Options, check};
 use deploy::Deploy;
 
 /// Changes come in bunches: after this much quiet they are served.
@@ -39,6 +41,7 @@ pub struct Controller {
     balancers: Arc<dyn LoadBalancers>,
     metrics: Metrics,
     ready: watch::Sender<bool>,
+    native: watch::Receiver<Model>,
 }
 
 impl Controller {
@@ -50,7 +53,15 @@ impl Controller {
             balancers,
             metrics: Metrics::new(),
             ready: watch::Sender::new(false),
+            native: watch::Sender::new(Model::default()).subscribe(),
         }
+    }
+
+    /// Serves the load balancers of a native file as well, which is there before the cluster and without it.
+    #[must_use]
+    pub fn beside(mut self, native: watch::Receiver<Model>) -> Self {
+        self.native = native;
+        self
     }
 
     /// What it counts.
@@ -68,8 +79,10 @@ impl Controller {
     /// # Errors
     /// The API server is too old, or does not know who asks.
     pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+        let mut state = State::new(&self);
         let version = tokio::select! {
             version = self.reach() => version?,
+            () = state.wait() => return Ok(()),
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         };
         info!(server = self.server.url, version, "watching the cluster");
@@ -80,26 +93,12 @@ impl Controller {
             metrics: self.metrics.clone(),
         };
         let leading = watch::Sender::new(!self.options.leader_election.enabled);
-        let writer = self.writer();
         let mut tasks = JoinSet::new();
         tasks.spawn(tell_leader(self.metrics.clone(), leading.subscribe()));
-        tasks.spawn(
-            writer
-                .clone()
-                .run(self.balancers.clone(), leading.subscribe()),
-        );
+        let writer = state.writer.clone();
+        tasks.spawn(writer.run(self.balancers.clone(), leading.subscribe()));
+        tasks.spawn(tell_rival(self.server.client.clone()));
         let election = tokio::spawn(self.elect(leading, stop.clone()));
-        let mut state = State {
-            cluster: Cluster::new(self.options.context.clone()),
-            deploy: Deploy::new(self.balancers.clone()),
-            balancers: self.balancers,
-            writer,
-            standings: vec![Standing::Unknown; KINDS.len()],
-            stacks: BTreeMap::new(),
-            metrics: self.metrics,
-            ready: self.ready,
-            malformed: BTreeSet::new(),
-        };
         tokio::select! {
             () = state.follow(Watches::start(&settings)) => {}
             _ = stop.wait_for(|stop| *stop) => {}
@@ -161,6 +160,13 @@ impl Controller {
     }
 }
 
+/// Warns of somebody who serves the same cluster.
+async fn tell_rival(client: Client) {
+    if let Some(rival) = check::rival(&client).await {
+        warn!("{rival}");
+    }
+}
+
 /// Keeps the metric.
 async fn tell_leader(metrics: Metrics, mut leading: watch::Receiver<bool>) {
     loop {
@@ -202,9 +208,53 @@ struct State {
     ready: watch::Sender<bool>,
     /// Paths of objects that cannot be read.
     malformed: BTreeSet<String>,
+    native: watch::Receiver<Model>,
 }
 
 impl State {
+    fn new(controller: &Controller) -> Self {
+        let mut native = controller.native.clone();
+        let model = native.borrow_and_update().clone();
+        let context = controller.options.context.clone();
+        let mut state = Self {
+            cluster: Cluster::with_native(context, model),
+            deploy: Deploy::new(controller.balancers.clone()),
+            balancers: controller.balancers.clone(),
+            writer: controller.writer(),
+            standings: vec![Standing::Unknown; KINDS.len()],
+            stacks: BTreeMap::new(),
+            metrics: controller.metrics.clone(),
+            ready: controller.ready.clone(),
+            malformed: BTreeSet::new(),
+            native,
+        };
+        state.serve_native();
+        state
+    }
+
+    /// Serves the native file while nothing is known of the cluster yet.
+    async fn wait(&mut self) {
+        while self.native.changed().await.is_ok() {
+            self.take_native();
+        }
+        std::future::pending().await
+    }
+
+    fn take_native(&mut self) {
+        let model = self.native.borrow_and_update().clone();
+        self.cluster.set_native(model);
+        self.serve_native();
+    }
+
+    /// The native file alone, until the cluster is known.
+    fn serve_native(&mut self) {
+        let model = self.native.borrow().clone();
+        let is_known = self.standings.iter().all(Standing::is_settled);
+        if !is_known && !model.load_balancers.is_empty() {
+            self.deploy.apply(&model);
+        }
+    }
+
     async fn follow(&mut self, mut watches: Watches) {
         loop {
             let retry = self.deploy.retry();
@@ -218,6 +268,10 @@ impl State {
                     }
                     None => return,
                 },
+                Ok(()) = self.native.changed() => {
+                    self.take_native();
+                    self.serve(Instant::now());
+                }
                 () = at(retry) => self.serve(Instant::now()),
             }
         }
@@ -273,13 +327,17 @@ impl State {
     /// Serves what the cluster asks for now, once everything that is in it is known: half of a cluster asks for
     /// something else than the whole of it.
     fn serve(&mut self, began: Instant) {
+        let is_due = self.deploy.is_due();
         if !self.standings.iter().all(Standing::is_settled) {
+            if is_due {
+                self.serve_native();
+            }
             return;
         }
+        let is_reconciled = self.cluster.is_reconciled();
         let reconciled = self.cluster.reconcile();
-        let retry = self.deploy.retry().is_some_and(|at| at <= Instant::now());
         let first = !*self.ready.borrow();
-        if reconciled.is_empty() && !retry && !first {
+        if is_reconciled && !is_due && !first {
             return;
         }
         let changed = self.deploy.apply(&self.cluster.model());

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::Metrics;
-pub(crate) use kinds::KINDS;
+pub(crate) use kinds::{KINDS, Kind};
 use reflector::Reflector;
 
 /// Changes that may wait for the controller; then the watches wait.

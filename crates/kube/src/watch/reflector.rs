@@ -171,23 +171,18 @@ impl Reflector {
     async fn forbidden(&mut self, verb: &str, message: &str) -> Result<(), Over> {
         if self.standing != Standing::Forbidden {
             let kind = self.kind();
-            let whose = match &self.requests.namespace {
-                Some(namespace) if kind.namespaced => format!(" in namespace {namespace}"),
-                _ => String::new(),
-            };
-            warn!(
-                kind = kind.name,
-                "no permission to {verb} {}{whose}: {}; add to the {}: {{apiGroups: [\"{}\"], resources: [{}], verbs: \
-                 [list, watch]}} ({message})",
-                kind.resource(),
-                kind.without,
-                if whose.is_empty() {
-                    "ClusterRole"
-                } else {
-                    "Role"
-                },
+            let namespace = self.requests.namespace.as_deref();
+            let rule = crate::check::rule(
                 kind.group,
                 kind.plural,
+                "list, watch",
+                namespace.filter(|_| kind.namespaced),
+            );
+            warn!(
+                kind = kind.name,
+                "no permission to {verb} {}: {}; {rule} ({message})",
+                kind.resource(),
+                kind.without,
             );
         }
         // What was known before the permission went stays what serves.

@@ -186,9 +186,17 @@ impl Cluster {
     #[must_use]
     pub fn with_native(context: Context, model: Model) -> Self {
         let mut cluster = Self::new(context);
-        cluster.native = Native::new(model);
-        cluster.uses.mark(Unit::Native, Depth::Model);
+        cluster.set_native(model);
         cluster
+    }
+
+    /// Takes another native file in the place of the one before; [`Self::reconcile`] does what follows from it.
+    pub fn set_native(&mut self, model: Model) {
+        self.native = Native::new(model);
+        self.uses.mark(Unit::Native, Depth::Model);
+        for key in self.inventory.bindings.keys() {
+            self.uses.mark(Unit::Binding(key.clone()), Depth::Plan);
+        }
     }
 
     /// Takes note of a change; [`Self::reconcile`] does what follows from it.
