@@ -147,7 +147,6 @@ impl Cluster {
     }
 
     fn group_roll(&self, id: &GroupId) -> Roll {
-        let key = Stack::key_of_group(&id.to_string());
         let ingresses = |keys: Vec<Key>| {
             let keys = keys.into_iter();
             let ingresses = keys.filter_map(|key| self.inventory.ingresses.get(&key));
