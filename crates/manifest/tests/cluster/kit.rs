@@ -40,15 +40,17 @@ pub(crate) fn cases(set: &str) -> Vec<Case> {
 
 /// The objects of a text as an API server would give them: without places.
 pub(crate) fn objects(text: &str) -> Vec<Object> {
-    let (objects, _) = read(text, "a.yaml");
-    let live = |object: &Object| Object::from_json(json(&object.node)).unwrap();
-    objects.iter().map(live).collect()
+    let documents = documents(text).into_iter();
+    documents
+        .map(|one| Object::from_json(one).unwrap())
+        .collect()
 }
 
-/// The one object of a text.
-pub(crate) fn object(text: &str) -> Object {
-    let [object] = <[Object; 1]>::try_from(objects(text)).unwrap();
-    object
+/// The objects of a text as JSON.
+pub(crate) fn documents(text: &str) -> Vec<serde_json::Value> {
+    let (objects, found) = read(text, "a.yaml");
+    assert!(found.is_empty(), "{found:?}");
+    objects.iter().map(|object| json(&object.node)).collect()
 }
 
 fn json(node: &Node) -> serde_json::Value {
@@ -68,16 +70,60 @@ fn json(node: &Node) -> serde_json::Value {
     }
 }
 
-pub(crate) fn set(cluster: &mut Cluster, objects: &[Object]) -> Vec<Reconciled> {
-    for object in objects {
-        cluster.take(Change::Set(object.clone()));
-    }
-    cluster.reconcile()
+/// A cluster to which objects are written.
+pub(crate) struct Live {
+    pub(crate) cluster: Cluster,
 }
 
-pub(crate) fn gone(cluster: &mut Cluster, object: &Object) -> Vec<Reconciled> {
-    cluster.take(Change::Gone(Identity::from(object)));
-    cluster.reconcile()
+impl Live {
+    pub(crate) fn new(context: Context, text: &str) -> (Self, Vec<Reconciled>) {
+        let mut live = Self {
+            cluster: Cluster::new(context),
+        };
+        let told = live.set(text);
+        (live, told)
+    }
+
+    /// Sets every object of a text.
+    pub(crate) fn set(&mut self, text: &str) -> Vec<Reconciled> {
+        for object in objects(text) {
+            self.cluster.take(Change::Set(object));
+        }
+        self.cluster.reconcile()
+    }
+
+    /// Takes every object of a text away.
+    pub(crate) fn gone(&mut self, text: &str) -> Vec<Reconciled> {
+        for object in objects(text) {
+            self.cluster.take(Change::Gone(Identity::from(&object)));
+        }
+        self.cluster.reconcile()
+    }
+
+    /// The targets of the group whose name starts so.
+    pub(crate) fn targets(&self, group: &str) -> Vec<String> {
+        let model = self.cluster.model();
+        let mut groups = model.target_groups.iter();
+        let group = groups.find(|one| one.name.starts_with(group));
+        let targets = group.iter().flat_map(|group| &group.targets);
+        targets
+            .map(|target| format!("{}:{}", target.id, target.port))
+            .collect()
+    }
+}
+
+/// The keys of what was told.
+pub(crate) fn keys(told: &[Reconciled]) -> Vec<&str> {
+    told.iter().map(|one| &*one.key).collect()
+}
+
+/// `made`, `gone`, or the code of the refusal.
+pub(crate) fn outcome(one: &Reconciled) -> &'static str {
+    match &one.outcome {
+        Outcome::Made(_) => "made",
+        Outcome::Gone => "gone",
+        Outcome::Refused(why) => why.code,
+    }
 }
 
 /// What a model says, whatever its order.
