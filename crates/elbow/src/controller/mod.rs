@@ -107,8 +107,10 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     let stop = watch::Sender::new(false);
     let mut watching = tokio::spawn(controller.run(stop.subscribe()));
     tokio::select! {
-        // Full: a reload is on its way.
-        () = signals.until_stop(|| drop(hang_up.try_send(()))) => {}
+        () = signals.until_stop(|| {
+            // Full: a reload is on its way; closed: there is no file.
+            let _ = hang_up.try_send(());
+        }) => {}
         ended = &mut watching => match ended {
             Ok(Err(error)) => return Err(failure(error)),
             Ok(Ok(())) => return Err(Failure::environment("the cluster is watched no longer", "start elbow again")),
@@ -170,8 +172,7 @@ fn failure(error: Error) -> Failure {
     match error.is_input() {
         true => {
             // As above.
-            let _ =
-                io::Write::write_all(&mut io::stderr(), format!("error: {message}\n").as_bytes());
+            let _ = writeln!(io::stderr(), "error: {message}");
             Failure::Input
         }
         false => Failure::Environment { message },

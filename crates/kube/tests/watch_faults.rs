@@ -1,0 +1,531 @@
+//! What an API server does wrong changes nothing that serves: against a fake one, since a real one does it seldom.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests panic")]
+
+mod fake;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use elbow_kube::client::Server;
+use elbow_kube::{
+    ApplyFailure, Controller, LeaderElection, LoadBalancers, Metrics, Options, Served,
+    StatusAddress, TargetHealth,
+};
+use elbow_manifest::Context;
+use elbow_model::Model;
+use fake::FakeApi;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// For something that happens by itself.
+const SOON: Duration = Duration::from_secs(60);
+
+/// Remembers every model.
+#[derive(Default)]
+struct Remembered {
+    models: Mutex<Vec<Model>>,
+    /// Parts of names of load balancers, and ports that they cannot listen on.
+    busy: Mutex<BTreeSet<(&'static str, u16)>>,
+}
+
+impl LoadBalancers for Remembered {
+    fn apply(&self, model: Model) -> Result<(), Vec<ApplyFailure>> {
+        let busy = self.busy.lock().unwrap();
+        let mut failures = Vec::new();
+        for one in &model.load_balancers {
+            let mut listeners = one.listeners.iter();
+            if listeners.any(|l| busy.iter().any(|b| one.name.contains(b.0) && l.port == b.1)) {
+                failures.push(ApplyFailure {
+                    load_balancer: Some(one.name.to_string()),
+                    message: "the port is busy".to_owned(),
+                });
+            }
+        }
+        if failures.is_empty() {
+            self.models.lock().unwrap().push(model);
+            return Ok(());
+        }
+        Err(failures)
+    }
+
+    fn served(&self, _: &str) -> Option<Served> {
+        None
+    }
+
+    fn health(&self, _: &str, _: &str) -> Option<TargetHealth> {
+        None
+    }
+
+    fn health_changes(&self) -> watch::Receiver<u64> {
+        watch::Sender::new(0).subscribe()
+    }
+}
+
+/// A controller of a fake cluster.
+struct Scene {
+    api: FakeApi,
+    served: Arc<Remembered>,
+    metrics: Metrics,
+    ready: watch::Receiver<bool>,
+    _stop: watch::Sender<bool>,
+    running: JoinHandle<()>,
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+impl Scene {
+    fn start(api: FakeApi) -> Self {
+        let url = format!("http://{}", api.address);
+        let client = kube::Config::new(url.parse().unwrap()).try_into().unwrap();
+        let served = Arc::new(Remembered::default());
+        let options = Options {
+            context: Context::default(),
+            watch_namespace: None,
+            status_address: StatusAddress::default(),
+            dry_run_plan: false,
+            leader_election: LeaderElection::default(),
+        };
+        let controller = Controller::new(Server { client, url }, options, served.clone());
+        let (metrics, ready) = (controller.metrics(), controller.ready());
+        let stop = watch::Sender::new(false);
+        let run = controller.run(stop.subscribe());
+        Self {
+            api,
+            served,
+            metrics,
+            ready,
+            _stop: stop,
+            running: tokio::spawn(async { run.await.unwrap() }),
+        }
+    }
+
+    /// A cluster with one Ingress before two pods, that is served.
+    async fn served(configure: impl FnOnce(&mut fake::State)) -> Self {
+        let api = FakeApi::start().await;
+        {
+            let mut state = api.state();
+            for (plural, object) in cluster() {
+                state.set(plural, object);
+            }
+            configure(&mut state);
+        }
+        let mut scene = Self::start(api);
+        tokio::time::timeout(SOON, scene.ready.wait_for(|ready| *ready))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            scene.targets(),
+            TWO,
+            "the first model is that of the whole cluster"
+        );
+        scene
+    }
+
+    /// The targets of the group of the Service `web`, in the model in force.
+    fn targets(&self) -> Vec<String> {
+        targets(self.served.models.lock().unwrap().last().unwrap())
+    }
+
+    fn sample(&self, name: &str) -> f64 {
+        let text = self.metrics.render();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let wait = async {
+            while !is_so(self) {
+                assert!(!self.running.is_finished(), "the controller has ended");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let done = tokio::time::timeout(SOON, wait).await;
+        done.unwrap_or_else(|_| panic!("{what} does not come: {}", self.metrics.render()));
+    }
+
+    /// Makes another pod a target, which says that the watch is followed.
+    async fn another(&self, address: &str) {
+        self.api
+            .state()
+            .set("endpointslices", slice("web-2", &[address]));
+        let target = format!("{address}:8080");
+        self.until("another target", |s| s.targets().contains(&target))
+            .await;
+    }
+
+    /// No model since the first lacks one of `targets`, and none lacks a load balancer.
+    fn never_without(&self, wanted: &[&str]) {
+        for (number, model) in self.served.models.lock().unwrap().iter().enumerate() {
+            let targets = targets(model);
+            for target in wanted {
+                assert!(
+                    targets.iter().any(|t| t == target),
+                    "model {number} lacks {target}"
+                );
+            }
+        }
+    }
+}
+
+const ONE: &str = "10.0.0.1:8080";
+const TWO: [&str; 2] = [ONE, "10.0.0.2:8080"];
+
+fn targets(model: &Model) -> Vec<String> {
+    let group = model.target_groups.iter().find(|g| g.name.contains("web"));
+    let targets = group.into_iter().flat_map(|group| &group.targets);
+    let mut targets: Vec<String> = targets.map(|t| format!("{}:{}", t.id, t.port)).collect();
+    targets.sort();
+    targets
+}
+
+fn slice(name: &str, addresses: &[&str]) -> Value {
+    let endpoint = |address: &&str| json!({"addresses": [address], "conditions": {"ready": true}});
+    let endpoints: Vec<Value> = addresses.iter().map(endpoint).collect();
+    json!({"metadata": {"name": name, "namespace": "a", "uid": name, "labels": {"kubernetes.io/service-name": "web"}},
+        "addressType": "IPv4", "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}], "endpoints": endpoints})
+}
+
+fn ingress(name: &str, annotations: &Value) -> Value {
+    let mut all = json!({"alb.ingress.kubernetes.io/target-type": "ip"});
+    all.as_object_mut()
+        .unwrap()
+        .extend(annotations.as_object().unwrap().clone());
+    json!({"metadata": {"name": name, "namespace": "a", "uid": name, "annotations": all},
+        "spec": {"ingressClassName": "alb", "rules": [{"http": {"paths": [{"path": "/", "pathType": "Prefix",
+            "backend": {"service": {"name": "web", "port": {"number": 80}}}}]}}]}})
+}
+
+fn cluster() -> Vec<(&'static str, Value)> {
+    vec![
+        (
+            "ingressclasses",
+            json!({"metadata": {"name": "alb"}, "spec": {"controller": "ingress.k8s.aws/alb"}}),
+        ),
+        (
+            "services",
+            json!({"metadata": {"name": "web", "namespace": "a", "uid": "s"},
+                "spec": {"ports": [{"name": "http", "port": 80, "targetPort": 8080}]}}),
+        ),
+        ("endpointslices", slice("web-1", &["10.0.0.1", "10.0.0.2"])),
+        ("endpointslices", slice("db-1", &[])),
+        ("endpointslices", slice("db-2", &[])),
+        ("ingresses", ingress("web", &json!({}))),
+    ]
+}
+
+/// Watch-list: one request a kind, and changes come on the same stream.
+#[tokio::test]
+async fn a_list_that_is_a_stream_is_followed() {
+    let scene = Scene::served(|_| ()).await;
+    scene.another("10.0.0.3").await;
+    assert_eq!(scene.api.state().count("endpointslices", ""), 1);
+    assert_eq!(scene.sample("elbow_kube_synced"), 1.0);
+    assert_eq!(
+        scene.sample("elbow_kube_objects{kind=\"EndpointSlice\"}"),
+        4.0
+    );
+    scene.never_without(&TWO);
+}
+
+#[tokio::test]
+async fn a_server_without_streams_gives_pages() {
+    let scene = Scene::served(|state| state.streams = false).await;
+    scene.another("10.0.0.3").await;
+    assert_eq!(scene.api.state().count("endpointslices", "continue=2"), 1);
+    scene.never_without(&TWO);
+}
+
+#[tokio::test]
+async fn a_watch_that_is_cut_goes_on_where_it_was() {
+    let scene = Scene::served(|_| ()).await;
+    scene.api.state().bookmark("endpointslices");
+    let bookmark = scene.api.state().version();
+    scene.another("10.0.0.3").await;
+    for _ in 0..3 {
+        let before = scene.api.state().count("endpointslices", "watch");
+        scene.api.state().cut("endpointslices");
+        // What happens while nobody watches is told afterwards.
+        scene
+            .api
+            .state()
+            .set("endpointslices", slice("web-3", &["10.0.0.4"]));
+        scene
+            .until("a new watch", |s| {
+                s.api.state().count("endpointslices", "watch") > before
+            })
+            .await;
+        scene
+            .until("what was missed", |s| {
+                s.targets().contains(&"10.0.0.4:8080".to_owned())
+            })
+            .await;
+        scene.api.state().remove("endpointslices", "a", "web-3");
+        scene
+            .until("the end of it", |s| {
+                !s.targets().contains(&"10.0.0.4:8080".to_owned())
+            })
+            .await;
+    }
+    let state = scene.api.state();
+    assert_eq!(
+        state.count("endpointslices", "sendInitialEvents"),
+        1,
+        "listed once"
+    );
+    let resumed = format!("resourceVersion={}", bookmark + 1);
+    assert_eq!(
+        state.count("endpointslices", &resumed),
+        1,
+        "{:?}",
+        state.asked
+    );
+    drop(state);
+    assert_eq!(
+        scene.sample("elbow_kube_watch_restarts_total{kind=\"EndpointSlice\"}"),
+        3.0
+    );
+    scene.never_without(&TWO);
+}
+
+#[tokio::test]
+async fn after_a_bookmark_a_watch_goes_on_from_it() {
+    let scene = Scene::served(|_| ()).await;
+    scene.api.state().bookmark("nodes");
+    // A change behind it says that it has been read.
+    scene
+        .api
+        .state()
+        .set("nodes", json!({"metadata": {"name": "n"}}));
+    scene.api.state().bookmark("nodes");
+    let resumed = format!("resourceVersion={}", scene.api.state().version());
+    scene
+        .until("the node", |s| {
+            s.sample("elbow_kube_objects{kind=\"Node\"}") == 1.0
+        })
+        .await;
+    scene
+        .until("a watch from the bookmark", |s| {
+            s.api.state().cut("nodes");
+            s.api.state().count("nodes", &resumed) > 0
+        })
+        .await;
+}
+
+/// 410, as an answer and as an event: everything is listed anew, and only what differs changes.
+#[tokio::test]
+async fn a_watch_that_has_expired_changes_only_what_has() {
+    for tells_late in [false, true] {
+        let scene = Scene::served(|state| state.tells_late = tells_late).await;
+        scene.another("10.0.0.3").await;
+        {
+            let mut state = scene.api.state();
+            state.forget("endpointslices");
+            state.remove("endpointslices", "a", "web-2");
+            state.set("endpointslices", slice("web-3", &["10.0.0.4"]));
+            state.forget("endpointslices");
+        }
+        let wanted = [ONE, "10.0.0.2:8080", "10.0.0.4:8080"];
+        scene
+            .until("what the new list has", |s| s.targets() == wanted)
+            .await;
+        assert_eq!(
+            scene
+                .api
+                .state()
+                .count("endpointslices", "sendInitialEvents"),
+            2
+        );
+        assert!(scene.sample("elbow_kube_watch_restarts_total{kind=\"EndpointSlice\"}") >= 1.0);
+        scene.another("10.0.0.5").await;
+        scene.never_without(&TWO);
+    }
+}
+
+/// A list from the cache of another API server that lags behind.
+#[tokio::test]
+async fn a_stale_list_is_not_believed() {
+    let scene = Scene::served(|state| state.streams = false).await;
+    scene.another("10.0.0.3").await;
+    {
+        let mut state = scene.api.state();
+        state.stale = Some((
+            2,
+            "endpointslices".to_owned(),
+            50,
+            vec![slice("web-1", &["10.0.0.9"])],
+        ));
+        state.forget("endpointslices");
+    }
+    scene
+        .until("the stale lists", |s| s.api.state().stale.is_none())
+        .await;
+    scene.another("10.0.0.4").await;
+    scene.never_without(&TWO);
+    assert!(!scene.targets().contains(&"10.0.0.9:8080".to_owned()));
+}
+
+/// A cluster that was restored from a backup has older versions for good.
+#[tokio::test]
+async fn a_list_that_stays_old_is_that_of_a_restored_cluster() {
+    let scene = Scene::served(|state| state.streams = false).await;
+    {
+        let mut state = scene.api.state();
+        let mut old = slice("web-1", &["10.0.0.1"]);
+        old["metadata"]["resourceVersion"] = "40".into();
+        state.stale = Some((9, "endpointslices".to_owned(), 50, vec![old]));
+        state.forget("endpointslices");
+    }
+    scene
+        .until("the targets of then", |s| s.targets() == [ONE])
+        .await;
+}
+
+#[tokio::test]
+async fn an_api_server_that_is_away_changes_nothing() {
+    let mut scene = Scene::served(|_| ()).await;
+    let models = scene.served.models.lock().unwrap().len();
+    scene.api.go_away().await;
+    scene
+        .until("the loss", |s| s.sample("elbow_kube_synced") == 0.0)
+        .await;
+    assert_eq!(scene.served.models.lock().unwrap().len(), models);
+    scene
+        .api
+        .state()
+        .set("endpointslices", slice("web-2", &["10.0.0.3"]));
+    scene.api.come_back();
+    scene
+        .until("the return", |s| s.sample("elbow_kube_synced") == 1.0)
+        .await;
+    scene
+        .until("what was missed", |s| s.targets().len() == 3)
+        .await;
+    let lists = scene
+        .api
+        .state()
+        .count("endpointslices", "sendInitialEvents");
+    assert_eq!(lists, 1, "what was known is not listed anew");
+    scene.never_without(&TWO);
+}
+
+#[tokio::test]
+async fn nothing_is_served_before_all_is_known() {
+    let api = FakeApi::start().await;
+    for (plural, object) in cluster() {
+        api.state().set(plural, object);
+    }
+    api.state().stuck.insert("endpointslices".to_owned());
+    let mut scene = Scene::start(api);
+    let others = |s: &Scene| s.sample("elbow_kube_objects{kind=\"Ingress\"}") == 1.0;
+    scene.until("the other kinds", others).await;
+    assert!(!*scene.ready.borrow());
+    assert_eq!(scene.sample("elbow_kube_synced"), 0.0);
+    scene.api.state().stuck.clear();
+    let ready = scene.ready.wait_for(|ready| *ready);
+    tokio::time::timeout(SOON, ready).await.unwrap().unwrap();
+    scene.never_without(&TWO);
+}
+
+#[tokio::test]
+async fn a_kind_that_may_not_be_read_leaves_the_others_alone() {
+    let scene = Scene::served(|state| {
+        state.forbidden.insert("secrets".to_owned());
+        state
+            .absent
+            .extend(["tenants", "ingressclassparams"].map(str::to_owned));
+    })
+    .await;
+    scene.another("10.0.0.3").await;
+    let refused = "elbow_kube_api_requests_total{verb=\"watch\",resource=\"secrets\",code=\"403\"}";
+    assert_eq!(scene.sample(refused), 1.0);
+    assert_eq!(scene.sample("elbow_kube_synced"), 1.0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_leaves_the_others_alone() {
+    let scene = Scene::served(|state| {
+        state.set("ingresses", json!({"metadata": {"name": "odd", "namespace": "a", "annotations": {"a": 3}}, "spec": []}));
+        state.set("services", json!({"metadata": {"name": "odd", "namespace": "a", "labels": 7}, "spec": {"ports": "many"}}));
+        state.set("endpointslices", json!({"metadata": {"labels": []}}));
+    })
+    .await;
+    {
+        let mut state = scene.api.state();
+        state.raw(
+            "endpointslices",
+            "{\"type\": \"ADDED\", \"object\": {\"metadata\"",
+        );
+        state.raw("endpointslices", "{\"type\": \"ODD\", \"object\": {}}");
+        state.raw("endpointslices", "");
+        state.set(
+            "pods",
+            json!({"metadata": {"name": "p", "namespace": "a"}, "spec": 3, "status": []}),
+        );
+    }
+    scene.another("10.0.0.3").await;
+    let large = "x".repeat(1024 * 1024);
+    scene
+        .api
+        .state()
+        .set("ingresses", ingress("large", &json!({"note": large})));
+    scene.another("10.0.0.4").await;
+    scene.never_without(&[ONE]);
+}
+
+/// A load balancer that cannot listen leaves the others alone, and is tried again.
+#[tokio::test]
+async fn a_load_balancer_that_cannot_be_served_is_left_out_until_it_can() {
+    let scene = Scene::served(|_| ()).await;
+    scene.served.busy.lock().unwrap().insert(("busy", 80));
+    scene
+        .api
+        .state()
+        .set("ingresses", ingress("busy", &json!({})));
+    let failed = "elbow_kube_reconciles_total{result=\"failed\"}";
+    scene
+        .until("the failure", |s| s.sample(failed) >= 1.0)
+        .await;
+    scene.another("10.0.0.3").await;
+    let count = |s: &Scene| {
+        let models = s.served.models.lock().unwrap();
+        models.last().unwrap().load_balancers.len()
+    };
+    assert_eq!(count(&scene), 1);
+    scene.served.busy.lock().unwrap().clear();
+    scene.until("the second attempt", |s| count(s) == 2).await;
+    scene.never_without(&TWO);
+}
+
+/// What serves is kept where a change of it cannot be served.
+#[tokio::test]
+async fn a_change_that_cannot_be_served_leaves_the_load_balancer_as_it_was() {
+    let scene = Scene::served(|_| ()).await;
+    scene.served.busy.lock().unwrap().insert(("web", 81));
+    scene.api.state().set(
+        "ingresses",
+        ingress(
+            "web",
+            &json!({"alb.ingress.kubernetes.io/listen-ports": "[{\"HTTP\": 81}]"}),
+        ),
+    );
+    let failed = "elbow_kube_reconciles_total{result=\"failed\"}";
+    scene
+        .until("the failure", |s| s.sample(failed) >= 1.0)
+        .await;
+    scene.served.busy.lock().unwrap().clear();
+    let port = |s: &Scene| {
+        let models = s.served.models.lock().unwrap();
+        models.last().unwrap().load_balancers[0].listeners[0].port
+    };
+    scene.until("the change", |s| port(s) == 81).await;
+    scene.never_without(&TWO);
+}
