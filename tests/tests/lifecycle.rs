@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use elbow_tests::command::{Running, output, texts};
-use elbow_tests::config::{alb, file, fixed, forward, group, listener};
+use elbow_tests::config::{alb, file, fixed, forward, group, listener, nlb};
 use elbow_tests::{Client, Elbow, Scene, Target, TempDir, address, client, eks, elbow, wait};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -135,6 +135,25 @@ fn listeners_come_and_go_with_the_file_and_those_that_stay_are_not_closed() {
             .then_some(())
     });
     assert_eq!(open.ask(client::get("a.example", "/")).text(), "one");
+}
+
+#[test]
+fn an_address_passes_from_one_load_balancer_to_another_of_another_kind() {
+    let ip = address();
+    let tcp = nlb("first", ip, &[listener(8080, "TCP", &forward("nobody"))]);
+    let elbow = Elbow::run(&file(&[tcp], &[group("nobody", "TCP", &[])]));
+    assert!(std::net::TcpStream::connect((ip, 8080)).is_ok());
+    elbow.reload(&fixed_config(ip, "web"));
+    wait::until("the other load balancer", || {
+        let mut client = Client::try_plain((ip, 8080).into()).ok()?;
+        client.try_send(client::get("a.example", "/")).ok()?;
+        let answer = client.try_response("GET").ok()?;
+        (answer.text() == "web").then_some(())
+    });
+    // Nor is its work counted as that of the one before.
+    let metrics = elbow.page("/metrics").text();
+    assert!(metrics.contains("load_balancer=\"alb\""), "{metrics}");
+    assert!(!metrics.contains("load_balancer=\"first\""), "{metrics}");
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub async fn run<C: Connect>(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
-        on_result(probe(connector, check, target, asker).await);
+        // In a box, so that a target that waits for its turn takes little memory.
+        on_result(Box::pin(probe(connector, check, target, asker)).await);
     }
 }

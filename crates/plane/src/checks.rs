@@ -349,3 +349,6 @@ fn is_checked(target: &Target) -> bool {
 pub(crate) fn is_layer_4(group: &Group) -> bool {
     !matches!(group.config.protocol, Protocol::Http | Protocol::Https)
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,7 @@ pub enum DataPath {
 
 /// Running load balancers.
 pub struct Plane {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     workers: Vec<WorkerHandle>,
     control: ControlHandle,
 }
@@ -301,6 +301,11 @@ impl Shared {
         for (address, listeners) in sockets {
             for (worker, listener) in state.workers.iter().zip(listeners) {
                 let _ = worker.send(Command::Listen { address, listener });
+            }
+        }
+        for address in &changes.handed_over {
+            for worker in &state.workers {
+                let _ = worker.send(Command::HandOver(*address));
             }
         }
         for address in &changes.closed {

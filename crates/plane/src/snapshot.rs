@@ -72,6 +72,8 @@ pub(crate) struct Changes {
     pub(crate) balancers: FxHashSet<Arc<str>>,
     /// Addresses to listen on from now on.
     pub(crate) opened: Vec<SocketAddr>,
+    /// Addresses whose listener is another one from now on, or is reached in another way.
+    pub(crate) handed_over: Vec<SocketAddr>,
     /// Addresses that nobody listens on any more.
     pub(crate) closed: Vec<SocketAddr>,
 }

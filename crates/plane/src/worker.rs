@@ -13,7 +13,7 @@ use elbow_net::{ConnMeta, ConnectErrorKind, Direction, RelayEnd, Stream, Worker,
 use elbow_tcp::{Manners, Outcome};
 use elbow_telemetry::{ClassicRecord, ListenerMetrics, LogBuffer};
 use rustc_hash::FxHashMap;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tracing::{debug, error, warn};
@@ -32,6 +32,8 @@ pub(crate) enum Command {
         address: SocketAddr,
         listener: std::net::TcpListener,
     },
+    /// Accept there for the listener that is in force now.
+    HandOver(SocketAddr),
     /// Stop accepting there; connections go on.
     Unlisten(SocketAddr),
     /// Look at every connection once.
@@ -106,24 +108,34 @@ async fn run(id: usize, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiv
             log.flush();
         }
     }));
-    let mut accepting: FxHashMap<SocketAddr, JoinHandle<()>> = FxHashMap::default();
+    let mut accepting: FxHashMap<SocketAddr, Socket> = FxHashMap::default();
     while let Some(command) = commands.recv().await {
         match command {
-            Command::Listen { address, listener } => {
-                let task = spawn_local(accept(Rc::clone(&context), address, listener));
-                accepting.insert(address, task);
+            Command::Listen { address, listener } => match TcpListener::from_std(listener) {
+                Ok(listener) => {
+                    let socket = Socket::new(&context, address, Rc::new(listener));
+                    accepting.insert(address, socket);
+                }
+                Err(error) => error!(%address, %error, "cannot watch a listening socket"),
+            },
+            Command::HandOver(address) => {
+                if let Some(socket) = accepting.remove(&address) {
+                    socket.task.abort();
+                    let socket = Socket::new(&context, address, socket.listener);
+                    accepting.insert(address, socket);
+                }
             }
             Command::Unlisten(address) => {
-                if let Some(task) = accepting.remove(&address) {
-                    task.abort();
+                if let Some(socket) = accepting.remove(&address) {
+                    socket.task.abort();
                 }
             }
             Command::Wake => context.worker.timers.wake_all(),
             Command::Drain => {
                 context.worker.drain();
                 // Each takes what the kernel has queued, so that no connection is lost, and ends.
-                for (_, task) in accepting.drain() {
-                    let _ = task.await;
+                for (_, socket) in accepting.drain() {
+                    let _ = socket.task.await;
                 }
                 drain(&context, &mut commands).await;
                 break;
@@ -133,6 +145,22 @@ async fn run(id: usize, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiv
     }
     if let Some(log) = &context.log {
         log.flush();
+    }
+}
+
+/// A listening socket and who accepts from it.
+struct Socket {
+    listener: Rc<TcpListener>,
+    task: JoinHandle<()>,
+}
+
+impl Socket {
+    fn new(context: &Rc<WorkerContext>, address: SocketAddr, listener: Rc<TcpListener>) -> Self {
+        let accept = accept(Rc::clone(context), address, Rc::clone(&listener));
+        Self {
+            listener,
+            task: spawn_local(accept),
+        }
     }
 }
 
@@ -189,14 +217,7 @@ struct Accepting {
 }
 
 /// Accepts until it is dropped.
-async fn accept(context: Rc<WorkerContext>, address: SocketAddr, listener: std::net::TcpListener) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
-            error!(%address, %error, "cannot watch a listening socket");
-            return;
-        }
-    };
+async fn accept(context: Rc<WorkerContext>, address: SocketAddr, listener: Rc<TcpListener>) {
     let state = context
         .shared
         .snapshot

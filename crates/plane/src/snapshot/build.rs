@@ -249,7 +249,7 @@ impl<'a> Next<'a> {
         for (_, balancer) in &changed.set {
             let before = self.parts.previous.balancers.get(&balancer.name);
             let addresses = addresses.get(&balancer.name);
-            let addresses = addresses.or(before.map(|before| &before.addresses));
+            let addresses = addresses.or_else(|| Some(&before?.addresses));
             let groups = formed.remove(&balancer.name).unwrap_or_default();
             self.balancer(balancer, addresses.cloned().unwrap_or_default(), groups);
         }
@@ -283,8 +283,10 @@ impl<'a> Next<'a> {
                 let taken = taken(balancer, listener.port, address, &other);
                 self.rejections.push(taken);
             }
-            if !self.parts.previous.listeners.contains_key(&address) {
-                self.changes.opened.push(address);
+            match self.parts.previous.listeners.get(&address) {
+                None => self.changes.opened.push(address),
+                Some(before) if !listener.is_like(before) => self.changes.handed_over.push(address),
+                Some(_) => {}
             }
         }
         self.put(state);

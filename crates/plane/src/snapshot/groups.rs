@@ -96,13 +96,11 @@ impl GroupState {
             target.set_state(TargetState::Draining);
         }
         for target in self.registered() {
-            match target.state() {
-                TargetState::Draining => {
-                    target.set_reason(registration());
-                    target.set_state(TargetState::Initial);
-                }
-                _ if !self.in_use() => target.set_state(TargetState::Unused),
-                _ => {}
+            if !self.in_use() {
+                target.set_state(TargetState::Unused);
+            } else if target.state() == TargetState::Draining {
+                target.set_reason(registration());
+                target.set_state(TargetState::Initial);
             }
         }
     }

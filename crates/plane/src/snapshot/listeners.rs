@@ -56,6 +56,14 @@ pub(crate) enum Room {
     Http(Arc<elbow_http::Listener>),
 }
 
+impl ListenerState {
+    /// Whether this is `other` with other values: the same numbers, and the same way to speak to targets.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let tls13 = |state: &Self| state.termination.as_ref().is_none_or(|t| t.tls13);
+        Arc::ptr_eq(&self.metrics, &other.metrics) && tls13(self) == tls13(other)
+    }
+}
+
 impl Snapshot {
     /// What serves `listener` of `balancer` with the groups and certificates of this snapshot. TLS of `before`, the
     /// listener of the same port, goes on where nothing about it is other than it was.
@@ -172,6 +180,14 @@ impl Termination {
             tls13: policy.tls13(),
             terms: Arc::new(terms),
         })
+    }
+}
+
+#[cfg(test)]
+impl Termination {
+    /// Whether this is `other`, and not one that is made of the same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.terms, &other.terms)
     }
 }
 

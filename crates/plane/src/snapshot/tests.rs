@@ -1,6 +1,11 @@
+use std::sync::LazyLock;
+
 use elbow_model::addresses::{DEFAULT_POOL, assign};
 
 use super::*;
+
+mod churn;
+mod sharing;
 
 const ADDRESS: &str = "127.0.0.1";
 
@@ -57,10 +62,12 @@ fn with_parts<T>(
     resolved: &FxHashMap<Arc<str>, Resolved>,
     make: impl FnOnce(&Parts<'_>) -> T,
 ) -> T {
+    // One for all, as a process has.
+    static TELEMETRY: LazyLock<Arc<Telemetry>> = LazyLock::new(|| Telemetry::new(1));
     make(&Parts {
         previous,
         resolved,
-        telemetry: &Telemetry::new(1),
+        telemetry: &TELEMETRY,
         tickets: &Tickets::new(),
         workers: 1,
         port_offset: 8000,

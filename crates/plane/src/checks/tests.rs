@@ -1,0 +1,144 @@
+use std::collections::BTreeMap;
+
+use elbow_model::addresses::DEFAULT_POOL;
+use elbow_model::{Model, file};
+use elbow_telemetry::Telemetry;
+use tokio::task::{Id, LocalSet};
+
+use super::*;
+use crate::{DataPath, Options, Plane};
+
+/// Groups `g-0`, `g-1`, ... behind one load balancer, with targets at these ports.
+fn model(groups: &[&[u16]]) -> Model {
+    let forward = |n: usize| {
+        format!("{{type: forward, forwardConfig: {{targetGroups: [{{targetGroup: g-{n}}}]}}}}")
+    };
+    let listeners: Vec<String> = (0..groups.len())
+        .map(|n| {
+            format!(
+                "{{port: {}, protocol: TCP, defaultActions: [{}]}}",
+                8100 + n,
+                forward(n)
+            )
+        })
+        .collect();
+    let mut text = format!(
+        "loadBalancers: [{{name: lb, type: network, addresses: [127.0.7.1], listeners: [{}]}}]\ntargetGroups:\n",
+        listeners.join(", ")
+    );
+    for (n, ports) in groups.iter().enumerate() {
+        let targets = ports
+            .iter()
+            .map(|port| format!("{{id: 127.0.7.2, port: {port}}}"));
+        let targets: Vec<String> = targets.collect();
+        text += &format!(
+            "- {{name: g-{n}, protocol: TCP, port: 1, targetType: ip, targets: [{}]}}\n",
+            targets.join(", ")
+        );
+    }
+    let (model, diagnostics) = file::parse(&text, "checks.yaml");
+    model.unwrap_or_else(|| panic!("{diagnostics:?}"))
+}
+
+/// The tasks that check, by the ports that they ask.
+fn running(checks: &Checks) -> BTreeMap<u16, Id> {
+    let running = checks.running.values().flat_map(FxHashMap::values);
+    running
+        .map(|check| (check.config.address.port(), check.task.id()))
+        .collect()
+}
+
+fn plane() -> Plane {
+    let options = Options {
+        workers: 0,
+        address_pool: DEFAULT_POOL,
+        port_offset: 0,
+        data_path: DataPath::Portable,
+    };
+    Plane::start(options, Telemetry::new(1), None).unwrap()
+}
+
+/// Runs `test` where tasks can be started.
+fn on_a_runtime(test: impl FnOnce()) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    LocalSet::new().block_on(&runtime.unwrap(), async { test() });
+}
+
+#[test]
+fn a_changed_group_has_its_own_checks_started_and_ended_and_no_others() {
+    on_a_runtime(|| {
+        let plane = plane();
+        let mut checks = Checks::new(Arc::clone(&plane.shared));
+        plane.apply(model(&[&[1, 2], &[3, 4], &[5]])).unwrap();
+        let first = plane.shared.snapshot.load_full();
+        for name in first.groups.keys() {
+            checks.follow_group(&first, name);
+        }
+        let before = running(&checks);
+        assert_eq!(before.keys().copied().collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+
+        plane.apply(model(&[&[1, 2], &[4, 6], &[5]])).unwrap();
+        let second = plane.shared.snapshot.load_full();
+        checks.follow_group(&second, &"g-1".into());
+        let mut after = running(&checks);
+        let new = after.remove(&6);
+        assert!(new.is_some_and(|task| !before.values().any(|other| *other == task)));
+        let mut stay = before;
+        stay.remove(&3);
+        assert_eq!(after, stay);
+
+        plane.apply(model(&[&[1, 2]])).unwrap();
+        let third = plane.shared.snapshot.load_full();
+        for name in second.groups.keys() {
+            checks.follow_group(&third, name);
+        }
+        stay.retain(|port, _| [1, 2].contains(port));
+        assert_eq!(running(&checks), stay);
+        assert_eq!(checks.running.len(), 1, "what has no checks is forgotten");
+        plane.drain(Duration::ZERO);
+    });
+}
+
+#[test]
+fn checks_that_start_together_have_their_turns_one_after_the_other() {
+    on_a_runtime(|| {
+        let plane = plane();
+        let mut checks = Checks::new(Arc::clone(&plane.shared));
+        let ports: Vec<u16> = (1..=500).collect();
+        plane.apply(model(&[&ports])).unwrap();
+        let began = Instant::now();
+        checks.follow_group(&plane.shared.snapshot.load_full(), &"g-0".into());
+        assert!(checks.turn >= began + PACE * 500);
+        plane.drain(Duration::ZERO);
+    });
+}
+
+#[test]
+fn who_follows_health_is_told_of_what_a_check_finds() {
+    let plane = plane();
+    let mut changes = plane.view().health_changes();
+    let health = || plane.view().target_health("g-0", "127.0.7.2", 7);
+    assert_eq!(health(), None);
+    plane.apply(model(&[&[7]])).unwrap();
+    let health = |state: &str, reason: &str| {
+        let health = plane.view().target_health("g-0", "127.0.7.2", 7);
+        health.is_some_and(|h| h.state == state && h.reason == Some(reason))
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(async {
+        // Nobody listens there: the first check finds that, if none has yet.
+        while !health("initial", "Elb.InitialHealthChecking") {
+            changes.changed().await.unwrap();
+        }
+    });
+    plane.apply(model(&[&[8]])).unwrap();
+    assert!(health("draining", "Target.DeregistrationInProgress"));
+    assert_eq!(plane.view().target_health("g-0", "127.0.7.2", 9), None);
+    let served = plane.view().load_balancer("lb").unwrap();
+    assert_eq!(served.addresses, ["127.0.7.1".parse::<IpAddr>().unwrap()]);
+    plane.drain(Duration::ZERO);
+}

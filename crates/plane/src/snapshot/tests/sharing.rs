@@ -1,0 +1,140 @@
+//! One thing changes among many: what is made anew, and what is not.
+
+use std::fs;
+
+use elbow_model::{Certificate, CertificateSource, PrivateKey};
+
+use super::*;
+
+const MANY: usize = 50;
+
+/// Load balancers `lb-N`, HTTPS and TLS by turns, each with a group `g-N` of one target.
+fn many() -> Model {
+    let mut text = "loadBalancers:\n".to_owned();
+    for n in 0..MANY {
+        let (kind, protocol) = match n % 2 {
+            0 => ("application", "HTTPS"),
+            _ => ("network", "TLS"),
+        };
+        text += &format!(
+            "- {{name: lb-{n}, type: {kind}, addresses: [127.0.8.{n}], listeners: [{{port: 443, protocol: {protocol}, \
+             certificates: [shared], defaultActions: [{{type: forward, forwardConfig: {{targetGroups: \
+             [{{targetGroup: g-{n}}}]}}}}]}}]}}\n"
+        );
+    }
+    text += "targetGroups:\n";
+    for n in 0..MANY {
+        let protocol = if n % 2 == 0 { "HTTP" } else { "TCP" };
+        text += &format!(
+            "- {{name: g-{n}, protocol: {protocol}, port: 80, targetType: ip, targets: [{{id: 127.0.0.1, port: 9}}]}}\n"
+        );
+    }
+    text += "certificates: [{name: shared, certificate: /none, privateKey: /none}]";
+    let (model, diagnostics) = elbow_model::file::parse(&text, "many.yaml");
+    model.unwrap_or_else(|| panic!("{diagnostics:?}"))
+}
+
+fn issued() -> (String, String) {
+    let issued = rcgen::generate_simple_self_signed(vec!["a.example".into()]).unwrap();
+    (issued.cert.pem(), issued.signing_key.serialize_pem())
+}
+
+/// `model` with another source for its certificate.
+fn with_certificate(mut model: Model, source: CertificateSource) -> Arc<Model> {
+    let certificate = Arc::new(Certificate {
+        source,
+        ..Certificate::clone(&model.certificates[0])
+    });
+    model.certificates = vec![Arc::clone(&certificate)];
+    for lb in &mut model.load_balancers {
+        lb.replace_certificates(|_| Some(&certificate));
+    }
+    Arc::new(model)
+}
+
+fn pem() -> CertificateSource {
+    let (certificate, key) = issued();
+    CertificateSource::Pem {
+        certificate: certificate.into(),
+        private_key: PrivateKey::new(key),
+    }
+}
+
+/// `model` with one more target in the group called `name`.
+fn with_target(model: &Model, name: &str) -> Arc<Model> {
+    let mut model = model.clone();
+    let group = model.target_groups.iter_mut().find(|g| &*g.name == name);
+    let targets = &mut Arc::make_mut(group.unwrap()).targets;
+    let mut target = targets[0].clone();
+    target.port = 10;
+    targets.push(target);
+    Arc::new(model)
+}
+
+fn changed_names<T>(
+    before: &FxHashMap<Arc<str>, Arc<T>>,
+    after: &FxHashMap<Arc<str>, Arc<T>>,
+) -> Vec<String> {
+    let is_other = |(name, value): &(&Arc<str>, &Arc<T>)| {
+        !before
+            .get(*name)
+            .is_some_and(|before| Arc::ptr_eq(before, value))
+    };
+    let others = after.iter().filter(is_other);
+    others.map(|(name, _)| name.to_string()).collect()
+}
+
+#[test]
+fn a_changed_group_is_made_anew_with_its_listener_and_nothing_else() {
+    for (group, lb) in [("g-6", "lb-6"), ("g-7", "lb-7")] {
+        let first = next(&with_certificate(many(), pem()), &Snapshot::default());
+        let second = next(&with_target(&first.model, group), &first);
+        assert_eq!(changed_names(&first.groups, &second.groups), [group]);
+        assert_eq!(changed_names(&first.balancers, &second.balancers), [lb]);
+        assert!(Arc::ptr_eq(&first.certificates, &second.certificates));
+        let mut others = 0;
+        for (address, listener) in &second.listeners {
+            let before = &first.listeners[address];
+            others += usize::from(!Arc::ptr_eq(before, listener));
+            // TLS goes on with the same acceptor, also where the listener is another value.
+            let [before, after] = [before, listener].map(|l| l.termination.as_ref().unwrap());
+            assert!(before.is(after));
+        }
+        assert_eq!(others, 1);
+    }
+}
+
+#[test]
+fn a_certificate_is_loaded_again_when_its_files_change_and_only_then() {
+    let dir = std::env::temp_dir().join(format!("elbow-sharing-{}", std::process::id()));
+    fs::create_dir_all(&dir).unwrap();
+    let file = dir.join("certificate.pem");
+    let write = || {
+        let (certificate, key) = issued();
+        // Another file by the same name, as whoever rotates certificates makes it.
+        let new = dir.join("new.pem");
+        fs::write(&new, certificate + &key).unwrap();
+        fs::rename(&new, &file).unwrap();
+    };
+    write();
+    let source = CertificateSource::Files {
+        certificate: file.clone(),
+        private_key: file.clone(),
+    };
+    let model = with_certificate(many(), source);
+    let first = next(&model, &Snapshot::default());
+    let second = next(&model, &first);
+    assert!(Arc::ptr_eq(&first.certificates, &second.certificates));
+    assert_eq!(changed_names(&first.balancers, &second.balancers).len(), 0);
+    write();
+    let third = next(&model, &second);
+    assert_eq!(
+        changed_names(&second.balancers, &third.balancers).len(),
+        MANY
+    );
+    assert_eq!(changed_names(&second.groups, &third.groups).len(), 0);
+    fs::remove_file(&file).unwrap();
+    let rejections = build(&model, &third, &FxHashMap::default()).err().unwrap();
+    assert_eq!(rejections[0].load_balancers.len(), MANY);
+    fs::remove_dir_all(&dir).unwrap();
+}
