@@ -38,6 +38,8 @@ pub(crate) enum Fact {
     Nodes,
     /// A Pod.
     Pod(Key),
+    /// A MinIO Tenant.
+    Tenant(Key),
     /// The Pods of a Tenant.
     TenantPods(Key),
     /// The TargetGroupBindings for a target group.

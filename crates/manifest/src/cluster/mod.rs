@@ -230,8 +230,12 @@ impl Cluster {
             typed = known;
         }
         self.withdraw_named(&identity.kind, &key);
+        // Most changes of an object are of its status, which says nothing.
+        let same = self.inventory.finalizers(&typed) == typed.finalizers();
         let facts = self.inventory.put(typed);
-        self.follow(&identity.kind, key, facts);
+        if !same || !facts.is_empty() {
+            self.follow(&identity.kind, key, facts);
+        }
     }
 
     /// Takes note of whether an object can be read.

@@ -69,6 +69,8 @@ impl Cluster {
                 raise(&mut dirty, unit, Depth::Members);
             }
         }
+        // Of the native file nothing is to be told.
+        dirty.retain(|unit, _| **unit != Unit::Native);
         for (unit, depth) in dirty {
             self.tell(&unit, depth, told);
         }

@@ -59,9 +59,7 @@ impl Typed {
         };
         (Some(typed), log.into_found())
     }
-}
 
-impl Typed {
     /// Whether it is an object with a load balancer that is about to go.
     pub(crate) fn is_deleting(&self) -> bool {
         match self {
@@ -70,9 +68,27 @@ impl Typed {
             _ => false,
         }
     }
+
+    /// The finalizers that can be of a load balancer.
+    pub(crate) fn finalizers(&self) -> Option<&Vec<String>> {
+        match self {
+            Self::Service(service) => Some(&service.meta.finalizers),
+            Self::Ingress(ingress) => Some(&ingress.meta.finalizers),
+            _ => None,
+        }
+    }
 }
 
 impl Inventory {
+    /// The finalizers that are known of an object.
+    pub(crate) fn finalizers(&self, of: &Typed) -> Option<&Vec<String>> {
+        match of {
+            Typed::Service(now) => Some(&self.services.get(&key(&now.meta))?.meta.finalizers),
+            Typed::Ingress(now) => Some(&self.ingresses.get(&key(&now.meta))?.meta.finalizers),
+            _ => None,
+        }
+    }
+
     /// What is known of an object with a load balancer that cannot be read any longer, with the finalizers that it has
     /// now.
     pub(crate) fn known(&self, now: &Typed) -> Option<Typed> {
@@ -163,8 +179,7 @@ impl Inventory {
             }
             Typed::Tenant(new) => {
                 let key = (new.namespace.clone(), new.name.clone());
-                self.tenants.insert(key, *new);
-                Vec::new()
+                insert(&mut self.tenants, key, *new, Fact::Tenant)
             }
         }
     }
@@ -191,10 +206,7 @@ impl Inventory {
                 facts
             }
             ("", "Namespace") => remove(&mut self.namespaces, key.1.clone(), Fact::Namespace),
-            ("minio.min.io", "Tenant") => {
-                self.tenants.remove(key);
-                Vec::new()
-            }
+            ("minio.min.io", "Tenant") => remove(&mut self.tenants, key.clone(), Fact::Tenant),
             ("", "Node") => {
                 let facts = remove(&mut self.nodes, key.1.clone(), Fact::Node);
                 with(facts, true, Fact::Nodes)

@@ -5,3 +5,4 @@ mod changes;
 mod kit;
 mod live;
 mod properties;
+mod semantics;

@@ -7,14 +7,73 @@ use elbow_manifest::cluster::{Change, Cluster, Identity};
 use elbow_manifest::{Object, serve};
 use proptest::prelude::*;
 
-use crate::kit::{Case, Heard, cases, text};
+use crate::kit::{Case, Heard, cases, objects, text};
 
 static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
     let mut all = cases("lbc");
     all.extend(cases("clb"));
+    all.extend(cases("tenant"));
     assert!(all.len() > 150, "{} cases", all.len());
+    for case in &mut all {
+        populate(case);
+    }
     all
 });
+
+/// Adds what a cluster has beside what people write: nodes, and endpoints with their Pods, some of them not ready.
+fn populate(case: &mut Case) {
+    let services = case.objects.iter().filter(|one| one.kind == "Service");
+    let names = services.map(|one| (one.namespace.clone(), one.name.clone()));
+    let names: Vec<(String, String)> = names.collect();
+    let mut text = String::new();
+    for (node, ready) in [("n1", "True"), ("n2", "Unknown"), ("n3", "False")] {
+        text += &format!(
+            "
+apiVersion: v1
+kind: Node
+metadata: {{name: {node}, labels: {{topology.kubernetes.io/zone: us-west-2a}}}}
+status: {{addresses: [{{type: InternalIP, address: 10.9.0.{}}}], conditions: [{{type: Ready, status: '{ready}'}}]}}
+---",
+            &node[1..]
+        );
+    }
+    for (number, (namespace, name)) in names.iter().enumerate() {
+        for (one, ready) in [(1, true), (2, false), (3, false)] {
+            let status = if one == 2 { "True" } else { "False" };
+            text += &format!(
+                "
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: {name}-{one}, namespace: {namespace}, labels: {{kubernetes.io/service-name: {name}}}}}
+addressType: IPv4
+ports: [{{name: http, port: 8080}}, {{name: '', port: 8081}}]
+endpoints:
+- addresses: [10.1.{number}.{one}]
+  conditions: {{ready: {ready}}}
+  nodeName: n{one}
+  targetRef: {{kind: Pod, namespace: {namespace}, name: {name}-{one}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}-{one}, namespace: {namespace}, labels: {{v1.min.io/tenant: minio}}}}
+spec: {{nodeName: n{one}}}
+status:
+  podIP: 10.1.{number}.{one}
+  conditions: [{{type: ContainersReady, status: '{status}'}}, {{type: Ready, status: '{status}'}}]
+---"
+            );
+        }
+        text += &format!(
+            "
+apiVersion: elbv2.k8s.aws/v1beta1
+kind: TargetGroupBinding
+metadata: {{name: {name}, namespace: {namespace}}}
+spec: {{targetGroupName: {name}, serviceRef: {{name: {name}, port: 80}}}}
+---"
+        );
+    }
+    case.objects.extend(objects(&text));
+}
 
 /// A cluster that has been given `objects` at once.
 fn at_once(case: &Case, objects: impl Iterator<Item = Object>) -> (Cluster, Heard) {

@@ -1,0 +1,475 @@
+//! Members that come and go, objects that cannot be read, what stands beside (control-plane.md 0.4, 2.1, 3.7, 6).
+
+use std::fmt::Write as _;
+
+use elbow_manifest::Context;
+use elbow_manifest::cluster::{Change, Cluster, Outcome, Reconciled};
+use elbow_manifest::context::Personality;
+
+use crate::kit::{Live, documents, keys, objects, outcome};
+
+const INGRESS: &str = "
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: web
+  namespace: a
+  annotations: {alb.ingress.kubernetes.io/group.name: red}
+  finalizers: [group.ingress.k8s.aws/red]
+spec: {ingressClassName: alb, defaultBackend: {service: {name: web, port: {number: 80}}}}
+";
+
+const SERVICE: &str = "
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  namespace: a
+  uid: d824df76-48d7-4e20-9bb9-60970b55be53
+  annotations: {service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip}
+  finalizers: [service.k8s.aws/resources]
+spec:
+  type: LoadBalancer
+  loadBalancerClass: service.k8s.aws/nlb
+  ports: [{name: http, port: 80, targetPort: 8080, nodePort: 30080}]
+";
+
+fn live(text: &str) -> (Live, Vec<Reconciled>) {
+    Live::new(Context::default(), text)
+}
+
+fn names(members: &[elbow_manifest::cluster::Member]) -> Vec<String> {
+    let name = |one: &elbow_manifest::cluster::Member| format!("{}/{}", one.namespace, one.name);
+    members.iter().map(name).collect()
+}
+
+/// Key, outcome, members and leaving.
+fn row(one: &Reconciled) -> (&str, &str, Vec<String>, Vec<String>) {
+    (
+        &one.key,
+        outcome(one),
+        names(&one.members),
+        names(&one.leaving),
+    )
+}
+
+fn web() -> Vec<String> {
+    vec!["a/web".to_owned()]
+}
+
+/// control-plane.md 2.1: an Ingress that changes its group leaves the old one, which goes when it was the last.
+#[test]
+fn an_ingress_changes_its_group() {
+    let (mut live, _) = live(INGRESS);
+    let told = live.set(&INGRESS.replace("group.name: red", "group.name: blue"));
+    assert_eq!(row(&told[0]), ("blue (Ingress)", "made", web(), vec![]));
+    assert_eq!(row(&told[1]), ("red (Ingress)", "gone", vec![], web()));
+    assert_eq!(told[0].finalizer, "group.ingress.k8s.aws/blue");
+    assert_eq!(told[1].finalizer, "group.ingress.k8s.aws/red");
+    let done = INGRESS.replace("group.name: red", "group.name: blue");
+    let told = live.set(&done.replace("k8s.aws/red", "k8s.aws/blue"));
+    assert_eq!(told.len(), 1);
+    assert_eq!(row(&told[0]), ("red (Ingress)", "gone", vec![], vec![]));
+    assert_eq!(live.cluster.model().load_balancers.len(), 1);
+}
+
+/// Another class: nobody's now, and the finalizer is to go.
+#[test]
+fn an_ingress_changes_its_class() {
+    let (mut live, _) = live(INGRESS);
+    let class = "
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: nginx}
+spec: {controller: k8s.io/ingress-nginx}
+";
+    assert!(live.set(class).is_empty());
+    let told = live.set(&INGRESS.replace("ingressClassName: alb", "ingressClassName: nginx"));
+    assert_eq!(row(&told[0]), ("red (Ingress)", "gone", vec![], web()));
+    assert!(live.cluster.model().load_balancers.is_empty());
+}
+
+/// As AWS's controller: nobody can tell whether an Ingress of an unknown class is a member, so its group stays as it is.
+#[test]
+fn a_group_with_an_unclear_member_stays() {
+    let (mut live, _) = live(INGRESS);
+    let told = live.set(&INGRESS.replace("ingressClassName: alb", "ingressClassName: lost"));
+    assert_eq!(
+        row(&told[0]),
+        ("Ingress/a/web", "unknown-ingress-class", web(), vec![])
+    );
+    assert_eq!(
+        row(&told[1]),
+        ("red (Ingress)", "unknown-ingress-class", vec![], web())
+    );
+    assert_eq!(live.cluster.model().load_balancers.len(), 1);
+}
+
+/// A Service that is no longer of type LoadBalancer, or of another class.
+#[test]
+fn a_service_changes_hands() {
+    let (mut live, told) = live(SERVICE);
+    assert_eq!(row(&told[0]), ("a/web (Service)", "made", web(), vec![]));
+    assert_eq!(told[0].finalizer, "service.k8s.aws/resources");
+    let plain = SERVICE
+        .replace("  loadBalancerClass: service.k8s.aws/nlb\n", "")
+        .replace("type: LoadBalancer", "type: ClusterIP");
+    let told = live.set(&plain);
+    assert_eq!(row(&told[0]), ("a/web (Service)", "gone", vec![], web()));
+    assert_eq!(told[0].finalizer, "service.k8s.aws/resources");
+    let free = plain.replace("  finalizers: [service.k8s.aws/resources]\n", "");
+    let told = live.set(&free);
+    assert_eq!(row(&told[0]), ("a/web (Service)", "gone", vec![], vec![]));
+    assert!(live.set(&free.replace("port: 80", "port: 81")).is_empty());
+    // Of another controller's class: its finalizers are its own.
+    let other = SERVICE.replace("service.k8s.aws/nlb", "example.com/other");
+    assert!(live.set(&other).is_empty());
+}
+
+/// A Service that goes from one controller's part to the other's leaves the one and is a member of the other.
+#[test]
+fn a_service_goes_from_one_owner_to_the_other() {
+    let context = Context {
+        personality: Personality::Lbc,
+        ..Context::default()
+    };
+    let external = SERVICE
+        .replace("  loadBalancerClass: service.k8s.aws/nlb\n", "")
+        .replace(
+            "{service.beta",
+            "{service.beta.kubernetes.io/aws-load-balancer-type: external, service.beta",
+        );
+    let (mut live, told) = Live::new(context, &external);
+    assert_eq!(told[0].finalizer, "service.k8s.aws/resources");
+    let told = live.set(&external.replace("aws-load-balancer-type: external", "x: y"));
+    assert_eq!(row(&told[0]), ("a/web (Service)", "made", web(), vec![]));
+    assert_eq!(
+        told[0].finalizer,
+        "service.kubernetes.io/load-balancer-cleanup"
+    );
+    let stale = "a/web (Service) (service.k8s.aws/resources)";
+    assert_eq!(row(&told[1]), (stale, "gone", vec![], web()));
+    assert_eq!(told[1].finalizer, "service.k8s.aws/resources");
+}
+
+/// control-plane.md 3.7: a protected Network Load Balancer stays until the attribute goes; a new process serves it too.
+#[test]
+fn a_protected_service_stays() {
+    let protected = SERVICE.replace(
+        "{service.beta",
+        "{service.beta.kubernetes.io/aws-load-balancer-attributes: deletion_protection.enabled=true, service.beta",
+    );
+    let going = protected.replace("  uid:", "  deletionTimestamp: x\n  uid:");
+    let (mut live, _) = live(&protected);
+    let told = live.set(&going);
+    assert_eq!(
+        row(&told[0]),
+        ("a/web (Service)", "deletion-protection", vec![], web())
+    );
+    assert_eq!(live.cluster.model().load_balancers.len(), 1);
+    let (fresh, told) = Live::new(Context::default(), &going);
+    assert_eq!(outcome(&told[0]), "deletion-protection");
+    assert_eq!(fresh.cluster.model(), live.cluster.model());
+    let told = live.set(&going.replace("enabled=true", "enabled=false"));
+    assert_eq!(row(&told[0]), ("a/web (Service)", "gone", vec![], web()));
+    assert!(live.cluster.model().load_balancers.is_empty());
+}
+
+/// An object that cannot be read is named; what was known of it serves on, and all others.
+#[test]
+fn an_object_that_cannot_be_read() {
+    let (mut live, _) = live(&format!("{INGRESS}---{SERVICE}"));
+    let mut huge = documents(INGRESS).remove(0);
+    huge["metadata"]["annotations"]["big"] = "x".repeat(1 << 20).into();
+    let huge = elbow_manifest::Object::from_json(huge).unwrap();
+    live.cluster.take(Change::Set(huge.clone()));
+    let told = live.cluster.reconcile();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(row(&told[0]), ("Ingress/a/web", "too-large", web(), vec![]));
+    let Outcome::Refused(why) = &told[0].outcome else {
+        panic!("{told:?}");
+    };
+    let text = why.to_string();
+    assert!(
+        text.starts_with("error[too-large] Ingress/a/web metadata.annotations.big: "),
+        "{text}"
+    );
+    assert_eq!(live.cluster.model().load_balancers.len(), 2);
+    live.cluster.take(Change::Set(huge));
+    assert!(live.cluster.reconcile().is_empty(), "it is said once");
+    assert_eq!(keys(&live.set(INGRESS)), ["Ingress/a/web"]);
+    // It can go, though nobody can read it.
+    let mut going = documents(INGRESS).remove(0);
+    going["metadata"]["annotations"]["big"] = "x".repeat(1 << 20).into();
+    going["metadata"]["deletionTimestamp"] = "x".into();
+    let going = elbow_manifest::Object::from_json(going).unwrap();
+    live.cluster.take(Change::Set(going));
+    let told = live.cluster.reconcile();
+    assert_eq!(row(&told[1]), ("red (Ingress)", "gone", vec![], web()));
+    let told = live.gone(INGRESS);
+    assert_eq!(keys(&told), ["Ingress/a/web", "red (Ingress)"]);
+    assert!(
+        told.iter()
+            .all(|one| outcome(one) == "gone" && one.leaving.is_empty())
+    );
+}
+
+/// A namespace with everything in it, in any order.
+#[test]
+fn a_namespace_goes_with_all_that_is_in_it() {
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n";
+    let all = format!("{namespace}---{INGRESS}---{SERVICE}");
+    let (mut live, _) = live(&all);
+    for text in [SERVICE, INGRESS] {
+        let going = text.replace("  namespace: a", "  namespace: a\n  deletionTimestamp: x");
+        assert!(
+            live.set(&going)
+                .iter()
+                .any(|one| outcome(one) == "gone" && names(&one.leaving) == web())
+        );
+        live.gone(text);
+    }
+    live.gone(namespace);
+    assert!(live.cluster.model().load_balancers.is_empty());
+    assert!(live.cluster.is_reconciled());
+    let (fresh, _) = Live::new(
+        Context::default(),
+        "apiVersion: v1\nkind: Node\nmetadata: {name: n}\n",
+    );
+    assert_eq!(live.cluster.model(), fresh.cluster.model());
+}
+
+/// Two stacks that want one name: the first has it, and the other gets it when the first goes.
+#[test]
+fn a_name_is_had_once() {
+    let named = |name: &str| {
+        SERVICE
+            .replace("name: web", &format!("name: {name}"))
+            .replace(
+                "{service.beta",
+                "{service.beta.kubernetes.io/aws-load-balancer-name: only, service.beta",
+            )
+            .replace("5be53", &format!("5be5{}", name.len()))
+    };
+    let (mut live, _) = live(&named("second"));
+    let told = live.set(&named("first"));
+    let mut rows: Vec<_> = told.iter().map(|one| (&*one.key, outcome(one))).collect();
+    rows.sort_unstable();
+    assert_eq!(
+        rows,
+        [
+            ("a/first (Service)", "made"),
+            ("a/second (Service)", "duplicate-name")
+        ]
+    );
+    assert_eq!(live.cluster.model().load_balancers.len(), 1);
+    let told = live.gone(&named("first"));
+    let mut rows: Vec<_> = told.iter().map(|one| (&*one.key, outcome(one))).collect();
+    rows.sort_unstable();
+    assert_eq!(
+        rows,
+        [
+            ("a/first (Service)", "gone"),
+            ("a/second (Service)", "made")
+        ]
+    );
+}
+
+const TENANT: &str = "
+apiVersion: minio.min.io/v2
+kind: Tenant
+metadata: {name: t, namespace: a}
+spec: {requestAutoCert: false, exposeServices: {minio: true}, pools: [{servers: 1}]}
+";
+
+fn pod(name: &str, address: &str, ready: &str) -> String {
+    format!(
+        "
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, namespace: a, labels: {{v1.min.io/tenant: t}}}}
+spec: {{nodeName: n}}
+status: {{podIP: {address}, conditions: [{{type: Ready, status: '{ready}'}}]}}
+"
+    )
+}
+
+/// control-plane.md 6: where MinIO's operator does not run, a Tenant's Services are as it would make them, and its ready
+/// pods are behind them; a Service that is there counts.
+#[test]
+fn a_tenant_without_its_operator() {
+    let (mut live, told) = live(TENANT);
+    assert_eq!(row(&told[0]), ("a/minio (Service)", "made", vec![], vec![]));
+    assert_eq!(told[0].finalizer, "");
+    assert!(
+        told[0]
+            .diagnostics
+            .iter()
+            .any(|one| one.code == "tenant-service")
+    );
+    let mut text = pod("one", "10.0.0.1", "True");
+    write!(text, "---{}", pod("two", "10.0.0.2", "False")).unwrap();
+    assert_eq!(keys(&live.set(&text)), ["a/minio (Service)"]);
+    assert_eq!(live.targets("k8s-a-minio"), ["10.0.0.1:9000"]);
+    live.set(&pod("two", "10.0.0.2", "True"));
+    assert_eq!(
+        live.targets("k8s-a-minio"),
+        ["10.0.0.1:9000", "10.0.0.2:9000"]
+    );
+    let real = SERVICE.replace("name: web", "name: minio").replace(
+        "  type: LoadBalancer\n  loadBalancerClass: service.k8s.aws/nlb",
+        "  type: ClusterIP",
+    );
+    let told = live.set(&real);
+    assert_eq!(keys(&told), ["a/minio (Service)"]);
+    assert!(live.cluster.model().load_balancers.is_empty());
+    live.gone(&real);
+    assert_eq!(
+        live.targets("k8s-a-minio"),
+        ["10.0.0.1:9000", "10.0.0.2:9000"]
+    );
+    let told = live.gone(TENANT);
+    assert_eq!(row(&told[0]), ("a/minio (Service)", "gone", vec![], vec![]));
+    assert!(live.cluster.inventory().services.is_empty());
+    assert!(live.cluster.inventory().endpoints.is_empty());
+}
+
+const NATIVE: &str = "
+loadBalancers:
+- name: native
+  type: network
+  scheme: internal
+  listeners: [{port: 9000, protocol: TCP, defaultActions: [{type: forward, forwardConfig: {targetGroups: [{targetGroup: pool}]}}]}]
+targetGroups:
+- {name: pool, protocol: TCP, port: 9000, targetType: ip, targets: [{id: 127.0.0.9, port: 9000}]}
+";
+
+const BINDING: &str = "
+apiVersion: elbv2.k8s.aws/v1beta1
+kind: TargetGroupBinding
+metadata: {name: b, namespace: a}
+spec: {targetGroupName: pool, targetType: ip, serviceRef: {name: web, port: http}}
+";
+
+const SLICE: &str = "
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: x, namespace: a, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{name: http, port: 8080}]
+endpoints: [{addresses: [10.1.0.1]}]
+";
+
+/// A TargetGroupBinding fills a target group of the native file; what is wrong with it is said by name.
+#[test]
+fn a_binding_for_a_native_group() {
+    let (model, found) = elbow_model::file::parse(NATIVE, "native.yaml");
+    assert!(found.is_empty(), "{found:?}");
+    let cluster = Cluster::with_native(Context::default(), model.unwrap());
+    let mut live = Live { cluster };
+    assert!(live.cluster.reconcile().is_empty());
+    assert_eq!(live.cluster.model().load_balancers.len(), 1);
+    let told = live.set(BINDING);
+    let member = &told[0].members[0];
+    assert_eq!(
+        (&*told[0].key, outcome(&told[0])),
+        ("TargetGroupBinding/a/b", "unknown-service")
+    );
+    assert_eq!((member.kind, &*member.name), ("TargetGroupBinding", "b"));
+    let plain = SERVICE.replace(
+        "  type: LoadBalancer\n  loadBalancerClass: service.k8s.aws/nlb",
+        "  type: ClusterIP",
+    );
+    assert_eq!(
+        outcome(&live.set(&plain.replace("name: http", "name: other"))[1]),
+        "unknown-port"
+    );
+    let told = live.set(&plain);
+    assert!(
+        told.iter()
+            .any(|one| one.key == "TargetGroupBinding/a/b" && outcome(one) == "gone")
+    );
+    live.set(SLICE);
+    assert_eq!(live.targets("pool"), ["127.0.0.9:9000", "10.1.0.1:8080"]);
+    live.set(&SLICE.replace("10.1.0.1", "10.1.0.2"));
+    assert_eq!(live.targets("pool"), ["127.0.0.9:9000", "10.1.0.2:8080"]);
+    let told = live.set(&BINDING.replace("pool", "lost"));
+    assert_eq!(outcome(&told[0]), "unknown-target-group");
+    assert_eq!(live.targets("pool"), ["127.0.0.9:9000"]);
+    live.gone(BINDING);
+    assert!(live.cluster.is_reconciled());
+}
+
+/// The native file goes first where a stack has one of its names.
+#[test]
+fn a_native_name_is_the_files_own() {
+    let (model, _) = elbow_model::file::parse(NATIVE, "native.yaml");
+    let cluster = Cluster::with_native(Context::default(), model.unwrap());
+    let mut live = Live { cluster };
+    let named = SERVICE.replace(
+        "{service.beta",
+        "{service.beta.kubernetes.io/aws-load-balancer-name: native, service.beta",
+    );
+    let told = live.set(&named);
+    assert_eq!(
+        row(&told[0]),
+        ("a/web (Service)", "duplicate-name", web(), vec![])
+    );
+    assert_eq!(
+        live.cluster.model().load_balancers[0].listeners[0].port,
+        9000
+    );
+}
+
+/// A TargetGroupBinding for the group of a stack.
+#[test]
+fn a_binding_for_the_group_of_a_stack() {
+    let (mut live, _) = live(SERVICE);
+    let name = live.cluster.model().target_groups[0].name.to_string();
+    let other = SLICE
+        .replace("service-name: web", "service-name: more")
+        .replace("name: x", "name: y");
+    let more = SERVICE
+        .replace("name: web", "name: more")
+        .replace(
+            "  type: LoadBalancer\n  loadBalancerClass: service.k8s.aws/nlb",
+            "  type: ClusterIP",
+        )
+        .replace("  finalizers: [service.k8s.aws/resources]\n", "");
+    live.set(&format!("{other}---{more}"));
+    let binding = BINDING
+        .replace("pool", &name)
+        .replace("name: web", "name: more");
+    assert_eq!(keys(&live.set(&binding)), ["a/web (Service)"]);
+    assert_eq!(live.targets(&name), ["10.1.0.1:8080"]);
+    assert_eq!(keys(&live.gone(&binding)), ["a/web (Service)"]);
+    assert!(live.targets(&name).is_empty());
+}
+
+/// Text stays text, however it looks, and numbers may stand where numbers are due.
+#[test]
+fn json_is_read_as_it_is() {
+    let annotated = INGRESS.replace("group.name: red", "group.name: red, a: 'true', b: '7'");
+    let all = objects(&annotated);
+    let (live, told) = live(&annotated);
+    assert_eq!(outcome(&told[0]), "made");
+    let ingress = &live.cluster.inventory().ingresses[&("a".to_owned(), "web".to_owned())];
+    assert_eq!(ingress.meta.annotations["a"].value, "true");
+    assert_eq!(all[0].node.at.line, 0);
+    let mut wrong = documents(INGRESS).remove(0);
+    wrong["metadata"]["annotations"]["a"] = true.into();
+    let mut cluster = Cluster::new(Context::default());
+    let wrong = elbow_manifest::Object::from_json(wrong).unwrap();
+    cluster.take(Change::Set(wrong));
+    assert_eq!(outcome(&cluster.reconcile()[0]), "wrong-type");
+    let mut deep = serde_json::json!({});
+    for _ in 0..110 {
+        deep = serde_json::json!({ "a": deep });
+    }
+    let deep = serde_json::json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}, "spec": deep});
+    let found = elbow_manifest::Object::from_json(deep).unwrap_err();
+    assert_eq!(
+        found.to_string(),
+        "error[too-deep] Service/x: nested deeper than 100 levels"
+    );
+}
