@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use elbow_model::addresses::Ipv4Net;
-use elbow_model::{LoadBalancer, Model, Target, TargetGroup, TargetId, file};
+use elbow_model::{DnsZone, LoadBalancer, Model, Target, TargetGroup, TargetId, file};
 use elbow_plane::{DataPath, Options, Plane};
 use elbow_telemetry::Telemetry;
 
@@ -180,6 +180,7 @@ fn apply(c: &mut Criterion) {
         address_pool: Ipv4Net::new_assert(Ipv4Addr::new(127, 64, 0, 0), 16),
         port_offset: 0,
         data_path: DataPath::Auto,
+        dns: DnsZone::default(),
     };
     let model = model();
     let targets: usize = model.target_groups.iter().map(|g| g.targets.len()).sum();

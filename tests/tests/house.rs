@@ -52,10 +52,12 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["elbow-model", "elbow-plane", "elbow-telemetry"],
     ),
     ("elbow-pods", &[]),
+    ("elbow-dns", &[]),
     (
         "elbow",
         &[
             "elbow-admin",
+            "elbow-dns",
             "elbow-kube",
             "elbow-manifest",
             "elbow-model",

@@ -163,7 +163,10 @@ pub(crate) struct ServingArgs {
     pub(crate) workers: Option<u16>,
     /// Where /metrics, /health, /targets and /config are served.
     #[arg(long, value_name = "ADDR|off", default_value = DEFAULT_ADMIN)]
-    pub(crate) admin: AdminAddress,
+    pub(crate) admin: AddressOrOff,
+    /// Where the DNS names of load balancers are answered for (UDP).
+    #[arg(long, value_name = "ADDR|off", default_value = "off")]
+    pub(crate) dns: AddressOrOff,
     /// Where load balancers without an address get one.
     #[arg(long, value_name = "CIDR", default_value = "127.0.10.0/24")]
     pub(crate) address_pool: Ipv4Net,
@@ -206,7 +209,7 @@ pub(crate) struct PlanArgs {
     pub(crate) output: PlanOutput,
     /// The elbow to compare with [default: the one on 127.0.0.1:9901, if one is there].
     #[arg(long, value_name = "ADDR|off")]
-    pub(crate) admin: Option<AdminAddress>,
+    pub(crate) admin: Option<AddressOrOff>,
     /// Exit with 4 when the input is good and something would change at the running elbow.
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
@@ -319,11 +322,11 @@ pub(crate) enum GetOutput {
     Yaml,
 }
 
-/// `--admin`.
+/// `--admin`, `--dns`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AdminAddress(pub(crate) Option<SocketAddr>);
+pub(crate) struct AddressOrOff(pub(crate) Option<SocketAddr>);
 
-impl std::str::FromStr for AdminAddress {
+impl std::str::FromStr for AddressOrOff {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
@@ -398,11 +401,11 @@ mod tests {
 
     #[test]
     fn the_admin_address_may_be_off() {
-        assert!("off".parse::<AdminAddress>().unwrap().0.is_none());
+        assert!("off".parse::<AddressOrOff>().unwrap().0.is_none());
         assert_eq!(
-            "127.0.0.1:1".parse::<AdminAddress>().unwrap().0,
+            "127.0.0.1:1".parse::<AddressOrOff>().unwrap().0,
             Some(SocketAddr::from(([127, 0, 0, 1], 1)))
         );
-        assert!("9901".parse::<AdminAddress>().is_err());
+        assert!("9901".parse::<AddressOrOff>().is_err());
     }
 }

@@ -8,6 +8,7 @@ mod cli;
 mod controller;
 #[cfg(feature = "demo")]
 mod demo;
+mod dns;
 mod get;
 mod manifests;
 mod plan;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elbow_admin::Actions;
-use elbow_model::Model;
+use elbow_model::{DnsZone, Model};
 use elbow_plane::{ApplyError, DataPath, Options, Plane, Rejection};
 use elbow_telemetry::{AccessLog, Sink, Telemetry};
 use tokio::net::TcpListener;
@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use crate::cli::{AccessLogArg, DataPathArg, RunArgs, ServingArgs};
 use crate::reload::{Reloader, watch};
-use crate::{Failure, cert, source};
+use crate::{Failure, cert, dns, source};
 
 /// Batches of access-log lines that may wait for the writer.
 const LOG_QUEUE: usize = 256;
@@ -36,7 +36,8 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     crate::runtime()?.block_on(async {
         let mut signals = Signals::new()?;
         let admin = bind_admin(args.serving.admin.0).await?;
-        let plane = Arc::new(start(&args.serving)?);
+        let plane = Arc::new(start(&args.serving, loaded.dns.clone())?);
+        dns::start(args.serving.dns.0, plane.view()).await?;
         let reloader = Reloader::new(source, seen, Arc::clone(&plane), &loaded);
         plane.apply(model).map_err(refused)?;
         announce(&plane);
@@ -59,7 +60,7 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
 }
 
 /// A plane as `args` say, that serves nothing yet.
-pub(crate) fn start(args: &ServingArgs) -> Result<Plane, Failure> {
+pub(crate) fn start(args: &ServingArgs, dns: DnsZone) -> Result<Plane, Failure> {
     let workers = match args.workers {
         Some(n) => usize::from(n),
         None => std::thread::available_parallelism().map_or(1, NonZero::get),
@@ -86,6 +87,7 @@ pub(crate) fn start(args: &ServingArgs) -> Result<Plane, Failure> {
             DataPathArg::Auto => DataPath::Auto,
             DataPathArg::Portable => DataPath::Portable,
         },
+        dns,
     };
     start_plane(options, log)
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use elbow_manifest::Serving;
 use elbow_model::diagnostic::{Diagnostic, Severity};
 use elbow_model::file::{self, MAX_BYTES};
-use elbow_model::{CertificateSource, Model};
+use elbow_model::{CertificateSource, DnsZone, Model};
 
 use crate::cert;
 use crate::manifests::Manifests;
@@ -79,6 +79,8 @@ pub(crate) struct Loaded {
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Of manifests: the model stack by stack, for the next reading.
     pub(crate) serving: Option<Serving>,
+    /// What the DNS names of load balancers end in.
+    pub(crate) dns: DnsZone,
 }
 
 impl Loaded {
@@ -145,6 +147,7 @@ fn translated(manifests: &Manifests, before: Option<&Serving>) -> Loaded {
         model: (!changes_nothing).then_some(model),
         diagnostics: found,
         serving: Some(serving),
+        dns: context.dns_zone(),
     }
 }
 

@@ -33,7 +33,9 @@ pub use classic::{BackendServerPolicy, Classic, Instance, InstanceEnd};
 pub use diff::{Change, ChangeAction, diff, diff_rendered};
 pub use expression::Expression;
 pub use listener::{AlpnPolicy, Listener, Protocol};
-pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerType, Model, Scheme, dns_name};
+pub use load_balancer::{
+    DnsZone, IpAddressType, LoadBalancer, LoadBalancerType, Model, Scheme, dns_name,
+};
 pub use rule::{
     Action, Condition, ContentType, FixedResponse, Forward, Patterns, QueryPair, Redirect,
     RedirectStatus, Rewrite, Rule, Transforms, WeightedTargetGroup,

@@ -115,20 +115,39 @@ impl LoadBalancer {
     }
 
     /// The DNS name in AWS's shape, see [`dns_name`].
-    pub fn dns_name(&self, region: &str) -> String {
-        dns_name(self.kind, self.scheme, &self.name, region)
+    pub fn dns_name(&self, zone: &DnsZone) -> String {
+        dns_name(self.kind, self.scheme, &self.name, zone)
+    }
+}
+
+/// What the DNS names of load balancers end in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsZone {
+    /// The AWS region.
+    pub region: String,
+    /// What stands for `amazonaws.com`.
+    pub suffix: String,
+}
+
+impl Default for DnsZone {
+    fn default() -> Self {
+        Self {
+            region: "us-east-1".to_owned(),
+            suffix: "localhost".to_owned(),
+        }
     }
 }
 
 /// The DNS name of a load balancer in AWS's shape under a local suffix: an NLB has 16 hex digits behind its name, the
 /// others have decimal ones.
-pub fn dns_name(kind: LoadBalancerType, scheme: Scheme, name: &str, region: &str) -> String {
+pub fn dns_name(kind: LoadBalancerType, scheme: Scheme, name: &str, zone: &DnsZone) -> String {
     let (id, digits) = (stable_id(name), TEN_DIGITS + name_hash(name) % TEN_DIGITS);
     let name = name.to_lowercase();
+    let DnsZone { region, suffix } = zone;
     match (kind, scheme) {
-        (LoadBalancerType::Network, _) => format!("{name}-{id}.elb.{region}.localhost"),
-        (_, Scheme::InternetFacing) => format!("{name}-{digits}.{region}.elb.localhost"),
-        (_, Scheme::Internal) => format!("internal-{name}-{digits}.{region}.elb.localhost"),
+        (LoadBalancerType::Network, _) => format!("{name}-{id}.elb.{region}.{suffix}"),
+        (_, Scheme::InternetFacing) => format!("{name}-{digits}.{region}.elb.{suffix}"),
+        (_, Scheme::Internal) => format!("internal-{name}-{digits}.{region}.elb.{suffix}"),
     }
 }
 

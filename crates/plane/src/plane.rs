@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use elbow_model::addresses::{self, Addresses, Ipv4Net, PoolFull};
-use elbow_model::{Model, changed};
+use elbow_model::{DnsZone, Model, changed};
 use elbow_net::{listen, open_files};
 use elbow_telemetry::{AccessLog, Telemetry};
 use elbow_tls::{Originator, Tickets};
@@ -31,6 +31,8 @@ pub struct Options {
     pub port_offset: u16,
     /// Which system calls carry bytes.
     pub data_path: DataPath,
+    /// What DNS names end in.
+    pub dns: DnsZone,
 }
 
 /// Which system calls carry bytes.
@@ -185,6 +187,7 @@ impl Shared {
             tickets: &self.tickets,
             workers: self.options.workers,
             port_offset: self.options.port_offset,
+            dns: &self.options.dns,
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use elbow_model::addresses::Addresses;
-use elbow_model::{LoadBalancer, Model, TargetGroup, TargetState};
+use elbow_model::{DnsZone, LoadBalancer, Model, TargetGroup, TargetState};
 use elbow_telemetry::Telemetry;
 use elbow_tls::{Loaded, Tickets};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -25,9 +25,6 @@ pub(crate) use certificates::Certificates;
 pub use certificates::check;
 pub(crate) use groups::GroupState;
 pub(crate) use listeners::{ListenerState, Room, forwarded_groups};
-
-/// The region that ARNs and DNS names speak of.
-pub(crate) const REGION: &str = "us-east-1";
 
 /// Everything in force at one time.
 #[derive(Default)]
@@ -61,6 +58,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) tickets: &'a Tickets,
     pub(crate) workers: usize,
     pub(crate) port_offset: u16,
+    pub(crate) dns: &'a DnsZone,
 }
 
 /// What a snapshot does not share with the one before.

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::names::Resolved;
 use crate::plane::Shared;
-use crate::snapshot::{REGION, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::view::Served;
 
 /// Everything in force, with live numbers.
@@ -195,7 +195,7 @@ pub(crate) fn served(shared: &Shared, name: &str) -> Option<Served> {
     let snapshot = shared.snapshot.load();
     let balancer = snapshot.balancers.get(name)?;
     Some(Served {
-        dns_name: balancer.config.dns_name(REGION),
+        dns_name: balancer.config.dns_name(&shared.options.dns),
         addresses: balancer.addresses.clone(),
     })
 }
@@ -235,7 +235,7 @@ fn load_balancer(
             Scheme::InternetFacing => "internet-facing",
             Scheme::Internal => "internal",
         },
-        dns_name: config.dns_name(REGION),
+        dns_name: config.dns_name(&shared.options.dns),
         address: ip.map_or_else(String::new, |ip| ip.to_string()),
         listeners: listeners.collect(),
     }

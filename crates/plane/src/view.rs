@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use elbow_model::Model;
+use elbow_model::{DnsZone, Model};
 use tokio::sync::watch;
 
 use crate::plane::Shared;
@@ -42,6 +42,11 @@ impl View {
         let targets = status::target_rows(&self.0);
         let certificates = status::certificate_rows(&self.0);
         self.0.telemetry.render(targets, certificates)
+    }
+
+    /// What the DNS names of load balancers end in.
+    pub fn dns_zone(&self) -> &DnsZone {
+        &self.0.options.dns
     }
 
     /// Where the load balancer called `name` serves; `None` when there is none.

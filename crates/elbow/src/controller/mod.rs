@@ -22,7 +22,7 @@ use balancers::Balancers;
 use crate::reload::{self, Reloader};
 use crate::run::{self, Signals};
 use crate::source::{self, Loaded, Source};
-use crate::{Failure, cert, manifests};
+use crate::{Failure, cert, dns, manifests};
 
 /// Threads beside those of the plane: one may be at work on a large cluster while the other answers probes.
 const THREADS: usize = 2;
@@ -86,7 +86,8 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let server = open(&args).await?;
     let admin = run::bind_admin(args.serving.admin.0).await?;
-    let plane = Arc::new(run::start(&args.serving)?);
+    let plane = Arc::new(run::start(&args.serving, options.context.dns_zone())?);
+    dns::start(args.serving.dns.0, plane.view()).await?;
     let balancers = Arc::new(Balancers::new(Arc::clone(&plane)));
     let mut controller = Controller::new(server, options, balancers);
     let (hang_up, hangups) = mpsc::channel(1);

@@ -5,12 +5,11 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use elbow_model::{LoadBalancerType, Scheme, dns_name};
+use elbow_model::{DnsZone, LoadBalancerType, Scheme, dns_name};
 use elbow_pods::Pod;
 
 use crate::cert::{self, Home};
 
-use super::screen::REGION;
 use super::{CONSOLE_HOST, MINIO_HOST};
 
 /// The folder of a demo.
@@ -76,7 +75,7 @@ pub(super) fn write(folder: &Folder, pods: &[Pod], https: u16) -> Result<PathBuf
     use LoadBalancerType::{Application, Network};
     let authority = folder.authority().open()?;
     let leaf = |kind, name, hosts: &[&str]| {
-        let dns_name = dns_name(kind, Scheme::InternetFacing, name, REGION);
+        let dns_name = dns_name(kind, Scheme::InternetFacing, name, &DnsZone::default());
         let hosts: Vec<&str> = hosts.iter().copied().chain([&*dns_name]).collect();
         let file = authority.leaf(&hosts)?.file;
         let file = file.file_name().unwrap_or_default().to_string_lossy();

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use elbow_admin::{Actions, Done};
 use elbow_model::addresses::Ipv4Net;
-use elbow_model::{Condition, Listener, Model, Patterns};
+use elbow_model::{Condition, DnsZone, Listener, Model, Patterns};
 use elbow_plane::{
     ApplyError, BindError, DataPath, Options, Plane, Status, TargetGroupStatus, TargetStatus,
 };
@@ -338,6 +338,7 @@ fn serve(model: &Model, port_offset: u16) -> Result<Plane, Failure> {
             address_pool: Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, third, 0), 24),
             port_offset,
             data_path: DataPath::Auto,
+            dns: DnsZone::default(),
         };
         let plane = start_plane(options, None)?;
         match plane.apply(model.clone()) {

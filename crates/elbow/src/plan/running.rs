@@ -8,7 +8,7 @@ use elbow_model::diagnostic::{Diagnostic, Severity};
 use serde_json::Value;
 
 use super::changes::{self, Changes};
-use crate::cli::{AdminAddress, DEFAULT_ADMIN, PlanArgs};
+use crate::cli::{AddressOrOff, DEFAULT_ADMIN, PlanArgs};
 use crate::{Failure, admin, cert};
 
 /// For an elbow that nobody said is there.
@@ -27,8 +27,8 @@ pub(crate) struct Running {
 /// The environment's: when an elbow is named, or needed for the exit code, and none answers.
 pub(crate) fn ask(args: &PlanArgs) -> Result<Option<Running>, Failure> {
     let found = match args.admin {
-        Some(AdminAddress(Some(address))) => config(address, admin::TIMEOUT).map(Some)?,
-        Some(AdminAddress(None)) => None,
+        Some(AddressOrOff(Some(address))) => config(address, admin::TIMEOUT).map(Some)?,
+        Some(AddressOrOff(None)) => None,
         None => {
             let address: Result<SocketAddr, _> = DEFAULT_ADMIN.parse();
             address.ok().and_then(|address| config(address, PROBE).ok())

@@ -359,8 +359,7 @@ impl Inner {
             Ok(()) => {
                 if let Job::Stack(key) = &job {
                     let gone = |task: &Arc<Task>| matches!(task.reconciled.outcome, Outcome::Gone);
-                    // What waits may be another than what was just written.
-                    if !state.queue.waits(&job) && state.tasks.get(key).is_some_and(gone) {
+                    if state.tasks.get(key).is_some_and(gone) {
                         state.tasks.remove(key);
                     }
                 }

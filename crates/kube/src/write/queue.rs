@@ -51,11 +51,6 @@ impl<J: Clone + Ord + Hash> Queue<J> {
         waiting.map(|(_, at)| *at).min()
     }
 
-    /// Whether `job` is to be done, at work or not.
-    pub(super) fn waits(&self, job: &J) -> bool {
-        self.due.contains_key(job)
-    }
-
     /// `job` is done.
     pub(super) fn done(&mut self, job: &J) {
         self.at_work.remove(job);
@@ -108,9 +103,7 @@ mod tests {
         queue.put("a", now);
         queue.put("a", now + Duration::from_secs(9));
         assert_eq!(queue.take(now), Some("a"));
-        assert!(!queue.waits(&"a"));
         queue.put("a", now);
-        assert!(queue.waits(&"a"));
         assert_eq!(queue.take(now), None);
         assert_eq!(queue.next(), None);
         queue.done(&"a");

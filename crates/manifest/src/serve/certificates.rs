@@ -184,7 +184,7 @@ pub(super) fn wanted(
             "internal" => Scheme::Internal,
             _ => Scheme::InternetFacing,
         };
-        let name = dns_name(kind, scheme, name, &context.region);
+        let name = dns_name(kind, scheme, name, &context.dns_zone());
         BTreeSet::from([name, "localhost".to_owned()])
     };
     for balancer in stack.load_balancers.values() {

@@ -1,7 +1,7 @@
 //! control-plane.md 5.2: what stands behind a certificate.
 
 use elbow_manifest::Context;
-use elbow_model::{CertificateSource, Model};
+use elbow_model::{CertificateSource, DnsZone, Model};
 
 use super::{WEB, codes, ingress, served_in};
 
@@ -163,7 +163,7 @@ fn a_self_signed_certificate_stands_in() {
         found[0].field,
         "metadata.annotations.alb.ingress.kubernetes.io/certificate-arn"
     );
-    let dns_name = model.load_balancers[0].dns_name("us-east-1");
+    let dns_name = model.load_balancers[0].dns_name(&DnsZone::default());
     let hosts = vec![
         dns_name.as_str().into(),
         "localhost".into(),
@@ -263,7 +263,7 @@ fn a_listener_without_hosts_has_a_certificate() {
         .replace("host: web.example.com", "host: ''");
     let (model, found) = served_in(&text, &Context::default());
     assert_eq!(codes(&found), ["certificate-not-found"]);
-    let dns_name = model.load_balancers[0].dns_name("us-east-1");
+    let dns_name = model.load_balancers[0].dns_name(&DnsZone::default());
     let hosts = vec![dns_name.as_str().into(), "localhost".into()];
     assert_eq!(
         model.certificates[0].source,

@@ -54,6 +54,7 @@ fn plane() -> Plane {
         address_pool: DEFAULT_POOL,
         port_offset: 0,
         data_path: DataPath::Portable,
+        dns: elbow_model::DnsZone::default(),
     };
     Plane::start(options, Telemetry::new(1), None).unwrap()
 }

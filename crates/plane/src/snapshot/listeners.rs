@@ -7,13 +7,14 @@ use std::time::Duration;
 use elbow_balance::Group;
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::{
-    Action, Listener, LoadBalancer, LoadBalancerType, Protocol, Sources, WeightedTargetGroup,
+    Action, DnsZone, Listener, LoadBalancer, LoadBalancerType, Protocol, Sources,
+    WeightedTargetGroup,
 };
 use elbow_tcp::Manners;
 use elbow_telemetry::ListenerMetrics;
 use elbow_tls::{Acceptor, Loaded, Tickets, alpn};
 
-use super::{Parts, REGION, Snapshot};
+use super::{Parts, Snapshot};
 use crate::error::Rejection;
 
 /// Of a TLS listener; fixed, unlike that of a TCP listener (NLB guide: listeners).
@@ -100,7 +101,7 @@ impl Snapshot {
         };
         let room = match listener.protocol {
             Protocol::Http | Protocol::Https => {
-                let dns_name = own_name(balancer, addresses).into();
+                let dns_name = own_name(balancer, addresses, parts.dns).into();
                 let group = |name: &str| Some(Arc::clone(self.group(name)?));
                 Room::Http(Arc::new(elbow_http::Listener::new(
                     balancer, listener, dns_name, group,
@@ -205,11 +206,11 @@ impl PartialEq for Terms {
 
 /// The Host of requests that name none: an ALB's DNS name, a CLB's address (ELB guide: how it
 /// works).
-fn own_name(balancer: &LoadBalancer, addresses: &[IpAddr]) -> String {
+fn own_name(balancer: &LoadBalancer, addresses: &[IpAddr], dns: &DnsZone) -> String {
     match (balancer.kind, addresses.first()) {
         (LoadBalancerType::Classic, Some(IpAddr::V6(ip))) => format!("[{ip}]"),
         (LoadBalancerType::Classic, Some(ip)) => ip.to_string(),
-        _ => balancer.dns_name(REGION),
+        _ => balancer.dns_name(dns),
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::{
-    Algorithm, BackendServerPolicy, InstanceEnd, LoadBalancerType, ProxyProtocol, Scheme, diff,
+    Algorithm, BackendServerPolicy, DnsZone, InstanceEnd, LoadBalancerType, ProxyProtocol, Scheme,
+    diff,
 };
 
 const FILE: &str = include_str!("../../../../../config/native/classic.yaml");
@@ -150,7 +151,7 @@ certificates: [{name: c, certificateFile: c, privateKeyFile: k}]
 fn an_internal_one_says_so_in_its_dns_name() {
     let name = |kind: &str, scheme: &str| {
         let text = format!("loadBalancers: [{{name: Web, type: {kind}, scheme: {scheme}}}]");
-        accepted(&text).load_balancers[0].dns_name("us-east-1")
+        accepted(&text).load_balancers[0].dns_name(&DnsZone::default())
     };
     let id = accepted("loadBalancers: [{name: Web, type: classic}]").load_balancers[0].id();
     for kind in ["classic", "application"] {

@@ -1,0 +1,80 @@
+//! The DNS names of what is served.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use elbow_dns::Names;
+use elbow_model::Model;
+use elbow_plane::View;
+use tokio::net::UdpSocket;
+use tracing::info;
+
+use crate::Failure;
+
+/// Answers for the DNS names of all load balancers at `address` (UDP), unless it is off.
+pub(crate) async fn start(address: Option<SocketAddr>, view: View) -> Result<(), Failure> {
+    let Some(address) = address else {
+        return Ok(());
+    };
+    let socket = UdpSocket::bind(address).await.map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need root or `setcap cap_net_bind_service=+ep`; or choose another with --dns ADDR"
+            }
+            _ => "choose another with --dns ADDR, or --dns off",
+        };
+        Failure::environment(format!("DNS address {address}: {error}"), hint)
+    })?;
+    info!(%address, "answering for the DNS names of load balancers");
+    let names = Served {
+        view,
+        index: Mutex::default(),
+    };
+    tokio::spawn(async move { elbow_dns::serve(socket, &names).await });
+    Ok(())
+}
+
+/// What is served, by DNS name.
+struct Served {
+    view: View,
+    index: Mutex<Index>,
+}
+
+/// Names of load balancers by their DNS names, of one model.
+#[derive(Default)]
+struct Index {
+    of: Arc<Model>,
+    names: HashMap<String, Arc<str>>,
+}
+
+impl Names for Served {
+    fn zone(&self) -> &str {
+        &self.view.dns_zone().suffix
+    }
+
+    fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
+        let name = self.load_balancer(name)?;
+        Some(self.view.load_balancer(&name)?.addresses)
+    }
+}
+
+impl Served {
+    /// The name of the load balancer with this DNS name.
+    fn load_balancer(&self, dns_name: &str) -> Option<Arc<str>> {
+        // A panic elsewhere leaves an index that is whole: it is replaced in one step.
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let model = self.view.model();
+        if !Arc::ptr_eq(&index.of, &model) {
+            let name = |name: &Arc<str>| {
+                let served = self.view.load_balancer(name)?;
+                Some((served.dns_name, Arc::clone(name)))
+            };
+            let balancers = model.load_balancers.iter();
+            let names = balancers.filter_map(|one| name(&one.name)).collect();
+            *index = Index { of: model, names };
+        }
+        index.names.get(dns_name).cloned()
+    }
+}

@@ -1,0 +1,33 @@
+//! DNS queries: no panic, and every answer is one that clients can read, to the question that was asked.
+#![no_main]
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use elbow_dns::Names;
+use hickory_proto::op::{Message, MessageType};
+use libfuzzer_sys::fuzz_target;
+
+struct All;
+
+impl Names for All {
+    fn zone(&self) -> &str {
+        "localhost"
+    }
+
+    fn addresses(&self, _: &str) -> Option<Vec<IpAddr>> {
+        Some(vec![Ipv4Addr::LOCALHOST.into()])
+    }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Some(bytes) = elbow_dns::answer(input, &All) else {
+        return;
+    };
+    let answer = Message::from_vec(&bytes).expect("an answer can be read");
+    let query = Message::from_vec(input).expect("what is answered can be read");
+    assert_eq!(answer.metadata.message_type, MessageType::Response);
+    assert_eq!(answer.metadata.id, query.metadata.id);
+    assert_eq!(answer.queries, query.queries);
+    // A small question never gets a large answer: nobody can use it to flood somebody else.
+    assert!(bytes.len() <= input.len() + 128, "{} for {}", bytes.len(), input.len());
+});

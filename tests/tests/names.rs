@@ -1,0 +1,106 @@
+//! The DNS names of load balancers, answered for by `--dns`.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use elbow_tests::config::{alb, file, fixed, listener};
+use elbow_tests::{Elbow, address, command, elbow, wait};
+use hickory_proto::op::{Message, Query, ResponseCode};
+use hickory_proto::rr::{Name, RData, RecordType};
+use serde_json::json;
+
+/// The addresses behind `name`, or why there are none.
+fn look_up(server: SocketAddr, name: &str) -> Result<Vec<IpAddr>, ResponseCode> {
+    let socket = UdpSocket::bind((server.ip(), 0)).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let mut query = Message::query();
+    let name = Name::from_ascii(format!("{name}.")).unwrap();
+    query.add_query(Query::query(name, RecordType::A));
+    socket.send_to(&query.to_vec().unwrap(), server).unwrap();
+    let mut buffer = [0; 1500];
+    let length = socket.recv(&mut buffer).unwrap();
+    let answer = Message::from_vec(&buffer[..length]).unwrap();
+    assert_eq!(answer.metadata.id, query.metadata.id);
+    let addresses = answer.answers.iter().map(|record| match &record.data {
+        RData::A(ip) => IpAddr::V4(ip.0),
+        other => panic!("{other}"),
+    });
+    match answer.metadata.response_code {
+        ResponseCode::NoError => Ok(addresses.collect()),
+        other => Err(other),
+    }
+}
+
+fn dns_name(elbow: &Elbow, load_balancer: &str) -> String {
+    let all = elbow.json("/status")["loadBalancers"].clone();
+    let mut all = all.as_array().unwrap().iter();
+    let found = all.find(|one| one["name"] == load_balancer).unwrap();
+    found["dnsName"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn names_follow_what_is_served() {
+    let dns = SocketAddr::from((address(), 5353));
+    let balancer = |name: &str, ip| alb(name, ip, &[listener(80, "HTTP", &fixed(200, name))]);
+    let (first, second) = (address(), address());
+    let one = file(&[balancer("One", first)], &[]);
+    let elbow = Elbow::run_with(&one, &["--dns", &dns.to_string()]);
+    let name = dns_name(&elbow, "One");
+    assert!(name.starts_with("one-"), "{name}");
+    assert_eq!(look_up(dns, &name), Ok(vec![first.into()]));
+    assert_eq!(
+        look_up(dns, &name.replace("one-", "two-")),
+        Err(ResponseCode::NXDomain)
+    );
+    assert_eq!(look_up(dns, "example.com"), Err(ResponseCode::Refused));
+
+    elbow.reload(&file(&[balancer("Two", second)], &[]));
+    let two = wait::until("the second load balancer", || {
+        let all = elbow.json("/status")["loadBalancers"].to_string();
+        all.contains("\"Two\"").then(|| dns_name(&elbow, "Two"))
+    });
+    assert_eq!(look_up(dns, &two), Ok(vec![second.into()]));
+    assert_eq!(look_up(dns, &name), Err(ResponseCode::NXDomain));
+}
+
+/// `.localhost` is what browsers and resolvers take for this machine without asking: another suffix may be had.
+#[test]
+fn region_and_suffix_are_those_of_the_environment() {
+    let dir = elbow_tests::TempDir::new();
+    dir.write(
+        "environment.yaml",
+        "region: eu-west-1\ndnsSuffix: elb.test\n",
+    );
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "a"},
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]}
+    });
+    dir.write("service.yaml", service.to_string());
+    let dns = SocketAddr::from((address(), 5353));
+    let args = ["--port-offset", "8000", "--dns", &dns.to_string()];
+    let elbow = Elbow::run_manifests(dir, &args);
+    let found = elbow.json("/status")["loadBalancers"][0].clone();
+    let name = found["dnsName"].as_str().unwrap();
+    assert!(name.ends_with(".elb.eu-west-1.elb.test"), "{name}");
+    let ip = found["address"].as_str().unwrap().parse().unwrap();
+    assert_eq!(look_up(dns, name), Ok(vec![ip]));
+    assert_eq!(look_up(dns, "a.localhost"), Err(ResponseCode::Refused));
+}
+
+#[test]
+fn an_address_that_is_taken_is_told() {
+    let taken = UdpSocket::bind((address(), 0)).unwrap();
+    let at = taken.local_addr().unwrap().to_string();
+    let dir = elbow_tests::TempDir::new();
+    let config = dir.write("elbow.yaml", file(&[], &[]).to_string());
+    let out = command::output(
+        elbow::command(&["run", "--admin", "off", "--dns", &at, "--config"]).arg(config),
+    );
+    let (_, said) = command::texts(&out);
+    assert_eq!(out.status.code(), Some(3), "{said}");
+    assert!(said.contains(&format!("DNS address {at}: ")), "{said}");
+    assert!(said.contains("choose another with --dns ADDR"), "{said}");
+}
