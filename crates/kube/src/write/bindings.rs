@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use elbow_manifest::inventory::Inventory;
 use elbow_manifest::objects::Binding;
+use elbow_model::diagnostic::Diagnostic;
 use kube::Error;
 use kube::api::Patch;
 use serde_json::json;
 
 use super::Inner;
 use super::api::{Kind, Name, What, reason};
-use super::events::{Since, Tale};
+use super::events::{Since, Tale, line};
 use super::finalizers::BINDING_FINALIZER;
 
 /// What is to be said of a TargetGroupBinding.
@@ -22,11 +23,17 @@ pub(super) struct Bound {
     /// It is being deleted, and its targets are gone.
     pub(super) leaves: bool,
     /// Why it has no targets.
-    pub(super) missing: Option<String>,
+    pub(super) wrong: Option<Diagnostic>,
 }
 
-/// What is to be said of all that users wrote.
-pub(super) fn bound(inventory: &Inventory) -> BTreeMap<Name, Bound> {
+/// Codes of a backend that is not there; what else is wrong is wrong with the binding.
+const NO_BACKEND: &[&str] = &["unknown-port", "unknown-service"];
+
+/// What is to be said of all that users wrote; `wrong` is why the one of that path has no targets.
+pub(super) fn bound(
+    inventory: &Inventory,
+    wrong: impl Fn(&str) -> Option<Diagnostic>,
+) -> BTreeMap<Name, Bound> {
     let bindings = inventory.bindings.values();
     let written = bindings.filter(|binding| !binding.is_made());
     let one = |binding: &Binding| {
@@ -39,7 +46,7 @@ pub(super) fn bound(inventory: &Inventory) -> BTreeMap<Name, Bound> {
             uid: binding.meta.uid.clone(),
             group: binding.group.clone(),
             leaves: binding.meta.deleting,
-            missing: missing(binding, inventory),
+            wrong: wrong(&binding.meta.path()),
         };
         (name, bound)
     };
@@ -53,29 +60,6 @@ pub(super) fn groups(bound: &BTreeMap<Name, Bound>) -> HashMap<(String, String),
         (key, bound.group.clone())
     };
     bound.iter().map(group).collect()
-}
-
-fn missing(binding: &Binding, inventory: &Inventory) -> Option<String> {
-    let Binding { service, port, .. } = binding;
-    let key = (binding.meta.namespace.clone(), service.clone());
-    let Some(found) = inventory.services.get(&key) else {
-        let namespace = &binding.meta.namespace;
-        return Some(format!(
-            "backend not found: there is no Service {namespace}/{service}; spec.serviceRef.name names one of the same namespace"
-        ));
-    };
-    found.port(port).is_none().then(|| {
-        let known: Vec<String> = found
-            .ports
-            .iter()
-            .map(|port| port.port.to_string())
-            .collect();
-        format!(
-            "backend not found: Service {} has no port {port}; spec.serviceRef.port is one of {}",
-            found.meta.key(),
-            known.join(", ")
-        )
-    })
 }
 
 impl Inner {
@@ -96,6 +80,17 @@ impl Inner {
         if let Err(error) = self.mark(name, &facts, BINDING_FINALIZER, None).await {
             return self.unbound(name, bound, "FailedAddFinalizer", error).await;
         }
+        let wrong = bound.wrong.as_ref();
+        let (missing, refused) = match wrong.filter(|wrong| NO_BACKEND.contains(&wrong.code)) {
+            Some(missing) => (Some(missing), None),
+            None => (None, wrong),
+        };
+        if let Some(refused) = refused {
+            let tale = Tale::warning("FailedReconcile", line(refused));
+            self.announce(bound.uid.clone(), name, &bound.uid, &tale, Since::Always)
+                .await;
+            return Ok(());
+        }
         let wrote = facts.observed != facts.generation;
         if wrote {
             let change = json!({"metadata": {"uid": facts.uid}, "status": {"observedGeneration": facts.generation}});
@@ -109,9 +104,12 @@ impl Inner {
         }
         // AWS's controller takes all targets out then, and calls that a success too.
         let backend = format!("{} backend", bound.uid);
-        match &bound.missing {
+        match missing {
             Some(missing) => {
-                let tale = Tale::warning("BackendNotFound", missing);
+                let tale = Tale::warning(
+                    "BackendNotFound",
+                    format!("backend not found: {}", line(missing)),
+                );
                 self.announce(backend, name, &bound.uid, &tale, Since::Always)
                     .await;
             }

@@ -69,6 +69,24 @@ impl Inner {
         Ok(true)
     }
 
+    /// Removes the plan where it is, whoever wrote it; whether something was written.
+    pub(super) async fn unplan(&self, name: &Name, facts: &Facts) -> Result<bool, Error> {
+        if facts.plan.is_none() || facts.deleting {
+            return Ok(false);
+        }
+        let change =
+            json!({"metadata": {"uid": facts.uid, "annotations": {plan::ANNOTATION: null}}});
+        let answer = self
+            .api
+            .patch(What::Plan, name, false, Patch::Merge(change));
+        match answer.await {
+            Ok(object) => drop(self.known.see(&object)),
+            Err(error) if code(&error) == Some(404) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        Ok(true)
+    }
+
     /// Removes a finalizer where it is; whether something was written.
     pub(super) async fn release(
         &self,

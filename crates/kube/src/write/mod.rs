@@ -74,6 +74,8 @@ use status::Rivals;
 
 /// Jobs at work at a time: enough to be limited by the API server, few enough for it to serve others.
 const AT_ONCE: usize = 16;
+/// What the keys of TargetGroupBindings start with.
+const BOUND: &str = "TargetGroupBinding/";
 /// The wait before what the API server refused is tried again without a change.
 const REFUSED_WAIT: Duration = Duration::from_secs(300);
 
@@ -200,6 +202,7 @@ impl Writer {
     ) {
         let mut state = self.0.state();
         let key = reconciled.key.clone();
+        let bound = key.starts_with(BOUND);
         for (name, _) in names(&reconciled.members) {
             state.owners.insert(name, key.clone());
         }
@@ -209,7 +212,10 @@ impl Writer {
             deploy_failure,
         };
         state.tasks.insert(key.clone(), Arc::new(task));
-        state.queue.put(Job::Stack(key), Instant::now());
+        // What is said of a TargetGroupBinding is said at once ([`Self::serving`]).
+        if !bound {
+            state.queue.put(Job::Stack(key), Instant::now());
+        }
         drop(state);
         self.0.wake.notify_one();
     }
@@ -217,8 +223,12 @@ impl Writer {
     /// Takes note of what is applied, first when everything has been listed: readiness gates and TargetGroupBindings follow it.
     pub fn serving(&self, model: &Model, inventory: &Inventory) {
         let now = Instant::now();
-        let bound = bindings::bound(inventory);
         let mut state = self.0.state();
+        let wrong = |path: &str| match &state.tasks.get(path)?.reconciled.outcome {
+            Outcome::Refused(found) if found.is_error() => Some(found.clone()),
+            _ => None,
+        };
+        let bound = bindings::bound(inventory, wrong);
         let refused = |task: &&Arc<Task>| matches!(task.reconciled.outcome, Outcome::Refused(_));
         let refused = state.tasks.values().filter(refused);
         let unsure = refused.flat_map(|task| &task.reconciled.members);
@@ -307,7 +317,8 @@ impl Inner {
         } = &mut *state;
         queue.clear();
         if leads {
-            let stacks = tasks.keys().cloned().map(Job::Stack);
+            let stacks = tasks.keys().filter(|key| !key.starts_with(BOUND));
+            let stacks = stacks.cloned().map(Job::Stack);
             let bindings = bound.keys().cloned().map(Job::Binding);
             let pods = pods.into_iter().map(|(name, _)| Job::Pod(name));
             for job in stacks.chain(bindings).chain(pods) {

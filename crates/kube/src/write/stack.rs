@@ -60,6 +60,9 @@ const NO_GROUP: &[&str] = &[
 /// Codes of an Ingress whose annotation and field name different classes.
 const CLASSES: &[&str] = &["conflicting-class", "conflicting-ingress-class"];
 
+/// Codes of what comes and goes with pods and nodes: it would be told with every roll-out.
+const PASSING: &[&str] = &["no-endpoints", "no-nodes"];
+
 /// The event of a stack that is refused.
 fn refusal(found: &Diagnostic) -> Tale {
     let line = line(found);
@@ -78,11 +81,10 @@ fn refusal(found: &Diagnostic) -> Tale {
 
 /// The event of a stack that serves. What it cannot do stands in it, for AWS's controller has no event of its own for that.
 fn success(warnings: &[Diagnostic]) -> Tale {
-    let warnings: Vec<String> = warnings
-        .iter()
-        .filter(|found| found.severity == Severity::Warning)
-        .map(line)
-        .collect();
+    let lasting =
+        |found: &&Diagnostic| found.severity == Severity::Warning && !PASSING.contains(&found.code);
+    let mut warnings: Vec<String> = warnings.iter().filter(lasting).map(line).collect();
+    warnings.dedup();
     let message = match warnings.is_empty() {
         true => "Successfully reconciled".to_owned(),
         false => format!("Successfully reconciled, but: {}", warnings.join(". ")),
@@ -201,6 +203,10 @@ impl Inner {
                 Err(error) if code(&error) == Some(404) => false,
                 marked => marked.map_err(failed)?,
             };
+            // It was the first once: of a group one member has the plan.
+            if self.options.dry_run_plan && n > 0 && made.is_some() {
+                wrote |= self.unplan(&name, &facts).await.map_err(failed)?;
+            }
         }
         Ok(wrote)
     }
@@ -242,10 +248,10 @@ impl Inner {
             return Ok(Ok(false));
         }
         let (until, times) = self.rivals.may_write(name);
+        if times >= TOLD_FROM {
+            self.tell_of_rival(name, uid).await;
+        }
         if let Some(until) = until {
-            if times >= TOLD_FROM {
-                self.tell_of_rival(name, uid).await;
-            }
             return Ok(Err(until));
         }
         // Noted first: a watch may bring it before the answer is here.
