@@ -1,6 +1,7 @@
 //! Kubernetes manifests: no panic, whatever the objects say.
 #![no_main]
 
+use elbow_manifest::cluster::{Change, Cluster};
 use elbow_manifest::{Context, native, plan, read, translate};
 use libfuzzer_sys::fuzz_target;
 
@@ -13,5 +14,11 @@ fuzz_target!(|input: &[u8]| {
         }
         translate(&objects, &context);
         native(&objects, &context);
+        let mut cluster = Cluster::new(context);
+        for object in objects {
+            cluster.take(Change::Set(object));
+        }
+        cluster.reconcile();
+        cluster.model();
     }
 });

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use elbow_manifest::cluster::{Change, Cluster};
 use elbow_manifest::{Context, Object, native, plan, read, translate};
 use elbow_model::file::render;
 use elbow_model::yaml::{Node, Value};
@@ -183,5 +184,11 @@ proptest! {
         }
         everything(&objects, context);
         native(&objects, context);
+        let mut cluster = Cluster::new(context.clone());
+        for object in objects {
+            cluster.take(Change::Set(object));
+        }
+        cluster.reconcile();
+        cluster.model();
     }
 }

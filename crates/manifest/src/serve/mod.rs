@@ -1,6 +1,7 @@
 //! Stacks to the model that serves: each stack becomes a native document, and the native file's reader
 //! makes the model of it, so that what a native file can say is what manifests can have.
 
+mod bindings;
 mod catalog;
 mod certificates;
 mod classic;
@@ -27,11 +28,11 @@ use crate::scope::{Reads, Scope};
 use crate::stack::Stack;
 use crate::{Context, Object, Translation};
 
+pub(crate) use bindings::{bound_targets, misbound};
 pub(crate) use catalog::Catalog;
 pub(crate) use certificates::{OWN, SECRET};
 use draft::{Cuts, to_json};
 use groups::Groups;
-pub(crate) use groups::{bound_targets, misbound};
 pub(crate) use merge::Merged;
 use native::Writer;
 pub use serving::Serving;

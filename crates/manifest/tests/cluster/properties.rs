@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use elbow_manifest::cluster::{Change, Cluster, Identity};
-use elbow_manifest::{Object, serve};
+use elbow_manifest::cluster::{Change, Cluster, Identity, Outcome};
+use elbow_manifest::{Object, plan, serve};
 use proptest::prelude::*;
 
 use crate::kit::{Case, Heard, cases, objects, text};
@@ -101,6 +101,17 @@ fn a_cluster_makes_what_files_make() {
             "{}: {refused:?} {stacks:?}",
             case.name
         );
+        let planned = plan(&case.objects, &case.context).stacks.into_iter();
+        // Those of Tenants have no load balancer.
+        for stack in planned.filter(|stack| stack.others.is_empty()) {
+            let Some(one) = heard.0.get(&stack.key()) else {
+                continue;
+            };
+            let Outcome::Made(made) = &one.outcome else {
+                continue;
+            };
+            assert_eq!(made.stack.to_json(), stack.to_json(), "{}", case.name);
+        }
     }
 }
 

@@ -1,0 +1,78 @@
+//! TargetGroupBindings: Services whose endpoints are targets of a group that has another name for it.
+
+use elbow_model::diagnostic::{Diagnostic, Severity};
+
+use super::Surroundings;
+use super::targets::{Finder, Target};
+use crate::objects::{Binding, Node};
+use crate::scope::Scope;
+
+/// What is wrong with a TargetGroupBinding; `known`: there is a target group of that name.
+pub(crate) fn misbound(binding: &Binding, known: bool, scope: Scope<'_>) -> Option<Diagnostic> {
+    let meta = &binding.meta;
+    if !known {
+        let message = format!(
+            "no target group of these objects is called {}",
+            binding.group
+        );
+        // What the controller made stays behind when its Ingress is not among the objects.
+        let severity = match binding.is_made() {
+            true => Severity::Note,
+            false => Severity::Warning,
+        };
+        let unknown = Diagnostic::new(severity, "unknown-target-group", message);
+        return Some(meta.found(unknown.field("spec.targetGroupName")));
+    }
+    let Some(service) = scope.service(&meta.namespace, &binding.service) else {
+        let message = format!("there is no Service {}/{}", meta.namespace, binding.service);
+        let unknown = Diagnostic::warning("unknown-service", message);
+        return Some(meta.found(unknown.field("spec.serviceRef.name")));
+    };
+    if service.port(&binding.port).is_none() {
+        let message = format!(
+            "Service {} has no port {}",
+            service.meta.key(),
+            binding.port
+        );
+        let unknown = Diagnostic::warning("unknown-port", message);
+        return Some(meta.found(unknown.field("spec.serviceRef.port")));
+    }
+    None
+}
+
+/// The address, the port and the zone of each target of a TargetGroupBinding, for a group of that type.
+pub(crate) fn bound_targets(
+    binding: &Binding,
+    target_type: &str,
+    surroundings: &Surroundings<'_>,
+) -> Vec<(String, u16, Option<String>)> {
+    let Surroundings { context, scope, .. } = *surroundings;
+    let finder = Finder::new(scope, context);
+    let targets = bound(binding, target_type, &finder, scope).into_iter();
+    targets
+        .map(|target| (target.id, target.port, target.zone))
+        .collect()
+}
+
+/// The targets of a TargetGroupBinding, for a group of that type.
+pub(super) fn bound(
+    binding: &Binding,
+    target_type: &str,
+    finder: &Finder<'_>,
+    scope: Scope<'_>,
+) -> Vec<Target> {
+    let service = scope.service(&binding.meta.namespace, &binding.service);
+    let port = service.and_then(|service| Some((service, service.port(&binding.port)?)));
+    let Some((service, port)) = port else {
+        return Vec::new();
+    };
+    let targets = match binding.target_type.as_deref().unwrap_or(target_type) {
+        "ip" => finder.ip(service, port, binding.ipv6),
+        _ => {
+            let selector = binding.node_selector.clone().unwrap_or_default();
+            let selects = |node: &Node| selector.matches(&node.meta.labels);
+            finder.instance(service, port, &selects, binding.ipv6)
+        }
+    };
+    targets.list
+}
