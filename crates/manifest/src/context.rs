@@ -132,6 +132,8 @@ pub struct Defaults {
     pub load_balancer_scheme: String,
     /// `--load-balancer-class`.
     pub load_balancer_class: String,
+    /// `--ingress-class`; empty: that of the controller's chart.
+    pub ingress_class: String,
     /// `--default-tags`.
     pub tags: BTreeMap<String, String>,
 }
@@ -205,6 +207,7 @@ impl Default for Context {
                 target_type: "instance".into(),
                 load_balancer_scheme: "internal".into(),
                 load_balancer_class: "service.k8s.aws/nlb".into(),
+                ingress_class: String::new(),
                 tags: BTreeMap::new(),
             },
             enable_ip_target_type: true,

@@ -47,6 +47,8 @@ pub struct Inventory {
     pub bindings: BTreeMap<Key, Binding>,
     /// Whether load balancers are to serve: then Secrets stand in for the certificates of AWS.
     pub serving: bool,
+    /// The class that stands for the controller without an IngressClass; empty: that of its chart.
+    pub ingress_class: String,
     /// Objects, as `kind/namespace/name`, that the API server would refuse.
     pub rejected: BTreeSet<String>,
     /// The host names of the certificates in Secrets that carry an ARN, by that ARN.

@@ -89,6 +89,9 @@ fn fill(
     context: &Context,
     translation: &mut Translation,
 ) {
+    inventory
+        .ingress_class
+        .clone_from(&context.defaults.ingress_class);
     tenant::translate(inventory, translation);
     let reads = Reads::default();
     let scope = Scope::new(inventory, &reads);

@@ -9,6 +9,9 @@ use crate::objects::{
     Binding, EndpointSet, Ingress, IngressClass, IngressClassParams, Node, Pod, Secret, Service,
 };
 
+/// The class that the chart of AWS's controller makes, which manifests therefore leave out.
+const CHART_CLASS: &str = "alb";
+
 /// Something that can be looked at and can change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Fact {
@@ -94,6 +97,14 @@ impl<'a> Scope<'a> {
     pub(crate) fn class(self, name: &str) -> Option<&'a IngressClass> {
         self.note(Fact::Class(name.to_owned()));
         self.inventory.classes.get(name)
+    }
+
+    /// The class that is ours without an IngressClass.
+    pub(crate) fn own_class(self) -> &'a str {
+        match &*self.inventory.ingress_class {
+            "" => CHART_CLASS,
+            class => class,
+        }
     }
 
     /// Every IngressClass that is the default.

@@ -158,3 +158,26 @@ fn an_annotation_without_quotes_is_refused() {
         ("wrong-type", 6, 45)
     );
 }
+
+/// control-plane.md 2.1: the annotation is compared with `--ingress-class`, or with `alb` when the flag is empty.
+#[test]
+fn the_class_that_the_annotation_names_is_that_of_the_flag() {
+    let of = |class: &str| {
+        let ingress = json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+            "metadata": {"name": class, "annotations": {"kubernetes.io/ingress.class": class}},
+            "spec": {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}},
+        });
+        ingress.to_string()
+    };
+    let text = [SERVICE, &of("alb"), &of("internal")].join("\n---\n");
+    let (objects, _) = read(&text, "a.yaml");
+    let owned = |context: &Context| -> Vec<String> {
+        let stacks = plan(&objects, context).stacks.into_iter();
+        stacks.map(|stack| stack.id).collect()
+    };
+    assert_eq!(owned(&Context::default()), ["default/alb"]);
+    let (context, found) = Context::parse("defaults: {ingressClass: internal}\n", "env.yaml");
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(owned(&context), ["default/internal"]);
+}

@@ -90,6 +90,10 @@ pub(crate) struct Flags {
     /// The name of the cluster, a part of the names of load balancers.
     #[arg(long, value_name = "NAME")]
     cluster_name: Option<String>,
+    /// The class of the Ingresses that are served without an IngressClass, as by the annotation kubernetes.io/ingress.class
+    /// [default: alb].
+    #[arg(long, value_name = "CLASS")]
+    ingress_class: Option<String>,
     /// `instance` or `ip`: the targets of Ingresses and Services that do not say.
     #[arg(long, value_name = "TYPE", value_parser = ["instance", "ip"])]
     default_target_type: Option<String>,
@@ -116,6 +120,7 @@ impl Flags {
         let defaults = &mut context.defaults;
         for (flag, field) in [
             (&self.cluster_name, &mut context.cluster_name),
+            (&self.ingress_class, &mut defaults.ingress_class),
             (&self.default_target_type, &mut defaults.target_type),
             (&self.default_ssl_policy, &mut defaults.ssl_policy),
             (

@@ -172,6 +172,7 @@ impl Cluster {
     pub fn new(context: Context) -> Self {
         let inventory = Inventory {
             serving: true,
+            ingress_class: context.defaults.ingress_class.clone(),
             ..Inventory::default()
         };
         Self {

@@ -219,6 +219,7 @@ fn read_defaults(defaults: &mut Defaults, view: &View<'_>) {
         "targetType",
         "loadBalancerScheme",
         "loadBalancerClass",
+        "ingressClass",
         "tags",
     ]);
     set(&mut defaults.ssl_policy, &view.get("sslPolicy"));
@@ -231,6 +232,7 @@ fn read_defaults(defaults: &mut Defaults, view: &View<'_>) {
         &mut defaults.load_balancer_class,
         &view.get("loadBalancerClass"),
     );
+    set(&mut defaults.ingress_class, &view.get("ingressClass"));
     defaults.tags = texts(&view.get("tags"));
 }
 

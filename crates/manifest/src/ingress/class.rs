@@ -9,23 +9,20 @@ use crate::scope::Scope;
 
 const CONTROLLER: &str = "ingress.k8s.aws/alb";
 
-/// The class that the controller's chart makes, which manifests therefore leave out.
-const CHART_CLASS: &str = "alb";
-
 /// The Ingress with its class when it is ours; a finding when it is of nobody, or when its class is broken.
 pub(super) fn classify<'a>(ingress: &'a Ingress, scope: Scope<'a>) -> Result<Member<'a>, Refusal> {
     let member = |params| Member { ingress, params };
     if let Some(annotation) = ingress.meta.annotations.get("kubernetes.io/ingress.class") {
-        return match &annotation.value[..] {
-            CHART_CLASS => Ok(member(None)),
-            other => Err(foreign(ingress, other)),
+        return match annotation.value == scope.own_class() {
+            true => Ok(member(None)),
+            false => Err(foreign(ingress, &annotation.value)),
         };
     }
     let class = match &ingress.class {
         None => default_class(ingress, scope)?,
         Some(name) => match scope.class(name) {
             Some(class) => class,
-            None if name == CHART_CLASS => return Ok(member(None)),
+            None if name == scope.own_class() => return Ok(member(None)),
             None => {
                 let message = format!("there is no IngressClass {name}");
                 return Err(ingress.meta.refuse("unknown-ingress-class", message));
