@@ -9,6 +9,10 @@ COPY . .
 RUN if [ -f dist/elbow ]; then install -m 755 dist/elbow /elbow; \
     else cargo build --release --locked -p elbow && install -m 755 target/release/elbow /elbow; fi
 
+# Without root, only the file gives the capability to listen on ports below 1024.
+RUN if ! command -v setcap >/dev/null; then apt-get update && apt-get install -y --no-install-recommends libcap2-bin; fi \
+    && setcap cap_net_bind_service=+ep /elbow
+
 FROM debian:bookworm-slim
 COPY --from=build /elbow /usr/local/bin/elbow
 # Nothing is written but the local certificate authority, where one is needed, and the access log, if one is asked for.

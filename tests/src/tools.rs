@@ -37,13 +37,17 @@ pub fn find(name: &str) -> Option<PathBuf> {
 /// The program that makes [`debian`].
 pub const MMDEBSTRAP: &str = "/usr/bin/mmdebstrap";
 
-/// A small Debian as a tar, which images are made of; made by [`MMDEBSTRAP`] when it is not there.
+/// A small Debian with `setcap` as a tar, which images are made of; made by [`MMDEBSTRAP`] when it is not there.
 pub fn debian() -> PathBuf {
-    let base = folder().join("bookworm-slim.tar");
+    let base = folder().join("bookworm-setcap.tar");
     if !base.exists() {
         let next = base.with_extension("next.tar");
         let mut command = Command::new(MMDEBSTRAP);
-        command.args(["--variant=minbase", "--include=ca-certificates", "bookworm"]);
+        command.args([
+            "--variant=minbase",
+            "--include=ca-certificates,libcap2-bin",
+            "bookworm",
+        ]);
         stdout(command.arg(&next));
         fs::rename(next, &base).unwrap();
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use elbow_manifest::context::Personality;
 use elbow_model::addresses::Ipv4Net;
 
@@ -55,6 +55,7 @@ pub(crate) enum Command {
 
 #[cfg(feature = "demo")]
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("objects").args(["files"]))]
 pub(crate) struct DemoArgs {
     /// Kubernetes manifests whose load balancers to serve instead: files, folders with all below them,
     /// or - for stdin. Services that nothing answers behind get the pods.
@@ -79,6 +80,7 @@ pub(crate) struct DemoArgs {
 
 /// Where the load balancers are described: one of the two.
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("objects").args(["files"]))]
 #[group(id = "input", required = true, multiple = false, args = ["config", "files"])]
 pub(crate) struct InputArgs {
     /// The native file.
@@ -105,11 +107,11 @@ impl InputArgs {
 #[derive(Args, Debug)]
 pub(crate) struct SurroundingsArgs {
     /// What AWS and the cluster know and manifests do not say.
-    #[arg(long, value_name = "FILE", requires = "files")]
+    #[arg(long, value_name = "FILE", requires = "objects")]
     environment: Option<PathBuf>,
     /// Which controllers make load balancers of Services [default: what the environment says, else
     /// lbc-default].
-    #[arg(long, value_enum, requires = "files")]
+    #[arg(long, value_enum, requires = "objects")]
     personality: Option<PersonalityArg>,
 }
 
@@ -198,16 +200,28 @@ pub(crate) struct CheckArgs {
     after_help = "Exit codes: 0 good; 1 the input has errors; 2 wrong usage; 3 no elbow answers where one is \
     needed; 4 with --detailed-exitcode: there are changes. docs/plan.md describes the report."
 )]
+#[cfg_attr(
+    feature = "controller",
+    command(group = ArgGroup::new("objects").args(["files", "cluster"]).required(true))
+)]
+#[cfg_attr(
+    not(feature = "controller"),
+    command(group = ArgGroup::new("objects").args(["files"]).required(true))
+)]
 pub(crate) struct PlanArgs {
     /// Manifests: files, folders with all below them, or - for stdin.
-    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true, num_args = 1..)]
+    #[arg(short = 'f', long = "filename", value_name = "PATH", num_args = 1..)]
     pub(crate) files: Vec<PathBuf>,
+    #[cfg(feature = "controller")]
+    #[command(flatten)]
+    pub(crate) look: crate::cluster::LookArgs,
     #[command(flatten)]
     pub(crate) surroundings: SurroundingsArgs,
     /// How.
     #[arg(short, long, value_enum, default_value_t = PlanOutput::Tree)]
     pub(crate) output: PlanOutput,
-    /// The elbow to compare with [default: the one on 127.0.0.1:9901, if one is there].
+    /// The elbow to compare with [default: with --cluster the one that runs in it, else the one on 127.0.0.1:9901, if
+    /// one is there].
     #[arg(long, value_name = "ADDR|off")]
     pub(crate) admin: Option<AddressOrOff>,
     /// Exit with 4 when the input is good and something would change at the running elbow.
@@ -238,7 +252,11 @@ pub(crate) struct GetArgs {
     pub(crate) name: Option<String>,
     /// The admin address of the running elbow.
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_ADMIN)]
+    #[cfg_attr(feature = "controller", arg(conflicts_with = "cluster"))]
     pub(crate) admin: SocketAddr,
+    #[cfg(feature = "controller")]
+    #[command(flatten)]
+    pub(crate) look: crate::cluster::LookArgs,
     /// How.
     #[arg(short, long, value_enum, default_value_t = GetOutput::Table)]
     pub(crate) output: GetOutput,

@@ -10,7 +10,7 @@ use crate::{Failure, admin, cert};
 
 /// Prints the objects asked for.
 pub(crate) fn get(args: &GetArgs) -> Result<(), Failure> {
-    let status = admin::ask(args.admin, "/status", admin::TIMEOUT)?;
+    let status = status(args)?;
     let objects = select(&status, args.kind, args.name.as_deref());
     if objects.is_empty()
         && let Some(name) = &args.name
@@ -31,6 +31,21 @@ pub(crate) fn get(args: &GetArgs) -> Result<(), Failure> {
     };
     text.and_then(|text| writeln!(io::stdout(), "{}", text.trim_end()).map_err(|e| e.to_string()))
         .map_err(|e| Failure::environment(e, "is the reader of the output still there?"))
+}
+
+/// What the elbow that is meant says of itself.
+fn status(args: &GetArgs) -> Result<Value, Failure> {
+    #[cfg(feature = "controller")]
+    if args.look.cluster {
+        let answer = crate::cluster::ask(&args.look.which, "/status")?;
+        return answer.map(|(_, status)| status).ok_or_else(|| {
+            Failure::environment(
+                "no pod of elbow is ready in the cluster",
+                "kubectl apply -k config/kube installs one; --admin names one that runs elsewhere",
+            )
+        });
+    }
+    admin::ask(args.admin, "/status", admin::TIMEOUT)
 }
 
 /// The objects of `kind`, each with the name of what it is part of.

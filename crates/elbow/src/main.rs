@@ -5,6 +5,8 @@ mod cert;
 mod check;
 mod cli;
 #[cfg(feature = "controller")]
+mod cluster;
+#[cfg(feature = "controller")]
 mod controller;
 #[cfg(feature = "demo")]
 mod demo;
@@ -12,6 +14,7 @@ mod dns;
 mod get;
 mod manifests;
 mod plan;
+mod plugin;
 mod reload;
 mod run;
 mod source;
@@ -21,7 +24,7 @@ mod text;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
 
@@ -56,7 +59,7 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let result = match plugin::parse().command {
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::demo(args),
         Command::Run(args) => run::run(args),

@@ -35,7 +35,7 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     let model = model.ok_or(Failure::Input)?;
     crate::runtime()?.block_on(async {
         let mut signals = Signals::new()?;
-        let admin = bind_admin(args.serving.admin.0).await?;
+        let admin = bind("admin address", "--admin", args.serving.admin.0).await?;
         let plane = Arc::new(start(&args.serving, loaded.dns.clone())?);
         dns::start(args.serving.dns.0, plane.view()).await?;
         let reloader = Reloader::new(source, seen, Arc::clone(&plane), &loaded);
@@ -103,7 +103,9 @@ pub(crate) fn start_plane(options: Options, log: Option<Arc<AccessLog>>) -> Resu
 }
 
 /// The admin socket; refused when it is taken.
-pub(crate) async fn bind_admin(
+pub(crate) async fn bind(
+    what: &str,
+    flag: &str,
     address: Option<SocketAddr>,
 ) -> Result<Option<TcpListener>, Failure> {
     let Some(address) = address else {
@@ -112,8 +114,8 @@ pub(crate) async fn bind_admin(
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(Some(listener)),
         Err(e) => Err(Failure::environment(
-            format!("admin address {address}: {e}"),
-            "choose another with --admin ADDR, or --admin off",
+            format!("{what} {address}: {e}"),
+            &format!("choose another with {flag} ADDR, or {flag} off"),
         )),
     }
 }

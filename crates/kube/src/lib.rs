@@ -15,6 +15,7 @@ pub mod client;
 mod controller;
 pub mod crd;
 mod error;
+pub mod inside;
 pub mod lease;
 mod metrics;
 mod watch;
@@ -30,6 +31,7 @@ pub use check::check;
 pub use controller::Controller;
 pub use error::Error;
 pub use metrics::Metrics;
+pub use watch::{Listing, list};
 
 /// Who writes what to the cluster: the field manager of every write.
 pub const FIELD_MANAGER: &str = "elbow";

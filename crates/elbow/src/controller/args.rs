@@ -9,7 +9,8 @@ use elbow_kube::{LeaderElection, StatusAddress};
 use elbow_manifest::Context;
 use elbow_manifest::context::Personality;
 
-use crate::cli::{PersonalityArg, ServingArgs};
+use crate::cli::{AddressOrOff, PersonalityArg, ServingArgs};
+use crate::cluster::ClusterArgs;
 
 #[derive(Args, Debug)]
 #[command(
@@ -43,6 +44,9 @@ pub(crate) struct ControllerArgs {
     /// The name of the Lease.
     #[arg(long, value_name = "NAME", default_value = "elbow-leader")]
     pub(crate) leader_election_id: String,
+    /// Where API servers ask which readiness gates a new pod gets.
+    #[arg(long, value_name = "ADDR|off", default_value = "off")]
+    pub(crate) webhook: AddressOrOff,
     #[command(flatten)]
     pub(crate) serving: ServingArgs,
 }
@@ -60,22 +64,12 @@ impl ControllerArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ControllerCommand {
+    /// Print the definitions of IngressClassParams and TargetGroupBinding, for kubectl apply -f -.
+    Crds,
+    /// Print the `ip route` lines by which this machine reaches pods that are targets.
+    Routes,
     /// Say what is missing in the cluster for elbow to serve it: permissions, CRDs, its version.
     Check,
-}
-
-/// Which cluster.
-#[derive(Args, Debug)]
-pub(crate) struct ClusterArgs {
-    /// What says where the cluster is.
-    #[arg(long, value_name = "FILE", global = true)]
-    pub(crate) kubeconfig: Option<PathBuf>,
-    /// Its context, instead of the current one.
-    #[arg(long, value_name = "NAME", global = true)]
-    pub(crate) context: Option<String>,
-    /// The only namespace whose Services, Ingresses and pods count [default: all].
-    #[arg(long, value_name = "NAMESPACE", global = true)]
-    pub(crate) watch_namespace: Option<String>,
 }
 
 /// The flags of AWS Load Balancer Controller, and where else their values stand.

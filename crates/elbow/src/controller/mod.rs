@@ -2,13 +2,13 @@
 
 mod args;
 mod balancers;
+mod routes;
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use elbow_admin::{Actions, Done};
-use elbow_kube::client::{self, Server};
-use elbow_kube::{Controller, Error, Metrics, Options};
+use elbow_kube::{Controller, Metrics, Options};
 use elbow_manifest::Context;
 use elbow_model::Model;
 use elbow_model::diagnostic::Diagnostic;
@@ -16,9 +16,10 @@ use elbow_plane::Plane;
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use args::ControllerArgs;
-use args::{ClusterArgs, ControllerCommand};
+use args::ControllerCommand;
 use balancers::Balancers;
 
+use crate::cluster::failure;
 use crate::reload::{self, Reloader};
 use crate::run::{self, Signals};
 use crate::source::{self, Loaded, Source};
@@ -36,13 +37,22 @@ pub(crate) fn controller(args: ControllerArgs) -> Result<(), Failure> {
         .map_err(|e| Failure::environment(e, "raise the limit of open files (ulimit -n)"))?;
     match &args.command {
         None => runtime.block_on(serve(args)),
+        Some(ControllerCommand::Crds) => crds(),
+        Some(ControllerCommand::Routes) => routes::routes(&args.cluster),
         Some(ControllerCommand::Check) => runtime.block_on(check(&args)),
     }
 }
 
+/// The definitions, as they are applied.
+fn crds() -> Result<(), Failure> {
+    let text = elbow_kube::crd::yaml().map_err(|e| Failure::environment(e, "tell its authors"))?;
+    let written = io::stdout().write_all(text.as_bytes());
+    written.map_err(|e| Failure::environment(e, "is the reader of the output still there?"))
+}
+
 /// Says what the cluster lacks.
 async fn check(args: &ControllerArgs) -> Result<(), Failure> {
-    let server = open(args).await?;
+    let server = args.cluster.open().await.map_err(failure)?;
     let checked = elbow_kube::check(&server, &options(args)?).await;
     let (version, found) = checked.map_err(failure)?;
     let mut out = io::stdout().lock();
@@ -56,16 +66,6 @@ async fn check(args: &ControllerArgs) -> Result<(), Failure> {
             "config/kube has all rules in one place; what can be served without them is served",
         )),
     }
-}
-
-async fn open(args: &ControllerArgs) -> Result<Server, Failure> {
-    let ClusterArgs {
-        kubeconfig,
-        context,
-        ..
-    } = &args.cluster;
-    let server = client::open(kubeconfig.as_deref(), context.as_deref()).await;
-    server.map_err(failure)
 }
 
 fn options(args: &ControllerArgs) -> Result<Options, Failure> {
@@ -84,12 +84,13 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     let native = args.config.clone().map(Source::Native);
     let native = native.map(Beside::load).transpose()?;
     let mut signals = Signals::new()?;
-    let server = open(&args).await?;
-    let admin = run::bind_admin(args.serving.admin.0).await?;
+    let server = args.cluster.open().await.map_err(failure)?;
+    let admin = run::bind("admin address", "--admin", args.serving.admin.0).await?;
+    let webhook = run::bind("webhook address", "--webhook", args.webhook.0).await?;
     let plane = Arc::new(run::start(&args.serving, options.context.dns_zone())?);
     dns::start(args.serving.dns.0, plane.view()).await?;
     let balancers = Arc::new(Balancers::new(Arc::clone(&plane)));
-    let mut controller = Controller::new(server, options, balancers);
+    let mut controller = Controller::new(server, options, balancers).with_webhook(webhook);
     let (hang_up, hangups) = mpsc::channel(1);
     if let Some(native) = native {
         let (models, told) = watch::channel(native.model.clone());
@@ -166,18 +167,6 @@ fn context(args: &ControllerArgs) -> Result<Context, Failure> {
     }
     args.flags.apply(&mut context);
     Ok(context)
-}
-
-fn failure(error: Error) -> Failure {
-    let message = format!("{error}\n  hint: {}", error.hint());
-    match error.is_input() {
-        true => {
-            // As above.
-            let _ = writeln!(io::stderr(), "error: {message}");
-            Failure::Input
-        }
-        false => Failure::Environment { message },
-    }
 }
 
 /// What the admin address says of the controller.

@@ -28,7 +28,7 @@ use screen::Screen;
 /// out.
 pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let mut found = Vec::new();
-    let (objects, context) = args.surroundings.manifests(&args.files).read(&mut found);
+    let (objects, context) = read(args, &mut found)?;
     let Translation {
         stacks,
         diagnostics,
@@ -69,6 +69,17 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
         return Err(Failure::Changes);
     }
     Ok(())
+}
+
+/// What is planned for, and its surroundings.
+fn read(args: &PlanArgs, found: &mut Vec<Diagnostic>) -> Result<(Vec<Object>, Context), Failure> {
+    #[cfg_attr(not(feature = "controller"), expect(unused_mut))]
+    let (mut objects, context) = args.surroundings.manifests(&args.files).read(found);
+    #[cfg(feature = "controller")]
+    if args.look.cluster {
+        objects = crate::cluster::objects(&args.look.which, found)?;
+    }
+    Ok((objects, context))
 }
 
 /// Adds what serving finds besides; of what is the same on AWS it is told but once.

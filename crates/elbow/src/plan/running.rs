@@ -16,7 +16,8 @@ const PROBE: Duration = Duration::from_secs(1);
 
 /// What an elbow serves.
 pub(crate) struct Running {
-    address: SocketAddr,
+    /// Its admin address, or its pod.
+    address: String,
     /// As its `/config` shows it.
     config: Value,
 }
@@ -27,6 +28,10 @@ pub(crate) struct Running {
 /// The environment's: when an elbow is named, or needed for the exit code, and none answers.
 pub(crate) fn ask(args: &PlanArgs) -> Result<Option<Running>, Failure> {
     let found = match args.admin {
+        #[cfg(feature = "controller")]
+        None if args.look.cluster => crate::cluster::ask(&args.look.which, "/config")?
+            .map(|(pod, config)| checked(pod, config))
+            .transpose()?,
         Some(AddressOrOff(Some(address))) => config(address, admin::TIMEOUT).map(Some)?,
         Some(AddressOrOff(None)) => None,
         None => {
@@ -46,6 +51,10 @@ pub(crate) fn ask(args: &PlanArgs) -> Result<Option<Running>, Failure> {
 
 fn config(address: SocketAddr, timeout: Duration) -> Result<Running, Failure> {
     let config = admin::ask(address, "/config", timeout)?;
+    checked(address.to_string(), config)
+}
+
+fn checked(address: String, config: Value) -> Result<Running, Failure> {
     if config["loadBalancers"].is_array() {
         return Ok(Running { address, config });
     }
@@ -67,6 +76,6 @@ impl Running {
     pub(crate) fn compare(&self, planned: &Model) -> Changes {
         // What runs has the files of certificates that the plan wants issued.
         let planned = cert::locate(planned.clone());
-        changes::compare(&self.config, &planned, self.address.to_string())
+        changes::compare(&self.config, &planned, self.address.clone())
     }
 }

@@ -10,6 +10,7 @@ use elbow_manifest::Object;
 use elbow_manifest::cluster::{Change, Cluster, Outcome, Reconciled};
 use elbow_model::Model;
 use kube::Client;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -19,6 +20,7 @@ use crate::backoff::BackOff;
 use crate::client::{self, Server};
 use crate::lease::{self, LeaseOptions};
 use crate::watch::{KINDS, Settings, Standing, Told, Watches};
+use crate::webhook::{self, Gates};
 use crate::write::{Counter, Writer, WriterOptions};
 use crate::{Error, LeaderElection, LoadBalancers, Metrics, Options, check};
 use deploy::Deploy;
@@ -42,6 +44,7 @@ pub struct Controller {
     metrics: Metrics,
     ready: watch::Sender<bool>,
     native: watch::Receiver<Model>,
+    webhook: Option<TcpListener>,
 }
 
 impl Controller {
@@ -54,7 +57,15 @@ impl Controller {
             metrics: Metrics::new(),
             ready: watch::Sender::new(false),
             native: watch::Sender::new(Model::default()).subscribe(),
+            webhook: None,
         }
+    }
+
+    /// Gives new pods their readiness gates, when the API server asks here.
+    #[must_use]
+    pub fn with_webhook(mut self, listener: Option<TcpListener>) -> Self {
+        self.webhook = listener;
+        self
     }
 
     /// Serves the load balancers of a native file as well, which is there before the cluster and without it.
@@ -78,7 +89,7 @@ impl Controller {
     ///
     /// # Errors
     /// The API server is too old, or does not know who asks.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
         let mut state = State::new(&self);
         let version = tokio::select! {
             version = self.reach() => version?,
@@ -98,6 +109,12 @@ impl Controller {
         let writer = state.writer.clone();
         tasks.spawn(writer.run(self.balancers.clone(), leading.subscribe()));
         tasks.spawn(tell_rival(self.server.client.clone()));
+        if let Some(listener) = self.webhook.take() {
+            let client = self.server.client.clone();
+            let options = webhook::Options::new(&client);
+            let gates = state.gates.subscribe();
+            tasks.spawn(webhook::run(client, options, listener, gates));
+        }
         let election = tokio::spawn(self.elect(leading, stop.clone()));
         tokio::select! {
             () = state.follow(Watches::start(&settings)) => {}
@@ -201,6 +218,8 @@ struct State {
     deploy: Deploy,
     balancers: Arc<dyn LoadBalancers>,
     writer: Writer,
+    /// What new pods are to wait for; nobody listens where the webhook is off.
+    gates: watch::Sender<Arc<Gates>>,
     standings: Vec<Standing>,
     /// What became of each stack last, by key.
     stacks: BTreeMap<String, Reconciled>,
@@ -221,6 +240,7 @@ impl State {
             deploy: Deploy::new(controller.balancers.clone()),
             balancers: controller.balancers.clone(),
             writer: controller.writer(),
+            gates: watch::Sender::new(Arc::default()),
             standings: vec![Standing::Unknown; KINDS.len()],
             stacks: BTreeMap::new(),
             metrics: controller.metrics.clone(),
@@ -339,6 +359,11 @@ impl State {
         let first = !*self.ready.borrow();
         if is_reconciled && !is_due && !first {
             return;
+        }
+        if !self.gates.is_closed() {
+            let inventory = self.cluster.inventory();
+            let take = |gates: &mut Arc<Gates>| Arc::make_mut(gates).take(&reconciled, inventory);
+            self.gates.send_modify(take);
         }
         let changed = self.deploy.apply(&self.cluster.model());
         // Its outcome may be another one although nobody asks for anything else.

@@ -6,6 +6,7 @@
 
 mod kinds;
 mod known;
+mod list;
 mod reflector;
 mod request;
 mod trim;
@@ -18,6 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::Metrics;
 pub(crate) use kinds::{KINDS, Kind};
+pub use list::{Listing, list};
 use reflector::Reflector;
 
 /// Changes that may wait for the controller; then the watches wait.

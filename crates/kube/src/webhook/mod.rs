@@ -9,7 +9,6 @@ mod gates;
 mod review;
 mod server;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use kube::Client;
@@ -26,11 +25,9 @@ pub const NAME: &str = "elbow-webhook";
 /// The path that pods are sent to: that of AWS's controller.
 pub const PATH: &str = "/mutate-v1-pod";
 
-/// Where pods are sent, and by whom.
+/// Who sends pods, and where the certificate is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The address to listen on.
-    pub address: SocketAddr,
     /// The MutatingWebhookConfiguration.
     pub configuration: String,
     /// The Secret with the certificate.
@@ -41,9 +38,8 @@ pub struct Options {
 
 impl Options {
     /// The usual names, in the namespace that `client` is of.
-    pub fn new(address: SocketAddr, client: &Client) -> Self {
+    pub fn new(client: &Client) -> Self {
         Self {
-            address,
             configuration: NAME.to_owned(),
             secret: NAME.to_owned(),
             namespace: client.default_namespace().to_owned(),
@@ -51,32 +47,18 @@ impl Options {
     }
 }
 
-/// Why the webhook does not serve.
-#[derive(Debug, thiserror::Error)]
-#[error("webhook: cannot listen on {address}: {source}")]
-pub struct Error {
-    address: SocketAddr,
-    source: std::io::Error,
-}
-
-/// Answers until it is dropped: a pod gets the gates that `gates` has at that time.
-///
-/// # Errors
-/// The address is not to be had. What is wrong with the certificate is told in the log, and tried again.
+/// Answers on `listener` until it is dropped: a pod gets the gates that `gates` has at that time. What is wrong with the
+/// certificate is told in the log, and tried again.
 pub async fn run(
     client: Client,
     options: Options,
+    listener: TcpListener,
     gates: watch::Receiver<Arc<Gates>>,
-) -> Result<(), Error> {
-    let address = options.address;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| Error { address, source })?;
+) {
     let (offer, offered) = watch::channel(None);
     let certificates = Certificates::new(client, options);
     tokio::select! {
         () = certificates.keep(offer) => {}
         () = server::serve(listener, offered, gates) => {}
     }
-    Ok(())
 }
