@@ -189,7 +189,8 @@ fn apply(c: &mut Criterion) {
         resident(),
         model.load_balancers.len()
     );
-    let Ok(plane) = Plane::start(options, Telemetry::new(1), None) else {
+    let telemetry = Telemetry::new(1);
+    let Ok(plane) = Plane::start(options, Arc::clone(&telemetry), None) else {
         return;
     };
     let started = Instant::now();
@@ -201,10 +202,17 @@ fn apply(c: &mut Criterion) {
     // Until every target has been checked for the first time.
     thread::sleep(Duration::from_secs(20));
     let (before, started) = (on_cpu("control"), Instant::now());
+    let checks = || -> u64 {
+        let groups = telemetry.groups().into_iter();
+        groups.map(|group| group.health_checks_failed.get()).sum()
+    };
+    let checked = checks();
     thread::sleep(WATCHED);
-    let share = (on_cpu("control") - before).as_secs_f64() / started.elapsed().as_secs_f64();
+    let seconds = started.elapsed().as_secs_f64();
+    let share = (on_cpu("control") - before).as_secs_f64() / seconds;
+    let rate = (checks() - checked) as f64 / seconds;
     println!(
-        "health checks take {:.1} % of a CPU: {}",
+        "{rate:.0} health checks/s take {:.1} % of a CPU: {}",
         share * 100.0,
         resident()
     );
