@@ -101,6 +101,14 @@ impl Told {
         self.all().remove(topic);
     }
 
+    /// Forgets all topics of an object, which begin with its UID.
+    pub(super) fn forget_object(&self, uid: &str) {
+        let mut all = self.all();
+        for topic in ["", " backend", " plan", " rival"] {
+            all.remove(&format!("{uid}{topic}"));
+        }
+    }
+
     pub(super) fn clear(&self) {
         self.all().clear();
     }

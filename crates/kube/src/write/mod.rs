@@ -185,7 +185,7 @@ impl Writer {
             name: identity.name.clone(),
         };
         if let Some(facts) = self.0.known.get(&name) {
-            self.0.told.forget(&facts.uid);
+            self.0.told.forget_object(&facts.uid);
         }
         self.0.known.forget(&name);
         self.0.rivals.forget(&name);
@@ -370,7 +370,8 @@ impl Inner {
             Ok(()) => {
                 if let Job::Stack(key) = &job {
                     let gone = |task: &Arc<Task>| matches!(task.reconciled.outcome, Outcome::Gone);
-                    if state.tasks.get(key).is_some_and(gone) {
+                    // Unless more was submitted meanwhile.
+                    if !state.queue.holds(&job) && state.tasks.get(key).is_some_and(gone) {
                         state.tasks.remove(key);
                     }
                 }

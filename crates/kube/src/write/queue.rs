@@ -33,6 +33,11 @@ impl<J: Clone + Ord + Hash> Queue<J> {
         *due = (*due).min(at);
     }
 
+    /// Whether `job` is still to be done, or again.
+    pub(super) fn holds(&self, job: &J) -> bool {
+        self.due.contains_key(job)
+    }
+
     /// A job that is due and not at work.
     pub(super) fn take(&mut self, now: Instant) -> Option<J> {
         let ready = |(job, at): &(&J, &Instant)| **at <= now && !self.at_work.contains(*job);
@@ -103,7 +108,9 @@ mod tests {
         queue.put("a", now);
         queue.put("a", now + Duration::from_secs(9));
         assert_eq!(queue.take(now), Some("a"));
+        assert!(!queue.holds(&"a"));
         queue.put("a", now);
+        assert!(queue.holds(&"a"));
         assert_eq!(queue.take(now), None);
         assert_eq!(queue.next(), None);
         queue.done(&"a");
