@@ -1,13 +1,13 @@
-//! Every load balancer gets an address of its own.
+//! Every load balancer gets an address of its own, as long as there are enough.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 pub use ipnet::Ipv4Net;
 
-use crate::Model;
 use crate::load_balancer::name_hash;
+use crate::{LoadBalancer, Model};
 
 /// Where each load balancer listens, by its name.
 pub type Addresses = BTreeMap<Arc<str>, Vec<IpAddr>>;
@@ -15,9 +15,12 @@ pub type Addresses = BTreeMap<Arc<str>, Vec<IpAddr>>;
 /// The pool that is used unless told otherwise: on Linux all of 127.0.0.0/8 answers without set-up.
 pub const DEFAULT_POOL: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 10, 0), 24);
 
-/// There are more load balancers without an address than the pool has addresses.
+/// There are more load balancers without an address than the pool has addresses, and they listen on the same ports.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the address pool {pool} has no address left for load balancer {}", some(.load_balancers))]
+#[error(
+    "the address pool {pool} has no address left for load balancer {}, and its ports are taken on those that it has",
+    some(.load_balancers)
+)]
 pub struct PoolFull {
     /// The pool.
     pub pool: Ipv4Net,
@@ -38,7 +41,8 @@ fn some(names: &[Arc<str>]) -> String {
 ///
 /// The address depends on the name, so that a restart keeps it, and hardly on the other load
 /// balancers: one of two that fall on the same address takes the next free one. One that had an
-/// address of the pool `before` keeps it.
+/// address of the pool `before` keeps it. When no address is free, those whose ports differ share one: a pool may be
+/// the one address of a machine.
 ///
 /// ```
 /// use elbow_model::{Model, addresses};
@@ -52,7 +56,8 @@ pub fn assign<'a>(
     before: impl Fn(&str) -> Option<&'a [IpAddr]>,
 ) -> Result<Addresses, PoolFull> {
     let mut assigned = Addresses::new();
-    let mut taken = HashSet::new();
+    let mut taken = Taken::default();
+    let mut without: BTreeMap<&Arc<str>, &LoadBalancer> = BTreeMap::new();
     for load_balancer in &model.load_balancers {
         let mut addresses = load_balancer.addresses.clone();
         if addresses.is_empty()
@@ -61,40 +66,82 @@ pub fn assign<'a>(
         {
             addresses.push(IpAddr::V4(*held));
         }
-        taken.extend(addresses.iter().copied());
+        if addresses.is_empty() {
+            without.insert(&load_balancer.name, load_balancer);
+        }
+        for address in &addresses {
+            taken.add(*address, load_balancer);
+        }
         assigned.insert(Arc::clone(&load_balancer.name), addresses);
     }
-    let mut without = Vec::new();
+    let mut left_over = Vec::new();
     // By name, whatever the order of the input.
-    for (name, addresses) in assigned.iter_mut().filter(|(_, a)| a.is_empty()) {
-        // Those that are left over are not looked for again and again.
-        let address = without.is_empty().then(|| free_address(name, pool, &taken));
-        match address.flatten() {
+    for (name, load_balancer) in without {
+        let found = taken
+            .free(name, pool)
+            .or_else(|| taken.shared(load_balancer, pool));
+        match found {
             Some(address) => {
-                taken.insert(address);
-                addresses.push(address);
+                taken.add(address, load_balancer);
+                assigned.insert(Arc::clone(name), vec![address]);
             }
-            None => without.push(Arc::clone(name)),
+            None => left_over.push(Arc::clone(name)),
         }
     }
-    if without.is_empty() {
+    if left_over.is_empty() {
         return Ok(assigned);
     }
     Err(PoolFull {
         pool,
-        load_balancers: without,
+        load_balancers: left_over,
     })
 }
 
-fn free_address(name: &str, pool: Ipv4Net, taken: &HashSet<IpAddr>) -> Option<IpAddr> {
+/// The addresses that load balancers have, with the ports that they listen on there.
+#[derive(Default)]
+struct Taken {
+    ports: HashMap<IpAddr, HashSet<u16>>,
+    /// Whether an address of the pool was looked for in vain, so that nobody looks again.
+    is_full: bool,
+}
+
+impl Taken {
+    fn add(&mut self, address: IpAddr, load_balancer: &LoadBalancer) {
+        let ports = load_balancer.listeners.iter().map(|listener| listener.port);
+        self.ports.entry(address).or_default().extend(ports);
+    }
+
+    /// The first address from that of `name` on that nobody has.
+    fn free(&mut self, name: &str, pool: Ipv4Net) -> Option<IpAddr> {
+        if self.is_full {
+            return None;
+        }
+        // One more than is taken is always enough to try.
+        let tries = self.ports.len() as u64 + 1;
+        let mut found = candidates(name, pool, tries);
+        let found = found.find(|address| !self.ports.contains_key(address));
+        self.is_full = found.is_none();
+        found
+    }
+
+    /// The first address from that of the load balancer's name on where nobody has one of its ports.
+    fn shared(&self, load_balancer: &LoadBalancer, pool: Ipv4Net) -> Option<IpAddr> {
+        let is_taken = |ports: &HashSet<u16>| {
+            let mut listeners = load_balancer.listeners.iter();
+            listeners.any(|listener| ports.contains(&listener.port))
+        };
+        candidates(&load_balancer.name, pool, u64::MAX)
+            .find(|address| !self.ports.get(address).is_some_and(is_taken))
+    }
+}
+
+/// The addresses of `pool`, at most `tries`, from the one that belongs to `name` on.
+fn candidates(name: &str, pool: Ipv4Net, tries: u64) -> impl Iterator<Item = IpAddr> {
     let (first, count) = hosts(pool);
     let start = name_hash(name) % count;
-    // One more than is taken is always enough to try.
-    let tries = count.min(taken.len() as u64 + 1);
-    (0..tries).find_map(|i| {
+    (0..count.min(tries)).filter_map(move |i| {
         let offset = u32::try_from((start + i) % count).ok()?;
-        let address = IpAddr::V4(Ipv4Addr::from_bits(first.checked_add(offset)?));
-        (!taken.contains(&address)).then_some(address)
+        Some(IpAddr::V4(Ipv4Addr::from_bits(first.checked_add(offset)?)))
     })
 }
 

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::file;
 
-/// A model of load balancers with these names; `name=address` has an address of its own.
+/// A model of load balancers with these names, which listen on port 80; `name=address` has an address of its own,
+/// `name:port` listens on another port.
 fn model(names: &[impl AsRef<str>]) -> Model {
     let mut text = "loadBalancers: [".to_owned();
     for name in names {
@@ -13,7 +14,12 @@ fn model(names: &[impl AsRef<str>]) -> Model {
             .as_ref()
             .split_once('=')
             .unwrap_or_else(|| (name.as_ref(), ""));
-        text += &format!("{{name: {name}, type: network, addresses: [{address}]}}, ");
+        let (name, port) = name.split_once(':').unwrap_or((name, "80"));
+        let action = "{type: fixed-response, fixedResponseConfig: {statusCode: '200'}}";
+        let listener = format!("{{port: {port}, protocol: HTTP, defaultActions: [{action}]}}");
+        text += &format!(
+            "{{name: {name}, type: application, addresses: [{address}], listeners: [{listener}]}}, "
+        );
     }
     let (model, diagnostics) = file::parse(&(text + "]"), "a.yaml");
     assert!(diagnostics.is_empty(), "{diagnostics:#?}");
@@ -38,14 +44,14 @@ fn given_addresses_stay_and_are_not_given_twice() {
     let error = all.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the address pool 127.0.10.0/30 has no address left for load balancer b"
+        "the address pool 127.0.10.0/30 has no address left for load balancer b, and its ports are taken on those that it has"
     );
     let error = assigned(&["a", "d", "c", "b"], "127.0.10.0/30").unwrap_err();
     assert_eq!(
         error.load_balancers,
         ["c".into(), "d".into()] as [Arc<str>; 2]
     );
-    assert!(error.to_string().ends_with("load balancer c and 1 more"));
+    assert!(error.to_string().contains("load balancer c and 1 more, "));
     let all = assigned(&["a", "c=127.0.10.1", "d=10.0.0.1"], "127.0.10.0/30").unwrap();
     let shown: Vec<_> = all.iter().map(|(n, a)| format!("{n} {a:?}")).collect();
     assert_eq!(shown, ["a [127.0.10.2]", "c [127.0.10.1]", "d [10.0.0.1]"]);
@@ -81,6 +87,18 @@ fn an_address_is_kept_when_a_name_comes_that_would_take_it() {
     })
     .unwrap();
     assert_ne!(after["z"], before["z"], "it is not of the pool");
+}
+
+/// The pool of a machine is its one address.
+#[test]
+fn those_whose_ports_differ_share_when_no_address_is_left() {
+    let all = assigned(&["a", "b:443", "c:9000"], "10.0.0.7/32").unwrap();
+    let here: Vec<IpAddr> = vec![Ipv4Addr::new(10, 0, 0, 7).into()];
+    assert!(all.values().all(|addresses| *addresses == here), "{all:?}");
+    let error = assigned(&["a", "b:443", "c:443"], "10.0.0.7/32").unwrap_err();
+    assert_eq!(error.load_balancers, ["c".into()] as [Arc<str>; 1]);
+    let apart = assigned(&["a", "b:443"], "10.0.0.6/31").unwrap();
+    assert_ne!(apart["a"], apart["b"], "nobody shares while there is room");
 }
 
 proptest! {
