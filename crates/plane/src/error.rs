@@ -66,7 +66,10 @@ impl ApplyError {
             Self::Addresses(full) => {
                 let failure = |name: &Arc<str>| Failure {
                     load_balancer: Some(Arc::clone(name)),
-                    message: format!("the address pool {} has no address left", full.pool),
+                    message: format!(
+                        "the address pool {} has no address left, and others listen on these ports of those that it has",
+                        full.pool
+                    ),
                 };
                 full.load_balancers.iter().map(failure).collect::<Vec<_>>()
             }
