@@ -140,10 +140,10 @@ fn with_targets(group: &TargetGroup, name: String, number: usize) -> Arc<TargetG
 /// `model` with another port at one target of a group of an ALB.
 fn with_change(model: &Model, port: u16) -> Model {
     let mut model = model.clone();
-    if let Some(group) = model.target_groups.get_mut(77) {
-        if let Some(target) = Arc::make_mut(group).targets.last_mut() {
-            target.port = port;
-        }
+    if let Some(group) = model.target_groups.get_mut(77)
+        && let Some(target) = Arc::make_mut(group).targets.last_mut()
+    {
+        target.port = port;
     }
     model
 }

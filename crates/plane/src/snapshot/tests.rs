@@ -71,7 +71,7 @@ fn with_parts<T>(
         tickets: &Tickets::new(),
         workers: 1,
         port_offset: 8000,
-        dns: &elbow_model::DnsZone::default(),
+        dns: &DnsZone::default(),
     })
 }
 
