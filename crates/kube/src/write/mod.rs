@@ -5,32 +5,6 @@
 //! ([`Writer::run`]); the others know what they would write, and start with it when they come to lead. What fails is tried again,
 //! later and later; what the API server refuses waits for a change.
 //!
-//! ```no_run
-//! # use elbow_kube::{LoadBalancers, lease, write::{Writer, WriterOptions}};
-//! # use elbow_manifest::cluster::{Cluster, Outcome};
-//! # async fn controller(client: kube::Client, mut cluster: Cluster, balancers: std::sync::Arc<dyn LoadBalancers>) {
-//! let counter: elbow_kube::write::Counter = std::sync::Arc::new(|what, result| println!("{} {result}", what.name()));
-//! let writer = Writer::new(client.clone(), WriterOptions::default(), counter.clone());
-//! let (lead, leading) = tokio::sync::watch::channel(false);
-//! let (_stop, stopped) = tokio::sync::watch::channel(false);
-//! let options = lease::LeaseOptions::new("elbow-system", "elbow-leader", lease::identity("node1"));
-//! tokio::spawn(lease::elect(client, counter, options, lead, stopped)); // without an election: a sender that holds true
-//! tokio::spawn(writer.clone().run(balancers.clone(), leading));
-//!
-//! // For each object that is listed or changed: writer.see(&json), or writer.gone(&identity), and cluster.take(change). Then:
-//! let reconciled = cluster.reconcile();
-//! let applied = balancers.apply(cluster.model());
-//! for one in reconciled {
-//!     let served = match &one.outcome {
-//!         Outcome::Made(made) => balancers.served(&made.load_balancer),
-//!         _ => None,
-//!     };
-//!     writer.submit(one, served, applied.as_ref().err().map(ToString::to_string));
-//! }
-//! writer.serving(&cluster.model(), cluster.inventory());
-//! # }
-//! ```
-//!
 //! Server-side apply is used with the field manager [`FIELD_MANAGER`](crate::FIELD_MANAGER), and overwrites what others wrote
 //! to the same fields. Finalizers are removed, and the conditions of pods written, by patches: see the modules for why.
 
