@@ -4,6 +4,7 @@
 mod access;
 pub mod console;
 mod control_plane;
+mod outage;
 pub mod pool;
 pub mod replicas;
 
@@ -17,6 +18,7 @@ use std::{env, thread};
 
 pub use access::Access;
 pub use control_plane::ControlPlane;
+pub use outage::Outage;
 
 use crate::command::{self, output, stdout, texts};
 use crate::{TempDir, tools};
@@ -101,6 +103,11 @@ impl Cluster {
         make.arg(&image).args([MINIO_IMAGE, "/usr/bin/minio"]);
         stdout(make.arg(tools::debian()).arg(&layer));
         image
+    }
+
+    /// Kills the API server, as a crash does: what is open to it breaks.
+    pub fn kill_api_server(&self) -> Outage {
+        Outage::begin(self.dir.join("cluster"))
     }
 
     /// All pods and the ends of their logs, for who has to find out what went wrong.

@@ -40,7 +40,26 @@ pub fn one_demo() -> File {
     lock
 }
 
-/// A running `elbow run`, with its configuration in a folder of its own.
+/// Where `elbow controller` serves, and for which cluster: the same when it is started again.
+#[derive(Clone, Debug)]
+pub struct Place {
+    kubeconfig: PathBuf,
+    admin: SocketAddr,
+    pool: String,
+}
+
+impl Place {
+    /// One that no other test uses.
+    pub fn new(kubeconfig: PathBuf) -> Self {
+        Self {
+            kubeconfig,
+            admin: SocketAddr::from((address(), 9901)),
+            pool: network(),
+        }
+    }
+}
+
+/// A running `elbow run` or `elbow controller`, with its configuration in a folder of its own.
 pub struct Elbow {
     running: Running,
     admin: SocketAddr,
@@ -84,16 +103,25 @@ impl Elbow {
 
     fn start_with(dir: TempDir, stdin: Stdio, input: &[&str], args: &[&str]) -> Self {
         let admin = SocketAddr::from((address(), 9901));
-        let log = dir.join("access.log");
-        let mut command = command(&["run", "--workers", "2"]);
+        let mut command = command(&["run"]);
+        command.args(input).args(args);
+        Self::spawn(dir, stdin, admin, &mut command)
+    }
+
+    /// Runs `elbow controller` where `place` says, and waits until every listener serves.
+    pub fn control(place: &Place, args: &[&str]) -> Self {
+        let mut command = command(&["controller", "--address-pool", &place.pool, "--kubeconfig"]);
+        command.arg(&place.kubeconfig).args(args);
+        Self::spawn(TempDir::new(), Stdio::null(), place.admin, &mut command)
+    }
+
+    fn spawn(dir: TempDir, stdin: Stdio, admin: SocketAddr, command: &mut Command) -> Self {
         command
-            .args(input)
-            .args(["--admin", &admin.to_string()])
+            .args(["--workers", "2", "--admin", &admin.to_string()])
             .arg("--access-log")
-            .arg(log)
-            .args(args);
+            .arg(dir.join("access.log"));
         let mut elbow = Self {
-            running: Running::start_with(&mut command, stdin),
+            running: Running::start_with(command, stdin),
             admin,
             dir,
         };

@@ -3,6 +3,10 @@
 //! All tests are one program, so that they share one cluster.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
+mod changes;
+mod faults;
+mod live;
+mod rollout;
 mod rows;
 mod shared;
 mod table;
