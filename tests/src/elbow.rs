@@ -112,7 +112,11 @@ impl Elbow {
     pub fn control(place: &Place, args: &[&str]) -> Self {
         let mut command = command(&["controller", "--address-pool", &place.pool, "--kubeconfig"]);
         command.arg(&place.kubeconfig).args(args);
-        Self::spawn(TempDir::new(), Stdio::null(), place.admin, &mut command)
+        let elbow = Self::spawn(TempDir::new(), Stdio::null(), place.admin, &mut command);
+        wait::until("elbow to serve what is in the cluster", || {
+            admin_get(elbow.admin, "/ready").filter(|r| r.status == 200)
+        });
+        elbow
     }
 
     fn spawn(dir: TempDir, stdin: Stdio, admin: SocketAddr, command: &mut Command) -> Self {

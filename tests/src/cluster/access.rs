@@ -73,7 +73,12 @@ impl Access {
     /// Deletes objects and waits until they are gone.
     pub fn delete(&self, objects: &[Value]) {
         let mut command = self.kubectl();
-        command.args(["delete", "--ignore-not-found", "--timeout=60s", "--filename"]);
+        command.args([
+            "delete",
+            "--ignore-not-found",
+            "--timeout=60s",
+            "--filename",
+        ]);
         stdout(command.arg(self.list(objects)));
     }
 

@@ -18,10 +18,8 @@ pub const PROGRAM: &str = "elbow-test-pod";
 pub enum Ending {
     /// It goes on for a while and is told then, of which it dies at once: what AWS's guides recommend.
     PreStop,
-    /// It is told at once and finishes what it has.
+    /// It is told at once and serves on until it is killed, by when it has finished what it had.
     Graceful,
-    /// It is told at once and dies of it.
-    AtOnce,
 }
 
 /// A Deployment called `web`, with its Service.
