@@ -103,7 +103,9 @@ fn a_service_that_is_edited_keeps_its_name_and_follows_its_nodes_and_pods() {
     let nodes = live.groups(namespace, "nodes");
     turn.cluster
         .ask(&["label", "node", "node1", &format!("{EXCLUDE}=")]);
-    live.wait_for_targets(&nodes[0], 0);
+    wait::until("no node to be asked", || {
+        live.healthy(&nodes[0]).is_empty().then_some(())
+    });
     turn.cluster
         .ask(&["label", "node", "node1", &format!("{EXCLUDE}-")]);
     live.wait_for_targets(&nodes[0], 1);
@@ -191,12 +193,11 @@ fn an_ingress_that_moves_loses_its_class_or_gets_a_new_certificate_serves_on() {
 
     // A member whose class is gone is no stranger: what it had serves on.
     turn.cluster.ask(&["delete", "ingressclass", "alb"]);
-    wait::until("an event", || {
-        let events = live.events("Ingress", namespace, "one");
-        events
-            .iter()
-            .any(|reason| reason.starts_with("Failed"))
-            .then_some(())
+    wait::until("the class to be gone", || {
+        let classes = live
+            .elbow
+            .metric("elbow_kube_objects", &["\"IngressClass\""]);
+        (classes == Some(0.0)).then_some(())
     });
     answer(&mut kept, "web.example.com");
     answer(&mut Client::plain(http(address)), "web.example.com");

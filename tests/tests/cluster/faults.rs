@@ -53,8 +53,9 @@ fn a_restart_writes_nothing_and_an_api_server_that_is_away_costs_no_request() {
     turn.cluster
         .apply(&[class(), web.service(), nlb, web.deployment(), alb]);
     turn.cluster.wait_for_pods(NAMESPACE);
-    let address = live.address("ingress", NAMESPACE, "web");
-    live.address("service", NAMESPACE, "nlb");
+    for (kind, name) in [("ingress", "web"), ("service", "nlb")] {
+        live.address(kind, NAMESPACE, name);
+    }
     let group = live.groups(NAMESPACE, "web").remove(0);
     live.wait_for_targets(&group, COUNT);
 
@@ -64,11 +65,21 @@ fn a_restart_writes_nothing_and_an_api_server_that_is_away_costs_no_request() {
         live.elbow.process().wait();
         live.start_again();
         synced(&live, 1.0);
-        assert_eq!(live.address("ingress", NAMESPACE, "web"), address);
         live.wait_for_targets(&group, COUNT);
     }
 
-    let load = Load::start(http(address), "web.example.com");
+    assert_eq!(versions(&live), before);
+    for kind in ["status", "finalizer"] {
+        let writes = live
+            .elbow
+            .metric("elbow_kube_writes_total", &[&format!("\"{kind}\"")]);
+        assert_eq!(writes, None, "{kind}");
+    }
+
+    let load = Load::start(
+        http(live.address("ingress", NAMESPACE, "web")),
+        "web.example.com",
+    );
     let outage = turn.cluster.kill_api_server();
     synced(&live, 0.0);
     load.wait_for_more(200);
