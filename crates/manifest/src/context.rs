@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use elbow_model::DnsZone;
 use elbow_model::diagnostic::Diagnostic;
+use elbow_model::suggest::did_you_mean;
 use elbow_model::yaml::{Limits, Node, Position, Value, parse};
 
 use crate::stack::Permission;
@@ -259,6 +260,14 @@ impl Context {
             region: self.region.clone(),
             suffix: self.dns_suffix.clone(),
         }
+    }
+
+    /// What to do about a subnet that there is not.
+    pub(crate) fn subnet_hint(&self, wanted: &str) -> String {
+        let subnets = self.subnets.iter();
+        let known = subnets.flat_map(|subnet| [subnet.id.as_str(), subnet.name.as_str()]);
+        did_you_mean(wanted, known)
+            .unwrap_or_else(|| "list it under subnets in the environment file".to_owned())
     }
 
     /// Whether a feature gate is on; `default` is the controller's own.

@@ -181,3 +181,28 @@ fn the_class_that_the_annotation_names_is_that_of_the_flag() {
     assert!(found.is_empty(), "{found:?}");
     assert_eq!(owned(&context), ["default/internal"]);
 }
+
+/// Who reads the event of a live cluster is to know what to change: the annotation, or the environment.
+#[test]
+fn an_unknown_subnet_is_told_at_its_annotation() {
+    let root = json!([path("/", "Prefix", "web", &json!({"number": 80}))]);
+    for (subnet, hint) in [
+        (
+            "subnet-0a1b",
+            "list it under subnets in the environment file",
+        ),
+        ("public-aa", "did you mean \"public-a\"?"),
+    ] {
+        let annotations =
+            json!({"alb.ingress.kubernetes.io/subnets": format!("public-b, {subnet}")});
+        let translation = translated(&[SERVICE, &ingress("web", &annotations, &root)]);
+        assert!(translation.stacks.is_empty());
+        let found = &translation.diagnostics[0];
+        assert_eq!(found.message, format!("there is no subnet {subnet}"));
+        assert_eq!(
+            found.field,
+            "metadata.annotations.alb.ingress.kubernetes.io/subnets"
+        );
+        assert_eq!(found.hint.as_deref(), Some(hint));
+    }
+}

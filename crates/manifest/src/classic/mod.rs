@@ -193,7 +193,7 @@ fn subnets(read: &Reader<'_>, environment: &Context, scheme: &str) -> Result<Vec
             None => {
                 return Err(
                     Refused::annotation(key, format!("there is no subnet {item:?}"))
-                        .hint("the id or the name of a subnet of the environment"),
+                        .hint(environment.subnet_hint(item)),
                 );
             }
         }

@@ -171,6 +171,23 @@ impl<'a> Group<'a> {
         Box::new(refusal.hint("give it at one member, or the same at each"))
     }
 
+    /// An error at the first annotation `what` that has `text` in it, else at the first member.
+    pub(super) fn refuse_saying(
+        &self,
+        what: &str,
+        text: &str,
+        code: &'static str,
+        message: String,
+    ) -> Refusal {
+        let said = self.members.iter().find_map(|member| {
+            let annotations = member.annotations();
+            let found = annotations.find(what)?;
+            let says = found.value.contains(text);
+            says.then(|| found.refuse(code, message.clone()))
+        });
+        said.unwrap_or_else(|| self.refuse(code, message))
+    }
+
     /// An error about the group as a whole, at its first member.
     pub(super) fn refuse(&self, code: &'static str, message: impl Into<String>) -> Refusal {
         let message = message.into();

@@ -246,8 +246,11 @@ impl Build<'_> {
             .chain(by_name)
             .map(|(name, subnet)| {
                 let missing = || {
-                    self.group
-                        .refuse("unknown-subnet", format!("there is no subnet {name}"))
+                    let message = format!("there is no subnet {name}");
+                    let refusal =
+                        self.group
+                            .refuse_saying("subnets", name, "unknown-subnet", message);
+                    Box::new(refusal.hint(self.context.subnet_hint(name)))
                 };
                 subnet.ok_or_else(missing)
             })

@@ -36,13 +36,8 @@ fn resolve<'a>(context: &'a Context, named: &[String]) -> Result<Vec<&'a Subnet>
             .iter()
             .find(|subnet| subnet.id == *item || subnet.name == *item)
         else {
-            let known = context
-                .subnets
-                .iter()
-                .flat_map(|subnet| [subnet.id.as_str(), subnet.name.as_str()]);
-            let mut refused = Refused::annotation(SUBNETS, format!("there is no subnet {item:?}"));
-            refused.hint = elbow_model::suggest::did_you_mean(item, known);
-            return Err(refused);
+            let refused = Refused::annotation(SUBNETS, format!("there is no subnet {item:?}"));
+            return Err(refused.hint(context.subnet_hint(item)));
         };
         if !zones.insert(&subnet.availability_zone) {
             let message = format!("two subnets in the zone {}", subnet.availability_zone);
