@@ -50,7 +50,7 @@ fn a_service_that_is_edited_keeps_its_name_and_follows_its_nodes_and_pods() {
     };
     let namespace = "services";
     let service = |name| ("service", namespace, name);
-    let live = Live::start(&turn.cluster, &[]);
+    let live = Live::start(&turn.cluster, &["--watch-namespace", namespace]);
     put(
         &turn.cluster,
         namespace,
@@ -114,13 +114,9 @@ fn a_service_that_is_edited_keeps_its_name_and_follows_its_nodes_and_pods() {
         [NODE.to_string()]
     );
 
-    kubectl(&[
-        "patch",
-        "service",
-        "nodes",
-        "-p",
-        r#"{"spec": {"type": "ClusterIP"}}"#,
-    ]);
+    // AWS's controller serves what is annotated, whatever its type.
+    let away = r#"{"spec": {"type": "ClusterIP"}, "metadata": {"annotations": null}}"#;
+    kubectl(&["patch", "service", "nodes", "-p", away]);
     live.wait_for_field(
         ("service", namespace, "nodes"),
         "/metadata/finalizers",
@@ -145,7 +141,7 @@ fn an_ingress_that_moves_loses_its_class_or_gets_a_new_certificate_serves_on() {
         Err(needs) => return tools::skipped(&needs),
     };
     let namespace = "ingresses";
-    let live = Live::start(&turn.cluster, &[]);
+    let live = Live::start(&turn.cluster, &["--watch-namespace", namespace]);
     let (first, second) = (Ca::new(), Ca::new());
     let secret = |ca: &Ca| {
         let leaf = ca.leaf(&["web.example.com"]);
