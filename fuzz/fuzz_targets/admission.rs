@@ -36,8 +36,10 @@ static GATES: LazyLock<Gates> = LazyLock::new(|| {
 fuzz_target!(|input: &[u8]| {
     if let Ok(bytes) = review::answer(input, &GATES) {
         let answer: Value = serde_json::from_slice(&bytes).expect("an answer is JSON");
-        let question: Value = serde_json::from_slice(input).expect("a question was JSON");
         assert_eq!(answer["response"]["allowed"], true);
-        assert_eq!(answer["response"]["uid"], question["request"]["uid"]);
+        // What is passed over may be text that no value can hold.
+        if let Ok(question) = serde_json::from_slice::<Value>(input) {
+            assert_eq!(answer["response"]["uid"], question["request"]["uid"]);
+        }
     }
 });
