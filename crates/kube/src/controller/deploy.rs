@@ -14,6 +14,7 @@ use crate::{ApplyFailure, LoadBalancers};
 pub(super) struct Deploy {
     balancers: Arc<dyn LoadBalancers>,
     in_force: Model,
+    wanted: Model,
     failed: BTreeMap<Arc<str>, Failed>,
     /// Why nothing new is in force, where no load balancer is to blame.
     stuck: Option<String>,
@@ -32,6 +33,7 @@ impl Deploy {
         Self {
             balancers,
             in_force: Model::default(),
+            wanted: Model::default(),
             failed: BTreeMap::new(),
             stuck: None,
             back_off: BackOff::default(),
@@ -42,6 +44,14 @@ impl Deploy {
     /// What serves.
     pub(super) fn in_force(&self) -> &Model {
         &self.in_force
+    }
+
+    /// Whether `model` is what was to be served last, by pointer.
+    pub(super) fn wants(&self, model: &Model) -> bool {
+        let wanted = &self.wanted;
+        is_shared(&wanted.load_balancers, &model.load_balancers)
+            && is_shared(&wanted.target_groups, &model.target_groups)
+            && is_shared(&wanted.certificates, &model.certificates)
     }
 
     /// When what failed is to be tried again.
@@ -62,6 +72,7 @@ impl Deploy {
 
     /// Serves `wanted`; the load balancers whose failure came or went.
     pub(super) fn apply(&mut self, wanted: &Model) -> BTreeSet<Arc<str>> {
+        self.wanted = wanted.clone();
         let again = self.is_due();
         let before = self.messages();
         let stuck = self.stuck.clone();
@@ -180,4 +191,8 @@ impl Deploy {
         }
         model
     }
+}
+
+fn is_shared<T>(one: &[Arc<T>], other: &[Arc<T>]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| Arc::ptr_eq(a, b))
 }
