@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::SocketAddr;
 
 use elbow_tests::address::network;
 use elbow_tests::cluster::{Access, ControlPlane};
 use elbow_tests::command::{Running, stdout};
-use elbow_tests::{TempDir, elbow, tools, wait};
+use elbow_tests::{TempDir, address, elbow, tools, wait};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -42,13 +42,13 @@ fn service_account(access: &Access, dir: &TempDir) -> String {
 }
 
 /// What config/kube-webhook has, for a webhook outside the cluster.
-fn webhook(access: &Access, port: u16) {
+fn webhook(access: &Access, at: SocketAddr) {
     let mut objects = access.read(&tools::repository().join("config/kube-webhook/webhook.yaml"));
     for object in objects
         .iter_mut()
         .filter(|o| o["kind"] == "MutatingWebhookConfiguration")
     {
-        let url = format!("https://127.0.0.1:{port}/mutate-v1-pod");
+        let url = format!("https://{at}/mutate-v1-pod");
         object["webhooks"][0]["clientConfig"] = json!({"url": url});
     }
     access.apply(&objects);
@@ -83,18 +83,20 @@ fn the_rights_of_the_installation_are_enough() {
     for file in ["kube/namespace.yaml", "kube/access.yaml", "kube/class.yaml"] {
         access.ask(&["apply", "-f", &config(file)]);
     }
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
-    webhook(&access, port);
+    let (asked, admin) = (
+        SocketAddr::from((address(), 9443)),
+        SocketAddr::from((address(), 9901)),
+    );
+    webhook(&access, asked);
     let dir = TempDir::new();
     let kubeconfig = service_account(&access, &dir);
-    let (at, pool) = (format!("127.0.0.1:{port}"), network());
+    let (at, pages, pool) = (asked.to_string(), admin.to_string(), network());
     let words = [
         "controller",
         "--kubeconfig",
         &kubeconfig,
-        "--admin=off",
+        "--admin",
+        &pages,
         "--webhook",
         &at,
         "--address-pool",
@@ -156,7 +158,17 @@ fn the_rights_of_the_installation_are_enough() {
         "--all",
         "--timeout=60s",
     ]);
+    let metrics = elbow::admin_get(admin, "/metrics").unwrap().text();
+    let counted = |word: &str| metrics.lines().any(|line| line.contains(word));
+    assert!(
+        counted(r#"code="200""#) && counted(r#"result="ok""#),
+        "{metrics}"
+    );
+    assert!(
+        !counted(r#"code="403""#) && !counted(r#"result="forbidden""#),
+        "{metrics}"
+    );
     controller.end(Signal::TERM);
     let log = controller.stderr();
-    assert!(!log.contains("forbidden") && !log.contains("403"), "{log}");
+    assert!(!log.contains("forbidden"), "{log}");
 }
