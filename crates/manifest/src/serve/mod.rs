@@ -81,49 +81,64 @@ pub fn translate(objects: &[Object], context: &Context) -> (Model, Vec<Diagnosti
 
 /// As [`translate`], stack by stack, for those who serve one state of the objects after another.
 pub fn serve(objects: &[Object], context: &Context) -> Serving {
-    let mut serving = Serving::default();
-    let mut translation = Translation::default();
-    let mut inventory = Inventory::new(objects, &mut translation.diagnostics);
-    serving.rejected = std::mem::take(&mut inventory.rejected);
-    inventory.serving = true;
-    crate::fill(objects, &mut inventory, context, &mut translation);
-    serving.refused = translation.refused;
-    let mut found = translation.diagnostics;
-    let reads = Reads::default();
-    let scope = Scope::new(&inventory, &reads);
-    let catalog = Catalog::new(translation.stacks, scope, context);
-    let surroundings = Surroundings {
-        context,
-        scope,
-        catalog: &catalog,
-    };
-    for binding in inventory.bindings.values() {
-        let known = catalog.has_group(&binding.group, scope);
-        found.extend(misbound(binding, known, scope));
-    }
-    support::stray_endpoints(&inventory, &mut found);
-    for (key, stack) in catalog.stacks() {
-        match model_of(stack, &surroundings, &mut found) {
-            Modelled::Model(model, origin) => {
-                serving.models.insert(key.clone(), (model, origin));
-            }
-            Modelled::Nothing => {}
-            Modelled::Refused => {
-                serving.refused.insert(key.clone());
+    with_stacks(objects, context, |inventory, surroundings, mut serving| {
+        let mut found = std::mem::take(&mut serving.found);
+        for binding in inventory.bindings.values() {
+            let scope = surroundings.scope;
+            let known = surroundings.catalog.has_group(&binding.group, scope);
+            found.extend(misbound(binding, known, scope));
+        }
+        support::stray_endpoints(inventory, &mut found);
+        for (key, stack) in surroundings.catalog.stacks() {
+            match model_of(stack, surroundings, &mut found) {
+                Modelled::Model(model, origin) => {
+                    serving.models.insert(key.clone(), (model, origin));
+                }
+                Modelled::Nothing => {}
+                Modelled::Refused => {
+                    serving.refused.insert(key.clone());
+                }
             }
         }
-    }
-    serving.found = found;
-    serving
+        serving.found = found;
+        serving
+    })
 }
 
 /// The native file that each stack becomes, by the stack's key, as JSON; what cannot be served is still in it, and
 /// private keys are not.
 pub fn native(objects: &[Object], context: &Context) -> BTreeMap<String, serde_json::Value> {
+    with_stacks(objects, context, |_, surroundings, _| {
+        let document = |(key, stack): (&String, &Arc<Stack>)| {
+            let groups = Groups::new(stack, surroundings);
+            let writer = Writer::new(stack, &groups, surroundings, Cuts::new());
+            let (document, _) = writer.document(&mut Vec::new()).ok()??;
+            let mut native = to_json(&document.root);
+            hide_keys(&mut native);
+            Some((key.clone(), native))
+        };
+        let stacks = surroundings.catalog.stacks().iter();
+        stacks.filter_map(document).collect()
+    })
+}
+
+/// Has `make` work on the stacks of `objects`. The serving has what was found on the way to them, and no models yet.
+fn with_stacks<T>(
+    objects: &[Object],
+    context: &Context,
+    make: impl FnOnce(&Inventory, &Surroundings<'_>, Serving) -> T,
+) -> T {
     let mut translation = Translation::default();
     let mut inventory = Inventory::new(objects, &mut translation.diagnostics);
+    let rejected = std::mem::take(&mut inventory.rejected);
     inventory.serving = true;
     crate::fill(objects, &mut inventory, context, &mut translation);
+    let serving = Serving {
+        rejected,
+        refused: translation.refused,
+        found: translation.diagnostics,
+        ..Serving::default()
+    };
     let reads = Reads::default();
     let scope = Scope::new(&inventory, &reads);
     let catalog = Catalog::new(translation.stacks, scope, context);
@@ -132,15 +147,7 @@ pub fn native(objects: &[Object], context: &Context) -> BTreeMap<String, serde_j
         scope,
         catalog: &catalog,
     };
-    let document = |(key, stack): (&String, &Arc<Stack>)| {
-        let groups = Groups::new(stack, &surroundings);
-        let writer = Writer::new(stack, &groups, &surroundings, Cuts::new());
-        let (document, _) = writer.document(&mut Vec::new()).ok()??;
-        let mut native = to_json(&document.root);
-        hide_keys(&mut native);
-        Some((key.clone(), native))
-    };
-    catalog.stacks().iter().filter_map(document).collect()
+    make(&inventory, &surroundings, serving)
 }
 
 /// Leaves the private keys out of a native file.
