@@ -137,6 +137,17 @@ fn a_gate_says_what_the_load_balancer_says_of_the_pod() {
     );
 }
 
+/// Deletes the TargetGroupBinding `web`, and waits until its finalizer has gone.
+fn delete_binding(bench: &mut Bench) {
+    bench.kubectl(&["delete", "targetgroupbinding", "web", "--wait=false"]);
+    bench.until("it to go", |bench| {
+        bench
+            .find("targetgroupbinding", "web")
+            .is_none()
+            .then_some(())
+    });
+}
+
 /// control-plane.md 3.7: of a binding that a user wrote.
 #[test]
 fn a_target_group_binding_says_whether_its_backend_is_there() {
@@ -157,13 +168,7 @@ fn a_target_group_binding_says_whether_its_backend_is_there() {
         ["elbv2.k8s.aws/resources"]
     );
     assert!(bench.get("targetgroupbinding", "web")["status"].is_null());
-    bench.kubectl(&["delete", "targetgroupbinding", "web", "--wait=false"]);
-    bench.until("it to go", |bench| {
-        bench
-            .find("targetgroupbinding", "web")
-            .is_none()
-            .then_some(())
-    });
+    delete_binding(&mut bench);
     bench.kubectl(&["delete", "events", "--all"]);
 
     known["spec"]["targetGroupName"] = bench.group_of("bound/svc:80").into();
@@ -188,11 +193,5 @@ fn a_target_group_binding_says_whether_its_backend_is_there() {
         found["metadata"]["generation"]
     );
     assert_eq!(bench.settle(), Default::default());
-    bench.kubectl(&["delete", "targetgroupbinding", "web", "--wait=false"]);
-    bench.until("it to go", |bench| {
-        bench
-            .find("targetgroupbinding", "web")
-            .is_none()
-            .then_some(())
-    });
+    delete_binding(&mut bench);
 }
