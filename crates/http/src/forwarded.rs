@@ -61,18 +61,29 @@ pub fn write_fields(
         return Err(ErrorKind::TooManyForwardedAddresses.into());
     }
     out.reserve(survey.size + 256);
-    let keep_host = attributes.preserve_host_header && survey.has_host && origin.host.is_none();
-    if !keep_host {
-        write_host(out, head, origin);
+    let target = RequestTarget::parse(head.target);
+    let authority = request_authority(head, &target).filter(|authority| !authority.is_empty());
+    let kept_host = authority
+        .filter(|_| attributes.preserve_host_header && survey.has_host && origin.host.is_none());
+    if kept_host.is_none() {
+        write_host(out, authority, origin);
     }
     let mut trace = None;
+    let mut host_done = false;
     let mut forwarded_for_done = false;
     let mut cookie_done = false;
     let mut invalid_names = 0;
     for field in head.fields {
         match classify(field.name) {
             Class::Hop | Class::Framing | Class::Ours => {}
-            Class::Host if !keep_host => {}
+            // Only the host that the rules saw (RFC 9112, 3.2 and 3.2.2). ALB's guide keeps every
+            // Host field, so that a target may read another host than the rules did.
+            Class::Host => {
+                if let Some(host) = kept_host.filter(|_| !host_done) {
+                    write_field(out, field.name, host);
+                    host_done = true;
+                }
+            }
             Class::ForwardedFor => match attributes.xff_header_processing_mode {
                 XffHeaderProcessingMode::Append if forwarded_for_done => {}
                 XffHeaderProcessingMode::Append if survey.nominates(head, field.name) => {}
@@ -101,8 +112,8 @@ pub fn write_fields(
                     cookie_done = true;
                 }
             }
-            Class::Host | Class::Cookie | Class::Other => {
-                if survey.nominates(head, field.name) && !field.name.eq_ignore_ascii_case("host") {
+            Class::Cookie | Class::Other => {
+                if survey.nominates(head, field.name) {
                     continue;
                 }
                 if origin.listener.has_renamed(field.name) {
@@ -165,7 +176,7 @@ impl Survey {
             survey.size += field.name.len() + field.value.len() + ": \r\n".len();
             match field.name.len() {
                 4 if field.name.eq_ignore_ascii_case("host") => {
-                    survey.has_host |= !field.value.is_empty();
+                    survey.has_host = true;
                 }
                 10 if field.name.eq_ignore_ascii_case("connection") => {
                     for option in list(field.value) {
@@ -292,13 +303,9 @@ fn write_cookie_crumbs(out: &mut Vec<u8>, head: &RequestHead<'_>) {
 /// Host when it is not preserved: in lower case; a listener on 80 or 443 drops that port, another
 /// one adds its own where the client named none. A port that the client had to use (a port mapping
 /// in front of us) stays, since it is signed.
-fn write_host(out: &mut Vec<u8>, head: &RequestHead<'_>, origin: &Origin<'_>) {
+fn write_host(out: &mut Vec<u8>, authority: Option<&[u8]>, origin: &Origin<'_>) {
     let listener = origin.listener;
-    let target = RequestTarget::parse(head.target);
-    let authority = request_authority(head, &target)
-        .filter(|authority| !authority.is_empty())
-        .unwrap_or(listener.dns_name.as_bytes());
-    let (mut host, mut port) = split_port(authority);
+    let (mut host, mut port) = split_port(authority.unwrap_or(listener.dns_name.as_bytes()));
     if let Some(transformed) = origin.host {
         let (new, own) = split_port(transformed);
         (host, port) = (new, own.or(port));

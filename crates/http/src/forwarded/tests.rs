@@ -215,9 +215,10 @@ fn host_follows_the_port_of_the_listener() {
     }
 }
 
-// Parity 1.11: absolute form, duplicates; 1.1: HTTP/1.0 without Host.
+// Parity 1.11: absolute form; 1.1: HTTP/1.0 without Host. Of several Host fields the target gets the
+// one that the rules saw, preserved or not (RFC 9112, 3.2 and 3.2.2).
 #[test]
-fn one_host_is_sent_unless_all_are_preserved() {
+fn one_host_is_sent_and_it_is_the_one_of_the_rules() {
     let two = [("Host", "example.com"), ("host", "Second")];
     let mut case = Case::on(Protocol::Https, 443);
     assert_eq!(case.values("host", &two), ["example.com"]);
@@ -228,9 +229,21 @@ fn one_host_is_sent_unless_all_are_preserved() {
     let dns_name = case.listener.dns_name.to_string();
     assert_eq!(case.values("host", &[]), [&*dns_name]);
     assert_eq!(case.values("host", &[("Host", "")]), [&*dns_name]);
-    let case = case.with(|a| a.preserve_host_header = true);
-    assert_eq!(case.values("host", &two), ["example.com", "Second"]);
+    let mut case = case.with(|a| a.preserve_host_header = true);
+    assert_eq!(case.values("host", &two), ["example.com"]);
+    let empty_first = [("Host", ""), ("Host", "Second")];
+    assert_eq!(case.values("host", &empty_first), [&*dns_name]);
     assert_eq!(case.values("host", &[]), [&*dns_name]);
+    case.target = "http://User@X:81/y";
+    for fields in [&two[..], &two[1..], &[("Host", "")], &[]] {
+        assert_eq!(
+            case.values("host", fields),
+            ["X:81"].map(|host| match fields {
+                [] => host.to_lowercase(),
+                _ => host.to_owned(),
+            })
+        );
+    }
     let other_port = Case::on(Protocol::Http, 8080);
     assert_eq!(other_port.values("host", &[]), [format!("{dns_name}:8080")]);
 }

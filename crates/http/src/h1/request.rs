@@ -183,7 +183,7 @@ fn assemble<'b>(
         verdict,
         refused: None,
     };
-    request.refused = refusal(line, framing, control.host, verdict, mode);
+    request.refused = refusal(line, framing, control.hosts, verdict, mode);
     request
 }
 
@@ -191,7 +191,7 @@ fn assemble<'b>(
 fn refusal(
     line: &Line<'_>,
     framing: &RequestFraming,
-    has_host: bool,
+    hosts: usize,
     verdict: Verdict,
     mode: DesyncMitigationMode,
 ) -> Option<u16> {
@@ -208,14 +208,19 @@ fn refusal(
         // Only in monitor mode; there is no way to pass such a body on.
         return Some(501);
     }
-    // HTTP/1.0 without Host gets one; the absolute form does not replace it (RFC 9112, 3.2).
-    (!has_host && line.minor > 0).then_some(400)
+    match hosts {
+        // HTTP/1.0 without Host gets one; the absolute form does not replace it (RFC 9112, 3.2).
+        0 if line.minor > 0 => Some(400),
+        // The same section refuses them. ALB takes them, and its rules see the first one.
+        2.. if mode == DesyncMitigationMode::Strictest => Some(400),
+        _ => None,
+    }
 }
 
 /// The fields that steer the connection.
 #[derive(Default)]
 struct Control {
-    host: bool,
+    hosts: usize,
     close: bool,
     keep_alive: bool,
     upgrade: bool,
@@ -228,7 +233,7 @@ impl Control {
         let mut control = Self::default();
         for Header { name, value } in fields {
             match name.len() {
-                4 if name.eq_ignore_ascii_case("host") => control.host = true,
+                4 if name.eq_ignore_ascii_case("host") => control.hosts += 1,
                 6 if name.eq_ignore_ascii_case("expect") => {
                     control.expects_continue |= lists(value, "100-continue");
                 }

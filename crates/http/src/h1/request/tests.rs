@@ -236,6 +236,30 @@ fn modes_block_and_close_by_tier() {
     }
 }
 
+// RFC 9112, 3.2; ALB's rules use the first one (ALB guide: listener rules).
+#[test]
+fn several_hosts_are_refused_in_strictest_mode_alone() {
+    use DesyncMitigationMode as M;
+    let refused = |hosts: &str, mode| {
+        let input = format!("GET / HTTP/1.1\r\n{hosts}\r\n");
+        let outcome = read(input.as_bytes(), usize::MAX / 2, mode).unwrap();
+        outcome.unwrap().4.1
+    };
+    let modes = [M::Monitor, M::Defensive, M::Strictest];
+    for (hosts, expected) in [
+        ("", [Some(400); 3]),
+        ("Host: h\r\n", [None; 3]),
+        ("Host: h\r\nhost: h\r\n", [None, None, Some(400)]),
+        ("Host: a\r\nX: y\r\nHOST: b\r\n", [None, None, Some(400)]),
+    ] {
+        assert_eq!(
+            modes.map(|mode| refused(hosts, mode)),
+            expected,
+            "{hosts:?}"
+        );
+    }
+}
+
 #[test]
 fn connection_fields_steer_the_connection() {
     // Persistent, expects 100, WebSocket.
