@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::{Counter, Histogram, SharedCounter, StatusCounts};
+use crate::{Counter, Histogram, SharedCounter, Shed, ShedReason, StatusCounts};
 
 /// What tells the series of one listener from those of another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,12 +20,14 @@ pub struct ListenerKey {
 pub struct ListenerMetrics {
     key: ListenerKey,
     workers: Box<[ListenerCells]>,
+    shed: Arc<Shed>,
 }
 
 impl ListenerMetrics {
-    pub(crate) fn new(key: ListenerKey, workers: usize) -> Self {
+    pub(crate) fn new(key: ListenerKey, workers: usize, shed: Arc<Shed>) -> Self {
         Self {
             key,
+            shed,
             workers: (0..workers.max(1))
                 .map(|_| ListenerCells::default())
                 .collect(),
@@ -46,6 +48,11 @@ impl ListenerMetrics {
     /// All cells, for reading.
     pub fn cells(&self) -> &[ListenerCells] {
         &self.workers
+    }
+
+    /// Counts work of this listener that was turned away; the counter is the process's.
+    pub fn shed(&self, reason: ShedReason) {
+        self.shed.increment(reason);
     }
 
     /// The sum of one counter over all workers.

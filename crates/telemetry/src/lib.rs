@@ -13,6 +13,7 @@ mod log;
 mod process;
 mod record;
 mod render;
+mod shed;
 mod stamp;
 mod telemetry;
 
@@ -22,5 +23,6 @@ pub use counter::{Counter, Histogram, SharedCounter, StatusCounts};
 pub use log::{AccessLog, LogBuffer, Sink};
 pub use record::{AccessRecord, RequestLine, RequestType};
 pub use render::{CONTENT_TYPE, CertificateRow, TargetRow};
+pub use shed::{Shed, ShedReason};
 pub use stamp::Stamps;
 pub use telemetry::Telemetry;

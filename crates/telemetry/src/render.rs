@@ -9,7 +9,9 @@ use prometheus_client::registry::Registry;
 
 use crate::counter::HistogramSum;
 use crate::process::Process;
-use crate::{Counter, Histogram, ListenerCells, ListenerMetrics, StatusCounts, Telemetry};
+use crate::{
+    Counter, Histogram, ListenerCells, ListenerMetrics, ShedReason, StatusCounts, Telemetry,
+};
 use family::{BYTES, Counters, Families, Label, SECONDS};
 
 mod family;
@@ -208,6 +210,15 @@ impl Scrape {
         families
             .counter("elbow_accept_errors", "Calls of accept that failed", None)?
             .series(&[], self.telemetry.accept_errors.get())?;
+        let mut family = families.counter(
+            "elbow_shed",
+            "Connections and requests turned away at a limit, by reason",
+            None,
+        )?;
+        for reason in ShedReason::ALL {
+            let label = Label("reason", reason.label().to_owned());
+            family.series(&[label], self.telemetry.shed.get(reason))?;
+        }
         families
             .gauge("elbow_workers", "Worker threads", None)?
             .series(&[], self.telemetry.workers() as u64)?;

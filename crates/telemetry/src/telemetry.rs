@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use crate::render::{self, CertificateRow, TargetRow};
-use crate::{AccessLog, GroupMetrics, ListenerKey, ListenerMetrics, SharedCounter};
+use crate::{AccessLog, GroupMetrics, ListenerKey, ListenerMetrics, SharedCounter, Shed};
 
 /// Every number of one process.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Telemetry {
     reloads_failed: SharedCounter,
     /// `accept` failed, e.g. for want of file descriptors.
     pub accept_errors: SharedCounter,
+    /// Work that was turned away; also at hand in every [`ListenerMetrics`].
+    pub shed: Arc<Shed>,
 }
 
 impl Telemetry {
@@ -36,6 +38,7 @@ impl Telemetry {
             reloads_ok: SharedCounter::default(),
             reloads_failed: SharedCounter::default(),
             accept_errors: SharedCounter::default(),
+            shed: Arc::default(),
         })
     }
 
@@ -54,9 +57,13 @@ impl Telemetry {
             protocol,
         };
         let mut listeners = lock(&self.listeners);
-        let metrics = listeners
-            .entry(key.clone())
-            .or_insert_with(|| Arc::new(ListenerMetrics::new(key, self.workers)));
+        let metrics = listeners.entry(key.clone()).or_insert_with(|| {
+            Arc::new(ListenerMetrics::new(
+                key,
+                self.workers,
+                Arc::clone(&self.shed),
+            ))
+        });
         Arc::clone(metrics)
     }
 

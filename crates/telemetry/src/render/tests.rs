@@ -129,6 +129,19 @@ fn a_refused_configuration_shows() {
 }
 
 #[test]
+fn shed_work_is_counted_by_reason() {
+    let telemetry = Telemetry::new(2);
+    let zero = telemetry.render(Vec::new(), Vec::new());
+    let listener = telemetry.listener("nlb", "network", 443, "TCP");
+    listener.shed(ShedReason::OpenFiles);
+    telemetry.shed.increment(ShedReason::OpenFiles);
+    let two = telemetry.render(Vec::new(), Vec::new());
+    let line = |n| format!("elbow_shed_total{{reason=\"open_files\"}} {n}");
+    assert_lines(&zero, &[&line(0)]);
+    assert_lines(&two, &[&line(2)]);
+}
+
+#[test]
 fn the_text_is_openmetrics() {
     let telemetry = Telemetry::new(1);
     telemetry.listener("a \"b\"\\\n", "network", 1, "TCP");

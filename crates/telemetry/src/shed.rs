@@ -1,0 +1,74 @@
+use crate::SharedCounter;
+
+/// Why elbow turned work away, for a lack of its own or because a limit was reached.
+///
+/// Each reason is a value of the label `reason` of `elbow_shed_total` and a row of `docs/limits.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ShedReason {
+    /// The process has no file descriptor left for a client, or for its connection to a target.
+    OpenFiles,
+}
+
+impl ShedReason {
+    /// Every reason, in the order of their declaration.
+    pub const ALL: [Self; 1] = [Self::OpenFiles];
+
+    /// The value of the label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::OpenFiles => "open_files",
+        }
+    }
+}
+
+/// How often work was shed, by reason.
+///
+/// Any thread adds to it: shedding is rare beside serving, and costs a reset or a response anyway.
+#[derive(Debug, Default)]
+pub struct Shed([SharedCounter; ShedReason::ALL.len()]);
+
+impl Shed {
+    /// Counts one connection, request or other piece of work that was turned away.
+    pub fn increment(&self, reason: ShedReason) {
+        self.counter(reason).increment();
+    }
+
+    /// How much was turned away for `reason`.
+    pub fn get(&self, reason: ShedReason) -> u64 {
+        self.counter(reason).get()
+    }
+
+    fn counter(&self, reason: ShedReason) -> &SharedCounter {
+        // The discriminants are the places in `ALL`, as a test holds.
+        &self.0[reason as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn each_reason_has_a_counter_and_a_label_of_its_own() {
+        let shed = Shed::default();
+        for (place, reason) in ShedReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place);
+            shed.increment(reason);
+        }
+        assert!(ShedReason::ALL.iter().all(|&reason| shed.get(reason) == 1));
+        let labels: HashSet<_> = ShedReason::ALL.map(ShedReason::label).into();
+        assert_eq!(labels.len(), ShedReason::ALL.len());
+    }
+
+    #[test]
+    fn each_reason_is_documented() {
+        let limits = include_str!("../../../docs/limits.md");
+        for reason in ShedReason::ALL {
+            let row = format!("| `{}` |", reason.label());
+            assert!(limits.contains(&row), "no row {row} in docs/limits.md");
+        }
+    }
+}
