@@ -1,12 +1,9 @@
 //! A connection that has become a WebSocket: bytes both ways until it ends.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use elbow_balance::InFlight;
-use elbow_net::{Buffer, Connect, Stream};
-use tokio::io::AsyncWriteExt;
+use elbow_net::{Buffer, Connect, Early, Stream};
 
 use crate::listener::Listener;
 use crate::record::Record;
@@ -22,38 +19,22 @@ pub(crate) async fn relay<S: Stream, C: Connect>(
     listener: &Arc<Listener>,
     mut record: Record,
 ) {
-    let from_client = connection.input.take();
-    if pass(&mut connection.io, early, &mut record.sent)
-        .await
-        .is_ok()
-        && pass(&mut target, from_client, &mut record.received)
-            .await
-            .is_ok()
-    {
-        let worker = &connection.context.worker;
-        let relayed = elbow_net::relay_until_idle(
-            worker,
-            &mut connection.io,
-            &mut target,
-            listener.attributes.idle_timeout,
-            || in_flight.is_cut(),
-            |_, _| {},
-        )
-        .await;
-        record.received += relayed.client_to_target;
-        record.sent += relayed.target_to_client;
-    }
+    let early = Early {
+        from_client: connection.input.take(),
+        from_target: early,
+    };
+    let relayed = elbow_net::relay_until_idle(
+        &connection.context.worker,
+        &mut connection.io,
+        &mut target,
+        early,
+        listener.attributes.idle_timeout,
+        || in_flight.is_cut(),
+        |_, _| {},
+    )
+    .await;
+    record.received += relayed.client_to_target;
+    record.sent += relayed.target_to_client;
     let (context, meta) = (&connection.context, &connection.meta);
     record.finish(context, listener, meta, connection.id);
-}
-
-/// Writes what came before the relay began.
-async fn pass<W: Stream>(to: &mut W, bytes: Option<Buffer>, count: &mut u64) -> io::Result<()> {
-    if let Some(bytes) = bytes {
-        *count += bytes.len() as u64;
-        let mut to = Pin::new(to);
-        to.write_all(&bytes).await?;
-        to.flush().await?;
-    }
-    Ok(())
 }

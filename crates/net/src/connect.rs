@@ -98,39 +98,39 @@ impl Connect for TcpConnector {
                 source: Some(source),
             });
         }
-        let mut stream = match tokio::time::timeout(self.timeout, TcpStream::connect(target)).await
-        {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(e)) => {
-                let kind = match e.kind() {
-                    io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {
-                        ConnectErrorKind::Refused
-                    }
-                    io::ErrorKind::TimedOut => ConnectErrorKind::Timeout,
-                    _ => ConnectErrorKind::Unreachable,
-                };
-                return Err(ConnectError {
-                    kind,
-                    source: Some(e),
-                });
+        let opening = async {
+            let mut stream = TcpStream::connect(target).await.map_err(connect_error)?;
+            // Small messages must not wait for an ACK; a failure only costs latency.
+            let _ = stream.set_nodelay(true);
+            if !preface.is_empty() {
+                let written = stream.write_all(preface).await;
+                written.map_err(|source| ConnectError {
+                    kind: ConnectErrorKind::Unreachable,
+                    source: Some(source),
+                })?;
             }
-            Err(_) => {
-                return Err(ConnectError {
-                    kind: ConnectErrorKind::Timeout,
-                    source: None,
-                });
-            }
+            Ok(stream)
         };
-        // Small messages must not wait for an ACK; a failure only costs latency.
-        let _ = stream.set_nodelay(true);
-        if !preface.is_empty() {
-            // A new socket has room for it: this does not wait.
-            let written = stream.write_all(preface).await;
-            written.map_err(|source| ConnectError {
-                kind: ConnectErrorKind::Unreachable,
-                source: Some(source),
-            })?;
+        let timeout = ConnectError {
+            kind: ConnectErrorKind::Timeout,
+            source: None,
+        };
+        tokio::time::timeout(self.timeout, opening)
+            .await
+            .unwrap_or(Err(timeout))
+    }
+}
+
+fn connect_error(source: io::Error) -> ConnectError {
+    let kind = match source.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {
+            ConnectErrorKind::Refused
         }
-        Ok(stream)
+        io::ErrorKind::TimedOut => ConnectErrorKind::Timeout,
+        _ => ConnectErrorKind::Unreachable,
+    };
+    ConnectError {
+        kind,
+        source: Some(source),
     }
 }

@@ -8,7 +8,7 @@ use tokio::io::ReadBuf;
 
 use crate::sys::segments_in;
 use crate::transfer::{Transfer, TransferError};
-use crate::{Stream, Timer, Worker};
+use crate::{Buffer, Stream, Timer, Worker};
 
 #[cfg(test)]
 mod tests;
@@ -60,6 +60,15 @@ pub enum Direction {
     TargetToClient,
 }
 
+/// Bytes that were read before a relay began; the other side gets them first.
+#[derive(Debug, Default)]
+pub struct Early {
+    /// For the target.
+    pub from_client: Option<Buffer>,
+    /// For the client.
+    pub from_target: Option<Buffer>,
+}
+
 /// Passes bytes both ways until the flow ends; the caller then drops both streams, which closes or
 /// resets them.
 ///
@@ -87,21 +96,24 @@ pub async fn relay_counted<A: Stream, B: Stream>(
     cut: impl Fn() -> bool,
     count: impl Fn(Direction, u64),
 ) -> Relayed {
-    let mut flow = Flow::new(worker, idle, Phase::Live(Silence::FirstHalf));
+    let phase = Phase::Live(Silence::FirstHalf);
+    let mut flow = Flow::new(worker, idle, phase, Early::default());
     flow.run(client, target, cut, count).await
 }
 
 /// [`relay`] as layer 7 does it: after `idle` without a byte both sides are closed, keep-alive or
-/// not (ALB guide: edit attributes; CLB guide: idle timeout).
+/// not (ALB guide: edit attributes; CLB guide: idle timeout). What is `early` is subject to `idle`,
+/// `cut` and draining like all that follows.
 pub async fn relay_until_idle<A: Stream, B: Stream>(
     worker: &Worker,
     client: &mut A,
     target: &mut B,
+    early: Early,
     idle: Duration,
     cut: impl Fn() -> bool,
     count: impl Fn(Direction, u64),
 ) -> Relayed {
-    let mut flow = Flow::new(worker, idle, Phase::UntilIdle);
+    let mut flow = Flow::new(worker, idle, Phase::UntilIdle, early);
     flow.run(client, target, cut, count).await
 }
 
@@ -151,7 +163,7 @@ enum HalfState {
 }
 
 impl<'w> Flow<'w> {
-    fn new(worker: &'w Worker, idle: Duration, phase: Phase) -> Self {
+    fn new(worker: &'w Worker, idle: Duration, phase: Phase, early: Early) -> Self {
         let first = if phase == Phase::UntilIdle {
             idle
         } else {
@@ -161,8 +173,8 @@ impl<'w> Flow<'w> {
             worker,
             timer: worker.timers.timer(first),
             idle,
-            up: Half::new(),
-            down: Half::new(),
+            up: Half::new(early.from_client),
+            down: Half::new(early.from_target),
             phase,
         }
     }
@@ -313,9 +325,9 @@ impl<'w> Flow<'w> {
 }
 
 impl Half {
-    fn new() -> Self {
+    fn new(early: Option<Buffer>) -> Self {
         Self {
-            transfer: Transfer::until_end(),
+            transfer: Transfer::until_end_after(early),
             state: HalfState::Open,
         }
     }

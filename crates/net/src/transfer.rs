@@ -88,6 +88,17 @@ impl Transfer {
         this
     }
 
+    /// Until the reader ends; `bytes` were read from it already and are written first.
+    pub(crate) fn until_end_after(bytes: Option<Buffer>) -> Self {
+        let mut this = Self::new(None);
+        if let Some(bytes) = bytes {
+            this.moved = bytes.len() as u64;
+            this.unflushed = true;
+            this.kept = Kept::Bytes(bytes);
+        }
+        this
+    }
+
     fn new(left: Option<u64>) -> Self {
         Self {
             left,

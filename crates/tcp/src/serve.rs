@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 use elbow_balance::{Chosen, Group, InFlight, Target, choose_weighted};
 use elbow_model::ProxyProtocol;
 use elbow_net::{
-    ConnMeta, Connect, ConnectError, ConnectErrorKind, Direction, Relayed, Stream, Worker, proxy,
-    relay_counted, relay_until_idle,
+    ConnMeta, Connect, ConnectError, ConnectErrorKind, Direction, Early, Relayed, Stream, Worker,
+    proxy, relay_counted, relay_until_idle,
 };
 use tracing::debug;
 
@@ -127,7 +127,9 @@ pub async fn serve<S: Stream, C: Connect>(
                     relay_counted(worker, &mut client, &mut upstream, idle, cut, count).await
                 }
                 Manners::Classic => {
-                    relay_until_idle(worker, &mut client, &mut upstream, idle, cut, count).await
+                    let (client, upstream) = (&mut client, &mut upstream);
+                    let early = Early::default();
+                    relay_until_idle(worker, client, upstream, early, idle, cut, count).await
                 }
             };
             Outcome::Relayed(relayed)

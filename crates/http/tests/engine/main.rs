@@ -13,4 +13,5 @@ mod forwarding;
 mod framing;
 #[path = "../kit/mod.rs"]
 mod kit;
+mod upgrade;
 mod veiled;

@@ -21,11 +21,13 @@ use elbow_model::{
     Matcher, Protocol, ProtocolVersion, Scheme, TargetGroup, TargetGroupAttributes, TargetId,
     TargetState, TargetType,
 };
-use elbow_net::{ConnMeta, TcpConnector, Worker};
+use elbow_net::{ConnMeta, Stream, TcpConnector, Worker};
 use elbow_telemetry::{AccessLog, ListenerMetrics, Sink, Telemetry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{LocalSet, spawn_local};
+
+pub(crate) mod stalled;
 
 /// Nothing in these tests takes this long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -141,6 +143,17 @@ impl Alb {
             buffer,
             path,
         }
+    }
+
+    /// Serves `stream` as if it were a client's connection from 127.0.0.1.
+    pub(crate) async fn serve<S: Stream>(&self, stream: S) {
+        let meta = ConnMeta {
+            client: SocketAddr::from(([127, 0, 0, 1], 1)),
+            server: self.address,
+            accepted: Instant::now(),
+            tls: None,
+        };
+        elbow_http::serve(Rc::clone(&self.context), stream, meta).await;
     }
 
     /// Bytes of the future that serves a connection.

@@ -8,12 +8,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
-use super::{RelayEnd, Relayed, relay, relay_until_idle};
+use super::{Early, RelayEnd, Relayed, relay, relay_until_idle};
 use crate::sys::segments_in;
 use crate::testing::{Opaque, Pattern, pair, settle, soon, tight_pair};
 use crate::{Stream, Worker};
 
 mod bytes;
+mod early;
 
 /// 300 ms: the first half is over at tick 3, the second three ticks later.
 const IDLE: Duration = Duration::from_millis(300);
@@ -332,6 +333,7 @@ fn layer_7_closes_what_is_idle() {
                 &of_task,
                 &mut accepted,
                 &mut connected,
+                Early::default(),
                 IDLE,
                 || false,
                 |_, _| {},
