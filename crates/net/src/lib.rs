@@ -7,6 +7,7 @@ pub mod proxy;
 
 mod buffer;
 mod connect;
+mod delivery;
 mod pipe;
 mod relay;
 mod socket;
@@ -20,6 +21,7 @@ mod worker;
 
 pub use buffer::{Buffer, Buffers, LARGE, SMALL, poll_read_pooled};
 pub use connect::{Connect, ConnectError, ConnectErrorKind, TcpConnector};
+pub use delivery::deliver;
 pub use relay::{Direction, Early, RelayEnd, Relayed, relay, relay_counted, relay_until_idle};
 pub use stream::{ConnMeta, Stream, TlsMeta};
 pub use timer::{TICK, Timer, Timers};

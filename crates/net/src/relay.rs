@@ -1,21 +1,18 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::ReadBuf;
 
+use crate::delivery::Delivery;
 use crate::sys::segments_in;
 use crate::transfer::{Transfer, TransferError};
 use crate::{Buffer, Stream, Timer, Worker};
 
 #[cfg(test)]
 mod tests;
-
-/// How long a flow is silent before a draining worker ends it: whatever was asked has been
-/// answered by then.
-const DRAIN_QUIET: Duration = Duration::from_secs(1);
 
 /// How long the sockets of a forgotten flow are kept, waiting for late data. Peers that are gone
 /// for good must not hold descriptors for ever.
@@ -47,8 +44,8 @@ pub enum RelayEnd {
     IdleReset,
     /// The target was taken out; both get RST.
     Cut,
-    /// The worker is draining; both get FIN.
-    Drained,
+    /// The worker stops; both get FIN.
+    Stopped,
 }
 
 /// A direction of a relay.
@@ -72,10 +69,12 @@ pub struct Early {
 /// Passes bytes both ways until the flow ends; the caller then drops both streams, which closes or
 /// resets them.
 ///
-/// FIN is passed on as FIN and leaves the other direction alone, RST as RST. After `idle` of silence
+/// FIN is passed on as FIN and leaves the other direction alone, RST as RST, once the other side has
+/// acknowledged what came before it ([`Worker::delivery_timeout`]). After `idle` of silence
 /// the flow is forgotten without a word: nothing is forwarded any more, and data from either side
 /// is answered with RST to both. TCP keep-alive from a peer is activity. When `cut` says so, and it
-/// is asked whenever the task is woken, both sides get RST.
+/// is asked whenever the task is woken, both sides get RST. A flow outlives the drain of its worker
+/// until [`Worker::stop`], since nobody can tell a flow that is over from one that is silent.
 pub async fn relay<A: Stream, B: Stream>(
     worker: &Worker,
     client: &mut A,
@@ -132,10 +131,17 @@ enum Phase {
     Live(Silence),
     /// The flow is closed when it is idle.
     UntilIdle,
-    /// The worker drains; the flow ends when it is quiet for [`DRAIN_QUIET`].
-    Draining,
     /// Idle for too long.
     Forgotten,
+    /// One side has failed, and the other is still to get what it sent before.
+    Delivering(Failed, Delivery),
+}
+
+/// The side that ended a flow by a reset or another failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failed {
+    Client,
+    Target,
 }
 
 /// How much of the idle timeout has passed. Keep-alive probes can only be seen in a count of
@@ -188,7 +194,7 @@ impl<'w> Flow<'w> {
     ) -> Relayed {
         let end = poll_fn(|cx| self.poll(cx, client, target, &cut, &count)).await;
         match end {
-            RelayEnd::Closed | RelayEnd::Idle | RelayEnd::Drained => {}
+            RelayEnd::Closed | RelayEnd::Idle | RelayEnd::Stopped => {}
             RelayEnd::ClientReset => target.reset_on_close(),
             RelayEnd::TargetReset => client.reset_on_close(),
             RelayEnd::IdleReset | RelayEnd::Cut => {
@@ -214,36 +220,38 @@ impl<'w> Flow<'w> {
         if cut() {
             return Poll::Ready(RelayEnd::Cut);
         }
-        if self.worker.draining() && self.phase != Phase::Draining {
-            if self.phase == Phase::Forgotten {
+        if self.worker.stopping() {
+            finish(cx, client, target);
+            return Poll::Ready(RelayEnd::Stopped);
+        }
+        match self.phase {
+            Phase::Delivering(failed, delivery) => {
+                return self.poll_delivery(cx, client, target, count, failed, delivery);
+            }
+            // Nothing is lost with it.
+            Phase::Forgotten if self.worker.draining() => {
                 return Poll::Ready(RelayEnd::IdleReset);
             }
-            self.phase = Phase::Draining;
-            self.timer.reset(DRAIN_QUIET);
+            Phase::Forgotten => return self.poll_forgotten(cx, client, target),
+            Phase::Live(_) | Phase::UntilIdle => {}
         }
-        if self.phase == Phase::Forgotten {
-            return self.poll_forgotten(cx, client, target);
-        }
-        if let Poll::Ready(end) = self.poll_halves(cx, client, target, count) {
-            return Poll::Ready(end);
+        match self.poll_halves(cx, client, target, count) {
+            Poll::Ready(Ok(())) => return Poll::Ready(RelayEnd::Closed),
+            Poll::Ready(Err(failed)) => {
+                let delivery = Delivery::new(self.worker, &self.timer);
+                self.phase = Phase::Delivering(failed, delivery);
+                return self.poll_delivery(cx, client, target, count, failed, delivery);
+            }
+            Poll::Pending => {}
         }
         while self.timer.poll_expired(cx).is_ready() {
-            match self.phase {
-                Phase::Draining if self.is_blocked() => self.timer.reset(DRAIN_QUIET),
-                Phase::Draining => {
-                    finish(cx, client, target);
-                    return Poll::Ready(RelayEnd::Drained);
-                }
-                Phase::UntilIdle => {
-                    finish(cx, client, target);
-                    return Poll::Ready(RelayEnd::Idle);
-                }
-                Phase::Live(_) | Phase::Forgotten => {
-                    if self.hush(client, target) {
-                        self.forget();
-                        return self.poll_forgotten(cx, client, target);
-                    }
-                }
+            if self.phase == Phase::UntilIdle {
+                finish(cx, client, target);
+                return Poll::Ready(RelayEnd::Idle);
+            }
+            if self.hush(client, target) {
+                self.forget();
+                return self.poll_forgotten(cx, client, target);
             }
         }
         Poll::Pending
@@ -255,7 +263,7 @@ impl<'w> Flow<'w> {
         client: &mut A,
         target: &mut B,
         count: &impl Fn(Direction, u64),
-    ) -> Poll<RelayEnd> {
+    ) -> Poll<Result<(), Failed>> {
         let last = self.down.state == HalfState::Closed;
         let up = self
             .up
@@ -270,13 +278,47 @@ impl<'w> Flow<'w> {
                 count(Direction::TargetToClient, n);
             });
         let ends = (
-            up.map_err(|e| e.side(RelayEnd::ClientReset, RelayEnd::TargetReset)),
-            down.map_err(|e| e.side(RelayEnd::TargetReset, RelayEnd::ClientReset)),
+            up.map_err(|e| e.side(Failed::Client, Failed::Target)),
+            down.map_err(|e| e.side(Failed::Target, Failed::Client)),
         );
         match ends {
-            (Poll::Ready(Err(end)), _) | (_, Poll::Ready(Err(end))) => Poll::Ready(end),
-            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(RelayEnd::Closed),
+            (Poll::Ready(Err(failed)), _) | (_, Poll::Ready(Err(failed))) => {
+                Poll::Ready(Err(failed))
+            }
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
+            _ if self.up.has_failed_reader() => Poll::Ready(Err(Failed::Client)),
+            _ if self.down.has_failed_reader() => Poll::Ready(Err(Failed::Target)),
             _ => Poll::Pending,
+        }
+    }
+
+    /// Gives the side that is left what `failed` sent before it failed; what is on its way to
+    /// `failed` has nowhere to go. Ready once it is there, or `delivery` has taken too long.
+    fn poll_delivery<A: Stream, B: Stream>(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut A,
+        target: &mut B,
+        count: &impl Fn(Direction, u64),
+        failed: Failed,
+        delivery: Delivery,
+    ) -> Poll<RelayEnd> {
+        let (worker, timer) = (self.worker, &self.timer);
+        match failed {
+            Failed::Client => {
+                self.down.transfer.discard();
+                let count = |n| count(Direction::ClientToTarget, n);
+                let up = &mut self.up;
+                ready!(up.poll_last(cx, worker, timer, client, target, delivery, count));
+                Poll::Ready(RelayEnd::ClientReset)
+            }
+            Failed::Target => {
+                self.up.transfer.discard();
+                let count = |n| count(Direction::TargetToClient, n);
+                let down = &mut self.down;
+                ready!(down.poll_last(cx, worker, timer, target, client, delivery, count));
+                Poll::Ready(RelayEnd::TargetReset)
+            }
         }
     }
 
@@ -294,11 +336,6 @@ impl<'w> Flow<'w> {
         self.phase = Phase::Live(now);
         self.timer.reset(self.idle / 2);
         false
-    }
-
-    /// A slow reader is still to get bytes: FIN would tell it that it has them all.
-    fn is_blocked(&self) -> bool {
-        self.up.transfer.is_blocked() || self.down.transfer.is_blocked()
     }
 
     fn forget(&mut self) {
@@ -346,18 +383,13 @@ impl Half {
         count: impl Fn(u64),
     ) -> Poll<Result<(), TransferError>> {
         if self.state == HalfState::Open {
-            let before = self.transfer.moved();
-            let polled = self.transfer.poll(cx, worker, timer, from, to);
-            if self.transfer.moved() > before {
-                count(self.transfer.moved() - before);
-            }
-            match polled {
+            match self.poll_transfer(cx, worker, timer, from, to, count) {
                 Poll::Ready(Ok(())) => self.state = HalfState::Ending,
-                Poll::Ready(Err(TransferError::Reader(e)))
-                    if e.kind() == io::ErrorKind::UnexpectedEof =>
-                {
-                    // TLS that ends without close_notify: FIN all the same.
+                Poll::Ready(Err(TransferError::Reader(e))) => {
                     self.state = HalfState::Ending;
+                    if !is_end(&e) {
+                        return Poll::Ready(Err(TransferError::Reader(e)));
+                    }
                 }
                 other => return other,
             }
@@ -374,10 +406,63 @@ impl Half {
         }
         Poll::Ready(Ok(()))
     }
+
+    /// After a failure of `from`: moves what it sent before, without a FIN behind it. Ready once
+    /// `to` has acknowledged that, or will not.
+    #[allow(clippy::too_many_arguments)] // One call in two directions.
+    fn poll_last<R: Stream, W: Stream>(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        timer: &Timer,
+        from: &mut R,
+        to: &mut W,
+        delivery: Delivery,
+        count: impl Fn(u64),
+    ) -> Poll<()> {
+        if self.state == HalfState::Open {
+            match self.poll_transfer(cx, worker, timer, from, to, count) {
+                // The failure was told already, so that the end looks like an end.
+                Poll::Ready(Ok(()) | Err(TransferError::Reader(_))) => {
+                    self.state = HalfState::Ending;
+                }
+                Poll::Ready(Err(TransferError::Writer(_))) => return Poll::Ready(()),
+                Poll::Pending => {}
+            }
+        }
+        let written = self.state != HalfState::Open;
+        delivery.poll(cx, worker, timer, to.socket(), written)
+    }
+
+    fn poll_transfer<R: Stream, W: Stream>(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        timer: &Timer,
+        from: &mut R,
+        to: &mut W,
+        count: impl Fn(u64),
+    ) -> Poll<Result<(), TransferError>> {
+        let before = self.transfer.moved();
+        let polled = self.transfer.poll(cx, worker, timer, from, to);
+        if self.transfer.moved() > before {
+            count(self.transfer.moved() - before);
+        }
+        polled
+    }
+
+    fn has_failed_reader(&self) -> bool {
+        self.transfer.failure().is_some_and(|e| !is_end(e))
+    }
+}
+
+/// Whether a failed read is an end all the same: TLS without close_notify.
+fn is_end(e: &io::Error) -> bool {
+    e.kind() == io::ErrorKind::UnexpectedEof
 }
 
 impl TransferError {
-    fn side(&self, reader: RelayEnd, writer: RelayEnd) -> RelayEnd {
+    fn side(&self, reader: Failed, writer: Failed) -> Failed {
         match self {
             Self::Reader(_) => reader,
             Self::Writer(_) => writer,

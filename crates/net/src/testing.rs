@@ -87,13 +87,33 @@ impl Pattern {
 
     /// Reads until the end, and checks every byte.
     pub(crate) async fn receive(&self, from: &mut (impl AsyncRead + Unpin)) -> usize {
+        let (received, end) = self.receive_all(from).await;
+        end.unwrap();
+        received
+    }
+
+    /// Reads `len` bytes, and checks every byte.
+    pub(crate) async fn receive_exactly(&self, from: &mut (impl AsyncRead + Unpin), len: usize) {
+        let received = self.receive(&mut from.take(len as u64)).await;
+        assert_eq!(received, len);
+    }
+
+    /// Reads until a reset, and checks every byte.
+    pub(crate) async fn receive_until_reset(&self, from: &mut (impl AsyncRead + Unpin)) -> usize {
+        let (received, end) = self.receive_all(from).await;
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+        received
+    }
+
+    async fn receive_all(&self, from: &mut (impl AsyncRead + Unpin)) -> (usize, io::Result<()>) {
         let mut buffer = vec![0; 1 << 20];
         let mut received = 0;
         loop {
-            let n = soon(from.read(&mut buffer)).await.unwrap();
-            if n == 0 {
-                return received;
-            }
+            let n = match soon(from.read(&mut buffer)).await {
+                Ok(0) => return (received, Ok(())),
+                Ok(n) => n,
+                Err(e) => return (received, Err(e)),
+            };
             let mut got = &buffer[..n];
             while !got.is_empty() {
                 let wanted = self.at(received, got.len());

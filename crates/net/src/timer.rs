@@ -64,6 +64,11 @@ impl Timers {
         }
     }
 
+    /// The tick by which `after` has passed from now on.
+    pub(crate) fn deadline(&self, after: Duration) -> u64 {
+        self.now().saturating_add(ticks(after))
+    }
+
     /// Wakes the owner of every timer, expired or not: something that all connections look at has
     /// changed. Rare.
     pub fn wake_all(&self) {

@@ -39,7 +39,7 @@ pub struct Transfer {
     ended: bool,
     /// The writer buffers, and has not been flushed since the last write.
     unflushed: bool,
-    /// Met after bytes that have to be written first.
+    /// Of the reader; told once everything that was read is in the writer, and flushed.
     failed: Option<io::Error>,
 }
 
@@ -122,6 +122,11 @@ impl Transfer {
         !matches!(self.kept, Kept::Nothing)
     }
 
+    /// The error of the reader while the writer has not taken everything that came before it.
+    pub(crate) fn failure(&self) -> Option<&io::Error> {
+        self.failed.as_ref()
+    }
+
     #[cfg(test)]
     fn is_bulk(&self) -> bool {
         self.splicing == Splicing::Now
@@ -130,7 +135,7 @@ impl Transfer {
     /// Moves what can be moved now. Ready when everything is in the writer, and flushed.
     ///
     /// Touches `timer` when bytes move; its expiry is the caller's to look at. After an error the
-    /// transfer is over.
+    /// transfer is over. An error of the reader comes after what was read before it.
     pub fn poll<R: Stream, W: Stream>(
         &mut self,
         cx: &mut Context<'_>,
@@ -141,16 +146,24 @@ impl Transfer {
     ) -> Poll<Result<(), TransferError>> {
         for _ in 0..ROUNDS {
             ready!(self.poll_kept(cx, timer, to))?;
+            if self.failed.is_some() {
+                ready!(self.poll_flush(cx, to))?;
+            }
             if let Some(e) = self.failed.take() {
                 return Poll::Ready(Err(TransferError::Reader(e)));
             }
             if self.ended || self.left == Some(0) {
                 return self.poll_flush(cx, to);
             }
-            if self.poll_more(cx, worker, timer, from, to)?.is_pending() {
-                // Nothing more comes now that would push out what the writer has buffered.
-                let _ = self.poll_flush(cx, to)?;
-                return Poll::Pending;
+            match self.poll_more(cx, worker, timer, from, to) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(TransferError::Reader(e))) => self.failed = Some(e),
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                Poll::Pending => {
+                    // Nothing more comes now that would push out what the writer has buffered.
+                    let _ = self.poll_flush(cx, to)?;
+                    return Poll::Pending;
+                }
             }
         }
         cx.waker().wake_by_ref();

@@ -2,12 +2,16 @@ use std::cell::Cell;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::Buffers;
 use crate::pipe::Pipes;
 use crate::timer::{TICK, Timers};
+
+/// [`Worker::delivery_timeout`] unless set: the default of `--drain-timeout`.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the connections of one worker thread share; nothing in it is shared with other threads.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub struct Worker {
     pub buffers: Buffers,
     pub(crate) pipes: Pipes,
     draining: Cell<bool>,
+    stopping: Cell<bool>,
+    delivery_timeout: Cell<Duration>,
     random: Cell<u64>,
 }
 
@@ -41,6 +47,8 @@ impl Worker {
             buffers: Buffers::new(),
             pipes,
             draining: Cell::new(false),
+            stopping: Cell::new(false),
+            delivery_timeout: Cell::new(DELIVERY_TIMEOUT),
             // The standard library takes its keys from the operating system.
             random: Cell::new(RandomState::new().build_hasher().finish()),
         })
@@ -63,6 +71,29 @@ impl Worker {
     pub fn drain(&self) {
         self.draining.set(true);
         self.timers.wake_all();
+    }
+
+    /// Whether what is still in progress ends now.
+    pub fn stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// Ends the drain: tells every connection to end now.
+    pub fn stop(&self) {
+        self.draining.set(true);
+        self.stopping.set(true);
+        self.timers.wake_all();
+    }
+
+    /// How long a peer may take to acknowledge what the other side of its flow sent before a reset;
+    /// then it is reset all the same. 30 s unless set.
+    pub fn delivery_timeout(&self) -> Duration {
+        self.delivery_timeout.get()
+    }
+
+    /// Sets [`Self::delivery_timeout`].
+    pub fn set_delivery_timeout(&self, timeout: Duration) {
+        self.delivery_timeout.set(timeout);
     }
 
     /// Keeps the clock going, and calls `on_tick` every tick. Never ends; drop it to stop.

@@ -381,7 +381,7 @@ impl Accepting {
                 }
             }
             Outcome::Relayed(relayed) => match relayed.end {
-                RelayEnd::Closed | RelayEnd::Idle | RelayEnd::Drained => {}
+                RelayEnd::Closed | RelayEnd::Idle | RelayEnd::Stopped => {}
                 RelayEnd::ClientReset => cells.resets_by_client.increment(),
                 RelayEnd::TargetReset => cells.resets_by_target.increment(),
                 RelayEnd::IdleReset | RelayEnd::Cut => cells.resets_by_elb.increment(),

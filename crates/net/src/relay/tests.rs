@@ -14,6 +14,7 @@ use crate::testing::{Opaque, Pattern, pair, settle, soon, tight_pair};
 use crate::{Stream, Worker};
 
 mod bytes;
+mod delivery;
 mod early;
 
 /// 300 ms: the first half is over at tick 3, the second three ticks later.
@@ -194,6 +195,7 @@ fn a_reset_of_the_target_reaches_the_client_as_a_reset_after_what_it_said() {
     run(async {
         let mut flow = Flow::new(DAY).await;
         flow.ping().await;
+        let ticks = spawn_local(flow.worker.clone().run_ticks(|| {}));
         flow.target.write_all(b"last words").await.unwrap();
         flow.target.set_zero_linger().unwrap();
         drop(flow.target);
@@ -202,6 +204,7 @@ fn a_reset_of_the_target_reaches_the_client_as_a_reset_after_what_it_said() {
         assert_eq!(&words, b"last words");
         assert!(is_reset(&mut flow.client).await);
         assert_eq!(soon(flow.relayed).await.unwrap().end, RelayEnd::TargetReset);
+        ticks.abort();
     });
 }
 
@@ -375,20 +378,32 @@ fn a_cut_resets_both() {
 }
 
 #[test]
-fn a_draining_worker_ends_flows_with_fin_once_they_are_quiet() {
+fn a_draining_worker_leaves_flows_alone_until_it_stops() {
     run(async {
         let mut flow = Flow::over(pair().await, pair().await, DAY, Opaque::new, |s| s);
         flow.ping().await;
         flow.worker.drain();
         settle().await;
-        flow.advance(6).await;
+        flow.advance(6000).await;
         flow.ping().await;
-        flow.advance(6).await;
-        assert!(!flow.relayed.is_finished(), "it is still talking");
-        flow.advance(6).await;
+        flow.worker.stop();
         assert!(is_ended(&mut flow.client).await);
         assert!(is_ended(&mut flow.target).await);
-        assert_eq!(flow.end().await.end, RelayEnd::Drained);
+        assert_eq!(flow.end().await.end, RelayEnd::Stopped);
+    });
+}
+
+#[test]
+fn a_draining_worker_resets_forgotten_flows() {
+    run(async {
+        let mut flow = Flow::new(IDLE).await;
+        settle().await;
+        flow.advance(3).await;
+        flow.advance(3).await;
+        flow.worker.drain();
+        assert!(is_reset(&mut flow.client).await);
+        assert!(is_reset(&mut flow.target).await);
+        assert_eq!(flow.end().await.end, RelayEnd::IdleReset);
     });
 }
 

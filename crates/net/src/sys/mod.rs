@@ -3,4 +3,4 @@
 
 mod tcp_info;
 
-pub(crate) use tcp_info::segments_in;
+pub(crate) use tcp_info::{is_acknowledged, segments_in};

@@ -2,12 +2,32 @@ use std::io;
 use std::mem::size_of_val;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// `struct tcp_info` of Linux up to and with `tcpi_segs_in`, in words of 32 bits.
-const WORDS: usize = 36;
+/// `struct tcp_info` of Linux up to and with `tcpi_notsent_bytes`, in words of 32 bits.
+const WORDS: usize = 37;
+
+/// Where its fields are, in words.
+const UNACKED: usize = 6;
+const SEGS_IN: usize = 35;
+const NOTSENT_BYTES: usize = 36;
+
+/// `TCP_CLOSE`: the connection is over, for example by a reset.
+const CLOSE: u8 = 7;
 
 /// How many segments, with or without data, a TCP socket has received: a keep-alive probe changes
 /// nothing else that can be seen.
 pub(crate) fn segments_in(socket: impl AsFd) -> io::Result<u32> {
+    Ok(tcp_info(socket)?[SEGS_IN])
+}
+
+/// Whether the peer has acknowledged everything that was written to a TCP socket, FIN included, or
+/// never will because the connection is over.
+pub(crate) fn is_acknowledged(socket: impl AsFd) -> io::Result<bool> {
+    let info = tcp_info(socket)?;
+    let [state, ..] = info[0].to_ne_bytes();
+    Ok(state == CLOSE || info[UNACKED] == 0 && info[NOTSENT_BYTES] == 0)
+}
+
+fn tcp_info(socket: impl AsFd) -> io::Result<[u32; WORDS]> {
     let mut info = [0_u32; WORDS];
     let mut len = size_of_val(&info) as libc::socklen_t;
     // SAFETY: `info` is writable memory of `len` bytes, which is all that the kernel writes to,
@@ -24,7 +44,7 @@ pub(crate) fn segments_in(socket: impl AsFd) -> io::Result<u32> {
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(info[WORDS - 1])
+    Ok(info)
 }
 
 #[cfg(test)]
@@ -32,7 +52,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
 
-    use super::segments_in;
+    use super::{is_acknowledged, segments_in};
 
     #[test]
     fn counts_what_comes_in() {
@@ -48,9 +68,42 @@ mod tests {
         }
     }
 
+    /// Writes until the reader's window and the own buffer are full.
+    fn fill(socket: &mut TcpStream) {
+        socket.set_nonblocking(true).unwrap();
+        while socket.write(&[0; 65536]).is_ok() {}
+    }
+
+    #[test]
+    fn knows_when_everything_is_acknowledged() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        assert!(is_acknowledged(&client).unwrap());
+        fill(&mut client);
+        assert!(!is_acknowledged(&client).unwrap());
+        server.set_nonblocking(true).unwrap();
+        // Without a timeout: a test that hangs here is ended by its runner.
+        while !is_acknowledged(&client).unwrap() {
+            let _ = server.read(&mut [0; 65536]);
+        }
+    }
+
+    #[test]
+    fn nothing_is_awaited_of_a_connection_that_is_over() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        fill(&mut client);
+        // Closed with unread data: a reset.
+        drop(server);
+        while !is_acknowledged(&client).unwrap() {}
+    }
+
     #[test]
     fn refuses_what_is_not_tcp() {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         assert!(segments_in(&socket).is_err());
+        assert!(is_acknowledged(&socket).is_err());
     }
 }
