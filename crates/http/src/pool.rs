@@ -9,7 +9,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use elbow_net::{Stream, Timers, Worker};
+use elbow_net::{Stream, Timers, Transport, Worker};
 use rustc_hash::FxHashMap;
 use tokio::io::ReadBuf;
 use tokio::task::spawn_local;
@@ -24,14 +24,22 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 const SPARES_MAX: usize = 64;
 const SPARE_CAPACITY: usize = 64 * 1024;
 
-/// The idle connections to targets of one worker, by [`elbow_balance::Target::serial`], and what
-/// else its HTTP connections share.
+/// The idle connections to targets of one worker, and what else its HTTP connections share.
 pub struct Pools<Io> {
-    idle: RefCell<FxHashMap<u64, Vec<Idle<Io>>>>,
+    idle: RefCell<FxHashMap<Key, Vec<Idle<Io>>>>,
     /// A task looks for connections that are over.
     sweeping: Cell<bool>,
     pub(crate) spares: Rc<Spares>,
     pub(crate) date: DateCache,
+}
+
+/// Connections with the same key can stand for one another: a target outlives changes of its group's
+/// protocol, and listeners with other TLS policies share it. None of them began with a PROXY header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    /// [`elbow_balance::Target::serial`].
+    pub(crate) target: u64,
+    pub(crate) transport: Transport,
 }
 
 struct Idle<Io> {
@@ -56,10 +64,10 @@ impl<Io: Stream> Pools<Io> {
         self.idle.borrow().values().map(Vec::len).sum()
     }
 
-    /// The connection to target `serial` that was used last, if one is open.
-    pub(crate) fn take(&self, serial: u64, timers: &Timers) -> Option<Io> {
+    /// The connection of `key` that was used last, if one is open.
+    pub(crate) fn take(&self, key: Key, timers: &Timers) -> Option<Io> {
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.get_mut(&serial)?;
+        let connections = idle.get_mut(&key)?;
         while let Some(mut idle) = connections.pop() {
             if idle.expires > timers.now() && is_open(&mut idle.io) {
                 return Some(idle.io);
@@ -69,9 +77,9 @@ impl<Io: Stream> Pools<Io> {
     }
 
     /// Keeps a connection until tick `expires`, or until its target closes it.
-    pub(crate) fn put(self: &Rc<Self>, serial: u64, io: Io, expires: u64, worker: &Rc<Worker>) {
+    pub(crate) fn put(self: &Rc<Self>, key: Key, io: Io, expires: u64, worker: &Rc<Worker>) {
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.entry(serial).or_default();
+        let connections = idle.entry(key).or_default();
         if connections.len() < IDLE_MAX {
             connections.push(Idle { io, expires });
         }
@@ -115,7 +123,7 @@ async fn sweep<Io: Stream>(pools: Weak<Pools<Io>>, worker: Rc<Worker>) {
 impl<Io> fmt::Debug for Pools<Io> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pools")
-            .field("targets", &self.idle.borrow().len())
+            .field("keys", &self.idle.borrow().len())
             .finish_non_exhaustive()
     }
 }

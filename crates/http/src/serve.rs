@@ -21,6 +21,7 @@ use crate::page::LocalResponse;
 use crate::plan::{Asked, Forward, Plan, plan};
 use crate::pool::Spare;
 use crate::record::{Notes, Record};
+use crate::target::Reached;
 use crate::{target, upgrade};
 
 /// How long a client that was answered early may go on sending before the connection is reset,
@@ -234,13 +235,13 @@ impl<S: Stream, C: Connect> Connection<S, C> {
             }
         }
         let context = Rc::clone(&self.context);
-        let target = match target::reach(&context, &mut forward, &mut record).await {
-            Ok(target) => target,
+        let Reached { io, key } = match target::reach(&context, &mut forward, &mut record).await {
+            Ok(reached) => reached,
             Err(error) => return self.fail(error, facts, listener, record).await,
         };
         let spares = Rc::clone(&context.pools.spares);
         let additions = forward.additions(listener);
-        let mut exchange = Exchange::new(facts, forward.in_flight, target, head, spares, additions);
+        let mut exchange = Exchange::new(facts, forward.in_flight, io, head, spares, additions);
         self.timer.touch();
         let ended = {
             let mut near = Near {
@@ -261,9 +262,9 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         match ended {
             Ended::Complete => {
                 let keep = exchange.keeps_client();
-                let (io, _, in_flight, reusable) = exchange.into_target();
+                let (io, _, _, reusable) = exchange.into_target();
                 if reusable {
-                    target::give_back(&context, io, &in_flight, listener);
+                    target::give_back(&context, Reached { io, key }, listener);
                 }
                 record.finish(&context, listener, &self.meta, self.id);
                 match (keep, read) {

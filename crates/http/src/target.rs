@@ -2,14 +2,21 @@
 
 use std::time::Instant;
 
-use elbow_balance::{Group, InFlight};
+use elbow_balance::Group;
 use elbow_net::{Connect, TICK};
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind};
 use crate::listener::Listener;
 use crate::plan::Forward;
+use crate::pool::Key;
 use crate::record::Record;
+
+/// A connection to a target, and what it may be kept under.
+pub(crate) struct Reached<Io> {
+    pub(crate) io: Io,
+    pub(crate) key: Key,
+}
 
 /// A connection to the target of `forward`. While connections are refused, so that no byte has left,
 /// `forward` moves to the group's other targets, each once (`elbow.connect_failover.enabled`).
@@ -17,12 +24,12 @@ pub(crate) async fn reach<C: Connect>(
     context: &Context<C>,
     forward: &mut Forward,
     record: &mut Record,
-) -> Result<C::Io, Error> {
+) -> Result<Reached<C::Io>, Error> {
     // Allocates after a refusal alone.
     let mut tried = Vec::new();
     loop {
         let error = match open(context, forward, record).await {
-            Ok(io) => return Ok(io),
+            Ok(reached) => return Ok(reached),
             Err(error) => error,
         };
         if !fails_over(&forward.group, error.kind) {
@@ -56,15 +63,19 @@ async fn open<C: Connect>(
     context: &Context<C>,
     forward: &Forward,
     record: &mut Record,
-) -> Result<C::Io, Error> {
+) -> Result<Reached<C::Io>, Error> {
     let target = forward.in_flight.target();
+    let tls = forward.group.config.protocol.is_tls();
+    let key = Key {
+        target: target.serial,
+        transport: context.connector.transport(tls),
+    };
     let cells = context.cells();
-    if let Some(io) = context.pools.take(target.serial, &context.worker.timers) {
+    if let Some(io) = context.pools.take(key, &context.worker.timers) {
         cells.pool_reused.increment();
         record.dispatched = Some(record.started);
-        return Ok(io);
+        return Ok(Reached { io, key });
     }
-    let tls = forward.group.config.protocol.is_tls();
     let connected = context
         .connector
         .connect(target.address, tls)
@@ -80,14 +91,13 @@ async fn open<C: Connect>(
             _ => cells.connect_errors.increment(),
         },
     }
-    connected
+    connected.map(|io| Reached { io, key })
 }
 
 /// Keeps a connection that can serve another request.
 pub(crate) fn give_back<C: Connect>(
     context: &Context<C>,
-    io: C::Io,
-    in_flight: &InFlight,
+    Reached { io, key }: Reached<C::Io>,
     listener: &Listener,
 ) {
     if context.worker.draining() {
@@ -98,6 +108,5 @@ pub(crate) fn give_back<C: Connect>(
     let expires = timers
         .now()
         .saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX));
-    let serial = in_flight.target().serial;
-    context.pools.put(serial, io, expires, &context.worker);
+    context.pools.put(key, io, expires, &context.worker);
 }

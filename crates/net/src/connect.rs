@@ -17,6 +17,14 @@ pub trait Connect: 'static {
     /// What it opens.
     type Io: Stream;
 
+    /// What [`Self::connect`] would open now.
+    fn transport(&self, tls: bool) -> Transport {
+        match tls {
+            true => Transport::tls(0),
+            false => Transport::CLEAR,
+        }
+    }
+
     /// A connection to `target`, under TLS when `tls`, ready for the first byte. Every step has its
     /// timeout.
     fn connect(
@@ -35,6 +43,22 @@ pub trait Connect: 'static {
         tls: bool,
         preface: &[u8],
     ) -> impl Future<Output = Result<Self::Io, ConnectError>>;
+}
+
+/// How a connection carries bytes: in clear, or under the TLS of one originator, with its policy,
+/// verification and server name. Of two open connections to one target, either serves only if this
+/// is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Transport(Option<u64>);
+
+impl Transport {
+    /// No TLS.
+    pub const CLEAR: Self = Self(None);
+
+    /// TLS of the originator with the number `id`.
+    pub const fn tls(id: u64) -> Self {
+        Self(Some(id))
+    }
 }
 
 /// Why no connection could be opened.

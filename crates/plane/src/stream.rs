@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use elbow_net::{Connect, ConnectError, Stream, TcpConnector};
+use elbow_net::{Connect, ConnectError, Stream, TcpConnector, Transport};
 use elbow_tls::{ClientTls, Originator};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -36,6 +36,13 @@ impl Connector {
 
 impl Connect for Connector {
     type Io = TargetStream;
+
+    fn transport(&self, tls: bool) -> Transport {
+        match tls {
+            true => self.originator.transport(),
+            false => Transport::CLEAR,
+        }
+    }
 
     async fn connect_with(
         &self,

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use elbow_net::{ConnectError, ConnectErrorKind};
+use elbow_net::{ConnectError, ConnectErrorKind, Transport};
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls_pki_types::ServerName;
@@ -30,6 +31,7 @@ const BACKEND: &str = "ELBSecurityPolicy-2016-08";
 #[derive(Clone, Debug)]
 pub struct Originator {
     config: Arc<ClientConfig>,
+    id: u64,
 }
 
 impl Originator {
@@ -45,9 +47,16 @@ impl Originator {
             .with_no_client_auth();
         config.enable_sni = false;
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        static IDS: AtomicU64 = AtomicU64::new(0);
         Ok(Self {
             config: Arc::new(config),
+            id: IDS.fetch_add(1, Ordering::Relaxed),
         })
+    }
+
+    /// What it makes of a connection; clones make the same.
+    pub fn transport(&self) -> Transport {
+        Transport::tls(self.id)
     }
 
     /// The handshake on a fresh connection to `target`; AWS's ALB gives it 10 s.

@@ -106,12 +106,12 @@ async fn converse<C: Connect>(
 ) -> Result<(Head, Conversation<C>), Error> {
     let connection = Rc::clone(&story.connection);
     let context = &connection.context;
-    let io = reach(context, &mut forward, story.record()).await?;
+    let reached = reach(context, &mut forward, story.record()).await?;
     let timer = context.worker.timers.timer(connection.idle_timeout);
     let additions = forward.additions(&story.listener);
     let mut conversation = Conversation::new(
         Rc::clone(context),
-        io,
+        reached,
         forward.in_flight,
         additions,
         timer,

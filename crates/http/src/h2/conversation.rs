@@ -21,12 +21,14 @@ use crate::h1::response::{Response, ResponseError, parse};
 use crate::h1::scan::{Found, Scan};
 use crate::h1::{Framing, RESPONSE_LIMITS};
 use crate::listener::Listener;
-use crate::target::give_back;
+use crate::pool::Key;
+use crate::target::{Reached, give_back};
 
 /// One request on one connection to a target.
 pub(super) struct Conversation<C: Connect> {
     context: Rc<Context<C>>,
     io: C::Io,
+    key: Key,
     in_flight: InFlight,
     additions: Additions,
     /// Runs while neither side says anything.
@@ -58,10 +60,10 @@ pub(super) struct Head {
 }
 
 impl<C: Connect> Conversation<C> {
-    /// Sends `upload` on `io`; `to_head` when it is a HEAD request.
+    /// Sends `upload` on the connection; `to_head` when it is a HEAD request.
     pub(super) fn new(
         context: Rc<Context<C>>,
-        io: C::Io,
+        Reached { io, key }: Reached<C::Io>,
         in_flight: InFlight,
         additions: Additions,
         timer: Timer,
@@ -71,6 +73,7 @@ impl<C: Connect> Conversation<C> {
         Self {
             context,
             io,
+            key,
             in_flight,
             additions,
             timer,
@@ -151,7 +154,11 @@ impl<C: Connect> Conversation<C> {
         // Bytes after the end answer nothing that was asked; a request that was not sent to its
         // end cannot be followed by another.
         if self.reusable && self.is_ended() && self.upload.is_none() && self.buffer.is_none() {
-            give_back(&self.context, self.io, &self.in_flight, listener);
+            let reached = Reached {
+                io: self.io,
+                key: self.key,
+            };
+            give_back(&self.context, reached, listener);
         }
     }
 

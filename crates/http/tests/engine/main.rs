@@ -13,5 +13,6 @@ mod forwarding;
 mod framing;
 #[path = "../kit/mod.rs"]
 mod kit;
+mod pooling;
 mod upgrade;
 mod veiled;

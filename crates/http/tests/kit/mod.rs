@@ -194,7 +194,11 @@ impl Alb {
     }
 }
 
-fn listener(attributes: LoadBalancerAttributes, action: Action, group: &Arc<Group>) -> Listener {
+pub(crate) fn listener(
+    attributes: LoadBalancerAttributes,
+    action: Action,
+    group: &Arc<Group>,
+) -> Listener {
     let model = elbow_model::Listener {
         port: 80,
         protocol: Protocol::Http,

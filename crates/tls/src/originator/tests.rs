@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::time::Instant;
 
 use elbow_net::TlsMeta;
@@ -115,4 +116,13 @@ async fn a_silent_target_times_out() {
         .unwrap_err();
     assert_eq!(error.kind, ConnectErrorKind::TlsTimeout);
     assert!(start.elapsed() >= LONG);
+}
+
+#[test]
+fn connections_of_two_originators_are_told_apart() {
+    let (one, two) = (Originator::new(true), Originator::new(false));
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!(one.transport(), one.clone().transport());
+    let all = HashSet::from([Transport::CLEAR, one.transport(), two.transport()]);
+    assert_eq!(all.len(), 3);
 }
