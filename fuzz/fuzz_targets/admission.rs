@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use elbow_fuzz::peak;
 use elbow_manifest::cluster::{Change, Cluster};
 use elbow_manifest::{Context, Object};
 use libfuzzer_sys::fuzz_target;
@@ -33,8 +34,13 @@ static GATES: LazyLock<Gates> = LazyLock::new(|| {
     gates
 });
 
+/// Heap in bytes that an answer may take, beside the texts of the question.
+const HEAP: usize = 1 << 20;
+
 fuzz_target!(|input: &[u8]| {
-    if let Ok(bytes) = review::answer(input, &GATES) {
+    // Outside of what is measured: they are made once.
+    LazyLock::force(&GATES);
+    if let Ok(bytes) = peak::within(HEAP + 32 * input.len(), || review::answer(input, &GATES)) {
         let answer: Value = serde_json::from_slice(&bytes).expect("an answer is JSON");
         assert_eq!(answer["response"]["allowed"], true);
         // What is passed over may be text that no value can hold.

@@ -5,6 +5,10 @@
 #[path = "../checks.rs"]
 mod checks;
 
+use elbow_fuzz::peak;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| checks::config(input));
+/// Heap in bytes that the reader may hold at once.
+const HEAP: usize = 100 << 20;
+
+fuzz_target!(|input: &[u8]| peak::within(HEAP, || checks::config(input)));

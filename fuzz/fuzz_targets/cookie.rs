@@ -5,6 +5,10 @@
 #[path = "../checks.rs"]
 mod checks;
 
+use elbow_fuzz::peak;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| checks::cookie(input));
+/// Heap in bytes that one check may hold at once.
+const HEAP: usize = 256 * 1024;
+
+fuzz_target!(|input: &[u8]| peak::within(HEAP + 16 * input.len(), || checks::cookie(input)));

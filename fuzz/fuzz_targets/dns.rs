@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use elbow_dns::Names;
+use elbow_fuzz::peak;
 use hickory_proto::op::{Message, MessageType};
 use libfuzzer_sys::fuzz_target;
 
@@ -19,8 +20,12 @@ impl Names for All {
     }
 }
 
+/// Heap in bytes that an answer may take.
+const HEAP: usize = 64 * 1024;
+
 fuzz_target!(|input: &[u8]| {
-    let Some(bytes) = elbow_dns::answer(input, &All) else {
+    let Some(bytes) = peak::within(HEAP + 32 * input.len(), || elbow_dns::answer(input, &All))
+    else {
         return;
     };
     let answer = Message::from_vec(&bytes).expect("an answer can be read");
@@ -29,5 +34,10 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(answer.metadata.id, query.metadata.id);
     assert_eq!(answer.queries, query.queries);
     // A small question never gets a large answer: nobody can use it to flood somebody else.
-    assert!(bytes.len() <= input.len() + 128, "{} for {}", bytes.len(), input.len());
+    assert!(
+        bytes.len() <= input.len() + 128,
+        "{} for {}",
+        bytes.len(),
+        input.len()
+    );
 });
