@@ -156,32 +156,35 @@ fn unfold(node: Node, file: &Arc<str>, objects: &mut Vec<Object>, found: &mut Ve
     let head = Head::read(&View::root(&node, &log));
     found.extend(log.into_found());
     let Some(head) = head else { return };
-    if let Some(items) = items(&node, &head) {
-        for item in items {
-            unfold(item, file, objects, found);
+    let node = match items(node, &head) {
+        Ok(items) => {
+            for item in items {
+                unfold(item, file, objects, found);
+            }
+            return;
         }
-        return;
-    }
+        Err(node) => node,
+    };
     match Object::new(node, head, file.clone()) {
         Ok(object) => objects.push(object),
         Err(nameless) => found.push(nameless),
     }
 }
 
-/// The items of a `List`, `ServiceList`, ...
-fn items(node: &Node, head: &Head) -> Option<Vec<Node>> {
-    if !head.kind.ends_with("List") {
-        return None;
+/// The items of a `List`, `ServiceList`, ...; the node itself when it is none. They are taken, not copied: lists may
+/// hold lists.
+fn items(mut node: Node, head: &Head) -> Result<Vec<Node>, Node> {
+    if head.kind.ends_with("List")
+        && let Value::Mapping(entries) = &mut node.value
+        && let Some((_, items)) = entries.iter_mut().find(|(key, _)| key.name == "items")
+    {
+        match &mut items.value {
+            Value::Sequence(items) => return Ok(std::mem::take(items)),
+            Value::Null => return Ok(Vec::new()),
+            _ => {}
+        }
     }
-    let Value::Mapping(entries) = &node.value else {
-        return None;
-    };
-    let (_, items) = entries.iter().find(|(key, _)| key.name == "items")?;
-    match &items.value {
-        Value::Sequence(items) => Some(items.clone()),
-        Value::Null => Some(Vec::new()),
-        _ => None,
-    }
+    Err(node)
 }
 
 /// What every object begins with.

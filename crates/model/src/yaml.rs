@@ -2,8 +2,8 @@
 //! rest of the house sees [`Node`]. JSON is YAML.
 //!
 //! Scalars stay text, quoted or not; what they mean is decided by the field that holds them, so `no`
-//! is a name where a name is due. Aliases are taken (the copy keeps the position of the original),
-//! within a budget for the whole document; tags and merge keys are not read.
+//! is a name where a name is due. Aliases are taken (the copy keeps the position of the original);
+//! what they copy has a budget in bytes for the whole text. Tags and merge keys are not read.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,25 +15,36 @@ use crate::diagnostic::Diagnostic;
 /// How much a text may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Nodes of the whole text, aliases written out: little enough that a "billion laughs" document
-    /// costs nothing.
-    pub nodes: usize,
+    /// Bytes that the tree of the whole text takes, aliases written out: [`NODE_BYTES`] for each node and each
+    /// name of a field, and their texts.
+    pub bytes: usize,
     /// Levels of nesting.
     pub depth: usize,
 }
 
 impl Limits {
-    /// For the native file: some 20 nodes for each rule or target and 9 levels, so far beyond any.
+    /// For the native file: some 3 KB for each rule or target and 9 levels, so far beyond any.
     pub const FILE: Self = Self {
-        nodes: 500_000,
+        bytes: 64 << 20,
         depth: 32,
     };
     /// For Kubernetes objects: the dump of a large cluster, with the schemas of its custom resources.
     pub const OBJECTS: Self = Self {
-        nodes: 10_000_000,
+        bytes: 1 << 30,
         depth: 100,
     };
 }
+
+/// What a node or the name of a field takes in memory beside its text, the spare room of the list around it included.
+pub const NODE_BYTES: usize = 80;
+
+/// Bytes that the anchors and aliases of one text may copy, counted as [`Limits::bytes`] counts: many times what a file
+/// written by hand shares, and little enough that a "billion laughs" document costs nothing.
+pub const COPIED_BYTES: usize = 8 << 20;
+
+/// Problems that are told of one text. The reading goes on after them, so that a text without an end of mistakes costs
+/// no more than one without any.
+const PROBLEMS: usize = 100;
 
 /// Line and column in characters, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,6 +133,10 @@ const ADVICE: &[(&str, &str)] = &[
         "an alias follows its anchor, &name, in the same document",
     ),
     (
+        "anchors and aliases copy",
+        "split the file, or write out what the alias names with the parts that are needed",
+    ),
+    (
         "name must be text",
         "a template of Helm must be rendered first: helm template",
     ),
@@ -169,22 +184,41 @@ pub fn parse_all(text: &str, limits: Limits) -> (Vec<Node>, Vec<Problem>) {
 /// # Ok::<(), String>(())
 /// ```
 pub fn from_json(json: Json, limits: Limits) -> Result<Node, Problem> {
-    let mut left = limits.nodes;
+    let mut left = limits.bytes;
     node_of(json, limits.depth, &mut left).map_err(|code| Problem {
         code,
         at: NOWHERE,
         message: match code {
             "too-deep" => format!("nested deeper than {} levels", limits.depth),
-            _ => format!("more than {} values", limits.nodes),
+            _ => too_large(limits),
         },
     })
 }
 
+fn too_large(limits: Limits) -> String {
+    format!(
+        "the values take more than {} MiB of memory",
+        limits.bytes >> 20
+    )
+}
+
 const NOWHERE: Position = Position { line: 0, column: 0 };
 
-/// The node, or the code of what is wrong with it; `left` counts the nodes that are still allowed.
+/// The node, or the code of what is wrong with it; `left` counts the bytes that are still allowed.
 fn node_of(json: Json, depth: usize, left: &mut usize) -> Result<Node, &'static str> {
-    *left = left.checked_sub(1).ok_or("too-large")?;
+    let mut spend = |text: &str| -> Result<(), &'static str> {
+        let rest = left.checked_sub(NODE_BYTES + text.len());
+        *left = rest.ok_or("too-large")?;
+        Ok(())
+    };
+    match &json {
+        Json::String(text) => spend(text)?,
+        Json::Object(fields) => {
+            spend("")?;
+            fields.keys().try_for_each(|name| spend(name))?;
+        }
+        _ => spend("")?,
+    }
     let deeper = depth.checked_sub(1).ok_or("too-deep");
     let plain = !matches!(json, Json::String(_) | Json::Array(_) | Json::Object(_));
     let value = match json {
@@ -252,7 +286,8 @@ fn position(line: usize, column: usize) -> Position {
 struct Open {
     at: Position,
     anchor: usize,
-    nodes_before: usize,
+    /// Bytes taken before it.
+    before: usize,
     kind: OpenKind,
 }
 
@@ -278,9 +313,12 @@ struct Builder {
     /// Where each document starts, empty ones too.
     starts: Vec<Position>,
     open: Vec<Open>,
-    /// By anchor id: the node, and how many nodes it is made of.
+    /// By anchor id: the node, and the bytes that it takes.
     anchors: HashMap<usize, (Node, usize)>,
-    nodes: usize,
+    /// Bytes that the tree takes.
+    bytes: usize,
+    /// Bytes of it, and of the anchors, that are copies.
+    copied: usize,
     problems: Vec<Problem>,
 }
 
@@ -292,7 +330,8 @@ impl Builder {
             starts: Vec::new(),
             open: Vec::new(),
             anchors: HashMap::new(),
-            nodes: 0,
+            bytes: 0,
+            copied: 0,
             problems: Vec::new(),
         }
     }
@@ -313,10 +352,14 @@ impl Builder {
                 } else {
                     Value::Scalar(text.into_owned())
                 };
-                self.grow(1, at)?;
+                let size = NODE_BYTES
+                    + match &value {
+                        Value::Scalar(text) => text.len(),
+                        _ => 0,
+                    };
+                self.grow(size, at)?;
                 let plain = style == ScalarStyle::Plain;
-                self.complete(Node { at, plain, value }, anchor, 1);
-                Ok(())
+                self.complete(Node { at, plain, value }, anchor, size)
             }
             Event::SequenceStart(_, anchor, _) => {
                 self.start(at, anchor, OpenKind::Sequence(Vec::new()))
@@ -329,10 +372,7 @@ impl Builder {
                 };
                 self.start(at, anchor, kind)
             }
-            Event::SequenceEnd | Event::MappingEnd => {
-                self.end();
-                Ok(())
-            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(id) => self.alias(id, at),
             _ => Ok(()),
         }
@@ -349,14 +389,16 @@ impl Builder {
         self.open.push(Open {
             at,
             anchor,
-            nodes_before: self.nodes,
+            before: self.bytes,
             kind,
         });
-        self.grow(1, at)
+        self.grow(NODE_BYTES, at)
     }
 
-    fn end(&mut self) {
-        let Some(open) = self.open.pop() else { return };
+    fn end(&mut self) -> Result<(), Problem> {
+        let Some(open) = self.open.pop() else {
+            return Ok(());
+        };
         let value = match open.kind {
             OpenKind::Sequence(items) => Value::Sequence(items),
             OpenKind::Mapping { entries, .. } => Value::Mapping(entries),
@@ -366,7 +408,7 @@ impl Builder {
             plain: false,
             value,
         };
-        self.complete(node, open.anchor, self.nodes - open.nodes_before);
+        self.complete(node, open.anchor, self.bytes - open.before)
     }
 
     fn alias(&mut self, id: usize, at: Position) -> Result<(), Problem> {
@@ -377,25 +419,38 @@ impl Builder {
                 message: "this alias stands inside what it names".into(),
             });
         };
-        // Before the copy is made: this is what stops a document that doubles itself.
         let size = *size;
+        self.copy(size, at)?;
         self.grow(size, at)?;
-        if let Some((node, _)) = self.anchors.get(&id) {
-            let node = node.clone();
-            self.complete(node, 0, size);
+        match self.anchors.get(&id) {
+            Some((node, _)) => self.complete(node.clone(), 0, size),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts what goes into the tree.
+    fn grow(&mut self, by: usize, at: Position) -> Result<(), Problem> {
+        self.bytes = self.bytes.saturating_add(by);
+        if self.bytes > self.limits.bytes {
+            return Err(Problem {
+                code: "too-large",
+                at,
+                message: too_large(self.limits),
+            });
         }
         Ok(())
     }
 
-    fn grow(&mut self, by: usize, at: Position) -> Result<(), Problem> {
-        self.nodes = self.nodes.saturating_add(by);
-        if self.nodes > self.limits.nodes {
+    /// Counts what an anchor or an alias copies, before the copy is made.
+    fn copy(&mut self, by: usize, at: Position) -> Result<(), Problem> {
+        self.copied = self.copied.saturating_add(by);
+        if self.copied > COPIED_BYTES {
             return Err(Problem {
                 code: "too-large",
                 at,
                 message: format!(
-                    "more than {} values, aliases written out",
-                    self.limits.nodes
+                    "anchors and aliases copy more than {} MiB",
+                    COPIED_BYTES >> 20
                 ),
             });
         }
@@ -403,8 +458,9 @@ impl Builder {
     }
 
     /// A node is whole: it goes to the collection around it.
-    fn complete(&mut self, node: Node, anchor: usize, size: usize) {
+    fn complete(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Problem> {
         if anchor != 0 {
+            self.copy(size, node.at)?;
             self.anchors.insert(anchor, (node.clone(), size));
         }
         match self.open.last_mut().map(|open| &mut open.kind) {
@@ -422,26 +478,26 @@ impl Builder {
                 None => *key = Some(accept_key(node, names, &mut self.problems)),
             },
         }
+        Ok(())
     }
 }
 
 fn accept_key(node: Node, names: &mut HashSet<String>, problems: &mut Vec<Problem>) -> Pending {
     let at = node.at;
+    let mut tell = |code, message: &dyn Fn() -> String| {
+        if problems.len() < PROBLEMS {
+            let message = message();
+            problems.push(Problem { code, at, message });
+        }
+        Pending::Refused
+    };
     let Value::Scalar(name) = node.value else {
-        problems.push(Problem {
-            code: "yaml-syntax",
-            at,
-            message: "a field's name must be text".into(),
-        });
-        return Pending::Refused;
+        return tell("yaml-syntax", &|| "a field's name must be text".to_owned());
     };
     if !names.insert(name.clone()) {
-        problems.push(Problem {
-            code: "duplicate-field",
-            at,
-            message: format!("\"{name}\" is given twice in the same place"),
+        return tell("duplicate-field", &|| {
+            format!("\"{name}\" is given twice in the same place")
         });
-        return Pending::Refused;
     }
     Pending::Key(Key { at, name })
 }

@@ -147,7 +147,7 @@ fn a_document_that_doubles_itself_is_stopped() {
     for i in 1..40 {
         text += &format!("a{i}: &a{i} [*a{}, *a{}]\n", i - 1, i - 1);
     }
-    assert_eq!(problems(&text), ["too-large 17:18"]);
+    assert_eq!(problems(&text), ["too-large 14:11"]);
 }
 
 #[test]
