@@ -59,6 +59,8 @@ pub enum ErrorKind {
     UnsupportedVersion,
     /// A redirect would have a Location of more than 8 K.
     RedirectTooLong,
+    /// All buffers for large request heads are in use.
+    NoBuffer,
     /// The group has no target that may be used.
     NoTargets,
     /// The target refused the connection, or cannot be reached.
@@ -114,7 +116,7 @@ const fn row(
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::BadRequest,
         Self::Desync,
         Self::HeaderTooLarge,
@@ -128,6 +130,7 @@ impl ErrorKind {
         Self::UnsupportedTransferCoding,
         Self::UnsupportedVersion,
         Self::RedirectTooLong,
+        Self::NoBuffer,
         Self::NoTargets,
         Self::ConnectFailed,
         Self::ConnectTimeout,
@@ -218,6 +221,13 @@ impl ErrorKind {
                 false,
                 "redirect_too_long",
                 "redirect URL too long",
+            ),
+            Self::NoBuffer => row(
+                503,
+                Local,
+                true,
+                "no_buffer",
+                "no buffer left for a large request head",
             ),
             Self::NoTargets => row(503, Local, false, "no_targets", "no target may be used"),
             Self::ConnectFailed => row(
@@ -386,6 +396,7 @@ mod tests {
             (K::UnsupportedTransferCoding, 501, Side::Client, true),
             (K::UnsupportedVersion, 505, Side::Client, true),
             (K::RedirectTooLong, 507, Side::Local, false),
+            (K::NoBuffer, 503, Side::Local, true),
             (K::NoTargets, 503, Side::Local, false),
             (K::ConnectFailed, 502, Side::Target, false),
             (K::ConnectTimeout, 504, Side::Target, false),

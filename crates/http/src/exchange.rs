@@ -246,6 +246,9 @@ impl<Io: Stream> Exchange<Io> {
                 && input.room() == 0
             {
                 input.compact();
+                if input.room() == 0 {
+                    return Poll::Ready(Err(ErrorKind::ResponseHeaderTooLarge.into()));
+                }
             }
             match poll_read_pooled(cx, &worker.buffers, &mut self.target, &mut self.input) {
                 Poll::Ready(Ok(0)) => {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
-use elbow_net::{Buffer, ConnMeta, Connect, Stream, Timer, poll_read_pooled};
+use elbow_net::{Buffer, ConnMeta, Connect, HEAD, Stream, Timer, poll_read_pooled};
+use elbow_telemetry::ShedReason;
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind};
@@ -49,8 +50,8 @@ enum Next {
     /// Nothing was asked, so nothing is answered.
     Over,
     Refused(Refusal),
-    /// Part of a head, then silence.
-    TimedOut,
+    /// Part of a head, and no more of it.
+    Failed(ErrorKind),
 }
 
 /// What becomes of the connection.
@@ -89,7 +90,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
                 Next::Request(found) => Box::pin(self.request(found)).await,
                 Next::Over => Fate::Close,
                 Next::Refused(refusal) => Box::pin(self.refuse(refusal)).await,
-                Next::TimedOut => Box::pin(self.time_out()).await,
+                Next::Failed(kind) => Box::pin(self.fail_head(kind)).await,
             };
             match fate {
                 Fate::Keep => {}
@@ -119,9 +120,8 @@ impl<S: Stream, C: Connect> Connection<S, C> {
                         (self.input, scan) = (None, Scan::default());
                         continue;
                     }
-                    if input.room() == 0 && !grow(input, &self.context) {
-                        let refusal = Refusal::from(ScanError::HeadTooLong);
-                        return Poll::Ready(Next::Refused(refusal));
+                    if let Err(next) = make_room(input, &self.context) {
+                        return Poll::Ready(next);
                     }
                 }
                 let buffers = &self.context.worker.buffers;
@@ -136,7 +136,10 @@ impl<S: Stream, C: Connect> Connection<S, C> {
                 return Poll::Ready(Next::Over);
             }
             ready!(self.timer.poll_expired(cx));
-            Poll::Ready(if idle { Next::Over } else { Next::TimedOut })
+            Poll::Ready(match idle {
+                true => Next::Over,
+                false => Next::Failed(ErrorKind::RequestTimeout),
+            })
         })
         .await
     }
@@ -148,11 +151,10 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         let mut record = Record::new(Instant::now(), found.end as u64);
         let mut out = context.pools.spares.take();
         let parsed = self.parse(found, &listener, &mut record, &mut out);
-        if let Some(input) = &mut self.input {
+        if let Some(mut input) = self.input.take() {
             input.consume(found.end);
-            if input.is_empty() {
-                self.input = None;
-            }
+            // What follows a large head fits a small buffer, since that was too small for the head.
+            self.input = Some(input).filter(|i| !i.is_empty()).map(Buffer::shrink);
         }
         match parsed {
             Err(refusal) => {
@@ -333,26 +335,27 @@ impl<S: Stream, C: Connect> Connection<S, C> {
     async fn refuse(&mut self, refusal: Refusal) -> Fate {
         let listener = (self.context.listener)();
         let status = listener.status(refusal.status);
-        let mut record = Record::new(Instant::now(), self.unread());
+        let mut record = Record::new(Instant::now(), self.discard());
         record.verdict = refusal.verdict;
         record.status = Some(status);
         self.answer(&listener.page(status), None, &listener, record)
             .await
     }
 
-    /// Answers a head that did not come.
-    async fn time_out(&mut self) -> Fate {
-        let error = Error::from(ErrorKind::RequestTimeout);
+    /// Answers a head that has not all come.
+    async fn fail_head(&mut self, kind: ErrorKind) -> Fate {
+        let error = Error::from(kind);
         let listener = (self.context.listener)();
-        let mut record = Record::new(Instant::now(), self.unread());
+        let mut record = Record::new(Instant::now(), self.discard());
         let status = listener.error_status(&error);
         record.fail(&error, status);
         self.answer(&listener.page(status), None, &listener, record)
             .await
     }
 
-    fn unread(&self) -> u64 {
-        self.input.as_ref().map_or(0, |input| input.len() as u64)
+    /// Drops what has come of a head that is not used, and says how much that was.
+    fn discard(&mut self) -> u64 {
+        self.input.take().map_or(0, |input| input.len() as u64)
     }
 
     /// Sends a response of our own. Without `facts` nothing is known of the request, so that the
@@ -467,19 +470,25 @@ impl<S: Stream, C: Connect> Connection<S, C> {
     }
 }
 
-/// Makes room for more of a head; false when there is none to be had.
-fn grow<C: Connect>(input: &mut Buffer, context: &Context<C>) -> bool {
+/// Makes room for more of a head, or says what becomes of it.
+fn make_room<C: Connect>(input: &mut Buffer, context: &Context<C>) -> Result<(), Next> {
+    if input.room() > 0 {
+        return Ok(());
+    }
     input.compact();
     if input.room() > 0 {
-        return true;
+        return Ok(());
     }
-    let mut larger = context.worker.buffers.take_large();
-    if larger.capacity() <= input.len() {
-        return false;
+    if input.capacity() >= HEAD {
+        return Err(Next::Refused(ScanError::HeadTooLong.into()));
     }
+    let Some(mut larger) = context.worker.buffers.take_head() else {
+        context.metrics.shed(ShedReason::Buffers);
+        return Err(Next::Failed(ErrorKind::NoBuffer));
+    };
     larger.extend(input);
     *input = larger;
-    true
+    Ok(())
 }
 
 /// The error of a head that can be read and is refused.

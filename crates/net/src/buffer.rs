@@ -17,6 +17,9 @@ pub const SMALL: usize = 32 * 1024;
 /// of it was slower.
 pub const LARGE: usize = 256 * 1024;
 
+/// Bytes in a head buffer: the largest request head (ALB guide: quotas).
+pub const HEAD: usize = 64 * 1024;
+
 /// Small buffers that an idle worker keeps: 2 MiB.
 const SMALL_KEPT: usize = 64;
 
@@ -25,6 +28,13 @@ const LARGE_KEPT: usize = 4;
 
 /// Large buffers that are out at a time, 16 MiB; slow readers beyond that make do with small ones.
 const LARGE_OUT: usize = 64;
+
+/// Head buffers that an idle worker keeps: 1 MiB.
+const HEADS_KEPT: usize = 16;
+
+/// Head buffers that are out at a time, 32 MiB. They are apart from the large ones, so that slow
+/// readers, who keep those, cannot keep a head from coming.
+const HEADS_OUT: usize = 512;
 
 /// A worker's buffers. They are cleared when first made and never again.
 ///
@@ -41,6 +51,7 @@ impl Buffers {
             pools: Rc::new(Pools {
                 small: Pool::default(),
                 large: Pool::default(),
+                heads: Pool::default(),
             }),
         }
     }
@@ -59,9 +70,17 @@ impl Buffers {
         self.buffer(self.pools.large.take(LARGE))
     }
 
-    /// How many buffers, small and large, are with connections now.
+    /// A buffer of [`HEAD`] bytes, for a head that a small one is too small for and that has not all
+    /// come. `None` when too many are out: that is no fault of whoever sends the head.
+    pub fn take_head(&self) -> Option<Buffer> {
+        let heads = &self.pools.heads;
+        (heads.out.get() < HEADS_OUT).then(|| self.buffer(heads.take(HEAD)))
+    }
+
+    /// How many buffers of all sizes are with connections now.
     pub fn in_use(&self) -> usize {
-        self.pools.small.out.get() + self.pools.large.out.get()
+        let pools = &self.pools;
+        pools.small.out.get() + pools.large.out.get() + pools.heads.out.get()
     }
 
     fn buffer(&self, bytes: Box<[u8]>) -> Buffer {
@@ -158,7 +177,7 @@ impl Buffer {
 
     /// Itself, or a small buffer with its content when that fits: what a connection keeps while
     /// it waits.
-    pub(crate) fn shrink(self) -> Self {
+    pub fn shrink(self) -> Self {
         if self.capacity() == SMALL || self.len() > SMALL {
             return self;
         }
@@ -184,10 +203,10 @@ impl Deref for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let bytes = mem::take(&mut self.bytes);
-        if bytes.len() == LARGE {
-            self.pools.large.give(bytes, LARGE_KEPT);
-        } else {
-            self.pools.small.give(bytes, SMALL_KEPT);
+        match bytes.len() {
+            LARGE => self.pools.large.give(bytes, LARGE_KEPT),
+            HEAD => self.pools.heads.give(bytes, HEADS_KEPT),
+            _ => self.pools.small.give(bytes, SMALL_KEPT),
         }
     }
 }
@@ -226,6 +245,7 @@ pub fn poll_read_pooled<S: Stream>(
 struct Pools {
     small: Pool,
     large: Pool,
+    heads: Pool,
 }
 
 /// A stack of buffers of one size.

@@ -8,16 +8,19 @@ use crate::SharedCounter;
 pub enum ShedReason {
     /// The process has no file descriptor left for a client, or for its connection to a target.
     OpenFiles,
+    /// All buffers of a worker for large request heads are with heads that are still coming.
+    Buffers,
 }
 
 impl ShedReason {
     /// Every reason, in the order of their declaration.
-    pub const ALL: [Self; 1] = [Self::OpenFiles];
+    pub const ALL: [Self; 2] = [Self::OpenFiles, Self::Buffers];
 
     /// The value of the label.
     pub fn label(self) -> &'static str {
         match self {
             Self::OpenFiles => "open_files",
+            Self::Buffers => "buffers",
         }
     }
 }

@@ -400,6 +400,12 @@ fn heads_have_the_limits_of_aws() {
                 field.repeat(n)
             )
         };
+        let whole = |n: usize| {
+            let mut head = lines(8);
+            let missing = n - head.len() - "Y: \r\n".len();
+            head.truncate(head.len() - "\r\n".len());
+            format!("{head}Y: {}\r\n\r\n", "v".repeat(missing))
+        };
         let bad = error_page(400, "Bad Request", true);
         let long = error_page(414, "Request-URI Too Large", true);
         let k16 = 16 * 1024;
@@ -410,6 +416,8 @@ fn heads_have_the_limits_of_aws() {
             (line(k16 - "X: \r\n".len() + 1), &bad),
             (lines(8), OK_CLOSED),
             (lines(9), &bad),
+            (whole(4 * k16), OK_CLOSED),
+            (whole(4 * k16 + 1), &bad),
             (
                 "GET / HTTP/1.1\r\n".to_owned() + &"a: b\r\n".repeat(600) + "\r\n",
                 &bad,

@@ -14,5 +14,6 @@ mod framing;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod pooling;
+mod shortage;
 mod upgrade;
 mod veiled;

@@ -2,7 +2,10 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::io::AsyncWriteExt;
 
-use super::{Buffers, LARGE, LARGE_KEPT, LARGE_OUT, SMALL, SMALL_KEPT, poll_read_pooled};
+use super::{
+    Buffers, HEAD, HEADS_KEPT, HEADS_OUT, LARGE, LARGE_KEPT, LARGE_OUT, SMALL, SMALL_KEPT,
+    poll_read_pooled,
+};
 use crate::testing::pair;
 
 #[test]
@@ -57,6 +60,24 @@ fn the_pool_is_bounded() {
     assert_eq!(buffers.in_use(), 0);
     assert_eq!(buffers.pools.small.kept.borrow().len(), SMALL_KEPT);
     assert_eq!(buffers.pools.large.kept.borrow().len(), LARGE_KEPT);
+}
+
+#[test]
+fn heads_have_buffers_of_their_own_and_those_are_bounded() {
+    let buffers = Buffers::new();
+    let large: Vec<_> = (0..LARGE_OUT).map(|_| buffers.take_large()).collect();
+    let heads: Vec<_> = (0..HEADS_OUT).map_while(|_| buffers.take_head()).collect();
+    assert_eq!(heads.len(), HEADS_OUT);
+    assert!(heads.iter().all(|b| b.capacity() == HEAD));
+    assert!(buffers.take_head().is_none());
+    assert_eq!(buffers.in_use(), LARGE_OUT + HEADS_OUT);
+    drop((heads, large));
+    assert_eq!(buffers.in_use(), 0);
+    assert_eq!(buffers.pools.heads.kept.borrow().len(), HEADS_KEPT);
+    let mut head = buffers.take_head().unwrap();
+    head.extend(b"of the next request");
+    assert_eq!(head.shrink().capacity(), SMALL);
+    assert_eq!(buffers.pools.heads.out.get(), 0);
 }
 
 #[test]
