@@ -7,6 +7,7 @@ use elbow_tests::certificates::{Leaf, client_that_trusts_all};
 use elbow_tests::config::{alb, file, fixed, forward, group, listener, nlb};
 use elbow_tests::target::{ok, serve};
 use elbow_tests::{Ca, Client, Elbow, Target, TempDir, address, client, wait};
+use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
 
@@ -138,6 +139,53 @@ fn a_new_certificate_is_shown_after_a_reload_and_connections_go_on() {
         (connect().peer_certificate() == Some(new.der())).then_some(())
     });
     assert_eq!(before.ask(client::get("a.example", "/")).text(), "hi");
+}
+
+/// Parity 2.3: the same load balancer alone. What resumes shows no certificate, so a ticket must not reach a listener
+/// that would show another one.
+#[test]
+fn a_session_resumes_at_its_load_balancer_until_its_certificate_goes() {
+    let ca = Ca::new();
+    let (main, name) = (ca.leaf(&["main.example"]), ca.leaf(&["a.example"]));
+    let dir = TempDir::new();
+    main.write(&dir, "main");
+    name.write(&dir, "name");
+    let (one, two, bare) = (address(), address(), address());
+    let both: &[&str] = &["main", "name"];
+    let config = |of_one: &[&str]| {
+        let balancers = [
+            alb("one", one, &[https(RES, of_one)]),
+            alb("two", two, &[https(RES, both)]),
+            alb("bare", bare, &[https(RES, &["main"])]),
+        ];
+        with_certificates(file(&balancers, &[]), both)
+    };
+    let elbow = Elbow::run_in(dir, &config(both), &[]);
+    for version in [&TLS12, &TLS13] {
+        let client = client_that_trusts_all(&[version], &[]);
+        let kind = |ip| {
+            let mut client = Client::tls((ip, 8443), "a.example", &client).unwrap();
+            // A ticket comes with the response.
+            assert_eq!(client.ask(client::get("a.example", "/")).text(), "hi");
+            client.tls_state().unwrap().handshake_kind().unwrap()
+        };
+        assert_eq!(kind(one), HandshakeKind::Full);
+        // By whichever of the two workers.
+        for _ in 0..8 {
+            assert_eq!(kind(one), HandshakeKind::Resumed, "{version:?}");
+        }
+        assert_eq!(kind(two), HandshakeKind::Full, "{version:?}");
+        assert_eq!(kind(one), HandshakeKind::Full, "its last ticket is of two");
+        assert_eq!(kind(bare), HandshakeKind::Full, "{version:?}");
+        kind(one);
+        let mut other = config(both);
+        other["loadBalancers"][0]["attributes"] = json!({"idle_timeout.timeout_seconds": "90"});
+        elbow.reload(&other);
+        assert_eq!(kind(one), HandshakeKind::Resumed, "the listener stayed");
+        elbow.reload(&config(&["main"]));
+        assert_eq!(kind(one), HandshakeKind::Full, "its certificate is gone");
+        elbow.reload(&config(both));
+    }
 }
 
 #[test]

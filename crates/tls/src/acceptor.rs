@@ -17,7 +17,7 @@ use crate::error::AcceptError;
 use crate::policy::{Policy, openssl_name};
 use crate::store::{Choice, Hello, Store};
 use crate::stream::ServerTls;
-use crate::tickets::Tickets;
+use crate::tickets::{Binding, Tickets};
 
 #[cfg(test)]
 mod tests;
@@ -52,42 +52,51 @@ struct Configs {
 }
 
 impl Acceptor {
-    /// For a listener of a load balancer of `kind` with `certificates`, of which the first is the
-    /// default one. `alpn` is in order of preference ([`crate::alpn`]).
+    /// For a listener of the load balancer called `load_balancer`, which is of `kind`, with `certificates`, of which
+    /// the first is the default one. `alpn` is in order of preference ([`crate::alpn`]).
+    ///
+    /// Sessions resume at the listeners of the same load balancer that would choose the same certificate under the
+    /// same policy and protocols (parity 2.3).
+    ///
+    /// # Errors
+    /// When there is no certificate, or none that rustls can use.
     pub fn new(
+        load_balancer: &str,
         kind: LoadBalancerType,
         policy: &Policy,
         certificates: Vec<Arc<Loaded>>,
         alpn: Vec<Vec<u8>>,
         tickets: &Tickets,
     ) -> Result<Self, rustls::Error> {
+        if certificates.is_empty() {
+            return Err(rustls::Error::NoCertificatesPresented);
+        }
         let network = kind == LoadBalancerType::Network;
-        let leaf = match certificates.first().map(|c| c.certified.end_entity_cert()) {
-            Some(leaf) => leaf?,
-            None => return Err(rustls::Error::NoCertificatesPresented),
-        };
         let mut base = ServerConfig::builder_with_provider(policy.provider().clone())
             .with_protocol_versions(policy.versions())?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(NoCertificate));
         base.ignore_client_order = true;
-        if network && certificates.len() > 1 {
-            // An NLB resumes nothing on a listener with several certificates (NLB guide: listeners).
-            base.session_storage = Arc::new(NoServerSessionStorage {});
-            base.send_tls13_tickets = 0;
-        } else {
-            let sessions = tickets.sessions(leaf)?;
-            base.ticketer = sessions.clone();
-            base.session_storage = match network {
-                true => Arc::new(NoServerSessionStorage {}),
-                false => sessions,
-            };
-            base.send_tls13_tickets = TICKETS;
+        base.session_storage = Arc::new(NoServerSessionStorage {});
+        base.send_tls13_tickets = 0;
+        // An NLB resumes nothing on a listener with several certificates (NLB guide: listeners).
+        let resumes = !network || certificates.len() == 1;
+        let mut configs = Vec::with_capacity(certificates.len());
+        for certificate in &certificates {
+            let mut own = base.clone();
+            own.cert_resolver = Arc::new(SingleCertAndKey::from(certificate.certified.clone()));
+            if resumes {
+                let leaf = certificate.certified.end_entity_cert()?;
+                let binding = Binding::new(load_balancer, policy.name(), leaf, &alpn);
+                let sessions = tickets.sessions(binding)?;
+                own.ticketer = sessions.clone();
+                own.send_tls13_tickets = TICKETS;
+                if !network {
+                    own.session_storage = sessions;
+                }
+            }
+            configs.push(Configs::new(own, &alpn));
         }
-        let configs = certificates
-            .iter()
-            .map(|certificate| Configs::new(&base, certificate, &alpn))
-            .collect();
         Ok(Self {
             inner: Arc::new(Inner {
                 store: Store::new(certificates, !network),
@@ -172,9 +181,7 @@ impl Inner {
 }
 
 impl Configs {
-    fn new(base: &ServerConfig, certificate: &Loaded, alpn: &[Vec<u8>]) -> Self {
-        let mut plain = base.clone();
-        plain.cert_resolver = Arc::new(SingleCertAndKey::from(certificate.certified.clone()));
+    fn new(plain: ServerConfig, alpn: &[Vec<u8>]) -> Self {
         let mut with_alpn = plain.clone();
         with_alpn.alpn_protocols = alpn.to_vec();
         Self {

@@ -113,6 +113,7 @@ pub(crate) fn loaded(name: &str, names: &[&str], key: Key) -> Arc<Loaded> {
 /// An ALB's acceptor without ALPN.
 pub(crate) fn acceptor(policy_name: &str, certificates: Vec<Arc<Loaded>>) -> Acceptor {
     Acceptor::new(
+        "alb",
         LoadBalancerType::Application,
         &policy(policy_name).unwrap(),
         certificates,

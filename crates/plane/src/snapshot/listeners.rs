@@ -45,6 +45,7 @@ pub(crate) struct Termination {
 
 /// What an acceptor is made of.
 struct Terms {
+    load_balancer: Arc<str>,
     kind: LoadBalancerType,
     policy: Arc<str>,
     alpn: Vec<Vec<u8>>,
@@ -153,6 +154,7 @@ impl Snapshot {
             self.certificates.get(&certificate.name).cloned()
         };
         Terms {
+            load_balancer: Arc::clone(&balancer.name),
             kind: balancer.kind,
             policy: listener.ssl_policy.clone().unwrap_or_default(),
             alpn: match balancer.kind {
@@ -175,7 +177,8 @@ impl Termination {
     fn new(terms: Terms, tickets: &Tickets) -> Result<Self, String> {
         let policy = elbow_tls::policy(&terms.policy).map_err(|e| e.to_string())?;
         let (certificates, alpn) = (terms.certificates.clone(), terms.alpn.clone());
-        let acceptor = Acceptor::new(terms.kind, &policy, certificates, alpn, tickets);
+        let (name, kind) = (&terms.load_balancer, terms.kind);
+        let acceptor = Acceptor::new(name, kind, &policy, certificates, alpn, tickets);
         Ok(Self {
             acceptor: acceptor.map_err(|e| e.to_string())?,
             tls13: policy.tls13(),
@@ -195,7 +198,8 @@ impl Termination {
 impl PartialEq for Terms {
     fn eq(&self, other: &Self) -> bool {
         let certificates = self.certificates.iter().zip(&other.certificates);
-        self.kind == other.kind
+        self.load_balancer == other.load_balancer
+            && self.kind == other.kind
             && self.policy == other.policy
             && self.alpn == other.alpn
             && self.certificates.len() == other.certificates.len()

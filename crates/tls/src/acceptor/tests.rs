@@ -194,6 +194,7 @@ async fn alpn_follows_the_policy() {
     ];
     for (ours, theirs, want) in table {
         let acceptor = Acceptor::new(
+            "nlb",
             LoadBalancerType::Network,
             &policy(V12_13).unwrap(),
             vec![certificate.clone()],
@@ -215,7 +216,20 @@ fn alb(certificates: Vec<Arc<Loaded>>, tickets: &Tickets) -> Acceptor {
 }
 
 fn of_kind(kind: LoadBalancerType, list: Vec<Arc<Loaded>>, tickets: &Tickets) -> Acceptor {
-    Acceptor::new(kind, &policy(V12_13).unwrap(), list, Vec::new(), tickets).unwrap()
+    called("one", kind, V12_13, list, &[], tickets)
+}
+
+fn called(
+    name: &str,
+    kind: LoadBalancerType,
+    policy_name: &str,
+    list: Vec<Arc<Loaded>>,
+    alpn: &[&[u8]],
+    tickets: &Tickets,
+) -> Acceptor {
+    let policy = policy(policy_name).unwrap();
+    let alpn = alpn.iter().map(|p| p.to_vec()).collect();
+    Acceptor::new(name, kind, &policy, list, alpn, tickets).unwrap()
 }
 
 async fn resumes(first: &Acceptor, then: &Acceptor, config: ClientConfig) -> bool {
@@ -226,19 +240,79 @@ async fn resumes(first: &Acceptor, then: &Acceptor, config: ClientConfig) -> boo
 
 /// Parity 2.3: by PSK at TLS 1.3 and by ticket at TLS 1.2, at any worker, after a hot swap too.
 #[tokio::test]
-async fn sessions_survive_a_new_acceptor() {
-    let default = loaded("a", &["a.example"], Key::P256);
+async fn a_session_resumes_where_the_same_certificate_is_chosen() {
+    let own = loaded("a", &["a.example"], Key::P256);
     let other = loaded("b", &["b.example"], Key::P256);
     for version in [&TLS13, &TLS12] {
         let tickets = Tickets::new();
-        let one = alb(vec![default.clone()], &tickets);
-        let two = alb(vec![default.clone(), other.clone()], &tickets);
-        assert!(resumes(&one, &two, client(&[version])).await);
-        // Not with another default certificate, nor with another load balancer's keys.
-        let renewed = alb(vec![other.clone(), default.clone()], &tickets);
-        assert!(!resumes(&one, &renewed, client(&[version])).await);
-        let foreign = alb(vec![default.clone()], &Tickets::new());
-        assert!(!resumes(&one, &foreign, client(&[version])).await);
+        // As default certificate, and as one that the name chooses.
+        for (first, then) in [
+            (vec![own.clone()], vec![own.clone(), other.clone()]),
+            (vec![other.clone(), own.clone()], vec![own.clone()]),
+        ] {
+            let (first, then) = (alb(first, &tickets), alb(then, &tickets));
+            assert!(resumes(&first, &then, client(&[version])).await);
+        }
+        let foreign = alb(vec![own.clone()], &Tickets::new());
+        let first = alb(vec![own.clone()], &tickets);
+        assert!(!resumes(&first, &foreign, client(&[version])).await);
+    }
+}
+
+/// A resumed handshake chooses no certificate: it must not take place where the full one would end otherwise.
+#[tokio::test]
+async fn a_session_resumes_nowhere_else() {
+    let default = loaded("default", &["default.example"], Key::P256);
+    let own = loaded("a", &["a.example"], Key::P256);
+    let renewed = loaded("a", &["a.example"], Key::P256);
+    let kind = LoadBalancerType::Application;
+    let both = || vec![default.clone(), own.clone()];
+    for version in [&TLS13, &TLS12] {
+        let tickets = Tickets::new();
+        let first = called("one", kind, V12_13, both(), &[b"http/1.1"], &tickets);
+        let then =
+            |name, policy, list, alpn: &[&[u8]]| called(name, kind, policy, list, alpn, &tickets);
+        let table = [
+            (
+                "the same",
+                then("one", V12_13, both(), &[b"http/1.1"]),
+                true,
+            ),
+            (
+                "another load balancer",
+                then("two", V12_13, both(), &[b"http/1.1"]),
+                false,
+            ),
+            (
+                "without the certificate",
+                then("one", V12_13, vec![default.clone()], &[b"http/1.1"]),
+                false,
+            ),
+            (
+                "with a renewed certificate",
+                then(
+                    "one",
+                    V12_13,
+                    vec![default.clone(), renewed.clone()],
+                    &[b"http/1.1"],
+                ),
+                false,
+            ),
+            (
+                "another policy",
+                then("one", PQ, both(), &[b"http/1.1"]),
+                false,
+            ),
+            (
+                "other protocols",
+                then("one", V12_13, both(), &[b"h2"]),
+                false,
+            ),
+        ];
+        for (what, then, want) in table {
+            let got = resumes(&first, &then, client(&[version])).await;
+            assert_eq!(got, want, "{what}, {:?}", version.version);
+        }
     }
 }
 
@@ -285,6 +359,7 @@ async fn a_hot_swap_leaves_connections_alone() {
 async fn a_listener_needs_a_certificate() {
     let policy = policy(V12).unwrap();
     let none = Acceptor::new(
+        "alb",
         LoadBalancerType::Application,
         &policy,
         Vec::new(),
