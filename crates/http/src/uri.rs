@@ -2,6 +2,20 @@
 
 use std::borrow::Cow;
 
+/// Schemes of the absolute form.
+const SCHEMES: [&str; 2] = ["http://", "https://"];
+
+/// Whether a request of `method` may have `target` in the origin form, or in the asterisk form that
+/// OPTIONS alone has: the rule of all versions (RFC 9112, 3.2.1 and 3.2.4; RFC 9113, 8.3.1).
+pub fn is_path_of(method: &str, target: &str) -> bool {
+    target.starts_with('/') || (target == "*" && method == "OPTIONS")
+}
+
+/// Whether `target` has the absolute form, which no request of HTTP/2 has (RFC 9112, 3.2.2).
+pub fn is_absolute(target: &str) -> bool {
+    without_scheme(target).is_some()
+}
+
 /// The parts of a request target; all slices are as the client sent them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestTarget<'a> {
@@ -44,13 +58,7 @@ fn split_authority(target: &str) -> (Option<&str>, &str) {
     if target.starts_with('/') {
         return (None, target);
     }
-    let after_scheme = ["http://", "https://"].iter().find_map(|scheme| {
-        let start = target.get(..scheme.len())?;
-        start
-            .eq_ignore_ascii_case(scheme)
-            .then(|| target.get(scheme.len()..))?
-    });
-    let Some(rest) = after_scheme else {
+    let Some(rest) = without_scheme(target) else {
         return (None, target);
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -59,6 +67,14 @@ fn split_authority(target: &str) -> (Option<&str>, &str) {
         .rsplit_once('@')
         .map_or(authority, |(_, host)| host);
     (Some(host), rest)
+}
+
+/// What is behind the scheme of an absolute form.
+fn without_scheme(target: &str) -> Option<&str> {
+    SCHEMES.iter().find_map(|scheme| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    })
 }
 
 /// `example.com:8080` -> (`example.com`, `8080`), safe for IPv6 literals: `[::1]:80` -> (`[::1]`,
@@ -191,6 +207,27 @@ mod tests {
                 "{target}"
             );
         }
+    }
+
+    #[test]
+    fn the_asterisk_is_for_options_alone() {
+        let table: &[(&str, &str, bool)] = &[
+            ("GET", "/", true),
+            ("OPTIONS", "/a", true),
+            ("OPTIONS", "*", true),
+            ("GET", "*", false),
+            ("options", "*", false),
+            ("OPTIONS", "*/", false),
+            ("GET", "", false),
+            ("GET", "?x", false),
+            ("GET", "a/b", false),
+            ("GET", "http://h/", false),
+        ];
+        for (method, target, expected) in table {
+            assert_eq!(is_path_of(method, target), *expected, "{method} {target}");
+        }
+        assert!(is_absolute("HTTP://h") && is_absolute("https://"));
+        assert!(!is_absolute("http:/h") && !is_absolute("/http://h"));
     }
 
     #[test]

@@ -10,11 +10,10 @@ use super::fields::{self, Framer, RequestFraming};
 use super::scan::ScanError;
 use super::{Framing, is_token, lists};
 use crate::head::{RequestHead, Version};
+use crate::uri;
 
 /// Fields that are parsed without an allocation.
 const FIELDS_USUAL: usize = 32;
-/// Schemes of an absolute-form request target.
-const SCHEMES: [&str; 2] = ["http://", "https://"];
 
 /// A request head with what follows from it.
 #[derive(Clone, Copy, Debug)]
@@ -284,11 +283,7 @@ impl<'b> Line<'b> {
             target,
             minor,
         };
-        if target.starts_with('/')
-            || line.is_absolute()
-            || (target == "*" && method == "OPTIONS")
-            || method == "CONNECT"
-        {
+        if uri::is_path_of(method, target) || uri::is_absolute(target) || method == "CONNECT" {
             Ok(line)
         } else {
             Err(Refusal {
@@ -340,13 +335,6 @@ impl<'b> Line<'b> {
             }
         }
         str::from_utf8(trimmed).map_err(|_| Refusal::new(400, Reason::BadUri))
-    }
-
-    fn is_absolute(&self) -> bool {
-        SCHEMES.iter().any(|scheme| {
-            let prefix = self.target.get(..scheme.len());
-            prefix.is_some_and(|p| p.eq_ignore_ascii_case(scheme))
-        })
     }
 }
 

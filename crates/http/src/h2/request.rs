@@ -6,6 +6,7 @@ use hyper::body::{Body, Incoming};
 use crate::error::ErrorKind;
 use crate::h1::{FIELDS_MAX, Framing, REQUEST_LIMITS};
 use crate::head::{Header, RequestHead, Version};
+use crate::uri::is_path_of;
 
 /// The fields of `parts` in order, `:authority` first as `host`. It replaces a Host field, which
 /// must not differ from it (RFC 9113, 8.3.1).
@@ -44,7 +45,7 @@ pub(super) fn head<'a>(parts: &'a Parts, fields: &'a [Header<'a>]) -> RequestHea
 }
 
 /// What cannot be served, whatever the rules say: the limits are those of HTTP/1.1 (ALB guide:
-/// quotas).
+/// quotas), and so is what a target and a host have to be (RFC 9113, 8.3.1).
 pub(super) fn refusal(head: &RequestHead<'_>) -> Option<ErrorKind> {
     let line = |name: &str, value: &[u8]| name.len() + value.len() + ": \r\n".len();
     let first_line = head.method.len() + head.target.len() + "  HTTP/1.1\r\n".len();
@@ -58,6 +59,9 @@ pub(super) fn refusal(head: &RequestHead<'_>) -> Option<ErrorKind> {
             || first_line + lines.sum::<usize>() > REQUEST_LIMITS.head =>
         {
             Some(ErrorKind::HeaderTooLarge)
+        }
+        _ if !is_path_of(head.method, head.target) || head.value("host").is_none() => {
+            Some(ErrorKind::BadRequest)
         }
         _ => None,
     }
@@ -156,14 +160,22 @@ mod tests {
             refusal(&head(&parts, &fields(&parts)))
         };
         let many = |n: usize, value: &str| {
-            (0..n).fold(http::Request::get("/"), |request, i| {
+            (0..n).fold(http::Request::get("https://h/"), |request, i| {
                 request.header(format!("x-{i}"), value)
             })
+        };
+        let at = |method, target: &str| {
+            let host = http::Request::builder().header("host", "h");
+            host.method(method).uri(target)
         };
         let trace = http::Request::builder().method("TRACE").uri("/");
         let connect = http::Request::builder().method("CONNECT").uri("h:443");
         let table = [
-            (http::Request::get("/"), None),
+            (http::Request::get("https://h/"), None),
+            (at("GET", "/"), None),
+            (at("OPTIONS", "*"), None),
+            (at("GET", "*"), Some(ErrorKind::BadRequest)),
+            (http::Request::get("/"), Some(ErrorKind::BadRequest)),
             (trace, Some(ErrorKind::MethodNotAllowed)),
             (connect, Some(ErrorKind::BadRequest)),
             (

@@ -11,4 +11,5 @@ mod kit;
 
 mod connection;
 mod failures;
+mod malformed;
 mod requests;
