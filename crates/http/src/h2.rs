@@ -18,12 +18,16 @@ use hyper_util::rt::TokioIo;
 
 use crate::context::Context;
 use crate::listener::Listener;
+use budget::Budget;
 
 mod answer;
+mod budget;
 mod conversation;
 mod request;
 mod story;
 mod upload;
+
+pub(crate) use budget::WorkerBudget;
 
 /// Streams that a client may have open (ALB guide: listeners).
 const STREAMS_MAX: u32 = 128;
@@ -36,7 +40,8 @@ const HEADER_LIST_MAX: u32 = 128 * 1024;
 /// over a long way, and all that one connection can make us hold.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// What of a response may wait for the connection.
+/// What of one response the protocol's machine takes at once; [`budget`] bounds what all of them
+/// hold together.
 const SEND_BUFFER: usize = 128 * 1024;
 /// Streams that a client may reset before they are looked at, and streams reset by us for breaking
 /// the protocol: beyond, the connection ends (CVE-2023-44487, CVE-2025-8671).
@@ -88,6 +93,8 @@ impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecu
 struct Connection<C: Connect> {
     context: Rc<Context<C>>,
     meta: ConnMeta,
+    /// Bytes of responses that wait for the client.
+    budget: Rc<Budget>,
     /// For the log.
     id: u64,
     /// The idle timeout; PING does not touch it (parity 1.13).
@@ -118,6 +125,7 @@ impl<C: Connect> Connection<C> {
             active: Cell::new(0),
             requests: Cell::new(0),
             last: Cell::new(false),
+            budget: Budget::new(Rc::clone(&context.pools.h2)),
             context,
             meta,
         })

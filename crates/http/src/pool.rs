@@ -15,6 +15,7 @@ use tokio::io::ReadBuf;
 use tokio::task::spawn_local;
 
 use crate::date::DateCache;
+use crate::h2::WorkerBudget;
 
 /// Idle connections kept for one target.
 const IDLE_MAX: usize = 1024;
@@ -31,6 +32,8 @@ pub struct Pools<Io> {
     sweeping: Cell<bool>,
     pub(crate) spares: Rc<Spares>,
     pub(crate) date: DateCache,
+    /// What waits for clients of HTTP/2.
+    pub(crate) h2: Rc<WorkerBudget>,
 }
 
 /// Connections with the same key can stand for one another: a target outlives changes of its group's
@@ -56,12 +59,18 @@ impl<Io: Stream> Pools<Io> {
             sweeping: Cell::new(false),
             spares: Rc::default(),
             date: DateCache::default(),
+            h2: Rc::default(),
         })
     }
 
     /// How many connections are idle.
     pub fn idle(&self) -> usize {
         self.idle.borrow().values().map(Vec::len).sum()
+    }
+
+    /// Bytes of responses that wait until clients of HTTP/2 take them.
+    pub fn waiting(&self) -> usize {
+        self.h2.held()
     }
 
     /// The connection of `key` that was used last, if one is open.

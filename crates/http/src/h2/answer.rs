@@ -6,13 +6,14 @@ use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use elbow_net::Connect;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, LOCATION, SERVER};
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use super::budget::{Piece, Share};
 use super::conversation::{Conversation, Head};
 use super::story::Story;
 use super::upload::Upload;
@@ -116,6 +117,7 @@ async fn converse<C: Connect>(
         additions,
         timer,
         Upload::new(head, body, facts.framing),
+        Share::new(Rc::clone(&connection.budget)),
         facts.to_head,
     );
     let head = poll_fn(|cx| {
@@ -261,20 +263,20 @@ impl<C: Connect> Answer<C> {
 }
 
 impl<C: Connect> Body for Answer<C> {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, Error>>> {
         let this = self.get_mut();
         let polled = match &mut this.state {
             State::Ended => Poll::Ready(None),
             State::Local(body) => {
                 let body = std::mem::take(body);
                 this.state = State::Ended;
-                Poll::Ready(Some(body).filter(|body| !body.is_empty()).map(Ok))
+                Poll::Ready((!body.is_empty()).then(|| Ok(Piece::from(body))))
             }
             State::Remote(conversation) => {
                 let before = conversation.received;
@@ -286,7 +288,7 @@ impl<C: Connect> Body for Answer<C> {
         match &polled {
             Poll::Ready(Some(Ok(data))) => {
                 this.story.connection.touch();
-                this.story.record().sent += data.len() as u64;
+                this.story.record().sent += data.remaining() as u64;
                 this.finish_if_ended();
             }
             Poll::Ready(Some(Err(error))) => {

@@ -1,8 +1,8 @@
 //! A request at a target and its response, both as frames that come when they come.
 
-use std::io;
 use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll, ready};
+use std::{io, mem};
 
 use bytes::Bytes;
 use elbow_balance::InFlight;
@@ -10,6 +10,7 @@ use elbow_net::{Buffer, Connect, Timer};
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
+use super::budget::{Piece, Share};
 use super::upload::{Upload, UploadError};
 use crate::additions::Additions;
 use crate::answer::{is_nominated, nominates};
@@ -37,6 +38,10 @@ pub(super) struct Conversation<C: Connect> {
     upload: Option<Upload>,
     /// What was read and not yet used.
     buffer: Option<Buffer>,
+    /// What of the response is in memory.
+    share: Share,
+    /// The client has the next move: the target's time does not run.
+    paused: bool,
     source: Source,
     /// Whether the connection may serve another request after this one.
     reusable: bool,
@@ -60,7 +65,12 @@ pub(super) struct Head {
 }
 
 impl<C: Connect> Conversation<C> {
-    /// Sends `upload` on the connection; `to_head` when it is a HEAD request.
+    /// Sends `upload` on the connection; `to_head` when it is a HEAD request. What comes back is
+    /// charged to `share`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part, in the order of its use"
+    )]
     pub(super) fn new(
         context: Rc<Context<C>>,
         Reached { io, key }: Reached<C::Io>,
@@ -68,6 +78,7 @@ impl<C: Connect> Conversation<C> {
         additions: Additions,
         timer: Timer,
         upload: Upload,
+        share: Share,
         to_head: bool,
     ) -> Self {
         Self {
@@ -79,6 +90,8 @@ impl<C: Connect> Conversation<C> {
             timer,
             upload: Some(upload),
             buffer: None,
+            share,
+            paused: false,
             source: Source::Head {
                 scan: Scan::default(),
                 to_head,
@@ -95,7 +108,8 @@ impl<C: Connect> Conversation<C> {
             if let Some(head) = self.find_head()? {
                 return Poll::Ready(Ok(head));
             }
-            if ready!(self.poll_read(cx))? == 0 {
+            let limit = self.share.room_for_head();
+            if ready!(self.poll_read(cx, limit))? == 0 {
                 return Poll::Ready(Err(match self.buffer.as_ref().map(Buffer::room) {
                     Some(0) => ErrorKind::ResponseHeaderTooLarge.into(),
                     _ => closed(io::ErrorKind::UnexpectedEof.into()),
@@ -109,18 +123,25 @@ impl<C: Connect> Conversation<C> {
     pub(super) fn poll_data(
         &mut self,
         cx: &mut TaskContext<'_>,
-    ) -> Poll<Option<Result<Bytes, Error>>> {
+    ) -> Poll<Option<Result<Piece, Error>>> {
         if let Err(error) = self.poll_upload(cx) {
             return Poll::Ready(Some(Err(error)));
         }
         loop {
             match self.take_data() {
                 Err(error) => return Poll::Ready(Some(Err(error))),
-                Ok(data) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),
-                Ok(_) if self.is_ended() => return Poll::Ready(None),
-                Ok(_) => {}
+                Ok(Some(piece)) => {
+                    self.paused = true;
+                    return Poll::Ready(Some(Ok(piece)));
+                }
+                Ok(None) if self.is_ended() => return Poll::Ready(None),
+                Ok(None) => {}
             }
-            match ready!(self.poll_read(cx)) {
+            let limit = match ready!(self.poll_room(cx)) {
+                Ok(limit) => limit,
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            };
+            match ready!(self.poll_read(cx, limit)) {
                 Err(error) => return Poll::Ready(Some(Err(error))),
                 Ok(0) if matches!(self.source, Source::UntilClose) => {
                     self.source = Source::Ended;
@@ -184,18 +205,38 @@ impl<C: Connect> Conversation<C> {
         Ok(())
     }
 
-    /// Reads once behind what is there; 0 at the end, or when there is no room.
-    fn poll_read(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<usize, Error>> {
+    /// How many bytes of the body may be read; waits while the client takes none.
+    fn poll_room(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<usize, Error>> {
+        if let Poll::Ready(room) = self.share.poll_room(cx) {
+            if mem::take(&mut self.paused) {
+                self.timer.touch();
+            }
+            return Poll::Ready(Ok(room));
+        }
+        if self.in_flight.is_cut() {
+            return Poll::Ready(Err(ErrorKind::TargetCut.into()));
+        }
+        // Whether the client is slow or gone shows on its connection, which has a timer for it.
+        self.paused = true;
+        self.timer.touch();
+        self.timer.register(cx);
+        Poll::Pending
+    }
+
+    /// Reads once behind what is there, at most `limit` bytes; 0 at the end, or when the buffer is
+    /// full.
+    fn poll_read(&mut self, cx: &mut TaskContext<'_>, limit: usize) -> Poll<Result<usize, Error>> {
         let mut buffer = match self.buffer.take() {
             Some(buffer) => buffer,
             None => self.context.worker.buffers.take(),
         };
-        let polled = buffer.poll_read(cx, &mut self.io, usize::MAX);
+        let polled = buffer.poll_read(cx, &mut self.io, limit);
         // A buffer with nothing in it goes back while the target is awaited.
         let full = buffer.room() == 0;
         self.buffer = Some(buffer).filter(|buffer| full || !buffer.is_empty());
         match polled {
             Poll::Ready(Ok(n)) => {
+                self.share.read(n);
                 self.timer.touch();
                 Poll::Ready(Ok(n))
             }
@@ -238,6 +279,7 @@ impl<C: Connect> Conversation<C> {
             .map_err(refused)?;
             let answer = answer?;
             buffer.consume(end);
+            self.share.used(end);
             if buffer.is_empty() {
                 self.buffer = None;
             } else {
@@ -262,13 +304,13 @@ impl<C: Connect> Conversation<C> {
         }
     }
 
-    /// What there is of the body in the buffer; empty when there is none.
-    fn take_data(&mut self) -> Result<Bytes, Error> {
+    /// What there is of the body in the buffer.
+    fn take_data(&mut self) -> Result<Option<Piece>, Error> {
         let Some(buffer) = &mut self.buffer else {
-            return Ok(Bytes::new());
+            return Ok(None);
         };
         let (used, data) = match &mut self.source {
-            Source::Head { .. } | Source::Ended => return Ok(Bytes::new()),
+            Source::Head { .. } | Source::Ended => return Ok(None),
             Source::UntilClose => (buffer.len(), buffer.len()),
             Source::Length(left) => {
                 let n = usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
@@ -293,7 +335,9 @@ impl<C: Connect> Conversation<C> {
         if buffer.is_empty() {
             self.buffer = None;
         }
-        Ok(bytes)
+        self.share.used(used - bytes.len());
+        let ended = self.is_ended();
+        Ok((!bytes.is_empty()).then(|| self.share.hand_out(bytes, ended)))
     }
 }
 

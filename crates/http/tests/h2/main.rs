@@ -13,3 +13,4 @@ mod connection;
 mod failures;
 mod malformed;
 mod requests;
+mod windows;

@@ -1,0 +1,95 @@
+//! What clients that do not read make the ALB hold.
+
+use tokio::io::AsyncWriteExt;
+use tokio::task::{spawn_local, yield_now};
+
+use crate::alb::{Alb, get, until, whole};
+use crate::connection::frame;
+use crate::kit::{Peer, Pod, run, soon};
+
+const STREAMS: u32 = 100;
+/// Of one connection: the shared budget, and the minimum of each stream.
+const HELD_MAX: usize = 1024 * 1024 + STREAMS as usize * 4096;
+const WINDOW_MAX: u32 = (1 << 31) - 1;
+/// Of a body that ends.
+const LENGTH: usize = 3 << 20;
+
+/// Answers `/endless` with more than anybody takes, other paths with [`LENGTH`] bytes.
+async fn pod() -> Pod {
+    Pod::scripted(|mut peer: Peer| async move {
+        while let Some(head) = peer.head().await {
+            let length = match head.starts_with("GET /endless ") {
+                true => 1 << 40,
+                false => LENGTH,
+            };
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+            peer.send(head.as_bytes()).await;
+            let mut left = length;
+            while left > 0 {
+                let piece = vec![b'x'; left.min(64 * 1024)];
+                if peer.stream.write_all(&piece).await.is_err() {
+                    return;
+                }
+                left -= piece.len();
+            }
+        }
+    })
+    .await
+}
+
+#[test]
+fn windows_without_bounds_make_the_alb_hold_no_more_than_its_budget() {
+    run(async {
+        let pod = pod().await;
+        let alb = Alb::to(&[pod.address]);
+        let (mut stream, served) = alb.raw().await;
+        let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        let window = [&4_u16.to_be_bytes()[..], &WINDOW_MAX.to_be_bytes()].concat();
+        bytes.extend(frame(4, 0, 0, &window));
+        bytes.extend(frame(8, 0, 0, &(WINDOW_MAX - 65_535).to_be_bytes()));
+        for id in (0..STREAMS).map(|n| 2 * n + 1) {
+            // GET https://h/endless.
+            let mut block = vec![0x82, 0x87, 0x41, 1, b'h', 0x44, 8];
+            block.extend(b"/endless");
+            bytes.extend(frame(1, 5, id, &block));
+        }
+        stream.write_all(&bytes).await.unwrap();
+        let seen = || alb.group.targets[0].in_flight() == STREAMS;
+        until("all streams have a target", seen).await;
+        let full = || alb.pools.waiting() >= STREAMS as usize * 4096;
+        until("each stream holds something", full).await;
+        for _ in 0..2000 {
+            yield_now().await;
+            let held = alb.pools.waiting();
+            assert!(held <= HELD_MAX, "{held} bytes are held");
+        }
+        drop(stream);
+        soon(served).await.unwrap();
+        until("all is given back", || alb.pools.waiting() == 0).await;
+    });
+}
+
+#[test]
+fn streams_that_nobody_reads_do_not_stop_one_that_is_read() {
+    run(async {
+        let pod = pod().await;
+        let alb = Alb::to(&[pod.address]);
+        let (stream, _served) = alb.raw().await;
+        let mut builder = h2::client::Builder::new();
+        builder.initial_connection_window_size(WINDOW_MAX);
+        let (send, connection) = builder.handshake::<_, bytes::Bytes>(stream).await.unwrap();
+        spawn_local(connection);
+        let start = async |path: &str| {
+            let mut ready = soon(send.clone().ready()).await.unwrap();
+            let (response, _) = ready.send_request(get(path), true).unwrap();
+            soon(response).await.unwrap()
+        };
+        let mut stuck = Vec::new();
+        for _ in 0..STREAMS {
+            stuck.push(start("/endless").await);
+        }
+        let answer = soon(whole(start("/ends").await)).await.unwrap();
+        assert_eq!(answer.body.len(), LENGTH);
+        assert_eq!(stuck.len(), STREAMS as usize);
+    });
+}
