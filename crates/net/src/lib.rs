@@ -8,6 +8,7 @@ pub mod proxy;
 mod buffer;
 mod connect;
 mod delivery;
+mod memory;
 mod pipe;
 mod relay;
 mod socket;

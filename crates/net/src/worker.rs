@@ -4,9 +4,11 @@ use std::hash::{BuildHasher, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::Buffers;
+use crate::memory;
 use crate::pipe::Pipes;
 use crate::timer::{TICK, Timers};
 
@@ -27,6 +29,8 @@ pub struct Worker {
     stopping: Cell<bool>,
     delivery_timeout: Cell<Duration>,
     random: Cell<u64>,
+    /// Told when a connection has ended.
+    ended: Notify,
 }
 
 impl Worker {
@@ -51,6 +55,7 @@ impl Worker {
             delivery_timeout: Cell::new(DELIVERY_TIMEOUT),
             // The standard library takes its keys from the operating system.
             random: Cell::new(RandomState::new().build_hasher().finish()),
+            ended: Notify::new(),
         })
     }
 
@@ -94,6 +99,21 @@ impl Worker {
     /// Sets [`Self::delivery_timeout`].
     pub fn set_delivery_timeout(&self, timeout: Duration) {
         self.delivery_timeout.set(timeout);
+    }
+
+    /// Notes that a connection has ended, and that its memory is free.
+    pub fn connection_ended(&self) {
+        self.ended.notify_one();
+    }
+
+    /// Gives memory back to the system some seconds after connections have ended; sleeps while none
+    /// does. Never ends; drop it to stop.
+    pub async fn run_trims(self: Rc<Self>) {
+        loop {
+            self.ended.notified().await;
+            sleep(memory::SETTLE).await;
+            memory::trim();
+        }
     }
 
     /// Keeps the clock going, and calls `on_tick` every tick. Never ends; drop it to stop.

@@ -108,6 +108,7 @@ async fn run(id: usize, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiv
             log.flush();
         }
     }));
+    spawn_local(Rc::clone(&context.worker).run_trims());
     let mut accepting: FxHashMap<SocketAddr, Socket> = FxHashMap::default();
     while let Some(command) = commands.recv().await {
         match command {
@@ -492,5 +493,6 @@ impl Drop for Open {
             .connections_closed
             .increment();
         context.closed.notify_one();
+        context.worker.connection_ended();
     }
 }

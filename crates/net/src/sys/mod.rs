@@ -1,6 +1,7 @@
 //! System calls that have no safe cover elsewhere.
 #![allow(unsafe_code)]
 
+pub(crate) mod heap;
 mod tcp_info;
 
 pub(crate) use tcp_info::{is_acknowledged, segments_in};
