@@ -181,6 +181,8 @@ fn apply(c: &mut Criterion) {
         port_offset: 0,
         data_path: DataPath::Auto,
         dns: DnsZone::default(),
+        max_connections: None,
+        targets_within: false,
     };
     let model = model();
     let targets: usize = model.target_groups.iter().map(|g| g.targets.len()).sum();

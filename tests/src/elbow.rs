@@ -24,8 +24,20 @@ pub fn binary() -> PathBuf {
 /// `elbow` with these arguments, in an environment that has no say in what it prints.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(binary());
+    command.args(args);
+    with_environment(command)
+}
+
+/// The same in a process that may have `files` open files, and no more.
+fn command_with_open_files(files: u32, args: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    let limit = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+    command.args(["-c", &limit]).arg(binary()).args(args);
+    with_environment(command)
+}
+
+fn with_environment(mut command: Command) -> Command {
     command
-        .args(args)
         .env_remove("RUST_LOG")
         // What the user of this machine trusts is none of a test's business.
         .env("ELBOW_CA_DIR", env::temp_dir().join("elbow-test-ca"))
@@ -75,6 +87,16 @@ impl Elbow {
     /// Runs `config` with more arguments.
     pub fn run_with(config: &Value, args: &[&str]) -> Self {
         Self::run_in(TempDir::new(), config, args)
+    }
+
+    /// Runs `config` in a process that may have `files` open files, and no more.
+    pub fn run_with_open_files(config: &Value, files: u32) -> Self {
+        let dir = TempDir::new();
+        let file = dir.write("elbow.yaml", config.to_string());
+        let args = ["run", "--config", file.to_str().unwrap()];
+        let mut command = command_with_open_files(files, &args);
+        let admin = SocketAddr::from((address(), 9901));
+        Self::spawn(dir, Stdio::null(), admin, &mut command)
     }
 
     /// Runs `config` in `dir`, where its certificates are.

@@ -10,6 +10,8 @@
 //! | `GET /status` | all of it, as `elbow get` reads it |
 //! | `POST …` | what the embedder adds, see [`Actions`] |
 
+mod connections;
+
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use elbow_plane::View;
+use elbow_telemetry::ShedReason;
 use http_body_util::Full;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use hyper::service::service_fn;
@@ -25,6 +28,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tracing::debug;
+
+use connections::Connections;
 
 /// A client that sends its head slower than this is dropped.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,6 +67,8 @@ impl Actions for NoActions {
 
 /// Answers on `listener` until it is dropped.
 pub async fn serve(listener: TcpListener, view: View, actions: Arc<dyn Actions>) {
+    let mut connections = Connections::default();
+    let shed = Arc::clone(&view.telemetry().shed);
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -72,7 +79,7 @@ pub async fn serve(listener: TcpListener, view: View, actions: Arc<dyn Actions>)
             }
         };
         let (view, actions) = (view.clone(), Arc::clone(&actions));
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let service = service_fn(move |request| {
                 let (view, actions) = (view.clone(), Arc::clone(&actions));
                 async move { Ok::<_, Infallible>(answer(&request, &view, &*actions).await) }
@@ -85,6 +92,9 @@ pub async fn serve(listener: TcpListener, view: View, actions: Arc<dyn Actions>)
                 debug!(%error, "admin connection ended early");
             }
         });
+        if connections.add(task.abort_handle()) {
+            shed.increment(ShedReason::AdminConnections);
+        }
     }
 }
 

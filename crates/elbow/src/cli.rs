@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -175,6 +176,10 @@ pub(crate) struct ServingArgs {
     /// Added to every port, for users who may not bind below 1024.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) port_offset: u16,
+    /// Client connections that may be open at a time; more are reset [default: half of the open files that are not
+    /// kept for other things].
+    #[arg(long, value_name = "N")]
+    pub(crate) max_connections: Option<NonZero<u64>>,
     /// How long connections may take to finish after SIGTERM.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) drain_timeout: Duration,

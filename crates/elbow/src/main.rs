@@ -59,6 +59,8 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
+    // Before anything is opened; whoever serves says what came of it.
+    let _ = elbow_plane::open_files::raise();
     let result = match plugin::parse().command {
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::demo(args),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use elbow_admin::Actions;
 use elbow_model::{DnsZone, Model};
-use elbow_plane::{ApplyError, DataPath, Options, Plane, Rejection};
+use elbow_plane::{ApplyError, DataPath, Options, Plane, Rejection, open_files};
 use elbow_telemetry::{AccessLog, Sink, Telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -88,12 +88,18 @@ pub(crate) fn start(args: &ServingArgs, dns: DnsZone) -> Result<Plane, Failure> 
             DataPathArg::Portable => DataPath::Portable,
         },
         dns,
+        max_connections: args.max_connections.map(NonZero::get),
+        targets_within: false,
     };
     start_plane(options, log)
 }
 
 /// A plane that serves nothing yet.
 pub(crate) fn start_plane(options: Options, log: Option<Arc<AccessLog>>) -> Result<Plane, Failure> {
+    match open_files::raise() {
+        Ok(limit) => info!(limit, "open files"),
+        Err(error) => warn!(%error, "the limit of open files stays as it is"),
+    }
     let telemetry = Telemetry::new(options.workers);
     if let Some(log) = &log {
         telemetry.set_access_log(Arc::clone(log));

@@ -1,7 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use elbow_model::{HealthCheck, HealthCheckProtocol};
-use elbow_net::{Connect, ConnectError, ConnectErrorKind};
+use elbow_net::{Connect, ConnectError, ConnectErrorKind, Lack};
 
 use crate::http;
 
@@ -22,6 +22,8 @@ pub enum Outcome {
     Timeout,
     /// No connection, a reset, or an answer that is not HTTP; the text is for people.
     Failed(String),
+    /// elbow lacked what it needed to ask, which says nothing of the target.
+    Skipped(Lack),
 }
 
 impl Outcome {
@@ -35,6 +37,7 @@ impl From<ConnectError> for Outcome {
     fn from(error: ConnectError) -> Self {
         match error.kind {
             ConnectErrorKind::Timeout | ConnectErrorKind::TlsTimeout => Self::Timeout,
+            ConnectErrorKind::Exhausted(lack) => Self::Skipped(lack),
             kind => Self::Failed(match error.source {
                 Some(source) => format!("{kind}: {source}"),
                 None => kind.to_string(),

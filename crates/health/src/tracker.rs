@@ -47,13 +47,15 @@ impl Tracker {
         self.unhealthy_threshold = check.unhealthy_threshold;
     }
 
-    /// The result of one check. Nothing when the state stays, though the reason may change.
+    /// The result of one check. Nothing when the state stays, though the reason may change. One that was skipped
+    /// changes nothing.
     pub fn on_result(&mut self, outcome: &Outcome) -> Option<Transition> {
         match outcome {
             Outcome::Pass { .. } => self.on_pass(),
             Outcome::Mismatch(code) => self.on_failure(Reason::response_code_mismatch(*code)),
             Outcome::Timeout => self.on_failure(Reason::TIMEOUT),
             Outcome::Failed(_) => self.on_failure(Reason::FAILED_HEALTH_CHECKS),
+            Outcome::Skipped(_) => None,
         }
     }
 

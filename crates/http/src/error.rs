@@ -4,7 +4,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use elbow_net::{ConnectError, ConnectErrorKind};
+use elbow_net::{ConnectError, ConnectErrorKind, Lack};
 
 use crate::page::{LocalResponse, page};
 
@@ -61,6 +61,12 @@ pub enum ErrorKind {
     RedirectTooLong,
     /// All buffers for large request heads are in use.
     NoBuffer,
+    /// There is no file descriptor left for a connection to a target.
+    NoDescriptor,
+    /// There is no local port left for a connection to a target.
+    NoLocalPort,
+    /// The kernel has no memory left for a connection to a target.
+    NoKernelMemory,
     /// The group has no target that may be used.
     NoTargets,
     /// The target refused the connection, or cannot be reached.
@@ -116,7 +122,7 @@ const fn row(
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 30] = [
         Self::BadRequest,
         Self::Desync,
         Self::HeaderTooLarge,
@@ -131,6 +137,9 @@ impl ErrorKind {
         Self::UnsupportedVersion,
         Self::RedirectTooLong,
         Self::NoBuffer,
+        Self::NoDescriptor,
+        Self::NoLocalPort,
+        Self::NoKernelMemory,
         Self::NoTargets,
         Self::ConnectFailed,
         Self::ConnectTimeout,
@@ -229,6 +238,27 @@ impl ErrorKind {
                 "no_buffer",
                 "no buffer left for a large request head",
             ),
+            Self::NoDescriptor => row(
+                503,
+                Local,
+                false,
+                "no_descriptor",
+                "no file descriptor left for a connection to a target",
+            ),
+            Self::NoLocalPort => row(
+                503,
+                Local,
+                false,
+                "no_local_port",
+                "no local port left for a connection to a target",
+            ),
+            Self::NoKernelMemory => row(
+                503,
+                Local,
+                false,
+                "no_kernel_memory",
+                "no kernel memory left for a connection to a target",
+            ),
             Self::NoTargets => row(503, Local, false, "no_targets", "no target may be used"),
             Self::ConnectFailed => row(
                 502,
@@ -317,6 +347,9 @@ impl From<ConnectError> for Error {
             ConnectErrorKind::Timeout => ErrorKind::ConnectTimeout,
             ConnectErrorKind::TlsHandshake => ErrorKind::TargetTls,
             ConnectErrorKind::TlsTimeout => ErrorKind::TargetTlsTimeout,
+            ConnectErrorKind::Exhausted(Lack::OpenFiles) => ErrorKind::NoDescriptor,
+            ConnectErrorKind::Exhausted(Lack::LocalPorts) => ErrorKind::NoLocalPort,
+            ConnectErrorKind::Exhausted(Lack::Memory) => ErrorKind::NoKernelMemory,
         };
         Self::new(kind, error)
     }
@@ -338,9 +371,16 @@ impl Error {
     }
 
     /// `error_reason` of the access log; AWS has names only for features beyond plain forwarding,
-    /// so that a 502, 503 or 504 has none (parity 1.15).
+    /// so that a 502, 503 or 504 has none (parity 1.15). What elbow lacks is no error of AWS's, and has
+    /// names of elbow's own.
     pub fn log_reason(&self) -> Option<&'static str> {
-        None
+        match self.kind {
+            ErrorKind::NoBuffer => Some("ElbowNoBuffer"),
+            ErrorKind::NoDescriptor => Some("ElbowNoDescriptor"),
+            ErrorKind::NoLocalPort => Some("ElbowNoLocalPort"),
+            ErrorKind::NoKernelMemory => Some("ElbowNoKernelMemory"),
+            _ => None,
+        }
     }
 
     /// Whether the client connection must be closed after the response: its next request cannot
@@ -397,6 +437,9 @@ mod tests {
             (K::UnsupportedVersion, 505, Side::Client, true),
             (K::RedirectTooLong, 507, Side::Local, false),
             (K::NoBuffer, 503, Side::Local, true),
+            (K::NoDescriptor, 503, Side::Local, false),
+            (K::NoLocalPort, 503, Side::Local, false),
+            (K::NoKernelMemory, 503, Side::Local, false),
             (K::NoTargets, 503, Side::Local, false),
             (K::ConnectFailed, 502, Side::Target, false),
             (K::ConnectTimeout, 504, Side::Target, false),
@@ -439,6 +482,9 @@ mod tests {
             (ConnectErrorKind::Timeout, 504),
             (ConnectErrorKind::TlsHandshake, 502),
             (ConnectErrorKind::TlsTimeout, 504),
+            (ConnectErrorKind::Exhausted(Lack::OpenFiles), 503),
+            (ConnectErrorKind::Exhausted(Lack::LocalPorts), 503),
+            (ConnectErrorKind::Exhausted(Lack::Memory), 503),
         ];
         for (kind, status) in table {
             let error = Error::from(ConnectError { kind, source: None });

@@ -97,6 +97,17 @@ impl<Io: Stream> Pools<Io> {
         }
     }
 
+    /// Closes one idle connection, the oldest of some target, for its descriptor; false when none is idle.
+    pub fn close_one(&self) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        let mut used = idle
+            .values_mut()
+            .filter(|connections| !connections.is_empty());
+        used.next()
+            .map(|connections| connections.remove(0))
+            .is_some()
+    }
+
     /// Closes connections that were idle for too long or that their targets closed.
     fn sweep(&self, now: u64) {
         self.idle.borrow_mut().retain(|_, connections| {
@@ -123,6 +134,8 @@ async fn sweep<Io: Stream>(pools: Weak<Pools<Io>>, worker: Rc<Worker>) {
             pools.idle.borrow_mut().clear();
         }
         pools.sweep(worker.timers.now());
+        // Other workers may need the descriptors.
+        while worker.slots.is_short() && worker.slots.spare_targets() > 0 && pools.close_one() {}
         if pools.idle() == 0 {
             return pools.sweeping.set(false);
         }

@@ -6,7 +6,7 @@ use elbow_balance::Group;
 use elbow_net::{Connect, TICK};
 
 use crate::context::Context;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Side};
 use crate::listener::Listener;
 use crate::plan::Forward;
 use crate::pool::Key;
@@ -88,6 +88,7 @@ async fn open<C: Connect>(
             ErrorKind::TargetTls | ErrorKind::TargetTlsTimeout => {
                 cells.target_tls_errors.increment();
             }
+            _ if error.side == Side::Local => {}
             _ => cells.connect_errors.increment(),
         },
     }

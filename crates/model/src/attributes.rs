@@ -28,6 +28,9 @@ pub struct LoadBalancerAttributes {
     pub tls_version_and_cipher_headers: bool,
     /// NLB: `tcp.idle_timeout.seconds`, 350 s, 60-6000, of TCP listeners that have none of their own.
     pub tcp_idle_timeout: Duration,
+    /// `elbow.max_connections`: client connections that may be open, on all listeners together; none unless set.
+    /// AWS's load balancers grow instead.
+    pub max_connections: Option<u64>,
     /// CLB: `connection_draining.timeout_seconds`, 300 s, 1-3600, when `connection_draining.enabled`.
     pub connection_draining: Option<Duration>,
     /// As written.
@@ -47,6 +50,7 @@ impl Default for LoadBalancerAttributes {
             http2_enabled: true,
             tls_version_and_cipher_headers: false,
             tcp_idle_timeout: Duration::from_secs(350),
+            max_connections: None,
             connection_draining: None,
             raw: BTreeMap::new(),
         }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -77,7 +78,7 @@ pub struct ConnectError {
 pub enum ConnectErrorKind {
     /// RST at connect.
     Refused,
-    /// No route, no buffer, ICMP unreachable, and the rest.
+    /// No route, ICMP unreachable, and the rest.
     Unreachable,
     /// No answer to SYN in time.
     Timeout,
@@ -85,11 +86,55 @@ pub enum ConnectErrorKind {
     TlsHandshake,
     /// The TLS handshake did not end in time.
     TlsTimeout,
+    /// elbow itself lacks something; nothing is known of the target.
+    Exhausted(Lack),
+}
+
+/// What elbow has none left of for one more connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// File descriptors, of the process or of the machine.
+    OpenFiles,
+    /// Local ports towards one address.
+    LocalPorts,
+    /// Memory of the kernel.
+    Memory,
+}
+
+impl Lack {
+    /// What `error`, of a connect to `target`, says that elbow lacks; `None` when it is about the target.
+    fn of(error: &io::Error, target: SocketAddr) -> Option<Self> {
+        match Errno::from_io_error(error)? {
+            Errno::MFILE | Errno::NFILE => Some(Self::OpenFiles),
+            Errno::NOBUFS | Errno::NOMEM => Some(Self::Memory),
+            // With IPv6 it also says that no own address leads to the target.
+            Errno::ADDRNOTAVAIL if target.is_ipv4() => Some(Self::LocalPorts),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OpenFiles => "no file descriptor left",
+            Self::LocalPorts => "no local port left",
+            Self::Memory => "no kernel memory left",
+        })
+    }
+}
+
+impl ConnectErrorKind {
+    /// Whether it is elbow that lacks something, so that no target is to blame and no other one worth a try.
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::Exhausted(_))
+    }
 }
 
 impl fmt::Display for ConnectErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Exhausted(lack) => return lack.fmt(f),
             Self::Refused => "connection refused",
             Self::Unreachable => "target unreachable",
             Self::Timeout => "connect timed out",
@@ -123,7 +168,9 @@ impl Connect for TcpConnector {
             });
         }
         let opening = async {
-            let mut stream = TcpStream::connect(target).await.map_err(connect_error)?;
+            let mut stream = TcpStream::connect(target)
+                .await
+                .map_err(|error| connect_error(error, target))?;
             // Small messages must not wait for an ACK; a failure only costs latency.
             let _ = stream.set_nodelay(true);
             if !preface.is_empty() {
@@ -145,13 +192,14 @@ impl Connect for TcpConnector {
     }
 }
 
-fn connect_error(source: io::Error) -> ConnectError {
-    let kind = match source.kind() {
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {
+fn connect_error(source: io::Error, target: SocketAddr) -> ConnectError {
+    let kind = match (Lack::of(&source, target), source.kind()) {
+        (Some(lack), _) => ConnectErrorKind::Exhausted(lack),
+        (None, io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset) => {
             ConnectErrorKind::Refused
         }
-        io::ErrorKind::TimedOut => ConnectErrorKind::Timeout,
-        _ => ConnectErrorKind::Unreachable,
+        (None, io::ErrorKind::TimedOut) => ConnectErrorKind::Timeout,
+        (None, _) => ConnectErrorKind::Unreachable,
     };
     ConnectError {
         kind,

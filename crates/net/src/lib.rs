@@ -21,7 +21,7 @@ mod transfer;
 mod worker;
 
 pub use buffer::{Buffer, Buffers, HEAD, LARGE, SMALL, poll_read_pooled};
-pub use connect::{Connect, ConnectError, ConnectErrorKind, TcpConnector, Transport};
+pub use connect::{Connect, ConnectError, ConnectErrorKind, Lack, TcpConnector, Transport};
 pub use delivery::deliver;
 pub use relay::{Direction, Early, RelayEnd, Relayed, relay, relay_counted, relay_until_idle};
 pub use stream::{ConnMeta, Stream, TlsMeta};

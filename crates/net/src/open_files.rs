@@ -5,6 +5,10 @@ use std::io;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+mod budget;
+
+pub use budget::{Budget, Full, Needs, Slot, Slots};
+
 /// Raises this process's limit as far as it may, and says what it is then; `None`: there is none.
 ///
 /// # Errors
@@ -23,12 +27,16 @@ pub fn raise() -> io::Result<Option<u64>> {
     Ok(maximum)
 }
 
+/// This process's limit; `None`: there is none.
+pub fn limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
 /// What to do about `error` when too many files are open.
 pub fn advice(error: &io::Error) -> Option<String> {
     match Errno::from_io_error(error)? {
         Errno::MFILE => {
-            let limit = getrlimit(Resource::Nofile).current;
-            let limit = limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+            let limit = limit().map_or_else(String::new, |limit| format!(" of {limit}"));
             Some(format!(
                 "the process has reached its limit{limit}: a listener takes one for each worker; raise it \
                  (`ulimit -Hn`, LimitNOFILE=) or have fewer --workers"

@@ -7,6 +7,8 @@ use std::rc::Rc;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use tokio::net::TcpStream;
 
+use crate::open_files::{Slot, Slots};
+
 /// What a pipe is made to hold; the kernel may allow less, which costs speed alone.
 pub(crate) const PIPE: usize = 1024 * 1024;
 
@@ -25,25 +27,27 @@ pub(crate) struct Pipes {
     pool: Rc<Pool>,
     /// Pipes that may be out at a time.
     most: usize,
+    /// Where their descriptors come from.
+    slots: Rc<Slots>,
 }
 
 impl Pipes {
-    pub(crate) fn new() -> Self {
-        Self::with_most(OUT)
+    pub(crate) fn new(slots: Rc<Slots>) -> Self {
+        Self::with_most(OUT, slots)
     }
 
     /// Never has a pipe, so that everything is copied.
-    pub(crate) fn none() -> Self {
-        Self::with_most(0)
+    pub(crate) fn none(slots: Rc<Slots>) -> Self {
+        Self::with_most(0, slots)
     }
 
-    fn with_most(most: usize) -> Self {
+    fn with_most(most: usize, slots: Rc<Slots>) -> Self {
         let kept = RefCell::new(Vec::with_capacity(KEPT.min(most)));
         let pool = Rc::new(Pool {
             kept,
             out: Cell::new(0),
         });
-        Self { pool, most }
+        Self { pool, most, slots }
     }
 
     /// An empty pipe; `None` when there are too many, or no more descriptors.
@@ -52,7 +56,7 @@ impl Pipes {
         let ends = match kept {
             Some(ends) => ends,
             None if self.pool.out.get() >= self.most => return None,
-            None => Ends::new().ok()?,
+            None => Ends::new(self.slots.pipe()?).ok()?,
         };
         self.pool.out.set(self.pool.out.get() + 1);
         Some(Pipe {
@@ -60,6 +64,11 @@ impl Pipes {
             len: 0,
             pool: Rc::clone(&self.pool),
         })
+    }
+
+    /// Closes those that nobody uses, and says how many there were.
+    pub(crate) fn clear(&self) -> usize {
+        self.pool.kept.borrow_mut().drain(..).count()
     }
 
     #[cfg(test)]
@@ -135,13 +144,18 @@ struct Pool {
 struct Ends {
     read: OwnedFd,
     write: OwnedFd,
+    _slot: Slot,
 }
 
 impl Ends {
-    fn new() -> io::Result<Self> {
+    fn new(slot: Slot) -> io::Result<Self> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         // Users without privilege have a quota; a pipe of the default size works as well.
         let _ = fcntl_setpipe_size(&write, PIPE);
-        Ok(Self { read, write })
+        Ok(Self {
+            read,
+            write,
+            _slot: slot,
+        })
     }
 }

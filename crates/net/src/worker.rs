@@ -2,6 +2,7 @@ use std::cell::Cell;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -9,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::Buffers;
 use crate::memory;
+use crate::open_files::{Budget, Slots};
 use crate::pipe::Pipes;
 use crate::timer::{TICK, Timers};
 
@@ -25,6 +27,8 @@ pub struct Worker {
     /// Its buffers.
     pub buffers: Buffers,
     pub(crate) pipes: Pipes,
+    /// Its part of the descriptors that traffic may use.
+    pub slots: Rc<Slots>,
     draining: Cell<bool>,
     stopping: Cell<bool>,
     delivery_timeout: Cell<Duration>,
@@ -34,22 +38,30 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// The worker of this thread.
+    /// The worker of this thread, with as many descriptors as it can get.
     pub fn new(id: usize) -> Rc<Self> {
-        Self::with_pipes(id, Pipes::new())
+        Self::within(id, Budget::unlimited())
     }
 
-    /// A worker that carries bytes by read and write alone, never by splice(2).
-    pub fn portable(id: usize) -> Rc<Self> {
-        Self::with_pipes(id, Pipes::none())
+    /// The worker of this thread, with descriptors of `budget`.
+    pub fn within(id: usize, budget: Arc<Budget>) -> Rc<Self> {
+        let slots = Slots::new(budget);
+        Self::with_pipes(id, Pipes::new(Rc::clone(&slots)), slots)
     }
 
-    fn with_pipes(id: usize, pipes: Pipes) -> Rc<Self> {
+    /// As [`Self::within`], but it carries bytes by read and write alone, never by splice(2).
+    pub fn portable(id: usize, budget: Arc<Budget>) -> Rc<Self> {
+        let slots = Slots::new(budget);
+        Self::with_pipes(id, Pipes::none(Rc::clone(&slots)), slots)
+    }
+
+    fn with_pipes(id: usize, pipes: Pipes, slots: Rc<Slots>) -> Rc<Self> {
         Rc::new(Self {
             id,
             timers: Timers::new(),
             buffers: Buffers::new(),
             pipes,
+            slots,
             draining: Cell::new(false),
             stopping: Cell::new(false),
             delivery_timeout: Cell::new(DELIVERY_TIMEOUT),
@@ -70,6 +82,11 @@ impl Worker {
     /// Whether the worker takes no new connections and ends those it has as soon as they can.
     pub fn draining(&self) -> bool {
         self.draining.get()
+    }
+
+    /// Closes the pipes that no flow uses, for their descriptors, and says how many there were.
+    pub fn close_spare_pipes(&self) -> usize {
+        self.pipes.clear()
     }
 
     /// Starts to drain, and tells every connection.

@@ -78,7 +78,7 @@ struct Check {
 impl Checks {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
-            connector: Rc::new(Connector::new(shared.originators.tls13.clone())),
+            connector: Rc::new(Connector::of_reserve(shared.originators.tls13.clone())),
             shared,
             running: FxHashMap::default(),
             turn: Instant::now(),
@@ -272,7 +272,7 @@ fn on_result(tracker: &RefCell<Tracker>, targets: &[Checked], outcome: &Outcome)
     let mut tracker = tracker.borrow_mut();
     let transition = tracker.on_result(outcome);
     for checked in targets {
-        checked.on_result(&tracker, outcome.passed(), transition.is_some());
+        checked.on_result(&tracker, outcome, transition.is_some());
     }
 }
 
@@ -286,10 +286,11 @@ impl Checked {
         }
     }
 
-    fn on_result(&self, tracker: &Tracker, passed: bool, changed: bool) {
-        match passed {
-            true => self.metrics.health_checks_passed.increment(),
-            false => self.metrics.health_checks_failed.increment(),
+    fn on_result(&self, tracker: &Tracker, outcome: &Outcome, changed: bool) {
+        match outcome {
+            Outcome::Pass { .. } => self.metrics.health_checks_passed.increment(),
+            Outcome::Skipped(_) => return self.metrics.health_checks_skipped.increment(),
+            _ => self.metrics.health_checks_failed.increment(),
         }
         if !is_checked(&self.target) {
             return;

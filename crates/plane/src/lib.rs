@@ -11,7 +11,9 @@
 
 mod checks;
 mod control;
+mod descriptors;
 mod error;
+mod handshakes;
 mod instances;
 mod names;
 mod plane;
@@ -21,6 +23,8 @@ mod stream;
 mod view;
 mod worker;
 
+/// The limit of open files, to be raised before any is opened.
+pub use elbow_net::open_files;
 pub use error::{ApplyError, BindError, Failure, Rejection};
 pub use plane::{DataPath, Options, Plane};
 pub use snapshot::check;

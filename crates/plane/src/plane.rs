@@ -1,11 +1,13 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use elbow_model::addresses::{self, Addresses, Ipv4Net, PoolFull};
 use elbow_model::{DnsZone, Model, changed};
+use elbow_net::open_files::{Budget, Needs};
 use elbow_net::{listen, open_files};
 use elbow_telemetry::{AccessLog, Telemetry};
 use elbow_tls::{Originator, Tickets};
@@ -33,6 +35,11 @@ pub struct Options {
     pub data_path: DataPath,
     /// What DNS names end in.
     pub dns: DnsZone,
+    /// Client connections that may be open at a time, at least 1; `None`: as many as there are descriptors for.
+    pub max_connections: Option<u64>,
+    /// Whether targets are sockets of this process, as the pods of a demo are: a connection to one takes two
+    /// descriptors then.
+    pub targets_within: bool,
 }
 
 /// Which system calls carry bytes.
@@ -64,6 +71,8 @@ pub(crate) struct Shared {
     /// Rises when the state of a target changes, or its reason.
     pub(crate) health_changes: watch::Sender<u64>,
     pub(crate) originators: Originators,
+    /// Descriptors of traffic.
+    pub(crate) budget: Arc<Budget>,
     state: Mutex<State>,
     tickets: Tickets,
 }
@@ -83,8 +92,8 @@ struct State {
 }
 
 impl Plane {
-    /// Starts the threads; nothing listens until [`Plane::apply`]. The process may open as many files as its hard limit
-    /// allows from then on.
+    /// Starts the threads; nothing listens until [`Plane::apply`]. Descriptors are divided by the limit of open files
+    /// that the process has now.
     ///
     /// # Errors
     /// When the system refuses a thread or a runtime.
@@ -93,9 +102,8 @@ impl Plane {
         telemetry: Arc<Telemetry>,
         log: Option<Arc<AccessLog>>,
     ) -> io::Result<Self> {
-        if let Err(error) = open_files::raise() {
-            warn!(%error, "the limit of open files stays as it is");
-        }
+        let per_target = if options.targets_within { 2 } else { 1 };
+        let budget = Budget::new(options.max_connections, per_target);
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::default(),
             health_changes: watch::Sender::default(),
@@ -105,10 +113,12 @@ impl Plane {
                 tls13: Originator::new(true).map_err(io::Error::other)?,
                 tls12: Originator::new(false).map_err(io::Error::other)?,
             },
+            budget,
             options,
             telemetry,
             log,
         });
+        shared.share_descriptors(&Snapshot::default());
         let workers = (0..shared.options.workers)
             .map(|id| worker::spawn(id, Arc::clone(&shared)))
             .collect::<io::Result<Vec<_>>>()?;
@@ -297,8 +307,33 @@ impl Shared {
         self.health_changes.send_modify(|n| *n += 1);
     }
 
+    /// Gives traffic the descriptors that nothing else needs while `snapshot` is in force.
+    fn share_descriptors(&self, snapshot: &Snapshot) {
+        let Some(limit) = open_files::limit() else {
+            return;
+        };
+        let targets = snapshot.groups.values().map(|g| g.registered().len());
+        let needs = Needs {
+            workers: self.options.workers as u64,
+            listening: (snapshot.listeners.len() * self.options.workers) as u64,
+            targets: targets.sum::<usize>() as u64,
+        };
+        self.budget.set_most(needs.left_for_traffic(limit));
+    }
+
+    /// Notes for a scrape how many descriptors there are.
+    pub(crate) fn count_descriptors(&self) {
+        let files = &self.telemetry.open_files;
+        let set = |number: &AtomicU64, value| number.store(value, Ordering::Relaxed);
+        set(&files.limit, open_files::limit().unwrap_or_default());
+        set(&files.traffic, self.budget.used());
+        set(&files.max_traffic, self.budget.most());
+        set(&files.max_connections, self.budget.max_clients());
+    }
+
     fn publish(&self, state: &State, next: Snapshot, changes: Changes, sockets: Vec<Sockets>) {
         next.activate(&changes);
+        self.share_descriptors(&next);
         let next = Arc::new(next);
         self.snapshot.store(Arc::clone(&next));
         for (address, listeners) in sockets {

@@ -24,7 +24,7 @@ mod tests;
 pub(crate) use certificates::Certificates;
 pub use certificates::check;
 pub(crate) use groups::GroupState;
-pub(crate) use listeners::{ListenerState, Room, forwarded_groups};
+pub(crate) use listeners::{Limit, ListenerState, Room, forwarded_groups};
 
 /// Everything in force at one time.
 #[derive(Default)]

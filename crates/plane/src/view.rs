@@ -2,6 +2,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use elbow_model::{DnsZone, Model};
+use elbow_telemetry::Telemetry;
 use tokio::sync::watch;
 
 use crate::plane::Shared;
@@ -39,9 +40,15 @@ impl View {
     pub fn metrics(&self) -> String {
         // What nobody held any more a moment ago is not shown.
         self.0.telemetry.prune();
+        self.0.count_descriptors();
         let targets = status::target_rows(&self.0);
         let certificates = status::certificate_rows(&self.0);
         self.0.telemetry.render(targets, certificates)
+    }
+
+    /// The numbers behind the metrics.
+    pub fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.0.telemetry
     }
 
     /// What the DNS names of load balancers end in.

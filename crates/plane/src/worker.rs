@@ -9,21 +9,27 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use elbow_http::Pools;
+use elbow_net::open_files::{Full, Slot};
 use elbow_net::{ConnMeta, ConnectErrorKind, Direction, RelayEnd, Stream, Worker, listen};
 use elbow_tcp::{Manners, Outcome};
-use elbow_telemetry::{ClassicRecord, ListenerMetrics, LogBuffer};
+use elbow_telemetry::{ClassicRecord, ListenerMetrics, LogBuffer, ShedReason};
 use rustc_hash::FxHashMap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tracing::{debug, error, warn};
 
+use crate::descriptors::Descriptors;
+use crate::handshakes::{Handshake, Handshakes};
 use crate::plane::{DataPath, Shared};
-use crate::snapshot::{ListenerState, Room};
+use crate::snapshot::{Limit, ListenerState, Room};
 use crate::stream::Connector;
 
 /// From accept to the end of the client's TLS handshake.
 const CLIENT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Between two lines of a worker's log that say that clients are turned away.
+const WARN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What a worker is told.
 pub(crate) enum Command {
@@ -183,6 +189,10 @@ struct WorkerContext {
     shared: Arc<Shared>,
     worker: Rc<Worker>,
     pools: Rc<Pools<crate::stream::TargetStream>>,
+    descriptors: Rc<Descriptors>,
+    handshakes: Rc<Handshakes>,
+    /// When the log last said that clients are turned away.
+    warned: Cell<Option<Instant>>,
     log: Option<Rc<LogBuffer>>,
     /// Open client connections.
     open: Cell<usize>,
@@ -193,12 +203,16 @@ struct WorkerContext {
 impl WorkerContext {
     fn new(id: usize, shared: Arc<Shared>) -> Self {
         let worker = match shared.options.data_path {
-            DataPath::Auto => Worker::new(id),
-            DataPath::Portable => Worker::portable(id),
+            DataPath::Auto => Worker::within(id, Arc::clone(&shared.budget)),
+            DataPath::Portable => Worker::portable(id, Arc::clone(&shared.budget)),
         };
+        let pools = Pools::new();
         Self {
+            descriptors: Rc::new(Descriptors::new(Rc::clone(&worker), Rc::clone(&pools))),
+            handshakes: Handshakes::new(),
+            warned: Cell::new(None),
             worker,
-            pools: Pools::new(),
+            pools,
             log: shared.log.as_ref().map(|log| Rc::new(log.buffer())),
             open: Cell::new(0),
             closed: Notify::new(),
@@ -244,7 +258,11 @@ impl Accepting {
             Some(termination) if !termination.tls13 => &originators.tls12,
             _ => &originators.tls13,
         };
-        let connector = Rc::new(Connector::new(originator.clone()));
+        let connector = Rc::new(Connector::new(
+            originator.clone(),
+            Rc::clone(&context.descriptors),
+            Arc::clone(&state.metrics),
+        ));
         let http = match &state.room {
             Room::Http(listener) => Some(Rc::new(elbow_http::Context {
                 worker: Rc::clone(&context.worker),
@@ -277,7 +295,11 @@ impl Accepting {
         {
             return self.turn_away(&stream);
         }
-        let open = Open::new(Rc::clone(self));
+        let slot = match self.admit(state) {
+            Ok(slot) => slot,
+            Err(reason) => return self.shed(&stream, reason),
+        };
+        let open = Open::new(Rc::clone(self), slot);
         let meta = ConnMeta {
             client,
             // A listener on every address of the machine learns here which one it was.
@@ -290,7 +312,14 @@ impl Accepting {
         };
         match (&state.termination, &state.room) {
             (Some(_), _) => {
-                spawn_local(Rc::clone(self).terminate(stream, meta, Arc::clone(state), open));
+                let handshakes = &self.context.handshakes;
+                let handshake = handshakes.begin();
+                let number = handshake.number;
+                let served =
+                    Rc::clone(self).terminate(stream, meta, Arc::clone(state), open, handshake);
+                if handshakes.started(number, spawn_local(served).abort_handle()) {
+                    self.metrics.shed(ShedReason::Handshakes);
+                }
             }
             (None, Room::Tcp(listener)) => {
                 spawn_local(Rc::clone(self).layer_4(stream, meta, Arc::clone(listener), open));
@@ -298,6 +327,34 @@ impl Accepting {
             (None, Room::Http(_)) => {
                 spawn_local(Rc::clone(self).layer_7(stream, meta, open));
             }
+        }
+    }
+
+    /// Lets a client in while the limits of its load balancer and of the process allow it.
+    fn admit(&self, state: &ListenerState) -> Result<Slot, ShedReason> {
+        if state.limit.as_ref().is_some_and(Limit::is_reached) {
+            return Err(ShedReason::LoadBalancerConnections);
+        }
+        self.context
+            .descriptors
+            .client()
+            .map_err(|full| match full {
+                Full::OpenFiles => ShedReason::OpenFiles,
+                Full::Clients => ShedReason::MaxConnections,
+            })
+    }
+
+    /// Turns away a client that is one too many. Even HTTP gets no answer: to wait until it has asked would take
+    /// the descriptor that there is not.
+    fn shed(&self, stream: &TcpStream, reason: ShedReason) {
+        self.turn_away(stream);
+        self.metrics.shed(reason);
+        let now = Instant::now();
+        let warned = self.context.warned.get();
+        if warned.is_none_or(|at| now.duration_since(at) >= WARN_INTERVAL) {
+            self.context.warned.set(Some(now));
+            let reason = reason.label();
+            warn!(address = %self.address, reason, "clients are turned away; docs/limits.md says what to do");
         }
     }
 
@@ -316,6 +373,7 @@ impl Accepting {
         mut meta: ConnMeta,
         state: Arc<ListenerState>,
         open: Open,
+        in_progress: Handshake,
     ) {
         let Some(termination) = &state.termination else {
             return;
@@ -324,7 +382,9 @@ impl Accepting {
             termination
                 .acceptor
                 .accept(stream, CLIENT_HANDSHAKE_TIMEOUT, meta.accepted);
-        let stream = match handshake.await {
+        let ended = handshake.await;
+        drop(in_progress);
+        let stream = match ended {
             Ok((stream, tls)) => {
                 meta.tls = Some(Arc::new(tls));
                 stream
@@ -373,7 +433,9 @@ impl Accepting {
             }
             Outcome::ConnectFailed(kind) => {
                 cells.resets_by_elb.increment();
-                cells.connect_errors.increment();
+                if !kind.is_own() {
+                    cells.connect_errors.increment();
+                }
                 if matches!(
                     kind,
                     ConnectErrorKind::TlsHandshake | ConnectErrorKind::TlsTimeout
@@ -467,11 +529,14 @@ fn latest(
     })
 }
 
-/// Counts an open client connection until it is dropped.
-struct Open(Rc<Accepting>);
+/// Counts an open client connection until it is dropped, and holds its right to descriptors.
+struct Open {
+    accepting: Rc<Accepting>,
+    _slot: Slot,
+}
 
 impl Open {
-    fn new(accepting: Rc<Accepting>) -> Self {
+    fn new(accepting: Rc<Accepting>, slot: Slot) -> Self {
         let context = &accepting.context;
         context.open.set(context.open.get() + 1);
         accepting
@@ -479,15 +544,18 @@ impl Open {
             .worker(context.worker.id)
             .connections
             .increment();
-        Self(accepting)
+        Self {
+            accepting,
+            _slot: slot,
+        }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let context = &self.0.context;
+        let context = &self.accepting.context;
         context.open.set(context.open.get() - 1);
-        self.0
+        self.accepting
             .metrics
             .worker(context.worker.id)
             .connections_closed

@@ -104,7 +104,7 @@ pub async fn serve<S: Stream, C: Connect>(
     let is_classic = listener.manners == Manners::Classic;
     let began = is_classic.then(Instant::now);
     let connected = match open(connector, meta, group, in_flight.target()).await {
-        Err(error) if is_classic => {
+        Err(error) if is_classic && !error.kind.is_own() => {
             Box::pin(open_another(
                 worker,
                 connector,
@@ -195,6 +195,9 @@ async fn open_another<C: Connect>(
         match open(connector, meta, group, other.target).await {
             Ok(io) => return Ok(io),
             Err(e) => error = e,
+        }
+        if error.kind.is_own() {
+            break;
         }
     }
     Err(error)

@@ -130,6 +130,8 @@ pub struct GroupMetrics {
     pub health_checks_passed: SharedCounter,
     /// Health checks that failed.
     pub health_checks_failed: SharedCounter,
+    /// Health checks that were not made, since elbow lacked what they need.
+    pub health_checks_skipped: SharedCounter,
 }
 
 impl GroupMetrics {
@@ -138,6 +140,7 @@ impl GroupMetrics {
             name,
             health_checks_passed: SharedCounter::default(),
             health_checks_failed: SharedCounter::default(),
+            health_checks_skipped: SharedCounter::default(),
         }
     }
 

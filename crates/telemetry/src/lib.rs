@@ -25,4 +25,4 @@ pub use record::{AccessRecord, RequestLine, RequestType};
 pub use render::{CONTENT_TYPE, CertificateRow, TargetRow};
 pub use shed::{Shed, ShedReason};
 pub use stamp::Stamps;
-pub use telemetry::Telemetry;
+pub use telemetry::{OpenFiles, Telemetry};

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
 use elbow_model::TargetState;
@@ -155,6 +156,7 @@ impl Scrape {
             for (result, counter) in [
                 ("passed", &group.health_checks_passed),
                 ("failed", &group.health_checks_failed),
+                ("skipped", &group.health_checks_skipped),
             ] {
                 let name = Label("target_group", group.name().to_string());
                 let result = Label("result", result.to_owned());
@@ -242,6 +244,38 @@ impl Scrape {
             families
                 .gauge("process_open_fds", "Open file descriptors", None)?
                 .series(&[], fds)?;
+        }
+        self.open_files(families)
+    }
+}
+
+impl Scrape {
+    fn open_files(&self, families: &mut Families<'_>) -> fmt::Result {
+        let files = &self.telemetry.open_files;
+        for (name, help, value) in [
+            (
+                "process_max_fds",
+                "File descriptors that the process may have",
+                &files.limit,
+            ),
+            (
+                "elbow_traffic_fds",
+                "File descriptors that traffic uses, with those promised to clients for their targets",
+                &files.traffic,
+            ),
+            (
+                "elbow_traffic_max_fds",
+                "File descriptors that traffic may use; the others are for everything else",
+                &files.max_traffic,
+            ),
+            (
+                "elbow_max_connections",
+                "Client connections that may be open, by --max-connections and file descriptors",
+                &files.max_connections,
+            ),
+        ] {
+            let value = value.load(Ordering::Relaxed);
+            families.gauge(name, help, None)?.series(&[], value)?;
         }
         Ok(())
     }

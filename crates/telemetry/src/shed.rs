@@ -8,18 +8,45 @@ use crate::SharedCounter;
 pub enum ShedReason {
     /// The process has no file descriptor left for a client, or for its connection to a target.
     OpenFiles,
+    /// There is no local port left towards a target.
+    LocalPorts,
+    /// The kernel has no memory left for a connection to a target.
+    KernelMemory,
+    /// As many clients are served as `--max-connections` allows.
+    MaxConnections,
+    /// As many TLS handshakes are in progress as a worker takes; the oldest one ends.
+    Handshakes,
+    /// As many clients are at the admin address as it takes; the oldest one goes.
+    AdminConnections,
+    /// As many clients of a load balancer are served as its `elbow.max_connections` allows.
+    LoadBalancerConnections,
     /// All buffers of a worker for large request heads are with heads that are still coming.
     Buffers,
 }
 
 impl ShedReason {
     /// Every reason, in the order of their declaration.
-    pub const ALL: [Self; 2] = [Self::OpenFiles, Self::Buffers];
+    pub const ALL: [Self; 8] = [
+        Self::OpenFiles,
+        Self::LocalPorts,
+        Self::KernelMemory,
+        Self::MaxConnections,
+        Self::Handshakes,
+        Self::AdminConnections,
+        Self::LoadBalancerConnections,
+        Self::Buffers,
+    ];
 
     /// The value of the label.
     pub fn label(self) -> &'static str {
         match self {
             Self::OpenFiles => "open_files",
+            Self::LocalPorts => "local_ports",
+            Self::KernelMemory => "kernel_memory",
+            Self::MaxConnections => "max_connections",
+            Self::Handshakes => "handshakes",
+            Self::AdminConnections => "admin_connections",
+            Self::LoadBalancerConnections => "load_balancer_max_connections",
             Self::Buffers => "buffers",
         }
     }

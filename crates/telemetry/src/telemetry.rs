@@ -6,6 +6,19 @@ use std::time::SystemTime;
 use crate::render::{self, CertificateRow, TargetRow};
 use crate::{AccessLog, GroupMetrics, ListenerKey, ListenerMetrics, SharedCounter, Shed};
 
+/// Open files of a process as they are at the moment of a scrape; 0 is unknown.
+#[derive(Debug, Default)]
+pub struct OpenFiles {
+    /// What it may have at most.
+    pub limit: AtomicU64,
+    /// What traffic uses, with what is promised to clients.
+    pub traffic: AtomicU64,
+    /// What traffic may use.
+    pub max_traffic: AtomicU64,
+    /// Client connections that may be open.
+    pub max_connections: AtomicU64,
+}
+
 /// Every number of one process.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -20,6 +33,8 @@ pub struct Telemetry {
     reloads_failed: SharedCounter,
     /// `accept` failed, e.g. for want of file descriptors.
     pub accept_errors: SharedCounter,
+    /// Open files of the process.
+    pub open_files: OpenFiles,
     /// Work that was turned away; also at hand in every [`ListenerMetrics`].
     pub shed: Arc<Shed>,
 }
@@ -38,6 +53,7 @@ impl Telemetry {
             reloads_ok: SharedCounter::default(),
             reloads_failed: SharedCounter::default(),
             accept_errors: SharedCounter::default(),
+            open_files: OpenFiles::default(),
             shed: Arc::default(),
         })
     }

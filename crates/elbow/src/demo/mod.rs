@@ -339,6 +339,8 @@ fn serve(model: &Model, port_offset: u16) -> Result<Plane, Failure> {
             port_offset,
             data_path: DataPath::Auto,
             dns: DnsZone::default(),
+            max_connections: None,
+            targets_within: true,
         };
         let plane = start_plane(options, None)?;
         match plane.apply(model.clone()) {

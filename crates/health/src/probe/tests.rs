@@ -325,6 +325,18 @@ async fn connect_errors_become_outcomes() {
 }
 
 #[tokio::test]
+async fn without_a_descriptor_a_check_is_skipped() {
+    let connector = Asked {
+        tls: Cell::new(None),
+        fail: Some(ConnectErrorKind::Exhausted(Lack::OpenFiles)),
+    };
+    let check = check(HealthCheckProtocol::Http);
+    let outcome = probe(&connector, &check, ([127, 0, 0, 1], 1).into(), asker("h")).await;
+    assert_eq!(outcome, Outcome::Skipped(Lack::OpenFiles));
+    assert!(!outcome.passed());
+}
+
+#[tokio::test]
 async fn a_path_or_host_that_cannot_be_sent_fails() {
     let (listener, address) = listener().await;
     let mut check = check(HealthCheckProtocol::Http);

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use elbow_model::{HealthCheckPort, HealthCheckProtocol, Matcher};
+use elbow_net::Lack;
 use proptest::prelude::*;
 
 use super::*;
@@ -35,6 +36,35 @@ fn states(tracker: &mut Tracker, outcomes: &[Outcome]) -> Vec<&'static str> {
 
 fn code(tracker: &Tracker) -> Option<&'static str> {
     tracker.reason().map(|reason| reason.code)
+}
+
+/// A lack of elbow's own says nothing of a target, neither for it nor against it.
+#[test]
+fn a_skipped_check_changes_nothing() {
+    let skipped = Outcome::Skipped(Lack::OpenFiles);
+    let mut tracker = Tracker::new(&check(2, 2));
+    let before = tracker.reason().cloned();
+    assert_eq!(
+        states(&mut tracker, &vec![skipped.clone(); 5]),
+        ["initial"; 5]
+    );
+    assert_eq!(tracker.reason().cloned(), before);
+    let outcomes = [
+        PASS,
+        skipped.clone(),
+        skipped.clone(),
+        failed(),
+        skipped.clone(),
+        failed(),
+        skipped.clone(),
+        PASS,
+        skipped,
+        PASS,
+    ];
+    let healthy = ["healthy"; 5];
+    let unhealthy = ["unhealthy"; 4];
+    let want = [&healthy[..], &unhealthy, &["healthy"]].concat();
+    assert_eq!(states(&mut tracker, &outcomes), want);
 }
 
 /// Parity 1.9: initial, registered, first result pending.

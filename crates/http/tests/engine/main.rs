@@ -8,6 +8,7 @@
 
 mod bodies;
 mod endings;
+mod exhausted;
 mod failover;
 mod forwarding;
 mod framing;

@@ -4,7 +4,9 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::Instant;
 
-use super::{Connect, ConnectErrorKind, TcpConnector};
+use rustix::io::Errno;
+
+use super::{Connect, ConnectErrorKind, Lack, TcpConnector, connect_error};
 
 const CONNECTOR: TcpConnector = TcpConnector {
     timeout: Duration::from_secs(10),
@@ -46,4 +48,30 @@ async fn waits_no_longer_than_its_timeout() {
     let started = Instant::now();
     assert_eq!(kind(address, false).await, ConnectErrorKind::Timeout);
     assert_eq!(started.elapsed().as_secs(), 10);
+}
+
+#[test]
+fn a_lack_of_our_own_is_not_the_target_s() {
+    let v4 = SocketAddr::from(([127, 0, 0, 1], 80));
+    let v6 = "[2001:db8::1]:80".parse().unwrap();
+    let own = ConnectErrorKind::Exhausted;
+    for (errno, target, want) in [
+        (Errno::MFILE, v4, own(Lack::OpenFiles)),
+        (Errno::NFILE, v6, own(Lack::OpenFiles)),
+        (Errno::NOBUFS, v4, own(Lack::Memory)),
+        (Errno::NOMEM, v6, own(Lack::Memory)),
+        (Errno::ADDRNOTAVAIL, v4, own(Lack::LocalPorts)),
+        // No own address leads there.
+        (Errno::ADDRNOTAVAIL, v6, ConnectErrorKind::Unreachable),
+        (Errno::NETUNREACH, v6, ConnectErrorKind::Unreachable),
+        (Errno::CONNREFUSED, v4, ConnectErrorKind::Refused),
+        (Errno::TIMEDOUT, v4, ConnectErrorKind::Timeout),
+    ] {
+        let kind = connect_error(errno.into(), target).kind;
+        assert_eq!(kind, want, "{errno:?} {target}");
+        assert_eq!(
+            kind.is_own(),
+            matches!(want, ConnectErrorKind::Exhausted(_))
+        );
+    }
 }

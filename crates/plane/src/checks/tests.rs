@@ -55,6 +55,8 @@ fn plane() -> Plane {
         port_offset: 0,
         data_path: DataPath::Portable,
         dns: elbow_model::DnsZone::default(),
+        max_connections: None,
+        targets_within: false,
     };
     Plane::start(options, Telemetry::new(1), None).unwrap()
 }

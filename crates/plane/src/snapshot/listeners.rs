@@ -28,9 +28,26 @@ pub(crate) struct ListenerState {
     pub(crate) metrics: Arc<ListenerMetrics>,
     /// Where clients may come from, unless from everywhere.
     pub(crate) sources: Option<Sources>,
+    /// How many clients may be there at a time, unless as many as come.
+    pub(crate) limit: Option<Limit>,
     /// Set where clients speak TLS.
     pub(crate) termination: Option<Termination>,
     pub(crate) room: Room,
+}
+
+/// A limit of the clients of one load balancer.
+pub(crate) struct Limit {
+    connections: u64,
+    /// The numbers of all its listeners.
+    listeners: Vec<Arc<ListenerMetrics>>,
+}
+
+impl Limit {
+    /// Whether no other client may come. Workers that ask at the same moment may each let one in.
+    pub(crate) fn is_reached(&self) -> bool {
+        let open = self.listeners.iter().map(|l| l.active_connections());
+        open.sum::<u64>() >= self.connections
+    }
 }
 
 /// How a listener ends its clients' TLS; cheap to clone.
@@ -82,10 +99,19 @@ impl Snapshot {
             LoadBalancerType::Network => "network",
             LoadBalancerType::Classic => "classic",
         };
-        let protocol = listener.protocol.as_str();
-        let metrics = parts
-            .telemetry
-            .listener(&balancer.name, kind, listener.port, protocol);
+        let metrics_of = |listener: &Listener| {
+            let protocol = listener.protocol.as_str();
+            let telemetry = parts.telemetry;
+            telemetry.listener(&balancer.name, kind, listener.port, protocol)
+        };
+        let metrics = metrics_of(listener);
+        let limit = balancer
+            .attributes
+            .max_connections
+            .map(|connections| Limit {
+                connections,
+                listeners: balancer.listeners.iter().map(metrics_of).collect(),
+            });
         let termination = match listener.protocol.is_tls() {
             true => {
                 let terms = self.terms(balancer, listener);
@@ -114,6 +140,7 @@ impl Snapshot {
             load_balancer: Arc::clone(&balancer.name),
             port: listener.port,
             metrics,
+            limit,
             sources: balancer.tcp_sources(listener.port),
             termination,
             room,

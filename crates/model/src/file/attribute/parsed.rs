@@ -139,6 +139,7 @@ impl LoadBalancerAttributes {
                 "tcp.idle_timeout.seconds" => {
                     all.tcp_idle_timeout = seconds().unwrap_or(all.tcp_idle_timeout);
                 }
+                "elbow.max_connections" => all.max_connections = value.parse().ok(),
                 "connection_draining.timeout_seconds" if draining => {
                     all.connection_draining = seconds().ok();
                 }

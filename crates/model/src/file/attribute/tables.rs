@@ -18,6 +18,8 @@ pub(super) const COMMON: &[Attribute] = &[
     attribute("access_logs.s3.enabled", Flag, Without(&["false"])),
     attribute("access_logs.s3.prefix", Text, Served),
     attribute("deletion_protection.enabled", Flag, Without(&["false"])),
+    // Not AWS's: its load balancers grow with their load.
+    attribute("elbow.max_connections", Number(1, u32::MAX), Served),
     attribute("ipv6.deny_all_igw_traffic", Flag, Without(&[])),
     attribute(
         "load_balancing.cross_zone.enabled",
@@ -310,6 +312,8 @@ pub(super) const CLASSIC: &[Attribute] = &[
         OneOf(&["monitor", "defensive", "strictest"]),
         Served,
     ),
+    // Not AWS's: its load balancers grow with their load.
+    attribute("elbow.max_connections", Number(1, u32::MAX), Served),
     attribute("idle_timeout.timeout_seconds", Number(1, 3600), Served),
     attribute(
         "load_balancing.cross_zone.enabled",

@@ -55,7 +55,7 @@ fn bulk_is_spliced_and_arrives_unchanged() {
 fn bulk_is_copied_where_there_is_no_splice_and_arrives_unchanged() {
     run(async {
         let flow = Flow::on(
-            Worker::portable(0),
+            Worker::portable(0, crate::open_files::Budget::unlimited()),
             pair().await,
             pair().await,
             DAY,
