@@ -4,7 +4,9 @@
 use std::net::Ipv4Addr;
 
 use elbow_tests::certificates::{Leaf, client_that_trusts_all};
-use elbow_tests::config::{alb, file, fixed, forward, group, listener, nlb};
+use elbow_tests::config::{
+    alb, classic, file, fixed, forward, group, listener, nlb, to_instances, with_attribute,
+};
 use elbow_tests::target::{ok, serve};
 use elbow_tests::{Ca, Client, Elbow, Target, TempDir, address, client, wait};
 use rustls::HandshakeKind;
@@ -208,7 +210,7 @@ fn h2_is_preferred_and_can_be_switched_off() {
     leaf.write(&dir, "main");
     let ip = address();
     let lb = alb("alb", ip, &[https(RES, &["main"])]);
-    let lb = elbow_tests::config::with_attribute(lb, "routing.http2.enabled", "false");
+    let lb = with_attribute(lb, "routing.http2.enabled", "false");
     let _off = Elbow::run_in(dir, &with_certificates(file(&[lb], &[]), &["main"]), &[]);
     assert_eq!(
         alpn(ip, &["h2", "http/1.1"]).as_deref(),
@@ -263,6 +265,42 @@ fn passthrough_shows_the_target_s_own_certificate() {
     let mut client = Client::tls(scene.lb, "anything", &config).unwrap();
     assert_eq!(client.peer_certificate(), Some(pod.der()));
     assert_eq!(client.ask(client::get("anything", "/")).text(), "pod");
+}
+
+// `elbow.tls_handshake_timeout.seconds`, on all three kinds; the idle timeouts are 60 s and 350 s.
+#[test]
+fn a_handshake_that_does_not_end_in_time_is_closed() {
+    let ca = Ca::new();
+    let dir = TempDir::new();
+    ca.leaf(&["a.example"]).write(&dir, "main");
+    let target = Target::ok("hi");
+    let (a, n, c) = (address(), address(), address());
+    let tls = |protocol| {
+        let mut tls = listener(8443, protocol, &forward("web"));
+        tls["certificates"] = json!(["main"]);
+        tls
+    };
+    let mut ssl = to_instances(8443, "SSL", "TCP");
+    ssl["certificates"] = json!(["main"]);
+    let impatient = |lb| with_attribute(lb, "elbow.tls_handshake_timeout.seconds", "1");
+    let balancers = [
+        impatient(alb("alb", a, &[https(RES, &["main"])])),
+        impatient(nlb("nlb", n, &[tls("TLS")])),
+        impatient(classic("clb", c, &[ssl], &[target.addr()])),
+    ];
+    let groups = [group("web", "TCP", &[target.addr()])];
+    let config = with_certificates(file(&balancers, &groups), &["main"]);
+    let elbow = Elbow::run_in(dir, &config, &[]);
+    for ip in [a, n, c] {
+        let mut half = Client::plain((ip, 8443));
+        half.send([22, 3, 1, 2]);
+        half.expect_close();
+    }
+    let errors = || {
+        let errors = elbow.metric("elbow_tls_handshake_errors_total", &[]);
+        (errors == Some(3.0)).then_some(())
+    };
+    wait::until("the handshakes to be counted", errors);
 }
 
 #[test]

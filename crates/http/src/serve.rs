@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
-use elbow_net::{Buffer, ConnMeta, Connect, HEAD, Stream, Timer, poll_read_pooled};
+use elbow_net::{Buffer, ConnMeta, Connect, HEAD, Stream, TICK, Timer, poll_read_pooled};
 use elbow_telemetry::ShedReason;
 
 use crate::context::Context;
@@ -40,6 +40,8 @@ pub(crate) struct Connection<S, C: Connect> {
     pub(crate) timer: Timer,
     /// From accept on; fixed then.
     keep_alive: Duration,
+    /// As long as the connection; fixed at accept.
+    idle_timeout: Duration,
     /// Read and not yet used.
     pub(crate) input: Option<Buffer>,
 }
@@ -74,6 +76,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         Self {
             timer: context.worker.timers.timer(attributes.idle_timeout),
             keep_alive: attributes.client_keep_alive,
+            idle_timeout: attributes.idle_timeout,
             id: context.worker.random(),
             input: None,
             context,
@@ -107,7 +110,10 @@ impl<S: Stream, C: Connect> Connection<S, C> {
     async fn next(&mut self) -> Next {
         self.timer.touch();
         let mut scan = Scan::default();
-        poll_fn(|cx| {
+        // When the head has to be complete; set once part of it has come alone.
+        let mut deadline = None;
+        let mut has_news = true;
+        let next = poll_fn(|cx| {
             loop {
                 if let Some(input) = &mut self.input {
                     match scan.advance(input, &REQUEST_LIMITS) {
@@ -127,7 +133,10 @@ impl<S: Stream, C: Connect> Connection<S, C> {
                 let buffers = &self.context.worker.buffers;
                 match poll_read_pooled(cx, buffers, &mut self.io, &mut self.input) {
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Over),
-                    Poll::Ready(Ok(_)) => self.timer.touch(),
+                    Poll::Ready(Ok(_)) => {
+                        self.timer.touch();
+                        has_news = true;
+                    }
                     Poll::Pending => break,
                 }
             }
@@ -135,13 +144,33 @@ impl<S: Stream, C: Connect> Connection<S, C> {
             if idle && self.context.worker.draining() {
                 return Poll::Ready(Next::Over);
             }
+            if std::mem::take(&mut has_news) && !idle {
+                self.await_rest(&mut deadline);
+            }
             ready!(self.timer.poll_expired(cx));
             Poll::Ready(match idle {
                 true => Next::Over,
                 false => Next::Failed(ErrorKind::RequestTimeout),
             })
         })
-        .await
+        .await;
+        if deadline.is_some() {
+            self.timer.reset(self.idle_timeout);
+        }
+        next
+    }
+
+    /// Waits for the rest of a head, part of which has just come: until `deadline` at most, however
+    /// steadily the bytes come.
+    fn await_rest(&self, deadline: &mut Option<u64>) {
+        let now = self.context.worker.timers.now();
+        let deadline = *deadline.get_or_insert_with(|| {
+            let timeout = (self.context.listener)().attributes.request_header_timeout;
+            let ticks = timeout.as_millis() / TICK.as_millis();
+            now.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
+        });
+        let left = u32::try_from(deadline.saturating_sub(now)).unwrap_or(u32::MAX);
+        self.timer.reset(self.idle_timeout.min(TICK * left));
     }
 
     /// Serves one request.

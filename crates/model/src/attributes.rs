@@ -12,6 +12,14 @@ pub struct LoadBalancerAttributes {
     pub idle_timeout: Duration,
     /// `client_keep_alive.seconds`: 3600 s, 60-604800.
     pub client_keep_alive: Duration,
+    /// ALB, CLB: `elbow.request_header_timeout.seconds`, 60 s, 1-4000: from the first byte of an
+    /// HTTP/1 request to the end of its head. AWS's guides name the idle timeout alone, 60 s, which
+    /// every byte starts again.
+    pub request_header_timeout: Duration,
+    /// `elbow.tls_handshake_timeout.seconds`, 10 s, 1-600: from accept to the end of a client's TLS
+    /// handshake. AWS's guides have a number for handshakes with targets alone, 10 s (ALB guide:
+    /// troubleshooting, HTTP 504).
+    pub tls_handshake_timeout: Duration,
     /// `routing.http.desync_mitigation_mode`.
     pub desync_mitigation_mode: DesyncMitigationMode,
     /// `routing.http.drop_invalid_header_fields.enabled`.
@@ -42,6 +50,8 @@ impl Default for LoadBalancerAttributes {
         Self {
             idle_timeout: Duration::from_secs(60),
             client_keep_alive: Duration::from_secs(3600),
+            request_header_timeout: Duration::from_secs(60),
+            tls_handshake_timeout: Duration::from_secs(10),
             desync_mitigation_mode: DesyncMitigationMode::Defensive,
             drop_invalid_header_fields: false,
             preserve_host_header: false,

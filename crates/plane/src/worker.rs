@@ -25,9 +25,6 @@ use crate::plane::{DataPath, Shared};
 use crate::snapshot::{Limit, ListenerState, Room};
 use crate::stream::Connector;
 
-/// From accept to the end of the client's TLS handshake.
-const CLIENT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Between two lines of a worker's log that say that clients are turned away.
 const WARN_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -378,10 +375,9 @@ impl Accepting {
         let Some(termination) = &state.termination else {
             return;
         };
-        let handshake =
-            termination
-                .acceptor
-                .accept(stream, CLIENT_HANDSHAKE_TIMEOUT, meta.accepted);
+        let handshake = termination
+            .acceptor
+            .accept(stream, state.handshake_timeout, meta.accepted);
         let ended = handshake.await;
         drop(in_progress);
         let stream = match ended {

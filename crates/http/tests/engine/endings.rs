@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use elbow_model::LoadBalancerAttributes;
+use elbow_net::TICK;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::forwarding::{OK, OK_CLOSED, OK_KEPT};
-use crate::kit::{Alb, Pod, error_page, expect, read_to_end, run, soon};
+use crate::kit::{Alb, Pod, error_page, expect, masked, read_to_end, run, soon};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 const GET_LAST: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
@@ -282,6 +283,61 @@ fn a_target_that_is_cut_leaves_502() {
                 .unwrap(),
         )
         .await;
+    });
+}
+
+// `elbow.request_header_timeout.seconds`; the idle timeout starts again with every byte.
+#[test]
+fn a_head_that_comes_byte_by_byte_is_408_once_its_time_is_over() {
+    run(async {
+        let attributes = LoadBalancerAttributes {
+            request_header_timeout: IDLE,
+            ..LoadBalancerAttributes::default()
+        };
+        let alb = Alb::new(&[], attributes).await;
+        let client = alb.connect().await;
+        let (mut reader, mut writer) = client.into_split();
+        let drip = async {
+            writer.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+            // Until the other side is gone.
+            while writer.write_all(b"X: y\r\n").await.is_ok() {
+                tokio::time::sleep(TICK / 2).await;
+            }
+        };
+        let mut answer = Vec::new();
+        soon(async {
+            tokio::select! {
+                read = reader.read_to_end(&mut answer) => read.map(drop),
+                () = drip => Ok(()),
+            }
+        })
+        .await
+        .unwrap();
+        let page = error_page(408, "Request Time-out", true);
+        assert_eq!(masked(&String::from_utf8_lossy(&answer)), page);
+        assert_eq!(alb.metrics.worker(0).elb_responses.get(408), 1);
+    });
+}
+
+#[test]
+fn the_time_of_a_head_ends_with_it() {
+    run(async {
+        let pod = Pod::answering(OK).await;
+        let attributes = LoadBalancerAttributes {
+            request_header_timeout: IDLE,
+            ..LoadBalancerAttributes::default()
+        };
+        let alb = Alb::new(&[pod.address], attributes).await;
+        let mut client = alb.connect().await;
+        for _ in 0..2 {
+            let (half, rest) = GET.split_at(9);
+            client.write_all(half).await.unwrap();
+            until(|| alb.worker.buffers.in_use() == 1).await;
+            client.write_all(rest).await.unwrap();
+            expect(&mut client, OK_KEPT).await;
+            let over = alb.worker.timers.now() + 8;
+            until(|| alb.worker.timers.now() > over).await;
+        }
     });
 }
 

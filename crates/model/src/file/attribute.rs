@@ -191,10 +191,11 @@ pub(super) fn target_group_schema(_: &mut SchemaGenerator) -> Schema {
 fn object_schema(tables: &[&[Attribute]]) -> Schema {
     let mut properties: BTreeMap<&str, Schema> = BTreeMap::new();
     for attribute in tables.iter().copied().flatten() {
+        let own = attribute.values.schema();
         // One key may mean more in one kind than in the other: then any text will do.
-        let schema = match properties.contains_key(attribute.key) {
-            true => Text.schema(),
-            false => attribute.values.schema(),
+        let schema = match properties.get(attribute.key) {
+            Some(other) if *other != own => Text.schema(),
+            _ => own,
         };
         properties.insert(attribute.key, schema);
     }

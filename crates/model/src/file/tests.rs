@@ -37,6 +37,27 @@ fn without_places(mut model: Model) -> Model {
 }
 
 #[test]
+fn handshakes_and_heads_have_the_time_that_is_configured() {
+    let seconds = |kind: &str, attributes: &str| {
+        let text =
+            format!("loadBalancers: [{{name: web, type: {kind}, attributes: {{{attributes}}}}}]");
+        let attributes = &accepted(&text).load_balancers[0].attributes;
+        let times = [
+            attributes.tls_handshake_timeout,
+            attributes.request_header_timeout,
+        ];
+        times.map(|time| time.as_secs())
+    };
+    let handshake = "elbow.tls_handshake_timeout.seconds: 3";
+    let head = "elbow.request_header_timeout.seconds: '7'";
+    for kind in ["application", "classic"] {
+        assert_eq!(seconds(kind, ""), [10, 60]);
+        assert_eq!(seconds(kind, &format!("{handshake}, {head}")), [3, 7]);
+    }
+    assert_eq!(seconds("network", handshake)[0], 3);
+}
+
+#[test]
 fn every_field_is_read() {
     let model = accepted(EXAMPLE);
     let alb = &model.load_balancers[0];

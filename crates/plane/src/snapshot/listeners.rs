@@ -30,6 +30,8 @@ pub(crate) struct ListenerState {
     pub(crate) sources: Option<Sources>,
     /// How many clients may be there at a time, unless as many as come.
     pub(crate) limit: Option<Limit>,
+    /// For a client's TLS handshake, from accept to its end.
+    pub(crate) handshake_timeout: Duration,
     /// Set where clients speak TLS.
     pub(crate) termination: Option<Termination>,
     pub(crate) room: Room,
@@ -142,6 +144,7 @@ impl Snapshot {
             metrics,
             limit,
             sources: balancer.tcp_sources(listener.port),
+            handshake_timeout: balancer.attributes.tls_handshake_timeout,
             termination,
             room,
         })

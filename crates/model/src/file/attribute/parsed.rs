@@ -136,6 +136,12 @@ impl LoadBalancerAttributes {
                 "client_keep_alive.seconds" => {
                     all.client_keep_alive = seconds().unwrap_or(all.client_keep_alive);
                 }
+                "elbow.request_header_timeout.seconds" => {
+                    all.request_header_timeout = seconds().unwrap_or(all.request_header_timeout);
+                }
+                "elbow.tls_handshake_timeout.seconds" => {
+                    all.tls_handshake_timeout = seconds().unwrap_or(all.tls_handshake_timeout);
+                }
                 "tcp.idle_timeout.seconds" => {
                     all.tcp_idle_timeout = seconds().unwrap_or(all.tcp_idle_timeout);
                 }

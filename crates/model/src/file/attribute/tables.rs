@@ -12,6 +12,20 @@ const fn attribute(key: &'static str, values: Values, effect: Effect) -> Attribu
     }
 }
 
+/// Not AWS's, as its name says: for how long half a request head is waited for.
+const HEADER_TIMEOUT: Attribute = attribute(
+    "elbow.request_header_timeout.seconds",
+    Number(1, 4000),
+    Served,
+);
+
+/// The same for a client's TLS handshake.
+const HANDSHAKE_TIMEOUT: Attribute = attribute(
+    "elbow.tls_handshake_timeout.seconds",
+    Number(1, 600),
+    Served,
+);
+
 /// Load balancers, ALB and NLB.
 pub(super) const COMMON: &[Attribute] = &[
     attribute("access_logs.s3.bucket", Text, Served),
@@ -20,6 +34,7 @@ pub(super) const COMMON: &[Attribute] = &[
     attribute("deletion_protection.enabled", Flag, Without(&["false"])),
     // Not AWS's: its load balancers grow with their load.
     attribute("elbow.max_connections", Number(1, u32::MAX), Served),
+    HANDSHAKE_TIMEOUT,
     attribute("ipv6.deny_all_igw_traffic", Flag, Without(&[])),
     attribute(
         "load_balancing.cross_zone.enabled",
@@ -34,6 +49,7 @@ pub(super) const APPLICATION: &[Attribute] = &[
     attribute("connection_logs.s3.bucket", Text, Served),
     attribute("connection_logs.s3.enabled", Flag, Without(&["false"])),
     attribute("connection_logs.s3.prefix", Text, Served),
+    HEADER_TIMEOUT,
     attribute("health_check_logs.s3.bucket", Text, Served),
     attribute("health_check_logs.s3.enabled", Flag, Without(&["false"])),
     attribute("health_check_logs.s3.prefix", Text, Served),
@@ -314,6 +330,8 @@ pub(super) const CLASSIC: &[Attribute] = &[
     ),
     // Not AWS's: its load balancers grow with their load.
     attribute("elbow.max_connections", Number(1, u32::MAX), Served),
+    HEADER_TIMEOUT,
+    HANDSHAKE_TIMEOUT,
     attribute("idle_timeout.timeout_seconds", Number(1, 3600), Served),
     attribute(
         "load_balancing.cross_zone.enabled",

@@ -96,6 +96,18 @@ fn attributes() {
             "idle_timeout.timeout_seconds: «wrong-type»1m",
         ),
         ("application", "client_keep_alive.seconds: «out-of-range»59"),
+        (
+            "application",
+            "elbow.request_header_timeout.seconds: «out-of-range»0",
+        ),
+        (
+            "network",
+            "elbow.tls_handshake_timeout.seconds: «out-of-range»601",
+        ),
+        (
+            "network",
+            "«attribute-not-applicable»elbow.request_header_timeout.seconds: 5",
+        ),
         ("application", "routing.http2.enabled: «unknown-value»'yes'"),
         (
             "application",
