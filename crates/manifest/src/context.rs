@@ -223,6 +223,10 @@ impl Default for Context {
     }
 }
 
+/// What to do about a security group that there is not.
+pub(crate) const UNKNOWN_GROUP: &str =
+    "list its id, its name and its rules under securityGroups in the environment file";
+
 impl Context {
     /// Reads an environment file; what it does not say is as in the built-in one.
     ///
@@ -260,6 +264,17 @@ impl Context {
             region: self.region.clone(),
             suffix: self.dns_suffix.clone(),
         }
+    }
+
+    /// The id of the security group that has `wanted` as its id or its name, if there is one.
+    pub(crate) fn security_group(&self, wanted: &str) -> Option<&str> {
+        let backend = &self.backend_security_group;
+        if backend.enabled && backend.id == wanted {
+            return Some(&backend.id);
+        }
+        let mut groups = self.security_groups.iter();
+        let known = groups.find(|group| group.id == wanted || group.name == wanted);
+        known.map(|group| &*group.id)
     }
 
     /// What to do about a subnet that there is not.

@@ -1,11 +1,14 @@
 //! Ingresses to ALBs, as the AWS Load Balancer Controller does it.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use elbow_model::diagnostic::Diagnostic;
+use serde::Serialize;
 
+use crate::bounds::Budget;
 use crate::inventory::{Inventory, Key};
-use crate::objects::{Ingress, Meta};
+use crate::objects::{Backend, Ingress, Meta};
 use crate::scope::Scope;
 use crate::stack::Stack;
 use crate::{Context, Refusal, Translation};
@@ -28,6 +31,7 @@ mod security_groups;
 mod tags;
 mod target_group;
 
+use backend::EnhancedBackend;
 use group::{Group, Member};
 pub(crate) use group::{GroupId, sort};
 pub(crate) use idle::asks;
@@ -108,6 +112,17 @@ struct Build<'a> {
     ip_address_type: String,
     /// The HTTPS port that all HTTP listeners lead to.
     ssl_redirect: Option<u16>,
+    /// What the members' paths lead to, by member. Each is read once, whatever the number of its ports and paths.
+    backends: BTreeMap<(String, Backend), Rc<EnhancedBackend<'a>>>,
+    budget: Budget,
+}
+
+impl Build<'_> {
+    /// Refuses the stack if `resource` is more than it may still hold.
+    fn charge(&mut self, resource: &impl Serialize, meta: &Meta) -> Result<(), Refusal> {
+        let charged = self.budget.take(resource);
+        charged.map_err(|bound| meta.too_much(bound))
+    }
 }
 
 fn build<'a>(
@@ -124,6 +139,8 @@ fn build<'a>(
         group,
         ip_address_type: String::new(),
         ssl_redirect: None,
+        backends: BTreeMap::new(),
+        budget: Budget::default(),
     };
     let members = build.group.members.iter();
     let key = |member: &Member<'_>| {
@@ -136,6 +153,7 @@ fn build<'a>(
     let ports = build.listen_ports()?;
     build.add_load_balancer(&ports)?;
     build.ssl_redirect = build.ssl_redirect_port(&ports)?;
+    build.bound_rules(&ports)?;
     for (port, config) in &ports {
         build.add_listener(*port, config)?;
         build.add_rules(*port, config)?;

@@ -29,6 +29,7 @@
 
 pub mod advice;
 pub mod annotations;
+pub mod bounds;
 pub mod classic;
 pub mod cluster;
 pub mod context;

@@ -6,6 +6,7 @@ use elbow_model::diagnostic::Diagnostic;
 use elbow_model::yaml::Position;
 
 use crate::annotations::{Annotation, Annotations};
+use crate::bounds::TooMuch;
 use crate::names;
 use crate::object::{Object, Place};
 use crate::view::View;
@@ -93,6 +94,11 @@ impl Meta {
     /// An error about the whole object.
     pub fn refuse(&self, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
         Box::new(self.found(Diagnostic::error(code, message)))
+    }
+
+    /// The error that there would be too much of something.
+    pub(crate) fn too_much(&self, bound: TooMuch) -> Box<Diagnostic> {
+        Box::new(self.refuse(bound.code, bound.message).hint(bound.hint))
     }
 
     /// Gives a finding the place and the name of this object.

@@ -7,7 +7,9 @@ use elbow_manifest::{Context, advice, plan, read};
 fn found(text: &str, personality: &str) -> Vec<(String, String, String)> {
     let (objects, errors) = read(text, "input.yaml");
     assert_eq!(errors, []);
-    let (context, _) = Context::parse(&format!("personality: {personality}"), "env.yaml");
+    let context =
+        format!("personality: {personality}\nsecurityGroups: [{{id: sg-1, name: one}}]\n");
+    let (context, _) = Context::parse(&context, "env.yaml");
     let made = plan(&objects, &context);
     let about = made.diagnostics.iter().map(|one| {
         let key = one.field.trim_start_matches("metadata.annotations.");

@@ -1,5 +1,8 @@
 //! "Did you mean ...?"
 
+/// Candidates that a word is compared with. Nobody reads a hint that takes as long as the work itself.
+const CANDIDATES: usize = 1_000;
+
 /// The hint that offers the candidate nearest to `word`, when one is near enough to be a slip of
 /// the hand.
 pub fn did_you_mean<'a>(
@@ -14,6 +17,7 @@ pub fn did_you_mean<'a>(
     let near = |candidate: &&str| distance(word, candidate) <= 1 + length.max(3) / 4;
     candidates
         .into_iter()
+        .take(CANDIDATES)
         .filter(near)
         .min_by_key(|candidate| distance(word, candidate))
         .map(|candidate| format!("did you mean \"{candidate}\"?"))

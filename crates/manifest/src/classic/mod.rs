@@ -7,7 +7,8 @@ mod spec;
 
 use std::collections::BTreeMap;
 
-use crate::context::Context;
+use crate::bounds;
+use crate::context::{Context, UNKNOWN_GROUP};
 use crate::names;
 use crate::objects::{Service, ServicePort};
 use crate::service::read::{Reader, Refused};
@@ -38,6 +39,7 @@ pub fn build(service: &Service, environment: &Context) -> Result<ClassicSpec, Re
         .iter()
         .filter(|port| port.node_port != 0)
         .collect();
+    crate::service::provider::bound(&read, service)?;
     let mut listeners = listeners(&read, &ports)?;
     let first_node_port = listeners
         .first()
@@ -227,19 +229,22 @@ fn security_groups(
     name: &str,
     environment: &Context,
 ) -> Result<Vec<ClassicSecurityGroup>, Refused> {
-    let foreign = |id: String| {
-        let known = environment
-            .security_groups
-            .iter()
-            .find(|group| group.id == id);
-        let group_name = known.map_or(id, |group| group.name.clone());
-        ClassicSecurityGroup {
-            group_name,
-            ingress: Vec::new(),
-        }
+    // ELB takes groups by their ids alone.
+    let foreign = |key: &str| -> Result<Vec<ClassicSecurityGroup>, Refused> {
+        let group = |id: String| {
+            let mut known = environment.security_groups.iter();
+            let Some(known) = known.find(|group| group.id == id) else {
+                let message = format!("there is no security group {id:?}");
+                return Err(Refused::annotation(key, message).hint(UNKNOWN_GROUP));
+            };
+            Ok(ClassicSecurityGroup {
+                group_name: known.name.clone(),
+                ingress: Vec::new(),
+            })
+        };
+        read.list(key).into_iter().map(group).collect()
     };
-    let replaced = read.list("aws-load-balancer-security-groups");
-    let mut groups: Vec<_> = replaced.into_iter().map(foreign).collect();
+    let mut groups = foreign("aws-load-balancer-security-groups")?;
     if groups.is_empty() {
         let ingress = permissions(read, service)?;
         groups.push(ClassicSecurityGroup {
@@ -247,11 +252,7 @@ fn security_groups(
             ingress,
         });
     }
-    groups.extend(
-        read.list("aws-load-balancer-extra-security-groups")
-            .into_iter()
-            .map(foreign),
-    );
+    groups.extend(foreign("aws-load-balancer-extra-security-groups")?);
     groups.sort_by(|a, b| a.group_name.cmp(&b.group_name));
     Ok(groups)
 }
@@ -281,6 +282,7 @@ fn permissions(read: &Reader<'_>, service: &Service) -> Result<Vec<ClassicPermis
     }
     ip_ranges.sort();
     ip_ranges.dedup();
+    bounds::permissions(service.ports.len() * ip_ranges.len()).map_err(Refused::too_much)?;
     let permission = |from_port, to_port, ip_protocol| ClassicPermission {
         from_port,
         ip_protocol,

@@ -1,6 +1,7 @@
 //! Where a path leads: a Service, or an action by annotation, with conditions, transforms and authentication.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::suggest::did_you_mean;
@@ -60,6 +61,9 @@ enum NamedTarget {
     Service(String, Port),
 }
 
+/// Services that are missing and for which a name like theirs is looked for, in one Ingress.
+const HINTS: usize = 10;
+
 /// Warns of Services that paths lead to and that do not exist: AWS answers for them.
 pub(super) fn report_missing(ingress: &Ingress, scope: Scope<'_>, found: &mut Vec<Diagnostic>) {
     let namespace = &ingress.meta.namespace;
@@ -83,7 +87,10 @@ pub(super) fn report_missing(ingress: &Ingress, scope: Scope<'_>, found: &mut Ve
             .found(Diagnostic::warning("missing-service", message));
         let at = ingress.place_of(name, None);
         (missing.line, missing.column) = (at.line, at.column);
-        missing.hint = did_you_mean(name, scope.services_of(namespace));
+        // To look for the nearest name costs, and many that are missing are no slips of the hand.
+        if told.len() <= HINTS {
+            missing.hint = did_you_mean(name, scope.services_of(namespace));
+        }
         found.push(missing);
     }
 }
@@ -94,8 +101,22 @@ enum Described {
 }
 
 impl<'a> Build<'a> {
-    /// The backend of a path of `member`.
+    /// The backend of a path of `member`; the same for all of its ports and paths.
     pub(super) fn backend(
+        &mut self,
+        member: &Member<'a>,
+        backend: &Backend,
+    ) -> Result<Rc<EnhancedBackend<'a>>, Refusal> {
+        let key = (member.key(), backend.clone());
+        if let Some(known) = self.backends.get(&key) {
+            return Ok(known.clone());
+        }
+        let read = Rc::new(self.read_backend(member, backend)?);
+        self.backends.insert(key, read.clone());
+        Ok(read)
+    }
+
+    fn read_backend(
         &self,
         member: &Member<'a>,
         backend: &Backend,

@@ -6,6 +6,7 @@ use std::fmt;
 use super::PREFIX;
 use crate::Refusal;
 use crate::annotations::Lookup;
+use crate::bounds::TooMuch;
 use crate::objects::{Ingress, IngressClassParams};
 use crate::stack::Source;
 
@@ -186,6 +187,11 @@ impl<'a> Group<'a> {
             says.then(|| found.refuse(code, message.clone()))
         });
         said.unwrap_or_else(|| self.refuse(code, message))
+    }
+
+    /// The error that the load balancer would have too much of something.
+    pub(super) fn too_much(&self, bound: TooMuch) -> Refusal {
+        Box::new(self.refuse(bound.code, bound.message).hint(bound.hint))
     }
 
     /// An error about the group as a whole, at its first member.

@@ -1,5 +1,7 @@
 //! Annotations of an Ingress that have no effect beside others of it.
 
+use std::collections::BTreeSet;
+
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::suggest::did_you_mean;
 
@@ -117,6 +119,7 @@ fn has_patterns(member: &Member<'_>) -> bool {
 /// `actions.x`, `conditions.x` and `transforms.x` for backends that no path leads to.
 fn unused_backends(member: &Member<'_>, found: &mut Vec<Diagnostic>) {
     let meta = &member.ingress.meta;
+    let leads: BTreeSet<&str> = backends(member.ingress).collect();
     for key in meta.annotations.keys() {
         let name = key
             .strip_prefix(PREFIX)
@@ -126,7 +129,7 @@ fn unused_backends(member: &Member<'_>, found: &mut Vec<Diagnostic>) {
             starts.iter().find_map(|start| name.strip_prefix(start))
         });
         let Some(of) = of else { continue };
-        if backends(member.ingress).any(|backend| backend == of) {
+        if leads.contains(of) {
             continue;
         }
         let mut unused = idle(
@@ -134,7 +137,7 @@ fn unused_backends(member: &Member<'_>, found: &mut Vec<Diagnostic>) {
             key,
             &format!("no path leads to a backend called {of}"),
         );
-        unused.hint = did_you_mean(of, backends(member.ingress));
+        unused.hint = did_you_mean(of, leads.iter().copied());
         found.push(unused);
     }
 }

@@ -7,25 +7,30 @@ use serde_json::Value;
 use crate::stack::{Action, ListenerRule};
 
 /// Leaves out what can never match or never end.
-pub(super) fn optimize(port: u16, protocol: &str, rules: Vec<ListenerRule>) -> Vec<ListenerRule> {
-    let mut kept: Vec<ListenerRule> = Vec::with_capacity(rules.len());
-    // Redirects are few; only they are compared with.
-    let mut redirects: Vec<usize> = Vec::new();
+pub(super) fn optimize(
+    port: u16,
+    protocol: &str,
+    mut rules: Vec<ListenerRule>,
+) -> Vec<ListenerRule> {
+    let kept = kept(port, protocol, &rules);
+    let mut kept = kept.into_iter();
+    rules.retain(|_| kept.next().unwrap_or(true));
+    rules
+}
+
+/// Whether each of the rules stays.
+fn kept(port: u16, protocol: &str, rules: &[ListenerRule]) -> Vec<bool> {
+    // Only redirects are compared with, and what a condition holds is looked up once: an Ingress may have thousands.
+    let mut redirects: Vec<Sets<'_>> = Vec::new();
+    let mut kept = Vec::with_capacity(rules.len());
     for rule in rules {
-        if loops(port, protocol, &rule) {
-            continue;
+        let own = sets(&rule.conditions);
+        let hidden = redirects.iter().any(|before| covers(before, &own));
+        let stays = !hidden && !loops(port, protocol, rule);
+        if stays && redirect(rule).is_some() {
+            redirects.push(own);
         }
-        let hidden = |&index: &usize| {
-            let before = kept.get(index);
-            before.is_some_and(|before| covers(&before.conditions, &rule.conditions))
-        };
-        if redirects.iter().any(hidden) {
-            continue;
-        }
-        if redirect(&rule).is_some() {
-            redirects.push(kept.len());
-        }
-        kept.push(rule);
+        kept.push(stays);
     }
     kept
 }
@@ -59,22 +64,24 @@ fn loops(port: u16, protocol: &str, rule: &ListenerRule) -> bool {
 }
 
 /// Whether whatever matches `right` matches `left`.
-fn covers(left: &[Value], right: &[Value]) -> bool {
-    let (left_hosts, left_paths, others) = sets(left);
-    if others {
+fn covers((left_hosts, left_paths, others): &Sets<'_>, right: &Sets<'_>) -> bool {
+    if *others {
         return false;
     }
-    let (right_hosts, right_paths, _) = sets(right);
+    let (right_hosts, right_paths, _) = right;
     let hosts =
-        left_hosts.is_empty() || (!right_hosts.is_empty() && left_hosts.is_superset(&right_hosts));
+        left_hosts.is_empty() || (!right_hosts.is_empty() && left_hosts.is_superset(right_hosts));
     let paths = left_paths.is_empty()
         || left_paths.contains("/*")
-        || (!right_paths.is_empty() && left_paths.is_superset(&right_paths));
+        || (!right_paths.is_empty() && left_paths.is_superset(right_paths));
     hosts && paths
 }
 
-/// The hosts and the paths of the conditions, and whether there are conditions of another kind.
-fn sets(conditions: &[Value]) -> (BTreeSet<&str>, BTreeSet<&str>, bool) {
+/// The hosts and the paths of conditions, and whether there are conditions of another kind.
+type Sets<'a> = (BTreeSet<&'a str>, BTreeSet<&'a str>, bool);
+
+/// What the conditions hold.
+fn sets(conditions: &[Value]) -> Sets<'_> {
     let (mut hosts, mut paths, mut others) = (BTreeSet::new(), BTreeSet::new(), false);
     for condition in conditions {
         let (set, config) = match condition.get("field").and_then(Value::as_str) {

@@ -9,6 +9,7 @@ use super::group::Member;
 use super::json::{Fields, Wrong};
 use crate::Refusal;
 use crate::annotations::Found;
+use crate::bounds;
 use crate::stack::MutualAuthentication;
 
 /// What is known about a port.
@@ -34,6 +35,7 @@ impl Build<'_> {
     pub(super) fn listen_ports(&self) -> Result<BTreeMap<u16, PortConfig>, Refusal> {
         let mut ports: BTreeMap<u16, PortConfig> = BTreeMap::new();
         for (index, member) in self.group.members.iter().enumerate() {
+            let meta = &member.ingress.meta;
             for (port, config) in self.member_ports(member)? {
                 let merged = ports.entry(port).or_default();
                 merge(merged, config).map_err(|what| {
@@ -44,10 +46,14 @@ impl Build<'_> {
                         "port {port}: {what} differs from that of {}",
                         others.join(", ")
                     );
-                    member.ingress.meta.refuse("conflict", message)
+                    meta.refuse("conflict", message)
                 })?;
                 merged.members.push(index);
             }
+            let certificates = ports.values().map(|config| config.certificates.len()).sum();
+            bounds::listeners(ports.len())
+                .and_then(|()| bounds::certificates(certificates))
+                .map_err(|bound| meta.too_much(bound))?;
         }
         for config in ports.values_mut() {
             if config.ipv4.is_empty() && config.ipv6.is_empty() && config.prefix_lists.is_empty() {
@@ -83,6 +89,11 @@ impl Build<'_> {
         } else {
             explicit
         };
+        let secure = protocols.values().filter(|protocol| **protocol == "HTTPS");
+        let ranges = ipv4.len() + ipv6.len() + prefix_lists.len();
+        bounds::certificates(secure.count() * certificates.len())
+            .and_then(|()| bounds::permissions(protocols.len() * ranges))
+            .map_err(|bound| member.ingress.meta.too_much(bound))?;
         let config = |(port, protocol): (u16, &'static str)| {
             let mut config = PortConfig {
                 protocol,
@@ -228,6 +239,10 @@ fn listen_protocols(
             ports.insert(number, protocol);
         }
     }
+    bounds::listeners(ports.len()).map_err(|bound| {
+        let refusal = found.refuse(bound.code, bound.message);
+        Box::new(refusal.hint(bound.hint))
+    })?;
     Ok(ports)
 }
 

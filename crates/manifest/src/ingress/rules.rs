@@ -1,5 +1,7 @@
 //! Listeners and their rules.
 
+use std::collections::BTreeMap;
+
 use super::Build;
 use super::conditions::{self, Condition};
 use super::group::Member;
@@ -7,6 +9,7 @@ use super::load_balancer;
 use super::optimizer::optimize;
 use super::ports::PortConfig;
 use crate::Refusal;
+use crate::bounds;
 use crate::objects::{IngressPath, IngressRule, PathType};
 use crate::stack::{
     Action, Certificate, Listener, ListenerAttribute, ListenerRule, Reference, Source,
@@ -24,6 +27,18 @@ impl<'a> Build<'a> {
     /// Whether the port only leads to the HTTPS port.
     fn only_redirects(&self, config: &PortConfig) -> Option<u16> {
         self.ssl_redirect.filter(|_| config.protocol == "HTTP")
+    }
+
+    /// Refuses a group whose ports and paths multiply beyond what a load balancer may have.
+    pub(super) fn bound_rules(&self, ports: &BTreeMap<u16, PortConfig>) -> Result<(), Refusal> {
+        let paths = self.group.members.iter();
+        let paths: Vec<usize> = paths.map(|member| member.ingress.paths().count()).collect();
+        let ports = ports
+            .values()
+            .filter(|config| self.only_redirects(config).is_none());
+        let members = ports.flat_map(|config| &config.members);
+        let rules = members.filter_map(|&index| paths.get(index)).sum();
+        bounds::rules(rules).map_err(|bound| self.group.too_much(bound))
     }
 
     /// Adds the listener of a port.
@@ -59,6 +74,8 @@ impl<'a> Build<'a> {
             ssl_policy: config.ssl_policy.clone(),
             tags: self.group_tags(&borrowed)?,
         };
+        let charged = self.budget.take(&listener);
+        charged.map_err(|bound| self.group.too_much(bound))?;
         self.stack.listeners.insert(port.to_string(), listener);
         Ok(())
     }
@@ -117,19 +134,21 @@ impl<'a> Build<'a> {
                     let conditions = conditions::join(own, &backend.conditions);
                     let conditions =
                         conditions.map_err(|message| refuse_path(&member, path, message))?;
-                    rules.push(ListenerRule {
+                    let rule = ListenerRule {
                         actions: self.actions(config.protocol, &member, &backend)?,
                         conditions,
                         listener: Reference::listener(port.to_string()),
                         priority: 0,
                         tags: tags.clone(),
-                        transforms: backend.transforms,
+                        transforms: backend.transforms.clone(),
                         source: Source {
                             at: Some(path.at),
                             backend: path.backend.name().to_owned(),
                             ..member.source()
                         },
-                    });
+                    };
+                    self.charge(&rule, &member.ingress.meta)?;
+                    rules.push(rule);
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Build;
 use super::ports::PortConfig;
 use crate::Refusal;
+use crate::context::UNKNOWN_GROUP;
 use crate::stack::{IpRange, Ipv6Range, Permission, PrefixList, Reference, SecurityGroup, Tags};
 
 const ID: &str = "ManagedLBSecurityGroup";
@@ -61,21 +62,17 @@ impl Build<'_> {
     fn named_groups(&self, wanted: &[String]) -> Result<Vec<Reference>, Refusal> {
         let (ids, names): (Vec<&String>, Vec<&String>) =
             wanted.iter().partition(|name| name.starts_with("sg-"));
-        let mut groups: Vec<Reference> = ids
-            .into_iter()
-            .map(|id| Reference::Literal(id.clone()))
-            .collect();
-        for name in names {
-            let Some(known) = self
-                .context
-                .security_groups
-                .iter()
-                .find(|known| known.name == *name)
-            else {
-                let message = format!("there is no security group {name}");
-                return Err(self.group.refuse("unknown-security-group", message));
+        let mut groups = Vec::with_capacity(wanted.len());
+        for wanted in ids.into_iter().chain(names) {
+            let Some(id) = self.context.security_group(wanted) else {
+                let message = format!("there is no security group {wanted}");
+                let code = "unknown-security-group";
+                let refusal = self
+                    .group
+                    .refuse_saying("security-groups", wanted, code, message);
+                return Err(Box::new(refusal.hint(UNKNOWN_GROUP)));
             };
-            groups.push(Reference::Literal(known.id.clone()));
+            groups.push(Reference::Literal(id.to_owned()));
         }
         Ok(groups)
     }

@@ -58,6 +58,7 @@ impl Build<'_> {
         };
         let group = spec.target_group()?;
         let binding = spec.binding(&id, &group)?;
+        self.charge(&(&group, &binding), ingress)?;
         self.stack.target_groups.insert(id.clone(), group);
         self.stack.bindings.insert(id.clone(), binding);
         Ok(id)

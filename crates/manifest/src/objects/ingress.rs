@@ -57,7 +57,7 @@ pub enum PathType {
 }
 
 /// Where a path leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Backend {
     /// To a Service, or to an annotation by that name.
     Service {
@@ -81,7 +81,7 @@ impl Backend {
 }
 
 /// The port of a backend.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BackendPort {
     /// `use-annotation`.
     Annotation,

@@ -1,6 +1,6 @@
 //! Target groups with their targets, as the native file has them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use elbow_model::diagnostic::{Diagnostic, Severity};
@@ -14,6 +14,7 @@ use super::classic::LOCAL_CHECK;
 use super::draft::{self, Cuts, Draft, Role};
 use super::targets::{self, EXCLUDE, Finder, Instances, Lost, Target, Targets};
 use super::trail::{INGRESS, SERVICE, Trail, of_meta};
+use crate::bounds::{self, TooMuch};
 use crate::objects::{Binding, Node, Port, Selector, Service, group_name};
 use crate::scope::Scope;
 use crate::stack::{Action, Attribute, HealthCheck, Matcher, Reference, Stack, TargetGroup};
@@ -40,27 +41,40 @@ pub(super) struct Groups<'a> {
 }
 
 impl<'a> Groups<'a> {
-    /// The groups of a stack with their targets, those of TargetGroupBindings among the objects included.
-    pub(super) fn new(stack: &'a Stack, surroundings: &'a Surroundings<'a>) -> Self {
+    /// The groups of a stack with their targets, those of TargetGroupBindings among the objects included. The error is
+    /// that there are too many.
+    pub(super) fn new(
+        stack: &'a Stack,
+        surroundings: &'a Surroundings<'a>,
+    ) -> Result<Self, TooMuch> {
         let Surroundings { catalog, scope, .. } = *surroundings;
         let finder = Finder::new(scope, surroundings.context);
-        let group = |stack, id, spec| Rc::new(Group::new(stack, id, spec, &finder, surroundings));
-        let own: BTreeMap<&str, Rc<Group<'_>>> = stack
-            .target_groups
-            .iter()
-            .map(|(id, spec)| (&**id, group(stack, id, spec)))
-            .collect();
-        let mut named = BTreeMap::new();
-        for name in names(stack) {
-            let owner = catalog.group(name, scope);
-            let found = owner.and_then(|(owner, id)| {
-                let own = own.get(id).filter(|_| owner.key() == stack.key());
-                let spec = owner.target_groups.get(id)?;
-                Some(own.cloned().unwrap_or_else(|| group(owner, id, spec)))
-            });
-            named.extend(found.map(|found| (name, found)));
+        let mut targets = 0;
+        let mut group = |stack, id, spec| {
+            let group = Group::new(stack, id, spec, &finder, surroundings);
+            targets += group.targets.list.len();
+            bounds::targets(targets).map(|()| Rc::new(group))
+        };
+        let mut own: BTreeMap<&str, Rc<Group<'_>>> = BTreeMap::new();
+        for (id, spec) in &stack.target_groups {
+            own.insert(id, group(stack, id, spec)?);
         }
-        Self { finder, own, named }
+        let mut named = BTreeMap::new();
+        let wanted: BTreeSet<&str> = names(stack).collect();
+        for name in wanted {
+            let Some((owner, id)) = catalog.group(name, scope) else {
+                continue;
+            };
+            let Some(spec) = owner.target_groups.get(id) else {
+                continue;
+            };
+            let found = match own.get(id).filter(|_| owner.key() == stack.key()) {
+                Some(own) => own.clone(),
+                None => group(owner, id, spec)?,
+            };
+            named.insert(name, found);
+        }
+        Ok(Self { finder, own, named })
     }
 
     /// The group that a reference leads to: that of the stack, or one of any stack by name or ARN.
@@ -438,6 +452,12 @@ fn note(lost: &Lost, service: &str, at: &Origin) -> Diagnostic {
             "no-endpoints",
             format!("no endpoint of Service {service} is ready"),
         ),
+        Lost::NotCreated => {
+            let message = format!(
+                "Service {service} has no node ports from a cluster and no endpoints; it has no targets until it is created"
+            );
+            warning("no-node-ports", message).hint("apply the Service, or give its nodePort")
+        }
         Lost::OtherPorts(names) => {
             let message = format!("the endpoints of Service {service} have none of its ports");
             let hint = format!("the endpoints' ports are called: {}", names.join(", "));

@@ -36,6 +36,8 @@ use groups::Groups;
 pub(crate) use merge::Merged;
 use native::Writer;
 pub use serving::Serving;
+use support::Once;
+use trail::Trail;
 
 /// What the documents of all stacks are written from.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +112,7 @@ pub fn serve(objects: &[Object], context: &Context) -> Serving {
 pub fn native(objects: &[Object], context: &Context) -> BTreeMap<String, serde_json::Value> {
     with_stacks(objects, context, |_, surroundings, _| {
         let document = |(key, stack): (&String, &Arc<Stack>)| {
-            let groups = Groups::new(stack, surroundings);
+            let groups = Groups::new(stack, surroundings).ok()?;
             let writer = Writer::new(stack, &groups, surroundings, Cuts::new());
             let (document, _) = writer.document(&mut Vec::new()).ok()??;
             let mut native = to_json(&document.root);
@@ -175,6 +177,21 @@ pub(crate) enum Modelled {
     Refused,
 }
 
+/// Whether any listener of the stack is left.
+fn listens(stack: &Stack, model: &Model) -> bool {
+    let mut balancers = model.load_balancers.iter();
+    stack.listeners.is_empty() || balancers.any(|balancer| !balancer.listeners.is_empty())
+}
+
+/// The error about a load balancer of which nothing is left to serve. It gets no address: clients would be sent to
+/// where nobody answers.
+fn deaf() -> Diagnostic {
+    Diagnostic::error(
+        "no-listeners",
+        "none of its listeners is supported; it gets no address",
+    )
+}
+
 /// The model of one stack.
 pub(crate) fn model_of(
     stack: &Stack,
@@ -182,9 +199,17 @@ pub(crate) fn model_of(
     found: &mut Vec<Diagnostic>,
 ) -> Modelled {
     support::unserved(stack, surroundings.scope, surroundings.context, found);
-    let groups = Groups::new(stack, surroundings);
+    let trail = Trail::of_stack(stack, surroundings.scope);
+    let groups = match Groups::new(stack, surroundings) {
+        Ok(groups) => groups,
+        Err(bound) => {
+            let error = Diagnostic::error(bound.code, bound.message).hint(bound.hint);
+            found.push(trail.object().place(error));
+            return Modelled::Refused;
+        }
+    };
     let mut cuts = Cuts::new();
-    let mut warnings = Vec::new();
+    let mut warnings = Once::default();
     for _ in 0..ROUNDS {
         let writer = Writer::new(stack, &groups, surroundings, cuts.clone());
         let origin = writer.origin();
@@ -200,14 +225,20 @@ pub(crate) fn model_of(
         let (model, findings) = read_document(&document);
         let (cut, rest) = support::split(findings, &roles);
         if cut.is_empty() {
-            found.extend(warnings);
-            found.extend(notes);
-            found.extend(rest);
-            return model.map_or(Modelled::Refused, |model| Modelled::Model(model, origin));
+            warnings.extend(notes.into_iter().chain(rest));
+            found.extend(warnings.into_list());
+            let Some(model) = model else {
+                return Modelled::Refused;
+            };
+            if listens(stack, &model) {
+                return Modelled::Model(model, origin);
+            }
+            found.push(origin.place(deaf()));
+            return Modelled::Refused;
         }
         for (role, warning) in cut {
             cuts.insert(role);
-            support::push_once(&mut warnings, warning);
+            warnings.push(warning);
         }
     }
     Modelled::Refused

@@ -1,5 +1,6 @@
 //! A stack as a native document.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
@@ -27,6 +28,8 @@ pub(super) struct Writer<'a> {
     pub(super) groups: Vec<Rc<Group<'a>>>,
     pub(super) known: &'a Groups<'a>,
     certificates: Vec<(String, Origin)>,
+    /// Their names.
+    named: BTreeSet<String>,
 }
 
 impl<'a> Writer<'a> {
@@ -45,6 +48,7 @@ impl<'a> Writer<'a> {
             groups: Vec::new(),
             known,
             certificates: Vec::new(),
+            named: BTreeSet::new(),
         }
     }
 
@@ -77,11 +81,9 @@ impl<'a> Writer<'a> {
         };
         let surroundings = self.surroundings;
         let mut groups: Vec<Rc<Group<'_>>> = self.known.own().cloned().collect();
-        for group in std::mem::take(&mut self.groups) {
-            if !groups.iter().any(|there| Rc::ptr_eq(there, &group)) {
-                groups.push(group);
-            }
-        }
+        groups.append(&mut self.groups);
+        let mut seen = BTreeSet::new();
+        groups.retain(|group| seen.insert(Rc::as_ptr(group)));
         groups.retain(|group| !self.cuts.contains(&Role::Group(group.name().to_owned())));
         let groups = groups.into_iter();
         let groups = groups
@@ -248,9 +250,7 @@ impl<'a> Writer<'a> {
 
     /// Adds a certificate to the document, once.
     pub(super) fn want(&mut self, arn: String, origin: Origin) {
-        let name = certificates::name(&arn);
-        let there = |(one, _): &(String, Origin)| certificates::name(one) == name;
-        if !self.certificates.iter().any(there) {
+        if self.named.insert(certificates::name(&arn)) {
             self.certificates.push((arn, origin));
         }
     }

@@ -66,6 +66,9 @@ impl<'a> Writer<'a> {
             let at = self.draft.spot(from, role);
             conditions.push(draft::json(at, condition));
         }
+        // What is wrong with all of them together is mostly the annotation's, and told once for all ports and paths.
+        let from = annotated("conditions").unwrap_or_else(|| path.clone());
+        let whole_list = self.draft.spot(from, Role::Fixed);
         if conditions.is_empty() {
             let all = json!({"field": "path-pattern", "pathPatternConfig": {"values": ["/*"]}});
             conditions.push(draft::json(at, &all));
@@ -78,7 +81,7 @@ impl<'a> Writer<'a> {
         };
         let mut fields = vec![
             ("priority", draft::text(at, rule.priority)),
-            ("conditions", draft::list(at, conditions)),
+            ("conditions", draft::list(whole_list, conditions)),
         ];
         match actions {
             Ok(actions) => {

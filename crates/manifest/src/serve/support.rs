@@ -4,6 +4,8 @@
 //! The reader of the native file is who knows what is served: it calls everything else `not-supported`, and
 //! [`split`] turns that into what is left out. What a native file has no words for at all is in [`UNSERVED`].
 
+use std::collections::HashSet;
+
 use elbow_model::diagnostic::{Diagnostic, Severity};
 use elbow_model::file::Finding;
 use elbow_model::suggest::did_you_mean;
@@ -153,9 +155,41 @@ fn warning(mut found: Diagnostic, role: &Role) -> Diagnostic {
     found
 }
 
-/// Adds a warning that is not there yet.
-pub(super) fn push_once(warnings: &mut Vec<Diagnostic>, warning: Diagnostic) {
-    if !warnings.contains(&warning) {
-        warnings.push(warning);
+/// Findings, each once: what the annotations of an Ingress have wrong is wrong for each of its ports and paths.
+#[derive(Debug, Default)]
+pub(super) struct Once {
+    list: Vec<Diagnostic>,
+    seen: HashSet<String>,
+}
+
+impl Once {
+    /// Adds a finding that is not there yet.
+    pub(super) fn push(&mut self, found: Diagnostic) {
+        let Diagnostic {
+            code,
+            file,
+            line,
+            column,
+            object,
+            field,
+            message,
+            ..
+        } = &found;
+        // The place in the native document differs for each port and path.
+        let field = if field.contains('[') { "" } else { field };
+        let key = format!("{code} {file}:{line}:{column} {object} {field} {message}");
+        if self.seen.insert(key) {
+            self.list.push(found);
+        }
+    }
+
+    pub(super) fn into_list(self) -> Vec<Diagnostic> {
+        self.list
+    }
+}
+
+impl Extend<Diagnostic> for Once {
+    fn extend<T: IntoIterator<Item = Diagnostic>>(&mut self, found: T) {
+        found.into_iter().for_each(|found| self.push(found));
     }
 }

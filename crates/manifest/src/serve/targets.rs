@@ -45,6 +45,8 @@ pub(super) struct Instances {
     pub(super) stand_in: bool,
     /// What is worth saying about them.
     pub(super) notes: Vec<Diagnostic>,
+    /// The places in the list of those at an address.
+    at: BTreeMap<String, Vec<usize>>,
 }
 
 /// An instance of a Classic load balancer.
@@ -60,12 +62,16 @@ pub(super) struct Instance {
 impl Instances {
     /// Adds an endpoint for a node port: to the instance at its address that has none for it yet.
     fn add(&mut self, node_port: u16, target: Target) {
-        let lacking =
-            |one: &&mut Instance| one.id == target.id && !one.ports.contains_key(&node_port);
-        if let Some(there) = self.list.iter_mut().find(lacking) {
-            there.ports.insert(node_port, target.port);
-            return;
+        let here = self.at.entry(target.id.clone()).or_default();
+        for &index in here.iter() {
+            if let Some(there) = self.list.get_mut(index)
+                && !there.ports.contains_key(&node_port)
+            {
+                there.ports.insert(node_port, target.port);
+                return;
+            }
         }
+        here.push(self.list.len());
         self.list.push(Instance {
             id: target.id,
             zone: target.zone,
@@ -80,6 +86,8 @@ impl Instances {
 pub(super) enum Lost {
     /// Nobody says where the pods are.
     NoEndpoints,
+    /// There are nodes, but the Service has no node port that a cluster gave, and nobody says where its pods are.
+    NotCreated,
     /// There are endpoints, none of them ready.
     NoneReady,
     /// There are endpoints, with ports of other names.
@@ -208,9 +216,8 @@ impl<'a> Finder<'a> {
         if self.scope.nodes().is_empty() || !usable {
             let mut targets = self.ip(service, port, ipv6);
             targets.stands_in = !targets.list.is_empty();
-            if targets.stands_in || self.scope.nodes().is_empty() {
-                return targets;
-            }
+            self.not_created(&mut targets.lost);
+            return targets;
         }
         let mut targets = self.nodes(selector);
         for (node, target) in &mut targets.0 {
@@ -247,10 +254,9 @@ impl<'a> Finder<'a> {
             }
             lost.dedup();
             instances.stand_in = !instances.list.is_empty();
-            if instances.stand_in || self.scope.nodes().is_empty() {
-                instances.notes = super::groups::notes(&lost, instances.stand_in, service);
-                return instances;
-            }
+            self.not_created(&mut lost);
+            instances.notes = super::groups::notes(&lost, instances.stand_in, service);
+            return instances;
         }
         let chosen = |node: &&Node| super::classic::chosen(service, node) && !leaves(node);
         let nodes: Vec<&Node> = self.scope.nodes().values().filter(chosen).collect();
@@ -272,6 +278,17 @@ impl<'a> Finder<'a> {
         instances.list = included.into_iter().filter_map(instance).collect();
         instances.notes = super::groups::notes(&lost, false, service);
         instances
+    }
+
+    /// Where there are nodes, a Service without endpoints lacks node ports: a number that no cluster gave may be that of
+    /// another Service, of another tenant even.
+    fn not_created(&self, lost: &mut [Lost]) {
+        if self.scope.nodes().is_empty() {
+            return;
+        }
+        for lost in lost.iter_mut().filter(|lost| **lost == Lost::NoEndpoints) {
+            *lost = Lost::NotCreated;
+        }
     }
 
     /// The nodes that may take traffic, as targets without address and port, and what is lost.

@@ -54,7 +54,7 @@ fn listener(cuts: impl IntoIterator<Item = Role>) -> Value {
     };
     let stack = catalog.stacks().values().next().unwrap();
     let cuts: Cuts = cuts.into_iter().collect();
-    let groups = Groups::new(stack, &surroundings);
+    let groups = Groups::new(stack, &surroundings).unwrap();
     let writer = Writer::new(stack, &groups, &surroundings, cuts);
     let (document, _) = writer.document(&mut Vec::new()).ok().flatten().unwrap();
     to_json(&document.root)["loadBalancers"][0]["listeners"][0].clone()

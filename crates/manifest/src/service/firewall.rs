@@ -1,5 +1,6 @@
 //! Who may come in: source ranges and the permissions of the security group that is made.
 
+use crate::bounds;
 use crate::objects::Service;
 
 use super::read::{Reader, Refused};
@@ -48,6 +49,7 @@ pub fn permissions(
     dualstack: bool,
 ) -> Result<Vec<Permission>, Refused> {
     let sources = sources(read, service, dualstack)?;
+    bounds::permissions(service.ports.len() * sources.len()).map_err(Refused::too_much)?;
     let icmp = super::load_balancer::on_off(read, ICMP)? == Some("on");
     let mut permissions = Vec::new();
     for port in &service.ports {

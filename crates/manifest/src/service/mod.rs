@@ -8,7 +8,7 @@ mod load_balancer;
 mod ownership;
 pub mod plan;
 pub mod port;
-mod provider;
+pub(crate) mod provider;
 pub mod read;
 mod subnets;
 pub mod target_group;
@@ -21,7 +21,7 @@ use crate::inventory::Inventory;
 use crate::object::Object;
 use crate::objects::Service;
 use crate::scope::Scope;
-use crate::{Context, Stack, Translation, classic};
+use crate::{Context, Stack, Translation, bounds, classic};
 
 pub use ownership::{Claim, Owner, owner};
 use read::{Reader, Refused};
@@ -65,6 +65,9 @@ pub(crate) fn plan(
     found: &mut Vec<Diagnostic>,
 ) -> Result<Option<Stack>, Refused> {
     let owner = owner_of(service, context);
+    if owner != Owner::Nobody {
+        bounds::listeners(service.ports.len()).map_err(Refused::too_much)?;
+    }
     let stack = match owner {
         Owner::Nobody => None,
         Owner::ProviderNlb => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::bounds::{self, Budget};
 use crate::context::{Context, ExistingLoadBalancer};
 use crate::names;
 use crate::objects::{Service, ServicePort};
@@ -173,6 +174,9 @@ pub(crate) fn plan(
         read,
         dualstack,
         groups: Vec::new(),
+        certificates: 0,
+        budget: Budget::default(),
+        copied: bounds::of_map(&environment.defaults.tags) + of_annotations(&read),
     };
     let security = if existing.is_some_and(|found| found.security_groups.is_empty()) {
         Security::Open
@@ -206,6 +210,28 @@ struct Builder<'a> {
     read: Reader<'a>,
     dualstack: bool,
     groups: Vec<Group>,
+    /// Of all listeners.
+    certificates: usize,
+    budget: Budget,
+    /// Bytes that every listener and every target group has a copy of.
+    copied: usize,
+}
+
+/// Bytes of the annotations that every listener or every target group has a copy of.
+fn of_annotations(read: &Reader<'_>) -> usize {
+    let copied = [
+        "aws-load-balancer-additional-resource-tags",
+        "aws-load-balancer-target-group-attributes",
+        "aws-load-balancer-target-node-labels",
+        "aws-load-balancer-ssl-negotiation-policy",
+        "aws-load-balancer-healthcheck-path",
+        "aws-load-balancer-healthcheck-success-codes",
+    ];
+    copied
+        .iter()
+        .filter_map(|key| read.text(key))
+        .map(bounds::of_list)
+        .sum()
 }
 
 impl Builder<'_> {
@@ -275,6 +301,11 @@ impl Builder<'_> {
         let (protocol, group_protocol) = listening.protocols(port, merged)?;
         let tls = protocol == Protocol::Tls;
         let number = port.port;
+        self.budget.spend(self.copied).map_err(Refused::too_much)?;
+        if tls {
+            self.certificates += listening.certificates.len();
+            bounds::certificates(self.certificates).map_err(Refused::too_much)?;
+        }
         let key = format!("{}-{number}", protocol.as_str());
         let forward = forward(&self.read, &format!("actions.{key}"))?;
         let own = self.group(None, self.service, port, group_protocol)?;
@@ -364,6 +395,7 @@ impl Builder<'_> {
         if self.groups.iter().any(|group| group.id == id) {
             return Ok(id);
         }
+        self.budget.spend(self.copied).map_err(Refused::too_much)?;
         let (read, environment) = (&self.read, self.environment);
         let default = &environment.defaults.target_type;
         let kind = target_group::target_type(

@@ -58,11 +58,11 @@ impl Listening {
     pub fn read(read: &Reader<'_>, ports: &[ServicePort], merges: bool) -> Result<Self, Refused> {
         let key = "aws-load-balancer-ssl-ports";
         let tls_ports: BTreeSet<String> = read.list(key).into_iter().collect();
-        let unused: Vec<&str> = tls_ports
+        let names = ports
             .iter()
-            .filter(|item| !ports.iter().any(|port| named(port, item)))
-            .map(String::as_str)
-            .collect();
+            .flat_map(|port| [port.name.clone(), port.port.to_string()]);
+        let names: BTreeSet<String> = names.collect();
+        let unused: Vec<&str> = tls_ports.difference(&names).map(String::as_str).collect();
         if !unused.is_empty() {
             return Err(Refused::annotation(
                 key,
@@ -134,7 +134,8 @@ impl Listening {
                 ));
             }
         };
-        let listed = |set: &BTreeSet<String>| set.iter().any(|item| named(port, item));
+        let number = port.port.to_string();
+        let listed = |set: &BTreeSet<String>| set.contains(&port.name) || set.contains(&number);
         let tls = plain == Protocol::Tcp
             && !self.certificates.is_empty()
             && (self.tls_ports.is_empty() || listed(&self.tls_ports));
@@ -158,11 +159,6 @@ impl Listening {
             .hint("only UDP and TCP_UDP ports can become QUIC")),
         }
     }
-}
-
-/// Whether the item names the port, by its number or by its name.
-fn named(port: &ServicePort, item: &str) -> bool {
-    port.name == item || port.port.to_string() == item
 }
 
 /// The ALPN policy of a TLS listener.

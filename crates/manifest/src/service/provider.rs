@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::bounds::{self, Budget};
 use crate::classic::{SslPorts, internal};
 use crate::context::Context;
 use crate::names;
@@ -41,6 +42,7 @@ pub(super) fn plan(service: &Service, context: &Context) -> Result<Plan, Refused
     let (mappings, source_nat) = addresses::mappings(&read, scheme, false, &places)?;
     let attributes = group_attributes(&read)?;
     let health_check = health_check(&read, service)?;
+    bound(&read, service)?;
     let mut plan = Plan {
         name: names::classic(&service.meta.uid),
         scheme,
@@ -68,6 +70,23 @@ pub(super) fn plan(service: &Service, context: &Context) -> Result<Plan, Refused
         plan.listeners.push(listener);
     }
     Ok(plan)
+}
+
+/// Refuses a Service whose annotations multiply with its ports beyond what a load balancer may hold.
+pub(crate) fn bound(read: &Reader<'_>, service: &Service) -> Result<(), Refused> {
+    let copied = [
+        "aws-load-balancer-additional-resource-tags",
+        "aws-load-balancer-ssl-cert",
+        "aws-load-balancer-ssl-negotiation-policy",
+        "aws-load-balancer-healthcheck-path",
+    ];
+    let copied: usize = copied
+        .iter()
+        .filter_map(|key| read.text(key))
+        .map(bounds::of_list)
+        .sum();
+    let spent = Budget::default().spend(copied * service.ports.len());
+    spent.map_err(Refused::too_much)
 }
 
 /// A port's listener, and the protocol of its target group.

@@ -6,6 +6,7 @@ use elbow_model::diagnostic::Diagnostic;
 use elbow_model::yaml::{Node, Position, Value};
 
 use crate::annotations::{Annotations, parse_bool, parse_list, parse_map};
+use crate::bounds::TooMuch;
 use crate::object::Object;
 use crate::objects::Meta;
 
@@ -44,6 +45,11 @@ impl Refused {
             message: message.into(),
             hint: None,
         }
+    }
+
+    /// For too much of something that the ports of the Service make.
+    pub(crate) fn too_much(bound: TooMuch) -> Self {
+        Self::field("spec.ports", bound.message).hint(bound.hint)
     }
 
     /// The diagnostic, at the place of the annotation or the field, else of the object.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::context::{Context, ExistingLoadBalancer, Subnet};
+use crate::context::{Context, ExistingLoadBalancer, Subnet, UNKNOWN_GROUP};
 
 use super::addresses::Place;
 use super::read::{Reader, Refused};
@@ -88,21 +88,11 @@ pub(super) fn security_groups(context: &Context, named: &[String]) -> Result<Vec
     let key = "aws-load-balancer-security-groups";
     let mut ids = Vec::with_capacity(named.len());
     for item in named {
-        let known = context
-            .security_groups
-            .iter()
-            .find(|group| group.id == *item || group.name == *item);
-        match known {
-            Some(group) => ids.push(group.id.clone()),
-            None if item.starts_with("sg-") => ids.push(item.clone()),
-            None => {
-                return Err(Refused::annotation(
-                    key,
-                    format!("there is no security group {item:?}"),
-                )
-                .hint("the id or the name of a security group of the environment"));
-            }
-        }
+        let Some(id) = context.security_group(item) else {
+            let message = format!("there is no security group {item:?}");
+            return Err(Refused::annotation(key, message).hint(UNKNOWN_GROUP));
+        };
+        ids.push(id.to_owned());
     }
     Ok(ids)
 }

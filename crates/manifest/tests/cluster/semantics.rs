@@ -473,3 +473,73 @@ fn json_is_read_as_it_is() {
         "error[too-deep] Service/x: nested deeper than 100 levels"
     );
 }
+
+/// A Service for UDP alone is told why and has no address; when it was served before, that serves on.
+#[test]
+fn a_service_without_a_listener_that_is_served() {
+    let (mut live, _) = live("");
+    let udp = SERVICE.replace("name: http, port: 80", "name: dns, protocol: UDP, port: 53");
+    let told = live.set(&udp);
+    assert_eq!(
+        row(&told[0]),
+        ("a/web (Service)", "no-listeners", web(), vec![])
+    );
+    assert!(live.cluster.model().load_balancers.is_empty());
+    live.set(SERVICE);
+    assert_eq!(live.cluster.model().load_balancers.len(), 1);
+}
+
+/// section 6: a Tenant whose Services are not there yet is served from its own Pods alone, and from its node ports when
+/// a cluster has given them.
+#[test]
+fn a_tenant_before_its_services() {
+    let (mut live, _) = live(
+        "
+apiVersion: v1
+kind: Node
+metadata: {name: node-1}
+status:
+  addresses: [{type: InternalIP, address: 192.0.2.1}]
+  conditions: [{type: Ready, status: 'True'}]
+",
+    );
+    let targets = |live: &Live| -> Vec<String> {
+        let model = live.cluster.model();
+        let groups = model.target_groups.iter().flat_map(|group| &group.targets);
+        groups
+            .map(|one| format!("{}:{}", one.id, one.port))
+            .collect()
+    };
+    let class = "{service.beta.kubernetes.io/aws-load-balancer-type: external, \
+                 service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: instance}";
+    let told = live.set(&format!(
+        "
+apiVersion: minio.min.io/v2
+kind: Tenant
+metadata: {{name: store, namespace: a}}
+spec:
+  exposeServices: {{minio: true}}
+  requestAutoCert: false
+  serviceMetadata: {{minioServiceAnnotations: {class}}}
+"
+    ));
+    assert_eq!(live.cluster.model().load_balancers.len(), 1, "{told:?}");
+    assert_eq!(targets(&live), [""; 0]);
+    let codes = told.iter().flat_map(|one| &one.diagnostics);
+    assert!(
+        codes
+            .map(|one| one.code)
+            .any(|code| code == "no-node-ports")
+    );
+    live.set(&format!(
+        "
+apiVersion: v1
+kind: Service
+metadata: {{name: minio, namespace: a, uid: u, annotations: {class}}}
+spec:
+  type: LoadBalancer
+  ports: [{{name: http-minio, port: 80, targetPort: 9000, nodePort: 31234}}]
+"
+    ));
+    assert_eq!(targets(&live), ["192.0.2.1:31234"]);
+}

@@ -8,8 +8,10 @@ use elbow_manifest::{Context, plan, read, translate};
 use elbow_model::diagnostic::Diagnostic;
 
 /// What may be said of the recordings. The errors are what the API of AWS refuses, which the controllers do not
-/// check: a redirect to itself, a policy that does not exist, more condition values in a rule than its quota.
+/// check: a redirect to itself, a policy that does not exist, more condition values in a rule than its quota. And a load
+/// balancer for UDP alone, of which nothing is served.
 const KNOWN: &[(&str, &str)] = &[
+    ("error", "no-listeners"),
     ("error", "redirect-loop"),
     ("error", "too-many"),
     ("error", "unknown-ssl-policy"),

@@ -2,6 +2,7 @@
 
 use elbow_manifest::Context;
 use elbow_manifest::context::Personality;
+use elbow_model::diagnostic::Diagnostic;
 use elbow_model::{Model, Sources};
 
 use super::{WEB, codes, ingress, served, served_in};
@@ -31,6 +32,12 @@ spec:
     )
 }
 
+/// An environment with the group `sg-1`, of whose rules it says nothing.
+fn known_group() -> Context {
+    let environment = "securityGroups: [{id: sg-1, name: web}]\n";
+    Context::parse(environment, "environment.yaml").0
+}
+
 const IP: &str = "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip";
 
 #[test]
@@ -53,12 +60,12 @@ fn source_ranges_are_who_may_reach_an_nlb() {
     assert!(!lets_in(&model, 80, "192.0.2.1"));
 }
 
-/// The generated group alone enforces them; an extra one of which nobody knows the rules lets nobody in.
+/// control-plane.md S8: the generated group alone enforces them; an extra one whose rules nobody knows lets nobody in.
 #[test]
 fn source_ranges_are_who_may_reach_a_classic_load_balancer() {
     let context = Context {
         personality: Personality::InTree,
-        ..Context::default()
+        ..known_group()
     };
     let extra = "service.beta.kubernetes.io/aws-load-balancer-extra-security-groups: sg-1";
     let (model, found) = served_in(&service(extra, "[10.0.0.0/8]"), &context);
@@ -74,7 +81,7 @@ fn source_ranges_are_who_may_reach_a_classic_load_balancer() {
 fn a_group_of_the_user_s_own_has_the_rules_of_the_environment() {
     let annotation = "alb.ingress.kubernetes.io/security-groups: sg-1";
     let text = ingress(annotation) + WEB;
-    let (model, found) = served(&text);
+    let (model, found) = served_in(&text, &known_group());
     assert_eq!(codes(&found), ["unknown-security-group"]);
     assert_eq!(
         found[0].message,
@@ -111,4 +118,34 @@ fn ranges_without_a_group_and_wrong_blocks_are_spoken_of() {
         found[0].to_string(),
         "error[invalid-cidr] environment.yaml:2:42: \"10.0.0.0/33\" is no CIDR block"
     );
+}
+
+/// A group that the environment does not list is none: each controller refuses it, as AWS does.
+#[test]
+fn a_group_that_nobody_knows_is_refused() {
+    let alb = "alb.ingress.kubernetes.io/security-groups: sg-2";
+    let nlb = format!("{IP}, service.beta.kubernetes.io/aws-load-balancer-security-groups: sg-2");
+    let extra = "service.beta.kubernetes.io/aws-load-balancer-extra-security-groups: sg-2";
+    let in_tree = Context {
+        personality: Personality::InTree,
+        ..known_group()
+    };
+    for (text, context, code) in [
+        (ingress(alb) + WEB, known_group(), "unknown-security-group"),
+        (service(&nlb, "[]"), known_group(), "invalid-annotation"),
+        (service(extra, "[]"), in_tree, "invalid-annotation"),
+    ] {
+        let (model, found) = served_in(&text, &context);
+        assert!(model.load_balancers.is_empty());
+        let errors: Vec<&Diagnostic> = found.iter().filter(|one| one.is_error()).collect();
+        assert_eq!(errors.len(), 1, "{found:?}");
+        assert_eq!(errors[0].code, code);
+        assert!(errors[0].message.contains("there is no security group"));
+        assert!(errors[0].hint.as_ref().unwrap().contains("securityGroups"));
+        assert!(
+            errors[0].field.ends_with("security-groups"),
+            "{}",
+            errors[0].field
+        );
+    }
 }

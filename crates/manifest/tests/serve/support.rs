@@ -178,3 +178,28 @@ spec:
         assert_eq!(codes(&found), said);
     }
 }
+
+/// A Service of which no listener can be served gets no load balancer, and no address.
+#[test]
+fn a_service_without_a_listener_that_is_served_is_refused() {
+    let text = "
+apiVersion: v1
+kind: Service
+metadata:
+  name: dns
+  annotations: {service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip}
+spec:
+  type: LoadBalancer
+  loadBalancerClass: service.k8s.aws/nlb
+  ports: [{name: dns, port: 53, protocol: UDP}]
+";
+    let (model, found) = served(text);
+    assert!(model.load_balancers.is_empty());
+    let errors: Vec<&str> = found
+        .iter()
+        .filter(|one| one.is_error())
+        .map(|one| one.code)
+        .collect();
+    assert_eq!(errors, ["no-listeners"]);
+    assert!(codes(&found).contains(&"not-supported"), "{found:?}");
+}

@@ -1,6 +1,7 @@
 //! control-plane.md 3.6 and 3.7: who is a target.
 
 use elbow_manifest::Context;
+use elbow_manifest::context::Personality;
 
 use super::{codes, served, served_in, targets};
 
@@ -472,4 +473,40 @@ spec: {serviceRef: {name: more, port: 81}, targetGroupName: ";
     let (model, found) = served(&format!("{text}{more}nobody}}\n"));
     assert_eq!(codes(&found), ["unknown-target-group"]);
     assert_eq!(targets(&model, 0).len(), 1);
+}
+
+const NODES: &str = "
+apiVersion: v1
+kind: Node
+metadata: {name: node-1}
+status:
+  addresses: [{type: InternalIP, address: 192.0.2.1}]
+  conditions: [{type: Ready, status: 'True'}]
+---
+";
+
+/// A number that no cluster gave may be the node port of another tenant's Service: nothing goes to it.
+#[test]
+fn a_service_that_was_not_created_has_no_targets_on_nodes() {
+    let tenant = "
+apiVersion: minio.min.io/v2
+kind: Tenant
+metadata: {name: store}
+spec: {exposeServices: {minio: true, console: true}, requestAutoCert: false}
+";
+    for personality in [Personality::LbcDefault, Personality::InTree] {
+        let context = Context {
+            personality,
+            ..Context::default()
+        };
+        let (model, found) = served_in(&format!("{NODES}{tenant}"), &context);
+        let groups = model.target_groups.iter().map(|group| group.targets.len());
+        let classic = model.load_balancers.iter();
+        let classic = classic.filter_map(|one| one.classic.as_ref());
+        let targets: usize = groups.chain(classic.map(|one| one.instances.len())).sum();
+        assert_eq!(model.load_balancers.len(), 2, "{personality:?}: {found:?}");
+        assert_eq!(targets, 0, "{personality:?}");
+        let lost = found.iter().filter(|one| one.code == "no-node-ports");
+        assert_eq!(lost.count(), 2, "{personality:?}: {found:?}");
+    }
 }
