@@ -39,7 +39,7 @@ struct Log {
 impl Target {
     /// Follows `script` on every connection.
     pub fn start(script: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        Self::build(Arc::new(script), None)
+        Self::build(script, None)
     }
 
     /// Follows `script` behind TLS.
@@ -47,7 +47,7 @@ impl Target {
         tls: Arc<ServerConfig>,
         script: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        Self::build(Arc::new(script), Some(tls))
+        Self::build(script, Some(tls))
     }
 
     /// Answers every request with what `answer` makes of it, bytes as they are.
@@ -62,22 +62,33 @@ impl Target {
 
     /// Takes nothing on its traffic port: connections to it are refused.
     pub fn refusing() -> Self {
-        let mut target = Self::ok("");
-        target.servers.remove(0);
+        let mut target = Self::new(serve(|_| ok("")), None);
+        // The port is never bound, so that a test may bind it.
+        target.servers.push(target.serve_health());
         target
     }
 
-    fn build(script: Script, tls: Option<Arc<ServerConfig>>) -> Self {
-        let mut target = Self {
+    fn build(
+        script: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Self {
+        let mut target = Self::new(script, tls);
+        target.start_again();
+        target
+    }
+
+    fn new(
+        script: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Self {
+        Self {
             ip: address(),
-            script,
+            script: Arc::new(script),
             tls,
             log: Arc::default(),
             health: Arc::new(AtomicU16::new(200)),
             servers: Vec::new(),
-        };
-        target.start_again();
-        target
+        }
     }
 
     /// Where it takes traffic.
@@ -118,8 +129,12 @@ impl Target {
                 log: Arc::clone(&log),
             })
         });
+        self.servers = vec![traffic, self.serve_health()];
+    }
+
+    fn serve_health(&self) -> Server {
         let status = Arc::clone(&self.health);
-        let health = Server::start((self.ip, HEALTH_PORT).into(), move |mut stream| {
+        Server::start((self.ip, HEALTH_PORT).into(), move |mut stream| {
             let status = Arc::clone(&status);
             while Reader::default().request(&mut stream)?.is_some() {
                 let status = status.load(Ordering::Relaxed);
@@ -129,8 +144,7 @@ impl Target {
                 )?;
             }
             Ok(())
-        });
-        self.servers = vec![traffic, health];
+        })
     }
 
     /// The requests seen on its traffic port, without health checks.
@@ -296,7 +310,13 @@ impl Server {
         addr: SocketAddr,
         on: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind(addr).unwrap_or_else(|e| panic!("bind {addr}: {e}"));
+        // A child process of another test may hold the socket of before until it executes its program.
+        let listener = wait::until(&format!("{addr} to be free"), || {
+            match TcpListener::bind(addr) {
+                Err(e) if e.kind() == io::ErrorKind::AddrInUse => None,
+                bound => Some(bound.unwrap_or_else(|e| panic!("bind {addr}: {e}"))),
+            }
+        });
         let over = Arc::new(AtomicBool::new(false));
         let open = Arc::new(Mutex::new(Vec::new()));
         let (ended, sockets, on) = (Arc::clone(&over), Arc::clone(&open), Arc::new(on));
