@@ -70,7 +70,7 @@ pub async fn probe<C: Connect>(
     target: SocketAddr,
     asker: &Asker,
 ) -> Outcome {
-    tokio::time::timeout(check.timeout, ask(connector, check, target, asker))
+    elbow_net::timeout(check.timeout, ask(connector, check, target, asker))
         .await
         .unwrap_or(Outcome::Timeout)
 }

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::Stream;
+use crate::{Stream, timeout};
 
 #[cfg(test)]
 mod tests;
@@ -182,13 +182,13 @@ impl Connect for TcpConnector {
             }
             Ok(stream)
         };
-        let timeout = ConnectError {
+        let timed_out = ConnectError {
             kind: ConnectErrorKind::Timeout,
             source: None,
         };
-        tokio::time::timeout(self.timeout, opening)
+        timeout(self.timeout, opening)
             .await
-            .unwrap_or(Err(timeout))
+            .unwrap_or(Err(timed_out))
     }
 }
 

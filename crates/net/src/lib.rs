@@ -16,6 +16,7 @@ mod stream;
 mod sys;
 #[cfg(test)]
 mod testing;
+mod timeout;
 mod timer;
 mod transfer;
 mod worker;
@@ -25,6 +26,7 @@ pub use connect::{Connect, ConnectError, ConnectErrorKind, Lack, TcpConnector, T
 pub use delivery::deliver;
 pub use relay::{Direction, Early, RelayEnd, Relayed, relay, relay_counted, relay_until_idle};
 pub use stream::{ConnMeta, Stream, TlsMeta};
+pub use timeout::{Elapsed, timeout};
 pub use timer::{TICK, Timer, Timers};
 pub use transfer::{Transfer, TransferError};
 pub use worker::Worker;

@@ -120,7 +120,7 @@ impl Acceptor {
         accepted: Instant,
     ) -> Result<(ServerTls, TlsMeta), AcceptError> {
         // Boxed, so that what only the handshake needs is gone after it.
-        match tokio::time::timeout(timeout, Box::pin(self.handshake(stream))).await {
+        match elbow_net::timeout(timeout, Box::pin(self.handshake(stream))).await {
             Ok(Ok((stream, mut meta))) => {
                 meta.handshake = accepted.elapsed();
                 Ok((stream, meta))

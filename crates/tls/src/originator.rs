@@ -69,7 +69,7 @@ impl Originator {
         let connector = TlsConnector::from(self.config.clone());
         // Boxed, so that what only the handshake needs is gone after it.
         let handshake = Box::pin(connector.connect(session_name(target), stream));
-        match tokio::time::timeout(timeout, handshake).await {
+        match elbow_net::timeout(timeout, handshake).await {
             Ok(Ok(stream)) => {
                 let (socket, connection) = stream.into_inner();
                 Ok(ClientTls::new(socket, connection))

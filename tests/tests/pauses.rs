@@ -1,0 +1,80 @@
+//! A process that was stopped for a while does not take its own pause for silence of its peers.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
+use std::sync::{Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use elbow_tests::config::{alb, file, forward, group, listener, with_attribute};
+use elbow_tests::target::{Peer, ok};
+use elbow_tests::{Client, Elbow, Target, address, client, wait};
+use rustix::process::Signal;
+use serde_json::json;
+
+/// Longer than every timeout that these tests have set.
+const PAUSE: Duration = Duration::from_secs(4);
+
+/// Answers each request once it is told to, and says that it has.
+fn on_command() -> (Target, mpsc::Sender<()>, mpsc::Receiver<()>) {
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let (done, answered) = mpsc::channel();
+    let target = Target::start(move |peer: &mut Peer| {
+        while peer.request()?.is_some() {
+            let _ = wait.lock().map(|wait| wait.recv_timeout(wait::PATIENCE));
+            peer.send(ok("late"))?;
+            let _ = done.send(());
+        }
+        Ok(())
+    });
+    (target, go, answered)
+}
+
+/// Stops elbow, lets the target answer meanwhile, and lets elbow go on after [`PAUSE`].
+fn pause(elbow: &mut Elbow, go: &mpsc::Sender<()>, answered: &mpsc::Receiver<()>) {
+    elbow.process().signal(Signal::STOP);
+    go.send(()).unwrap();
+    answered.recv_timeout(wait::PATIENCE).unwrap();
+    thread::sleep(PAUSE);
+    elbow.process().signal(Signal::CONT);
+}
+
+#[test]
+fn an_answer_that_came_during_a_pause_is_no_504() {
+    let (target, go, answered) = on_command();
+    let ip = address();
+    let lb = alb("alb", ip, &[listener(8080, "HTTP", &forward("web"))]);
+    let lb = with_attribute(lb, "idle_timeout.timeout_seconds", "2");
+    let mut elbow = Elbow::run(&file(&[lb], &[group("web", "HTTP", &[target.addr()])]));
+    elbow.wait_for_state("web", target.addr(), "healthy");
+    // A pooled connection, too, and no matter where in its tick the worker is.
+    let mut client = Client::plain((ip, 8080));
+    for n in 1..=3 {
+        client.send(client::get("a.example", "/"));
+        target.wait_for_requests(n);
+        pause(&mut elbow, &go, &answered);
+        let response = client.response();
+        assert_eq!((response.status, response.text()), (200, "late".to_owned()));
+    }
+}
+
+#[test]
+fn a_health_check_that_was_answered_during_a_pause_passes() {
+    let (target, go, answered) = on_command();
+    let ip = address();
+    let lb = alb("alb", ip, &[listener(8080, "HTTP", &forward("web"))]);
+    let mut config = file(&[lb], &[group("web", "HTTP", &[target.addr()])]);
+    let check = &mut config["targetGroups"][0]["healthCheckConfig"];
+    check["port"] = json!("traffic-port");
+    check["timeoutSeconds"] = json!(2);
+    let mut elbow = Elbow::run(&config);
+    for n in 1..=3 {
+        wait::until("a health check to be asked", || {
+            (target.health_checks().len() >= n).then_some(())
+        });
+        pause(&mut elbow, &go, &answered);
+        elbow.wait_for_state("web", target.addr(), "healthy");
+        let failed = elbow.metric("elbow_health_checks_total", &["result=\"failed\""]);
+        assert_eq!(failed.unwrap_or_default(), 0.0);
+    }
+}
