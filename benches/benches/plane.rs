@@ -183,6 +183,7 @@ fn apply(c: &mut Criterion) {
         dns: DnsZone::default(),
         max_connections: None,
         targets_within: false,
+        drain_timeout: Duration::ZERO,
     };
     let model = model();
     let targets: usize = model.target_groups.iter().map(|g| g.targets.len()).sum();

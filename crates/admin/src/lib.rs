@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `GET /metrics` | Prometheus' text form |
 //! | `GET /health` | 200 when every listener serves, else 503 |
-//! | `GET /ready` | 200 when what was there at the start serves, else 503 |
+//! | `GET /ready` | 200 when what was there at the start serves, else 503; 503 while it drains |
 //! | `GET /targets` | every target: state, reason, in flight, requests |
 //! | `GET /config` | the configuration in force, without keys |
 //! | `GET /status` | all of it, as `elbow get` reads it |
@@ -111,6 +111,9 @@ async fn answer<B>(
             with_more(view.metrics(), &actions.metrics()),
         ),
         (&Method::GET | &Method::HEAD, "/health") => health(view),
+        (&Method::GET | &Method::HEAD, "/ready") if view.is_draining() => {
+            plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+        }
         (&Method::GET | &Method::HEAD, "/ready") => match actions.is_ready() {
             true => plain(StatusCode::OK, "ready\n"),
             false => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),

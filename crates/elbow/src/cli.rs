@@ -180,7 +180,7 @@ pub(crate) struct ServingArgs {
     /// kept for other things].
     #[arg(long, value_name = "N")]
     pub(crate) max_connections: Option<NonZero<u64>>,
-    /// How long connections may take to finish after SIGTERM.
+    /// How long connections may take to finish after SIGTERM, and a peer to read what came before a reset.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) drain_timeout: Duration,
     /// Which system calls carry bytes.

@@ -90,6 +90,7 @@ pub(crate) fn start(args: &ServingArgs, dns: DnsZone) -> Result<Plane, Failure> 
         dns,
         max_connections: args.max_connections.map(NonZero::get),
         targets_within: false,
+        drain_timeout: args.drain_timeout,
     };
     start_plane(options, log)
 }

@@ -43,6 +43,8 @@ pub(crate) struct Pump {
     /// Bytes that were written, without those that a transfer moved.
     written: u64,
     unflushed: bool,
+    /// Of the sender; told once everything before it is written, and flushed.
+    failed: Option<io::Error>,
 }
 
 /// Where the body comes from.
@@ -75,6 +77,7 @@ impl Pump {
             read: 0,
             written: 0,
             unflushed: false,
+            failed: None,
         }
     }
 
@@ -170,6 +173,12 @@ impl Pump {
                 self.feed(rest)?;
             }
             ready!(self.poll_write(cx, timer, to)).map_err(PumpError::Writer)?;
+            if self.failed.is_some() {
+                ready!(self.poll_flush(cx, to)).map_err(PumpError::Writer)?;
+            }
+            if let Some(e) = self.failed.take() {
+                return Poll::Ready(Err(PumpError::Reader(e)));
+            }
             match &mut self.source {
                 Source::Ended => {
                     return self.poll_flush(cx, to).map_err(PumpError::Writer);
@@ -192,16 +201,14 @@ impl Pump {
                         let _ = self.poll_flush(cx, to).map_err(PumpError::Writer)?;
                         return Poll::Pending;
                     };
-                    if n.map_err(PumpError::Reader)? == 0 {
-                        if !matches!(self.source, Source::UntilClose) {
-                            return Poll::Ready(Err(PumpError::Reader(
-                                io::ErrorKind::UnexpectedEof.into(),
-                            )));
+                    match n {
+                        Ok(0) if matches!(self.source, Source::UntilClose) => self.end(),
+                        Ok(0) => self.failed = Some(io::ErrorKind::UnexpectedEof.into()),
+                        Ok(_) => {
+                            timer.touch();
+                            *rest = Some(buffer);
                         }
-                        self.end();
-                    } else {
-                        timer.touch();
-                        *rest = Some(buffer);
+                        Err(e) => self.failed = Some(e),
                     }
                 }
             }

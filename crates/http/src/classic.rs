@@ -100,6 +100,7 @@ mod tests {
                 K::TargetClosed | K::TargetTimeout | K::ConnectTimeout | K::TargetTlsTimeout => 504,
                 K::RequestTimeout | K::BodyAborted | K::BodyTimeout | K::ClientGone => 408,
                 K::MethodNotAllowed => 405,
+                K::NoDescriptor | K::NoLocalPort | K::NoKernelMemory | K::Stopping => 503,
                 K::RedirectTooLong | K::Transform | K::Internal => 503,
                 _ => 400,
             };

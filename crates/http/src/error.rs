@@ -91,6 +91,8 @@ pub enum ErrorKind {
     TargetCut,
     /// The rule's transform gave a host or a path that is none.
     Transform,
+    /// The drain timeout ended with the request in progress.
+    Stopping,
     /// A fault of our own.
     Internal,
 }
@@ -122,7 +124,7 @@ const fn row(
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::BadRequest,
         Self::Desync,
         Self::HeaderTooLarge,
@@ -152,6 +154,7 @@ impl ErrorKind {
         Self::BodyTimeout,
         Self::TargetCut,
         Self::Transform,
+        Self::Stopping,
         Self::Internal,
     ];
 
@@ -325,6 +328,7 @@ impl ErrorKind {
                 "deregistration delay ended",
             ),
             Self::Transform => row(500, Local, false, "transform", "transform failed"),
+            Self::Stopping => row(503, Local, true, "stopping", "drain timeout ended"),
             Self::Internal => row(500, Local, true, "internal", "internal error"),
         }
     }
@@ -376,6 +380,7 @@ impl Error {
     pub fn log_reason(&self) -> Option<&'static str> {
         match self.kind {
             ErrorKind::NoBuffer => Some("ElbowNoBuffer"),
+            ErrorKind::Stopping => Some("ElbowStopping"),
             ErrorKind::NoDescriptor => Some("ElbowNoDescriptor"),
             ErrorKind::NoLocalPort => Some("ElbowNoLocalPort"),
             ErrorKind::NoKernelMemory => Some("ElbowNoKernelMemory"),
@@ -452,6 +457,7 @@ mod tests {
             (K::BodyTimeout, 504, Side::Client, true),
             (K::TargetCut, 502, Side::Target, false),
             (K::Transform, 500, Side::Local, false),
+            (K::Stopping, 503, Side::Local, true),
             (K::Internal, 500, Side::Local, true),
         ];
         assert_eq!(table.map(|row| row.0), ErrorKind::ALL);

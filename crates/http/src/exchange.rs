@@ -171,6 +171,9 @@ impl<Io: Stream> Exchange<Io> {
         if self.in_flight.is_cut() {
             return Poll::Ready(self.failed(ErrorKind::TargetCut.into()));
         }
+        if near.worker.stopping() {
+            return Poll::Ready(self.failed(ErrorKind::Stopping.into()));
+        }
         if self.upload == Upload::Sending
             && let Poll::Ready(Err(error)) = self.poll_upload(cx, near)
         {

@@ -160,10 +160,17 @@ impl<C: Connect> Connection<C> {
                 if let Poll::Ready(end) = http.as_mut().poll(cx) {
                     return Poll::Ready(end);
                 }
-                if !closing && (self.last.get() || self.context.worker.draining()) {
+                let (worker, is_idle) = (&self.context.worker, self.active.get() == 0);
+                if !closing && (self.last.get() || worker.draining()) {
                     closing = true;
+                    if is_idle {
+                        self.timer.reset(FAREWELL);
+                    }
                     http.as_mut().graceful_shutdown();
                     continue;
+                }
+                if is_idle && worker.stopping() {
+                    return Poll::Ready(Ok(()));
                 }
                 if self.timer.poll_expired(cx).is_pending() {
                     return Poll::Pending;

@@ -5,10 +5,10 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::{Context as TaskContext, Poll, ready};
 use std::time::{Duration, Instant};
 
-use elbow_net::{Buffer, ConnMeta, Connect, HEAD, Stream, TICK, Timer, poll_read_pooled};
+use elbow_net::{Buffer, ConnMeta, Connect, HEAD, Stream, TICK, Timer, deliver, poll_read_pooled};
 use elbow_telemetry::ShedReason;
 
 use crate::context::Context;
@@ -141,7 +141,8 @@ impl<S: Stream, C: Connect> Connection<S, C> {
                 }
             }
             let idle = self.input.is_none();
-            if idle && self.context.worker.draining() {
+            let worker = &self.context.worker;
+            if worker.stopping() || idle && worker.draining() {
                 return Poll::Ready(Next::Over);
             }
             if std::mem::take(&mut has_news) && !idle {
@@ -324,11 +325,16 @@ impl<S: Stream, C: Connect> Connection<S, C> {
             }
             Ended::Cut(error) => {
                 tracing::debug!(client = %self.meta.client, %error, "response cut");
-                if facts.http10 && error.kind != ErrorKind::ClientGone {
-                    // Where the end of the connection is the end of the body, FIN would lie.
-                    self.io.reset_on_close();
-                }
                 record.finish(&context, listener, &self.meta, self.id);
+                drop(exchange);
+                if error.kind != ErrorKind::ClientGone {
+                    // What there is of the response still arrives.
+                    deliver(&context.worker, &self.timer, &mut self.io).await;
+                    if facts.http10 {
+                        // Where the end of the connection is the end of the body, FIN would lie.
+                        self.io.reset_on_close();
+                    }
+                }
                 Fate::Drop
             }
         }
@@ -451,7 +457,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
                     }
                     Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
                     Poll::Pending => {
-                        ready!(self.timer.poll_expired(cx));
+                        ready!(self.poll_given_up(cx));
                         return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                     }
                 }
@@ -459,7 +465,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
             match Pin::new(&mut self.io).poll_flush(cx) {
                 Poll::Ready(done) => Poll::Ready(done),
                 Poll::Pending => {
-                    ready!(self.timer.poll_expired(cx));
+                    ready!(self.poll_given_up(cx));
                     Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
                 }
             }
@@ -473,11 +479,19 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         let _ = poll_fn(|cx| match Pin::new(&mut self.io).poll_shutdown(cx) {
             Poll::Ready(done) => Poll::Ready(done),
             Poll::Pending => {
-                ready!(self.timer.poll_expired(cx));
+                ready!(self.poll_given_up(cx));
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
         })
         .await;
+    }
+
+    /// Ready when the client is not waited for any longer.
+    fn poll_given_up(&self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        if self.context.worker.stopping() {
+            return Poll::Ready(());
+        }
+        self.timer.poll_expired(cx)
     }
 
     /// Says that nothing more will come, and lets the client finish what it is sending.
@@ -491,7 +505,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
                 match buffer.poll_read(cx, &mut self.io, usize::MAX) {
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
                     Poll::Ready(Ok(_)) => buffer.clear(),
-                    Poll::Pending => return self.timer.poll_expired(cx),
+                    Poll::Pending => return self.poll_given_up(cx),
                 }
             }
         })

@@ -1,6 +1,6 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,9 @@ pub struct Options {
     /// Whether targets are sockets of this process, as the pods of a demo are: a connection to one takes two
     /// descriptors then.
     pub targets_within: bool,
+    /// How long a peer may take to get what the other side of its flow sent before a reset; the same as the time that
+    /// [`Plane::drain`] gives.
+    pub drain_timeout: Duration,
 }
 
 /// Which system calls carry bytes.
@@ -73,6 +76,8 @@ pub(crate) struct Shared {
     pub(crate) originators: Originators,
     /// Descriptors of traffic.
     pub(crate) budget: Arc<Budget>,
+    /// Set once, when the plane begins to drain.
+    pub(crate) draining: AtomicBool,
     state: Mutex<State>,
     tickets: Tickets,
 }
@@ -107,6 +112,7 @@ impl Plane {
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::default(),
             health_changes: watch::Sender::default(),
+            draining: AtomicBool::new(false),
             state: Mutex::default(),
             tickets: Tickets::new(),
             originators: Originators {
@@ -160,14 +166,21 @@ impl Plane {
     }
 
     /// Stops accepting, lets what is in progress finish, and returns when it has or when `timeout`
-    /// is over; then everything that is left is cut. Serves nothing afterwards.
+    /// is over; then everything that is left is cut. Health checks go on meanwhile. Serves nothing
+    /// afterwards.
     pub fn drain(&self, timeout: Duration) {
         let deadline = Instant::now() + timeout;
+        self.shared.draining.store(true, Ordering::Relaxed);
         for worker in &self.workers {
             worker.send(Command::Drain);
         }
-        for worker in &self.workers {
-            worker.join(deadline.saturating_duration_since(Instant::now()));
+        let running: Vec<_> = self.workers.iter().filter_map(|w| w.running()).collect();
+        for worker in &running {
+            worker.wait(deadline.saturating_duration_since(Instant::now()));
+        }
+        self.stop();
+        for worker in running {
+            worker.join();
         }
         self.control.stop();
         if let Some(log) = &self.shared.log {

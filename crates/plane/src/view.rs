@@ -1,5 +1,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use elbow_model::{DnsZone, Model};
 use elbow_telemetry::Telemetry;
@@ -29,6 +30,11 @@ impl View {
     /// What is in force, with live numbers.
     pub fn status(&self) -> Status {
         status::of(&self.0)
+    }
+
+    /// Whether it takes no new connections any more, and ends ([`Plane::drain`](crate::Plane::drain)).
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Relaxed)
     }
 
     /// The model in force.

@@ -25,6 +25,8 @@ use crate::plane::{DataPath, Shared};
 use crate::snapshot::{Limit, ListenerState, Room};
 use crate::stream::Connector;
 
+mod end;
+
 /// Between two lines of a worker's log that say that clients are turned away.
 const WARN_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -41,9 +43,9 @@ pub(crate) enum Command {
     Unlisten(SocketAddr),
     /// Look at every connection once.
     Wake,
-    /// Stop accepting, finish, end.
+    /// Stop accepting, let connections finish, end.
     Drain,
-    /// End now.
+    /// End connections now, and then the worker.
     Stop,
 }
 
@@ -53,7 +55,8 @@ pub(crate) struct WorkerHandle {
     running: Mutex<Option<Running>>,
 }
 
-struct Running {
+/// Its thread.
+pub(crate) struct Running {
     ended: sync_mpsc::Receiver<()>,
     thread: thread::JoinHandle<()>,
 }
@@ -64,20 +67,25 @@ impl WorkerHandle {
         let _ = self.commands.send(command);
     }
 
-    /// Waits for the end, and after `timeout` asks for it; at once when it was waited for already.
-    pub(crate) fn join(&self, timeout: Duration) {
-        let running = self
-            .running
+    /// Its thread, to wait for; `None` when somebody waits already.
+    pub(crate) fn running(&self) -> Option<Running> {
+        self.running
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(Running { ended, thread }) = running else {
-            return;
-        };
-        if let Err(sync_mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(timeout) {
-            self.send(Command::Stop);
-        }
-        if thread.join().is_err() {
+            .take()
+    }
+}
+
+impl Running {
+    /// Waits for the end, at most for `timeout`.
+    pub(crate) fn wait(&self, timeout: Duration) {
+        // A worker that panicked has ended as well.
+        let _ = self.ended.recv_timeout(timeout);
+    }
+
+    /// Waits for the end.
+    pub(crate) fn join(self) {
+        if self.thread.join().is_err() {
             error!("a worker panicked");
         }
     }
@@ -141,12 +149,13 @@ async fn run(id: usize, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiv
                 for (_, socket) in accepting.drain() {
                     let _ = socket.task.await;
                 }
-                drain(&context, &mut commands).await;
+                end::drain(&context, &mut commands).await;
                 break;
             }
             Command::Stop => break,
         }
     }
+    end::stop(&context).await;
     if let Some(log) = &context.log {
         log.flush();
     }
@@ -164,19 +173,6 @@ impl Socket {
         Self {
             listener,
             task: spawn_local(accept),
-        }
-    }
-}
-
-/// Until the last connection has ended or the plane has lost patience.
-async fn drain(context: &WorkerContext, commands: &mut mpsc::UnboundedReceiver<Command>) {
-    while context.open.get() > 0 {
-        tokio::select! {
-            () = context.closed.notified() => {}
-            command = commands.recv() => match command {
-                None | Some(Command::Stop) => return,
-                Some(_) => {}
-            }
         }
     }
 }
@@ -204,6 +200,7 @@ impl WorkerContext {
             DataPath::Portable => Worker::portable(id, Arc::clone(&shared.budget)),
         };
         let pools = Pools::new();
+        worker.set_delivery_timeout(shared.options.drain_timeout);
         Self {
             descriptors: Rc::new(Descriptors::new(Rc::clone(&worker), Rc::clone(&pools))),
             handshakes: Handshakes::new(),

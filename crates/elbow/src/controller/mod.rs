@@ -121,9 +121,8 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     }
     // Nothing is written any more, and the status stays: another replica, or the next start, serves the same.
     stop.send_replace(true);
-    // It has only to let go of its Lease.
-    let _ = watching.await;
-    signals.drain(&plane, args.serving.drain_timeout).await;
+    // It has only to let go of its Lease, for which the listeners do not wait.
+    let _ = tokio::join!(watching, signals.drain(&plane, args.serving.drain_timeout));
     Ok(())
 }
 

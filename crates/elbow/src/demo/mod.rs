@@ -341,6 +341,7 @@ fn serve(model: &Model, port_offset: u16) -> Result<Plane, Failure> {
             dns: DnsZone::default(),
             max_connections: None,
             targets_within: true,
+            drain_timeout: DRAIN_TIMEOUT,
         };
         let plane = start_plane(options, None)?;
         match plane.apply(model.clone()) {

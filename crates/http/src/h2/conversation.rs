@@ -245,10 +245,13 @@ impl<C: Connect> Conversation<C> {
         }
     }
 
-    /// What ends a conversation from outside: silence, or a target that is taken away.
+    /// What ends a conversation from outside: silence, a target that is taken away, or the end of the drain.
     fn poll_end(&self, cx: &mut TaskContext<'_>) -> Poll<Error> {
         if self.in_flight.is_cut() {
             return Poll::Ready(ErrorKind::TargetCut.into());
+        }
+        if self.context.worker.stopping() {
+            return Poll::Ready(ErrorKind::Stopping.into());
         }
         ready!(self.timer.poll_expired(cx));
         let client = self.upload.as_ref().is_some_and(Upload::awaits_client);

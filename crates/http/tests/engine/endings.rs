@@ -408,3 +408,50 @@ fn a_target_that_closes_is_obeyed() {
         }
     });
 }
+
+#[test]
+fn a_worker_that_stops_answers_503_where_no_response_has_begun() {
+    run(async {
+        let pod = Pod::scripted(|mut peer| async move {
+            peer.request().await;
+            std::future::pending::<()>().await;
+        })
+        .await;
+        let alb = Alb::with_defaults(pod.address).await;
+        let mut client = alb.connect().await;
+        client.write_all(GET).await.unwrap();
+        until(|| !pod.seen().is_empty()).await;
+        alb.worker.drain();
+        alb.worker.stop();
+        let page = error_page(503, "Service Temporarily Unavailable", true);
+        assert_eq!(read_to_end(&mut client).await, page);
+        assert_eq!(alb.metrics.worker(0).elb_responses.get(503), 1);
+        let lines = alb.lines();
+        let fields: Vec<&str> = lines[0].split(' ').collect();
+        assert_eq!(fields[8..10], ["503", "-"], "{lines:?}");
+    });
+}
+
+#[test]
+fn a_worker_that_stops_cuts_a_response_in_progress() {
+    run(async {
+        let pod = Pod::scripted(|mut peer| async move {
+            peer.request().await;
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome")
+                .await;
+            std::future::pending::<()>().await;
+        })
+        .await;
+        let alb = Alb::with_defaults(pod.address).await;
+        let mut client = alb.connect().await;
+        client.write_all(GET).await.unwrap();
+        let mut received = Vec::new();
+        while !received.ends_with(b"some") {
+            let n = soon(client.read_buf(&mut received)).await.unwrap();
+            assert!(n > 0);
+        }
+        alb.worker.stop();
+        assert_eq!(read_to_end(&mut client).await, "");
+        assert_eq!(alb.lines().len(), 1, "and logs it");
+    });
+}

@@ -118,6 +118,22 @@ fn a_drain_lets_requests_finish_and_then_ends_the_connection() {
     });
 }
 
+#[test]
+fn a_worker_that_stops_answers_503_and_ends_the_connection() {
+    run(async {
+        let (pod, waiting, _go) = patient().await;
+        let alb = Alb::to(&[pod.address]);
+        let mut client = alb.client().await;
+        let (response, _) = client.start(get("/"), false).await;
+        until("the target waits", waiting).await;
+        alb.worker.drain();
+        alb.worker.stop();
+        assert_eq!(soon(response).await.unwrap().status(), 503);
+        soon(client.served).await.unwrap();
+        assert_eq!(alb.metrics.worker(0).elb_responses.get(503), 1);
+    });
+}
+
 // Parity 1.13: idle timeout; PING does not reset it.
 #[test]
 fn an_idle_connection_ends_whatever_it_pings() {

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use elbow_model::addresses::DEFAULT_POOL;
 use elbow_model::{Model, file};
@@ -57,6 +58,7 @@ fn plane() -> Plane {
         dns: elbow_model::DnsZone::default(),
         max_connections: None,
         targets_within: false,
+        drain_timeout: Duration::ZERO,
     };
     Plane::start(options, Telemetry::new(1), None).unwrap()
 }
