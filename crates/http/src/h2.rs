@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -10,6 +11,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use elbow_net::{ConnMeta, Connect, Stream, Timer};
+use elbow_telemetry::ShedReason;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -61,7 +63,17 @@ pub(crate) async fn serve<S: Stream, C: Connect>(context: Rc<Context<C>>, io: S,
     let http = builder().serve_connection(TokioIo::new(io), service);
     if let Err(error) = connection.drive(pin!(http)).await {
         tracing::debug!(client = %connection.meta.client, %error, "HTTP/2 connection failed");
+        if is_flood(&error) {
+            connection.context.metrics.shed(ShedReason::Http2Flood);
+        }
     }
+}
+
+/// Whether we ended the connection since its frames cost us more than they asked for: streams that
+/// are reset at once, CONTINUATION without end, DATA of a few bytes.
+fn is_flood(error: &hyper::Error) -> bool {
+    let source = error.source().and_then(|e| e.downcast_ref::<h2::Error>());
+    source.is_some_and(|e| e.is_library() && e.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM))
 }
 
 fn builder() -> http2::Builder<LocalExecutor> {

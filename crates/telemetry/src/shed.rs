@@ -20,13 +20,16 @@ pub enum ShedReason {
     AdminConnections,
     /// As many clients of a load balancer are served as its `elbow.max_connections` allows.
     LoadBalancerConnections,
-    /// All buffers of a worker for large request heads are with heads that are still coming.
+    /// All that a worker has for large request heads is with heads that are still coming or, over
+    /// HTTP/2, wait for their target.
     Buffers,
+    /// A client of HTTP/2 sent frames that cost more than they ask for.
+    Http2Flood,
 }
 
 impl ShedReason {
     /// Every reason, in the order of their declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::OpenFiles,
         Self::LocalPorts,
         Self::KernelMemory,
@@ -35,6 +38,7 @@ impl ShedReason {
         Self::AdminConnections,
         Self::LoadBalancerConnections,
         Self::Buffers,
+        Self::Http2Flood,
     ];
 
     /// The value of the label.
@@ -48,6 +52,7 @@ impl ShedReason {
             Self::AdminConnections => "admin_connections",
             Self::LoadBalancerConnections => "load_balancer_max_connections",
             Self::Buffers => "buffers",
+            Self::Http2Flood => "http2_flood",
         }
     }
 }

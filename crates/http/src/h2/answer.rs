@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use elbow_net::Connect;
+use elbow_telemetry::ShedReason;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, LOCATION, SERVER};
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -107,6 +108,10 @@ async fn converse<C: Connect>(
 ) -> Result<(Head, Conversation<C>), Error> {
     let connection = Rc::clone(&story.connection);
     let context = &connection.context;
+    let Some(held) = context.pools.h2.hold_head(head.len()) else {
+        context.metrics.shed(ShedReason::Buffers);
+        return Err(ErrorKind::NoBuffer.into());
+    };
     let reached = reach(context, &mut forward, story.record()).await?;
     let timer = context.worker.timers.timer(connection.idle_timeout);
     let additions = forward.additions(&story.listener);
@@ -116,7 +121,7 @@ async fn converse<C: Connect>(
         forward.in_flight,
         additions,
         timer,
-        Upload::new(head, body, facts.framing),
+        Upload::new(head, held, body, facts.framing),
         Share::new(Rc::clone(&connection.budget)),
         facts.to_head,
     );

@@ -14,6 +14,9 @@ use bytes::{Buf, Bytes};
 
 /// Bytes that the streams of one worker share: some hundred fast downloads.
 const WORKER: usize = 16 * 1024 * 1024;
+/// Bytes of request heads of one worker that wait for their targets. Compressed, a head of 64 KiB
+/// costs its client some twenty bytes.
+const HEADS: usize = 16 * 1024 * 1024;
 /// Bytes that the streams of one connection share.
 const CONNECTION: usize = 1024 * 1024;
 /// The share of one stream that is alone.
@@ -29,12 +32,39 @@ const CONNECTION_PARTS: usize = 8;
 #[derive(Debug, Default)]
 pub(crate) struct WorkerBudget {
     held: Cell<usize>,
+    heads: Cell<usize>,
 }
 
 impl WorkerBudget {
     /// Bytes that are held now.
     pub(crate) fn held(&self) -> usize {
         self.held.get()
+    }
+
+    /// Charges a request head of `bytes`; `None` when there is no room for it.
+    pub(super) fn hold_head(self: &Rc<Self>, bytes: usize) -> Option<HeldHead> {
+        let heads = self.heads.get() + bytes;
+        (heads <= HEADS).then(|| {
+            self.heads.set(heads);
+            HeldHead {
+                worker: Rc::clone(self),
+                bytes,
+            }
+        })
+    }
+}
+
+/// A request head that is charged until this is dropped.
+#[derive(Debug)]
+pub(super) struct HeldHead {
+    worker: Rc<WorkerBudget>,
+    bytes: usize,
+}
+
+impl Drop for HeldHead {
+    fn drop(&mut self) {
+        let heads = &self.worker.heads;
+        heads.set(heads.get() - self.bytes);
     }
 }
 

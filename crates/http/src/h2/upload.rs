@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes};
 use elbow_net::{Stream, Timer};
 use hyper::body::{Body, Incoming};
 
+use super::budget::HeldHead;
 use crate::h1::Framing;
 use crate::h1::chunked::{LAST_CHUNK, size_line};
 use crate::pool::Spare;
@@ -30,6 +31,8 @@ pub(super) struct Upload {
     framing: Framing,
     /// The head, the size line of a chunk, or the last chunk: written first.
     prefix: Spare,
+    /// The head's charge; the memory stays as long as the upload.
+    _held: HeldHead,
     prefix_at: usize,
     /// Of the body: written second.
     data: Bytes,
@@ -42,13 +45,14 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    /// `head` with all its lines, and the body that `framing` announced.
-    pub(super) fn new(head: Spare, body: Incoming, framing: Framing) -> Self {
+    /// `head` with all its lines, which is charged as `held`, and the body that `framing` announced.
+    pub(super) fn new(head: Spare, held: HeldHead, body: Incoming, framing: Framing) -> Self {
         Self {
             ended: framing == Framing::Empty,
             body,
             framing,
             prefix: head,
+            _held: held,
             prefix_at: 0,
             data: Bytes::new(),
             suffix: b"",

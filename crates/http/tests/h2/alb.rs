@@ -29,6 +29,7 @@ pub(crate) struct Alb {
     pub(crate) worker: Rc<Worker>,
     pub(crate) pools: Rc<Pools<TcpStream>>,
     pub(crate) metrics: Arc<ListenerMetrics>,
+    pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) group: Arc<Group>,
     context: Rc<Context<TcpConnector>>,
     log: Arc<AccessLog>,
@@ -73,7 +74,8 @@ impl Alb {
     }
 
     fn of(listener: Arc<Listener>, group: Arc<Group>) -> Self {
-        let metrics = Telemetry::new(1).listener("demo", "application", 443, "HTTPS");
+        let telemetry = Telemetry::new(1);
+        let metrics = telemetry.listener("demo", "application", 443, "HTTPS");
         let worker = Worker::new(0);
         let name = format!("elbow-h2-{}-{:x}.log", std::process::id(), worker.random());
         let path = std::env::temp_dir().join(name);
@@ -94,6 +96,7 @@ impl Alb {
             worker,
             pools,
             metrics,
+            telemetry,
             group,
             context: Rc::new(context),
             log,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use elbow_model::{Action, ContentType, FixedResponse};
+use elbow_telemetry::ShedReason;
 
 use crate::alb::{Alb, flag, get, until};
 use crate::kit::{Pod, run, soon};
@@ -211,6 +212,7 @@ fn rapid_resets_end_the_connection() {
         let calm = ENHANCE_YOUR_CALM.to_be_bytes();
         let goaway = answer.windows(17).any(|w| w[3] == 7 && w[13..17] == calm);
         assert!(goaway, "GOAWAY in {answer:?}");
+        assert_eq!(alb.telemetry.shed.get(ShedReason::Http2Flood), 1);
         let in_flight = || alb.group.targets[0].in_flight();
         until("nothing is left in progress", || in_flight() == 0).await;
     });

@@ -1,6 +1,11 @@
 //! What clients that do not read make the ALB hold.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use elbow_telemetry::ShedReason;
 use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{spawn_local, yield_now};
 
 use crate::alb::{Alb, get, until, whole};
@@ -91,5 +96,55 @@ fn streams_that_nobody_reads_do_not_stop_one_that_is_read() {
         let answer = soon(whole(start("/ends").await)).await.unwrap();
         assert_eq!(answer.body.len(), LENGTH);
         assert_eq!(stuck.len(), STREAMS as usize);
+    });
+}
+
+/// A target whose queue of connections is full: further SYNs get no answer.
+async fn full() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    let patience = Duration::from_millis(200);
+    while let Ok(stream) = tokio::time::timeout(patience, TcpStream::connect(address)).await {
+        queue.push(stream.unwrap());
+        assert!(queue.len() < 10, "the queue has no end");
+    }
+    (address, listener, queue)
+}
+
+// A field of 4,000 bytes that each request repeats fifteen times, for a byte each (RFC 7541, 6.1).
+#[test]
+fn compressed_heads_that_wait_are_shed_beyond_their_budget() {
+    run(async {
+        let (address, _listener, _queue) = full().await;
+        let alb = Alb::to(&[address]);
+        let mut clients = Vec::new();
+        for _ in 0..3 {
+            let (mut stream, served) = alb.raw().await;
+            let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+            bytes.extend(frame(4, 0, 0, &[]));
+            for id in (0..STREAMS).map(|n| 2 * n + 1) {
+                let mut block = vec![0x82, 0x87, 0x84, 0x01, 1, b'h'];
+                if id == 1 {
+                    block.extend([0x40, 3, b'x', b'-', b'a', 0x7f, 0xa1, 0x1e]);
+                    block.extend([b'v'; 4000]);
+                }
+                block.extend([0xbe; 15]);
+                bytes.extend(frame(1, 5, id, &block));
+            }
+            stream.write_all(&bytes).await.unwrap();
+            clients.push((stream, served));
+        }
+        let shed = || alb.telemetry.shed.get(ShedReason::Buffers);
+        until("some are shed", || shed() > 0).await;
+        // 16 MiB hold 279 heads of 60,158 bytes.
+        until("all are there", || {
+            shed() + u64::from(alb.group.targets[0].in_flight()) == 300
+        })
+        .await;
+        let answered = alb.metrics.worker(0).elb_responses.get(503);
+        assert_eq!(answered, shed());
     });
 }

@@ -113,6 +113,18 @@ fn what_is_used_or_dropped_is_given_back() {
 }
 
 #[test]
+fn heads_that_wait_have_a_bound() {
+    let worker = Rc::<WorkerBudget>::default();
+    let head = 64 * 1024;
+    let held: Vec<_> = (0..HEADS / head).map(|_| worker.hold_head(head)).collect();
+    assert!(held.iter().all(Option::is_some));
+    assert!(worker.hold_head(1).is_none());
+    drop(held);
+    assert!(worker.hold_head(HEADS).is_some());
+    assert_eq!(worker.heads.get(), 0);
+}
+
+#[test]
 fn a_piece_reads_as_its_bytes() {
     let mut piece = Piece::from(Bytes::from_static(b"hello"));
     piece.advance(2);
