@@ -1,0 +1,113 @@
+//! What clients that want to use up memory can make elbow hold, per connection, and that it goes
+//! back once they have left. Each kind has an elbow of its own; they run side by side.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
+mod kinds;
+mod source;
+mod stage;
+
+use std::thread;
+use std::time::Instant;
+
+use elbow_tests::{Client, memory, wait};
+
+use kinds::KINDS;
+use stage::Stage;
+
+/// What may stay when they have left: less than is worth giving back (16 MiB), and the buffers that
+/// two idle workers keep (3 MiB each).
+const LEFT_MAX: u64 = 24 << 20;
+
+/// A way to be a burden.
+struct Kind {
+    name: &'static str,
+    /// The most that one connection may cost, in KiB: as it is in docs/limits.md.
+    bound: u64,
+    /// Connects, does it, and returns the connections, still open if elbow has not closed them.
+    attack: fn(&Stage) -> Vec<Client>,
+}
+
+/// What one kind did.
+struct Row {
+    kind: &'static Kind,
+    connections: u64,
+    /// Bytes above the start at the worst moment.
+    peak: u64,
+    /// Bytes above the start after they left.
+    left: u64,
+}
+
+impl Row {
+    fn measure(kind: &'static Kind) -> Self {
+        let (mut elbow, stage) = Stage::new();
+        let process = elbow.process().id();
+        stage.assert_serves();
+        let start = memory::resident(process);
+        memory::forget_peak(process);
+        let clients = (kind.attack)(&stage);
+        let peak = settled(process);
+        stage.assert_serves();
+        let connections = clients.len() as u64;
+        drop(clients);
+        let late = Instant::now() + wait::PATIENCE / 2;
+        let left = wait::until("memory to go back", || {
+            let left = memory::resident(process).saturating_sub(start);
+            (left <= LEFT_MAX || Instant::now() > late).then_some(left)
+        });
+        Self {
+            kind,
+            connections,
+            peak: peak.saturating_sub(start),
+            left,
+        }
+    }
+
+    fn kib_per_connection(&self) -> u64 {
+        self.peak / self.connections / 1024
+    }
+}
+
+/// The peak, once it rises no more.
+fn settled(process: u32) -> u64 {
+    const LOOKS: usize = 25;
+    let mut peaks = vec![0; LOOKS];
+    wait::until("memory to settle", || {
+        peaks.rotate_left(1);
+        peaks[LOOKS - 1] = memory::peak(process);
+        (peaks[0] == peaks[LOOKS - 1]).then_some(peaks[0])
+    })
+}
+
+#[test]
+fn a_hostile_connection_costs_no_more_than_its_bound() {
+    let rows: Vec<Row> = thread::scope(|scope| {
+        let measuring: Vec<_> = KINDS
+            .iter()
+            .map(|kind| scope.spawn(|| Row::measure(kind)))
+            .collect();
+        measuring
+            .into_iter()
+            .map(|row| row.join().unwrap())
+            .collect()
+    });
+    println!(
+        "{:<50} {:>5} {:>10} {:>10} {:>10}",
+        "kind", "n", "KiB each", "bound", "left KiB"
+    );
+    for row in &rows {
+        println!(
+            "{:<50} {:>5} {:>10} {:>10} {:>10}",
+            row.kind.name,
+            row.connections,
+            row.kib_per_connection(),
+            row.kind.bound,
+            row.left / 1024
+        );
+    }
+    for row in &rows {
+        let cost = row.kib_per_connection();
+        let (name, left) = (row.kind.name, row.left / 1024);
+        assert!(cost <= row.kind.bound, "{name}: {cost} KiB per connection");
+        assert!(row.left <= LEFT_MAX, "{name}: {left} KiB did not go back");
+    }
+}
