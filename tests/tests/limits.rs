@@ -6,10 +6,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use elbow_tests::config::{alb, file, fixed, forward, group, listener, nlb, with_attribute};
+use elbow_tests::elbow::{log_fields, rows};
 use elbow_tests::target::ok;
-use elbow_tests::{Client, Elbow, Target, address, client, wait};
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
-use serde_json::Value;
+use elbow_tests::{Ca, Client, Elbow, Target, TempDir, address, client, wait};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit, setrlimit};
+use serde_json::{Value, json};
 
 /// Sends back what it gets.
 fn echo() -> Target {
@@ -90,7 +91,7 @@ impl Pair {
     }
 
     fn assert_healthy(&self, elbow: &Elbow) {
-        let rows = elbow_tests::elbow::rows(&elbow.json("/targets"));
+        let rows = rows(&elbow.json("/targets"));
         let states: Vec<&str> = rows
             .iter()
             .filter_map(|row| row["state"].as_str())
@@ -178,6 +179,12 @@ fn without_any_descriptor_targets_stay_healthy_and_clients_wait() {
         })
     };
     assert_eq!(skipped(), Some(0));
+    // A client that is there, and has asked nothing, so that no connection to a target is open for it.
+    let mut idle = Client::plain(pair.alb);
+    let of_alb = ["load_balancer=\"alb\""];
+    wait::until("it to be accepted", || {
+        (elbow.metric("elbow_active_connections", &of_alb) == Some(1.0)).then_some(())
+    });
     let limit = |files: u64| {
         let limit = Rlimit {
             current: Some(files),
@@ -190,7 +197,10 @@ fn without_any_descriptor_targets_stay_healthy_and_clients_wait() {
     wait::until("the reload to be refused", || {
         elbow.said().contains("not reloaded").then_some(())
     });
-    // They wait in the queues of the listeners.
+    assert_eq!(idle.ask(client::get("a.example", "/")).status, 503);
+    let line = &elbow.access_log(1)[0];
+    assert_eq!(log_fields(line)[24], "ElbowNoDescriptor", "{line}");
+    // Others wait in the queues of the listeners.
     let mut waiting = TcpStream::connect(pair.nlb).unwrap();
     waiting.set_read_timeout(Some(wait::PATIENCE)).unwrap();
     waiting.write_all(b"hello").unwrap();
@@ -211,8 +221,14 @@ fn without_any_descriptor_targets_stay_healthy_and_clients_wait() {
     waiting.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"hello");
     assert_eq!(browser.response().text(), "hi");
+    assert_eq!(idle.ask(client::get("a.example", "/")).text(), "hi");
     pair.assert_healthy(&elbow);
     assert_eq!(checks(&elbow, "failed"), 0.0);
+    assert_eq!(shed(&elbow, "open_files"), 1.0);
+    assert_eq!(
+        elbow.metric("elbow_target_connect_errors_total", &[]),
+        Some(0.0)
+    );
     wait::until("health checks to go on", || {
         (checks(&elbow, "passed") >= passed + 2.0).then_some(())
     });
@@ -261,4 +277,36 @@ fn slow_clients_of_the_admin_address_keep_nobody_out() {
     assert_eq!(elbow.page("/health").status, 200);
     assert!(shed(&elbow, "admin_connections") >= 168.0);
     drop(slow);
+}
+
+/// 1,024 for each of the two workers.
+#[test]
+fn handshakes_that_never_end_make_room_for_those_that_do() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, all).unwrap();
+    if maximum.is_some_and(|files| files < 4096) {
+        return println!("skipped: the limit of open files is {maximum:?}");
+    }
+    let ca = Ca::new();
+    let dir = TempDir::new();
+    ca.leaf(&["a.example"]).write(&dir, "main");
+    let ip = address();
+    let mut https = listener(8443, "HTTPS", &fixed(200, "hi"));
+    https["certificates"] = json!(["main"]);
+    let mut config = file(&[alb("alb", ip, &[https])], &[]);
+    config["certificates"] =
+        json!([{"name": "main", "certificateFile": "main.pem", "privateKeyFile": "main.key"}]);
+    let elbow = Elbow::run_in(dir, &config, &[]);
+    let mut half_open = Vec::new();
+    while shed(&elbow, "handshakes") < 1.0 {
+        assert!(half_open.len() <= 2 * 1024 + 64, "{}", half_open.len());
+        half_open.extend((0..64).map(|_| Client::plain((ip, 8443))));
+    }
+    assert!(half_open.len() > 1024);
+    let mut client = Client::tls((ip, 8443), "a.example", &ca.client(&[])).unwrap();
+    assert_eq!(client.ask(client::get("a.example", "/")).text(), "hi");
 }
