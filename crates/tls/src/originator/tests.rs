@@ -119,6 +119,7 @@ async fn a_silent_target_times_out() {
 }
 
 #[test]
+#[expect(clippy::redundant_clone, reason = "it is the clone that is tested")]
 fn connections_of_two_originators_are_told_apart() {
     let (one, two) = (Originator::new(true), Originator::new(false));
     let (one, two) = (one.unwrap(), two.unwrap());
