@@ -1,6 +1,7 @@
 //! A process that was stopped for a while does not take its own pause for silence of its peers.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
+use std::fs;
 use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -30,9 +31,20 @@ fn on_command() -> (Target, mpsc::Sender<()>, mpsc::Receiver<()>) {
     (target, go, answered)
 }
 
+/// Whether every thread of process `id` is stopped.
+fn are_stopped(id: u32) -> bool {
+    let mut threads = fs::read_dir(format!("/proc/{id}/task")).unwrap();
+    threads.all(|thread| {
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        status.contains("State:\tT")
+    })
+}
+
 /// Stops elbow, lets the target answer meanwhile, and lets elbow go on after [`PAUSE`].
 fn pause(elbow: &mut Elbow, go: &mpsc::Sender<()>, answered: &mpsc::Receiver<()>) {
     elbow.process().signal(Signal::STOP);
+    let id = elbow.process().id();
+    wait::until("every thread to stop", || are_stopped(id).then_some(()));
     go.send(()).unwrap();
     answered.recv_timeout(wait::PATIENCE).unwrap();
     thread::sleep(PAUSE);
