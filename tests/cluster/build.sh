@@ -14,15 +14,27 @@ mkdir "$work/built"
 # What `kubectl version` and the node tell.
 version="-X k8s.io/component-base/version.gitVersion=$(awk '$1 == "require" && $2 == "k8s.io/kubernetes" {print $3}' "$here/kube/go.mod")"
 
-build() { # MODULE PACKAGE NAME
-  [ -f "$bin/$3" ] && return
-  # Built aside and moved, so that a build which was ended midway leaves nothing that looks finished.
-  (cd "$work/$1" && go build -ldflags "-s -w $version" -o "$work/built/$3" "$2")
-  mv "$work/built/$3" "$bin/$3.next"
-  mv "$bin/$3.next" "$bin/$3"
+build() { # MODULE PROGRAM=PACKAGE…
+  local module=$1 pair packages=() names=()
+  shift
+  for pair in "$@"; do
+    [ -f "$bin/${pair%%=*}" ] && continue
+    names+=("${pair%%=*}") packages+=("${pair#*=}")
+  done
+  [ ${#names[@]} -eq 0 ] && return
+  # Together, so that one links while another compiles; built aside and moved, so that a build which was ended midway
+  # leaves nothing that looks finished.
+  (cd "$work/$module" && go build -ldflags "-s -w $version" -o "$work/built/" "${packages[@]}")
+  for pair in "${names[@]}"; do
+    [ -f "$work/built/$pair" ] || mv "$work/built/server" "$work/built/$pair"
+    mv "$work/built/$pair" "$bin/$pair.next"
+    mv "$bin/$pair.next" "$bin/$pair"
+  done
 }
 
+programs=()
 for program in kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubectl; do
-  build kube "k8s.io/kubernetes/cmd/$program" "$program"
+  programs+=("$program=k8s.io/kubernetes/cmd/$program")
 done
-build etcd go.etcd.io/etcd/server/v3 etcd
+build kube "${programs[@]}"
+build etcd etcd=go.etcd.io/etcd/server/v3
