@@ -1,24 +1,44 @@
 //! Loopback addresses that no other test uses, so that tests may bind the very ports they speak of.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::process;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-static NEXT: AtomicU32 = AtomicU32::new(0);
+/// How many test programs may run at the same time.
+const BLOCKS: u32 = 4096;
+/// Addresses of [`address`] for one test program.
+const ADDRESSES: u32 = 4 * 254;
+/// Networks of [`network`] for one test program.
+const NETWORKS: u32 = 64;
 
-/// A fresh address of 127.64.0.0/10. The process id picks a block of 1,016 addresses, so test programs
-/// that run at the same time do not meet.
+/// The block of addresses that this test program alone has until it ends. A socket at an address that is never handed out
+/// claims it. Process ids only spread the claims: thousands pass while one slow test runs, so two that run may be
+/// congruent.
+fn block() -> u32 {
+    static CLAIM: OnceLock<(u32, UdpSocket)> = OnceLock::new();
+    let claim = || {
+        let free = |block: &u32| UdpSocket::bind((part(*block, 0, 0), 9901)).ok();
+        (0..BLOCKS)
+            .map(|n| process::id().wrapping_add(n) % BLOCKS)
+            .find_map(|block| Some((block, free(&block)?)))
+            .unwrap()
+    };
+    CLAIM.get_or_init(claim).0
+}
+
+/// An address of 127.64.0.0/10: four networks of 256 to a block.
+fn part(block: u32, network: u32, last: u32) -> Ipv4Addr {
+    let base = Ipv4Addr::new(127, 64, 0, 0).to_bits();
+    Ipv4Addr::from_bits(base + ((block * 4 + network) << 8) + last)
+}
+
+/// A fresh address of 127.64.0.0/10.
 pub fn address() -> Ipv4Addr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
-    assert!(n < 4 * 254, "a test program has 1,016 addresses");
-    let block = process::id() % 4096;
-    let octet = |n: u32| u8::try_from(n).unwrap();
-    Ipv4Addr::new(
-        127,
-        octet(64 + block / 64),
-        octet((block % 64) * 4 + n / 254),
-        octet(n % 254 + 1),
-    )
+    assert!(n < ADDRESSES, "a test program has {ADDRESSES} addresses");
+    part(block(), n / 254, n % 254 + 1)
 }
 
 /// A fresh network of 14 addresses in 127.128.0.0/9, where no address of [`address`] is, for load
@@ -26,8 +46,7 @@ pub fn address() -> Ipv4Addr {
 pub fn network() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
-    assert!(n < 64, "a test program has 64 networks");
-    let block = process::id() % 8192;
-    let first = Ipv4Addr::new(127, 128, 0, 0).to_bits() + (block * 64 + n) * 16;
+    assert!(n < NETWORKS, "a test program has {NETWORKS} networks");
+    let first = Ipv4Addr::new(127, 128, 0, 0).to_bits() + (block() * NETWORKS + n) * 16;
     format!("{}/28", Ipv4Addr::from_bits(first))
 }

@@ -1,6 +1,5 @@
 //! The program under test.
 
-use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
@@ -45,11 +44,11 @@ fn with_environment(mut command: Command) -> Command {
     command
 }
 
-/// Held while a demo runs: its addresses are fixed, so one runs at a time on a machine.
-pub fn one_demo() -> File {
-    let lock = File::create(env::temp_dir().join("elbow-demo-test.lock")).unwrap();
-    lock.lock().unwrap();
-    lock
+/// `elbow demo` with load balancers on addresses that no other test uses.
+pub fn demo(args: &[&str]) -> Command {
+    let mut command = command(&["demo", "--address-pool", &network()]);
+    command.args(args);
+    command
 }
 
 /// Where `elbow controller` serves, and for which cluster: the same when it is started again.

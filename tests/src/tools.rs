@@ -1,6 +1,6 @@
 //! What `tests/tools.sh` installs, and how a test says that something of it is missing.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,6 +40,9 @@ pub const MMDEBSTRAP: &str = "/usr/bin/mmdebstrap";
 /// A small Debian with `setcap` as a tar, which images are made of; made by [`MMDEBSTRAP`] when it is not there.
 pub fn debian() -> PathBuf {
     let base = folder().join("bookworm-setcap.tar");
+    // The first test that needs it makes it; others wait.
+    let lock = File::create(base.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
     if !base.exists() {
         let next = base.with_extension("next.tar");
         let mut command = Command::new(MMDEBSTRAP);

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use elbow_tests::certificates::{client_that_trusts, client_that_trusts_all};
 use elbow_tests::command::{Running, stdout};
-use elbow_tests::{Client, Response, TempDir, client, elbow, need, wait};
+use elbow_tests::{Client, Response, TempDir, address, client, elbow, need, wait};
 use rustix::process::Signal;
 use rustls::ClientConfig;
 use serde_json::Value;
@@ -22,14 +22,12 @@ struct Demo {
     running: Running,
     json: Value,
     dir: TempDir,
-    _one_at_a_time: File,
 }
 
 impl Demo {
     fn start(minio: &str) -> Self {
-        let lock = elbow::one_demo();
         let dir = TempDir::new();
-        let mut command = elbow::command(&["demo", "--minio", minio, "-o", "json"]);
+        let mut command = elbow::demo(&["--minio", minio, "-o", "json"]);
         command
             .arg("--dir")
             .arg(dir.join("demo"))
@@ -37,12 +35,7 @@ impl Demo {
         let running = Running::start(&mut command);
         let line = running.line_within(Duration::from_secs(90));
         let json: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
-        Self {
-            running,
-            json,
-            dir,
-            _one_at_a_time: lock,
-        }
+        Self { running, json, dir }
     }
 
     fn load_balancer(&self, name: &str) -> &Value {
@@ -346,9 +339,8 @@ fn the_demo_on_minio_is_as_promised() {
 #[test]
 fn every_curl_line_that_the_demo_prints_can_be_pasted() {
     need!("curl");
-    let _one_at_a_time = elbow::one_demo();
     let dir = TempDir::new();
-    let mut command = elbow::command(&["demo", "--minio", "never"]);
+    let mut command = elbow::demo(&["--minio", "never"]);
     let running = Running::start(command.env("TMPDIR", dir.path()));
     let mut lines: Vec<String> = Vec::new();
     while !lines.iter().any(|line| line.contains("healthy")) {
@@ -383,11 +375,14 @@ fn every_curl_line_that_the_demo_prints_can_be_pasted() {
 fn a_key_stops_a_pod_and_starts_it_again() {
     // It makes a terminal for what it runs, and types what it reads.
     let script = need!("script");
-    let _one_at_a_time = elbow::one_demo();
     let dir = TempDir::new();
     let keyboard = dir.join("keyboard");
     rustix::fs::mkfifoat(rustix::fs::CWD, &keyboard, 0o600.into()).unwrap();
-    let demo = format!("{} demo --minio never", elbow::binary().display());
+    let demo = format!(
+        "{} demo --minio never --address-pool {}",
+        elbow::binary().display(),
+        address::network()
+    );
     let line = format!(
         "exec {} -qefc '{demo}' /dev/null < {}",
         script.display(),
@@ -400,13 +395,20 @@ fn a_key_stops_a_pod_and_starts_it_again() {
     );
     let mut keys = File::options().write(true).open(&keyboard).unwrap();
     let until_shown = |what: &str| {
-        while !terminal.line().contains(what) {}
+        loop {
+            let line = terminal.line();
+            if line.contains(what) {
+                break line;
+            }
+        }
     };
+    let shown = until_shown("Admin: http://");
+    let admin = shown.split("Admin: http://").nth(1).unwrap();
+    let admin: SocketAddr = admin.split('/').next().unwrap().parse().unwrap();
     until_shown("healthy");
     keys.write_all(b"1").unwrap();
     until_shown("unhealthy");
     keys.write_all(b"1").unwrap();
-    let admin: SocketAddr = ([127, 0, 0, 1], 9901).into();
     wait::until("all to be healthy again", || {
         let page = elbow::admin_get(admin, "/targets")?;
         let rows = elbow::rows(&serde_json::from_slice(&page.body).ok()?);
@@ -420,9 +422,8 @@ fn a_key_stops_a_pod_and_starts_it_again() {
 
 #[test]
 fn the_demo_without_a_folder_leaves_no_file_behind() {
-    let _one_at_a_time = elbow::one_demo();
     let dir = TempDir::new();
-    let mut command = elbow::command(&["demo", "--minio", "never", "-o", "json"]);
+    let mut command = elbow::demo(&["--minio", "never", "-o", "json"]);
     let mut running = Running::start(command.env("TMPDIR", dir.path()));
     running.line_within(Duration::from_secs(90));
     running.signal(Signal::TERM);

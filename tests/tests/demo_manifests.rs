@@ -1,10 +1,11 @@
 //! `elbow demo -f`: manifests as EKS users write them, with nothing behind them, served in front of pods.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use elbow_tests::certificates::{client_that_trusts, client_that_trusts_all};
@@ -50,23 +51,16 @@ struct Demo {
     running: Running,
     json: Value,
     dir: TempDir,
-    _one_at_a_time: File,
 }
 
 impl Demo {
     fn start(paths: &[&str]) -> Self {
-        let lock = elbow::one_demo();
         let dir = TempDir::new();
-        let mut command = elbow::command(&["demo", "-o", "json", "--pods", "2", "-f"]);
+        let mut command = elbow::demo(&["-o", "json", "--pods", "2", "-f"]);
         let running = Running::start(command.args(paths).env("TMPDIR", dir.path()));
         let line = running.line_within(Duration::from_secs(90));
         let json: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
-        Self {
-            running,
-            json,
-            dir,
-            _one_at_a_time: lock,
-        }
+        Self { running, json, dir }
     }
 
     /// Kind, port and socket of every listener.
@@ -180,7 +174,6 @@ fn an_ingress_of_ones_own() {
 
 #[test]
 fn what_asks_for_nothing_is_told_so_and_leaves_nothing() {
-    let _one_at_a_time = elbow::one_demo();
     let dir = TempDir::new();
     let file = dir.write(
         "service.yaml",
@@ -188,7 +181,7 @@ fn what_asks_for_nothing_is_told_so_and_leaves_nothing() {
     );
     let temporary = dir.join("tmp");
     fs::create_dir(&temporary).unwrap();
-    let mut command = elbow::command(&["demo", "-o", "json", "-f", file.to_str().unwrap()]);
+    let mut command = elbow::demo(&["-o", "json", "-f", file.to_str().unwrap()]);
     let ended = output(command.env("TMPDIR", &temporary));
     let (out, err) = texts(&ended);
     assert_eq!((ended.status.code(), &*out), (Some(1), ""), "{err}");
@@ -199,52 +192,60 @@ fn what_asks_for_nothing_is_told_so_and_leaves_nothing() {
 /// Every row of `config/eks`: whatever listens leads to S3 or to a console.
 #[test]
 fn every_row_can_be_tried() {
-    for row in eks::rows() {
-        let folder = eks::folder(&row);
-        let demo = Demo::start(&[folder.to_str().unwrap()]);
-        assert!(!demo.listeners().is_empty(), "{row}");
-        for balancer in demo.json["loadBalancers"].as_array().unwrap() {
-            let hosts = demo.json["hosts"].as_object().unwrap();
-            let mut hosts: Vec<&str> = hosts.keys().map(String::as_str).collect();
-            if hosts.is_empty() {
-                hosts.push(balancer["dnsName"].as_str().unwrap());
+    let rows = eks::rows();
+    // Most of a demo's time is waiting: four side by side.
+    thread::scope(|scope| {
+        for first in 0..4 {
+            let rows = rows.iter().skip(first).step_by(4);
+            scope.spawn(|| rows.for_each(|row| can_be_tried(row)));
+        }
+    });
+}
+
+fn can_be_tried(row: &str) {
+    let folder = eks::folder(row);
+    let demo = Demo::start(&[folder.to_str().unwrap()]);
+    assert!(!demo.listeners().is_empty(), "{row}");
+    for balancer in demo.json["loadBalancers"].as_array().unwrap() {
+        let hosts = demo.json["hosts"].as_object().unwrap();
+        let mut hosts: Vec<&str> = hosts.keys().map(String::as_str).collect();
+        if hosts.is_empty() {
+            hosts.push(balancer["dnsName"].as_str().unwrap());
+        }
+        for listener in balancer["listeners"].as_array().unwrap() {
+            // A security group of its environment lets nobody in there, as it is meant to.
+            if row.starts_with("s08") && listener["port"] == 9090 {
+                continue;
             }
-            for listener in balancer["listeners"].as_array().unwrap() {
-                // A security group of its environment lets nobody in there, as it is meant to.
-                if row.starts_with("s08") && listener["port"] == 9090 {
-                    continue;
-                }
-                let at: SocketAddr = listener["bound"].as_str().unwrap().parse().unwrap();
-                let trust = match listener["protocol"].as_str().unwrap() {
-                    // A pod's own certificate.
-                    "TCP" => anyone(),
-                    _ => demo.trust(),
+            let at: SocketAddr = listener["bound"].as_str().unwrap().parse().unwrap();
+            let trust = match listener["protocol"].as_str().unwrap() {
+                // A pod's own certificate.
+                "TCP" => anyone(),
+                _ => demo.trust(),
+            };
+            for host in &hosts {
+                let answer = match listener["protocol"].as_str().unwrap() {
+                    "HTTP" => Client::plain(at).ask(client::get(host, "/")),
+                    _ => get(at, host, &trust),
                 };
-                for host in &hosts {
-                    let answer = match listener["protocol"].as_str().unwrap() {
-                        "HTTP" => Client::plain(at).ask(client::get(host, "/")),
-                        _ => get(at, host, &trust),
-                    };
-                    match answer.status {
-                        200 => is_console(&answer),
-                        _ => is_s3(&answer),
-                    }
+                match answer.status {
+                    200 => is_console(&answer),
+                    _ => is_s3(&answer),
                 }
             }
         }
-        demo.end();
     }
+    demo.end();
 }
 
 /// What a person reads can be pasted.
 #[test]
 fn the_lines_for_a_person_work() {
-    let _one_at_a_time = elbow::one_demo();
     let dir = TempDir::new();
     let file = dir.write("ingress.yaml", INGRESS);
     let temporary = dir.join("tmp");
     fs::create_dir(&temporary).unwrap();
-    let mut command = elbow::command(&["demo", "--pods", "1", "-f", file.to_str().unwrap()]);
+    let mut command = elbow::demo(&["--pods", "1", "-f", file.to_str().unwrap()]);
     let running = Running::start(command.env("TMPDIR", &temporary));
     let mut lines = Vec::new();
     loop {

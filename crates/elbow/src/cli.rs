@@ -74,6 +74,10 @@ pub(crate) struct DemoArgs {
     /// Where certificates, configuration and data are put; a temporary folder unless given.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
+    /// Where load balancers without an address get one [default: the first of 127.0.10.0/24 to
+    /// 127.0.19.0/24 whose addresses are free].
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) address_pool: Option<Ipv4Net>,
     /// For a person, or one line for a machine.
     #[arg(short, long, value_enum, default_value_t = TextOrJson::Text)]
     pub(crate) output: TextOrJson,

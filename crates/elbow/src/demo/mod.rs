@@ -79,7 +79,7 @@ pub(crate) fn demo(args: DemoArgs) -> Result<(), Failure> {
             }
         };
         let own = scene.is_own();
-        let stage = match Stage::set(scene, pods.list(), &folder).await {
+        let stage = match Stage::set(scene, args.address_pool, pods.list(), &folder).await {
             Ok(stage) => stage,
             Err(failure) => {
                 pods.shutdown();
@@ -225,7 +225,12 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set(scene: Scene, pods: &[Pod], folder: &Folder) -> Result<Self, Failure> {
+    async fn set(
+        scene: Scene,
+        pool: Option<Ipv4Net>,
+        pods: &[Pod],
+        folder: &Folder,
+    ) -> Result<Self, Failure> {
         let port_offset = if may_bind_low_ports() {
             0
         } else {
@@ -233,7 +238,7 @@ impl Stage {
         };
         let model = scene.model(pods, folder, port_offset).await?;
         Ok(Self {
-            plane: Arc::new(serve(&model, port_offset)?),
+            plane: Arc::new(serve(&model, pool, port_offset)?),
             admin: bind_admin().await?,
             port_offset,
         })
@@ -329,13 +334,15 @@ fn is_judged(target: &TargetStatus) -> bool {
     target.state != "initial" && target.reason.as_deref() != Some("ELB")
 }
 
-/// A plane at the first pool of addresses that is free, so that demos can run side by side.
-fn serve(model: &Model, port_offset: u16) -> Result<Plane, Failure> {
+/// A plane at this pool of addresses, or at the first that is free, so that demos can run side by side.
+fn serve(model: &Model, pool: Option<Ipv4Net>, port_offset: u16) -> Result<Plane, Failure> {
+    let usual = |third| Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, third, 0), 24);
+    let pools = pool.map_or_else(|| (10..20).map(usual).collect(), |pool| vec![pool]);
     let mut last = None;
-    for third in 10..20 {
+    for address_pool in pools {
         let options = Options {
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            address_pool: Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, third, 0), 24),
+            address_pool,
             port_offset,
             data_path: DataPath::Auto,
             dns: DnsZone::default(),
