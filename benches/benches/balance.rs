@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 use elbow_balance::{Group, Target};
 use elbow_model::{TargetId, TargetState};
 
@@ -69,4 +69,4 @@ fn choose(c: &mut Criterion) {
 }
 
 criterion_group!(benches, choose);
-criterion_main!(benches);
+elbow_benches::main!(benches);

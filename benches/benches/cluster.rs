@@ -6,7 +6,7 @@ use std::fs;
 use std::hint::black_box;
 use std::time::Instant;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 use elbow_manifest::cluster::{Change, Cluster};
 use elbow_manifest::{Context, Object};
 use serde_json::{Value, json};
@@ -158,4 +158,4 @@ fn cluster(criterion: &mut Criterion) {
 }
 
 criterion_group!(benches, cluster);
-criterion_main!(benches);
+elbow_benches::main!(benches);

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use elbow_balance::Group;
 use elbow_http::Listener;
 use elbow_http::h1::scan::Scan;
@@ -102,4 +102,4 @@ fn rules(c: &mut Criterion) {
 }
 
 criterion_group!(benches, heads, rules);
-criterion_main!(benches);
+elbow_benches::main!(benches);

@@ -5,7 +5,7 @@
 use std::fs;
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use elbow_manifest::{Context, plan, read, translate};
 
 const CLASS: &str = "
@@ -91,4 +91,4 @@ fn manifests(criterion: &mut Criterion) {
 }
 
 criterion_group!(benches, manifests);
-criterion_main!(benches);
+elbow_benches::main!(benches);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 use elbow_model::addresses::Ipv4Net;
 use elbow_model::{DnsZone, LoadBalancer, Model, Target, TargetGroup, TargetId, file};
 use elbow_plane::{DataPath, Options, Plane};
@@ -250,4 +250,4 @@ fn apply(c: &mut Criterion) {
 }
 
 criterion_group!(benches, apply);
-criterion_main!(benches);
+elbow_benches::main!(benches);

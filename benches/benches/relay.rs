@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use elbow_net::{Worker, relay};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -69,4 +69,4 @@ fn there_and_back(c: &mut Criterion) {
 }
 
 criterion_group!(benches, there_and_back);
-criterion_main!(benches);
+elbow_benches::main!(benches);

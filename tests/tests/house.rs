@@ -53,6 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("elbow-pods", &[]),
     ("elbow-dns", &[]),
+    ("elbow-launch", &[]),
     (
         "elbow",
         &[

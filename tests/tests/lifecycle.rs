@@ -293,7 +293,16 @@ fn wrong_usage_is_2() {
 #[test]
 fn version_completions_and_manual_are_printed() {
     let version = elbow_tests::command::stdout(&mut elbow::command(&["--version"]));
-    assert_eq!(version, format!("elbow {}\n", env!("CARGO_PKG_VERSION")));
+    // The profile is the name of the folder that cargo builds it in.
+    let folder = elbow::binary().parent().unwrap().to_owned();
+    let profile = match folder.file_name().unwrap().to_str().unwrap() {
+        "debug" => "dev",
+        other => other,
+    };
+    assert_eq!(
+        version,
+        format!("elbow {} ({profile})\n", env!("CARGO_PKG_VERSION"))
+    );
     for shell in ["bash", "zsh", "fish"] {
         let script = elbow_tests::command::stdout(&mut elbow::command(&["completions", shell]));
         assert!(script.contains("completions"), "{shell}: {script}");

@@ -12,12 +12,15 @@ use elbow_model::addresses::Ipv4Net;
 use crate::manifests::Manifests;
 use crate::source::Source;
 
+/// What `--version` prints: which elbow, and the profile it is built with. The one that ships is `release`.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("ELBOW_PROFILE"), ")");
+
 /// An Elastic Load Balancer you can run anywhere.
 ///
 /// elbow gives on a laptop, in kind or on bare metal the NLB and ALB that AWS would have built, with
 /// AWS's names, health checks, status codes and access logs.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true)]
+#[command(version = VERSION, propagate_version = true)]
 #[command(
     after_help = "Exit codes: 0 good; 1 the input has errors; 2 wrong usage; 3 the environment \
     refuses (port busy, no permission); 4 there are changes (plan --detailed-exitcode)."
