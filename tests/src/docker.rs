@@ -1,7 +1,8 @@
 //! A Docker engine of the test's own, with the images that the compose file asks for, made here:
 //! no registry is needed.
 
-use std::fs;
+use std::env;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,10 +12,21 @@ use crate::{TempDir, elbow, tools, wait};
 const DOCKER: &str = "/usr/bin/docker";
 const COMPOSE: &str = "/usr/bin/docker-compose";
 
-/// A running engine; it ends, with all that it keeps, when dropped.
+/// Which of the builders of Debian's engine makes an image.
+#[derive(Clone, Copy, Debug)]
+pub enum Builder {
+    /// What `docker build` is without buildx.
+    Legacy,
+    /// With `DOCKER_BUILDKIT=1`.
+    BuildKit,
+}
+
+/// A running engine; it ends, with all that it keeps, when dropped. One at a time: others wait, since the bridge and the
+/// rules of its network are the machine's.
 pub struct Engine {
     daemon: Running,
     dir: TempDir,
+    _lock: File,
 }
 
 impl Engine {
@@ -28,6 +40,8 @@ impl Engine {
                 return Err(program);
             }
         }
+        let lock = File::create(env::temp_dir().join("elbow-test-engine.lock")).unwrap();
+        lock.lock().unwrap();
         let dir = TempDir::new();
         let mut command = Command::new("/usr/sbin/dockerd");
         for (option, name) in [
@@ -41,6 +55,7 @@ impl Engine {
         let mut engine = Self {
             daemon: Running::start(&mut command),
             dir,
+            _lock: lock,
         };
         let answers = wait::until("the Docker engine", || {
             if engine.daemon.ended().is_some() {
@@ -98,13 +113,26 @@ impl Engine {
         );
     }
 
-    /// elbow's image by the repository's Dockerfile, with the binary under test in it.
-    pub fn make_elbow(&self, tag: &str, dockerfile: &Path) {
-        let context = self.context("elbow-image", &[]);
+    /// elbow's image by the repository's Dockerfile, with the binary under test in it, without its symbols. Says how many
+    /// bytes that binary has.
+    pub fn make_elbow(&self, tag: &str, builder: Builder) -> u64 {
+        let dockerfile = tools::repository().join("Dockerfile");
+        let context = self.context(&format!("elbow-image-{builder:?}"), &[]);
         fs::create_dir(context.join("dist")).unwrap();
-        fs::copy(elbow::binary(), context.join("dist/elbow")).unwrap();
+        let binary = context.join("dist/elbow");
+        stdout(
+            Command::new("strip")
+                .arg("-o")
+                .arg(&binary)
+                .arg(elbow::binary()),
+        );
+        let buildkit = match builder {
+            Builder::Legacy => "0",
+            Builder::BuildKit => "1",
+        };
         stdout(
             self.docker()
+                .env("DOCKER_BUILDKIT", buildkit)
                 .args([
                     "build",
                     "--quiet",
@@ -117,6 +145,7 @@ impl Engine {
                 .arg(dockerfile)
                 .arg(&context),
         );
+        fs::metadata(binary).unwrap().len()
     }
 
     fn context(&self, name: &str, programs: &[&Path]) -> PathBuf {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use elbow_tests::certificates::client_that_trusts_all;
 use elbow_tests::command::{output, stdout, texts};
-use elbow_tests::docker::Engine;
+use elbow_tests::docker::{Builder, Engine};
 use elbow_tests::s3::Endpoint;
 use elbow_tests::{Client, client, elbow, need, need_python, tools, wait};
 use rustls::ALL_VERSIONS;
@@ -159,10 +159,7 @@ fn compose_serves_s3_through_its_published_ports_while_a_server_comes_and_goes()
     };
     engine.make_base();
     engine.make_minio(&image("image: minio/minio:"), &minio, &mc);
-    engine.make_elbow(
-        &image("image: elbow:"),
-        &tools::repository().join("Dockerfile"),
-    );
+    engine.make_elbow(&image("image: elbow:"), Builder::Legacy);
 
     let project = Project::up(&engine);
     for host in ["minio1", "minio2", "minio3", "minio4"] {

@@ -8,7 +8,7 @@ use std::path::Path;
 use elbow_tests::address::network;
 use elbow_tests::cluster::{Cluster, MINIO_IMAGE, NODE};
 use elbow_tests::command::{Running, output, stdout, texts};
-use elbow_tests::docker::Engine;
+use elbow_tests::docker::{Builder, Engine};
 use elbow_tests::s3::Endpoint;
 use elbow_tests::{Client, Elbow, TempDir, address, client, elbow, need, need_python, tools, wait};
 use rustix::process::Signal;
@@ -83,7 +83,7 @@ fn the_steps_for_kind_lead_to_s3_through_node_ports_and_pods() {
 /// The line with `docker run`, as far as S3 answers.
 fn in_a_container(engine: &Engine, manifests: &Path) {
     engine.make_base();
-    engine.make_elbow("elbow:local", &tools::repository().join("Dockerfile"));
+    engine.make_elbow("elbow:local", Builder::Legacy);
     let line = documented("kubectl get -A $kinds -o yaml | docker");
     let (_, arguments) = line.split_once("| docker ").unwrap();
     let admin = SocketAddr::from((address(), 9901));

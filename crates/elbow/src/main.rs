@@ -25,12 +25,27 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::CommandFactory;
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 use crate::cli::{Cli, Command};
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Takes up the capability for ports below 1024 where the binary's file permits it. The file in the image does no more than
+/// permit: one that raised the capability itself would not start in a container that may not have it.
+fn raise_permitted_capability() {
+    let Ok(mut sets) = capabilities(None) else {
+        return;
+    };
+    let missing = (sets.permitted - sets.effective) & CapabilitySet::NET_BIND_SERVICE;
+    if !missing.is_empty() {
+        sets.effective |= missing;
+        // Where it is refused, the listener that needs it says so.
+        let _ = set_capabilities(None, sets);
+    }
+}
 
 /// Why a command ends without having done what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +76,7 @@ impl Failure {
 fn main() -> ExitCode {
     // Before anything is opened; whoever serves says what came of it.
     let _ = elbow_plane::open_files::raise();
+    raise_permitted_capability();
     let result = match plugin::parse().command {
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::demo(args),
