@@ -11,6 +11,7 @@ use elbow_model::addresses::Ipv4Net;
 
 use crate::manifests::Manifests;
 use crate::source::Source;
+use crate::token::TokenArg;
 
 /// What `--version` prints: which elbow, and the profile it is built with. The one that ships is `release`.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("ELBOW_PROFILE"), ")");
@@ -174,6 +175,15 @@ pub(crate) struct ServingArgs {
     /// Where /metrics, /health, /targets and /config are served.
     #[arg(long, value_name = "ADDR|off", default_value = DEFAULT_ADMIN)]
     pub(crate) admin: AddressOrOff,
+    /// Where /live, /ready, /health and /metrics are served besides, for kubelets and Prometheus; other pages there need the
+    /// admin token.
+    #[arg(long, value_name = "ADDR|off", default_value = "off")]
+    pub(crate) probes: AddressOrOff,
+    /// A name by which browsers and others may ask the admin address, beside IP addresses and localhost; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) admin_host: Vec<String>,
+    #[command(flatten)]
+    pub(crate) token: TokenArg,
     /// Where the DNS names of load balancers are answered for (UDP).
     #[arg(long, value_name = "ADDR|off", default_value = "off")]
     pub(crate) dns: AddressOrOff,
@@ -236,6 +246,8 @@ pub(crate) struct PlanArgs {
     /// one is there].
     #[arg(long, value_name = "ADDR|off")]
     pub(crate) admin: Option<AddressOrOff>,
+    #[command(flatten)]
+    pub(crate) token: TokenArg,
     /// Exit with 4 when the input is good and something would change at the running elbow.
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
@@ -266,6 +278,8 @@ pub(crate) struct GetArgs {
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_ADMIN)]
     #[cfg_attr(feature = "controller", arg(conflicts_with = "cluster"))]
     pub(crate) admin: SocketAddr,
+    #[command(flatten)]
+    pub(crate) token: TokenArg,
     #[cfg(feature = "controller")]
     #[command(flatten)]
     pub(crate) look: crate::cluster::LookArgs,

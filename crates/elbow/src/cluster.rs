@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use elbow_admin::{CLIENT_HEADER, TOKEN_HEADER, Token};
 use elbow_kube::{Error, Listing, client, inside};
 use elbow_manifest::Object;
 use elbow_model::diagnostic::{Diagnostic, Severity};
@@ -65,9 +66,15 @@ pub(crate) fn list(args: &ClusterArgs) -> Result<Listing, Failure> {
 }
 
 /// What the elbow in the cluster answers on its admin address, and the pod that it is; none where there is none.
-pub(crate) fn ask(args: &ClusterArgs, path: &str) -> Result<Option<(String, Value)>, Failure> {
+pub(crate) fn ask(
+    args: &ClusterArgs,
+    path: &str,
+    token: Option<&Token>,
+) -> Result<Option<(String, Value)>, Failure> {
+    let mut headers = vec![(CLIENT_HEADER, "elbow")];
+    headers.extend(token.map(|token| (TOKEN_HEADER, token.secret())));
     runtime()?
-        .block_on(async { inside::ask(&args.open().await?, path).await })
+        .block_on(async { inside::ask(&args.open().await?, path, &headers, &TOKEN_HEADER).await })
         .map_err(failure)
 }
 

@@ -35,9 +35,10 @@ pub(crate) fn get(args: &GetArgs) -> Result<(), Failure> {
 
 /// What the elbow that is meant says of itself.
 fn status(args: &GetArgs) -> Result<Value, Failure> {
+    let token = args.token.to_ask()?;
     #[cfg(feature = "controller")]
     if args.look.cluster {
-        let answer = crate::cluster::ask(&args.look.which, "/status")?;
+        let answer = crate::cluster::ask(&args.look.which, "/status", token.as_ref())?;
         return answer.map(|(_, status)| status).ok_or_else(|| {
             Failure::environment(
                 "no pod of elbow is ready in the cluster",
@@ -45,7 +46,7 @@ fn status(args: &GetArgs) -> Result<Value, Failure> {
             )
         });
     }
-    admin::ask(args.admin, "/status", admin::TIMEOUT)
+    admin::ask(args.admin, "/status", token.as_ref(), admin::TIMEOUT)
 }
 
 /// The objects of `kind`, each with the name of what it is part of.

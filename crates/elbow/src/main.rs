@@ -20,6 +20,7 @@ mod run;
 mod source;
 mod table;
 mod text;
+mod token;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;

@@ -3,10 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use elbow_admin::Actions;
+use elbow_admin::{Door, Pages, Token};
 use elbow_model::{DnsZone, Model};
 use elbow_plane::{ApplyError, DataPath, Options, Plane, Rejection, open_files};
 use elbow_telemetry::{AccessLog, Sink, Telemetry};
@@ -35,16 +35,13 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     let model = model.ok_or(Failure::Input)?;
     crate::runtime()?.block_on(async {
         let mut signals = Signals::new()?;
-        let admin = bind("admin address", "--admin", args.serving.admin.0).await?;
+        let admin = Admin::bind(&args.serving).await?;
         let plane = Arc::new(start(&args.serving, loaded.dns.clone())?);
         dns::start(args.serving.dns.0, plane.view()).await?;
         let reloader = Reloader::new(source, seen, Arc::clone(&plane), &loaded);
         plane.apply(model).map_err(refused)?;
         announce(&plane);
-        if let Some(listener) = admin {
-            let actions: Arc<dyn Actions> = Arc::new(elbow_admin::NoActions);
-            tokio::spawn(elbow_admin::serve(listener, plane.view(), actions));
-        }
+        admin.serve(Pages::new(plane.view(), Arc::new(elbow_admin::NoActions)));
         tokio::spawn(cert::expiry::watch(plane.view()));
         let (hang_up, hangups) = mpsc::channel(1);
         tokio::spawn(watch(reloader, hangups));
@@ -109,7 +106,59 @@ pub(crate) fn start_plane(options: Options, log: Option<Arc<AccessLog>>) -> Resu
         .map_err(|e| Failure::environment(e, "raise the limits of threads and open files"))
 }
 
-/// The admin socket; refused when it is taken.
+/// The addresses of the operator's pages.
+pub(crate) struct Admin {
+    sockets: Vec<(TcpListener, Door)>,
+    /// What the probe address asks for.
+    token: Arc<OnceLock<Token>>,
+}
+
+impl Admin {
+    /// Those that `args` name; refused when one is taken.
+    pub(crate) async fn bind(args: &ServingArgs) -> Result<Self, Failure> {
+        let told = args.token.to_serve()?;
+        let token = || Arc::new(told.clone().map_or_else(OnceLock::new, OnceLock::from));
+        let door = Door {
+            hosts: args.admin_host.clone(),
+            token: token(),
+            only_with_token: false,
+        };
+        let for_probes = Door {
+            token: token(),
+            only_with_token: true,
+            ..door.clone()
+        };
+        let token = Arc::clone(&for_probes.token);
+        let admin = bind("admin address", "--admin", args.admin.0).await?;
+        if let Some(address) = args.admin.0.filter(|a| !a.ip().is_loopback())
+            && told.is_none()
+        {
+            warn!(%address, "other machines may read the pages of the admin address; --admin-token FILE asks for a token");
+        }
+        let probes = bind("probe address", "--probes", args.probes.0).await?;
+        let admin = admin.map(|listener| (listener, door));
+        let probes = probes.map(|listener| (listener, for_probes));
+        Ok(Self {
+            sockets: admin.into_iter().chain(probes).collect(),
+            token,
+        })
+    }
+
+    /// The token that the probe address asks for, which may come later.
+    #[cfg(feature = "controller")]
+    pub(crate) fn probes_token(&self) -> Arc<OnceLock<Token>> {
+        Arc::clone(&self.token)
+    }
+
+    /// Answers until the runtime ends.
+    pub(crate) fn serve(self, pages: Pages) {
+        for (listener, door) in self.sockets {
+            tokio::spawn(pages.clone().serve(listener, door));
+        }
+    }
+}
+
+/// A socket; refused when it is taken.
 pub(crate) async fn bind(
     what: &str,
     flag: &str,

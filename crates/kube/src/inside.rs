@@ -1,37 +1,66 @@
 //! The elbow that runs in a cluster, asked through the API server: its admin address need not be reached from here.
 
-use http::Request;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderName, Request};
 use kube::Client;
 use serde_json::Value;
 
 use crate::Error;
 use crate::client::{ANSWER_TIMEOUT, Server, reasons};
+use crate::token::KEY;
 
 /// What pods of elbow are labelled with, as config/kube and the chart do it.
 const LABEL: &str = "app.kubernetes.io%2Fname%3Delbow";
-/// The port of the operator's pages.
-const PORT: &str = "admin";
+/// The ports of the operator's pages: all of them, or all of them with a token.
+const PORTS: [&str; 2] = ["admin", "probes"];
 
-/// What `path` of the admin address of an elbow in the cluster answers, and the pod that was asked; none where no elbow is ready.
+/// What `path` of the admin address of an elbow in the cluster answers to a request with `headers`, and the pod that was asked;
+/// none where no elbow is ready.
+///
+/// API servers pass on the header fields, but for `Authorization`, and their own host name. Where `headers` lack
+/// `token_header`, it shows the token in the Secret that the pod names, if it names one.
 ///
 /// # Errors
 /// The API server does not answer, or does not let through.
-pub async fn ask(server: &Server, path: &str) -> Result<Option<(String, Value)>, Error> {
+pub async fn ask(
+    server: &Server,
+    path: &str,
+    headers: &[(HeaderName, &str)],
+    token_header: &HeaderName,
+) -> Result<Option<(String, Value)>, Error> {
     let unreachable = |what: String| Error::Unreachable {
         server: server.url.clone(),
         what,
     };
     let list = format!("/api/v1/pods?labelSelector={LABEL}");
-    let pods = get(&server.client, &list).await;
+    let pods = get(&server.client, &list, &[]).await;
     let pods = pods.map_err(|why| unreachable(format!("list of pods: {why}")))?;
     let mut pods = pods["items"].as_array().into_iter().flatten();
-    let Some((namespace, name, port)) = pods.find_map(ready) else {
+    let Some((pod, (namespace, name, port))) = pods.find_map(|pod| Some((pod, ready(pod)?))) else {
         return Ok(None);
     };
+    let shows_token = headers.iter().any(|(name, _)| name == token_header);
+    let token = match secret(pod).filter(|_| !shows_token) {
+        Some(secret) => {
+            let path = format!("/api/v1/namespaces/{namespace}/secrets/{secret}");
+            let found = get(&server.client, &path, &[]).await;
+            let what =
+                |why| unreachable(format!("admin token, Secret {namespace}/{secret}: {why}"));
+            Some(found.and_then(|secret| token(&secret)).map_err(what)?)
+        }
+        None => None,
+    };
+    let mut headers = headers.to_vec();
+    headers.extend(
+        token
+            .iter()
+            .map(|token| (token_header.clone(), token.as_str())),
+    );
     // Through its pod, since a Service would have to be there for nothing else.
     let proxy = format!("/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy{path}");
     let pod = format!("{namespace}/{name}");
-    let answer = get(&server.client, &proxy).await;
+    let answer = get(&server.client, &proxy, &headers).await;
     let answer = answer.map_err(|why| unreachable(format!("elbow in pod {pod}: {why}")))?;
     Ok(Some((pod, answer)))
 }
@@ -41,8 +70,10 @@ fn ready(pod: &Value) -> Option<(&str, &str, u64)> {
     let mut conditions = pod["status"]["conditions"].as_array()?.iter();
     conditions.find(|one| one["type"] == "Ready" && one["status"] == "True")?;
     let containers = pod["spec"]["containers"].as_array()?.iter();
-    let mut ports = containers.flat_map(|one| one["ports"].as_array().into_iter().flatten());
-    let port = ports.find(|port| port["name"] == PORT)?;
+    let ports = containers.flat_map(|one| one["ports"].as_array().into_iter().flatten());
+    let ports: Vec<&Value> = ports.collect();
+    let called = |name: &&str| ports.iter().find(|port| port["name"] == **name);
+    let port = PORTS.iter().find_map(called)?;
     let metadata = &pod["metadata"];
     Some((
         metadata["namespace"].as_str()?,
@@ -51,9 +82,30 @@ fn ready(pod: &Value) -> Option<(&str, &str, u64)> {
     ))
 }
 
-async fn get(client: &Client, path: &str) -> Result<Value, String> {
-    let request = Request::get(path).body(Vec::new());
-    let request = request.map_err(|error| error.to_string())?;
+/// The Secret with the admin token that a pod of elbow is told of.
+fn secret(pod: &Value) -> Option<&str> {
+    let containers = pod["spec"]["containers"].as_array()?.iter();
+    let mut args = containers.flat_map(|one| one["args"].as_array().into_iter().flatten());
+    args.find_map(|arg| arg.as_str()?.strip_prefix("--admin-token-secret="))
+}
+
+/// What a Secret has as the admin token.
+fn token(secret: &Value) -> Result<String, String> {
+    let text = secret["data"][KEY].as_str();
+    let bytes = text.and_then(|text| BASE64_STANDARD.decode(text).ok());
+    let token = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    let token = token.ok_or_else(|| format!("it has no `{KEY}`"))?;
+    Ok(token.trim().to_owned())
+}
+
+async fn get(client: &Client, path: &str, headers: &[(HeaderName, &str)]) -> Result<Value, String> {
+    let mut request = Request::get(path);
+    for (name, value) in headers {
+        request = request.header(name, *value);
+    }
+    let request = request
+        .body(Vec::new())
+        .map_err(|error| error.to_string())?;
     let answer = tokio::time::timeout(ANSWER_TIMEOUT, client.request(request)).await;
     let answer = answer.map_err(|_| "no answer in time".to_owned())?;
     answer.map_err(|error| reasons(&error))
@@ -63,7 +115,20 @@ async fn get(client: &Client, path: &str) -> Result<Value, String> {
 mod tests {
     use serde_json::json;
 
-    use super::ready;
+    use super::{ready, secret, token};
+
+    #[test]
+    fn the_token_is_in_the_secret_that_the_pod_names() {
+        let pod = |args: &[&str]| json!({"spec": {"containers": [{"args": args}, {}]}});
+        let named = pod(&["controller", "--admin-token-secret=elbow-admin"]);
+        assert_eq!(secret(&named), Some("elbow-admin"));
+        assert_eq!(secret(&pod(&["controller"])), None);
+        let kept = json!({"data": {"token": "czNjcmV0Cg=="}});
+        assert_eq!(token(&kept), Ok("s3cret".to_owned()));
+        for other in [json!({}), json!({"data": {"token": "!"}})] {
+            assert!(token(&other).is_err(), "{other}");
+        }
+    }
 
     #[test]
     fn only_a_ready_pod_with_an_admin_port_is_asked() {
@@ -74,6 +139,7 @@ mod tests {
         };
         let found = pod("True", "admin");
         assert_eq!(ready(&found), Some(("elbow-system", "elbow-1", 9901)));
+        assert!(ready(&pod("True", "probes")).is_some());
         assert_eq!(ready(&pod("False", "admin")), None);
         assert_eq!(ready(&pod("True", "web")), None);
         assert_eq!(ready(&json!({})), None);

@@ -18,6 +18,7 @@ mod error;
 pub mod inside;
 pub mod lease;
 mod metrics;
+pub mod token;
 mod watch;
 pub mod webhook;
 pub mod write;

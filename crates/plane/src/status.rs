@@ -10,7 +10,7 @@ use elbow_health::Reason;
 use elbow_model::{
     Action, Listener, LoadBalancer, LoadBalancerType, Scheme, TargetId, TargetState,
 };
-use elbow_telemetry::{CertificateRow, TargetRow};
+use elbow_telemetry::{CertificateRow, GroupRow, TargetRow};
 use serde::Serialize;
 
 use crate::names::Resolved;
@@ -190,6 +190,33 @@ pub(crate) fn of(shared: &Shared) -> Status {
     }
 }
 
+/// The generation in force and what does not serve in it, without the cost of a whole [`Status`]: probes ask for it.
+pub(crate) fn not_serving(shared: &Shared) -> (u64, Vec<String>) {
+    let snapshot = shared.snapshot.load_full();
+    let mut missing = Vec::new();
+    for balancer in &snapshot.model.load_balancers {
+        for listener in &balancer.listeners {
+            let bound = bound(shared, &snapshot, &balancer.name, listener);
+            if !bound.is_some_and(|bound| snapshot.listeners.contains_key(&bound)) {
+                missing.push(bound.map_or_else(String::new, |bound| bound.to_string()));
+            }
+        }
+    }
+    (snapshot.generation, missing)
+}
+
+/// The first socket of a listener; none while its load balancer has no address.
+fn bound(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    balancer: &str,
+    listener: &Listener,
+) -> Option<SocketAddr> {
+    let ip = *snapshot.balancers.get(balancer)?.addresses.first()?;
+    let port = listener.port.saturating_add(shared.options.port_offset);
+    Some(SocketAddr::new(ip, port))
+}
+
 /// Where the load balancer called `name` serves.
 pub(crate) fn served(shared: &Shared, name: &str) -> Option<Served> {
     let snapshot = shared.snapshot.load();
@@ -208,8 +235,7 @@ fn load_balancer(
     let state = snapshot.balancers.get(&config.name);
     let ip = state.and_then(|state| state.addresses.first()).copied();
     let listeners = config.listeners.iter().map(|listener| {
-        let port = listener.port.saturating_add(shared.options.port_offset);
-        let bound = ip.map(|ip| SocketAddr::new(ip, port));
+        let bound = bound(shared, snapshot, &config.name, listener);
         ListenerStatus {
             port: listener.port,
             protocol: listener.protocol.as_str(),
@@ -406,23 +432,22 @@ fn unresolved(
     })
 }
 
-/// Every target with its live numbers, for the metrics.
-pub(crate) fn target_rows(shared: &Shared) -> Vec<TargetRow> {
+/// Every group with its targets and their live numbers, for the metrics.
+pub(crate) fn group_rows(shared: &Shared) -> Vec<GroupRow> {
     let snapshot = shared.snapshot.load();
-    let mut rows = Vec::new();
-    for group in snapshot.groups.values().map(|state| &state.group) {
-        for target in &group.targets {
-            rows.push(TargetRow {
-                target_group: Arc::clone(&group.config.name),
-                target: format!("{}:{}", target.registered.id, target.registered.port),
-                state: target.state(),
-                state_name: state_name(group, target),
-                in_flight: u64::from(target.in_flight()),
-                requests: target.requests(),
-            });
-        }
-    }
-    rows
+    let row = |group: &Group, target: &Target| TargetRow {
+        target: format!("{}:{}", target.registered.id, target.registered.port),
+        state: target.state(),
+        state_name: state_name(group, target),
+        in_flight: u64::from(target.in_flight()),
+        requests: target.requests(),
+    };
+    let groups = snapshot.groups.values().map(|state| &state.group);
+    let rows = groups.map(|group| GroupRow {
+        name: Arc::clone(&group.config.name),
+        targets: group.targets.iter().map(|t| row(group, t)).collect(),
+    });
+    rows.collect()
 }
 
 /// Every certificate in force, for the metrics.

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -42,19 +43,27 @@ impl View {
         Arc::clone(&self.0.snapshot.load().model)
     }
 
-    /// Every metric, in the text form of [`elbow_telemetry::CONTENT_TYPE`].
-    pub fn metrics(&self) -> String {
+    /// The numbers of the plane.
+    pub fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.0.telemetry
+    }
+
+    /// Writes every metric in OpenMetrics' text, without the mark of the end.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_metrics(&self, out: &mut impl fmt::Write) -> fmt::Result {
         // What nobody held any more a moment ago is not shown.
         self.0.telemetry.prune();
         self.0.count_descriptors();
-        let targets = status::target_rows(&self.0);
+        let groups = status::group_rows(&self.0);
         let certificates = status::certificate_rows(&self.0);
-        self.0.telemetry.render(targets, certificates)
+        self.0.telemetry.write(groups, certificates, out)
     }
 
-    /// The numbers behind the metrics.
-    pub fn telemetry(&self) -> &Arc<Telemetry> {
-        &self.0.telemetry
+    /// The generation in force, and the sockets that are to be listened on and do not serve.
+    pub fn not_serving(&self) -> (u64, Vec<String>) {
+        status::not_serving(&self.0)
     }
 
     /// What the DNS names of load balancers end in.

@@ -50,11 +50,19 @@ impl SharedCounter {
 /// How many answers had each status code. A class takes memory from its first answer on.
 #[derive(Debug, Default)]
 pub struct StatusCounts {
-    classes: [OnceLock<Box<[Counter]>>; 5],
+    classes: [OnceLock<Box<[Counter]>>; Self::CLASSES],
     other: Counter,
 }
 
 impl StatusCounts {
+    /// From 1xx to 5xx.
+    pub(crate) const CLASSES: usize = 5;
+
+    /// Which classes have a count.
+    pub(crate) fn classes(&self) -> impl Iterator<Item = bool> {
+        self.classes.iter().map(|class| class.get().is_some())
+    }
+
     /// Counts one answer with `status`; what is not in 100-599 counts as "other".
     pub fn increment(&self, status: u16) {
         let slot = usize::from(status)

@@ -1,13 +1,14 @@
 //! Counters, histograms, access-log records and their sinks.
 //!
 //! Numbers of the data path live in cells that one worker alone writes, so that counting costs a
-//! load and a store and no cache line travels between cores; [`Telemetry::render`] sums them when
+//! load and a store and no cache line travels between cores; [`Telemetry::write`] sums them when
 //! it is scraped. Access-log lines are made on the worker ([`AccessRecord`], [`LogBuffer`]) and
 //! travel in batches to the one thread that writes them ([`AccessLog`]).
 
 mod cells;
 mod classic;
 mod counter;
+mod exposition;
 mod field;
 mod log;
 mod process;
@@ -20,9 +21,10 @@ mod telemetry;
 pub use cells::{GroupMetrics, ListenerCells, ListenerKey, ListenerMetrics};
 pub use classic::ClassicRecord;
 pub use counter::{Counter, Histogram, SharedCounter, StatusCounts};
+pub use exposition::{Exposition, Format};
 pub use log::{AccessLog, LogBuffer, Sink};
 pub use record::{AccessRecord, RequestLine, RequestType};
-pub use render::{CONTENT_TYPE, CertificateRow, TargetRow};
+pub use render::{CertificateRow, GroupRow, TargetRow};
 pub use shed::{Shed, ShedReason};
 pub use stamp::Stamps;
 pub use telemetry::{OpenFiles, Telemetry};

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,14 +19,18 @@ use family::{BYTES, Counters, Families, Label, SECONDS};
 
 mod family;
 
-/// `Content-Type` of what [`Telemetry::render`] gives.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// A target group as it is at the moment of a scrape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupRow {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its registered targets.
+    pub targets: Vec<TargetRow>,
+}
 
 /// A registered target as it is at the moment of a scrape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetRow {
-    /// Name of its group.
-    pub target_group: Arc<str>,
     /// `id:port` as registered.
     pub target: String,
     /// Its state.
@@ -46,36 +52,70 @@ pub struct CertificateRow {
     pub not_after: i64,
 }
 
-pub(crate) fn render(
+pub(crate) fn write(
     telemetry: Arc<Telemetry>,
-    targets: Vec<TargetRow>,
+    groups: Vec<GroupRow>,
     certificates: Vec<CertificateRow>,
-) -> String {
+    out: &mut impl fmt::Write,
+) -> fmt::Result {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Scrape {
         telemetry,
-        targets,
+        rows: Rows::new(groups),
         certificates,
     }));
-    let mut out = String::with_capacity(16 * 1024);
-    match text::encode(&mut out, &registry) {
-        Ok(()) => out,
-        // A String takes everything; without the end mark no scraper takes half an answer.
-        Err(fmt::Error) => String::new(),
-    }
+    text::encode_registry(out, &registry)
 }
 
 #[derive(Debug)]
 struct Scrape {
     telemetry: Arc<Telemetry>,
-    targets: Vec<TargetRow>,
+    rows: Rows,
     certificates: Vec<CertificateRow>,
+}
+
+/// The targets of a scrape, whose number times the walks over them is what it costs.
+#[derive(Debug)]
+struct Rows {
+    groups: Vec<GroupRow>,
+    #[cfg(test)]
+    visits: std::sync::atomic::AtomicUsize,
+}
+
+impl Rows {
+    fn new(groups: Vec<GroupRow>) -> Self {
+        Self {
+            groups,
+            #[cfg(test)]
+            visits: Default::default(),
+        }
+    }
+
+    /// Every target with the name of its group.
+    fn targets(&self) -> impl Iterator<Item = (&str, &TargetRow)> {
+        let targets = self.groups.iter().flat_map(|group| {
+            let targets = group.targets.iter();
+            targets.map(|target| (&*group.name, target))
+        });
+        #[cfg(test)]
+        let targets = targets.inspect(|_| {
+            self.visits.fetch_add(1, Ordering::Relaxed);
+        });
+        targets
+    }
+}
+
+/// How many targets of a group are healthy, and how many are not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hosts {
+    healthy: u64,
+    unhealthy: u64,
 }
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = Families(encoder);
-        let listeners = Listeners(self.telemetry.listeners());
+        let listeners = Listeners::new(self.telemetry.listeners());
         listeners.connections(&mut families)?;
         listeners.requests(&mut families)?;
         listeners.failures(&mut families)?;
@@ -89,20 +129,20 @@ impl Collector for Scrape {
 
 impl Scrape {
     fn targets(&self, families: &mut Families<'_>) -> fmt::Result {
-        let labels = |row: &TargetRow| {
+        fn labels<'r>((group, row): (&'r str, &'r TargetRow)) -> [Label<'r>; 2] {
             [
-                Label("target_group", row.target_group.to_string()),
-                Label("target", row.target.clone()),
+                Label::new("target_group", group),
+                Label::new("target", &row.target),
             ]
-        };
+        }
         let mut family = families.gauge(
             "elbow_target_health",
             "Whether a target takes traffic as healthy (1) or not (0), with its state",
             None,
         )?;
-        for row in &self.targets {
-            let [group, target] = labels(row);
-            let state = Label("state", row.state_name.to_owned());
+        for (group, row) in self.rows.targets() {
+            let [group, target] = labels((group, row));
+            let state = Label::new("state", row.state_name);
             let healthy = row.state == TargetState::Healthy;
             family.series(&[group, target, state], healthy.into())?;
         }
@@ -111,43 +151,54 @@ impl Scrape {
             "Requests or connections in progress on a target",
             None,
         )?;
-        for row in &self.targets {
-            family.series(&labels(row), row.in_flight)?;
+        for (group, row) in self.rows.targets() {
+            family.series(&labels((group, row)), row.in_flight)?;
         }
         let mut family = families.counter(
             "elbow_target_requests",
             "Requests or connections sent to a target",
             None,
         )?;
-        for row in &self.targets {
-            family.series(&labels(row), row.requests)?;
+        for (group, row) in self.rows.targets() {
+            family.series(&labels((group, row)), row.requests)?;
         }
         Ok(())
     }
 
+    /// Counts every target once, whatever the number of groups.
+    fn hosts(&self) -> HashMap<&str, Hosts> {
+        let mut hosts: HashMap<&str, Hosts> = HashMap::with_capacity(self.rows.groups.len());
+        for (group, row) in self.rows.targets() {
+            let hosts = hosts.entry(group).or_default();
+            match row.state {
+                TargetState::Healthy => hosts.healthy += 1,
+                TargetState::Unhealthy => hosts.unhealthy += 1,
+                _ => {}
+            }
+        }
+        hosts
+    }
+
     fn groups(&self, families: &mut Families<'_>) -> fmt::Result {
         let groups = self.telemetry.groups();
-        for (name, help, state) in [
+        let hosts = self.hosts();
+        for (name, help, count) in [
             (
                 "elbow_healthy_hosts",
                 "Healthy targets of a group",
-                TargetState::Healthy,
+                (|hosts| hosts.healthy) as fn(Hosts) -> u64,
             ),
             (
                 "elbow_unhealthy_hosts",
                 "Unhealthy targets of a group",
-                TargetState::Unhealthy,
+                |hosts| hosts.unhealthy,
             ),
         ] {
             let mut family = families.gauge(name, help, None)?;
             for group in &groups {
-                let members = self
-                    .targets
-                    .iter()
-                    .filter(|t| &t.target_group == group.name());
-                let hosts = members.filter(|t| t.state == state).count();
-                let label = Label("target_group", group.name().to_string());
-                family.series(&[label], hosts as u64)?;
+                let hosts = hosts.get(&**group.name()).copied().unwrap_or_default();
+                let label = Label::new("target_group", &**group.name());
+                family.series(&[label], count(hosts))?;
             }
         }
         let mut family =
@@ -158,8 +209,8 @@ impl Scrape {
                 ("failed", &group.health_checks_failed),
                 ("skipped", &group.health_checks_skipped),
             ] {
-                let name = Label("target_group", group.name().to_string());
-                let result = Label("result", result.to_owned());
+                let name = Label::new("target_group", &**group.name());
+                let result = Label::new("result", result);
                 family.series(&[name, result], counter.get())?;
             }
         }
@@ -173,7 +224,7 @@ impl Scrape {
             Some(&SECONDS),
         )?;
         for row in &self.certificates {
-            let label = Label("certificate", row.arn.to_string());
+            let label = Label::new("certificate", &*row.arn);
             // A time before 1970 has expired all the same.
             family.series(&[label], u64::try_from(row.not_after).unwrap_or_default())?;
         }
@@ -184,8 +235,8 @@ impl Scrape {
         let (ok, failed) = self.telemetry.reloads();
         let mut family =
             families.counter("elbow_config_reloads", "Configurations by result", None)?;
-        family.series(&[Label("result", "ok".to_owned())], ok)?;
-        family.series(&[Label("result", "failed".to_owned())], failed)?;
+        family.series(&[Label::new("result", "ok")], ok)?;
+        family.series(&[Label::new("result", "failed")], failed)?;
         families
             .gauge(
                 "elbow_config_last_reload_success",
@@ -206,8 +257,8 @@ impl Scrape {
         if let Some(log) = self.telemetry.access_log() {
             let mut family =
                 families.counter("elbow_access_log_lines", "Access-log lines by result", None)?;
-            family.series(&[Label("result", "written".to_owned())], log.written())?;
-            family.series(&[Label("result", "dropped".to_owned())], log.dropped())?;
+            family.series(&[Label::new("result", "written")], log.written())?;
+            family.series(&[Label::new("result", "dropped")], log.dropped())?;
         }
         families
             .counter("elbow_accept_errors", "Calls of accept that failed", None)?
@@ -218,13 +269,13 @@ impl Scrape {
             None,
         )?;
         for reason in ShedReason::ALL {
-            let label = Label("reason", reason.label().to_owned());
+            let label = Label::new("reason", reason.label());
             family.series(&[label], self.telemetry.shed.get(reason))?;
         }
         families
             .gauge("elbow_workers", "Worker threads", None)?
             .series(&[], self.telemetry.workers() as u64)?;
-        let version = Label("version", env!("CARGO_PKG_VERSION").to_owned());
+        let version = Label::new("version", env!("CARGO_PKG_VERSION"));
         families.info("elbow_build", "The program", &[version])?;
         let started = self.telemetry.started().duration_since(UNIX_EPOCH);
         families
@@ -285,14 +336,43 @@ impl Scrape {
 type ReadCounter = fn(&ListenerCells) -> &Counter;
 
 /// The sums over workers of every listener.
-struct Listeners(Vec<Arc<ListenerMetrics>>);
+struct Listeners(Vec<Listener>);
+
+struct Listener {
+    metrics: Arc<ListenerMetrics>,
+    port: String,
+}
+
+impl Listener {
+    fn labels(&self) -> [Label<'_>; 4] {
+        let key = self.metrics.key();
+        [
+            Label::new("load_balancer", &*key.load_balancer),
+            Label::new("type", key.kind),
+            Label::new("listener", &*self.port),
+            Label::new("protocol", key.protocol),
+        ]
+    }
+
+    fn labels_and<'l, const N: usize>(&'l self, more: [Label<'l>; N]) -> Vec<Label<'l>> {
+        self.labels().into_iter().chain(more).collect()
+    }
+}
 
 impl Listeners {
+    fn new(listeners: Vec<Arc<ListenerMetrics>>) -> Self {
+        let with_port = |metrics: Arc<ListenerMetrics>| Listener {
+            port: metrics.key().port.to_string(),
+            metrics,
+        };
+        Self(listeners.into_iter().map(with_port).collect())
+    }
+
     fn connections(&self, families: &mut Families<'_>) -> fmt::Result {
         let mut family =
             families.gauge("elbow_active_connections", "Client connections open", None)?;
         for listener in &self.0 {
-            family.series(&labels(listener), listener.active_connections())?;
+            family.series(&listener.labels(), listener.metrics.active_connections())?;
         }
         for (name, help, counter) in [
             (
@@ -318,7 +398,7 @@ impl Listeners {
         ] {
             let mut family = families.counter(name, help, Some(&BYTES))?;
             for listener in &self.0 {
-                family.series(&labels(listener), listener.sum(counter))?;
+                family.series(&listener.labels(), listener.metrics.sum(counter))?;
             }
         }
         let mut family = families.counter(
@@ -350,10 +430,9 @@ impl Listeners {
                 ),
                 ("target", |c| &c.target_responses),
             ] {
-                for (code, count) in sum_codes(listener, counts) {
-                    let source = Label("source", source.to_owned());
-                    let labels = labels(listener).into_iter();
-                    let labels: Vec<_> = labels.chain([source, Label("code", code)]).collect();
+                for (code, count) in sum_codes(&listener.metrics, counts) {
+                    let source = Label::new("source", source);
+                    let labels = listener.labels_and([source, Label::new("code", code)]);
                     family.series(&labels, count)?;
                 }
             }
@@ -373,10 +452,10 @@ impl Listeners {
             let mut family = families.histogram(name, help)?;
             for listener in &self.0 {
                 let mut sum = HistogramSum::default();
-                for cells in listener.cells() {
+                for cells in listener.metrics.cells() {
                     sum.add(histogram(cells));
                 }
-                family.series(&labels(listener), &sum)?;
+                family.series(&listener.labels(), &sum)?;
             }
         }
         for (name, help, counter) in [
@@ -452,7 +531,7 @@ impl Listeners {
     ) -> fmt::Result {
         let mut family = families.counter(name, help, None)?;
         for listener in &self.0 {
-            family.series(&labels(listener), listener.sum(counter))?;
+            family.series(&listener.labels(), listener.metrics.sum(counter))?;
         }
         Ok(())
     }
@@ -466,38 +545,38 @@ impl Listeners {
     ) -> fmt::Result {
         for listener in &self.0 {
             for &(value, counter) in counters {
-                let by = Label(by, value.to_owned());
-                let labels: Vec<_> = labels(listener).into_iter().chain([by]).collect();
-                family.series(&labels, listener.sum(counter))?;
+                let labels = listener.labels_and([Label::new(by, value)]);
+                family.series(&labels, listener.metrics.sum(counter))?;
             }
         }
         Ok(())
     }
 }
 
-fn labels(listener: &ListenerMetrics) -> [Label; 4] {
-    let key = listener.key();
-    [
-        Label("load_balancer", key.load_balancer.to_string()),
-        Label("type", key.kind.to_owned()),
-        Label("listener", key.port.to_string()),
-        Label("protocol", key.protocol.to_owned()),
-    ]
-}
-
 /// Every code that was ever counted, with its sum over workers.
 fn sum_codes(
     listener: &ListenerMetrics,
     counts: fn(&ListenerCells) -> &StatusCounts,
-) -> Vec<(String, u64)> {
+) -> Vec<(Cow<'static, str>, u64)> {
     let sum = |of: &dyn Fn(&StatusCounts) -> u64| -> u64 {
         listener.cells().iter().map(|cells| of(counts(cells))).sum()
     };
-    let codes = (100..600).map(|code| (code.to_string(), sum(&|c| c.get(code))));
-    let other = ("other".to_owned(), sum(&|c| c.other()));
+    let mut seen = [false; StatusCounts::CLASSES];
+    for cells in listener.cells() {
+        for (seen, counted) in seen.iter_mut().zip(counts(cells).classes()) {
+            *seen |= counted;
+        }
+    }
+    let classes = (1..)
+        .zip(seen)
+        .filter_map(|(class, seen)| seen.then_some(class));
+    let codes = classes.flat_map(|class: u16| class * 100..(class + 1) * 100);
+    let codes = codes.map(|code| (code, sum(&|c| c.get(code))));
+    let codes = codes.filter(|&(_, count)| count > 0);
+    let other = Some(("other".into(), sum(&|c| c.other()))).filter(|&(_, count)| count > 0);
     codes
-        .chain([other])
-        .filter(|&(_, count)| count > 0)
+        .map(|(code, count)| (code.to_string().into(), count))
+        .chain(other)
         .collect()
 }
 

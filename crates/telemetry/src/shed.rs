@@ -25,11 +25,13 @@ pub enum ShedReason {
     Buffers,
     /// A client of HTTP/2 sent frames that cost more than they ask for.
     Http2Flood,
+    /// As many large answers of the admin address as are made at a time are being read.
+    AdminAnswers,
 }
 
 impl ShedReason {
     /// Every reason, in the order of their declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::OpenFiles,
         Self::LocalPorts,
         Self::KernelMemory,
@@ -39,6 +41,7 @@ impl ShedReason {
         Self::LoadBalancerConnections,
         Self::Buffers,
         Self::Http2Flood,
+        Self::AdminAnswers,
     ];
 
     /// The value of the label.
@@ -53,6 +56,7 @@ impl ShedReason {
             Self::LoadBalancerConnections => "load_balancer_max_connections",
             Self::Buffers => "buffers",
             Self::Http2Flood => "http2_flood",
+            Self::AdminAnswers => "admin_answers",
         }
     }
 }

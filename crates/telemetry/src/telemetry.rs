@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use crate::render::{self, CertificateRow, TargetRow};
+use crate::render::{self, CertificateRow, GroupRow};
 use crate::{AccessLog, GroupMetrics, ListenerKey, ListenerMetrics, SharedCounter, Shed};
 
 /// Open files of a process as they are at the moment of a scrape; 0 is unknown.
@@ -162,14 +163,18 @@ impl Telemetry {
         self.access_log.get()
     }
 
-    /// Everything in OpenMetrics text, to be served as [`CONTENT_TYPE`](crate::CONTENT_TYPE).
-    /// `targets` are the registered targets as they are now, `certificates` those in force.
-    pub fn render(
+    /// Writes everything in OpenMetrics' text, without the mark of the end: [`Exposition`](crate::Exposition) makes the
+    /// answer to a scrape of it. `groups` are target groups as they are now, `certificates` those in force.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(
         self: &Arc<Self>,
-        targets: Vec<TargetRow>,
+        groups: Vec<GroupRow>,
         certificates: Vec<CertificateRow>,
-    ) -> String {
-        render::render(Arc::clone(self), targets, certificates)
+        out: &mut impl fmt::Write,
+    ) -> fmt::Result {
+        render::write(Arc::clone(self), groups, certificates, out)
     }
 }
 

@@ -55,6 +55,11 @@ impl Home {
         Ok(Self::at(&folder.ok_or(Error::Homeless)?))
     }
 
+    /// Where the user keeps what elbow makes.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The authority, made if there is none. Others wait until this one is dropped.
     pub(crate) fn open(&self) -> Result<Authority, Error> {
         Authority::open(self)

@@ -47,6 +47,14 @@ pub(crate) struct ControllerArgs {
     /// Where API servers ask which readiness gates a new pod gets.
     #[arg(long, value_name = "ADDR|off", default_value = "off")]
     pub(crate) webhook: AddressOrOff,
+    /// The Secret with the token that --probes asks for, in the namespace of the pod; made if it is not there.
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "admin_token",
+        requires = "probes"
+    )]
+    pub(crate) admin_token_secret: Option<String>,
     #[command(flatten)]
     pub(crate) serving: ServingArgs,
 }

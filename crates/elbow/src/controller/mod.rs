@@ -7,13 +7,14 @@ mod routes;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use elbow_admin::{Actions, Done};
+use elbow_admin::{Actions, Done, Pages, Token};
 use elbow_kube::{Controller, Metrics, Options};
 use elbow_manifest::Context;
 use elbow_model::Model;
 use elbow_model::diagnostic::Diagnostic;
 use elbow_plane::Plane;
 use tokio::sync::{mpsc, watch};
+use tracing::warn;
 
 pub(crate) use args::ControllerArgs;
 use args::ControllerCommand;
@@ -85,7 +86,17 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     let native = native.map(Beside::load).transpose()?;
     let mut signals = Signals::new()?;
     let server = args.cluster.open().await.map_err(failure)?;
-    let admin = run::bind("admin address", "--admin", args.serving.admin.0).await?;
+    let admin = run::Admin::bind(&args.serving).await?;
+    if let Some(secret) = args.admin_token_secret {
+        let (client, door) = (server.client.clone(), admin.probes_token());
+        tokio::spawn(async move {
+            match Token::new(&elbow_kube::token::keep(client, &secret).await) {
+                // Nothing else sets it.
+                Some(token) => drop(door.set(token)),
+                None => warn!("Secret {secret} has no token: expected visible ASCII characters"),
+            }
+        });
+    }
     let webhook = run::bind("webhook address", "--webhook", args.webhook.0).await?;
     let plane = Arc::new(run::start(&args.serving, options.context.dns_zone())?);
     dns::start(args.serving.dns.0, plane.view()).await?;
@@ -98,13 +109,11 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
         let reloader = native.reloader(&plane).beside(models);
         tokio::spawn(reload::watch(reloader, hangups));
     }
-    if let Some(listener) = admin {
-        let actions = Arc::new(Watching {
-            metrics: controller.metrics(),
-            ready: controller.ready(),
-        });
-        tokio::spawn(elbow_admin::serve(listener, plane.view(), actions));
-    }
+    let watching = Arc::new(Watching {
+        metrics: controller.metrics(),
+        ready: controller.ready(),
+    });
+    admin.serve(Pages::new(plane.view(), watching));
     tokio::spawn(cert::expiry::watch(plane.view()));
     let stop = watch::Sender::new(false);
     let mut watching = tokio::spawn(controller.run(stop.subscribe()));

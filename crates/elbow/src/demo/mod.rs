@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use elbow_admin::{Actions, Done};
+use elbow_admin::{Actions, Done, Door, Pages};
 use elbow_model::addresses::Ipv4Net;
 use elbow_model::{Condition, DnsZone, Listener, Model, Patterns};
 use elbow_plane::{
@@ -257,7 +257,8 @@ impl Demo {
             stopped: Mutex::default(),
         });
         let actions = Arc::new(PodActions(Arc::clone(&switch)));
-        let serving_admin = tokio::spawn(elbow_admin::serve(listener, plane.view(), actions));
+        let pages = Pages::new(plane.view(), actions);
+        let serving_admin = tokio::spawn(pages.serve(listener, Door::default()));
         Self {
             own,
             switch,

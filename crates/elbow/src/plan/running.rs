@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use elbow_admin::Token;
 use elbow_model::Model;
 use elbow_model::diagnostic::{Diagnostic, Severity};
 use serde_json::Value;
@@ -27,16 +28,20 @@ pub(crate) struct Running {
 /// # Errors
 /// The environment's: when an elbow is named, or needed for the exit code, and none answers.
 pub(crate) fn ask(args: &PlanArgs) -> Result<Option<Running>, Failure> {
+    let token = args.token.to_ask()?;
+    let token = token.as_ref();
     let found = match args.admin {
         #[cfg(feature = "controller")]
-        None if args.look.cluster => crate::cluster::ask(&args.look.which, "/config")?
+        None if args.look.cluster => crate::cluster::ask(&args.look.which, "/config", token)?
             .map(|(pod, config)| checked(pod, config))
             .transpose()?,
-        Some(AddressOrOff(Some(address))) => config(address, admin::TIMEOUT).map(Some)?,
+        Some(AddressOrOff(Some(address))) => config(address, token, admin::TIMEOUT).map(Some)?,
         Some(AddressOrOff(None)) => None,
         None => {
             let address: Result<SocketAddr, _> = DEFAULT_ADMIN.parse();
-            address.ok().and_then(|address| config(address, PROBE).ok())
+            address
+                .ok()
+                .and_then(|address| config(address, token, PROBE).ok())
         }
     };
     if found.is_none() && args.detailed_exitcode {
@@ -49,8 +54,12 @@ pub(crate) fn ask(args: &PlanArgs) -> Result<Option<Running>, Failure> {
     Ok(found)
 }
 
-fn config(address: SocketAddr, timeout: Duration) -> Result<Running, Failure> {
-    let config = admin::ask(address, "/config", timeout)?;
+fn config(
+    address: SocketAddr,
+    token: Option<&Token>,
+    timeout: Duration,
+) -> Result<Running, Failure> {
+    let config = admin::ask(address, "/config", token, timeout)?;
     checked(address.to_string(), config)
 }
 

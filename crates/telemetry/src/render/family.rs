@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 
 use prometheus_client::encoding::{
@@ -11,14 +12,20 @@ use crate::counter::HistogramSum;
 
 /// One label of a series; its value is escaped for the text form.
 #[derive(Clone, Debug)]
-pub(super) struct Label(pub(super) &'static str, pub(super) String);
+pub(super) struct Label<'a>(&'static str, Cow<'a, str>);
 
-impl EncodeLabel for Label {
+impl<'a> Label<'a> {
+    pub(super) fn new(name: &'static str, value: impl Into<Cow<'a, str>>) -> Self {
+        Self(name, value.into())
+    }
+}
+
+impl EncodeLabel for Label<'_> {
     fn encode(&self, mut encoder: LabelEncoder<'_>) -> fmt::Result {
         let mut key = encoder.encode_label_key()?;
         EncodeLabelKey::encode(&self.0, &mut key)?;
         let mut value = key.encode_label_value()?;
-        EncodeLabelValue::encode(&self.1.as_str(), &mut value)?;
+        EncodeLabelValue::encode(&&*self.1, &mut value)?;
         value.finish()
     }
 }
@@ -66,7 +73,7 @@ impl Families<'_> {
     }
 
     /// Facts that are labels alone; `_info` is put behind the name.
-    pub(super) fn info(&mut self, name: &str, help: &str, labels: &[Label]) -> fmt::Result {
+    pub(super) fn info(&mut self, name: &str, help: &str, labels: &[Label<'_>]) -> fmt::Result {
         self.0
             .encode_descriptor(name, help, None, MetricType::Info)?
             .encode_info(&labels)
@@ -77,7 +84,7 @@ impl Families<'_> {
 pub(super) struct Counters<'a>(MetricEncoder<'a>);
 
 impl Counters<'_> {
-    pub(super) fn series(&mut self, labels: &[Label], value: u64) -> fmt::Result {
+    pub(super) fn series(&mut self, labels: &[Label<'_>], value: u64) -> fmt::Result {
         if labels.is_empty() {
             return self.0.encode_counter::<NoLabelSet, _, u64>(&value, None);
         }
@@ -91,7 +98,7 @@ impl Counters<'_> {
 pub(super) struct Gauges<'a>(MetricEncoder<'a>);
 
 impl Gauges<'_> {
-    pub(super) fn series(&mut self, labels: &[Label], value: u64) -> fmt::Result {
+    pub(super) fn series(&mut self, labels: &[Label<'_>], value: u64) -> fmt::Result {
         if labels.is_empty() {
             return self.0.encode_gauge(&value);
         }
@@ -108,7 +115,7 @@ impl Gauges<'_> {
 pub(super) struct Histograms<'a>(MetricEncoder<'a>);
 
 impl Histograms<'_> {
-    pub(super) fn series(&mut self, labels: &[Label], sum: &HistogramSum) -> fmt::Result {
+    pub(super) fn series(&mut self, labels: &[Label<'_>], sum: &HistogramSum) -> fmt::Result {
         self.0
             .encode_family(&labels)?
             .encode_histogram::<NoLabelSet>(sum.seconds(), sum.count(), &sum.buckets(), None)

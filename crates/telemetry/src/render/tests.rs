@@ -1,16 +1,28 @@
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
 
 fn row(target: &str, state: TargetState) -> TargetRow {
     TargetRow {
-        target_group: "minio".into(),
         target: target.to_owned(),
         state,
         state_name: state.as_str(),
         in_flight: 3,
         requests: 40,
     }
+}
+
+fn rendered(
+    telemetry: &Arc<Telemetry>,
+    targets: Vec<TargetRow>,
+    certificates: Vec<CertificateRow>,
+) -> String {
+    let name = "minio".into();
+    let mut out = String::new();
+    let groups = vec![GroupRow { name, targets }];
+    telemetry.write(groups, certificates, &mut out).unwrap();
+    out
 }
 
 #[track_caller]
@@ -55,7 +67,7 @@ fn workers_are_summed() {
         line("elbow_request_duration_seconds_count", "", "2"),
         line("elbow_request_duration_seconds_sum", "", "0.005"),
     ];
-    let text = telemetry.render(Vec::new(), Vec::new());
+    let text = rendered(&telemetry, Vec::new(), Vec::new());
     assert_lines(&text, &expected.each_ref().map(String::as_str));
     let bucket =
         |le: &str, n| format!("elbow_request_duration_seconds_bucket{{le=\"{le}\",{of}}} {n}");
@@ -77,7 +89,8 @@ fn targets_and_groups() {
     let group = telemetry.group("minio");
     group.health_checks_passed.add(7);
     group.health_checks_failed.increment();
-    let text = telemetry.render(
+    let text = rendered(
+        &telemetry,
         vec![
             row("127.0.0.1:9000", TargetState::Healthy),
             row("127.0.0.1:9001", TargetState::Unhealthy),
@@ -105,9 +118,9 @@ fn targets_and_groups() {
 fn a_refused_configuration_shows() {
     let telemetry = Telemetry::new(4);
     telemetry.config_reload(true, 1);
-    let good = telemetry.render(Vec::new(), Vec::new());
+    let good = rendered(&telemetry, Vec::new(), Vec::new());
     telemetry.config_reload(false, 1);
-    let bad = telemetry.render(Vec::new(), Vec::new());
+    let bad = rendered(&telemetry, Vec::new(), Vec::new());
     assert_lines(
         &good,
         &[
@@ -131,11 +144,11 @@ fn a_refused_configuration_shows() {
 #[test]
 fn shed_work_is_counted_by_reason() {
     let telemetry = Telemetry::new(2);
-    let zero = telemetry.render(Vec::new(), Vec::new());
+    let zero = rendered(&telemetry, Vec::new(), Vec::new());
     let listener = telemetry.listener("nlb", "network", 443, "TCP");
     listener.shed(ShedReason::OpenFiles);
     telemetry.shed.increment(ShedReason::OpenFiles);
-    let two = telemetry.render(Vec::new(), Vec::new());
+    let two = rendered(&telemetry, Vec::new(), Vec::new());
     let line = |n| format!("elbow_shed_total{{reason=\"open_files\"}} {n}");
     assert_lines(&zero, &[&line(0)]);
     assert_lines(&two, &[&line(2)]);
@@ -145,8 +158,11 @@ fn shed_work_is_counted_by_reason() {
 fn the_text_is_openmetrics() {
     let telemetry = Telemetry::new(1);
     telemetry.listener("a \"b\"\\\n", "network", 1, "TCP");
-    let text = telemetry.render(vec![row("[::1]:9000", TargetState::Draining)], Vec::new());
-    assert!(text.ends_with("# EOF\n"));
+    let text = rendered(
+        &telemetry,
+        vec![row("[::1]:9000", TargetState::Draining)],
+        Vec::new(),
+    );
     assert!(text.contains(r#"load_balancer="a \"b\"\\\n""#));
     let version = env!("CARGO_PKG_VERSION");
     assert_lines(
@@ -203,11 +219,52 @@ fn certificates_tell_when_they_expire() {
         not_after: 1_956_441_600,
     };
     assert_lines(
-        &Telemetry::new(1).render(Vec::new(), vec![certificate]),
+        &rendered(&Telemetry::new(1), Vec::new(), vec![certificate]),
         &[
             "# UNIT elbow_certificate_expiry_timestamp_seconds seconds",
             "elbow_certificate_expiry_timestamp_seconds{certificate=\
              \"arn:aws:acm:us-east-1:000000000000:certificate/web\"} 1956441600",
         ],
     );
+}
+
+#[test]
+fn a_scrape_walks_over_targets_as_often_whatever_the_number_of_groups() {
+    for groups in [1, 10, 100] {
+        let telemetry = Telemetry::new(1);
+        let names: Vec<String> = (0..groups).map(|n| format!("group-{n}")).collect();
+        let held: Vec<_> = names.iter().map(|name| telemetry.group(name)).collect();
+        let of = |metrics: &Arc<crate::GroupMetrics>| GroupRow {
+            name: Arc::clone(metrics.name()),
+            targets: vec![
+                row("127.0.0.1:9000", TargetState::Healthy),
+                row("127.0.0.1:9001", TargetState::Unhealthy),
+            ],
+        };
+        let scrape = Scrape {
+            telemetry: Arc::clone(&telemetry),
+            rows: Rows::new(held.iter().map(of).collect()),
+            certificates: Vec::new(),
+        };
+        let hosts = scrape.hosts();
+        assert_eq!(hosts.len(), groups);
+        assert!(hosts.values().all(|h| (h.healthy, h.unhealthy) == (1, 1)));
+        let before = scrape.rows.visits.swap(0, Ordering::Relaxed);
+        assert_eq!(before, 2 * groups);
+        let scrape = Arc::new(scrape);
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Shared(Arc::clone(&scrape))));
+        text::encode_registry(&mut String::new(), &registry).unwrap();
+        // Three families of targets, and the count of healthy and unhealthy ones.
+        assert_eq!(scrape.rows.visits.load(Ordering::Relaxed), 4 * 2 * groups);
+    }
+}
+
+#[derive(Debug)]
+struct Shared(Arc<Scrape>);
+
+impl Collector for Shared {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.0.encode(encoder)
+    }
 }

@@ -1,0 +1,39 @@
+//! The pages that are there.
+
+/// A page that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Page {
+    Live,
+    Ready,
+    Health,
+    Metrics,
+    Targets,
+    Config,
+    Status,
+}
+
+impl Page {
+    const ALL: [(&str, Self); 7] = [
+        ("/live", Self::Live),
+        ("/ready", Self::Ready),
+        ("/health", Self::Health),
+        ("/metrics", Self::Metrics),
+        ("/targets", Self::Targets),
+        ("/config", Self::Config),
+        ("/status", Self::Status),
+    ];
+
+    /// The page at `path`.
+    pub(crate) fn of(path: &str) -> Option<Self> {
+        let found = Self::ALL.iter().find(|(at, _)| *at == path);
+        found.map(|&(_, page)| page)
+    }
+
+    /// Whether it is for everybody, by whatever name they ask.
+    pub(crate) fn is_free(self) -> bool {
+        match self {
+            Self::Live | Self::Ready | Self::Health | Self::Metrics => true,
+            Self::Targets | Self::Config | Self::Status => false,
+        }
+    }
+}
