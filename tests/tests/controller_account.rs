@@ -83,20 +83,22 @@ fn the_rights_of_the_installation_are_enough() {
     for file in ["kube/namespace.yaml", "kube/access.yaml", "kube/class.yaml"] {
         access.ask(&["apply", "-f", &config(file)]);
     }
-    let (asked, admin) = (
-        SocketAddr::from((address(), 9443)),
-        SocketAddr::from((address(), 9901)),
-    );
+    let [asked, admin, probes] = [9443, 9901, 9902].map(|port| SocketAddr::from((address(), port)));
     webhook(&access, asked);
     let dir = TempDir::new();
     let kubeconfig = service_account(&access, &dir);
     let (at, pages, pool) = (asked.to_string(), admin.to_string(), network());
+    let for_probes = probes.to_string();
     let words = [
         "controller",
         "--kubeconfig",
         &kubeconfig,
         "--admin",
         &pages,
+        "--probes",
+        &for_probes,
+        "--admin-token-secret",
+        "elbow-admin",
         "--webhook",
         &at,
         "--address-pool",
@@ -149,6 +151,13 @@ fn the_rights_of_the_installation_are_enough() {
         let gates = conditions.filter(|one| one["reason"] == "Elb.RegistrationInProgress");
         (gates.count() == 2).then_some(())
     });
+    // Until there is a token, nobody is shown other pages than those for probes.
+    wait::until("the probe address to ask for the token", || {
+        let asked = elbow::admin_get(probes, "/config")?;
+        (asked.status == 401).then_some(())
+    });
+    let kept = access.get(&["-n", NAMESPACE, "secret", "elbow-admin"]);
+    assert!(kept["data"]["token"].is_string(), "{kept}");
     // Their finalizers go.
     access.ask(&[
         "delete",
@@ -168,6 +177,63 @@ fn the_rights_of_the_installation_are_enough() {
         !counted(r#"code="403""#) && !counted(r#"result="forbidden""#),
         "{metrics}"
     );
+    controller.end(Signal::TERM);
+    let log = controller.stderr();
+    assert!(!log.contains("forbidden"), "{log}");
+}
+
+/// With a namespace to watch, elbow has a Role there and reads nothing that is elsewhere.
+#[test]
+fn the_rights_in_one_namespace_are_enough_and_end_there() {
+    let access = match ControlPlane::start() {
+        Ok(access) => access,
+        Err(needs) => return tools::skipped(&needs),
+    };
+    let [_, service, ingress, _] = objects();
+    let shop = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
+    access.apply(&[shop]);
+    let made = stdout(
+        access
+            .kubectl()
+            .args(["kustomize", &config("kube-namespace")]),
+    );
+    let dir = TempDir::new();
+    let made = dir.write("made.yaml", made);
+    access.ask(&["apply", "--server-side", "-f", made.to_str().unwrap()]);
+    let as_elbow = "--as=system:serviceaccount:elbow-system:elbow";
+    for (namespace, allowed) in [("shop", "yes"), ("default", "no"), (NAMESPACE, "no")] {
+        let ask = [
+            "auth", "can-i", "list", "secrets", "-n", namespace, as_elbow,
+        ];
+        // `no` is an exit code of its own.
+        let answer = elbow_tests::command::output(access.kubectl().args(ask));
+        let (out, _) = elbow_tests::command::texts(&answer);
+        assert_eq!(out.trim(), allowed, "{namespace}");
+    }
+    let kubeconfig = service_account(&access, &dir);
+    let admin = SocketAddr::from((address(), 9901));
+    let (pages, pool) = (admin.to_string(), network());
+    let words = [
+        "controller",
+        "--kubeconfig",
+        &kubeconfig,
+        "--watch-namespace=shop",
+        "--admin",
+        &pages,
+        "--address-pool",
+        &pool,
+    ];
+    let mut controller = Running::start(&mut elbow::command(&words));
+    access.apply(&[service, ingress]);
+    wait::until("the status of both", || {
+        let list = access.get(&["-n", "shop", "services,ingresses"]);
+        let items = list["items"].as_array().unwrap().iter();
+        let mut names = items.map(|one| &one["status"]["loadBalancer"]["ingress"][0]["hostname"]);
+        names.all(Value::is_string).then_some(())
+    });
+    let metrics = elbow::admin_get(admin, "/metrics").unwrap().text();
+    assert!(!metrics.contains(r#"code="403""#), "{metrics}");
+    assert!(!metrics.contains(r#"result="forbidden""#), "{metrics}");
     controller.end(Signal::TERM);
     let log = controller.stderr();
     assert!(!log.contains("forbidden"), "{log}");

@@ -252,6 +252,7 @@ fn the_chart_installs_what_kustomize_does_and_takes_no_value_that_means_nothing(
     for (folder, values) in [
         ("kube", &[][..]),
         ("kube-webhook", &["webhook.enabled=true"]),
+        ("kube-namespace", &["watchNamespace=shop"]),
     ] {
         let kustomize = objects(&access, &kustomized(folder).unwrap());
         let chart = objects(&access, &rendered(&program, values));
@@ -311,7 +312,9 @@ fn the_chart_installs_what_kustomize_does_and_takes_no_value_that_means_nothing(
             "controller",
             "--address-pool=10.50.0.0/24",
             "--status-address=both",
-            "--admin=$(HOST_IP):9901",
+            "--admin=127.0.0.1:9901",
+            "--probes=$(HOST_IP):9902",
+            "--admin-token-secret=elbow-admin",
             "--drain-timeout=45s",
             "--cluster-name=a",
             "--watch-namespace=shop",
@@ -334,6 +337,7 @@ fn the_chart_installs_what_kustomize_does_and_takes_no_value_that_means_nothing(
         ("personality=eks", "personality"),
         ("addressPool=here", "addressPool"),
         ("adminPort=0", "adminPort"),
+        ("probePort=0", "probePort"),
     ] {
         let refused = output(helm(&program, &["template", "elbow"]).args(["--set", value]));
         assert!(!refused.status.success(), "{value}");

@@ -24,7 +24,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 - controller
 - --address-pool={{ .Values.addressPool }}
 - --status-address={{ .Values.statusAddress }}
-- --admin=$(HOST_IP):{{ .Values.adminPort }}
+- --admin=127.0.0.1:{{ .Values.adminPort }}
+- --probes=$(HOST_IP):{{ .Values.probePort }}
+- --admin-token-secret=elbow-admin
 - --drain-timeout={{ .Values.drainTimeout }}
 {{- with .Values.clusterName }}
 - --cluster-name={{ . }}
