@@ -60,6 +60,18 @@ debian() { # FILE=PACKAGE…
     missing "${wanted[*]}" "apt-get failed, see $tools/apt.log"
 }
 
+# The package would start a server of its own: only the one program is taken out of it.
+promtool() {
+  [ -x "$tools/promtool" ] || type -P promtool >/dev/null && return
+  local aside=$tools/building/prometheus
+  rm -rf "$aside" && mkdir -p "$aside"
+  if (cd "$aside" && apt-get download prometheus && dpkg -x prometheus_*.deb .) >"$tools/promtool.log" 2>&1 </dev/null; then
+    mv "$aside/usr/bin/promtool" "$tools/promtool"
+  else
+    missing promtool "apt-get failed, see $tools/promtool.log"
+  fi
+}
+
 # A compiler by any name that the builds look for is as good as Debian's.
 compilers() {
   local wanted=()
@@ -164,6 +176,7 @@ case ${1:-all} in
     ;;
 esac
 debian "${debian_packages[@]}"
+promtool
 cargo_tools
 touch "$tools/.cargo-tools"
 python ready "${clients[@]}"
