@@ -2,11 +2,16 @@
 //! the fuzz targets and the replay of their seeds.
 
 use elbow_http::cookie;
-use elbow_http::h1::chunked::{ChunkError, Decoder};
+use elbow_http::h1::chunked::{
+    ChunkError, Decoder, EXTENSIONS_MAX, LAST_CHUNK, TRAILERS_MAX, size_line,
+};
 use elbow_http::h1::scan::{Found, Scan, ScanError};
 use elbow_http::h1::{Framing, Limits, REQUEST_LIMITS, RESPONSE_LIMITS, request, response};
 use elbow_http::seal::Seal;
 use elbow_model::{DesyncMitigationMode, file};
+
+#[path = "strict/chunks.rs"]
+mod strict;
 
 /// Sizes of the pieces that an input is split into; the last one takes all at once.
 const STEPS: [usize; 3] = [1, 7, usize::MAX];
@@ -65,10 +70,32 @@ pub(crate) fn response(input: &[u8]) {
     }
 }
 
-/// Chunked bodies.
+/// Chunked bodies: the decoder takes what an independent reader takes, and reads the same in it.
 pub(crate) fn chunked(input: &[u8]) {
     let [first, others @ ..] = STEPS.map(|step| decode(input, step));
     assert!(others.iter().all(|other| *other == first));
+    match (first, strict::chunks(input, strict::Extras::Taken)) {
+        (Ok((data, used, is_whole)), Ok(expected)) => {
+            assert_eq!(
+                (data, used, is_whole),
+                (expected.data, expected.used, expected.is_whole)
+            );
+        }
+        (Ok((_, _, is_whole)), Err(what)) => assert!(!is_whole, "not a {what}"),
+        (Err(error), Ok(_)) => assert!(input.len() > EXTENSIONS_MAX.min(TRAILERS_MAX), "{error}"),
+        (Err(_), Err(_)) => {}
+    }
+    if !input.is_empty() {
+        let (line, length) = size_line(input.len());
+        let framed = [&line[..length], input, b"\r\n", LAST_CHUNK].concat();
+        let expected = strict::Chunks {
+            data: input.to_vec(),
+            used: framed.len(),
+            is_whole: true,
+        };
+        let read = strict::chunks(&framed, strict::Extras::Refused);
+        assert_eq!(read, Ok(expected));
+    }
 }
 
 /// Cookies of clients and targets, and what they say of a choice.

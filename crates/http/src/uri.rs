@@ -172,6 +172,9 @@ fn remove_dot_segments(path: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -301,5 +304,38 @@ mod tests {
             normalise(b"/bucket/file.tar.gz"),
             Cow::Borrowed(_)
         ));
+    }
+
+    proptest! {
+        #[test]
+        fn a_normalised_path_has_no_dot_segments_and_is_no_longer(path in "/[a./%25e2E]{0,24}") {
+            let normal = normalise(path.as_bytes());
+            prop_assert!(normal.len() <= path.len());
+            prop_assert!(normal.starts_with(b"/"));
+            let mut segments = normal.split(|b| *b == b'/');
+            prop_assert!(!segments.any(|segment| matches!(segment, b"." | b"..")));
+        }
+
+        #[test]
+        fn a_port_splits_off_without_loss(authority in vec(any::<u8>(), 0..20)) {
+            let (host, port) = split_port(&authority);
+            let joined = [host, port.map_or(&b""[..], |_| b":"), port.unwrap_or_default()].concat();
+            prop_assert_eq!(&joined, &authority);
+            prop_assert!(port.unwrap_or_default().iter().all(u8::is_ascii_digit));
+        }
+
+        #[test]
+        fn the_origin_form_comes_apart_in_the_same_way(
+            target in "(/|http://|HTTPS://u@|)[a-c:/?#@.*%é]{0,24}",
+        ) {
+            let parts = RequestTarget::parse(&target);
+            prop_assert!(!parts.path.is_empty());
+            let mut origin = Vec::new();
+            parts.write_origin_form(&mut origin);
+            let origin = String::from_utf8(origin).unwrap();
+            let again = RequestTarget::parse(&origin);
+            prop_assert_eq!((again.path, again.query), (parts.path, parts.query));
+            prop_assert!(again.authority.is_none() || !parts.path.starts_with('/'));
+        }
     }
 }

@@ -93,6 +93,9 @@ impl ClassicRecord<'_> {
 mod tests {
     use std::time::UNIX_EPOCH;
 
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn line(record: &ClassicRecord<'_>) -> String {
@@ -172,5 +175,29 @@ mod tests {
             ..http()
         };
         assert!(line(&failed).contains(" 192.168.131.39:2817 - -1 -1 -1 503 0 0 0 \"GET "));
+    }
+
+    proptest! {
+        /// No client can end a field or the line, whatever it sends.
+        #[test]
+        fn any_bytes_make_15_fields_on_one_line(texts in vec(vec(any::<u8>(), 0..40), 4)) {
+            let record = ClassicRecord {
+                request: Some(RequestLine {
+                    method: &texts[0],
+                    host: &texts[1],
+                    uri: &texts[2],
+                    ..http().request.unwrap()
+                }),
+                user_agent: Some(&texts[3]),
+                ..http()
+            };
+            let line = line(&record);
+            let line = line.strip_suffix('\n').unwrap();
+            prop_assert!(line.bytes().all(|b| matches!(b, b' '..=b'~')));
+            let quotes: Vec<&str> = line.split('"').collect();
+            prop_assert_eq!(quotes.len(), 5, "two fields in quotes");
+            let outside = [quotes[0], quotes[2], quotes[4]].map(|part| part.split(' ').count() - 1);
+            prop_assert_eq!(outside, [11, 1, 2]);
+        }
     }
 }

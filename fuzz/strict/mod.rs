@@ -1,0 +1,275 @@
+//! Readers of HTTP/1.1 that know one spelling of everything, written apart from those of elbow: what
+//! they take has one meaning (RFC 9112), and what they refuse may be refused.
+
+use chunks::{Chunks, chunks};
+
+pub(crate) use chunks::Extras;
+
+mod chunks;
+
+/// A request with what decides where it goes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) method: Vec<u8>,
+    /// As sent.
+    pub(crate) target: Vec<u8>,
+    /// Of the Host field.
+    pub(crate) host: Vec<u8>,
+    pub(crate) body: Vec<u8>,
+    /// Where it begins.
+    pub(crate) at: usize,
+    pub(crate) is_whole: bool,
+}
+
+/// What follows the last request that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Nothing, or the rest of the last one is missing.
+    Open,
+    /// It asks to close, or to switch.
+    Closed,
+    /// Bytes that are no request to this reader.
+    Unread(&'static str),
+}
+
+/// Reads requests one after another. With `extras` refused nothing is taken that a load balancer has
+/// no reason to write.
+pub(crate) fn requests(bytes: &[u8], extras: Extras) -> (Vec<Request>, End) {
+    let mut all: Vec<Request> = Vec::new();
+    let mut at = 0;
+    loop {
+        while extras == Extras::Taken && bytes[at..].starts_with(b"\r\n") {
+            at += 2;
+        }
+        let head = match head(&bytes[at..], extras) {
+            Ok(Some(head)) => head,
+            Ok(None) => return (all, End::Open),
+            Err(what) => return (all, End::Unread(what)),
+        };
+        let (mut request, upgrade, close) = match request(&head, extras) {
+            Ok(request) => request,
+            Err(what) => return (all, End::Unread(what)),
+        };
+        request.at = at;
+        at += head.size;
+        match body(&head, &bytes[at..], Some(0), extras) {
+            Err(what) => return (all, End::Unread(what)),
+            Ok(body) => {
+                at += body.used;
+                (request.body, request.is_whole) = (body.data, body.is_whole);
+            }
+        }
+        let is_whole = request.is_whole;
+        all.push(request);
+        match () {
+            () if !is_whole => return (all, End::Open),
+            () if upgrade || close => return (all, End::Closed),
+            () => {}
+        }
+    }
+}
+
+/// The request of `head`, and whether it asks to switch and to close.
+fn request(head: &Head<'_>, extras: Extras) -> Result<(Request, bool, bool), &'static str> {
+    let parts: Vec<&[u8]> = head.first.split(|b| *b == b' ').collect();
+    let [method, target, b"HTTP/1.1"] = parts[..] else {
+        return Err("request line");
+    };
+    let is_visible = |b: &u8| *b > b' ' && *b != 0x7f;
+    if !is_token(method) || method == b"CONNECT" || target.is_empty() {
+        return Err("request line");
+    }
+    if !target.iter().all(is_visible) || std::str::from_utf8(target).is_err() {
+        return Err("request target");
+    }
+    let hosts: Vec<&[u8]> = head.values("host").collect();
+    let [host] = hosts[..] else {
+        return Err("one Host");
+    };
+    if head.fields.iter().any(|(name, _)| looks_like_framing(name)) {
+        return Err("framing");
+    }
+    let has_body = head
+        .values("content-length")
+        .chain(head.values("transfer-encoding"))
+        .next();
+    if extras == Extras::Taken && has_body.is_some() && matches!(method, b"GET" | b"HEAD") {
+        return Err("request without a body");
+    }
+    let lists = |name: &str| {
+        let mut options = head
+            .values("connection")
+            .flat_map(|v| v.split(|b| *b == b','));
+        options.any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
+    };
+    let request = Request {
+        method: method.to_vec(),
+        target: target.to_vec(),
+        host: host.to_vec(),
+        body: Vec::new(),
+        at: 0,
+        is_whole: false,
+    };
+    Ok((request, lists("upgrade"), lists("close")))
+}
+
+/// Reads the responses that a client gets; `to_head` says of the final response with a number
+/// whether it answers HEAD. How many final ones are whole, how many there are, and whether the
+/// connection has switched after them.
+pub(crate) fn responses(
+    bytes: &[u8],
+    to_head: impl Fn(usize) -> bool,
+) -> Result<(usize, usize, bool), &'static str> {
+    let (mut at, mut whole, mut count) = (0, 0, 0);
+    let mut closed = false;
+    while let Some(head) = head(&bytes[at..], Extras::Refused)? {
+        let Some(
+            [
+                b'H',
+                b'T',
+                b'T',
+                b'P',
+                b'/',
+                b'1',
+                b'.',
+                b'1',
+                b' ',
+                status @ ..,
+            ],
+        ) = head.first.get(..12)
+        else {
+            return Err("status line");
+        };
+        if closed {
+            return Err("response on an open connection");
+        }
+        at += head.size;
+        match status {
+            b"101" => return Ok((whole, count, true)),
+            b"100" => continue,
+            [b'2'..=b'9', ..] => {}
+            _ => return Err("status"),
+        }
+        let empty = to_head(count) || matches!(status, b"204" | b"304");
+        let body = match empty {
+            true => Chunks {
+                data: Vec::new(),
+                used: 0,
+                is_whole: true,
+            },
+            false => body(&head, &bytes[at..], None, Extras::Refused)?,
+        };
+        closed = head
+            .values("connection")
+            .any(|v| v.eq_ignore_ascii_case(b"close"));
+        at += body.used;
+        count += 1;
+        if !body.is_whole {
+            return match at == bytes.len() {
+                true => Ok((whole, count, false)),
+                false => Err("end of a response"),
+            };
+        }
+        whole += 1;
+    }
+    Ok((whole, count, false))
+}
+
+/// A message head.
+struct Head<'b> {
+    first: &'b [u8],
+    fields: Vec<(&'b [u8], &'b [u8])>,
+    /// Bytes up to and with its empty line.
+    size: usize,
+}
+
+impl<'b> Head<'b> {
+    fn values(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
+        let fields = self
+            .fields
+            .iter()
+            .filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes()));
+        fields.map(|(_, value)| *value)
+    }
+}
+
+/// The head at the beginning of `bytes`; `None` when its end is not there.
+fn head(bytes: &[u8], extras: Extras) -> Result<Option<Head<'_>>, &'static str> {
+    let mut lines = Vec::new();
+    let mut at = 0;
+    loop {
+        let Some(length) = bytes[at..].iter().position(|b| *b == b'\n') else {
+            return Ok(None);
+        };
+        let Some(line) = bytes[at..at + length].strip_suffix(b"\r") else {
+            return Err("line end");
+        };
+        at += length + 1;
+        match line {
+            [] => break,
+            line => lines.push(line),
+        }
+    }
+    let mut lines = lines.into_iter();
+    let first = lines.next().ok_or("first line")?;
+    let fields: Option<_> = lines.map(|line| field(line, extras)).collect();
+    Ok(Some(Head {
+        first,
+        fields: fields.ok_or("field")?,
+        size: at,
+    }))
+}
+
+fn field(line: &[u8], extras: Extras) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|b| *b == b':')?;
+    let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+    let is_text = |b: &u8| match extras {
+        Extras::Taken => matches!(b, b'\t' | b' '..=b'~'),
+        // Passed on as it came, it ends no line.
+        Extras::Refused => !matches!(b, 0 | b'\r'),
+    };
+    (is_token(name) && line.iter().all(is_text)).then_some((name, value))
+}
+
+/// Whether a reader may take `name` for that of a framing field although it is not.
+fn looks_like_framing(name: &[u8]) -> bool {
+    let letters = name.iter().filter(|b| b.is_ascii_alphanumeric());
+    let letters: Vec<u8> = letters.map(u8::to_ascii_lowercase).collect();
+    let is_exact = name.len() == letters.len() + 1 && name.contains(&b'-');
+    (letters == b"contentlength" || letters == b"transferencoding") && !is_exact
+}
+
+fn is_token(bytes: &[u8]) -> bool {
+    let is_token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    !bytes.is_empty() && bytes.iter().all(is_token)
+}
+
+/// The body behind `head`; one that nothing frames has `unframed` bytes, or ends with the input.
+fn body(
+    head: &Head<'_>,
+    bytes: &[u8],
+    unframed: Option<u64>,
+    extras: Extras,
+) -> Result<Chunks, &'static str> {
+    let lengths: Vec<&[u8]> = head.values("content-length").collect();
+    let codings: Vec<&[u8]> = head.values("transfer-encoding").collect();
+    let length = match (&lengths[..], &codings[..]) {
+        ([], []) => unframed.unwrap_or(bytes.len() as u64),
+        ([length], []) if length.iter().all(u8::is_ascii_digit) => {
+            let length = std::str::from_utf8(length)
+                .ok()
+                .and_then(|text| text.parse().ok());
+            length.ok_or("length")?
+        }
+        ([], [coding]) if coding.eq_ignore_ascii_case(b"chunked") => {
+            return chunks(bytes, extras);
+        }
+        _ => return Err("framing"),
+    };
+    let here = usize::try_from(length).map_or(bytes.len(), |n| n.min(bytes.len()));
+    Ok(Chunks {
+        data: bytes[..here].to_vec(),
+        used: here,
+        is_whole: here as u64 == length,
+    })
+}
