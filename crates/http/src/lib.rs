@@ -66,6 +66,7 @@ pub fn serve<S: Stream, C: Connect>(
 }
 
 /// What a client speaks.
+#[allow(clippy::large_enum_variant)] // One per connection, in the box of its task.
 enum Version<S, C: Connect, H> {
     Http1(serve::Connection<S, C>),
     Http2(Pin<Box<H>>),

@@ -137,8 +137,8 @@ impl Worker {
 
     /// Keeps the clock going, and calls `on_tick` every tick. Never ends; drop it to stop.
     ///
-    /// The clock stands still while the process does not run for half a second or more, so that no deadline falls into a pause: its
-    /// peers went on, and what they said waits in the sockets.
+    /// The clock stands still while the process does not run for half a second or more, so that no
+    /// deadline falls into a pause: its peers went on, and what they said waits in the sockets.
     pub async fn run_ticks(self: Rc<Self>, mut on_tick: impl FnMut()) {
         let mut start = Instant::now();
         let offset = self.timers.now();
