@@ -61,8 +61,8 @@ enum NamedTarget {
     Service(String, Port),
 }
 
-/// Services that are missing and for which a name like theirs is looked for, in one Ingress.
-const HINTS: usize = 10;
+/// Unknown names of one kind in one Ingress for which the nearest known one is looked for.
+pub(super) const HINTS: usize = 10;
 
 /// Warns of Services that paths lead to and that do not exist: AWS answers for them.
 pub(super) fn report_missing(ingress: &Ingress, scope: Scope<'_>, found: &mut Vec<Diagnostic>) {

@@ -1,6 +1,7 @@
 //! Certificates of an HTTPS listener: by ARN, or found by host name.
 
-use std::collections::BTreeSet;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Build;
 use super::group::Member;
@@ -8,7 +9,36 @@ use crate::Refusal;
 use crate::context::UnknownCertificates;
 use crate::serve::{OWN, SECRET};
 
+/// The Secrets of an Ingress's `spec.tls` that are there, by the hosts beside them in lower case. An Ingress may have
+/// thousands of hosts on both sides.
+#[derive(Debug, Default)]
+struct TlsSecrets<'a> {
+    /// The place in `spec.tls` and the name of the first one.
+    by_host: BTreeMap<String, (usize, &'a str)>,
+    /// The first one without hosts, which is for all.
+    of_all: Option<(usize, &'a str)>,
+}
+
 impl Build<'_> {
+    fn tls_secrets<'m>(&self, member: &Member<'m>) -> TlsSecrets<'m> {
+        let mut secrets = TlsSecrets::default();
+        for (index, (name, hosts)) in member.ingress.tls_secrets.iter().enumerate() {
+            let key = (member.ingress.meta.namespace.clone(), name.clone());
+            if self.scope.secret(&key).is_none() {
+                continue;
+            }
+            let secret = (index, name.as_str());
+            if hosts.is_empty() {
+                secrets.of_all.get_or_insert(secret);
+            }
+            for host in hosts {
+                let host = host.to_ascii_lowercase();
+                secrets.by_host.entry(host).or_insert(secret);
+            }
+        }
+        secrets
+    }
+
     /// The certificates that are named: by the class, else by the annotation.
     pub(super) fn explicit_certificates(&self, member: &Member<'_>) -> Vec<String> {
         match member.params {
@@ -30,11 +60,13 @@ impl Build<'_> {
             .filter(|host| !host.is_empty())
             .chain(&ingress.tls_hosts)
             .collect();
+        let secrets = OnceCell::new();
         let mut arns = BTreeSet::new();
         for host in hosts {
             let mut found = self.known_certificates(host);
             if found.is_empty() && self.scope.is_serving() {
-                found.extend(self.stand_in(member, host));
+                let secrets = secrets.get_or_init(|| self.tls_secrets(member));
+                found.extend(self.stand_in(member, host, secrets));
             }
             if found.is_empty() {
                 let message = format!("no certificate holds for host {host}");
@@ -65,23 +97,30 @@ impl Build<'_> {
     }
 
     /// What AWS does not know: a Secret of `spec.tls`, else a certificate that is made for the host.
-    fn stand_in(&self, member: &Member<'_>, host: &str) -> Option<String> {
-        let ingress = member.ingress;
-        let namespace = &ingress.meta.namespace;
-        let there = |name: &str| {
-            let key = (namespace.clone(), name.to_owned());
-            self.scope.secret(&key).is_some()
-        };
-        let mut secrets = ingress.tls_secrets.iter();
-        let secret = secrets.find(|(name, hosts)| {
-            let listed = hosts.is_empty() || hosts.iter().any(|one| holds_for(one, host));
-            listed && there(name)
-        });
-        if let Some((name, _)) = secret {
+    fn stand_in(
+        &self,
+        member: &Member<'_>,
+        host: &str,
+        secrets: &TlsSecrets<'_>,
+    ) -> Option<String> {
+        let namespace = &member.ingress.meta.namespace;
+        if let Some(name) = secrets.first_for(host) {
             return Some(format!("{SECRET}{namespace}/{name}"));
         }
         let allowed = self.context.unknown_certificates == UnknownCertificates::SelfSigned;
         allowed.then(|| format!("{OWN}{host}"))
+    }
+}
+
+impl<'a> TlsSecrets<'a> {
+    /// The first Secret that is listed for the host.
+    fn first_for(&self, host: &str) -> Option<&'a str> {
+        let host = host.to_ascii_lowercase();
+        let parent = host.split_once('.').map(|(_, rest)| format!("*.{rest}"));
+        let listed = [Some(host), parent].into_iter().flatten();
+        let listed = listed.filter_map(|name| self.by_host.get(&name).copied());
+        let first = listed.chain(self.of_all).min();
+        first.map(|(_, name)| name)
     }
 }
 

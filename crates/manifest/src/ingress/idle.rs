@@ -6,6 +6,7 @@ use elbow_model::diagnostic::Diagnostic;
 use elbow_model::suggest::did_you_mean;
 
 use super::PREFIX;
+use super::backend::HINTS;
 use super::group::Member;
 use super::known::backends;
 use crate::advice::{idle, missing_listener};
@@ -119,6 +120,7 @@ fn has_patterns(member: &Member<'_>) -> bool {
 /// `actions.x`, `conditions.x` and `transforms.x` for backends that no path leads to.
 fn unused_backends(member: &Member<'_>, found: &mut Vec<Diagnostic>) {
     let meta = &member.ingress.meta;
+    let mut told = 0;
     let leads: BTreeSet<&str> = backends(member.ingress).collect();
     for key in meta.annotations.keys() {
         let name = key
@@ -137,7 +139,10 @@ fn unused_backends(member: &Member<'_>, found: &mut Vec<Diagnostic>) {
             key,
             &format!("no path leads to a backend called {of}"),
         );
-        unused.hint = did_you_mean(of, leads.iter().copied());
+        told += 1;
+        if told <= HINTS {
+            unused.hint = did_you_mean(of, leads.iter().copied());
+        }
         found.push(unused);
     }
 }

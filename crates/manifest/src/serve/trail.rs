@@ -36,6 +36,9 @@ fn place_of(meta: &Meta, key: &str, annotation: &Annotation) -> Origin {
 /// What the annotations of Ingresses start with.
 pub(super) const INGRESS: &str = "alb.ingress.kubernetes.io/";
 
+/// Bytes of an annotation that is not searched.
+const LONG: usize = 4_096;
+
 /// The objects that say what a resource is like, the first of them first.
 #[derive(Clone, Debug)]
 pub(super) struct Trail<'a> {
@@ -96,9 +99,10 @@ impl<'a> Trail<'a> {
         self.find(&[suffix], |_| true)
     }
 
-    /// As [`Self::annotation`], of those whose value has `text` in it.
+    /// As [`Self::annotation`], of those whose value has `text` in it; a long one is taken to have it, since there may be as many texts as it has
+    /// room for.
     pub(super) fn containing(&self, suffixes: &[&str], text: &str) -> Origin {
-        self.find(suffixes, |value| value.contains(text))
+        self.find(suffixes, |value| value.len() > LONG || value.contains(text))
             .unwrap_or_else(|| self.annotation(suffixes))
     }
 
