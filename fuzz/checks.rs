@@ -1,6 +1,8 @@
 //! What must hold for every input: no panic, and one result however the input is split. Shared by
 //! the fuzz targets and the replay of their seeds.
 
+use std::sync::Arc;
+
 use elbow_http::cookie;
 use elbow_http::h1::chunked::{
     ChunkError, Decoder, EXTENSIONS_MAX, LAST_CHUNK, TRAILERS_MAX, size_line,
@@ -8,7 +10,7 @@ use elbow_http::h1::chunked::{
 use elbow_http::h1::scan::{Found, Scan, ScanError};
 use elbow_http::h1::{Framing, Limits, REQUEST_LIMITS, RESPONSE_LIMITS, request, response};
 use elbow_http::seal::Seal;
-use elbow_model::{DesyncMitigationMode, file};
+use elbow_model::{Certificate, CertificateSource, DesyncMitigationMode, Model, file};
 
 #[path = "strict/chunks.rs"]
 mod strict;
@@ -120,12 +122,40 @@ pub(crate) fn cookie(input: &[u8]) {
     assert_eq!(token.map(|token| token.choice), Some(choice));
 }
 
-/// The native file: a model, or a mistake.
-pub(crate) fn config(input: &[u8]) {
-    if let Ok(text) = std::str::from_utf8(input) {
-        let (model, diagnostics) = file::parse(text, "elbow.yaml");
-        assert!(model.is_some() || !diagnostics.is_empty());
+/// The native file: a model, or a mistake; what is written of the model is read as the same one.
+pub(crate) fn native_file(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    let (model, diagnostics) = file::parse(text, "elbow.yaml");
+    assert!(model.is_some() || !diagnostics.is_empty());
+    // Private keys are not written.
+    let secret = |model: &Model| {
+        let mut certificates = model.certificates.iter();
+        certificates.any(|one| matches!(one.source, CertificateSource::Pem { .. }))
+    };
+    let Some(model) = model.filter(|model| !secret(model)) else {
+        return;
+    };
+    let shown = file::render(&model);
+    let (again, found) = file::parse(&shown.to_string(), "elbow.yaml");
+    let Some(again) = again else {
+        panic!("what was written is refused: {found:?}\n{shown}");
+    };
+    assert_eq!(file::render(&again), shown);
+    assert_eq!(without_places(again), without_places(model), "{shown}");
+}
+
+/// The model without the places of its certificates in the text.
+fn without_places(mut model: Model) -> Model {
+    let forget = |certificate: &mut Arc<Certificate>| Arc::make_mut(certificate).declared = None;
+    model.certificates.iter_mut().for_each(forget);
+    for balancer in &mut model.load_balancers {
+        for listener in &mut Arc::make_mut(balancer).listeners {
+            listener.certificates.iter_mut().for_each(forget);
+        }
     }
+    model
 }
 
 fn find(input: &[u8], step: usize, limits: &Limits) -> Result<Option<Found>, ScanError> {

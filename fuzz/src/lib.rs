@@ -1,3 +1,6 @@
 //! What the fuzz targets share.
 
+pub mod agreement;
+pub mod feed;
+pub mod objects;
 pub mod peak;

@@ -45,7 +45,7 @@ fn chunked_bodies() {
 
 #[test]
 fn native_files() {
-    replay("config", checks::config);
+    replay("roundtrip", checks::native_file);
 }
 
 #[test]

@@ -1,0 +1,21 @@
+//! The environment file: no panic, and memory in proportion to the text.
+#![no_main]
+
+use elbow_fuzz::peak;
+use elbow_manifest::Context;
+use libfuzzer_sys::fuzz_target;
+
+/// Heap in bytes that the reader may hold at once beside its share of the text: what aliases may copy, and the reading
+/// of it.
+const HEAP: usize = 32 << 20;
+
+fuzz_target!(|input: &[u8]| {
+    if let Ok(text) = std::str::from_utf8(input) {
+        let (_, found) = peak::within(HEAP + 64 * text.len(), || {
+            Context::parse(text, "environment.yaml")
+        });
+        for diagnostic in found {
+            let _ = diagnostic.to_string();
+        }
+    }
+});
