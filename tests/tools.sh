@@ -148,7 +148,9 @@ go_programs() {
   go_binary mc "$mc"
   go_binary helm "$helm"
   [ "$(id -u)" = 0 ] || return
-  tests/cluster/build.sh "$tools/cluster" >"$tools/cluster.log" 2>&1 </dev/null ||
+  mkdir -p "$tools/building"
+  # Not in /tmp, which others may clean during the minutes that it takes.
+  TMPDIR=$tools/building tests/cluster/build.sh "$tools/cluster" >"$tools/cluster.log" 2>&1 </dev/null ||
     missing "a Kubernetes cluster" "its build failed, see $tools/cluster.log"
 }
 
