@@ -34,6 +34,7 @@ fn fill(share: &mut Share, woken: &Arc<Woken>) -> Vec<Piece> {
         let room = room.min(32 * 1024);
         share.read(room);
         pieces.push(share.hand_out(Bytes::from(vec![0; room]), false));
+        assert!(sum(&pieces) <= CONNECTION, "there is always room");
     }
     pieces
 }

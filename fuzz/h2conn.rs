@@ -1,0 +1,422 @@
+//! A client of HTTP/2 that sends any frames to targets that answer anything: requests reach targets
+//! in strict HTTP/1.1 without fields of a connection, and the conversation ends and leaves nothing.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
+
+use elbow_model::{DesyncMitigationMode, LoadBalancerAttributes, XffHeaderProcessingMode};
+
+use crate::engine::{self, Script, Step};
+use crate::strict_requests;
+
+/// Steps of a client, and bytes that it sends.
+const STEPS_MAX: usize = 60;
+const BYTES_MAX: usize = 200_000;
+/// Connections to the target with scripts, and steps of each.
+const SCRIPTS_MAX: usize = 8;
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Fields that the rules of HTTP/2 or of a proxy speak of.
+const FIELDS: &[(&str, &str)] = &[
+    (":method", "POST"),
+    (":method", "HEAD"),
+    (":method", "CONNECT"),
+    (":method", "OPTIONS"),
+    (":method", "TRACE"),
+    (":path", "/a?b"),
+    (":path", "*"),
+    (":path", "?x"),
+    (":path", ""),
+    (":scheme", "http"),
+    (":authority", "u@h:80"),
+    (":authority", ""),
+    (":protocol", "websocket"),
+    (":status", "200"),
+    ("content-length", "5"),
+    ("content-length", "0"),
+    ("content_length", "7"),
+    ("te", "trailers"),
+    ("transfer-encoding", "chunked"),
+    ("connection", "close"),
+    ("keep-alive", "1"),
+    ("proxy-connection", "y"),
+    ("upgrade", "websocket"),
+    ("host", "other"),
+    ("cookie", "a=b"),
+    ("cookie", "AWSALB=c"),
+    ("expect", "100-continue"),
+    ("content-type", "application/grpc"),
+    ("x-forwarded-for", "1.2.3.4"),
+    ("x-amzn-trace-id", "Root=1"),
+    ("trailer", "a"),
+    ("x-a", "1"),
+    ("X-Upper", "1"),
+    ("x sp", "1"),
+    ("", "1"),
+    ("x-b", "a\u{1}b"),
+];
+
+/// What responses are made of.
+const RESPONSES: &[&str] = &[
+    "HTTP/1.1 200 OK\r\n",
+    "HTTP/1.1 204 No Content\r\n",
+    "HTTP/1.1 304 Not Modified\r\n",
+    "HTTP/1.0 200 OK\r\n",
+    "HTTP/1.1 100 Continue\r\n\r\n",
+    "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n",
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    "Content-Length: 5\r\n",
+    "Content-Length: 100000\r\n",
+    "Content-Length: 18446744073709551615\r\n",
+    "Transfer-Encoding: chunked\r\n",
+    "Connection: x-a, close\r\nX-A: 1\r\n",
+    "Set-Cookie: a=b\r\n",
+    "\r\n",
+    "hello",
+    "5\r\nhello\r\n",
+    "0\r\n\r\n",
+    "0\r\nA: b\r\n\r\n",
+    "FFFFFFFFFFFFFFFF\r\n",
+];
+
+/// Has the conversation that `input` describes.
+pub(crate) fn check(input: &[u8]) {
+    let script = script(&mut Feed(input));
+    let conversation = AssertUnwindSafe(|| engine::converse(script));
+    let seen = match catch_unwind(conversation) {
+        Ok(seen) => seen,
+        Err(panic) if is_known(&*panic) => return,
+        Err(panic) => resume_unwind(panic),
+    };
+    for bytes in &seen.by_target {
+        let requests = strict_requests::read(bytes)
+            .unwrap_or_else(|what| panic!("{what} at a target: {}", bytes.escape_ascii()));
+        for request in requests.all {
+            assert!(
+                request.target.starts_with('/')
+                    || (request.target == "*" && request.method == "OPTIONS"),
+                "{request:?}"
+            );
+            assert!(!matches!(&*request.method, "CONNECT" | "TRACE"));
+            let count = |name| request.fields.iter().filter(|(n, _)| n == name).count();
+            assert_eq!(count("host"), 1, "{request:?}");
+            assert!(count("cookie") <= 1, "{request:?}");
+            let of_connection = ["connection", "keep-alive", "te", "proxy-connection", "upgrade", "expect"];
+            assert!(of_connection.iter().all(|name| count(name) == 0), "{request:?}");
+        }
+    }
+    assert_frames(&seen.by_client);
+}
+
+/// Whether it is the assertion that h2 0.4.20 makes in its drop, in debug builds alone, when a
+/// connection ends with streams (h2 issue 907).
+pub(crate) fn is_known(panic: &dyn Any) -> bool {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.is_some_and(|text| text.contains("has_streams()"))
+}
+
+/// What a client gets are whole frames of known kinds, but for the last.
+fn assert_frames(mut rest: &[u8]) {
+    while let [a, b, c, kind, _, _, _, _, _, after @ ..] = rest {
+        assert!(*kind <= 9, "frame {:?}", &rest[..9]);
+        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        let Some(next) = after.get(length..) else {
+            return;
+        };
+        rest = next;
+    }
+}
+
+/// Bytes of the fuzzer, one decision at a time.
+struct Feed<'b>(&'b [u8]);
+
+impl<'b> Feed<'b> {
+    fn next(&mut self) -> Option<u8> {
+        let (byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*byte)
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.next().unwrap_or(0)
+    }
+
+    fn word(&mut self) -> u32 {
+        u32::from_be_bytes([self.byte(), self.byte(), self.byte(), self.byte()])
+    }
+
+    fn some(&mut self) -> &'b [u8] {
+        let n = usize::from(self.byte()).min(self.0.len());
+        let (some, rest) = self.0.split_at(n);
+        self.0 = rest;
+        some
+    }
+
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[usize::from(self.byte()) % of.len()]
+    }
+}
+
+fn script(feed: &mut Feed<'_>) -> Script {
+    let attributes = attributes(feed);
+    let room = feed.pick(&[65_536, 200, 1000, 16_384]);
+    let piece = feed.pick(&[usize::MAX, 1, 7, 100]);
+    let mut client = Client::new(!feed.byte().is_multiple_of(16));
+    let mut targets = Vec::new();
+    while let Some(what) = feed.next() {
+        if client.steps.len() > STEPS_MAX || client.bytes > BYTES_MAX {
+            break;
+        }
+        match what {
+            0..0x98 => client.act(what, feed),
+            0x98..0xa8 => targets.push(Vec::new()),
+            _ if targets.len() <= SCRIPTS_MAX => {
+                if targets.is_empty() {
+                    targets.push(Vec::new());
+                }
+                if let Some(script) = targets.last_mut()
+                    && script.len() < STEPS_MAX
+                {
+                    script.push(target_step(what, feed));
+                }
+            }
+            _ => {}
+        }
+    }
+    client.flush();
+    Script {
+        attributes,
+        is_h2: true,
+        room,
+        piece,
+        client: client.steps,
+        targets: targets.into(),
+    }
+}
+
+fn attributes(feed: &mut Feed<'_>) -> LoadBalancerAttributes {
+    let bits = feed.byte();
+    LoadBalancerAttributes {
+        desync_mitigation_mode: match bits & 3 {
+            0 => DesyncMitigationMode::Monitor,
+            1 => DesyncMitigationMode::Strictest,
+            _ => DesyncMitigationMode::Defensive,
+        },
+        idle_timeout: Duration::from_secs(5),
+        drop_invalid_header_fields: bits & 4 != 0,
+        preserve_host_header: bits & 8 != 0,
+        xff_client_port: bits & 16 != 0,
+        xff_header_processing_mode: match bits >> 5 & 3 {
+            0 => XffHeaderProcessingMode::Preserve,
+            1 => XffHeaderProcessingMode::Remove,
+            _ => XffHeaderProcessingMode::Append,
+        },
+        tls_version_and_cipher_headers: bits & 128 != 0,
+        ..LoadBalancerAttributes::default()
+    }
+}
+
+fn target_step(what: u8, feed: &mut Feed<'_>) -> Step {
+    match what % 12 {
+        0..7 => Step::Send(feed.pick(RESPONSES).as_bytes().to_vec()),
+        7 => Step::Send(feed.some().to_vec()),
+        8 => Step::Pause(Duration::from_millis(u64::from(feed.byte()) * 100)),
+        9 => Step::Send(vec![b'z'; usize::from(feed.byte()) * 500]),
+        10 if feed.byte().is_multiple_of(2) => Step::Finish,
+        10 => Step::Close,
+        _ => Step::ReadNothing,
+    }
+}
+
+/// What the client does, as it is put together.
+struct Client {
+    steps: Vec<Step>,
+    /// Frames that leave together.
+    pending: Vec<u8>,
+    bytes: usize,
+    /// The stream of the next request.
+    next: u32,
+}
+
+impl Client {
+    fn new(speaks_h2: bool) -> Self {
+        let mut client = Self {
+            steps: Vec::new(),
+            pending: Vec::new(),
+            bytes: 0,
+            next: 1,
+        };
+        if speaks_h2 {
+            client.pending.extend_from_slice(PREFACE);
+            client.frame(4, 0, 0, &[]);
+        }
+        client
+    }
+
+    fn flush(&mut self) {
+        if !self.pending.is_empty() {
+            let bytes = std::mem::take(&mut self.pending);
+            self.steps.push(Step::Send(bytes));
+        }
+    }
+
+    fn then(&mut self, step: Step) {
+        self.flush();
+        self.steps.push(step);
+    }
+
+    fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let length = (payload.len() as u32).to_be_bytes();
+        let head = [length[1], length[2], length[3], kind, flags];
+        self.pending.extend_from_slice(&head);
+        let stream = stream & 0x7fff_ffff;
+        self.pending.extend_from_slice(&stream.to_be_bytes());
+        self.pending.extend_from_slice(payload);
+        self.bytes += 9 + payload.len();
+    }
+
+    /// A stream that was used, mostly.
+    fn stream(&self, feed: &mut Feed<'_>) -> u32 {
+        match feed.byte() {
+            n @ 0..200 => self.next.saturating_sub(2 * (1 + u32::from(n % 4))) | 1,
+            n => u32::from(n) % 16,
+        }
+    }
+
+    fn act(&mut self, what: u8, feed: &mut Feed<'_>) {
+        match what {
+            0..0x30 => self.request(feed),
+            0x30..0x50 => {
+                let stream = self.stream(feed);
+                let kind = feed.byte();
+                let data = match kind & 3 {
+                    0 => b"hello".to_vec(),
+                    1 => feed.some().to_vec(),
+                    2 => vec![b'd'; usize::from(feed.byte()) * 64],
+                    _ => Vec::new(),
+                };
+                self.frame(0, kind >> 7, stream, &data);
+            }
+            0x50..0x58 => {
+                let (stream, code) = (self.stream(feed), feed.byte());
+                self.frame(3, 0, stream, &[0, 0, 0, code]);
+            }
+            0x58..0x60 => {
+                let mut values = Vec::new();
+                for _ in 0..feed.byte() % 4 {
+                    values.extend_from_slice(&[0, feed.byte() % 10]);
+                    let value = match feed.byte() {
+                        n @ 0..128 => u32::from(n),
+                        128..192 => 65_535,
+                        _ => feed.word(),
+                    };
+                    values.extend_from_slice(&value.to_be_bytes());
+                }
+                self.frame(4, feed.byte() & 1, 0, &values);
+            }
+            0x60..0x70 => {
+                let stream = [0, self.stream(feed)][usize::from(feed.byte() & 1)];
+                let more = [1000, feed.word()][usize::from(feed.byte() & 1)];
+                self.frame(8, 0, stream, &more.to_be_bytes());
+            }
+            0x70..0x74 => self.frame(6, feed.byte() & 1, 0, &[0; 8]),
+            0x74..0x76 => self.frame(7, 0, 0, &[0; 8]),
+            0x76..0x78 => {
+                let stream = self.stream(feed);
+                self.frame(2, 0, stream, &[0, 0, 0, 1, 5]);
+            }
+            0x78..0x7a => {
+                let (kind, flags, stream) = (feed.byte() % 16, feed.byte(), self.stream(feed));
+                self.frame(kind, flags, stream, feed.some());
+            }
+            0x7a..0x7c => self.pending.extend_from_slice(feed.some()),
+            0x7c..0x80 => {
+                let stream = self.stream(feed);
+                for _ in 0..feed.byte() {
+                    self.frame(3, 0, stream, &[0, 0, 0, 8]);
+                }
+            }
+            0x80..0x88 => self.flush(),
+            0x88..0x90 => self.then(Step::Pause(Duration::from_millis(u64::from(feed.byte()) * 50))),
+            0x90 => self.then(Step::Finish),
+            0x91 => self.then(Step::Close),
+            0x92 => self.then(Step::ReadNothing),
+            _ => {}
+        }
+    }
+
+    /// HEADERS of a request that may be right, or of any fields.
+    fn request(&mut self, feed: &mut Feed<'_>) {
+        let kind = feed.byte();
+        let mut block = Vec::new();
+        if kind & 0x80 == 0 {
+            let method = ["GET", "POST", "HEAD", "PUT"][usize::from(kind & 3)];
+            let path = feed.pick(&["/x", "/x", "/", "*"]);
+            for (name, value) in [
+                (":method", method),
+                (":path", path),
+                (":scheme", "https"),
+                (":authority", "h"),
+            ] {
+                literal(&mut block, 0, name.as_bytes(), value.as_bytes());
+            }
+        }
+        for _ in 0..feed.byte() % 12 {
+            match feed.byte() {
+                n @ 0..0xf0 => {
+                    let (name, value) = feed.pick(FIELDS);
+                    literal(&mut block, n, name.as_bytes(), value.as_bytes());
+                }
+                n @ 0xf0..0xf8 => literal(&mut block, n, feed.some(), feed.some()),
+                // A field of a table.
+                0xf8..0xfc => block.push(0x80 | feed.byte()),
+                n => {
+                    let value = vec![b'v'; usize::from(feed.byte()) * 64];
+                    literal(&mut block, n, b"x-long", &value);
+                }
+            }
+        }
+        let stream = if kind & 0x18 == 0x18 {
+            self.stream(feed)
+        } else {
+            self.next += 2;
+            self.next - 2
+        };
+        let end_stream = u8::from(kind & 4 == 0);
+        let end_headers = if kind & 0x60 == 0x60 { 0 } else { 4 };
+        if kind & 0x40 != 0 && end_headers == 4 {
+            let (first, rest) = block.split_at(block.len() / 2);
+            self.frame(1, end_stream, stream, first);
+            self.frame(9, 4, stream, rest);
+        } else {
+            self.frame(1, end_stream | end_headers, stream, &block);
+        }
+    }
+}
+
+/// A field, with or without a place in the table (RFC 7541, 6.2).
+fn literal(block: &mut Vec<u8>, mode: u8, name: &[u8], value: &[u8]) {
+    block.push([0x00, 0x40, 0x10][usize::from(mode % 3)]);
+    for text in [name, value] {
+        let mut length = text.len();
+        if length < 127 {
+            block.push(length as u8);
+        } else {
+            block.push(127);
+            length -= 127;
+            while length >= 128 {
+                block.push((length % 128) as u8 | 128);
+                length /= 128;
+            }
+            block.push(length as u8);
+        }
+        block.extend_from_slice(text);
+    }
+}
