@@ -95,7 +95,10 @@ async fn run(script: Script) -> Seen {
         piece: script.piece,
         socket: Rc::clone(&socket),
     });
-    let (worker, pools) = (Worker::portable(0, elbow_net::open_files::Budget::unlimited()), Pools::new());
+    let (worker, pools) = (
+        Worker::portable(0, elbow_net::open_files::Budget::unlimited()),
+        Pools::new(),
+    );
     let context = Rc::new(Context {
         worker: Rc::clone(&worker),
         connector: Rc::new(Connector(Rc::clone(&targets))),
@@ -134,7 +137,10 @@ async fn run(script: Script) -> Seen {
 /// Follows `steps`, or answers each whole request when there are none, and notes what comes.
 async fn follow(io: DuplexStream, steps: Option<Vec<Step>>, seen: Rc<RefCell<Vec<u8>>>) {
     let (mut from, mut to) = tokio::io::split(io);
-    let (reads, came) = (Rc::new(Cell::new(true)), Rc::new(tokio::sync::Notify::new()));
+    let (reads, came) = (
+        Rc::new(Cell::new(true)),
+        Rc::new(tokio::sync::Notify::new()),
+    );
     let reading = async {
         let mut buffer = [0; 4096];
         while reads.get() {
@@ -198,12 +204,7 @@ struct Connector(Rc<Targets>);
 impl Connect for Connector {
     type Io = Memory;
 
-    async fn connect_with(
-        &self,
-        _: SocketAddr,
-        _: bool,
-        _: &[u8],
-    ) -> Result<Memory, ConnectError> {
+    async fn connect_with(&self, _: SocketAddr, _: bool, _: &[u8]) -> Result<Memory, ConnectError> {
         let targets = &self.0;
         let (near, far) = tokio::io::duplex(targets.room);
         let steps = targets.scripts.borrow_mut().pop_front();

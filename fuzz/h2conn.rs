@@ -105,8 +105,18 @@ pub(crate) fn check(input: &[u8]) {
             let count = |name| request.fields.iter().filter(|(n, _)| n == name).count();
             assert_eq!(count("host"), 1, "{request:?}");
             assert!(count("cookie") <= 1, "{request:?}");
-            let of_connection = ["connection", "keep-alive", "te", "proxy-connection", "upgrade", "expect"];
-            assert!(of_connection.iter().all(|name| count(name) == 0), "{request:?}");
+            let of_connection = [
+                "connection",
+                "keep-alive",
+                "te",
+                "proxy-connection",
+                "upgrade",
+                "expect",
+            ];
+            assert!(
+                of_connection.iter().all(|name| count(name) == 0),
+                "{request:?}"
+            );
         }
     }
     assert_frames(&seen.by_client);
@@ -344,7 +354,9 @@ impl Client {
                 }
             }
             0x80..0x88 => self.flush(),
-            0x88..0x90 => self.then(Step::Pause(Duration::from_millis(u64::from(feed.byte()) * 50))),
+            0x88..0x90 => self.then(Step::Pause(Duration::from_millis(
+                u64::from(feed.byte()) * 50,
+            ))),
             0x90 => self.then(Step::Finish),
             0x91 => self.then(Step::Close),
             0x92 => self.then(Step::ReadNothing),

@@ -70,7 +70,7 @@ impl Row {
 /// The peak, once it rises no more.
 fn settled(process: u32) -> u64 {
     const LOOKS: usize = 25;
-    let mut peaks = vec![0; LOOKS];
+    let mut peaks = [0; LOOKS];
     wait::until("memory to settle", || {
         peaks.rotate_left(1);
         peaks[LOOKS - 1] = memory::peak(process);

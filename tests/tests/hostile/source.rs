@@ -1,6 +1,6 @@
 //! A target of thousands of connections that sends without end, in one thread.
 
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -83,10 +83,5 @@ fn send(listener: &TcpListener, state: &Shared) {
 
 /// Fills a connection; `false` once it has ended.
 fn takes_more(stream: &mut TcpStream) -> bool {
-    loop {
-        match stream.write(&[b'x'; 16 * 1024]) {
-            Ok(_) => {}
-            Err(e) => return e.kind() == ErrorKind::WouldBlock,
-        }
-    }
+    io::copy(&mut io::repeat(b'x'), stream).is_err_and(|e| e.kind() == ErrorKind::WouldBlock)
 }
