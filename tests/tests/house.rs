@@ -62,6 +62,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "elbow-kube",
             "elbow-manifest",
             "elbow-model",
+            "elbow-net",
             "elbow-plane",
             "elbow-pods",
             "elbow-telemetry",

@@ -1,5 +1,7 @@
 //! A client of the cluster's API server: by kubeconfig, or as a pod by its service account.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +14,9 @@ use crate::Error;
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The oldest API server whose objects are understood, as major and minor version.
 const OLDEST: (u32, u32) = (1, 21);
+
+/// The longest kubeconfig that is read, in bytes: as etcd bounds what a Secret with one may have.
+const MAX_KUBECONFIG: u64 = 1 << 20;
 
 const KUBECONFIG: &str = "KUBECONFIG";
 /// Set in every pod.
@@ -143,6 +148,7 @@ impl Source {
         let mut merged = Kubeconfig::default();
         for file in files {
             let one = Self::Files(vec![file.clone()]);
+            is_readable(file).map_err(|e| one.unusable(&e))?;
             let read = Kubeconfig::read_from(file).map_err(|e| one.unusable(&e))?;
             merged = merged.merge(read).map_err(|e| one.unusable(&e))?;
         }
@@ -186,6 +192,19 @@ impl Source {
             hint: hint.to_owned(),
         }
     }
+}
+
+/// Refuses what would be waited for, like a pipe, or be read without an end.
+fn is_readable(file: &Path) -> io::Result<()> {
+    let metadata = fs::metadata(file)?;
+    let why = if !metadata.is_file() {
+        "expected a regular file".to_owned()
+    } else if metadata.len() > MAX_KUBECONFIG {
+        format!("has more than {MAX_KUBECONFIG} bytes")
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
 impl std::fmt::Display for Source {

@@ -1,6 +1,7 @@
-//! Listeners, worker threads, the relay, buffers and timers: what every room that handles bytes
-//! stands on, and the only unsafe code of the house (`sys`).
+//! Listeners, worker threads, the relay, buffers, timers and bounded reading of files: what every room
+//! that handles bytes stands on, and the only unsafe code of the house (`sys`).
 
+pub mod file;
 pub mod listen;
 pub mod open_files;
 pub mod proxy;

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustls_pemfile::Item;
@@ -13,7 +12,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 mod tests;
 
 /// A text may be this large: ACM takes a chain of 2 MB.
-const MAX_BYTES: usize = 2 << 20;
+pub const MAX_BYTES: usize = 2 << 20;
 
 /// A chain may have this many certificates; real ones have less than five.
 const MAX_CHAIN: usize = 32;
@@ -112,11 +111,9 @@ impl<'a> Pem<'a> {
     /// The content of `file`.
     pub fn open(file: &Path) -> Result<Self, PemError> {
         let origin = Origin::File(file.to_owned());
-        let mut text = Vec::new();
-        let read = File::open(file)
-            .and_then(|opened| opened.take(MAX_BYTES as u64 + 1).read_to_end(&mut text));
-        match read {
-            Ok(_) => Self::new(origin, text.into()),
+        match elbow_net::file::read(file, MAX_BYTES) {
+            Ok(text) => Self::new(origin, text.into()),
+            Err(e) if e.kind() == io::ErrorKind::FileTooLarge => Err(PemError::TooLarge { origin }),
             Err(source) => Err(PemError::Read { origin, source }),
         }
     }

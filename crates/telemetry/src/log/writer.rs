@@ -1,7 +1,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::Sink;
 
@@ -59,8 +61,16 @@ fn write_lines(out: &mut impl Write, torn: bool, lines: &[u8]) -> io::Result<()>
     out.flush()
 }
 
+/// Never waits: a named pipe that nobody reads is refused.
 fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    // The thread may wait for a reader that is there: lines wait in the queue meanwhile.
+    fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+    Ok(file)
 }
 
 /// Whether `path` still names `file`: it does not once the file was renamed or removed.
