@@ -28,6 +28,7 @@ pub use delivery::deliver;
 pub use relay::{Direction, Early, RelayEnd, Relayed, relay, relay_counted, relay_until_idle};
 pub use stream::{ConnMeta, Stream, TlsMeta};
 pub use timeout::{Elapsed, timeout};
-pub use timer::{TICK, Timer, Timers};
+pub use sys::readable;
+pub use timer::{ClockUse, TICK, Timer, Timers};
 pub use transfer::{Transfer, TransferError};
 pub use worker::Worker;

@@ -5,6 +5,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use slab::Slab;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,9 @@ const NONE: u32 = u32::MAX;
 ///
 /// A timer that is touched stays where it is in the wheel: only when its old deadline comes up is
 /// its owner woken, and puts it at the new one. So the cost of activity is one store.
+///
+/// The clock stands still while nobody uses it, so that a worker without connections is not woken: users
+/// are timers that can expire, and whoever holds a [`ClockUse`].
 #[derive(Debug)]
 pub struct Timers {
     wheel: Rc<Wheel>,
@@ -35,6 +40,10 @@ impl Timers {
         Self {
             wheel: Rc::new(Wheel {
                 now: Cell::new(0),
+                users: Cell::new(0),
+                source: Cell::new(None),
+                parked: Cell::new(false),
+                unparked: Notify::new(),
                 lists: RefCell::new(Lists {
                     entries: Slab::new(),
                     heads: vec![NONE; DUE + 1].into_boxed_slice(),
@@ -43,21 +52,55 @@ impl Timers {
         }
     }
 
-    /// Ticks since the worker began.
+    /// Ticks since the worker began; of use to those only who use the clock.
     pub fn now(&self) -> u64 {
         self.wheel.now.get()
+    }
+
+    /// Keeps the clock going until the result is dropped, and for one tick more.
+    pub fn use_clock(&self) -> ClockUse {
+        ClockUse::new(&self.wheel)
+    }
+
+    /// From now on the clock shows the time that passes.
+    pub(crate) fn start(&self) -> Source {
+        let source = Source {
+            start: Instant::now(),
+            offset: self.now(),
+        };
+        self.wheel.source.set(Some(source));
+        source
+    }
+
+    /// From now on the clock does not count `time` that has passed.
+    pub(crate) fn pass_over(&self, time: Duration) -> Source {
+        let mut source = self.wheel.source.get().unwrap_or_else(|| self.start());
+        source.start += time;
+        self.wheel.source.set(Some(source));
+        source
+    }
+
+    /// Ready as soon as somebody uses the clock. It stands still meanwhile, and is set by the first user.
+    pub(crate) async fn until_used(&self) {
+        if self.wheel.users.get() == 0 {
+            self.wheel.parked.set(true);
+            self.wheel.unparked.notified().await;
+        }
     }
 
     /// A timer that expires once `after` has passed without a [`Timer::touch`]. It never expires
     /// early, and at most two ticks late. `Duration::MAX` never comes.
     pub fn timer(&self, after: Duration) -> Timer {
         let wheel = Rc::clone(&self.wheel);
-        let (now, after) = (wheel.now.get(), ticks(after));
+        let after = ticks(after);
+        let clock = (after != NEVER).then(|| ClockUse::new(&wheel));
+        let now = wheel.now.get();
         let deadline = now.saturating_add(after);
         let key = wheel.lists.borrow_mut().insert(deadline, now);
         Timer {
             wheel,
             key,
+            clock: Cell::new(clock),
             after: Cell::new(after),
             touched: Cell::new(now),
             armed: Cell::new(deadline),
@@ -111,6 +154,8 @@ impl Timers {
 pub struct Timer {
     wheel: Rc<Wheel>,
     key: usize,
+    /// Of a timer that can expire.
+    clock: Cell<Option<ClockUse>>,
     /// Ticks of silence until expiry.
     after: Cell<u64>,
     touched: Cell<u64>,
@@ -126,8 +171,14 @@ impl Timer {
 
     /// Notes activity, and changes how much silence is allowed.
     pub fn reset(&self, after: Duration) {
+        let after = ticks(after);
+        match self.clock.take() {
+            Some(clock) if after != NEVER => self.clock.set(Some(clock)),
+            None if after != NEVER => self.clock.set(Some(ClockUse::new(&self.wheel))),
+            _ => {}
+        }
         self.touch();
-        self.after.set(ticks(after));
+        self.after.set(after);
         let deadline = self.deadline();
         if deadline < self.armed.get() {
             self.arm(deadline);
@@ -197,9 +248,60 @@ impl fmt::Debug for Timer {
     }
 }
 
+/// Somebody who needs the clock of a worker to go.
+#[derive(Debug)]
+pub struct ClockUse(Rc<Wheel>);
+
+impl ClockUse {
+    fn new(wheel: &Rc<Wheel>) -> Self {
+        wheel.users.set(wheel.users.get() + 1);
+        if wheel.parked.replace(false) {
+            if let Some(source) = wheel.source.get() {
+                wheel.now.set(wheel.now.get().max(source.now()));
+            }
+            wheel.unparked.notify_one();
+        }
+        Self(Rc::clone(wheel))
+    }
+}
+
+impl Drop for ClockUse {
+    fn drop(&mut self) {
+        self.0.users.set(self.0.users.get() - 1);
+    }
+}
+
+/// What sets a clock: the time since its start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source {
+    start: Instant,
+    offset: u64,
+}
+
+impl Source {
+    /// The tick that it is.
+    pub(crate) fn now(&self) -> u64 {
+        let elapsed = self.start.elapsed().as_millis() / TICK.as_millis();
+        let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX);
+        self.offset.saturating_add(elapsed)
+    }
+
+    /// When `tick` begins.
+    pub(crate) fn at(&self, tick: u64) -> Instant {
+        let ticks = u32::try_from(tick.saturating_sub(self.offset)).unwrap_or(u32::MAX);
+        self.start + TICK * ticks
+    }
+}
+
 #[derive(Debug)]
 struct Wheel {
     now: Cell<u64>,
+    users: Cell<usize>,
+    /// What sets the clock; unless given, [`Timers::advance`] alone does.
+    source: Cell<Option<Source>>,
+    /// The clock stands still.
+    parked: Cell<bool>,
+    unparked: Notify,
     lists: RefCell<Lists>,
 }
 
@@ -304,8 +406,11 @@ impl Lists {
     }
 }
 
+/// Ticks that no worker lives to see.
+const NEVER: u64 = u64::MAX;
+
 /// Whole ticks, rounded up, and one more because the clock may be almost a tick behind.
 fn ticks(after: Duration) -> u64 {
     let ticks = after.as_millis().div_ceil(TICK.as_millis()) + 1;
-    u64::try_from(ticks).unwrap_or(u64::MAX)
+    u64::try_from(ticks).unwrap_or(NEVER)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::yield_now;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{sleep, sleep_until};
 
 use crate::Buffers;
 use crate::memory;
@@ -135,28 +135,27 @@ impl Worker {
         }
     }
 
-    /// Keeps the clock going, and calls `on_tick` every tick. Never ends; drop it to stop.
+    /// Keeps the clock going while somebody uses it, and calls `on_tick` every tick, the last time after the
+    /// last use. Never ends; drop it to stop.
     ///
     /// The clock stands still while the process does not run for half a second or more, so that no
     /// deadline falls into a pause: its peers went on, and what they said waits in the sockets.
     pub async fn run_ticks(self: Rc<Self>, mut on_tick: impl FnMut()) {
-        let mut start = Instant::now();
-        let offset = self.timers.now();
-        let mut ticks = interval(TICK);
-        // After a stall the clock jumps once instead of ticking quickly.
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut source = self.timers.start();
         loop {
-            let late = ticks.tick().await.elapsed();
+            self.timers.until_used().await;
+            // After a stall the clock jumps once instead of ticking quickly.
+            let due = source.at(self.timers.now() + 1);
+            sleep_until(due).await;
+            let late = due.elapsed();
             if late >= PAUSE {
-                start += late;
+                source = self.timers.pass_over(late);
             }
             if late >= TICK {
                 // The sockets get a turn, so that what has come is heard before a deadline ends its wait.
                 yield_now().await;
             }
-            let elapsed = start.elapsed().as_millis() / TICK.as_millis();
-            let now = offset.saturating_add(u64::try_from(elapsed).unwrap_or(u64::MAX));
-            self.timers.advance(now);
+            self.timers.advance(source.now());
             on_tick();
         }
     }
@@ -184,16 +183,50 @@ mod tests {
         let worker = Worker::new(0);
         let calls = Cell::new(0);
         let ticks = worker.clone().run_ticks(|| calls.set(calls.get() + 1));
+        let _user = worker.timers.use_clock();
         let script = async {
             tokio::time::sleep(Duration::from_millis(1050)).await;
-            assert_eq!((worker.timers.now(), calls.get()), (10, 11));
+            assert_eq!((worker.timers.now(), calls.get()), (10, 10));
             tokio::time::advance(Duration::from_secs(60)).await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
             assert_eq!(worker.timers.now(), 11, "of the pause nothing counts");
-            assert!(calls.get() <= 14, "a pause is made up for in one go");
+            assert!(calls.get() <= 13, "a pause is made up for in one go");
             tokio::time::advance(Duration::from_millis(400)).await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(70)).await;
             assert_eq!(worker.timers.now(), 16, "a slow turn counts");
+        };
+        tokio::select! {
+            () = ticks => {}
+            () = script => {}
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_nobody_uses_stands_still_and_is_right_when_it_is_used_again() {
+        let worker = Worker::new(0);
+        let calls = Cell::new(0);
+        let ticks = worker.clone().run_ticks(|| calls.set(calls.get() + 1));
+        let script = async {
+            // One that never expires does not use it.
+            let never = worker.timers.timer(Duration::MAX);
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            assert_eq!(calls.get(), 0);
+            let user = worker.timers.use_clock();
+            assert_eq!(worker.timers.now(), 600);
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            assert_eq!((worker.timers.now(), calls.get()), (602, 2));
+            drop(user);
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            assert_eq!(calls.get(), 3, "the last tick is after the last use");
+            never.reset(Duration::from_millis(500));
+            let start = tokio::time::Instant::now();
+            std::future::poll_fn(|cx| never.poll_expired(cx)).await;
+            let late = start.elapsed() - Duration::from_millis(500);
+            assert!(late <= Duration::from_millis(200), "{late:?}");
+            never.reset(Duration::MAX);
+            let before = calls.get();
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            assert!(calls.get() <= before + 1);
         };
         tokio::select! {
             () = ticks => {}

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use elbow_http::Pools;
 use elbow_net::open_files::{Full, Slot};
-use elbow_net::{ConnMeta, ConnectErrorKind, Direction, RelayEnd, Stream, Worker, listen};
+use elbow_net::{
+    ClockUse, ConnMeta, ConnectErrorKind, Direction, RelayEnd, Stream, Worker, listen,
+};
 use elbow_tcp::{Manners, Outcome};
 use elbow_telemetry::{ClassicRecord, ListenerMetrics, LogBuffer, ShedReason};
 use rustc_hash::FxHashMap;
@@ -29,6 +31,9 @@ mod end;
 
 /// Between two lines of a worker's log that say that clients are turned away.
 const WARN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Between two lines in the log about a listener whose accept fails.
+const ACCEPT_FAILURES_TOLD: Duration = Duration::from_secs(60);
 
 /// What a worker is told.
 pub(crate) enum Command {
@@ -237,8 +242,13 @@ async fn accept(context: Rc<WorkerContext>, address: SocketAddr, listener: Rc<Tc
     // It may have left the configuration again.
     let Some(state) = state else { return };
     let accepting = Rc::new(Accepting::new(Rc::clone(&context), address, &state));
+    let mut told = None;
     let failed = |error: &io::Error| {
-        warn!(%address, %error, "accept failed");
+        // Clients can bring it about as often as they like; each is counted.
+        if told.is_none_or(|at: Instant| at.elapsed() >= ACCEPT_FAILURES_TOLD) {
+            warn!(%address, %error, "accept failed");
+            told = Some(Instant::now());
+        }
         context.shared.telemetry.accept_errors.increment();
     };
     let on = |stream, client| accepting.start(stream, client);
@@ -522,10 +532,12 @@ fn latest(
     })
 }
 
-/// Counts an open client connection until it is dropped, and holds its right to descriptors.
+/// Counts an open client connection until it is dropped, holds its right to descriptors, and keeps the clock going for
+/// it.
 struct Open {
     accepting: Rc<Accepting>,
     _slot: Slot,
+    _clock: ClockUse,
 }
 
 impl Open {
@@ -538,6 +550,7 @@ impl Open {
             .connections
             .increment();
         Self {
+            _clock: context.worker.timers.use_clock(),
             accepting,
             _slot: slot,
         }

@@ -1,0 +1,54 @@
+//! Descriptors that the runtime tells to be readable.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Has the runtime of this thread tell when `descriptor`, which is in non-blocking mode, can be read.
+///
+/// # Errors
+/// It is of a kind that cannot be waited for, like a regular file.
+///
+/// # Panics
+/// Outside a runtime that drives I/O.
+pub fn readable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd is one open descriptor, always the same, until it is dropped; the AsyncFd owns it and takes
+    // it from the runtime before that.
+    let registered = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
+    registered.map_err(|refused| refused.into_parts().1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read, Write};
+
+    use rustix::pipe::{PipeFlags, pipe_with};
+
+    use super::readable;
+
+    #[tokio::test]
+    async fn a_descriptor_is_told_to_be_readable_and_closed_when_dropped() {
+        let (reader, writer) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).unwrap();
+        let reader = readable(reader).unwrap();
+        let mut writer = File::from(writer);
+        writer.write_all(b"a").unwrap();
+        let mut ready = reader.readable().await.unwrap();
+        let read = ready.try_io(|fd| {
+            let mut byte = [0];
+            File::from(fd.get_ref().try_clone()?).read(&mut byte)?;
+            Ok(byte)
+        });
+        assert_eq!(read.unwrap().unwrap(), *b"a");
+        drop(reader);
+        assert!(writer.write_all(b"b").is_err(), "nobody holds the reader");
+    }
+
+    #[tokio::test]
+    async fn a_regular_file_is_refused() {
+        let file = File::open("/proc/self/exe").unwrap();
+        assert!(readable(file.into()).is_err());
+    }
+}
