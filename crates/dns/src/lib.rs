@@ -8,7 +8,7 @@ use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode}
 use hickory_proto::rr::rdata::SOA;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use tokio::net::UdpSocket;
-use tracing::{debug, warn};
+use tracing::debug;
 
 /// Seconds that an answer may be kept, as AWS has it for load balancers (ELB guide: how Elastic Load Balancing works).
 const TTL: u32 = 60;
@@ -36,7 +36,7 @@ pub async fn serve(socket: UdpSocket, names: &impl Names) {
             // What a client that has gone leaves behind is no reason to end.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
             Err(error) => {
-                warn!(%error, "a DNS query could not be read");
+                debug!(%error, "a DNS query could not be read");
                 tokio::task::yield_now().await;
                 continue;
             }

@@ -11,6 +11,7 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
 use crate::counter::HistogramSum;
+use crate::lines;
 use crate::process::Process;
 use crate::{
     Counter, Histogram, ListenerCells, ListenerMetrics, ShedReason, StatusCounts, Telemetry,
@@ -260,6 +261,13 @@ impl Scrape {
             family.series(&[Label::new("result", "written")], log.written())?;
             family.series(&[Label::new("result", "dropped")], log.dropped())?;
         }
+        families
+            .counter(
+                "elbow_log_dropped",
+                "Lines of the process's own log that nobody read in time",
+                None,
+            )?
+            .series(&[], lines::stderr_lost())?;
         families
             .counter("elbow_accept_errors", "Calls of accept that failed", None)?
             .series(&[], self.telemetry.accept_errors.get())?;
