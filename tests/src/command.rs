@@ -67,6 +67,23 @@ impl Running {
         }
     }
 
+    /// Starts `command`, whose output nobody reads: it goes to pipes that are full some day.
+    pub fn start_unread(command: &mut Command) -> Self {
+        let what = format!("{command:?}");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| panic!("{what}: {e}"));
+        Self {
+            child,
+            stdout: mpsc::channel().1,
+            stderr: Arc::default(),
+            what,
+        }
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()

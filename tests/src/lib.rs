@@ -28,6 +28,7 @@ pub mod scene;
 pub mod target;
 pub mod temp;
 pub mod tools;
+pub mod usage;
 pub mod wait;
 
 pub use address::address;

@@ -10,6 +10,7 @@ use elbow_manifest::context::Personality;
 use elbow_model::addresses::Ipv4Net;
 
 use crate::manifests::Manifests;
+use crate::pipes;
 use crate::source::Source;
 use crate::token::TokenArg;
 
@@ -103,8 +104,9 @@ pub(crate) struct InputArgs {
 }
 
 impl InputArgs {
-    /// What they name.
+    /// What they name. A pipe is read for it.
     pub(crate) fn source(&self) -> Source {
+        pipes::keep(self.config.as_deref());
         match &self.config {
             Some(config) => Source::Native(config.clone()),
             None => Source::Manifests(self.surroundings.manifests(&self.files)),
@@ -125,8 +127,10 @@ pub(crate) struct SurroundingsArgs {
 }
 
 impl SurroundingsArgs {
-    /// The manifests at `paths`, in these surroundings.
+    /// The manifests at `paths`, in these surroundings. Pipes are read for it.
     pub(crate) fn manifests(&self, paths: &[PathBuf]) -> Manifests {
+        let named = paths.iter().chain(&self.environment);
+        pipes::keep(named.map(PathBuf::as_path));
         Manifests {
             paths: paths.to_vec(),
             environment: self.environment.clone(),

@@ -13,6 +13,7 @@ mod demo;
 mod dns;
 mod get;
 mod manifests;
+mod pipes;
 mod plan;
 mod plugin;
 mod reload;
@@ -24,6 +25,7 @@ mod token;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
@@ -33,6 +35,9 @@ use crate::cli::{Cli, Command};
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long a process that ends waits for whoever reads its log.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Takes up the capability for ports below 1024 where the binary's file permits it. The file in the image does no more than
 /// permit: one that raised the capability itself would not start in a container that may not have it.
@@ -96,30 +101,41 @@ fn main() -> ExitCode {
             .render(&mut io::stdout())
             .map_err(|e| Failure::environment(e, "is the reader of the page still there?")),
     };
-    match result {
+    let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Input) => ExitCode::from(1),
         Err(Failure::Changes) => ExitCode::from(4),
         Err(failure @ Failure::Environment { .. }) => {
             // Nobody can be told when stderr is gone.
-            let _ = writeln!(io::stderr(), "error: {failure}");
+            let _ = writeln!(elbow_telemetry::stderr(), "error: {failure}");
             ExitCode::from(3)
         }
-    }
+    };
+    elbow_telemetry::flush_stderr(LAST_WORDS);
+    code
 }
 
-/// Logs go to stderr; `RUST_LOG` chooses, and `NO_COLOR` and pipes are respected.
-pub(crate) fn log_to_stderr(default: &str) {
+/// Logs go to stderr by a thread of its own, so that nobody waits for their reader. `RUST_LOG` chooses, else what
+/// elbow itself has to say from `level` up: dependencies log what strangers send. `NO_COLOR` and pipes are respected.
+pub(crate) fn log_to_stderr(level: &str) -> Result<(), Failure> {
+    elbow_telemetry::queue_stderr()
+        .map_err(|e| Failure::environment(e, "raise the limits of threads and open files"))?;
     let color =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("off,elbow={level}")));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(elbow_telemetry::stderr)
         .with_ansi(color)
         .with_target(false)
         .init();
+    std::panic::set_hook(Box::new(|panic| {
+        let trace = std::backtrace::Backtrace::capture();
+        // Nobody can be told when stderr is gone.
+        let _ = writeln!(elbow_telemetry::stderr(), "{panic}\n{trace}");
+    }));
+    Ok(())
 }
 
 /// A runtime on the calling thread, for everything that is not the path of a byte.

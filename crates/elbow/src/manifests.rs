@@ -9,10 +9,11 @@ use elbow_manifest::context::Personality;
 use elbow_manifest::{Context, Object};
 use elbow_model::diagnostic::Diagnostic;
 
+use crate::pipes;
 use crate::text;
 
 /// The longest manifest that is read, in bytes: the dump of a cluster with some 50,000 endpoints.
-const MAX_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_BYTES: usize = pipes::MAX_BYTES;
 const TOO_LARGE: &str = "give several files a part of it each";
 /// Folders inside one another that are looked into.
 const MAX_DEPTH: usize = 32;
@@ -48,9 +49,9 @@ impl Manifests {
                 add("stdin", stdin(), &mut objects, found);
                 continue;
             }
-            let (files, problems) = files(std::slice::from_ref(path));
+            let (inputs, problems) = inputs(std::slice::from_ref(path));
             found.extend(problems);
-            for file in files {
+            for file in inputs.files {
                 let name = file.display().to_string();
                 let text = text::read(&file, MAX_BYTES, TOO_LARGE);
                 match &text {
@@ -76,30 +77,73 @@ impl Manifests {
         given.or_else(|| self.paths.iter().find_map(of_folder))
     }
 
-    /// The files that are there now, with the environment file.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let (mut files, _) = files(&self.paths);
-        files.extend(self.environment.clone());
-        files
-    }
-
-    /// The folders whose entries count.
-    pub(crate) fn folders(&self) -> Vec<PathBuf> {
-        let folders = self.paths.iter().filter(|path| path.is_dir());
-        folders.cloned().collect()
+    /// The files that are there now, with the environment file, and the folders whose entries count.
+    pub(crate) fn inputs(&self) -> Inputs {
+        let (mut inputs, _) = inputs(&self.paths);
+        inputs.files.extend(self.environment.clone());
+        inputs
     }
 }
 
-/// The files that `paths` lead to, those of a folder by name; `-` is none.
-fn files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Diagnostic>) {
-    let mut files = Vec::new();
+/// What is read.
+#[derive(Debug, Default)]
+pub(crate) struct Inputs {
+    /// Those that are there now.
+    pub(crate) files: Vec<PathBuf>,
+    /// Those whose manifests are read, also when they come later.
+    pub(crate) folders: Vec<PathBuf>,
+}
+
+/// What `paths` lead to, the files of a folder by name; `-` is none.
+fn inputs(paths: &[PathBuf]) -> (Inputs, Vec<Diagnostic>) {
+    let mut inputs = Inputs::default();
     let mut found = Vec::new();
     for path in paths.iter().filter(|path| path.as_os_str() != "-") {
-        if let Err(error) = collect(path, 0, &mut files) {
+        let collected = match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => inputs.collect(path, 0),
+            Ok(_) => {
+                inputs.files.push(path.clone());
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = collected {
             found.push(text::unreadable(&path.display().to_string(), &error));
         }
     }
-    (files, found)
+    (inputs, found)
+}
+
+impl Inputs {
+    /// Adds the manifests in `folder` and below, by name.
+    fn collect(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
+        self.folders.push(folder.to_owned());
+        let entries: io::Result<Vec<_>> = fs::read_dir(folder)?.collect();
+        let mut entries = entries?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let kind = entry.file_type()?;
+            let path = entry.path();
+            // A link to a folder above would never end; links to files are how a ConfigMap is mounted.
+            let is_folder = kind.is_dir() || kind.is_symlink() && path.is_dir();
+            if !is_wanted(&path, is_folder) {
+                continue;
+            }
+            if !is_folder {
+                self.files.push(path);
+            } else if kind.is_dir() && depth < MAX_DEPTH {
+                self.collect(&path, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an entry of a folder is a manifest by its name, or a folder to look into.
+pub(crate) fn is_wanted(entry: &Path, is_folder: bool) -> bool {
+    let extension = entry.extension().and_then(|extension| extension.to_str());
+    let is_manifest = matches!(extension, Some("yaml" | "yml" | "json"));
+    (is_folder || is_manifest) && !is_hidden(entry)
 }
 
 /// The environment of the manifests, with the host names of its certificates.
@@ -175,28 +219,6 @@ fn add(
         }
         Err(unreadable) => found.push(unreadable),
     }
-}
-
-/// `path`, or the manifests in it and below when it is a folder, by name.
-fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    if !fs::metadata(path)?.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
-    }
-    let entries: io::Result<Vec<_>> = fs::read_dir(path)?.collect();
-    let mut entries: Vec<PathBuf> = entries?.iter().map(fs::DirEntry::path).collect();
-    entries.sort();
-    for entry in entries.iter().filter(|entry| !is_hidden(entry)) {
-        // A link to a folder above would never end; links to files are how a ConfigMap is mounted.
-        let is_link = fs::symlink_metadata(entry)?.is_symlink();
-        let is_folder = entry.is_dir();
-        let extension = entry.extension().and_then(|extension| extension.to_str());
-        let is_manifest = matches!(extension, Some("yaml" | "yml" | "json"));
-        if is_folder && !is_link && depth < MAX_DEPTH || !is_folder && is_manifest {
-            collect(entry, depth + 1, files)?;
-        }
-    }
-    Ok(())
 }
 
 /// A mounted ConfigMap keeps its files a second time in folders whose names begin with two dots.

@@ -9,14 +9,13 @@ use std::time::Duration;
 use elbow_admin::{Door, Pages, Token};
 use elbow_model::{DnsZone, Model};
 use elbow_plane::{ApplyError, DataPath, Options, Plane, Rejection, open_files};
-use elbow_telemetry::{AccessLog, Sink, Telemetry};
+use elbow_telemetry::{AccessLog, Sink, Telemetry, stderr};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::cli::{AccessLogArg, DataPathArg, RunArgs, ServingArgs};
-use crate::reload::{Reloader, watch};
+use crate::reload::{self, Reloader, Seen};
 use crate::{Failure, cert, dns, source};
 
 /// Batches of access-log lines that may wait for the writer.
@@ -24,12 +23,12 @@ const LOG_QUEUE: usize = 256;
 
 /// Serves until a signal ends it.
 pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
-    crate::log_to_stderr("info");
     let source = args.input.source();
-    let seen = source.fingerprint();
+    crate::log_to_stderr("info")?;
+    let seen = Seen::of(&source);
     let loaded = source.load_to_serve(None);
     // Nobody can be told when stderr is gone.
-    let _ = source::report(&loaded.diagnostics, &mut io::stderr());
+    let _ = source::report(&loaded.diagnostics, &mut stderr());
     let nothing_is_good = |m: &Model| loaded.has_errors() && m.load_balancers.is_empty();
     let model = loaded.model.clone().filter(|m| !nothing_is_good(m));
     let model = model.ok_or(Failure::Input)?;
@@ -43,8 +42,7 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
         announce(&plane);
         admin.serve(Pages::new(plane.view(), Arc::new(elbow_admin::NoActions)));
         tokio::spawn(cert::expiry::watch(plane.view()));
-        let (hang_up, hangups) = mpsc::channel(1);
-        tokio::spawn(watch(reloader, hangups));
+        let hang_up = reload::start(reloader)?;
         signals
             .until_stop(|| {
                 // Full: a reload is on its way.
@@ -215,7 +213,7 @@ pub(crate) fn hint(failure: &ApplyError) -> &'static str {
 pub(crate) fn report(rejections: &[Rejection]) {
     let diagnostics: Vec<_> = rejections.iter().map(|r| r.diagnostic.clone()).collect();
     // Nobody can be told when stderr is gone.
-    let _ = source::report(&diagnostics, &mut io::stderr());
+    let _ = source::report(&diagnostics, &mut stderr());
 }
 
 fn announce(plane: &Plane) {

@@ -1,19 +1,17 @@
 //! Where load balancers are described, as it is read from disk.
 
 use std::fmt;
-use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use elbow_manifest::Serving;
 use elbow_model::diagnostic::{Diagnostic, Severity};
 use elbow_model::file::{self, MAX_BYTES};
 use elbow_model::{CertificateSource, DnsZone, Model};
 
-use crate::cert;
-use crate::manifests::Manifests;
-use crate::text;
+use crate::manifests::{self, Inputs, Manifests};
+use crate::{cert, pipes, text};
 
 const TOO_LARGE: &str = "give several processes a part of it each";
 
@@ -48,24 +46,41 @@ impl Source {
         loaded
     }
 
-    /// The files that are there now.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
+    /// What is read, but for what can be read only once.
+    pub(crate) fn inputs(&self) -> Inputs {
+        let mut inputs = match self {
+            Self::Native(path) => Inputs {
+                files: vec![path.clone()],
+                folders: Vec::new(),
+            },
+            Self::Manifests(manifests) => manifests.inputs(),
+        };
+        inputs.files.retain(|file| !pipes::is_kept(file));
+        inputs
+    }
+
+    /// What was read once and cannot be read again, for people.
+    pub(crate) fn pipes(&self) -> Vec<String> {
+        let name = |path: &PathBuf| match path.as_os_str() == "-" {
+            true => Some("stdin".to_owned()),
+            false => pipes::is_kept(path).then(|| path.display().to_string()),
+        };
+        self.paths().iter().filter_map(name).collect()
+    }
+
+    /// The longest file that is read, in bytes.
+    pub(crate) fn max_bytes(&self) -> usize {
         match self {
-            Self::Native(path) => vec![path.clone()],
-            Self::Manifests(manifests) => manifests.files(),
+            Self::Native(_) => MAX_BYTES,
+            Self::Manifests(_) => manifests::MAX_BYTES,
         }
     }
 
-    /// A number that changes when the files do.
-    pub(crate) fn fingerprint(&self) -> u64 {
-        fingerprint(&self.files())
-    }
-
-    /// The folders whose files are part of this as soon as they are there.
-    pub(crate) fn folders(&self) -> Vec<PathBuf> {
+    /// What was named.
+    fn paths(&self) -> &[PathBuf] {
         match self {
-            Self::Native(_) => Vec::new(),
-            Self::Manifests(manifests) => manifests.folders(),
+            Self::Native(path) => std::slice::from_ref(path),
+            Self::Manifests(manifests) => &manifests.paths,
         }
     }
 }
@@ -99,11 +114,7 @@ impl Loaded {
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let paths = match self {
-            Self::Native(path) => std::slice::from_ref(path),
-            Self::Manifests(manifests) => &manifests.paths,
-        };
-        for (i, path) in paths.iter().enumerate() {
+        for (i, path) in self.paths().iter().enumerate() {
             let separator = if i == 0 { "" } else { ", " };
             write!(f, "{separator}{}", path.display())?;
         }
@@ -167,33 +178,18 @@ pub(crate) fn report(diagnostics: &[Diagnostic], out: &mut impl Write) -> io::Re
     }
 }
 
-/// The files of the certificates of `model`.
-pub(crate) fn certificate_files(model: &Model) -> Vec<PathBuf> {
+/// The files of the certificates of `model`, by the names of the certificates.
+pub(crate) fn certificate_files(model: &Model) -> Vec<(Arc<str>, Vec<PathBuf>)> {
     let certificates = model.certificates.iter();
-    let pems = certificates.flat_map(|c| match &c.source {
+    let pems = certificates.filter_map(|c| match &c.source {
         CertificateSource::Files {
             certificate,
             private_key,
-        } => vec![certificate.clone(), private_key.clone()],
-        CertificateSource::Pem { .. } | CertificateSource::SelfSigned { .. } => Vec::new(),
+        } => Some((
+            Arc::clone(&c.name),
+            vec![certificate.clone(), private_key.clone()],
+        )),
+        CertificateSource::Pem { .. } | CertificateSource::SelfSigned { .. } => None,
     });
     pems.collect()
-}
-
-/// A number that changes when the content of one of `files` does, wherever links lead, or when there
-/// are others.
-pub(crate) fn fingerprint(files: &[PathBuf]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let mut buffer = vec![0; 64 * 1024];
-    for path in files {
-        path.hash(&mut hasher);
-        let Ok(mut file) = File::open(path) else {
-            continue;
-        };
-        // What cannot be read to its end is as long as it can be read.
-        while let Ok(n @ 1..) = file.read(&mut buffer) {
-            hasher.write(buffer.get(..n).unwrap_or_default());
-        }
-    }
-    hasher.finish()
 }

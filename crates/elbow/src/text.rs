@@ -1,29 +1,29 @@
 //! Files as text, within a limit.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use elbow_model::diagnostic::Diagnostic;
 
-/// The text of the file at `path`.
+use crate::pipes;
+
+/// The text of the regular file at `path`, or of the pipe there that was kept.
 ///
 /// # Errors
-/// A diagnostic that names the file: when it cannot be read, has more than `limit` bytes (what to do then is
-/// `hint`), or is not UTF-8.
+/// A diagnostic that names the file: when it cannot be read, is not a regular file, has more than `limit` bytes
+/// (what to do then is `hint`), or is not UTF-8.
 pub(crate) fn read(path: &Path, limit: usize, hint: &str) -> Result<String, Diagnostic> {
     let name = path.display().to_string();
-    let failed = |error: io::Error| unreadable(&name, &error);
-    let file = File::open(path).map_err(failed)?;
-    let bytes = file.metadata().map_err(failed)?.len();
-    if bytes > limit as u64 {
-        return Err(too_large(&name, limit, hint));
+    let bytes = pipes::kept(path).unwrap_or_else(|| elbow_net::file::read(path, limit));
+    match bytes {
+        Ok(bytes) => utf_8(bytes, &name, limit, hint),
+        Err(e) if e.kind() == io::ErrorKind::FileTooLarge => Err(too_large(&name, limit, hint)),
+        Err(e) => Err(unreadable(&name, &e)),
     }
-    from(file, &name, limit, hint)
 }
 
-/// The text that `reader`, called `name`, gives; errors as in [`read`]. A pipe has no length to ask
-/// for, so that it is bounded as it is read.
+/// The text that `reader`, called `name`, gives; errors as in [`read`]. It has no length to ask for, so that it
+/// is bounded as it is read.
 pub(crate) fn from(
     reader: impl Read,
     name: &str,
@@ -35,6 +35,10 @@ pub(crate) fn from(
         .take(limit as u64 + 1)
         .read_to_end(&mut text)
         .map_err(|error| unreadable(name, &error))?;
+    utf_8(text, name, limit, hint)
+}
+
+fn utf_8(text: Vec<u8>, name: &str, limit: usize, hint: &str) -> Result<String, Diagnostic> {
     if text.len() > limit {
         return Err(too_large(name, limit, hint));
     }
@@ -58,6 +62,7 @@ pub(crate) fn unreadable(name: &str, error: &io::Error) -> Diagnostic {
     let hint = match error.kind() {
         io::ErrorKind::NotFound => "check the path",
         io::ErrorKind::PermissionDenied => "check who may read it",
+        io::ErrorKind::InvalidInput => "put a file there; a pipe may be named as an argument alone",
         _ => "it should be a YAML file",
     };
     Diagnostic::error("unreadable-file", format!("cannot be read: {error}"))

@@ -58,6 +58,65 @@ impl fmt::Display for Change {
     }
 }
 
+/// Counts `changes` for people, like `1 listener added, 2 targets removed`; an object of which several fields changed
+/// counts once. Without any it is `nothing changed`.
+///
+/// ```
+/// use elbow_model::{Change, ChangeAction, summary};
+///
+/// let change = |name: &str, action| Change { kind: "target", name: name.to_owned(), action };
+/// let changes = [change("a", ChangeAction::Added), change("b", ChangeAction::Added)];
+/// assert_eq!(summary(&changes), "2 targets added");
+/// assert_eq!(summary(&[]), "nothing changed");
+/// ```
+pub fn summary(changes: &[Change]) -> String {
+    let mut objects: Vec<(usize, &str, usize, &str, &str)> = changes
+        .iter()
+        .map(|change| {
+            let place = KINDS.iter().position(|kind| *kind == change.kind);
+            let (order, word) = change.action.word();
+            let place = place.unwrap_or(KINDS.len());
+            (place, change.kind, order, word, &*change.name)
+        })
+        .collect();
+    objects.sort_unstable();
+    objects.dedup();
+    let parts = objects.chunk_by(|a, b| (a.0, a.2) == (b.0, b.2));
+    let parts: Vec<String> = parts
+        .filter_map(|part| {
+            let (_, kind, _, word, _) = part.first()?;
+            let s = if part.len() == 1 { "" } else { "s" };
+            Some(format!("{} {kind}{s} {word}", part.len()))
+        })
+        .collect();
+    match parts.is_empty() {
+        true => "nothing changed".to_owned(),
+        false => parts.join(", "),
+    }
+}
+
+/// From what is seen first to what it is made of.
+const KINDS: [&str; 7] = [
+    "load balancer",
+    "listener",
+    "rule",
+    "target group",
+    "target",
+    "instance",
+    "certificate",
+];
+
+impl ChangeAction {
+    /// Its place among the others, and what it is called.
+    fn word(&self) -> (usize, &'static str) {
+        match self {
+            Self::Added => (0, "added"),
+            Self::Removed => (1, "removed"),
+            Self::Changed { .. } => (2, "changed"),
+        }
+    }
+}
+
 /// The differences between two models, by kind and name; what belongs to an object that came or went
 /// comes or goes with it.
 ///

@@ -30,7 +30,7 @@ pub use attributes::{
 pub use certificate::{Certificate, CertificateSource, PrivateKey, is_certificate_host};
 pub use changed::{Changed, changed};
 pub use classic::{BackendServerPolicy, Classic, Instance, InstanceEnd};
-pub use diff::{Change, ChangeAction, diff, diff_rendered};
+pub use diff::{Change, ChangeAction, diff, diff_rendered, summary};
 pub use expression::Expression;
 pub use listener::{AlpnPolicy, Listener, Protocol};
 pub use load_balancer::{

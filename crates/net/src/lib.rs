@@ -27,8 +27,8 @@ pub use connect::{Connect, ConnectError, ConnectErrorKind, Lack, TcpConnector, T
 pub use delivery::deliver;
 pub use relay::{Direction, Early, RelayEnd, Relayed, relay, relay_counted, relay_until_idle};
 pub use stream::{ConnMeta, Stream, TlsMeta};
-pub use timeout::{Elapsed, timeout};
 pub use sys::readable;
+pub use timeout::{Elapsed, timeout};
 pub use timer::{ClockUse, TICK, Timer, Timers};
 pub use transfer::{Transfer, TransferError};
 pub use worker::Worker;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use elbow_model::addresses::{self, Addresses, Ipv4Net, PoolFull};
-use elbow_model::{DnsZone, Model, changed};
+use elbow_model::{Change, DnsZone, Model, changed, summary};
 use elbow_net::open_files::{Budget, Needs};
 use elbow_net::{listen, open_files};
 use elbow_telemetry::{AccessLog, Telemetry};
@@ -21,6 +21,9 @@ use crate::names::Resolved;
 use crate::snapshot::{Changes, Parts, Snapshot};
 use crate::view::View;
 use crate::worker::{self, Command, WorkerHandle};
+
+/// The changes of one model that have a line of their own in the log.
+const CHANGES_TOLD: usize = 20;
 
 /// How a plane runs.
 #[derive(Clone, Debug)]
@@ -222,9 +225,7 @@ impl Shared {
         let (next, changes) = Snapshot::build(Arc::clone(&model), &addresses, &parts)
             .map_err(ApplyError::Rejected)?;
         let sockets = self.bind_new(&next, &changes)?;
-        for change in elbow_model::diff(&previous.model, &model) {
-            info!(generation = next.generation, "{change}");
-        }
+        tell(next.generation, &elbow_model::diff(&previous.model, &model));
         self.publish(&state, next, changes, sockets);
         Ok(())
     }
@@ -375,6 +376,21 @@ impl Shared {
         if gone {
             self.telemetry.prune();
         }
+    }
+}
+
+/// Says what changes; of many changes the first ones, and how many there are.
+fn tell(generation: u64, changes: &[Change]) {
+    for change in changes.iter().take(CHANGES_TOLD) {
+        info!(generation, "{change}");
+    }
+    if changes.len() > CHANGES_TOLD {
+        let all = summary(changes);
+        info!(
+            generation,
+            "and {} more: {all}",
+            changes.len() - CHANGES_TOLD
+        );
     }
 }
 

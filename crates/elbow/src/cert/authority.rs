@@ -64,8 +64,8 @@ impl Authority {
             make(&certificate, &key)?;
         }
         let loaded = load(&certificate, &key)?;
-        let pem = fs::read_to_string(&certificate).map_err(Error::of(&certificate))?;
-        let key_pem = fs::read_to_string(&key).map_err(Error::of(&key))?;
+        let pem = file::read(&certificate).map_err(Error::of(&certificate))?;
+        let key_pem = file::read(&key).map_err(Error::of(&key))?;
         let unusable = |error: rcgen::Error| Error::Unusable {
             path: key.clone(),
             reason: error.to_string(),
@@ -193,7 +193,7 @@ impl Leaf {
             Ok(false) => return Ok(None),
             Err(error) => return Err(Error::of(file)(error)),
         }
-        let text = fs::read_to_string(file).map_err(Error::of(file))?;
+        let text = file::read(file).map_err(Error::of(file))?;
         let line = |word: &str| text.lines().find_map(|line| line.strip_prefix(word));
         let (Some(hosts), Some(authority), Ok(loaded)) =
             (line(HOSTS), line(AUTHORITY), load(file, file))
@@ -211,7 +211,7 @@ impl Leaf {
     /// Writes a file of the certificate and one of the key to `folder`; says where.
     pub(super) fn copy_to(&self, folder: &Path) -> Result<String, Error> {
         fs::create_dir_all(folder).map_err(Error::of(folder))?;
-        let text = fs::read_to_string(&self.file).map_err(Error::of(&self.file))?;
+        let text = file::read(&self.file).map_err(Error::of(&self.file))?;
         let begin = |what| text.find(what).unwrap_or(text.len());
         let certificate = begin("-----BEGIN CERTIFICATE-----");
         let key = begin("-----BEGIN PRIVATE KEY-----");

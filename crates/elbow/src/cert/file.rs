@@ -5,10 +5,18 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use elbow_tls::pem;
+
 /// What only its owner may read.
 pub(super) const SECRET: u32 = 0o600;
 /// What everybody may read.
 pub(super) const PUBLIC: u32 = 0o644;
+
+/// The text of what is at `path`.
+pub(super) fn read(path: &Path) -> io::Result<String> {
+    let text = elbow_net::file::read(path, pem::MAX_BYTES)?;
+    String::from_utf8(text).map_err(io::Error::other)
+}
 
 /// Makes `folder` and those above it, for their owner alone.
 pub(super) fn folder(folder: &Path) -> io::Result<()> {

@@ -13,7 +13,8 @@ use elbow_manifest::Context;
 use elbow_model::Model;
 use elbow_model::diagnostic::Diagnostic;
 use elbow_plane::Plane;
-use tokio::sync::{mpsc, watch};
+use elbow_telemetry::stderr;
+use tokio::sync::watch;
 use tracing::warn;
 
 pub(crate) use args::ControllerArgs;
@@ -21,10 +22,10 @@ use args::ControllerCommand;
 use balancers::Balancers;
 
 use crate::cluster::failure;
-use crate::reload::{self, Reloader};
+use crate::reload::{self, Reloader, Seen};
 use crate::run::{self, Signals};
 use crate::source::{self, Loaded, Source};
-use crate::{Failure, cert, dns, manifests};
+use crate::{Failure, cert, dns, manifests, pipes};
 
 /// Threads beside those of the plane: one may be at work on a large cluster while the other answers probes.
 const THREADS: usize = 2;
@@ -80,7 +81,8 @@ fn options(args: &ControllerArgs) -> Result<Options, Failure> {
 }
 
 async fn serve(args: ControllerArgs) -> Result<(), Failure> {
-    crate::log_to_stderr("info");
+    pipes::keep(args.config.as_deref());
+    crate::log_to_stderr("info")?;
     let options = options(&args)?;
     let native = args.config.clone().map(Source::Native);
     let native = native.map(Beside::load).transpose()?;
@@ -102,12 +104,12 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     dns::start(args.serving.dns.0, plane.view()).await?;
     let balancers = Arc::new(Balancers::new(Arc::clone(&plane)));
     let mut controller = Controller::new(server, options, balancers).with_webhook(webhook);
-    let (hang_up, hangups) = mpsc::channel(1);
+    let mut hang_up = None;
     if let Some(native) = native {
         let (models, told) = watch::channel(native.model.clone());
         controller = controller.beside(told);
         let reloader = native.reloader(&plane).beside(models);
-        tokio::spawn(reload::watch(reloader, hangups));
+        hang_up = Some(reload::start(reloader)?);
     }
     let watching = Arc::new(Watching {
         metrics: controller.metrics(),
@@ -119,8 +121,10 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     let mut watching = tokio::spawn(controller.run(stop.subscribe()));
     tokio::select! {
         () = signals.until_stop(|| {
-            // Full: a reload is on its way; closed: there is no file.
-            let _ = hang_up.try_send(());
+            if let Some(hang_up) = &hang_up {
+                // Full: a reload is on its way.
+                let _ = hang_up.try_send(());
+            }
         }) => {}
         ended = &mut watching => match ended {
             Ok(Err(error)) => return Err(failure(error)),
@@ -138,18 +142,18 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
 /// The native file beside the cluster.
 struct Beside {
     source: Source,
-    /// The fingerprint of the file before it was read.
-    seen: u64,
+    /// The file before it was read.
+    seen: Seen,
     loaded: Loaded,
     model: Model,
 }
 
 impl Beside {
     fn load(source: Source) -> Result<Self, Failure> {
-        let seen = source.fingerprint();
+        let seen = Seen::of(&source);
         let loaded = source.load_to_serve(None);
         // Nobody can be told when stderr is gone.
-        let _ = source::report(&loaded.diagnostics, &mut io::stderr());
+        let _ = source::report(&loaded.diagnostics, &mut stderr());
         let model = loaded.model.clone().ok_or(Failure::Input)?;
         Ok(Self {
             source,
@@ -169,7 +173,7 @@ fn context(args: &ControllerArgs) -> Result<Context, Failure> {
     let mut found = Vec::new();
     let mut context = manifests::environment(args.flags.environment.as_deref(), &mut found);
     // Nobody can be told when stderr is gone.
-    let _ = source::report(&found, &mut io::stderr());
+    let _ = source::report(&found, &mut stderr());
     if found.iter().any(Diagnostic::is_error) {
         return Err(Failure::Input);
     }

@@ -9,10 +9,10 @@ mod screen;
 mod stand_in;
 
 use std::collections::HashSet;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use elbow_admin::{Actions, Done, Door, Pages};
@@ -22,14 +22,15 @@ use elbow_plane::{
     ApplyError, BindError, DataPath, Options, Plane, Status, TargetGroupStatus, TargetStatus,
 };
 use elbow_pods::{Kind, Pod, Pods};
+use elbow_telemetry::Lines;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-use crate::Failure;
 use crate::cli::{DEFAULT_ADMIN, DemoArgs, TextOrJson};
 use crate::demo::files::Folder;
 use crate::demo::scene::Scene;
 use crate::run::{Signals, refused, start_plane};
+use crate::{Failure, LAST_WORDS};
 
 /// What the pods know their one user by.
 const ACCESS_KEY: &str = "elbowdemo";
@@ -48,8 +49,16 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves until SIGINT or SIGTERM and leaves nothing behind.
 pub(crate) fn demo(args: DemoArgs) -> Result<(), Failure> {
-    // The embedded pods log every refused request, and the health checks are not signed.
-    crate::log_to_stderr("warn,s3s=off");
+    crate::log_to_stderr("warn")?;
+    let stdout = Lines::start(io::stdout())
+        .map_err(|e| Failure::environment(e, "raise the limits of threads and open files"))?;
+    let stdout = STDOUT.get_or_init(|| stdout);
+    let shown = show(args);
+    stdout.flush(LAST_WORDS);
+    shown
+}
+
+fn show(args: DemoArgs) -> Result<(), Failure> {
     let text = args.output == TextOrJson::Text;
     let scene = Scene::new(&args)?;
     let unless_said = if scene.is_own() { "auto" } else { "never" };
@@ -97,9 +106,17 @@ pub(crate) fn demo(args: DemoArgs) -> Result<(), Failure> {
     })
 }
 
+/// Standard output, which may be a pipe that nobody reads.
+static STDOUT: OnceLock<Lines> = OnceLock::new();
+
 fn say(line: &str) {
-    // Nobody can be told when stdout is gone.
-    let _ = writeln!(io::stdout(), "{line}");
+    print(format!("{line}\n"));
+}
+
+fn print(lines: String) {
+    if let Some(stdout) = STDOUT.get() {
+        stdout.push(lines.into_bytes());
+    }
 }
 
 fn find_minio(asked: &str) -> Result<Option<PathBuf>, Failure> {

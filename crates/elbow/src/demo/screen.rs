@@ -1,7 +1,7 @@
 //! What the demo says.
 
 use std::collections::HashMap;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use elbow_pods::Pod;
 use serde_json::{Value, json};
 
 use super::keys::Keys;
-use super::{ACCESS_KEY, CONSOLE_HOST, Demo, MINIO_HOST, SECRET_KEY, hosts_of, say};
+use super::{ACCESS_KEY, CONSOLE_HOST, Demo, MINIO_HOST, SECRET_KEY, hosts_of, print, say};
 
 /// Where AWS would have these load balancers.
 pub(super) const REGION: &str = "us-east-1";
@@ -143,8 +143,18 @@ pub(super) async fn live(demo: &Demo) {
         )),
     }
     let mut view = View::new(io::stdout().is_terminal());
+    let mut health = demo.plane.view().health_changes();
     loop {
         view.show(demo, &demo.plane.view().status());
+        let terminal = view.terminal;
+        let next_picture = async {
+            if terminal {
+                // Requests are counted in it.
+                tokio::time::sleep(REFRESH).await;
+            } else if health.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
         let key = async {
             match &mut keys {
                 Some(keys) => keys.next().await,
@@ -152,7 +162,7 @@ pub(super) async fn live(demo: &Demo) {
             }
         };
         tokio::select! {
-            () = tokio::time::sleep(REFRESH) => {}
+            () = next_picture => {}
             key = key => match key {
                 b'q' => return,
                 b'1'..=b'9' => {
@@ -198,7 +208,6 @@ impl View {
                 .map(|t| line(demo, t))
                 .collect()
         };
-        let mut out = io::stdout().lock();
         let up = if self.terminal && self.drawn > 0 {
             format!("\x1b[{}A", self.drawn)
         } else {
@@ -210,8 +219,7 @@ impl View {
             .iter()
             .map(|line| format!("{line}{clear}\n"))
             .collect();
-        // Nobody can be told when stdout is gone.
-        let _ = write!(out, "{up}{text}").and_then(|()| out.flush());
+        print(format!("{up}{text}"));
     }
 
     fn changed(&mut self, target: &TargetStatus) -> bool {

@@ -106,3 +106,30 @@ fn certificates_change_by_fingerprint() {
         "certificate a: selfSigned changed from [\"a\"] to [\"a\",\"b\"]"
     );
 }
+
+#[test]
+fn a_summary_counts_objects_by_kind_and_what_happened_to_them() {
+    let change = |kind, name: &str, action| Change {
+        kind,
+        name: name.to_owned(),
+        action,
+    };
+    let field = |field: &str| ChangeAction::Changed {
+        field: field.to_owned(),
+        from: "1".to_owned(),
+        to: "2".to_owned(),
+    };
+    let changes = [
+        change("certificate", "c", field("certificateFile")),
+        change("target", "g/a:1", ChangeAction::Removed),
+        change("target", "g/b:1", ChangeAction::Added),
+        change("target", "g/c:1", ChangeAction::Added),
+        change("listener", "web:80", field("protocol")),
+        change("listener", "web:80", field("defaultActions")),
+        change("load balancer", "web", ChangeAction::Added),
+    ];
+    assert_eq!(
+        summary(&changes),
+        "1 load balancer added, 1 listener changed, 2 targets added, 1 target removed, 1 certificate changed"
+    );
+}
