@@ -101,8 +101,10 @@ fn a_bad_file_keeps_the_old_configuration_and_says_where_it_is_wrong() {
     });
     assert_eq!(text_at(ip), "old");
     assert_eq!(elbow.page("/health").status, 200);
-    let stderr = elbow.process().stderr();
-    assert!(stderr.contains("elbow.yaml:3:9: "), "{stderr}");
+    wait::until("the place of the mistake", || {
+        let stderr = elbow.process().stderr();
+        stderr.contains("elbow.yaml:3:9: ").then_some(())
+    });
     elbow.write_config(&fixed_config(ip, "new").to_string());
     wait::until("the good file", || (text_at(ip) == "new").then_some(()));
     assert_eq!(
