@@ -33,14 +33,11 @@ spec:
   defaultBackend: {service: {name: answer, port: {name: use-annotation}}}
 "#;
 
-fn demo() -> (Running, File) {
-    let lock = elbow::one_demo();
-    let demo = Running::start(&mut elbow::command(&[
-        "demo", "--minio", "never", "-o", "json",
-    ]));
+fn demo() -> Running {
+    let demo = Running::start(&mut elbow::demo(&["--minio", "never", "-o", "json"]));
     // It comes when all targets are healthy.
     demo.line_within(Duration::from_secs(90));
-    (demo, lock)
+    demo
 }
 
 /// Serves a native file beside a cluster whose API server is away.
@@ -87,7 +84,7 @@ fn an_idle_elbow_is_hardly_woken_and_burns_no_cpu() {
     // Another program's log beside the manifests.
     let mut log = File::create(dir.join("other.log")).unwrap();
     let mut of_folder = Elbow::run_manifests(dir, &[]);
-    let (demo, _one_at_a_time) = demo();
+    let demo = demo();
     let dir = TempDir::new();
     let controller = controller(&dir);
     of_file.wait_for_state("pods", target.addr(), "healthy");

@@ -1,6 +1,6 @@
 //! What the commands that only look at a cluster need of it.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -84,7 +84,7 @@ pub(crate) fn failure(error: Error) -> Failure {
     match error.is_input() {
         true => {
             // Nobody can be told when stderr is gone.
-            let _ = writeln!(io::stderr(), "error: {error}\n  hint: {hint}");
+            let _ = writeln!(elbow_telemetry::stderr(), "error: {error}\n  hint: {hint}");
             Failure::Input
         }
         false => Failure::environment(error, &hint),

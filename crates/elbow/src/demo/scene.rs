@@ -1,6 +1,5 @@
 //! Which load balancers a demo has.
 
-use std::io;
 use std::path::Path;
 
 use elbow_manifest::{Context, Object};
@@ -108,5 +107,5 @@ fn unwritten(error: cert::Error) -> Failure {
 
 fn tell(found: &[Diagnostic]) {
     // Nobody can be told when stderr is gone.
-    let _ = source::report(found, &mut io::stderr());
+    let _ = source::report(found, &mut elbow_telemetry::stderr());
 }
