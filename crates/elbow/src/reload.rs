@@ -271,7 +271,7 @@ async fn watch(mut reloader: Reloader, mut asked: mpsc::Receiver<()>) {
                 Some(()) => reloader.hang_up(),
                 None => return,
             },
-            changed = next(&mut reloader, &mut folders, &mut pause) => if changed {
+            changed = next(&mut reloader, &folders, &mut pause) => if changed {
                 reloader.reload();
             },
         }

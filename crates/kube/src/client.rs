@@ -233,9 +233,9 @@ mod tests {
             std::process::id(),
             &text
         ));
-        std::fs::write(&file, text).unwrap();
+        fs::write(&file, text).unwrap();
         let opened = open(Some(&file), context).await;
-        std::fs::remove_file(&file).unwrap();
+        fs::remove_file(&file).unwrap();
         let error = opened.err().unwrap();
         assert!(
             error.to_string().contains(&file.display().to_string()),

@@ -45,11 +45,10 @@ mod tests {
         let glance = || {
             let now = start.elapsed().as_millis() as u64;
             let past = changes.iter().filter(|(at, _)| *at <= now);
-            past.enumerate()
-                .last()
-                .map_or(Glance::new(0, 0), |(n, (_, empty))| {
-                    Glance::new(n as u64 + 1, *empty)
-                })
+            past.enumerate().last().map_or_else(
+                || Glance::new(0, 0),
+                |(n, (_, empty))| Glance::new(n as u64 + 1, *empty),
+            )
         };
         settle(Glance::new(0, 0), glance).await;
         start.elapsed().as_millis() as u64

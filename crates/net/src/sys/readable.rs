@@ -38,7 +38,7 @@ mod tests {
         let mut ready = reader.readable().await.unwrap();
         let read = ready.try_io(|fd| {
             let mut byte = [0];
-            File::from(fd.get_ref().try_clone()?).read(&mut byte)?;
+            File::from(fd.get_ref().try_clone()?).read_exact(&mut byte)?;
             Ok(byte)
         });
         assert_eq!(read.unwrap().unwrap(), *b"a");

@@ -61,7 +61,7 @@ fn what_is_lost_is_told_where_it_is_missing() {
     })
     .unwrap();
     let long = vec![b'\n'; QUEUE_BYTES];
-    lines.push(long.clone());
+    lines.push(long);
     lines.push(b"lost\n".to_vec());
     lines.push(b"lost\n".to_vec());
     assert_eq!(lines.lost(), 2);
