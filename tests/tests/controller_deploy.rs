@@ -246,9 +246,11 @@ fn objects(access: &Access, text: &str) -> Vec<(String, Value)> {
 fn the_chart_installs_what_kustomize_does_and_takes_no_value_that_means_nothing() {
     let program = need!("helm");
     let access = need_control_plane!();
-    let namespace =
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
-    access.apply(&[namespace]);
+    for name in [NAMESPACE, "shop"] {
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        access.apply(&[namespace]);
+    }
     for (folder, values) in [
         ("kube", &[][..]),
         ("kube-webhook", &["webhook.enabled=true"]),

@@ -103,7 +103,11 @@ impl Live {
         let events = events["items"].as_array().unwrap().iter();
         let events = events.map(|event| {
             let object = &event["involvedObject"];
-            (object["name"] != CLASSIC).then(|| told(&object["kind"], &object["name"], event))
+            // The API server may say something of addresses that it has just given.
+            let is_ours = event["source"]["component"] != "ipallocator-repair-controller"
+                && event["reportingComponent"] != "ipallocator-repair-controller";
+            (is_ours && object["name"] != CLASSIC)
+                .then(|| told(&object["kind"], &object["name"], event))
         });
         let events = events.flatten();
         (sorted(objects.collect()), events.collect())

@@ -285,7 +285,10 @@ status:
 ";
     let output = plan_of(&format!("{tenant}{node}"), &["--personality", "intree"]);
     let out = text(&output.stdout);
-    assert!(out.contains(" internet-facing, 1 instance\n"), "{out}");
+    // The operator has not made its Service, so that nobody knows its node port.
+    assert!(out.contains(" internet-facing\n"), "{out}");
+    let said = text(&output.stderr);
+    assert!(said.contains("warning[no-node-ports]"), "{said}");
     let lbc = text(&plan_of(tenant, &["--personality", "lbc-default"]).stdout);
     assert!(lbc.contains("├─ NLB k8s-shop-minio-"), "{lbc}");
 }

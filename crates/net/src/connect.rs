@@ -2,6 +2,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -167,7 +168,8 @@ impl Connect for TcpConnector {
                 source: Some(source),
             });
         }
-        let opening = async {
+        // Pinned here: awaiting by value would hold it twice in every flow.
+        let opening = pin!(async {
             let mut stream = TcpStream::connect(target)
                 .await
                 .map_err(|error| connect_error(error, target))?;
@@ -181,7 +183,7 @@ impl Connect for TcpConnector {
                 })?;
             }
             Ok(stream)
-        };
+        });
         let timed_out = ConnectError {
             kind: ConnectErrorKind::Timeout,
             source: None,
