@@ -19,7 +19,7 @@ pub const CERTIFICATES: usize = 2_500;
 pub const PERMISSIONS: usize = 5_000;
 /// Targets of all target groups of one load balancer. AWS: 1,000 for an ALB, 3,000 for an NLB.
 pub const TARGETS: usize = 50_000;
-/// Bytes of one stack as JSON, with [`TOKEN`] for each of its tokens. All resources that AWS gives a load balancer, each with
+/// Bytes of one stack as JSON, with 8 for each of its tokens. All resources that AWS gives a load balancer, each with
 /// fifty tags of the largest size, take half of it.
 pub const BYTES: usize = 12 << 20;
 /// What a token of JSON costs in memory beside its bytes: a short text is mostly its allocation.
