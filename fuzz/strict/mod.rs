@@ -37,6 +37,13 @@ pub(crate) enum End {
 pub(crate) fn requests(bytes: &[u8], extras: Extras) -> (Vec<Request>, End) {
     let mut all: Vec<Request> = Vec::new();
     let mut at = 0;
+    // What follows a request to switch is a request only if the switch is refused; a target that has switched
+    // gets bytes of any kind.
+    let mut may_have_switched = false;
+    let unread = |may_have_switched, what| match extras {
+        Extras::Refused if may_have_switched => End::Closed,
+        _ => End::Unread(what),
+    };
     loop {
         while extras == Extras::Taken && bytes[at..].starts_with(b"\r\n") {
             at += 2;
@@ -44,16 +51,16 @@ pub(crate) fn requests(bytes: &[u8], extras: Extras) -> (Vec<Request>, End) {
         let head = match head(&bytes[at..], extras) {
             Ok(Some(head)) => head,
             Ok(None) => return (all, End::Open),
-            Err(what) => return (all, End::Unread(what)),
+            Err(what) => return (all, unread(may_have_switched, what)),
         };
         let (mut request, upgrade, close) = match request(&head, extras) {
             Ok(request) => request,
-            Err(what) => return (all, End::Unread(what)),
+            Err(what) => return (all, unread(may_have_switched, what)),
         };
         request.at = at;
         at += head.size;
         match body(&head, &bytes[at..], Some(0), extras) {
-            Err(what) => return (all, End::Unread(what)),
+            Err(what) => return (all, unread(may_have_switched, what)),
             Ok(body) => {
                 at += body.used;
                 (request.body, request.is_whole) = (body.data, body.is_whole);
@@ -63,8 +70,8 @@ pub(crate) fn requests(bytes: &[u8], extras: Extras) -> (Vec<Request>, End) {
         all.push(request);
         match () {
             () if !is_whole => return (all, End::Open),
-            () if upgrade || close => return (all, End::Closed),
-            () => {}
+            () if close => return (all, End::Closed),
+            () => may_have_switched |= upgrade,
         }
     }
 }

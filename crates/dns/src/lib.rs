@@ -16,6 +16,10 @@ const TTL: u32 = 60;
 const TTL_OF_ABSENCE: u32 = 5;
 /// Bytes of the longest query that is read; a question is far shorter.
 const MAX_QUERY: usize = 1232;
+/// Bytes of the header of a message, of the shortest question and of the shortest record (RFC 1035, 4.1).
+const HEADER: usize = 12;
+const QUESTION: usize = 5;
+const RECORD: usize = 11;
 
 /// Who knows the addresses behind names.
 pub trait Names: Send + Sync + 'static {
@@ -52,6 +56,9 @@ pub async fn serve(socket: UdpSocket, names: &impl Names) {
 
 /// The answer to `query`; `None` where none is due: to what is no query, and to what nobody can read.
 pub fn answer(query: &[u8], names: &impl Names) -> Option<Vec<u8>> {
+    if !holds_what_it_counts(query) {
+        return None;
+    }
     let query = Message::from_vec(query).ok()?;
     if query.metadata.message_type != MessageType::Query {
         return None;
@@ -68,6 +75,19 @@ pub fn answer(query: &[u8], names: &impl Names) -> Option<Vec<u8>> {
         _ => ResponseCode::NotImp,
     };
     answer.to_vec().ok()
+}
+
+/// Whether `query` is long enough for what its header counts (RFC 1035, 4.1.1): the decoder allocates for
+/// the counts before it reads on, megabytes for twelve bytes.
+fn holds_what_it_counts(query: &[u8]) -> bool {
+    let Some((header, body)) = query.split_at_checked(HEADER) else {
+        return false;
+    };
+    let (_, counts) = header.as_chunks::<2>().0.split_at(2);
+    let smallest = [QUESTION, RECORD, RECORD, RECORD];
+    let counted = counts.iter().zip(smallest);
+    let least = counted.map(|(count, size)| usize::from(u16::from_be_bytes(*count)) * size);
+    least.sum::<usize>() <= body.len()
 }
 
 fn fill(answer: &mut Message, question: &Query, names: &impl Names) -> ResponseCode {
@@ -225,6 +245,20 @@ mod tests {
         reply.metadata.message_type = MessageType::Response;
         assert_eq!(answer(&reply.to_vec().unwrap(), &One), None);
         assert_eq!(answer(b"\0\x01\x02", &One), None);
+    }
+
+    // The decoder makes room for 65,535 of each before it reads the first.
+    #[test]
+    fn a_header_that_counts_more_than_there_is_is_not_decoded() {
+        let query = query(&format!("{NAME}."), RecordType::A).to_vec().unwrap();
+        assert!(holds_what_it_counts(&query));
+        for count in (4..HEADER).step_by(2) {
+            let mut counts_more = query.clone();
+            counts_more[count..count + 2].copy_from_slice(&[0, 9]);
+            assert!(!holds_what_it_counts(&counts_more), "count at {count}");
+            assert_eq!(answer(&counts_more, &One), None);
+        }
+        assert!(!holds_what_it_counts(&query[..HEADER - 1]));
     }
 
     #[tokio::test]
