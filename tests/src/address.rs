@@ -1,6 +1,6 @@
 //! Loopback addresses that no other test uses, so that tests may bind the very ports they speak of.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -49,4 +49,35 @@ pub fn network() -> String {
     assert!(n < NETWORKS, "a test program has {NETWORKS} networks");
     let first = Ipv4Addr::new(127, 128, 0, 0).to_bits() + (block() * NETWORKS + n) * 16;
     format!("{}/28", Ipv4Addr::from_bits(first))
+}
+
+/// Four ports in a row of 127.0.0.1 for programs that listen there alone. They are below those that the kernel gives to
+/// clients (`net.ipv4.ip_local_port_range`), so that no connection takes one before its program is up.
+#[derive(Debug)]
+pub struct Ports {
+    /// The lowest of them.
+    pub first: u16,
+    /// Claims them among test programs, at an address that is never handed out.
+    _claim: UdpSocket,
+}
+
+impl Ports {
+    /// Ports that nothing listens on, until this is dropped.
+    pub fn claim() -> Self {
+        const FIRST: u16 = 10_000;
+        const BLOCKS: u16 = 3_000;
+        let start = (process::id() % u32::from(BLOCKS)) as u16;
+        let claim = |first: u16| {
+            let claim = UdpSocket::bind((Ipv4Addr::new(127, 63, 0, 1), first)).ok()?;
+            let free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+            (first..first + 4).all(free).then_some(Self {
+                first,
+                _claim: claim,
+            })
+        };
+        (0..BLOCKS)
+            .map(|n| FIRST + (start + n) % BLOCKS * 4)
+            .find_map(claim)
+            .unwrap()
+    }
 }
