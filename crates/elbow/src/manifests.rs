@@ -94,7 +94,7 @@ pub(crate) struct Inputs {
     pub(crate) folders: Vec<PathBuf>,
 }
 
-/// What `paths` lead to, the files of a folder by name; `-` is none.
+/// The files below `paths`, those of a folder sorted by name. `-` is not a file.
 fn inputs(paths: &[PathBuf]) -> (Inputs, Vec<Diagnostic>) {
     let mut inputs = Inputs::default();
     let mut found = Vec::new();

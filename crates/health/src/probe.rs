@@ -22,7 +22,7 @@ pub enum Outcome {
     Timeout,
     /// No connection, a reset, or an answer that is not HTTP; the text is for people.
     Failed(String),
-    /// elbow lacked what it needed to ask, which says nothing of the target.
+    /// elbow lacked a resource of its own, so the target was not asked.
     Skipped(Lack),
 }
 

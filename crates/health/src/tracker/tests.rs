@@ -38,7 +38,7 @@ fn code(tracker: &Tracker) -> Option<&'static str> {
     tracker.reason().map(|reason| reason.code)
 }
 
-/// A lack of elbow's own says nothing of a target, neither for it nor against it.
+/// A shortage of elbow's own does not count as a pass or as a failure.
 #[test]
 fn a_skipped_check_changes_nothing() {
     let skipped = Outcome::Skipped(Lack::OpenFiles);

@@ -9,7 +9,7 @@ use elbow_model::diagnostic::Diagnostic;
 
 /// What may be said of the recordings. The errors are what the API of AWS refuses, which the controllers do not
 /// check: a redirect to itself, a policy that does not exist, more condition values in a rule than its quota. And a load
-/// balancer for UDP alone, of which nothing is served.
+/// balancer for UDP alone, which elbow does not serve.
 const KNOWN: &[(&str, &str)] = &[
     ("error", "no-listeners"),
     ("error", "redirect-loop"),

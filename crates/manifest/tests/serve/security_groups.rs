@@ -32,7 +32,7 @@ spec:
     )
 }
 
-/// An environment with the group `sg-1`, of whose rules it says nothing.
+/// An environment with the group `sg-1`, without its rules.
 fn known_group() -> Context {
     let environment = "securityGroups: [{id: sg-1, name: web}]\n";
     Context::parse(environment, "environment.yaml").0
@@ -120,7 +120,7 @@ fn ranges_without_a_group_and_wrong_blocks_are_spoken_of() {
     );
 }
 
-/// A group that the environment does not list is none: each controller refuses it, as AWS does.
+/// A group that the environment does not list does not exist: each controller refuses it, as AWS does.
 #[test]
 fn a_group_that_nobody_knows_is_refused() {
     let alb = "alb.ingress.kubernetes.io/security-groups: sg-2";

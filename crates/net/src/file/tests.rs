@@ -32,7 +32,7 @@ fn a_file_is_read_up_to_its_limit() {
     assert_eq!(refused.to_string(), "has more than 9 bytes");
 }
 
-/// Its length says nothing of what it has.
+/// Files of /proc have a length of 0 and content all the same.
 #[test]
 fn a_file_without_a_length_is_bounded_as_it_is_read() {
     let maps = Path::new("/proc/self/maps");

@@ -41,7 +41,7 @@ async fn time_before_and_after_a_pause_counts() {
         advance(Duration::from_secs(100)).await;
     };
     assert_eq!(tokio::join!(asked, script).0, Err(Elapsed));
-    // Up to a part of the time is given anew.
+    // Up to one part of the timeout starts again.
     let counted = began.elapsed() - Duration::from_secs(100);
     assert!(
         counted >= TEN && counted <= TEN + TEN / 4,
