@@ -12,9 +12,9 @@ const SESSIONS: usize = 4096;
 
 /// The keys of tickets, and the sessions of clients without tickets: one for the whole process, shared by all workers.
 ///
-/// A session belongs to a [`Binding`] and can be resumed under that one alone: rustls skips the choice of a
-/// certificate when it resumes, so whoever else holds the key could resume where the certificate is absent. Keys
-/// rotate every six hours, and tickets live for twelve.
+/// A session belongs to a load balancer, a policy, a protocol and a certificate, and can be resumed for these alone:
+/// rustls skips the choice of a certificate when it resumes, so whoever else holds the key could resume where the
+/// certificate is absent. Keys rotate every six hours, and tickets live for twelve.
 #[derive(Default)]
 pub struct Tickets {
     shared: OnceLock<Shared>,
