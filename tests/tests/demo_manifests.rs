@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use elbow_tests::certificates::{client_that_trusts, client_that_trusts_all};
 use elbow_tests::command::{Running, output, stdout, texts};
-use elbow_tests::{Client, Response, TempDir, client, eks, elbow};
+use elbow_tests::{Client, Response, TempDir, client, eks, elbow, need};
 use rustix::process::Signal;
 use rustls::ClientConfig;
 use serde_json::Value;
@@ -241,6 +241,7 @@ fn can_be_tried(row: &str) {
 /// What a person reads can be pasted.
 #[test]
 fn the_lines_for_a_person_work() {
+    need!("curl");
     let dir = TempDir::new();
     let file = dir.write("ingress.yaml", INGRESS);
     let temporary = dir.join("tmp");
