@@ -42,7 +42,7 @@ const FILE: &str = "admin-token";
 const RANDOM_BYTES: usize = 32;
 
 impl TokenArg {
-    /// The token to ask for; `auto` makes one where there is none.
+    /// The token to ask for; `auto` creates one if there is no token yet.
     pub(crate) fn to_serve(&self) -> Result<Option<Token>, Failure> {
         self.token(|path| match make(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(path),

@@ -1,7 +1,6 @@
 //! `cargo demo`: builds elbow for a first look, in the profile `try` and with the features of the demo alone, and becomes it.
 //!
-//! An alias of cargo says nothing by itself, and the first build takes minutes: this says so, within the second that it
-//! takes to build.
+//! The first build takes minutes, and a cargo alias cannot say so. This program can: it builds in a second.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -171,7 +171,7 @@ fn unfold(node: Node, file: &Arc<str>, objects: &mut Vec<Object>, found: &mut Ve
     }
 }
 
-/// The items of a `List`, `ServiceList`, ...; the node itself when it is none. They are taken, not copied: lists may
+/// The items of a `List`, `ServiceList`, ..., or the node itself if it is not a list. Moved, not copied: lists may
 /// hold lists.
 fn items(mut node: Node, head: &Head) -> Result<Vec<Node>, Node> {
     if head.kind.ends_with("List")

@@ -27,7 +27,7 @@ pub fn raise() -> io::Result<Option<u64>> {
     Ok(maximum)
 }
 
-/// This process's limit; `None`: there is none.
+/// This process's limit; `None` means unlimited.
 pub fn limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }

@@ -52,8 +52,7 @@ struct Configs {
 }
 
 impl Acceptor {
-    /// For a listener of the load balancer called `load_balancer`, which is of `kind`, with `certificates`, of which
-    /// the first is the default one. `alpn` is in order of preference ([`crate::alpn`]).
+    /// For a listener of `load_balancer`, which is of `kind`. The first of `certificates` is the default. `alpn` is in order of preference ([`crate::alpn`]).
     ///
     /// Sessions resume at the listeners of the same load balancer that would choose the same certificate under the
     /// same policy and protocols (parity 2.3).
