@@ -1,6 +1,6 @@
-# elbow in an image of its own, with nothing beside it and without root: docker build -t elbow .
+# A minimal image with elbow only, which runs without root: docker build -t elbow .
 #
-# A binary that is already in the context as dist/elbow is taken as it is, and then any Debian will do as BUILDER.
+# If the build context has a binary at dist/elbow, the image uses it, and any Debian image works as BUILDER.
 ARG BUILDER=rust:1.95-bookworm
 
 FROM ${BUILDER} AS build
@@ -11,8 +11,8 @@ RUN if [ -f dist/elbow ]; then install -m 755 dist/elbow /elbow; \
 RUN if ! command -v setcap >/dev/null || [ ! -e /etc/ssl/certs/ca-certificates.crt ]; then \
       apt-get update && apt-get install -y --no-install-recommends libcap2-bin ca-certificates; fi
 
-# The binary without its debug information, the libraries that it is linked to and those that look up names, authorities
-# that HTTPS targets and the API server may be signed by, and a user.
+# The image holds the stripped binary, its shared libraries and those of the resolver, the CA certificates for HTTPS targets
+# and the API server, and a user.
 RUN set -e; out=/image; mkdir -p $out/usr/local/bin $out/etc/ssl/certs $out/etc/elbow /state/lib/elbow; \
     install -m 755 /elbow $out/usr/local/bin/elbow; \
     if command -v strip >/dev/null; then strip --strip-debug $out/usr/local/bin/elbow; fi; \
@@ -24,13 +24,13 @@ RUN set -e; out=/image; mkdir -p $out/usr/local/bin $out/etc/ssl/certs $out/etc/
     echo 'elbow:x:65532:' >$out/etc/group; \
     echo 'hosts: files dns' >$out/etc/nsswitch.conf; \
     install -d -m 1777 $out/tmp; chmod 700 /state/lib/elbow; \
-    # Ports below 1024 on the host's network: the file permits the capability and does not demand it, so that it starts
-    # where the container has none. Docker's legacy builder loses it; in a network of its own a container needs none.
+    # For ports below 1024 on the host network. The capability is permitted, not effective, so that elbow also starts in a
+    # container without it. Docker's legacy builder drops it; a container with its own network does not need it.
     setcap cap_net_bind_service=+p $out/usr/local/bin/elbow
 
 FROM scratch
 COPY --from=build /image/ /
-# Nothing is written but the local certificate authority, where one is needed, and the access log, if one is asked for.
+# elbow only writes the local certificate authority, when it needs one, and the access log, when one is configured.
 COPY --from=build --chown=65532:65532 /state/lib/ /var/lib/
 ENV ELBOW_CA_DIR=/var/lib/elbow PATH=/usr/local/bin
 VOLUME /var/lib/elbow

@@ -1,8 +1,8 @@
-"""How each contestant of the side-by-side run is configured and started.
+"""The configuration and the command of each contestant of the side-by-side run.
 
-All get the same work: layer 4 ports to the echo, source and sink servers; layer 7 ports that route by
-Host and add X-Forwarded-For, -Proto and -Port; one worker; no access log. `ports` maps a service to the
-port to listen on, `servers` a service to the address behind it.
+All have the same work: layer 4 ports to the echo, source and sink servers, and layer 7 ports that route by
+Host and add X-Forwarded-For, -Proto and -Port. All have one worker and no access log. `ports` maps a service
+to the listening port, `servers` a service to the address of its server.
 """
 
 import json
@@ -11,7 +11,7 @@ import shutil
 HOST = "bench.localhost"
 IDLE = 3600
 
-# Services behind layer 4 ports, and layer 7 ports: name, TLS to the client, server behind, TLS to it.
+# Layer 4 services, and layer 7 services: name, TLS to the client?, server, TLS to the server?
 TCP = ("echo", "source", "sink")
 WEB = (("http", False, "http", False), ("https", True, "http", False), ("https-https", True, "https", True))
 
@@ -75,6 +75,7 @@ def elbow(folder, ports, servers, binary):
 def haproxy(folder, ports, servers, splice):
     lines = [
         "global", " nbthread 1", " maxconn 9200", " maxpipes 256", " ssl-server-verify none",
+        " tune.h2.max-concurrent-streams 128",
         " tune.ssl.default-dh-param 2048",
         "defaults", " mode tcp", " http-reuse always", " timeout connect 10s",
         f" timeout client {IDLE}s", f" timeout server {IDLE}s", f" timeout http-keep-alive {IDLE}s",
@@ -84,7 +85,7 @@ def haproxy(folder, ports, servers, splice):
     for name in TCP:
         lines += [f"listen {name}", f" bind 127.0.0.1:{ports[name]}", f" server s {servers[name]}"]
     for name, tls, server, server_tls in WEB:
-        crt = f" ssl crt {folder}/both.pem alpn http/1.1" if tls else ""
+        crt = f" ssl crt {folder}/both.pem alpn h2,http/1.1" if tls else ""
         lines += [
             f"frontend {name}", " mode http", f" bind 127.0.0.1:{ports[name]}{crt}", " option forwardfor",
             f" http-request set-header X-Forwarded-Proto {'https' if tls else 'http'}",
@@ -108,7 +109,7 @@ def nginx(folder, ports, servers, buffer):
     web = []
     for name, tls, server, server_tls in WEB:
         crt = f"ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;" if tls else ""
-        listen = f"127.0.0.1:{ports[name]} {'ssl' if tls else ''}"
+        listen = f"127.0.0.1:{ports[name]} {'ssl http2' if tls else ''}"
         scheme = "https" if server_tls else "http"
         web.append(f"""
   upstream to-{name} {{ server {servers[server]}; keepalive 256; keepalive_requests 1000000000; keepalive_timeout {IDLE}s; }}
@@ -129,6 +130,7 @@ http {{
   access_log off; tcp_nodelay on; keepalive_timeout {IDLE}s; keepalive_requests 1000000000;
   client_max_body_size 0; client_body_buffer_size {buffer}; client_body_temp_path {home}/body;
   proxy_temp_path {home}/proxy; fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u; scgi_temp_path {home}/s;
+  http2_max_concurrent_streams 128;
   proxy_buffer_size {buffer}; proxy_buffers 8 {buffer}; proxy_busy_buffers_size {'128k' if buffer == '64k' else '32k'};
   proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto $scheme;

@@ -1,24 +1,24 @@
-//! What must hold for every input: no panic, and one result however the input is split. Shared by
-//! the fuzz targets and the replay of their seeds.
+//! Checks that hold for every input: no panic, and the same result however the input is split. The
+//! fuzz targets and the replay of their seeds share them.
 
 use std::sync::Arc;
 
-use elbow_http::cookie;
 use elbow_http::h1::chunked::{
     ChunkError, Decoder, EXTENSIONS_MAX, LAST_CHUNK, TRAILERS_MAX, size_line,
 };
 use elbow_http::h1::scan::{Found, Scan, ScanError};
 use elbow_http::h1::{Framing, Limits, REQUEST_LIMITS, RESPONSE_LIMITS, request, response};
-use elbow_http::seal::Seal;
-use elbow_model::{Certificate, CertificateSource, DesyncMitigationMode, Model, file};
+use elbow_http::header::cookie;
+use elbow_http::header::seal::Seal;
+use elbow_model::{Certificate, CertificateSource, DesyncMitigationMode, Model};
 
 #[path = "strict/chunks.rs"]
 mod strict;
 
-/// Sizes of the pieces that an input is split into; the last one takes all at once.
+/// Sizes of the pieces of an input. The last one is the whole input.
 const STEPS: [usize; 3] = [1, 7, usize::MAX];
 
-/// Request heads.
+/// Checks request heads.
 pub(crate) fn request(input: &[u8]) {
     let [first, others @ ..] = STEPS.map(|step| find(input, step, &REQUEST_LIMITS));
     assert!(others.iter().all(|other| *other == first));
@@ -31,7 +31,7 @@ pub(crate) fn request(input: &[u8]) {
     ] {
         let _ = request::parse(head, found.lines, mode, |request| {
             let fields = request.head.fields;
-            // What a target could take for a second framing, or for the end of a line, is gone.
+            // No field remains that a target could read as a second framing or as the end of a line.
             let has = |name: &str| fields.iter().any(|f| f.name.eq_ignore_ascii_case(name));
             for field in fields {
                 let letters = field.name.bytes().filter(u8::is_ascii_alphanumeric);
@@ -50,14 +50,16 @@ pub(crate) fn request(input: &[u8]) {
                     Framing::Empty => {}
                     Framing::Length(_) => assert!(sized),
                     Framing::Chunked => assert!(coded),
-                    Framing::UntilClose => panic!("no request ends with its connection"),
+                    Framing::UntilClose => {
+                        panic!("a request is framed by the end of its connection")
+                    }
                 }
             }
         });
     }
 }
 
-/// Response heads.
+/// Checks response heads.
 pub(crate) fn response(input: &[u8]) {
     let [first, others @ ..] = STEPS.map(|step| find(input, step, &RESPONSE_LIMITS));
     assert!(others.iter().all(|other| *other == first));
@@ -72,7 +74,7 @@ pub(crate) fn response(input: &[u8]) {
     }
 }
 
-/// Chunked bodies: the decoder takes what an independent reader takes, and reads the same in it.
+/// Checks chunked bodies: the decoder accepts the same bodies as an independent reader, with the same data.
 pub(crate) fn chunked(input: &[u8]) {
     let [first, others @ ..] = STEPS.map(|step| decode(input, step));
     assert!(others.iter().all(|other| *other == first));
@@ -83,7 +85,9 @@ pub(crate) fn chunked(input: &[u8]) {
                 (expected.data, expected.used, expected.is_whole)
             );
         }
-        (Ok((_, _, is_whole)), Err(what)) => assert!(!is_whole, "not a {what}"),
+        (Ok((_, _, is_whole)), Err(error)) => {
+            assert!(!is_whole, "decoded an invalid body: {error}")
+        }
         (Err(error), Ok(_)) => assert!(input.len() > EXTENSIONS_MAX.min(TRAILERS_MAX), "{error}"),
         (Err(_), Err(_)) => {}
     }
@@ -100,7 +104,7 @@ pub(crate) fn chunked(input: &[u8]) {
     }
 }
 
-/// Cookies of clients and targets, and what they say of a choice.
+/// Checks the cookies of clients and targets, and the sealed values in them.
 pub(crate) fn cookie(input: &[u8]) {
     let name = "AWSALB";
     let values: Vec<_> = cookie::values(input, name).collect();
@@ -110,7 +114,7 @@ pub(crate) fn cookie(input: &[u8]) {
     }
     let seal = Seal::new("a");
     for value in values.into_iter().chain([input]) {
-        // What is read is what was written, and nothing else.
+        // Only a value that `close` wrote opens.
         if let Some(token) = seal.open(value) {
             assert_eq!(seal.close(token.choice, token.made), value);
         }
@@ -122,14 +126,14 @@ pub(crate) fn cookie(input: &[u8]) {
     assert_eq!(token.map(|token| token.choice), Some(choice));
 }
 
-/// The native file: a model, or a mistake; what is written of the model is read as the same one.
+/// Checks the native file: each text yields a model or a diagnostic, and a rendered model parses to the same model.
 pub(crate) fn native_file(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;
     };
-    let (model, diagnostics) = file::parse(text, "elbow.yaml");
+    let (model, diagnostics) = elbow_native::parse(text, "elbow.yaml");
     assert!(model.is_some() || !diagnostics.is_empty());
-    // Private keys are not written.
+    // Private keys are not rendered.
     let secret = |model: &Model| {
         let mut certificates = model.certificates.iter();
         certificates.any(|one| matches!(one.source, CertificateSource::Pem { .. }))
@@ -137,16 +141,16 @@ pub(crate) fn native_file(input: &[u8]) {
     let Some(model) = model.filter(|model| !secret(model)) else {
         return;
     };
-    let shown = file::render(&model);
-    let (again, found) = file::parse(&shown.to_string(), "elbow.yaml");
+    let shown = elbow_native::render(&model);
+    let (again, found) = elbow_native::parse(&shown.to_string(), "elbow.yaml");
     let Some(again) = again else {
-        panic!("what was written is refused: {found:?}\n{shown}");
+        panic!("the rendered file is rejected: {found:?}\n{shown}");
     };
-    assert_eq!(file::render(&again), shown);
+    assert_eq!(elbow_native::render(&again), shown);
     assert_eq!(without_places(again), without_places(model), "{shown}");
 }
 
-/// The model without the places of its certificates in the text.
+/// Removes the source positions of the certificates from a model.
 fn without_places(mut model: Model) -> Model {
     let forget = |certificate: &mut Arc<Certificate>| Arc::make_mut(certificate).declared = None;
     model.certificates.iter_mut().for_each(forget);
@@ -170,7 +174,7 @@ fn find(input: &[u8], step: usize, limits: &Limits) -> Result<Option<Found>, Sca
     }
 }
 
-/// The data of `input`, how much of it was used, and whether the body was over.
+/// Decodes `input`: its data, the length used, and whether the body is complete.
 fn decode(input: &[u8], step: usize) -> Result<(Vec<u8>, usize, bool), ChunkError> {
     let mut decoder = Decoder::default();
     let (mut data, mut used) = (Vec::new(), 0);

@@ -1,5 +1,5 @@
-//! The HTTP engine in memory, between a client and targets that follow scripts. Its clock stands
-//! still while anybody has work, so that an hour of silence costs nothing.
+//! The HTTP engine in memory, between a client and targets that follow scripts. The clock is paused
+//! and only advances when all tasks are idle, so an hour of silence takes no time.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,9 +14,8 @@ use std::time::{Duration, Instant};
 use elbow_balance::{Group, Target};
 use elbow_http::{Context, Listener, Pools};
 use elbow_model::{
-    Action, AlpnPolicy, Forward, HealthCheck, HealthCheckPort, HealthCheckProtocol, IpAddressType,
-    ListenerAttributes, LoadBalancer, LoadBalancerAttributes, LoadBalancerType, Matcher, Protocol,
-    ProtocolVersion, Scheme, TargetGroup, TargetGroupAttributes, TargetId, TargetState, TargetType,
+    Account, ActionSpec, ListenerSpec, LoadBalancer, LoadBalancerAttributes, LoadBalancerSpec,
+    Scope, TargetGroup, TargetGroupSpec, TargetState,
 };
 use elbow_net::{ConnMeta, Connect, ConnectError, Stream, TlsMeta, Worker};
 use elbow_telemetry::Telemetry;
@@ -28,48 +27,48 @@ use tokio::time::{sleep, timeout};
 
 use crate::strict_requests;
 
-/// Longer than any timeout of the engine, in its own time.
+/// Longer than any timeout of the engine, in paused time.
 const LONG: Duration = Duration::from_secs(3600);
-/// In which each conversation has to be over, in its own time.
+/// The limit of each conversation, in paused time.
 const END: Duration = Duration::from_secs(2000);
 
-/// What a client or a target does.
+/// A step of a client or a target.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Send(Vec<u8>),
     Pause(Duration),
-    /// Reads nothing from here on.
+    /// Stop reading.
     ReadNothing,
-    /// Ends its direction.
+    /// Shut down the sending direction.
     Finish,
-    /// Closes.
+    /// Close the connection.
     Close,
 }
 
-/// A conversation to be had.
+/// The script of a conversation.
 #[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) attributes: LoadBalancerAttributes,
-    /// ALPN settled on HTTP/2.
+    /// Whether ALPN selected HTTP/2.
     pub(crate) is_h2: bool,
-    /// Bytes that fit into a connection.
+    /// Buffer size of a connection.
     pub(crate) room: usize,
-    /// Bytes of one read.
+    /// Maximum length of one read.
     pub(crate) piece: usize,
     pub(crate) client: Vec<Step>,
-    /// One for each connection to the target; further ones are answered 200.
+    /// One script for each connection to the target. Requests on further connections are answered with 200.
     pub(crate) targets: VecDeque<Vec<Step>>,
 }
 
-/// What was seen of it.
+/// The bytes that client and target received.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) by_client: Vec<u8>,
-    /// Of each connection to the target.
+    /// The bytes of each connection to the target.
     pub(crate) by_target: Vec<Vec<u8>>,
 }
 
-/// Has the conversation, and asserts that it ends and leaves nothing behind.
+/// Runs the conversation, and asserts that it ends and leaves nothing behind.
 pub(crate) fn converse(script: Script) -> Seen {
     thread_local! {
         static RUNTIME: Runtime = tokio::runtime::Builder::new_current_thread()
@@ -96,7 +95,7 @@ async fn run(script: Script) -> Seen {
         socket: Rc::clone(&socket),
     });
     let (worker, pools) = (
-        Worker::portable(0, elbow_net::open_files::Budget::unlimited()),
+        Worker::without_splice(0, elbow_net::open_files::Budget::unlimited()),
         Pools::new(),
     );
     let context = Rc::new(Context {
@@ -117,16 +116,19 @@ async fn run(script: Script) -> Seen {
         socket,
     };
     let served = elbow_http::serve(Rc::clone(&context), near, meta(script.is_h2));
-    assert!(timeout(END, served).await.is_ok(), "does not end");
+    assert!(
+        timeout(END, served).await.is_ok(),
+        "the conversation does not end"
+    );
     sleep(Duration::from_millis(50)).await;
     client.abort();
     drop(context);
     drop(pools);
-    // Requests whose client is gone let go of their targets.
+    // Requests of a client that is gone release their targets.
     sleep(Duration::from_secs(2)).await;
     ticks.abort();
-    assert_eq!(worker.buffers.in_use(), 0, "buffers are left");
-    assert_eq!(target.in_flight(), 0, "requests in flight are left");
+    assert_eq!(worker.buffers.in_use(), 0, "leaked buffers");
+    assert_eq!(target.in_flight(), 0, "leaked requests in flight");
     let by_target = targets.seen.borrow().iter().map(|s| s.take()).collect();
     Seen {
         by_client: seen.take(),
@@ -134,21 +136,21 @@ async fn run(script: Script) -> Seen {
     }
 }
 
-/// Follows `steps`, or answers each whole request when there are none, and notes what comes.
+/// Follows `steps`, or answers each complete request when there are none, and records the received bytes.
 async fn follow(io: DuplexStream, steps: Option<Vec<Step>>, seen: Rc<RefCell<Vec<u8>>>) {
     let (mut from, mut to) = tokio::io::split(io);
-    let (reads, came) = (
+    let (is_reading, received) = (
         Rc::new(Cell::new(true)),
         Rc::new(tokio::sync::Notify::new()),
     );
     let reading = async {
         let mut buffer = [0; 4096];
-        while reads.get() {
+        while is_reading.get() {
             match from.read(&mut buffer).await {
                 Ok(n) if n > 0 => seen.borrow_mut().extend_from_slice(&buffer[..n]),
                 _ => return,
             }
-            came.notify_one();
+            received.notify_one();
         }
         sleep(LONG).await;
     };
@@ -163,13 +165,13 @@ async fn follow(io: DuplexStream, steps: Option<Vec<Step>>, seen: Rc<RefCell<Vec
                     tokio::task::yield_now().await;
                 }
                 Step::Pause(time) => sleep(time).await,
-                Step::ReadNothing => reads.set(false),
+                Step::ReadNothing => is_reading.set(false),
                 Step::Finish => drop(to.shutdown().await),
                 Step::Close => return,
             }
         }
         if !answers {
-            // The load balancer has to end it.
+            // The load balancer must end the connection.
             return sleep(LONG).await;
         }
         let mut answered = 0;
@@ -182,7 +184,7 @@ async fn follow(io: DuplexStream, steps: Option<Vec<Step>>, seen: Rc<RefCell<Vec
                     return;
                 }
             }
-            came.notified().await;
+            received.notified().await;
         }
     };
     tokio::select! {
@@ -219,7 +221,7 @@ impl Connect for Connector {
     }
 }
 
-/// A connection in memory; `socket` stands for the one below it.
+/// A connection in memory. `socket` stands in for its TCP socket.
 struct Memory {
     io: DuplexStream,
     piece: usize,
@@ -270,7 +272,7 @@ impl AsyncWrite for Memory {
     }
 }
 
-/// A socket that is connected to nobody in particular.
+/// Returns a connected socket without a user at the other end.
 async fn connected() -> TcpStream {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     TcpStream::connect(listener.local_addr().unwrap())
@@ -295,59 +297,43 @@ fn meta(is_h2: bool) -> ConnMeta {
 }
 
 fn model_target(at: SocketAddr) -> elbow_model::Target {
-    elbow_model::Target {
-        id: TargetId::Ip(at.ip()),
-        port: at.port(),
-        availability_zone: None,
-    }
+    elbow_model::Target::at(at)
 }
 
 fn group() -> TargetGroup {
-    TargetGroup {
-        name: "pods".into(),
-        protocol: Protocol::Http,
-        protocol_version: ProtocolVersion::Http1,
-        port: 80,
-        target_type: TargetType::Ip,
-        health_check: HealthCheck {
-            protocol: HealthCheckProtocol::Http,
-            port: HealthCheckPort::TrafficPort,
-            path: "/".into(),
-            matcher: Matcher(vec![200..=200]),
-            interval: Duration::from_secs(30),
-            timeout: Duration::from_secs(5),
-            healthy_threshold: 5,
-            unhealthy_threshold: 2,
-        },
-        attributes: TargetGroupAttributes::default(),
-        targets: Vec::new(),
-    }
+    let spec = TargetGroupSpec {
+        name: Some("pods".to_owned()),
+        protocol: Some("HTTP".to_owned()),
+        port: Some(80),
+        target_type: Some("ip".to_owned()),
+        ..TargetGroupSpec::default()
+    };
+    TargetGroup::new(&spec).value.unwrap()
 }
 
 fn listener(attributes: LoadBalancerAttributes, group: &Arc<Group>) -> Listener {
-    let model = elbow_model::Listener {
-        port: 80,
-        protocol: Protocol::Http,
-        ssl_policy: None,
-        alpn_policy: AlpnPolicy::None,
-        attributes: ListenerAttributes::default(),
-        certificates: Vec::new(),
-        rules: Vec::new(),
-        default_actions: vec![Action::Forward(Forward::to("pods".into()))],
-        instance: None,
+    let spec = ListenerSpec {
+        port: Some(80),
+        protocol: Some("HTTP".to_owned()),
+        default_actions: Some(vec![ActionSpec::forward("pods")]),
+        ..ListenerSpec::default()
     };
-    let lb = LoadBalancer {
-        name: "demo".into(),
-        kind: LoadBalancerType::Application,
-        scheme: Scheme::InternetFacing,
-        ip_address_type: IpAddressType::Ipv4,
-        addresses: Vec::new(),
-        security_groups: Vec::new(),
-        attributes,
-        listeners: Vec::new(),
-        classic: None,
+    let lb = LoadBalancerSpec {
+        name: Some("demo".to_owned()),
+        kind: Some("application".to_owned()),
+        listeners: vec![spec],
+        ..LoadBalancerSpec::default()
     };
-    Listener::new(&lb, &model, "lb.localhost".into(), |_| {
-        Some(Arc::clone(group))
-    })
+    let mut scope = Scope::default();
+    scope.add_target_group(&Arc::new(self::group()));
+    let mut lb = LoadBalancer::new(&lb, &scope).value.unwrap();
+    lb.attributes = attributes;
+    let model = lb.listeners[0].clone();
+    Listener::new(
+        &lb,
+        &model,
+        "lb.localhost".into(),
+        &Account::default(),
+        |_| Some(Arc::clone(group)),
+    )
 }

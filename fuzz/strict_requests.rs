@@ -1,25 +1,25 @@
-//! A reader of the requests that a target gets. It knows one spelling of everything and was written
-//! apart from elbow's own, so that what it takes has one meaning (RFC 9112).
+//! A strict reader of the requests at a target, independent of those of elbow. It knows one spelling of
+//! everything, so whatever it accepts has one meaning (RFC 9112).
 
 /// A request.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) target: String,
-    /// Names in lower case.
+    /// The fields, with names in lower case.
     pub(crate) fields: Vec<(String, Vec<u8>)>,
 }
 
-/// What is on a connection.
+/// The requests on a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    /// Those whose heads are whole.
+    /// The requests with complete heads.
     pub(crate) all: Vec<Request>,
-    /// How many of them are there to their ends.
+    /// The number of complete requests.
     pub(crate) whole: usize,
 }
 
-/// Reads all there is; the error says what is wrong.
+/// Reads all requests. The error says what is invalid.
 pub(crate) fn read(bytes: &[u8]) -> Result<Requests, &'static str> {
     let mut requests = Requests::default();
     let mut rest = bytes;
@@ -43,23 +43,23 @@ fn head_of(head: &[u8]) -> Result<Request, &'static str> {
     let first = text(lines.next().unwrap_or_default());
     let parts: Vec<&str> = first.split(' ').collect();
     let [method, target, "HTTP/1.1"] = parts[..] else {
-        return Err("the request line");
+        return Err("an invalid request line");
     };
     if !is_token(method) {
-        return Err("the method");
+        return Err("an invalid method");
     }
     if target.is_empty() || target.bytes().any(|b| b <= b' ' || b == 0x7f) {
-        return Err("the target");
+        return Err("an invalid target");
     }
     let mut fields = Vec::new();
     for line in lines {
         let colon = find(line, b":").ok_or("a field without a colon")?;
         let (name, value) = (text(&line[..colon]), line[colon + 1..].trim_ascii());
         if !is_token(&name) {
-            return Err("the name of a field");
+            return Err("an invalid field name");
         }
         if value.iter().any(|b| matches!(b, 0 | b'\r' | b'\n')) {
-            return Err("the value of a field");
+            return Err("an invalid field value");
         }
         fields.push((name.to_ascii_lowercase(), value.to_vec()));
     }
@@ -70,7 +70,7 @@ fn head_of(head: &[u8]) -> Result<Request, &'static str> {
     })
 }
 
-/// The lines of a head; a lone CR or LF ends none.
+/// Returns the lines of a head. A lone CR or LF does not end a line.
 fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(head);
     std::iter::from_fn(move || {
@@ -84,7 +84,7 @@ fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// What is behind the body; `None` when it is not whole.
+/// Returns the bytes after the body, or `None` while the body is incomplete.
 fn body_of<'b>(request: &Request, rest: &'b [u8]) -> Result<Option<&'b [u8]>, &'static str> {
     let values = |name: &str| -> Vec<&[u8]> {
         let of_name = request.fields.iter().filter(|(n, _)| n == name);
@@ -98,23 +98,25 @@ fn body_of<'b>(request: &Request, rest: &'b [u8]) -> Result<Option<&'b [u8]>, &'
         ([length], []) => {
             let digits = length.iter().all(u8::is_ascii_digit) && !length.is_empty();
             let text = std::str::from_utf8(length).ok().filter(|_| digits);
-            let length: usize = text.and_then(|t| t.parse().ok()).ok_or("Content-Length")?;
+            let length: usize = text
+                .and_then(|t| t.parse().ok())
+                .ok_or("an invalid Content-Length")?;
             Ok(rest.get(length..))
         }
         ([], [b"chunked"]) => after_chunks(rest),
-        _ => Err("two framings"),
+        _ => Err("an invalid framing"),
     }
 }
 
-/// What is behind a chunked body without extensions and trailers.
+/// Returns the bytes after a chunked body without extensions and trailers.
 fn after_chunks(mut rest: &[u8]) -> Result<Option<&[u8]>, &'static str> {
     loop {
         let Some(end) = find(rest, b"\r\n") else {
             let digits = rest.iter().all(|b| b.is_ascii_hexdigit() || *b == b'\r');
-            return digits.then_some(None).ok_or("the size of a chunk");
+            return digits.then_some(None).ok_or("an invalid chunk size");
         };
         let size = std::str::from_utf8(&rest[..end]).unwrap_or_default();
-        let size = usize::from_str_radix(size, 16).or(Err("the size of a chunk"))?;
+        let size = usize::from_str_radix(size, 16).or(Err("an invalid chunk size"))?;
         rest = &rest[end + 2..];
         let Some(end) = rest.get(size..) else {
             return Ok(None);
@@ -123,7 +125,7 @@ fn after_chunks(mut rest: &[u8]) -> Result<Option<&[u8]>, &'static str> {
             [b'\r', b'\n', after @ ..] if size == 0 => return Ok(Some(after)),
             [b'\r', b'\n', after @ ..] => rest = after,
             [] | [b'\r'] => return Ok(None),
-            _ => return Err("the end of a chunk"),
+            _ => return Err("an invalid end of a chunk"),
         }
     }
 }
@@ -133,6 +135,8 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_of)
 }
 
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|w| w == what)
+fn find(bytes: &[u8], pattern: &[u8]) -> Option<usize> {
+    bytes
+        .windows(pattern.len())
+        .position(|window| window == pattern)
 }

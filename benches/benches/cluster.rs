@@ -1,5 +1,5 @@
-//! A live cluster of 5,000 Services and 5,000 Ingresses in 500 groups with 50,000 endpoints: what the first load costs, and
-//! what one change costs. `peak` is the most memory the process has had so far.
+//! Measures the first load and one change of a live cluster: 5,000 Services, and 5,000 Ingresses in 500 groups, with 50,000
+//! endpoints. `peak` is the peak memory of the process so far.
 #![allow(missing_docs, reason = "criterion's macros write undocumented items")]
 
 use std::fs;
@@ -53,7 +53,7 @@ fn ingress(number: usize) -> Value {
     })
 }
 
-/// The endpoints of a Service, of which the first is ready or not.
+/// The endpoints of a Service. `ready` is the condition of the first, the others are ready.
 fn slice(number: usize, ready: bool) -> Value {
     let endpoint = |one: usize| {
         let address = number * ENDPOINTS + one;
@@ -83,10 +83,10 @@ fn set(cluster: &mut Cluster, object: Value) {
     }
 }
 
-fn memory(what: &str) -> String {
+fn memory(field: &str) -> String {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(what));
-    line.unwrap_or("not known").trim().to_owned()
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    line.unwrap_or("unknown").trim().to_owned()
 }
 
 fn cluster(criterion: &mut Criterion) {
@@ -107,13 +107,13 @@ fn cluster(criterion: &mut Criterion) {
         .map(|one| one.targets.len())
         .sum();
     println!(
-        "first load: {taken:?} to take, {:?} in all; {stacks} stacks, {targets} targets; memory {}, peak {}",
+        "first load: {taken:?} to take, {:?} in total; {stacks} stacks, {targets} targets; memory {}, peak {}",
         start.elapsed(),
         memory("VmRSS:"),
         memory("VmHWM:")
     );
     let mut group = criterion.benchmark_group("cluster");
-    // Each object is changed in one turn, and changed back in the next.
+    // Each object changes in one iteration, and back in the next.
     let mut turn = 0;
     group.bench_function("endpoint slice", |bench| {
         bench.iter(|| {

@@ -11,9 +11,9 @@ use elbow_balance::Group;
 use elbow_http::Listener;
 use elbow_http::h1::scan::Scan;
 use elbow_http::h1::{REQUEST_LIMITS, request};
-use elbow_model::{DesyncMitigationMode, Model};
+use elbow_model::{Account, DesyncMitigationMode, Model};
 
-/// What a browser sends, and what an S3 client sends.
+/// The request head of a browser and that of an S3 client.
 const HEADS: [(&str, &str); 2] = [
     (
         "browser",
@@ -50,25 +50,25 @@ fn heads(c: &mut Criterion) {
     }
 }
 
-/// A listener with `rules` rules, of which the last one matches [`HEADS`].
+/// A listener with `rules` rules. Only the last rule matches [`HEADS`].
 fn listener(rules: usize) -> Listener {
     let rule = |n: usize| {
+        let host = 49 + rules - n;
         format!(
-            "{{priority: {}, conditions: [{{field: host-header, hostHeaderConfig: {{values: [host{n}.example.com]}}}}, \
-             {{field: path-pattern, pathPatternConfig: {{values: ['/none/*', '/*']}}}}], actions: [{FORWARD}]}}",
-            n + 1
+            "{{priority: {n}, conditions: [{{field: host-header, hostHeaderConfig: {{values: [host{host}.example.com]}}}}, \
+             {{field: path-pattern, pathPatternConfig: {{values: ['/none/*', '/*']}}}}], actions: [{FORWARD}]}}"
         )
     };
     const FORWARD: &str =
         "{type: forward, forwardConfig: {targetGroups: [{targetGroup: pods, weight: 1}]}}";
-    let rules: Vec<_> = (50 - rules..50).map(rule).collect();
+    let rules: Vec<_> = (1..=rules).map(rule).collect();
     let text = format!(
         "loadBalancers: [{{name: web, type: application, listeners: [{{port: 80, protocol: HTTP, \
          rules: [{}], defaultActions: [{FORWARD}]}}]}}]\n\
          targetGroups: [{{name: pods, protocol: HTTP, port: 80, targetType: ip, targets: [{{id: 127.0.0.1, port: 80}}]}}]\n",
         rules.join(", ")
     );
-    let (model, diagnostics) = elbow_model::file::parse(&text, "bench.yaml");
+    let (model, diagnostics) = elbow_native::parse(&text, "bench.yaml");
     let model: Model = model.unwrap_or_else(|| panic!("{diagnostics:?}"));
     let group = Arc::new(Group::new(
         Arc::clone(&model.target_groups[0]),
@@ -76,23 +76,28 @@ fn listener(rules: usize) -> Listener {
         1,
     ));
     let lb = &model.load_balancers[0];
-    Listener::new(lb, &lb.listeners[0], "web.example".into(), |_| {
-        Some(Arc::clone(&group))
-    })
+    Listener::new(
+        lb,
+        &lb.listeners[0],
+        "web.example".into(),
+        &Account::default(),
+        |_| Some(Arc::clone(&group)),
+    )
 }
 
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn rules(c: &mut Criterion) {
     let mut group = c.benchmark_group("rules");
-    for count in [1, 10, 50] {
+    for count in [1, 10, 100, 1000] {
         let listener = listener(count);
+        let last = u32::try_from(count).unwrap();
         let head = HEADS[0].1.as_bytes();
         let found = Scan::default().advance(head, &REQUEST_LIMITS);
         let lines = found.unwrap().unwrap().lines;
         let mode = DesyncMitigationMode::Defensive;
         request::parse(head, lines, mode, |request| {
-            assert_eq!(listener.route(&request.head, CLIENT).priority, 50);
+            assert_eq!(listener.route(&request.head, CLIENT).priority, last);
             group.bench_function(format!("the last of {count}"), |b| {
                 b.iter(|| listener.route(black_box(&request.head), CLIENT).priority);
             });

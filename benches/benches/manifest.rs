@@ -1,5 +1,5 @@
-//! A folder of Ingresses, each with its Service and endpoints: time per Ingress must not grow with their number.
-//! `peak` beside each line is the most memory the process has had so far.
+//! Measures a folder of Ingresses, each with its Service and endpoints. Time per Ingress must not grow with their number.
+//! `peak` is the peak memory of the process so far.
 #![allow(missing_docs, reason = "criterion's macros write undocumented items")]
 
 use std::fs;
@@ -56,7 +56,7 @@ spec:
 fn peak() -> String {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.unwrap_or("not known").trim().to_owned()
+    line.unwrap_or("unknown").trim().to_owned()
 }
 
 fn manifests(criterion: &mut Criterion) {

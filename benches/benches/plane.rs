@@ -1,28 +1,28 @@
-//! A plane that serves many load balancers: what one change costs, and what their health checks cost. Beside it, the
-//! memory that the process has taken so far.
+//! Measures one change and the health checks of a plane that serves many load balancers, and prints the memory of the
+//! process.
 #![allow(missing_docs, reason = "criterion's macros write undocumented items")]
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group};
-use elbow_model::addresses::Ipv4Net;
-use elbow_model::{DnsZone, LoadBalancer, Model, Target, TargetGroup, TargetId, file};
+use elbow_model::addresses::{Ipv4Net, Ipv6Source};
+use elbow_model::{DnsZone, LoadBalancer, Model, Target, TargetGroup};
 use elbow_plane::{DataPath, Options, Plane};
 use elbow_telemetry::Telemetry;
 
-/// Groups of five targets; an ALB has ten of them, an NLB one.
+/// An ALB has ten target groups, an NLB one, and each group five targets.
 const ALBS: usize = 500;
 const NLBS: usize = 5_000;
 const GROUPS_OF_ALB: usize = 10;
 const TARGETS: usize = 5;
-/// How long the health checks are watched.
-const WATCHED: Duration = Duration::from_secs(30);
+/// How long the health checks are measured.
+const MEASURED: Duration = Duration::from_secs(30);
 
-/// What one of each kind is, in the native file.
+/// One load balancer of each kind, in the native format.
 const PATTERN: &str = "
 loadBalancers:
 - name: alb
@@ -51,10 +51,10 @@ fn rule(index: usize, group: &str) -> String {
     )
 }
 
-/// 10,000 groups with 50,000 targets behind 5,500 load balancers, all of them on closed ports of this machine.
+/// 10,000 groups with 50,000 targets behind 5,500 load balancers. All targets are closed ports of this machine.
 fn model() -> Model {
     let mut model = Model::default();
-    let read = |rules: &str| file::parse(&PATTERN.replace("RULES", rules), "bench.yaml").0;
+    let read = |rules: &str| elbow_native::parse(&PATTERN.replace("RULES", rules), "bench.yaml").0;
     let Some(pattern) = read("") else {
         return model;
     };
@@ -69,7 +69,7 @@ fn model() -> Model {
             .collect();
         let groups: String = names.iter().map(|name| group_line(name)).collect();
         let text = PATTERN.replace("RULES", &rules.join(", ")) + &groups;
-        let Some(one) = file::parse(&text, "bench.yaml").0 else {
+        let Some(one) = elbow_native::parse(&text, "bench.yaml").0 else {
             continue;
         };
         model.load_balancers.extend(
@@ -92,7 +92,7 @@ fn model() -> Model {
             .replace("RULES", "")
             .replace("targetGroup: tcp", &format!("targetGroup: {name}"))
             + &group_line(&name).replace("HTTP", "TCP");
-        let Some(one) = file::parse(&text, "bench.yaml").0 else {
+        let Some(one) = elbow_native::parse(&text, "bench.yaml").0 else {
             continue;
         };
         model.load_balancers.extend(
@@ -115,29 +115,23 @@ fn group_line(name: &str) -> String {
 }
 
 fn named(lb: &LoadBalancer, name: String) -> Arc<LoadBalancer> {
-    Arc::new(LoadBalancer {
-        name: name.into(),
-        ..lb.clone()
-    })
+    let mut lb = lb.clone();
+    lb.name = name.into();
+    Arc::new(lb)
 }
 
 fn with_targets(group: &TargetGroup, name: String, number: usize) -> Arc<TargetGroup> {
     let target = |index: usize| {
         let number = (number * TARGETS + index) as u32;
-        Target {
-            id: TargetId::Ip(IpAddr::V4(Ipv4Addr::from_bits(0x7f80_0000 + number))),
-            port: 9,
-            availability_zone: None,
-        }
+        Target::at((Ipv4Addr::from_bits(0x7f80_0000 + number), 9).into())
     };
-    Arc::new(TargetGroup {
-        name: name.into(),
-        targets: (0..TARGETS).map(target).collect(),
-        ..group.clone()
-    })
+    let mut group = group.clone();
+    group.name = name.into();
+    group.targets = (0..TARGETS).map(target).collect();
+    Arc::new(group)
 }
 
-/// `model` with another port at one target of a group of an ALB.
+/// Returns `model` with another port for one target of an ALB.
 fn with_change(model: &Model, port: u16) -> Model {
     let mut model = model.clone();
     if let Some(group) = model.target_groups.get_mut(77)
@@ -151,10 +145,10 @@ fn with_change(model: &Model, port: u16) -> Model {
 fn resident() -> String {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.unwrap_or("not known").trim().to_owned()
+    line.unwrap_or("unknown").trim().to_owned()
 }
 
-/// Time on the CPU of the thread that is called so.
+/// Returns the CPU time of the threads named `thread`.
 fn on_cpu(thread: &str) -> Duration {
     let mut ticks = 0;
     for task in fs::read_dir("/proc/self/task")
@@ -178,6 +172,7 @@ fn apply(c: &mut Criterion) {
     let options = Options {
         workers: 1,
         address_pool: Ipv4Net::new_assert(Ipv4Addr::new(127, 64, 0, 0), 16),
+        ipv6: Ipv6Source::None,
         port_offset: 0,
         data_path: DataPath::Auto,
         dns: DnsZone::default(),
@@ -198,11 +193,11 @@ fn apply(c: &mut Criterion) {
     };
     let started = Instant::now();
     if let Err(error) = plane.apply(model.clone()) {
-        println!("cannot be served: {error}");
+        println!("cannot serve the model: {error}");
         return;
     }
-    println!("served after {:?}: {}", started.elapsed(), resident());
-    // Until every target has been checked for the first time.
+    println!("serving after {:?}: {}", started.elapsed(), resident());
+    // Waits until every target has had its first check.
     thread::sleep(Duration::from_secs(20));
     let (before, started) = (on_cpu("control"), Instant::now());
     let checks = || -> u64 {
@@ -210,7 +205,7 @@ fn apply(c: &mut Criterion) {
         groups.map(|group| group.health_checks_failed.get()).sum()
     };
     let checked = checks();
-    thread::sleep(WATCHED);
+    thread::sleep(MEASURED);
     let seconds = started.elapsed().as_secs_f64();
     let share = (on_cpu("control") - before).as_secs_f64() / seconds;
     let rate = (checks() - checked) as f64 / seconds;

@@ -1,4 +1,4 @@
-//! The relay, between a client and an echo server over the loopback.
+//! Measures the relay between a client and an echo server on the loopback.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -11,11 +11,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::task::{LocalSet, spawn_local};
 
-/// A client whose peer, behind a relay, sends everything back.
+/// Returns a client of an echo server behind a relay.
 async fn relayed() -> TcpStream {
-    let behind = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let backend = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = behind.local_addr().unwrap();
+    let target = backend.local_addr().unwrap();
     let client = TcpStream::connect(front.local_addr().unwrap())
         .await
         .unwrap();
@@ -30,7 +30,7 @@ async fn relayed() -> TcpStream {
         relay(&worker, &mut accepted, &mut target, idle, || false).await;
     });
     spawn_local(async move {
-        let (mut echo, _) = behind.accept().await.unwrap();
+        let (mut echo, _) = backend.accept().await.unwrap();
         echo.set_nodelay(true).unwrap();
         let mut buffer = vec![0; 256 << 10];
         while let Ok(n @ 1..) = echo.read(&mut buffer).await {
@@ -40,7 +40,7 @@ async fn relayed() -> TcpStream {
     client
 }
 
-/// Sends `bytes` and reads as many.
+/// Sends `bytes` and reads the same number of bytes.
 async fn round_trip(client: &mut TcpStream, bytes: &[u8], into: &mut [u8]) {
     let (mut read, mut write) = client.split();
     let (written, received) = tokio::join!(write.write_all(bytes), read.read_exact(into));
@@ -48,7 +48,7 @@ async fn round_trip(client: &mut TcpStream, bytes: &[u8], into: &mut [u8]) {
     received.unwrap();
 }
 
-fn there_and_back(c: &mut Criterion) {
+fn round_trips(c: &mut Criterion) {
     let runtime: Runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -68,5 +68,5 @@ fn there_and_back(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, there_and_back);
+criterion_group!(benches, round_trips);
 elbow_benches::main!(benches);

@@ -1,4 +1,4 @@
-//! A scrape of a large cluster: 10,000 groups of five targets behind 5,500 listeners.
+//! Measures a scrape of a large cluster: 10,000 groups of five targets behind 5,500 listeners.
 #![allow(missing_docs, reason = "criterion's macros write undocumented items")]
 
 use std::fmt::Write;
@@ -13,7 +13,7 @@ const GROUPS: usize = 10_000;
 const TARGETS: usize = 5;
 const WORKERS: usize = 2;
 
-/// Counts what is written, as a client that reads fast leaves no more behind.
+/// Counts the bytes and keeps none, like a client that reads fast.
 #[derive(Default)]
 struct Length(usize);
 

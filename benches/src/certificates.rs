@@ -1,4 +1,4 @@
-//! One self-signed ECDSA P-256 certificate for every contestant, and the TLS settings of both ends.
+//! The self-signed ECDSA P-256 certificate of all contestants, and the TLS settings of both ends.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
 
-/// The host that every request names, and the certificate's name.
+/// The host of every request, and the name of the certificate.
 pub const HOST: &str = "bench.localhost";
 
-/// Writes `cert.pem`, `key.pem` and `both.pem` (as HAProxy wants it) into `dir`.
+/// Writes `cert.pem`, `key.pem` and `both.pem` (the format of HAProxy) into `dir`.
 pub fn write(dir: &Path) -> Result<()> {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
     let names = vec![HOST.to_owned(), "127.0.0.1".to_owned()];
@@ -30,7 +30,7 @@ pub fn write(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// TLS 1.3, AES-128-GCM and X25519 only: no contestant may win by picking a cheaper cipher.
+/// Allows only TLS 1.3, AES-128-GCM and X25519, so that no contestant wins with a cheaper cipher.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider {
         cipher_suites: vec![aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256],
@@ -39,7 +39,7 @@ fn provider() -> Arc<CryptoProvider> {
     })
 }
 
-/// The servers' side, with the files that [`write()`] made.
+/// The settings of the servers, from the files of [`write()`].
 pub fn server(dir: &Path) -> Result<Arc<ServerConfig>> {
     let certificate = CertificateDer::from_pem_file(dir.join("cert.pem"))?;
     let key = PrivateKeyDer::from_pem_file(dir.join("key.pem"))?;
@@ -50,7 +50,7 @@ pub fn server(dir: &Path) -> Result<Arc<ServerConfig>> {
     Ok(Arc::new(config))
 }
 
-/// The load's side; it trusts whatever it meets, as it only ever meets the loopback.
+/// The settings of the clients. They trust any certificate, since they only connect over the loopback.
 pub fn client() -> Result<Arc<ClientConfig>> {
     let provider = provider();
     let schemes = provider

@@ -1,4 +1,4 @@
-//! One connection of the load: it sends a request, reads the reply, and says so.
+//! One client connection: sends a request, reads the reply and reports it.
 
 use std::io::{Error, ErrorKind, Result};
 use std::time::Instant;
@@ -14,9 +14,9 @@ const ECHO_BYTES: usize = 128;
 /// The state of one connection.
 pub struct Client {
     workload: Workload,
-    /// When the request under way was, or should have been, sent.
+    /// When the current request was sent, or was due.
     pub started: Instant,
-    /// Whether a reply is awaited.
+    /// Whether a reply is pending.
     pub busy: bool,
     reply: Vec<u8>,
     to_send: u64,
@@ -38,7 +38,7 @@ impl Client {
         }
     }
 
-    /// Sends the next request, whose time counts from `started`.
+    /// Sends the next request. Its latency counts from `started`.
     pub fn request(&mut self, io: &mut Io, shared: &mut Shared, started: Instant) -> Result<Step> {
         self.started = started;
         self.busy = true;
@@ -72,7 +72,7 @@ impl Client {
         Ok(Step::Wait)
     }
 
-    /// Does what can be done now.
+    /// Makes as much progress as the socket allows.
     pub fn ready(&mut self, io: &mut Io, shared: &mut Shared) -> Result<Step> {
         io.flush()?;
         if self.to_send > 0
@@ -92,7 +92,7 @@ impl Client {
         }
     }
 
-    /// Reads a part of the body that is awaited.
+    /// Reads a part of the pending body.
     fn body(&mut self, io: &mut Io, shared: &mut Shared) -> Result<Step> {
         if !self.busy {
             return idle(io, shared);
@@ -103,9 +103,10 @@ impl Client {
             Some(n) => {
                 self.to_read -= n as u64;
                 shared.moved += n as u64;
-                Ok(match self.to_read {
-                    0 => self.done(),
-                    _ => Step::Again,
+                Ok(if self.to_read == 0 {
+                    self.done()
+                } else {
+                    Step::Again
                 })
             }
         }
@@ -122,13 +123,12 @@ impl Client {
         };
         let read = shared.scratch.get(..n).unwrap_or_default();
         let joined;
-        let bytes = match self.reply.is_empty() {
-            true => read,
-            false => {
-                self.reply.extend_from_slice(read);
-                joined = std::mem::take(&mut self.reply);
-                &joined
-            }
+        let bytes = if self.reply.is_empty() {
+            read
+        } else {
+            self.reply.extend_from_slice(read);
+            joined = std::mem::take(&mut self.reply);
+            &joined
         };
         let Some((head, rest)) = wire::head_end(bytes).and_then(|end| bytes.split_at_checked(end))
         else {
@@ -157,14 +157,11 @@ impl Client {
     }
 }
 
-/// Nothing may come while no reply is awaited.
+/// Reads from a connection without a pending reply: any data is an error.
 fn idle(io: &mut Io, shared: &mut Shared) -> Result<Step> {
     match io.read(&mut shared.scratch)? {
         None => Ok(Step::Wait),
         Some(0) => Err(Error::new(ErrorKind::UnexpectedEof, "closed while idle")),
-        Some(_) => Err(Error::new(
-            ErrorKind::InvalidData,
-            "a reply that nobody asked for",
-        )),
+        Some(_) => Err(Error::new(ErrorKind::InvalidData, "unsolicited reply")),
     }
 }

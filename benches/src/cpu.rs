@@ -1,8 +1,8 @@
-//! The CPU time that other processes have used so far.
+//! The CPU time of other processes.
 
 use std::time::Duration;
 
-/// Run time of all threads of `pids`; a process that is gone counts nothing.
+/// Returns the run time of all threads of `pids`. A process that has ended counts as zero.
 pub fn used(pids: &[u32]) -> Duration {
     let nanos = pids.iter().flat_map(|pid| {
         let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn own_time_grows_and_an_unknown_process_counts_nothing() {
+    fn cpu_time_grows_and_is_zero_for_unknown_processes() {
         let me = [std::process::id()];
         let before = used(&me);
         while used(&me) == before {}

@@ -1,4 +1,4 @@
-//! The loop: one thread, one edge-triggered epoll, all connections of load and servers.
+//! The event loop: one thread and one edge-triggered epoll for all clients and servers.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, ErrorKind};
@@ -18,35 +18,35 @@ use crate::certificates::HOST;
 use crate::client::Client;
 use crate::io::Io;
 use crate::run::{Report, Run, Spec};
-use crate::server::{Served, Service};
+use crate::server::{Server, Service};
 use crate::wire;
 
-/// What a connection wants next.
+/// What the loop does next with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// To be told when its socket changes.
+    /// Wait for an event of its socket.
     Wait,
-    /// To go on at once, after the others had their turn.
+    /// Continue it after the other ready connections.
     Again,
-    /// To be closed.
+    /// Close it.
     Close,
-    /// Its exchange is complete.
+    /// Record its complete exchange.
     Done,
 }
 
-/// What all connections share.
+/// The buffers and counters that all connections share.
 pub struct Shared {
-    /// Where everything is read.
+    /// The read buffer.
     pub scratch: Vec<u8>,
-    /// A part of every body sent.
+    /// The bytes of every body.
     pub body: Vec<u8>,
-    /// The small answer, head and body.
+    /// The small response, head and body.
     pub small: Vec<u8>,
-    /// The request for it.
+    /// The request for the small response.
     pub get_small: Vec<u8>,
-    /// The request for the large one.
+    /// The request for the large response.
     pub get_large: Vec<u8>,
-    /// Body bytes that clients have sent or read.
+    /// Body bytes that clients have sent or received.
     pub moved: u64,
 }
 
@@ -56,14 +56,14 @@ impl Shared {
         Self {
             scratch: vec![0; 1 << 20],
             body: vec![b'x'; 256 << 10],
-            small: wire::small_answer(),
+            small: wire::small_response(),
             get_small: get("/small"),
             get_large: get("/large"),
             moved: 0,
         }
     }
 
-    /// At most `limit` bytes of body.
+    /// Returns at most `limit` bytes of the body.
     pub fn part_of_body(&self, limit: u64) -> &[u8] {
         let limit = usize::try_from(limit)
             .unwrap_or(usize::MAX)
@@ -74,11 +74,11 @@ impl Shared {
 
 enum Role {
     Listener(TcpListener, Service),
-    Server(Io, Served),
+    Server(Io, Server),
     Client(Io, Client),
 }
 
-/// The loop.
+/// The event loop.
 pub struct Engine {
     epoll: OwnedFd,
     roles: Slab<Role>,
@@ -101,7 +101,7 @@ const ENDED: EventFlags = EventFlags::RDHUP
     .union(EventFlags::ERR);
 
 impl Engine {
-    /// An empty loop; without `server_tls` it can serve no HTTPS.
+    /// Creates an empty loop. Only a loop with `server_tls` can serve HTTPS.
     pub fn new(server_tls: Option<Arc<rustls::ServerConfig>>) -> Result<Self> {
         Ok(Self {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
@@ -116,7 +116,7 @@ impl Engine {
         })
     }
 
-    /// Serves on a free port of the loopback.
+    /// Starts a server on a free port of the loopback.
     pub fn listen(&mut self, service: Service) -> Result<SocketAddr> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
@@ -131,12 +131,12 @@ impl Engine {
         Ok(address)
     }
 
-    /// Serves, and obeys the lines of `input`: a [`Spec`] starts a run, `release` closes what an idle
-    /// run left open, the end of input ends it all.
-    pub fn obey<I: BufRead + AsFd>(
+    /// Serves, and executes the commands in `input`, one a line. A [`Spec`] starts a run, `release`
+    /// closes the connections of an idle run, and the end of input stops the loop.
+    pub fn serve<I: BufRead + AsFd>(
         &mut self,
         mut input: I,
-        mut answer: impl FnMut(Option<&Report>),
+        mut reply: impl FnMut(Option<&Report>),
     ) -> Result<()> {
         let data = EventData::new_u64(STDIN);
         epoll::add(&self.epoll, &input, data, EventFlags::IN)?;
@@ -151,22 +151,22 @@ impl Engine {
             match line.trim() {
                 "release" => {
                     self.release();
-                    answer(None);
+                    reply(None);
                 }
                 text => {
                     let spec = serde_json::from_str(text).with_context(|| line.clone())?;
-                    answer(Some(&self.run(spec)?));
+                    reply(Some(&self.run(spec)?));
                 }
             }
         }
     }
 
-    /// Runs `spec` to its end.
+    /// Runs `spec` and returns its report.
     pub fn run(&mut self, spec: Spec) -> Result<Report> {
         let total = spec.connections;
         let idles = spec.workload.idles();
         let deadline = Instant::now() + Duration::from_secs_f64(60.0 + spec.warm + spec.seconds);
-        // Idle connections are opened a few at a time: a burst is not what is measured.
+        // Opens idle connections a few at a time: the run measures memory, not bursts.
         let first = if idles { total.min(32) } else { total };
         self.run = Some(Run::new(spec)?);
         for _ in 0..first {
@@ -182,15 +182,15 @@ impl Engine {
                 anyhow::bail!("no run");
             };
             let held = idles && run.resting.len() == total;
-            if held || run.given_up() || now > deadline {
+            if held || run.is_aborted() || now > deadline {
                 break run.report(moved);
             }
             match run.tick(now, moved) {
                 Some(report) if !idles => break report,
                 _ => {}
             }
-            let patience = Duration::from_millis(run.patience(now));
-            self.turn(patience)?;
+            let timeout = Duration::from_millis(run.timeout(now));
+            self.turn(timeout)?;
         };
         let run = self.run.take();
         self.held.extend(run.into_iter().flat_map(|r| r.keys));
@@ -206,14 +206,13 @@ impl Engine {
         }
     }
 
-    /// Handles what is ready; true when the input is.
-    fn turn(&mut self, patience: Duration) -> Result<bool> {
-        let patience = if self.again.is_empty() {
-            patience
+    /// Handles all events; returns whether the input is ready.
+    fn turn(&mut self, timeout: Duration) -> Result<bool> {
+        let timeout = Timespec::try_from(if self.again.is_empty() {
+            timeout
         } else {
             Duration::ZERO
-        };
-        let timeout = Timespec::try_from(patience)?;
+        })?;
         let mut events = [Event {
             flags: EventFlags::empty(),
             data: EventData::new_u64(0),
@@ -222,7 +221,7 @@ impl Engine {
             Err(rustix::io::Errno::INTR) => 0,
             result => result?,
         };
-        // Those that asked to go on come after those that were woken, and before the next sleep.
+        // Connections in `again` run after those with events and before the next sleep.
         let again = self.again.len();
         let mut input = false;
         for event in events.iter().take(ready) {
@@ -244,7 +243,7 @@ impl Engine {
         let step = match self.roles.get_mut(key) {
             None => return Ok(()),
             Some(Role::Listener(..)) => return self.accept(key),
-            Some(Role::Server(io, served)) => served.ready(io, &mut self.shared, hup),
+            Some(Role::Server(io, server)) => server.ready(io, &mut self.shared, hup),
             Some(Role::Client(io, client)) => client.ready(io, &mut self.shared),
         };
         self.after(key, step)
@@ -286,7 +285,7 @@ impl Engine {
             socket.set_nonblocking(true)?;
             socket.set_nodelay(true)?;
             self.insert(Io::new(socket, tls), |io| {
-                Role::Server(io, Served::new(service))
+                Role::Server(io, Server::new(service))
             })?;
         }
         Ok(())
@@ -305,23 +304,22 @@ impl Engine {
         Ok(key)
     }
 
-    /// Opens one connection of the run, and lets it start unless requests are paced.
+    /// Opens one connection of the run, and starts its first exchange unless requests are paced.
     fn open(&mut self) -> Result<()> {
         let Some(run) = &self.run else {
             return Ok(());
         };
         let started = Instant::now();
         let (workload, paced) = (run.spec.workload, run.spec.rate.is_some());
-        // Connections by the thousand run one source address out of ports.
+        // Thousands of connections would exhaust the ports of one source address.
         self.sources = (self.sources + 1) % 64;
         let source = Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 1, 1)) + self.sources);
         let socket = connect(SocketAddr::from((source, 0)), run.spec.target)?;
-        let tls = match workload.tls() {
-            true => {
-                let config = Arc::clone(&self.client_tls);
-                Some(rustls::ClientConnection::new(config, ServerName::try_from(HOST)?)?.into())
-            }
-            false => None,
+        let tls = if workload.tls() {
+            let config = Arc::clone(&self.client_tls);
+            Some(rustls::ClientConnection::new(config, ServerName::try_from(HOST)?)?.into())
+        } else {
+            None
         };
         let key = self.insert(Io::new(socket, tls), |io| {
             Role::Client(io, Client::new(workload))
@@ -357,10 +355,10 @@ impl Engine {
         }
         if run.spec.workload.idles() {
             run.resting.push(key);
-            return match run.keys.len() < run.spec.connections {
-                true => self.open(),
-                false => Ok(()),
-            };
+            if run.keys.len() < run.spec.connections {
+                return self.open();
+            }
+            return Ok(());
         }
         if run.spec.rate.is_some() {
             run.resting.push(key);
@@ -371,7 +369,7 @@ impl Engine {
 
     fn failed(&mut self, key: usize, error: &std::io::Error) -> Result<()> {
         let Some(Role::Client(..)) = self.roles.try_remove(key) else {
-            // A target's connection that was cut: the client's side tells.
+            // The client of the same exchange reports the failure of a server's connection.
             return Ok(());
         };
         let Some(run) = &mut self.run else {
@@ -379,14 +377,15 @@ impl Engine {
         };
         run.keys.retain(|k| *k != key);
         run.resting.retain(|k| *k != key);
-        match run.failed(error) {
-            true => self.open(),
-            false => Ok(()),
+        run.failed(error);
+        if run.is_aborted() {
+            return Ok(());
         }
+        self.open()
     }
 }
 
-/// A connect whose end nobody waits for; what is sent before it is kept.
+/// Starts a connect without waiting for it; [`Io`] keeps what is sent before it completes.
 fn connect(source: SocketAddr, target: SocketAddr) -> Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;

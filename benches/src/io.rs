@@ -1,4 +1,4 @@
-//! A non-blocking connection, in clear or under TLS, with the few calls that load and servers need.
+//! A non-blocking connection with or without TLS, with the few calls that clients and servers need.
 
 use std::io::{ErrorKind, Read, Result, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use rustix::net::{RecvFlags, recv};
 use rustls::Connection;
 
-/// One connection; small writes that do not fit are kept until [`Io::flush`].
+/// One connection. It keeps small writes that do not fit until [`Io::flush`].
 pub struct Io {
     /// The socket, non-blocking.
     pub socket: TcpStream,
@@ -25,27 +25,28 @@ impl Io {
         }
     }
 
-    /// Whether bytes may bypass user space.
-    pub fn plain(&self) -> bool {
+    /// Whether the connection is without TLS.
+    pub fn is_plain(&self) -> bool {
         self.tls.is_none()
     }
 
-    /// Sends a small message whole, now or when there is room.
+    /// Sends a small message, now or when the socket accepts it.
     pub fn send(&mut self, data: &[u8]) -> Result<()> {
         if let Some(tls) = &mut self.tls {
             tls.writer().write_all(data)?;
             return self.flush();
         }
-        let sent = match self.unsent.is_empty() {
-            true => would_block(self.socket.write(data))?.unwrap_or(0),
-            false => 0,
+        let sent = if self.unsent.is_empty() {
+            would_block(self.socket.write(data))?.unwrap_or(0)
+        } else {
+            0
         };
         self.unsent
             .extend_from_slice(data.get(sent..).unwrap_or_default());
         Ok(())
     }
 
-    /// Sends what was kept.
+    /// Sends the kept bytes.
     pub fn flush(&mut self) -> Result<()> {
         if let Some(tls) = &mut self.tls {
             while tls.wants_write() && would_block(tls.write_tls(&mut self.socket))?.is_some() {}
@@ -58,7 +59,7 @@ impl Io {
         Ok(())
     }
 
-    /// Writes as much of a large body as fits; `None` when nothing does.
+    /// Writes as much of a large body as the socket accepts; `None` when it accepts nothing.
     pub fn push(&mut self, data: &[u8]) -> Result<Option<usize>> {
         self.flush()?;
         if let Some(tls) = &mut self.tls {
@@ -75,7 +76,7 @@ impl Io {
         would_block(self.socket.write(data))
     }
 
-    /// Reads; `None` when nothing is there, 0 at the end.
+    /// Reads; `None` when no data is available, 0 at the end.
     pub fn read(&mut self, buf: &mut [u8]) -> Result<Option<usize>> {
         let Some(tls) = &mut self.tls else {
             return would_block(self.socket.read(buf));
@@ -89,8 +90,8 @@ impl Io {
                 Ok(None) if ended => return Ok(None),
                 Ok(None) => {}
             }
-            // A read that does not fill what was offered has emptied the socket: no call to learn it.
-            let mut socket = Watched {
+            // A short read has emptied the socket, so no further call is needed.
+            let mut socket = ReadProbe {
                 socket: &self.socket,
                 filled: true,
             };
@@ -104,13 +105,13 @@ impl Io {
         }
     }
 
-    /// Reads and forgets up to `limit` bytes, in the kernel where that can be.
+    /// Discards up to `limit` bytes, inside the kernel for a connection without TLS.
     pub fn discard(&mut self, limit: u64, scratch: &mut [u8]) -> Result<Option<usize>> {
         let limit = usize::try_from(limit)
             .unwrap_or(usize::MAX)
             .min(scratch.len());
         let scratch = scratch.get_mut(..limit).unwrap_or_default();
-        if !self.plain() {
+        if !self.is_plain() {
             return self.read(scratch);
         }
         match recv(&self.socket, scratch, RecvFlags::TRUNC) {
@@ -121,12 +122,13 @@ impl Io {
     }
 }
 
-struct Watched<'a> {
+/// A socket that records whether the last read filled the buffer.
+struct ReadProbe<'a> {
     socket: &'a TcpStream,
     filled: bool,
 }
 
-impl Read for Watched<'_> {
+impl Read for ReadProbe<'_> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
         let n = self.socket.read(buf)?;
         self.filled = n == buf.len();
@@ -134,12 +136,12 @@ impl Read for Watched<'_> {
     }
 }
 
-/// `None` for "not now".
+/// Maps "would block" to `None`.
 fn would_block<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(None),
-        // A connect that is still under way.
+        // The connect is still in progress.
         Err(e) if e.kind() == ErrorKind::NotConnected => Ok(None),
         Err(e) => Err(e),
     }

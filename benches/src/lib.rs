@@ -1,8 +1,8 @@
-//! Tools of the benches: a load generator and the servers that it loads through a proxy, lean enough
-//! that the proxy between them is what is measured.
+//! Tools of the benches: a load generator and the servers behind the proxy under test. Both are so
+//! cheap that a run measures the proxy.
 //!
-//! Everything runs on one thread behind one epoll, so that load and servers together cost one core no
-//! wake-ups between them, and so that a paced load may spin without starving its own servers.
+//! Everything runs on one thread with one epoll. Clients and servers do not wake each other, and a
+//! paced load can spin without starving its servers.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub mod run;
 pub mod server;
 pub mod wire;
 
-/// The `main` of a program of criterion benches, with a group of them.
+/// Defines the `main` of a bench program that runs one criterion group.
 #[macro_export]
 macro_rules! main {
     ($group:path) => {
@@ -29,19 +29,19 @@ macro_rules! main {
     };
 }
 
-/// Ends the program where it is to measure in another profile than the one that ships. That each bench still runs
-/// (`cargo test`, or `cargo bench -- --test`) can be seen in any.
+/// Exits with an error when a bench would measure any other profile than `release`, which ships. Test runs
+/// (`cargo test`, or `cargo bench -- --test`) accept every profile.
 pub fn require_release() {
     let given = |name: &str| std::env::args().any(|argument| argument == name);
     if !given("--bench") || given("--test") {
         return;
     }
-    // The program is target/PROFILE/deps/NAME.
+    // The path of the program is target/PROFILE/deps/NAME.
     let program = std::env::current_exe().unwrap_or_default();
     let profile = program.ancestors().nth(2).and_then(Path::file_name);
     if profile.is_none_or(|name| name != "release") {
         eprintln!(
-            "benches measure the profile that ships, release; this is {}: leave out --profile, or say `-- --test`",
+            "benches measure only the release profile, this one is {}: omit --profile, or pass `-- --test`",
             profile.unwrap_or_default().display()
         );
         std::process::exit(2);

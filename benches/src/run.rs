@@ -1,4 +1,4 @@
-//! One measured run: what to send, how often, and what came of it.
+//! One measured run: its specification, its state and its report.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -56,26 +56,26 @@ impl Workload {
     }
 }
 
-/// What to run; as JSON, a line of `load serve`'s input.
+/// The specification of a run; as JSON, an input line of `load serve`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
     /// What the clients do.
     pub workload: Workload,
-    /// The proxy.
+    /// The address of the proxy.
     pub target: SocketAddr,
-    /// How many connections.
+    /// The number of connections.
     pub connections: usize,
-    /// Length of the window.
+    /// Length of the measured window in seconds.
     pub seconds: f64,
-    /// Load before the window opens.
+    /// Length of the warm-up before the window, in seconds.
     #[serde(default = "default_warm")]
     pub warm: f64,
-    /// Requests per second, started on time whatever the replies do; otherwise each connection starts
-    /// one when it has the reply to the last.
+    /// Requests per second, sent on schedule even when replies are late. Without a rate, each
+    /// connection sends the next request after the reply to the last one.
     #[serde(default)]
     pub rate: Option<f64>,
-    /// Processes whose CPU time the window counts.
+    /// Processes for the CPU time of the report.
     #[serde(default)]
     pub pids: Vec<u32>,
 }
@@ -84,37 +84,37 @@ fn default_warm() -> f64 {
     0.2
 }
 
-/// What came of it; as JSON, a line of output.
+/// The result of a run; as JSON, an output line.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// Exchanges completed inside the window.
     pub requests: u64,
     /// Body bytes moved inside the window.
     pub bytes: u64,
-    /// Length of the window.
+    /// Length of the measured window in seconds.
     pub seconds: f64,
     /// CPU time of `pids` inside the window.
     pub cpu_seconds: f64,
-    /// Latency.
+    /// Median latency in microseconds.
     pub p50_us: u64,
-    /// Latency.
+    /// 99th percentile of the latency in microseconds.
     pub p99_us: u64,
-    /// Latency.
+    /// Maximum latency in microseconds.
     pub max_us: u64,
-    /// Exchanges that failed, the warm-up's included.
+    /// Failed exchanges, including those of the warm-up.
     pub errors: u64,
     /// The first failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_error: Option<String>,
 }
 
-/// The state of a run under way.
+/// The state of a run.
 pub struct Run {
-    /// What to run.
+    /// The specification.
     pub spec: Spec,
-    /// Connections that are open.
+    /// The open connections.
     pub keys: Vec<usize>,
-    /// Connections that wait for the pacer.
+    /// Open connections without a pending reply.
     pub resting: Vec<usize>,
     next_due: Instant,
     opens: Instant,
@@ -131,11 +131,11 @@ struct Window {
     cpu: Duration,
 }
 
-/// A run that fails this often is given up.
-const MOST_ERRORS: u64 = 200;
+/// A run ends after this number of failed exchanges.
+const MAX_ERRORS: u64 = 200;
 
 impl Run {
-    /// Starts the clock.
+    /// Starts the clock of a run.
     pub fn new(spec: Spec) -> anyhow::Result<Self> {
         let now = Instant::now();
         Ok(Self {
@@ -152,7 +152,7 @@ impl Run {
         })
     }
 
-    /// Counts an exchange that began at `started`.
+    /// Records a complete exchange that began at `started`.
     pub fn completed(&mut self, started: Instant) {
         if self.window.is_some() {
             self.requests += 1;
@@ -161,19 +161,18 @@ impl Run {
         }
     }
 
-    /// Counts an exchange that failed; false when the run is to be given up.
-    pub fn failed(&mut self, error: impl std::fmt::Display) -> bool {
+    /// Records a failed exchange.
+    pub fn failed(&mut self, error: impl std::fmt::Display) {
         self.errors += 1;
         self.first_error.get_or_insert_with(|| error.to_string());
-        !self.given_up()
     }
 
-    /// Whether too much failed.
-    pub fn given_up(&self) -> bool {
-        self.errors >= MOST_ERRORS
+    /// Whether too many exchanges have failed.
+    pub fn is_aborted(&self) -> bool {
+        self.errors >= MAX_ERRORS
     }
 
-    /// Opens the window when it is time; the report once it has closed.
+    /// Opens the window when the warm-up is over; returns the report when the window ends.
     pub fn tick(&mut self, now: Instant, moved: u64) -> Option<Report> {
         let Some(window) = &self.window else {
             if now >= self.opens {
@@ -189,7 +188,7 @@ impl Run {
         (length >= self.spec.seconds).then(|| self.report(moved))
     }
 
-    /// What has been counted so far.
+    /// Returns the counts so far.
     pub fn report(&self, moved: u64) -> Report {
         let cpu = cpu::used(&self.spec.pids);
         let window = self.window.as_ref();
@@ -206,7 +205,7 @@ impl Run {
         }
     }
 
-    /// The time that the next paced request should have had, if it is due and a connection rests.
+    /// Returns a free connection for the next paced request and the time it was due, once it is due.
     pub fn due(&mut self, now: Instant) -> Option<(usize, Instant)> {
         let rate = self.spec.rate?;
         if self.next_due > now {
@@ -218,13 +217,13 @@ impl Run {
         Some((key, due))
     }
 
-    /// How long the loop may sleep, in milliseconds.
-    pub fn patience(&self, now: Instant) -> u64 {
+    /// The longest sleep of the loop, in milliseconds.
+    pub fn timeout(&self, now: Instant) -> u64 {
         let pause = match self.spec.rate {
             Some(_) if !self.resting.is_empty() => self.next_due.saturating_duration_since(now),
             _ => Duration::from_millis(5),
         };
-        // The kernel's millisecond timer is late for less: spin.
+        // The timer of the kernel has a resolution of a millisecond: spin for less.
         u64::try_from(pause.as_millis()).unwrap_or(5).min(5)
     }
 }

@@ -8,32 +8,32 @@ use crate::engine::{Shared, Step};
 use crate::io::Io;
 use crate::wire;
 
-/// What a listener serves.
+/// The service of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Service {
-    /// Sends back what comes.
+    /// Sends back what it receives.
     Echo,
     /// Sends without end.
     Source,
     /// Reads without end.
     Sink,
-    /// HTTP/1.1: `GET /large` is 64 MiB, any other GET 1 KiB, a PUT is read and answered.
+    /// HTTP/1.1: `GET /large` returns 64 MiB, any other GET 1 KiB; a PUT is read and answered.
     Http,
     /// The same under TLS.
     Https,
 }
 
-/// One accepted connection.
-pub struct Served {
+/// The server side of one accepted connection.
+pub struct Server {
     service: Service,
     head: Vec<u8>,
     to_send: u64,
     to_read: u64,
 }
 
-impl Served {
-    /// A fresh connection to `service`.
+impl Server {
+    /// A new connection to `service`.
     pub fn new(service: Service) -> Self {
         Self {
             service,
@@ -43,7 +43,7 @@ impl Served {
         }
     }
 
-    /// Does what can be done now.
+    /// Makes as much progress as the socket allows.
     pub fn ready(&mut self, io: &mut Io, shared: &mut Shared, hup: bool) -> Result<Step> {
         io.flush()?;
         match self.service {
@@ -111,13 +111,13 @@ impl Served {
     }
 
     fn after_request(&self, n: usize, hup: bool) -> Step {
-        match self.to_send > 0 || self.to_read > 0 {
-            true => Step::Again,
-            false => after_read(n, hup),
+        if self.to_send > 0 || self.to_read > 0 {
+            return Step::Again;
         }
+        after_read(n, hup)
     }
 
-    /// Answers the request whose head is `bytes[..end]`; no client here sends the next one early.
+    /// Answers the request with the head `bytes[..end]`. No client pipelines requests.
     fn request(&mut self, io: &mut Io, bytes: &[u8], end: usize, small: &[u8]) -> Result<()> {
         let (head, rest) = bytes.split_at_checked(end).unwrap_or((bytes, b""));
         if head.starts_with(b"PUT ") {
@@ -138,7 +138,7 @@ impl Served {
     }
 }
 
-/// A read that brought something short of the buffer emptied the socket, unless its end is near.
+/// A read of `n` bytes, fewer than the buffer holds, has emptied the socket unless the peer is closing it.
 fn after_read(n: usize, hup: bool) -> Step {
     match (n, hup) {
         (0, _) => Step::Close,

@@ -1,16 +1,16 @@
-//! Just enough HTTP/1.1 for both ends: where a head ends and how long its body is.
+//! The part of HTTP/1.1 that both ends need: the end of a head and the length of its body.
 
-/// Bytes of the large bodies.
+/// The length of the large bodies.
 pub const LARGE: u64 = 64 << 20;
-/// Bytes of the small bodies.
+/// The length of the small bodies.
 pub const SMALL: usize = 1024;
 
-/// The length of the head at the start of `bytes`, with its empty line, once it is complete.
+/// Returns the length of the head at the start of `bytes`, with its empty line, once it is complete.
 pub fn head_end(bytes: &[u8]) -> Option<usize> {
     memchr::memmem::find(bytes, b"\r\n\r\n").map(|at| at + 4)
 }
 
-/// The value of the head's `Content-Length`.
+/// Returns the value of `Content-Length` in a head.
 pub fn content_length(head: &[u8]) -> Option<u64> {
     const NAME: &[u8] = b"content-length:";
     head.split(|b| *b == b'\n').find_map(|line| {
@@ -22,14 +22,14 @@ pub fn content_length(head: &[u8]) -> Option<u64> {
     })
 }
 
-/// The answer with a body of [`SMALL`] bytes.
-pub fn small_answer() -> Vec<u8> {
-    let mut answer = format!(
+/// Returns the response with a body of [`SMALL`] bytes.
+pub fn small_response() -> Vec<u8> {
+    let mut response = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {SMALL}\r\n\r\n"
     )
     .into_bytes();
-    answer.resize(answer.len() + SMALL, b'x');
-    answer
+    response.resize(response.len() + SMALL, b'x');
+    response
 }
 
 #[cfg(test)]
@@ -37,8 +37,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_is_found_with_its_body_length() {
-        let answer = small_answer();
+    fn head_end_and_content_length_are_found() {
+        let answer = small_response();
         let end = head_end(&answer).unwrap_or_default();
         assert_eq!(answer.len() - end, SMALL);
         assert_eq!(content_length(&answer[..end]), Some(1024));

@@ -1,4 +1,4 @@
-//! What the bytes of the fuzzer say of an exchange.
+//! Turns the bytes of the fuzzer into an exchange.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use elbow_model::{DesyncMitigationMode, LoadBalancerAttributes, XffHeaderProcess
 
 use super::memory::{Shape, Step};
 
-/// Steps, connections and bytes of a client beyond these only take time.
+/// Limits on steps, connections and bytes: more only takes time.
 const STEPS: usize = 60;
 const SCRIPTS: usize = 8;
 const BYTES: usize = 100_000;
 
-/// Of client and target alike.
+/// The idle timeout of clients and targets.
 pub(crate) const IDLE: Duration = Duration::from_secs(5);
 
-/// What clients send, in pieces.
+/// Pieces of requests.
 const REQUESTS: &[&[u8]] = &[
     b"GET / HTTP/1.1\r\nHost: h\r\n",
     b"POST /a HTTP/1.1\r\nHost: h\r\n",
@@ -62,7 +62,7 @@ const REQUESTS: &[&[u8]] = &[
     b"User-Agent: x\r\n",
 ];
 
-/// What targets send, in pieces.
+/// Pieces of responses.
 const RESPONSES: &[&[u8]] = &[
     b"HTTP/1.1 200 OK\r\n",
     b"HTTP/1.1 204 No Content\r\n",
@@ -98,22 +98,23 @@ const RESPONSES: &[&[u8]] = &[
     b"Connection: Upgrade\r\n",
 ];
 
-/// One connection of a client and what becomes of it.
+/// The scenario of one client connection.
 pub(crate) struct Setup {
     pub(crate) attributes: LoadBalancerAttributes,
     pub(crate) client: Shape,
     pub(crate) target: Shape,
     pub(crate) steps: Vec<Step>,
     pub(crate) scripts: Vec<Vec<Step>>,
-    /// Two bits for each connection to a target: how it fails.
+    /// Two bits for each connection to a target: the way it fails.
     pub(crate) refuse: u8,
-    /// Milliseconds after which the target is cut, and the worker drains.
+    /// Milliseconds until the target is cut off.
     pub(crate) cut_after: Option<u64>,
+    /// Milliseconds until the worker drains.
     pub(crate) drain_after: Option<u64>,
 }
 
 impl Setup {
-    /// What `input` says; every input says something.
+    /// Reads a scenario from `input`. Every input is valid.
     pub(crate) fn read(input: &[u8]) -> Self {
         let mut feed = Feed(input);
         let attributes = attributes(feed.byte());
@@ -188,7 +189,7 @@ impl Setup {
         push(script, step);
     }
 
-    /// What all pauses take together.
+    /// Returns the sum of all pauses.
     pub(crate) fn pauses(&self) -> Duration {
         let steps = self.steps.iter().chain(self.scripts.iter().flatten());
         let pauses = steps.map(|step| match step {
@@ -198,7 +199,7 @@ impl Setup {
         Duration::from_millis(pauses.sum())
     }
 
-    /// What the client sends until it sends no more.
+    /// Returns all bytes that the client sends before it ends its direction.
     pub(crate) fn sent(&self) -> Vec<u8> {
         let ends = |step: &&Step| matches!(step, Step::Shutdown | Step::Close);
         let steps = self.steps.iter().take_while(|step| !ends(step));
@@ -210,7 +211,7 @@ impl Setup {
     }
 }
 
-/// Appends `step`; pieces in a row are sent as one, unless a pause splits them.
+/// Appends `step`. Consecutive pieces are sent as one.
 fn push(steps: &mut Vec<Step>, step: Step) {
     match (steps.last_mut(), &step) {
         (Some(Step::Send(last)), Step::Send(more)) => last.extend_from_slice(more),
@@ -247,7 +248,7 @@ fn attributes(bits: u8) -> LoadBalancerAttributes {
     }
 }
 
-/// Bytes, one decision at a time; zeros when there are no more.
+/// Reads one decision at a time, and zeros after the end.
 struct Feed<'b>(&'b [u8]);
 
 impl Feed<'_> {
@@ -257,7 +258,7 @@ impl Feed<'_> {
         *byte
     }
 
-    /// As many bytes as the first of them says.
+    /// Reads a length and as many bytes.
     fn some(&mut self) -> Vec<u8> {
         let length = usize::from(self.byte()).min(self.0.len());
         let (some, rest) = self.0.split_at(length);

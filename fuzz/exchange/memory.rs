@@ -1,4 +1,4 @@
-//! Streams in memory, and peers that follow a script at their other ends.
+//! Streams in memory, and peers that follow a script.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -17,21 +17,21 @@ use tokio::task::spawn_local;
 
 use super::strict::{self, Extras};
 
-/// What a peer does next.
+/// A step of a peer.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Send(Vec<u8>),
-    /// Milliseconds.
+    /// A pause in milliseconds.
     Pause(u64),
-    /// Until so many heads have come.
+    /// Waits until this number of heads has arrived.
     AwaitHeads(usize),
-    /// Sends no more, and reads on.
+    /// Stops sending, and continues to read.
     Shutdown,
     Close,
     StopReading,
 }
 
-/// The bytes that a stream has room for, and the most that one read gives.
+/// The buffer size of a stream, and the maximum length of one read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) room: usize,
@@ -42,12 +42,12 @@ pub(crate) struct Shape {
 pub(crate) struct Memory {
     io: DuplexStream,
     step: usize,
-    /// Stands for the socket below, which nothing ever happens on.
+    /// Stands in for the TCP socket; it never has events.
     socket: Rc<TcpStream>,
 }
 
 impl Memory {
-    /// A stream and its other end.
+    /// Returns a stream and its other end.
     pub(crate) fn pair(shape: Shape, socket: &Rc<TcpStream>) -> (Self, DuplexStream) {
         let (io, far) = tokio::io::duplex(shape.room);
         let near = Self {
@@ -59,7 +59,7 @@ impl Memory {
     }
 }
 
-/// A socket and its peer, which keeps it open.
+/// Returns a socket and its peer. The peer keeps it open.
 pub(crate) async fn silent_socket() -> (Rc<TcpStream>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -110,24 +110,24 @@ impl AsyncWrite for Memory {
     }
 }
 
-/// What a peer got.
+/// The bytes that a peer received.
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) bytes: Vec<u8>,
-    /// Where each piece begins, and when it came by the count of all targets.
+    /// The start of each piece, and its number in the order of arrival at all targets.
     pub(crate) pieces: Vec<(usize, u64)>,
     is_over: bool,
 }
 
-/// The targets of an exchange: one script per connection, and those without one answer 200.
+/// The targets of an exchange: one script per connection. A connection without a script answers 200.
 pub(crate) struct Targets {
     pub(crate) scripts: RefCell<VecDeque<Vec<Step>>>,
     pub(crate) seen: RefCell<Vec<Rc<RefCell<Seen>>>>,
-    /// Two bits for each connection to come: how it fails.
+    /// Two bits for each future connection: the way it fails.
     pub(crate) refuse: Cell<u8>,
     pub(crate) shape: Shape,
     pub(crate) socket: Rc<TcpStream>,
-    /// Pieces so far.
+    /// The number of pieces so far.
     pub(crate) count: Rc<Cell<u64>>,
 }
 
@@ -153,7 +153,7 @@ impl Connect for Targets {
     }
 }
 
-/// Plays a peer until its script, or the other side, ends the connection.
+/// Plays a peer until its script or the other side ends the connection.
 pub(crate) async fn follow(
     io: DuplexStream,
     script: Option<Vec<Step>>,
@@ -189,7 +189,7 @@ pub(crate) async fn follow(
                     if writer.write_all(&bytes).await.is_err() {
                         return;
                     }
-                    // What comes next is a piece of its own.
+                    // The next bytes arrive as a separate piece.
                     for _ in 0..4 {
                         tokio::task::yield_now().await;
                     }
@@ -220,7 +220,7 @@ fn heads_in(bytes: &[u8]) -> usize {
     bytes.windows(4).filter(|end| end == b"\r\n\r\n").count()
 }
 
-/// Answers every request that is whole.
+/// Answers every complete request.
 async fn answer(writer: &mut (impl AsyncWrite + Unpin), seen: &RefCell<Seen>, news: &Notify) {
     let mut answered = 0;
     while !seen.borrow().is_over {

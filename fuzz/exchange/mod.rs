@@ -1,10 +1,10 @@
-//! The HTTP/1 exchange in memory, under a paused clock: a client and targets send what they like, in
-//! pieces of any size, and stop, close or fail when they like.
+//! The HTTP/1 exchange in memory, under a paused clock. A client and targets send arbitrary bytes in
+//! pieces of any size, and stop, close or fail at any time.
 //!
-//! What must hold: targets see, in order, what an independent strict reader sees in the bytes of the
-//! client, each request with one Host, the one that it is routed by; the client gets well-formed
-//! responses, at most one for each request; all ends within its timeouts, with no buffer and no count
-//! left.
+//! For every exchange: targets receive, in order, the requests that an independent strict reader finds in
+//! the bytes of the client, each with exactly one Host, the one it is routed by. The client receives
+//! well-formed responses, at most one for each request. Everything ends within its timeouts and releases
+//! all buffers and counts.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 
 use elbow_balance::{Group, Target};
 use elbow_http::{Context, Listener, Pools};
-use elbow_model::file;
-use elbow_model::{LoadBalancer, TargetState};
+use elbow_model::{Account, LoadBalancer, TargetState};
 use elbow_net::{ConnMeta, Worker};
 use elbow_telemetry::Telemetry;
 use tokio::task::{LocalSet, spawn_local};
@@ -30,7 +29,7 @@ mod memory;
 #[path = "../strict/mod.rs"]
 mod strict;
 
-/// What a draining worker is given to end what goes on.
+/// The drain timeout of the worker.
 const DRAIN: Duration = Duration::from_secs(30);
 
 const BALANCER: &str = "
@@ -46,11 +45,11 @@ targetGroups:
 - {name: pods, protocol: HTTP, port: 80, targets: [{id: 192.0.2.2}]}
 ";
 
-/// Runs what `input` says and looks at what came of it.
+/// Runs the exchange of `input` and checks its outcome.
 pub(crate) fn check(input: &[u8]) {
     let setup = Setup::read(input);
     let sent = setup.sent();
-    // Each wait has at most the time of a head, 60 s.
+    // Each wait takes at most the timeout of a head, 60 s.
     let waits = u32::try_from(2 + setup.steps.len() + setup.scripts.len()).unwrap();
     let bound = setup.pauses() + Duration::from_secs(60) * waits;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -64,13 +63,13 @@ pub(crate) fn check(input: &[u8]) {
     check_client(&outcome, &asked, end);
 }
 
-/// What came of an exchange.
+/// The outcome of an exchange.
 struct Outcome {
     to_client: Vec<u8>,
     at_targets: Vec<Rc<RefCell<Seen>>>,
 }
 
-/// Runs `setup`, which must be over after `bound` by the paused clock.
+/// Runs `setup`. Panics when it takes longer than `bound` by the paused clock.
 async fn run(setup: Setup, bound: Duration) -> Outcome {
     let (socket, _peer) = silent_socket().await;
     let (listener, target) = listener(&setup);
@@ -100,7 +99,7 @@ async fn run(setup: Setup, bound: Duration) -> Outcome {
         let (target, worker) = (Arc::clone(&target), Rc::clone(&worker));
         spawn_local(async move {
             sleep(after).await;
-            target.cut();
+            target.terminate_connections();
             worker.timers.wake_all();
         });
     }
@@ -124,9 +123,9 @@ async fn run(setup: Setup, bound: Duration) -> Outcome {
         biased;
         () = elbow_http::serve(context, near, meta) => {}
         () = drain => {}
-        () = sleep(bound) => panic!("goes on after {bound:?}"),
+        () = sleep(bound) => panic!("the exchange has not ended after {bound:?}"),
     }
-    // What the client has not read yet, and connections that are to be closed.
+    // The client reads the rest, and connections close.
     let is_over = || worker.buffers.in_use() == 0 && target.in_flight() == 0;
     let ends = timeout(Duration::from_secs(100), async {
         sleep(Duration::from_secs(1)).await;
@@ -136,7 +135,7 @@ async fn run(setup: Setup, bound: Duration) -> Outcome {
     });
     assert!(
         ends.await.is_ok(),
-        "{} buffers and {} requests left",
+        "leaked {} buffers and {} requests",
         worker.buffers.in_use(),
         target.in_flight()
     );
@@ -149,7 +148,7 @@ async fn run(setup: Setup, bound: Duration) -> Outcome {
 }
 
 fn listener(setup: &Setup) -> (Arc<Listener>, Arc<Target>) {
-    let (model, diagnostics) = file::parse(BALANCER, "web.yaml");
+    let (model, diagnostics) = elbow_native::parse(BALANCER, "web.yaml");
     let model = model.unwrap_or_else(|| panic!("{diagnostics:?}"));
     let config = &model.target_groups[0];
     let address = SocketAddr::from(([192, 0, 2, 2], 80));
@@ -157,27 +156,26 @@ fn listener(setup: &Setup) -> (Arc<Listener>, Arc<Target>) {
     target.set_state(TargetState::Healthy);
     let group = Group::new(Arc::clone(config), vec![Arc::clone(&target)], 1);
     let group = Arc::new(group);
-    let balancer = LoadBalancer {
-        attributes: setup.attributes.clone(),
-        ..(*model.load_balancers[0]).clone()
-    };
+    let mut balancer = LoadBalancer::clone(&model.load_balancers[0]);
+    balancer.attributes = setup.attributes.clone();
     let listener = Listener::new(
         &balancer,
         &balancer.listeners[0],
         "web.example".into(),
+        &Account::default(),
         |_| Some(Arc::clone(&group)),
     );
     (Arc::new(listener), target)
 }
 
-/// Targets see what was asked, in order, and nothing else.
+/// Checks that targets receive only the requests of the client, in order.
 fn check_targets(outcome: &Outcome, asked: &[Request], end: End) {
     let mut got = Vec::new();
     for seen in &outcome.at_targets {
         let seen = seen.borrow();
         let (requests, end) = strict::requests(&seen.bytes, Extras::Refused);
-        if let End::Unread(what) = end {
-            panic!("a target sees no {what} in {}", seen.bytes.escape_ascii());
+        if let End::Unread(error) = end {
+            panic!("a target received {error}: {}", seen.bytes.escape_ascii());
         }
         for request in requests {
             let mut pieces = seen.pieces.iter().rev();
@@ -192,14 +190,14 @@ fn check_targets(outcome: &Outcome, asked: &[Request], end: End) {
     for (_, request) in got {
         let found = asked.any(|one| is_of(&request, one));
         let is_unread = matches!(end, End::Unread(_));
-        assert!(found || is_unread, "nobody asked for {request:?}");
+        assert!(found || is_unread, "the client never sent {request:?}");
         if !found {
             return;
         }
     }
 }
 
-/// Whether a target got `got` for `asked`.
+/// Whether `got` at a target is the request `asked` of the client.
 fn is_of(got: &Request, asked: &Request) -> bool {
     let (authority, target) = origin_form(&asked.target);
     let host = authority.unwrap_or(&asked.host);
@@ -207,13 +205,14 @@ fn is_of(got: &Request, asked: &Request) -> bool {
     got.method == asked.method
         && got.target == target
         && same_host
-        && match got.is_whole {
-            true => asked.is_whole && got.body == asked.body,
-            false => asked.body.starts_with(&got.body),
+        && if got.is_whole {
+            asked.is_whole && got.body == asked.body
+        } else {
+            asked.body.starts_with(&got.body)
         }
 }
 
-/// `authority` in lower case, without its port and user.
+/// Returns the host of `authority` in lower case, without user and port.
 fn host_of(authority: &[u8]) -> Vec<u8> {
     let host = authority.rsplit(|b| *b == b'@').next().unwrap_or(authority);
     let digits = host.iter().rev().take_while(|b| b.is_ascii_digit()).count();
@@ -224,7 +223,7 @@ fn host_of(authority: &[u8]) -> Vec<u8> {
     host.to_ascii_lowercase()
 }
 
-/// The authority of an absolute `target`, and what is asked of it.
+/// Returns the authority of an absolute `target`, and its origin form.
 fn origin_form(target: &[u8]) -> (Option<&[u8]>, Vec<u8>) {
     let is = |scheme: &&[u8]| {
         let start = target.get(..scheme.len());
@@ -250,7 +249,7 @@ fn origin_form(target: &[u8]) -> (Option<&[u8]>, Vec<u8>) {
     (authority, [slash, rest].concat())
 }
 
-/// The client gets well-formed responses, at most one for each request.
+/// Checks that the client receives well-formed responses, at most one for each request.
 fn check_client(outcome: &Outcome, asked: &[Request], end: End) {
     let to_head = |n: usize| {
         asked
@@ -258,16 +257,16 @@ fn check_client(outcome: &Outcome, asked: &[Request], end: End) {
             .is_some_and(|request| request.method == b"HEAD")
     };
     match strict::responses(&outcome.to_client, to_head) {
-        // A request that is not whole may be answered, and one that does not come, with 408.
+        // An incomplete request may be answered, and a missing one with 408.
         Ok((_, answers, _)) => assert!(
             answers <= asked.len() + 1 || matches!(end, End::Unread(_)),
-            "{answers} answers to {} requests",
+            "{answers} responses to {} requests",
             asked.len()
         ),
-        // Beyond what the reader takes, an answer may be to HEAD.
-        Err(what) => assert!(
+        // After the part that the reader understands, a response may answer HEAD.
+        Err(error) => assert!(
             matches!(end, End::Unread(_)),
-            "no {what} in {}",
+            "the client received {error}: {}",
             outcome.to_client.escape_ascii()
         ),
     }

@@ -1,4 +1,4 @@
-//! What an API server asks the webhook: an answer that is JSON, with the uid of the question, or none.
+//! Admission reviews: the webhook answers with JSON that has the uid of the request, or rejects the request.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use elbow_manifest::{Context, Object};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 
-// Not the crate: its client of a cluster would take minutes to build, and has no part in this.
+// Includes two modules, since the whole crate with its Kubernetes client takes minutes to build.
 #[path = "../../crates/kube/src/webhook/gates.rs"]
 mod gates;
 #[path = "../../crates/kube/src/webhook/review.rs"]
@@ -34,16 +34,16 @@ static GATES: LazyLock<Gates> = LazyLock::new(|| {
     gates
 });
 
-/// Heap in bytes that an answer may take, beside the texts of the question.
+/// Heap in bytes of one answer, in addition to the texts of the request.
 const HEAP: usize = 1 << 20;
 
 fuzz_target!(|input: &[u8]| {
-    // Outside of what is measured: they are made once.
+    // Created once, outside the measured work.
     LazyLock::force(&GATES);
     if let Ok(bytes) = peak::within(HEAP + 32 * input.len(), || review::answer(input, &GATES)) {
         let answer: Value = serde_json::from_slice(&bytes).expect("an answer is JSON");
         assert_eq!(answer["response"]["allowed"], true);
-        // What is passed over may be text that no value can hold.
+        // Fields that the webhook skips may hold text that is invalid in a `Value`.
         if let Ok(question) = serde_json::from_slice::<Value>(input) {
             assert_eq!(answer["response"]["uid"], question["request"]["uid"]);
         }

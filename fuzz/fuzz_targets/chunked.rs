@@ -1,4 +1,4 @@
-//! Chunked bodies: no panic, and one result however the input is split.
+//! Chunked bodies: no panic, and the same result however the input is split.
 #![no_main]
 
 #[allow(dead_code, reason = "each target makes one of the checks")]
@@ -8,7 +8,7 @@ mod checks;
 use elbow_fuzz::peak;
 use libfuzzer_sys::fuzz_target;
 
-/// Heap in bytes that one check may hold at once.
+/// Peak heap of one check in bytes.
 const HEAP: usize = 256 * 1024;
 
 fuzz_target!(|input: &[u8]| peak::within(HEAP + 16 * input.len(), || checks::chunked(input)));

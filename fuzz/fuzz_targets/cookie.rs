@@ -1,4 +1,4 @@
-//! Cookie fields and the values of our own cookies: no panic, and only whole values are read.
+//! Cookie fields and the values of elbow's own cookies: no panic, and only complete values are read.
 #![no_main]
 
 #[allow(dead_code, reason = "each target makes one of the checks")]
@@ -8,7 +8,7 @@ mod checks;
 use elbow_fuzz::peak;
 use libfuzzer_sys::fuzz_target;
 
-/// Heap in bytes that one check may hold at once.
+/// Peak heap of one check in bytes.
 const HEAP: usize = 256 * 1024;
 
 fuzz_target!(|input: &[u8]| peak::within(HEAP + 16 * input.len(), || checks::cookie(input)));

@@ -5,8 +5,7 @@ use elbow_fuzz::peak;
 use elbow_manifest::Context;
 use libfuzzer_sys::fuzz_target;
 
-/// Heap in bytes that the reader may hold at once beside its share of the text: what aliases may copy, and the reading
-/// of it.
+/// Peak heap of the reader in bytes, in addition to a multiple of the text: copies by aliases, and their parsing.
 const HEAP: usize = 32 << 20;
 
 fuzz_target!(|input: &[u8]| {

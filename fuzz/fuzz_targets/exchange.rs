@@ -1,4 +1,4 @@
-//! The HTTP/1 exchange against an independent strict reader, see `exchange`.
+//! The HTTP/1 exchange, compared with an independent strict reader: see `exchange`.
 #![no_main]
 
 #[path = "../exchange/mod.rs"]
@@ -7,7 +7,7 @@ mod exchange;
 use elbow_fuzz::peak;
 use libfuzzer_sys::fuzz_target;
 
-/// Heap in bytes that one check may hold at once: buffers of a worker, and what was sent.
+/// Peak heap of one check in bytes: the buffers of a worker, and the sent bytes.
 const HEAP: usize = 16 * 1024 * 1024;
 
 fuzz_target!(|input: &[u8]| peak::within(HEAP, || exchange::check(input)));

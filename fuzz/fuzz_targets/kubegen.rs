@@ -1,5 +1,5 @@
-//! Generated objects: what is served can be shown as a native file and read again, a cluster makes of them what files
-//! make, and all of it holds little memory.
+//! Generated objects: the served model renders to a native file that parses again, a cluster yields the same model as
+//! files, and memory stays bounded.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 
 static CONTEXT: LazyLock<Context> = LazyLock::new(agreement::surroundings);
 
-/// Heap in bytes that fourteen objects may take at once.
+/// Peak heap of fourteen objects in bytes.
 const HEAP: usize = 100 << 20;
 
 fuzz_target!(|input: &[u8]| {

@@ -1,4 +1,4 @@
-//! The native file: a model or a mistake for every text, and a model that is written and read again is the same.
+//! The native file: each text yields a model or a diagnostic, and a rendered model parses to the same model.
 #![no_main]
 
 #[allow(dead_code, reason = "each target makes one of the checks")]
@@ -8,7 +8,7 @@ mod checks;
 use elbow_fuzz::peak;
 use libfuzzer_sys::fuzz_target;
 
-/// Heap in bytes that the reader may hold at once.
+/// Peak heap of the reader in bytes.
 const HEAP: usize = 100 << 20;
 
 fuzz_target!(|input: &[u8]| peak::within(HEAP, || checks::native_file(input)));

@@ -1,35 +1,31 @@
-//! What must hold for any objects: what is served can be shown as a native file and read again, and a cluster makes of
-//! them what files make. Shared by the fuzz target and the replay of its seeds.
+//! Checks that hold for any objects: the served model renders to a native file that parses to the same model, and a cluster
+//! yields the same model as files. The fuzz target and the replay of its seeds share them.
 
 use std::collections::BTreeSet;
 
 use elbow_manifest::cluster::{Change, Cluster, Outcome};
-use elbow_manifest::{Context, Object, native, plan, serve};
-use elbow_model::{CertificateSource, Model, file};
+use elbow_manifest::{Context, Object, plan, translate};
+use elbow_model::{CertificateSource, Model};
 
-/// The surroundings of the recorded answers of the real controller.
+/// The environment of the recorded results of the real controller.
 pub fn surroundings() -> Context {
     let text = include_str!("../../tests/golden/lbc/environment.yaml");
     Context::parse(text, "environment.yaml").0
 }
 
-/// Checks all of it.
+/// Runs all checks.
 pub fn check(objects: &[Object], context: &Context) {
     let planned = plan(objects, context);
     for stack in &planned.stacks {
         stack.to_json();
     }
-    native(objects, context);
-    let serving = serve(objects, context);
-    // What is refused serves in a cluster as it did before, which files never do.
-    let mut refused = !serving.refused().is_empty() || !serving.rejected().is_empty();
-    let (model, found) = serving.into_model();
+    let (model, found) = translate(objects, context);
     for diagnostic in planned.diagnostics.iter().chain(&found) {
         let _ = diagnostic.to_string();
     }
-    shows(&model);
+    check_rendered(&model);
 
-    // One after the other from the last to the first, with looks between.
+    // Sets the objects one by one in reverse order, and reconciles in between.
     let mut cluster = Cluster::new(context.clone());
     for (index, object) in objects.iter().rev().enumerate() {
         cluster.take(Change::Set(object.clone()));
@@ -44,8 +40,8 @@ pub fn check(objects: &[Object], context: &Context) {
     for object in objects {
         fresh.take(Change::Set(object.clone()));
     }
-    let told = fresh.reconcile();
-    refused |= told
+    let reconciled = fresh.reconcile();
+    let refused = reconciled
         .iter()
         .any(|one| matches!(one.outcome, Outcome::Refused(_)));
     let identities = objects
@@ -56,24 +52,25 @@ pub fn check(objects: &[Object], context: &Context) {
         assert_eq!(
             parts(&fresh.model()),
             parts(&model),
-            "a cluster differs from files"
+            "the cluster and the files yield different models"
         );
     }
 }
 
-/// The model can be written as a native file that is read as the same. Private keys are not written.
-fn shows(model: &Model) {
+/// Checks that the model renders to a native file that renders to itself. Private keys are not rendered.
+fn check_rendered(model: &Model) {
     let mut certificates = model.certificates.iter();
     if certificates.any(|one| matches!(one.source, CertificateSource::Pem { .. })) {
         return;
     }
-    let shown = file::render(model);
-    let (again, found) = file::parse(&shown.to_string(), "elbow.yaml");
-    let again = again.unwrap_or_else(|| panic!("what was written is refused: {found:?}\n{shown}"));
-    assert_eq!(file::render(&again), shown);
+    let shown = elbow_native::render(model);
+    let (again, found) = elbow_native::parse(&shown.to_string(), "elbow.yaml");
+    let again =
+        again.unwrap_or_else(|| panic!("the rendered file is rejected: {found:?}\n{shown}"));
+    assert_eq!(elbow_native::render(&again), shown);
 }
 
-/// The load balancers and target groups in any order.
+/// The load balancers and target groups regardless of order.
 fn parts(model: &Model) -> BTreeSet<String> {
     let balancers = model.load_balancers.iter().map(|one| format!("{one:?}"));
     let groups = model.target_groups.iter().map(|one| format!("{one:?}"));

@@ -1,15 +1,15 @@
-//! Kubernetes objects as people write them, with odd values here and there: all kinds that elbow reads, which name one
-//! another often enough to become load balancers.
+//! Generates Kubernetes objects of all kinds that elbow reads, with some odd values. They refer to one another often enough
+//! to become load balancers.
 
 use elbow_manifest::Object;
 use serde_json::{Map, Value, json};
 
 use crate::feed::Feed;
 
-/// Objects that one input makes at most.
+/// Maximum number of objects of one input.
 const OBJECTS: usize = 14;
 
-/// The annotations of Ingresses without their prefix; those that end in a dot go on with a name.
+/// The annotations of Ingresses without their prefix. A name follows those that end in a dot.
 const OF_INGRESSES: &str = include_str!("objects/ingress.txt");
 /// The annotations of Services without their prefix and `aws-load-balancer-`.
 const OF_SERVICES: &str = include_str!("objects/service.txt");
@@ -118,7 +118,7 @@ const VALUES: &[&str] = &[
     r#"[{"type":"url-rewrite","urlRewriteConfig":{"rewrites":[{"regex":"^/a","replace":"/b"}]}}]"#,
 ];
 
-/// The objects of an input; an IngressClass `alb` is always among them.
+/// Generates the objects of an input. They always include an IngressClass `alb`.
 pub fn objects(input: &[u8]) -> Vec<Object> {
     let mut feed = Feed::new(input);
     let class = json!({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "alb"},
@@ -154,7 +154,7 @@ fn value(feed: &mut Feed<'_>) -> String {
     }
 }
 
-/// Mostly `usual`; now and then something of another type.
+/// Returns `usual`, or rarely a value of another type.
 fn odd(feed: &mut Feed<'_>, usual: Value) -> Value {
     match feed.byte() {
         0..240 => usual,
@@ -179,39 +179,36 @@ fn namespace(feed: &mut Feed<'_>) -> &'static str {
     feed.pick(&["default", "n", ""])
 }
 
-/// Annotations of an Ingress, or of a Service; one in eight is the other's.
+/// Generates annotations of an Ingress or of a Service. One in eight belongs to the other kind.
 fn annotations(feed: &mut Feed<'_>, of_service: bool) -> Value {
     let mut annotations = Map::new();
     for _ in 0..feed.byte() % 6 {
-        let key = match of_service == feed.one_in(8) {
-            true => {
-                let known: Vec<&str> = OF_INGRESSES.lines().collect();
-                let mut key = format!("alb.ingress.kubernetes.io/{}", feed.pick(&known));
-                if key.ends_with('.') {
-                    key += feed.pick(&[
-                        "web",
-                        "api",
-                        "HTTP-80",
-                        "HTTPS-443",
-                        "ssl-redirect",
-                        "9000",
-                        "http",
-                        "",
-                    ]);
-                }
-                key
+        let key = if of_service == feed.one_in(8) {
+            let known: Vec<&str> = OF_INGRESSES.lines().collect();
+            let mut key = format!("alb.ingress.kubernetes.io/{}", feed.pick(&known));
+            if key.ends_with('.') {
+                key += feed.pick(&[
+                    "web",
+                    "api",
+                    "HTTP-80",
+                    "HTTPS-443",
+                    "ssl-redirect",
+                    "9000",
+                    "http",
+                    "",
+                ]);
             }
-            false => {
-                let known: Vec<&str> = OF_SERVICES.lines().collect();
-                let mut key = format!(
-                    "service.beta.kubernetes.io/aws-load-balancer-{}",
-                    feed.pick(&known)
-                );
-                if feed.one_in(16) {
-                    key += feed.pick(&[".TCP-80", ".80", ".http", ".TLS-443", "."]);
-                }
-                key
+            key
+        } else {
+            let known: Vec<&str> = OF_SERVICES.lines().collect();
+            let mut key = format!(
+                "service.beta.kubernetes.io/aws-load-balancer-{}",
+                feed.pick(&known)
+            );
+            if feed.one_in(16) {
+                key += feed.pick(&[".TCP-80", ".80", ".http", ".TLS-443", "."]);
             }
+            key
         };
         annotations.insert(key, value(feed).into());
     }

@@ -1,5 +1,5 @@
-//! The heap that a piece of work holds at once. Shared by the fuzz targets and by the tests of memory
-//! bounds, which run on the stable toolchain. A program that has this module counts every allocation.
+//! Measures the peak heap of a piece of work. The fuzz targets share it with the tests of memory bounds,
+//! which run on the stable toolchain. A program with this module counts every allocation.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,11 +8,11 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
-/// The counter is one for the whole process: one piece of work is measured at a time. All tests of a program that
-/// measures must measure, since what the others allocate counts too.
+/// The counter covers the whole process, so only one piece of work is measured at a time. In a program that measures,
+/// every test must measure, since the allocations of all tests count.
 static MEASURING: Mutex<()> = Mutex::new(());
 
-/// The result of `work`, and the most heap in bytes that it held beyond what was held before it.
+/// Returns the result of `work`, and its peak heap in bytes above the heap before it.
 pub fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let _guard = MEASURING.lock().unwrap_or_else(PoisonError::into_inner);
     let before = HEAP.current_usage();
@@ -21,7 +21,7 @@ pub fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, HEAP.peak_usage().saturating_sub(before))
 }
 
-/// The result of `work`, which must hold at most `bound` bytes of heap at once.
+/// Returns the result of `work`. Panics when its peak heap exceeds `bound` bytes.
 pub fn within<T>(bound: usize, work: impl FnOnce() -> T) -> T {
     let (result, held) = peak(work);
     assert!(

@@ -1,23 +1,23 @@
-//! A reader of chunked bodies, written apart from elbow's.
+//! A reader of chunked bodies, independent of elbow's.
 
-/// A chunked body as far as it has come.
+/// A chunked body, or its received part.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Chunks {
     pub(crate) data: Vec<u8>,
-    /// Bytes of the input that belong to it.
+    /// The length of the body in the input.
     pub(crate) used: usize,
-    /// Its last byte is there.
+    /// Whether the body is complete.
     pub(crate) is_whole: bool,
 }
 
-/// Whether extensions of chunks and trailers are taken; nobody writes any here.
+/// Whether the reader accepts chunk extensions and trailers. Elbow writes neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extras {
     Taken,
     Refused,
 }
 
-/// Reads the chunked body at the beginning of `input`; the error says what it is not.
+/// Reads the chunked body at the start of `input`. The error says what is invalid.
 pub(crate) fn chunks(input: &[u8], extras: Extras) -> Result<Chunks, &'static str> {
     let mut data = Vec::new();
     let part = |data| Chunks {
@@ -32,17 +32,17 @@ pub(crate) fn chunks(input: &[u8], extras: Extras) -> Result<Chunks, &'static st
         match rest.get(digits) {
             Some(b'\r') if digits > 0 => {}
             Some(b';') if digits > 0 && extras == Extras::Taken => {}
-            Some(_) => return Err("size of a chunk"),
+            Some(_) => return Err("an invalid chunk size"),
             None => {}
         }
         if digits > 16 {
-            return Err("size of a chunk in 16 digits");
+            return Err("a chunk size of more than 16 digits");
         }
         let Some(line) = line(rest)? else {
             return Ok(part(data));
         };
-        let size = std::str::from_utf8(&line[..digits]).map_err(|_| "size of a chunk")?;
-        let size = u64::from_str_radix(size, 16).map_err(|_| "size of a chunk")?;
+        let size = std::str::from_utf8(&line[..digits]).map_err(|_| "an invalid chunk size")?;
+        let size = u64::from_str_radix(size, 16).map_err(|_| "an invalid chunk size")?;
         at += line.len() + 2;
         if size == 0 {
             break;
@@ -53,7 +53,7 @@ pub(crate) fn chunks(input: &[u8], extras: Extras) -> Result<Chunks, &'static st
         match &input[at..] {
             [b'\r', b'\n', ..] => at += 2,
             [] | [b'\r'] => return Ok(part(data)),
-            _ => return Err("end of a chunk"),
+            _ => return Err("an invalid end of a chunk"),
         }
     }
     loop {
@@ -66,19 +66,21 @@ pub(crate) fn chunks(input: &[u8], extras: Extras) -> Result<Chunks, &'static st
                     is_whole: true,
                 });
             }
-            Some(_) if extras == Extras::Refused => return Err("body without trailers"),
+            Some(_) if extras == Extras::Refused => return Err("a body with trailers"),
             Some(line) => at += line.len() + 2,
         }
     }
 }
 
-/// The line at the beginning of `input`, without its end; `None` when that is not there.
+/// Returns the line at the start of `input` without its end, or `None` while it is incomplete.
 fn line(input: &[u8]) -> Result<Option<&[u8]>, &'static str> {
     for (at, byte) in input.iter().enumerate() {
         match (byte, input.get(at + 1)) {
             (b'\r', Some(b'\n')) => return Ok(Some(&input[..at])),
             (b'\r', None) => return Ok(None),
-            (0..b' ' | 0x7f, _) if *byte != b'\t' => return Err("line of a chunked body"),
+            (0..b' ' | 0x7f, _) if *byte != b'\t' => {
+                return Err("an invalid line in a chunked body");
+            }
             _ => {}
         }
     }

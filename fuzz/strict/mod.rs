@@ -1,5 +1,5 @@
-//! Readers of HTTP/1.1 that know one spelling of everything, written apart from those of elbow: what
-//! they take has one meaning (RFC 9112), and what they refuse may be refused.
+//! Strict readers of HTTP/1.1, independent of those of elbow. They know one spelling of everything, so
+//! whatever they accept has one meaning (RFC 9112). Elbow may refuse whatever they refuse.
 
 use chunks::{Chunks, chunks};
 
@@ -7,42 +7,42 @@ pub(crate) use chunks::Extras;
 
 mod chunks;
 
-/// A request with what decides where it goes.
+/// A request with the parts that decide its routing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) method: Vec<u8>,
-    /// As sent.
+    /// The request target as sent.
     pub(crate) target: Vec<u8>,
-    /// Of the Host field.
+    /// The value of the Host field.
     pub(crate) host: Vec<u8>,
     pub(crate) body: Vec<u8>,
-    /// Where it begins.
+    /// The offset of its start.
     pub(crate) at: usize,
     pub(crate) is_whole: bool,
 }
 
-/// What follows the last request that was read.
+/// The state after the last request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Nothing, or the rest of the last one is missing.
+    /// Nothing follows, or the last request is incomplete.
     Open,
-    /// It asks to close, or to switch.
+    /// The last request closes the connection or switches protocols.
     Closed,
-    /// Bytes that are no request to this reader.
+    /// The reader rejects the next bytes for this reason.
     Unread(&'static str),
 }
 
-/// Reads requests one after another. With `extras` refused nothing is taken that a load balancer has
-/// no reason to write.
+/// Reads consecutive requests. With `Extras::Refused` it only accepts what a load balancer has a reason
+/// to write.
 pub(crate) fn requests(bytes: &[u8], extras: Extras) -> (Vec<Request>, End) {
     let mut all: Vec<Request> = Vec::new();
     let mut at = 0;
-    // What follows a request to switch is a request only if the switch is refused; a target that has switched
-    // gets bytes of any kind.
+    // After a request to switch protocols, bytes are a request only if the target refused the switch. Otherwise they
+    // may be anything.
     let mut may_have_switched = false;
-    let unread = |may_have_switched, what| match extras {
+    let unread = |may_have_switched, error| match extras {
         Extras::Refused if may_have_switched => End::Closed,
-        _ => End::Unread(what),
+        _ => End::Unread(error),
     };
     loop {
         while extras == Extras::Taken && bytes[at..].starts_with(b"\r\n") {
@@ -51,16 +51,16 @@ pub(crate) fn requests(bytes: &[u8], extras: Extras) -> (Vec<Request>, End) {
         let head = match head(&bytes[at..], extras) {
             Ok(Some(head)) => head,
             Ok(None) => return (all, End::Open),
-            Err(what) => return (all, unread(may_have_switched, what)),
+            Err(error) => return (all, unread(may_have_switched, error)),
         };
         let (mut request, upgrade, close) = match request(&head, extras) {
             Ok(request) => request,
-            Err(what) => return (all, unread(may_have_switched, what)),
+            Err(error) => return (all, unread(may_have_switched, error)),
         };
         request.at = at;
         at += head.size;
         match body(&head, &bytes[at..], Some(0), extras) {
-            Err(what) => return (all, unread(may_have_switched, what)),
+            Err(error) => return (all, unread(may_have_switched, error)),
             Ok(body) => {
                 at += body.used;
                 (request.body, request.is_whole) = (body.data, body.is_whole);
@@ -68,40 +68,42 @@ pub(crate) fn requests(bytes: &[u8], extras: Extras) -> (Vec<Request>, End) {
         }
         let is_whole = request.is_whole;
         all.push(request);
-        match () {
-            () if !is_whole => return (all, End::Open),
-            () if close => return (all, End::Closed),
-            () => may_have_switched |= upgrade,
+        if !is_whole {
+            return (all, End::Open);
         }
+        if close {
+            return (all, End::Closed);
+        }
+        may_have_switched |= upgrade;
     }
 }
 
-/// The request of `head`, and whether it asks to switch and to close.
+/// Returns the request of `head`, and whether it switches protocols and closes the connection.
 fn request(head: &Head<'_>, extras: Extras) -> Result<(Request, bool, bool), &'static str> {
     let parts: Vec<&[u8]> = head.first.split(|b| *b == b' ').collect();
     let [method, target, b"HTTP/1.1"] = parts[..] else {
-        return Err("request line");
+        return Err("an invalid request line");
     };
     let is_visible = |b: &u8| *b > b' ' && *b != 0x7f;
     if !is_token(method) || method == b"CONNECT" || target.is_empty() {
-        return Err("request line");
+        return Err("an invalid request line");
     }
     if !target.iter().all(is_visible) || std::str::from_utf8(target).is_err() {
-        return Err("request target");
+        return Err("an invalid request target");
     }
     let hosts: Vec<&[u8]> = head.values("host").collect();
     let [host] = hosts[..] else {
-        return Err("one Host");
+        return Err("no Host or several");
     };
     if head.fields.iter().any(|(name, _)| looks_like_framing(name)) {
-        return Err("framing");
+        return Err("an invalid framing");
     }
     let has_body = head
         .values("content-length")
         .chain(head.values("transfer-encoding"))
         .next();
     if extras == Extras::Taken && has_body.is_some() && matches!(method, b"GET" | b"HEAD") {
-        return Err("request without a body");
+        return Err("a GET or HEAD request with a body");
     }
     let lists = |name: &str| {
         let mut options = head
@@ -120,9 +122,9 @@ fn request(head: &Head<'_>, extras: Extras) -> Result<(Request, bool, bool), &'s
     Ok((request, lists("upgrade"), lists("close")))
 }
 
-/// Reads the responses that a client gets; `to_head` says of the final response with a number
-/// whether it answers HEAD. How many final ones are whole, how many there are, and whether the
-/// connection has switched after them.
+/// Reads the responses of a client. `to_head` tells whether the final response with the given number
+/// answers HEAD. Returns the number of complete final responses, the number of all final responses, and
+/// whether the connection switched protocols after them.
 pub(crate) fn responses(
     bytes: &[u8],
     to_head: impl Fn(usize) -> bool,
@@ -145,26 +147,27 @@ pub(crate) fn responses(
             ],
         ) = head.first.get(..12)
         else {
-            return Err("status line");
+            return Err("an invalid status line");
         };
         if closed {
-            return Err("response on an open connection");
+            return Err("a response after Connection: close");
         }
         at += head.size;
         match status {
             b"101" => return Ok((whole, count, true)),
             b"100" => continue,
             [b'2'..=b'9', ..] => {}
-            _ => return Err("status"),
+            _ => return Err("an invalid status"),
         }
         let empty = to_head(count) || matches!(status, b"204" | b"304");
-        let body = match empty {
-            true => Chunks {
+        let body = if empty {
+            Chunks {
                 data: Vec::new(),
                 used: 0,
                 is_whole: true,
-            },
-            false => body(&head, &bytes[at..], None, Extras::Refused)?,
+            }
+        } else {
+            body(&head, &bytes[at..], None, Extras::Refused)?
         };
         closed = head
             .values("connection")
@@ -172,10 +175,10 @@ pub(crate) fn responses(
         at += body.used;
         count += 1;
         if !body.is_whole {
-            return match at == bytes.len() {
-                true => Ok((whole, count, false)),
-                false => Err("end of a response"),
-            };
+            if at == bytes.len() {
+                return Ok((whole, count, false));
+            }
+            return Err("bytes after an incomplete response");
         }
         whole += 1;
     }
@@ -186,7 +189,7 @@ pub(crate) fn responses(
 struct Head<'b> {
     first: &'b [u8],
     fields: Vec<(&'b [u8], &'b [u8])>,
-    /// Bytes up to and with its empty line.
+    /// The length with the empty line.
     size: usize,
 }
 
@@ -200,7 +203,7 @@ impl<'b> Head<'b> {
     }
 }
 
-/// The head at the beginning of `bytes`; `None` when its end is not there.
+/// Returns the head at the start of `bytes`, or `None` while it is incomplete.
 fn head(bytes: &[u8], extras: Extras) -> Result<Option<Head<'_>>, &'static str> {
     let mut lines = Vec::new();
     let mut at = 0;
@@ -209,7 +212,7 @@ fn head(bytes: &[u8], extras: Extras) -> Result<Option<Head<'_>>, &'static str> 
             return Ok(None);
         };
         let Some(line) = bytes[at..at + length].strip_suffix(b"\r") else {
-            return Err("line end");
+            return Err("a line without CR LF");
         };
         at += length + 1;
         match line {
@@ -218,11 +221,11 @@ fn head(bytes: &[u8], extras: Extras) -> Result<Option<Head<'_>>, &'static str> 
         }
     }
     let mut lines = lines.into_iter();
-    let first = lines.next().ok_or("first line")?;
+    let first = lines.next().ok_or("a head without a first line")?;
     let fields: Option<_> = lines.map(|line| field(line, extras)).collect();
     Ok(Some(Head {
         first,
-        fields: fields.ok_or("field")?,
+        fields: fields.ok_or("an invalid field")?,
         size: at,
     }))
 }
@@ -232,13 +235,13 @@ fn field(line: &[u8], extras: Extras) -> Option<(&[u8], &[u8])> {
     let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
     let is_text = |b: &u8| match extras {
         Extras::Taken => matches!(b, b'\t' | b' '..=b'~'),
-        // Passed on as it came, it ends no line.
+        // Forwarded unchanged, such a value cannot end the line.
         Extras::Refused => !matches!(b, 0 | b'\r'),
     };
     (is_token(name) && line.iter().all(is_text)).then_some((name, value))
 }
 
-/// Whether a reader may take `name` for that of a framing field although it is not.
+/// Whether a lenient reader may take `name` for the name of a framing field.
 fn looks_like_framing(name: &[u8]) -> bool {
     let letters = name.iter().filter(|b| b.is_ascii_alphanumeric());
     let letters: Vec<u8> = letters.map(u8::to_ascii_lowercase).collect();
@@ -251,7 +254,7 @@ fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(is_token)
 }
 
-/// The body behind `head`; one that nothing frames has `unframed` bytes, or ends with the input.
+/// Reads the body after `head`. Without framing it has `unframed` bytes, or ends with the input.
 fn body(
     head: &Head<'_>,
     bytes: &[u8],
@@ -266,12 +269,12 @@ fn body(
             let length = std::str::from_utf8(length)
                 .ok()
                 .and_then(|text| text.parse().ok());
-            length.ok_or("length")?
+            length.ok_or("an invalid Content-Length")?
         }
         ([], [coding]) if coding.eq_ignore_ascii_case(b"chunked") => {
             return chunks(bytes, extras);
         }
-        _ => return Err("framing"),
+        _ => return Err("an invalid framing"),
     };
     let here = usize::try_from(length).map_or(bytes.len(), |n| n.min(bytes.len()));
     Ok(Chunks {

@@ -1,4 +1,4 @@
-"""aws-cli with names that resolve to where a test put them: aws.py ARGUMENTS…"""
+"""aws-cli with the name resolution of the test: aws.py ARGUMENTS…"""
 
 import sys
 import warnings

@@ -1,4 +1,4 @@
-"""What the S3 client scripts share: their settings, and names that resolve to where a test put them."""
+"""Shared by the S3 client scripts: their settings, and the name resolution of the test."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Prints the compose file given as the argument as JSON, to be looked at by a test."""
+"""Prints the compose file in the argument as JSON for a test."""
 
 import json
 import sys

@@ -1,7 +1,7 @@
-"""S3 through a load balancer with boto3: s3.py SCENARIO [ARGUMENTS…]; settings are JSON in $ELBOW_S3.
+"""Tests S3 through a load balancer with boto3: s3.py SCENARIO [ARGUMENTS…]. The settings are JSON in $ELBOW_S3.
 
-Exits 0 when everything is as it should be. Retries are off, so that nothing is hidden, but for one answer that S3
-itself gives: SlowDown, by which MinIO says that its drives are behind on a busy machine.
+Exits 0 when all checks pass. Retries are off so that every failure shows. The only exception is SlowDown, which MinIO
+answers when its drives are slow on a busy machine.
 """
 
 import hashlib
@@ -43,13 +43,13 @@ ODD_KEYS = [
 
 
 BUSY = {"SlowDown", "SlowDownRead", "SlowDownWrite"}
-PATIENCE = 20
+MAX_RETRIES = 20
 
 
-def patient(response, attempts, **_):
-    """Seconds until a request that MinIO was too busy for is made again; None: it is not."""
+def retry_delay(response, attempts, **_):
+    """Seconds until a retry when MinIO is too busy; None for no retry."""
     code = response[1].get("Error", {}).get("Code") if response else None
-    return 1 if code in BUSY and attempts < PATIENCE else None
+    return 1 if code in BUSY and attempts < MAX_RETRIES else None
 
 
 def client(secret=None, **more):
@@ -70,7 +70,7 @@ def client(secret=None, **more):
         aws_secret_access_key=secret or settings["secretKey"],
         config=config,
     )
-    made.meta.events.register("needs-retry.s3", patient)
+    made.meta.events.register("needs-retry.s3", retry_delay)
     return made
 
 
@@ -87,13 +87,13 @@ def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
 
-def equal(left, right, what):
+def equal(left, right, name):
     if left != right:
-        raise AssertionError(f"{what}: {left!r} is not {right!r}")
+        raise AssertionError(f"{name}: {left!r} is not {right!r}")
 
 
 def status_of(call, *expected):
-    """The status with which a call is refused; one of those expected."""
+    """The status of a call that fails with one of the expected statuses."""
     try:
         call()
     except ClientError as error:
@@ -101,11 +101,11 @@ def status_of(call, *expected):
         if status not in expected:
             raise
         return status
-    raise AssertionError(f"not refused with {expected}")
+    raise AssertionError(f"the call did not fail with {expected}")
 
 
 def round_trip():
-    """Multipart up and down, byte-identical by hash; listed; deleted."""
+    """Multipart upload and download with identical hashes, list, and delete."""
     name = bucket()
     data = os.urandom(23 * 1024 * 1024 + 7)
     parts = TransferConfig(
@@ -124,12 +124,12 @@ def round_trip():
     equal(len(listed), 5, "the number of objects")
     for key in listed:
         s3.delete_object(Bucket=name, Key=key)
-    equal(s3.list_objects_v2(Bucket=name)["KeyCount"], 0, "what is left")
+    equal(s3.list_objects_v2(Bucket=name)["KeyCount"], 0, "the number of remaining objects")
     s3.delete_bucket(Bucket=name)
 
 
 def presigned():
-    """URLs that carry their signature, used by a client that knows no S3."""
+    """Presigned URLs, used by a plain HTTP client."""
     name = bucket()
     verify = settings["verify"]
     tls = {"ca_certs": verify} if verify else {"cert_reqs": "CERT_NONE"}
@@ -163,7 +163,7 @@ def ranges():
 
 
 def odd_keys():
-    """Names that a proxy which normalises would break."""
+    """Keys that a normalising proxy would break."""
     name = bucket()
     for key in ODD_KEYS:
         body = key.encode()
@@ -175,7 +175,7 @@ def odd_keys():
 
 
 def expect():
-    """Uploads with Expect: 100-continue that are refused early; the client and its connections go on."""
+    """Uploads with Expect: 100-continue that fail early. The client and its connections continue to work."""
     name = bucket()
     body = os.urandom(8 << 20)
     wrong = client(secret="not-the-secret-key")
@@ -192,12 +192,12 @@ def expect():
 
 
 def gate(path, n):
-    """Tells the test that request n comes next, and waits for its word."""
+    """Reports to the test that request n is next, and waits for its go-ahead."""
     print(f"at {n}", flush=True)
     deadline = time.monotonic() + 120
     while not os.path.exists(f"{path}.{n}"):
         if time.monotonic() > deadline:
-            raise AssertionError(f"no word at {n}")
+            raise AssertionError(f"timed out waiting for {path}.{n}")
         time.sleep(0.05)
 
 
@@ -213,7 +213,7 @@ def keep_alive(path):
 
 
 def steady(path):
-    """GETs without pause, on one connection and on fresh ones; from the moment that the test makes PATH, none may fail."""
+    """Sends GETs without pause on one connection and on new ones. None may fail after the test creates PATH."""
     name = bucket()
     s3.put_object(Bucket=name, Key="k", Body=b"steady")
     http = urllib3.PoolManager(retries=False, cert_reqs="CERT_NONE")
@@ -222,7 +222,7 @@ def steady(path):
     def both():
         equal(s3.get_object(Bucket=name, Key="k")["Body"].read(), b"steady", "one connection")
         answer = http.request("GET", url, headers={"Connection": "close"})
-        equal((answer.status, answer.data), (200, b"steady"), "a fresh connection")
+        equal((answer.status, answer.data), (200, b"steady"), "a new connection")
 
     both()
     print("at work", flush=True)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Ends what up.sh started in DIR, pods included, and takes back its addresses, mounts and packet filter rules. The folder stays.
+# Ends everything that up.sh started in DIR, including pods, and removes its addresses, mounts and packet filter rules. Keeps DIR.
 # usage: down.sh DIR
 set -u
 started=
@@ -24,7 +24,7 @@ stop() { # SIGNAL NAME…
   done
 }
 tasks() { ctr -a run/containerd.sock -n k8s.io tasks ls -q 2>/dev/null; }
-# The processes of containers are told by their shim, which names this folder.
+# Finds the shims of the containers: their command line names this folder.
 shims() {
   local file
   for file in /proc/[0-9]*/cmdline; do
@@ -32,7 +32,7 @@ shims() {
   done
 }
 
-# The apiserver's graceful end would keep its port for a minute, and nothing of it is kept anyway.
+# A graceful shutdown of the API server would keep its port for a minute, and its data is discarded anyway.
 stop KILL kubelet kube-proxy controllers scheduler apiserver etcd
 if [ -S run/containerd.sock ]; then
   started=$(tasks)
@@ -45,7 +45,7 @@ fi
 stop TERM containerd
 for shim in $(shims); do kill -s KILL "$shim" 2>/dev/null; done
 
-# A control plane alone has touched nothing of the machine.
+# Without a node, up.sh has not changed the machine.
 [ -f containerd.toml ] || exit 0
 nft delete table ip kube-proxy 2>/dev/null
 nft delete table ip6 kube-proxy 2>/dev/null

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes OUT.tar, an image called NAME as `docker save` would write it: LAYER.tar… from the lowest up, started as COMMAND.
+# Writes the image NAME to OUT.tar in the format of `docker save`: the layers LAYER.tar… from bottom to top, with the entry point COMMAND.
 # usage: image.sh OUT.tar NAME COMMAND LAYER.tar…
 set -euo pipefail
 out=$(realpath -m "$1") name=$2 command=$3

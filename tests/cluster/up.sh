@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# A real one-node Kubernetes cluster on this machine, as root: etcd, kube-apiserver, controller-manager, scheduler, kubelet,
-# kube-proxy, and containerd. One at a time.
+# Starts a real one-node Kubernetes cluster on this machine, as root: etcd, kube-apiserver, controller-manager, scheduler, kubelet,
+# kube-proxy, and containerd. Only one can run at a time.
 #
 # usage: up.sh BIN DIR [IMAGE.tar…]
 #
-# BIN is what build.sh made. DIR/kubeconfig is for kubectl; the images are for the pods (imagePullPolicy: Never); down.sh DIR
-# ends it all. ETCD_PORT and API_PORT name the first of two and of four ports on 127.0.0.1; NODE_IP becomes an address of the
-# loopback interface and is the node's: node ports answer there. Service addresses are EKS's, so that a dump from there can be
-# applied. There is no DNS inside. UP_NODE=0 starts the control plane alone, which needs no root; several may run, with ports of
-# their own.
+# BIN is the output folder of build.sh. DIR/kubeconfig is for kubectl. The images are for the pods (imagePullPolicy: Never).
+# down.sh DIR stops the cluster. ETCD_PORT is the first of two ports and API_PORT the first of four, on 127.0.0.1. NODE_IP is
+# added to the loopback interface as the address of the node, and node ports listen on it. Services have the address range of
+# EKS, so you can apply a dump from there. The cluster has no DNS. UP_NODE=0 starts only the control plane, without root.
+# Several control planes can run at a time on different ports.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 bin=$(cd "$1" && pwd)
@@ -28,14 +28,14 @@ run() { # NAME PROGRAM…
   setsid "$@" >"$name.log" 2>&1 </dev/null &
   echo $! >"$name.pid"
 }
-wait_for() { # WHAT COMMAND…
-  local what=$1 i
+wait_for() { # NAME COMMAND…
+  local name=$1 i
   shift
   for i in $(seq 450); do
     "$@" >/dev/null 2>&1 && return
     sleep 0.2
   done
-  echo "$what did not come up; the ends of the logs:" >&2
+  echo "timed out waiting for $name; the last lines of the logs:" >&2
   tail -n 8 ./*.log >&2
   exit 1
 }
@@ -79,9 +79,9 @@ K
   kubectl wait --for=condition=Established customresourcedefinitions --all >/dev/null
 }
 
-# Every pod is one hop from the node, so that the node sees, and kube-proxy rewrites, what pods say to one another. The network
-# has no masquerading of its own and opens no host ports: all its rules are kube-proxy's.
-# restrict_oom_score_adj: a sandbox may forbid lowering it.
+# Every pod is one hop from the node, so traffic between pods passes the node and the rules of kube-proxy. The network plugin
+# neither masquerades nor opens host ports: all rules come from kube-proxy.
+# restrict_oom_score_adj: a sandbox may forbid to lower the score.
 containers() {
   mkdir -p run cni
   cat >cni/10-cluster.conflist <<C
@@ -93,7 +93,7 @@ C
   run containerd containerd -c containerd.toml
 }
 
-# The container that holds a pod's network: none can be pulled.
+# Builds the pause image, which holds the network of a pod, since nothing can be pulled.
 pause_image() {
   mkdir pause
   gcc -O2 -static -o pause/pause "$here/pause.c"
@@ -108,7 +108,7 @@ import() { # IMAGE.tar
 node() {
   [ -e /var/lib/kubelet ] || touch first-kubelet
   ip address add "$node/32" dev lo
-  # A Docker engine, even one that has gone, lets nothing be forwarded that it does not know.
+  # The rules of a Docker engine, which remain after it ends, drop all other forwarded packets.
   iptables --wait -I FORWARD -s "$pods" -j ACCEPT
   iptables --wait -I FORWARD -d "$pods" -j ACCEPT
   echo "node=$node pods=$pods" >network

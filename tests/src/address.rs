@@ -1,20 +1,20 @@
-//! Loopback addresses that no other test uses, so that tests may bind the very ports they speak of.
+//! Loopback addresses that no other test uses, so that tests can bind fixed ports.
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// How many test programs may run at the same time.
+/// The most test programs at the same time.
 const BLOCKS: u32 = 4096;
-/// Addresses of [`address`] for one test program.
+/// Addresses of [`address`] per test program.
 const ADDRESSES: u32 = 4 * 254;
-/// Networks of [`network`] for one test program.
+/// Networks of [`network`] per test program.
 const NETWORKS: u32 = 64;
 
-/// The block of addresses that this test program alone has until it ends. A socket at an address that is never handed out
-/// claims it. Process ids only spread the claims: thousands pass while one slow test runs, so two that run may be
-/// congruent.
+/// The block of addresses reserved for this test program until it ends. A socket at an address that is never handed out
+/// claims the block. Process ids only spread the claims: thousands pass while a slow test runs, so the ids of two running programs may
+/// map to the same block.
 fn block() -> u32 {
     static CLAIM: OnceLock<(u32, UdpSocket)> = OnceLock::new();
     let claim = || {
@@ -27,7 +27,7 @@ fn block() -> u32 {
     CLAIM.get_or_init(claim).0
 }
 
-/// An address of 127.64.0.0/10: four networks of 256 to a block.
+/// An address of 127.64.0.0/10; a block has four networks of 256.
 fn part(block: u32, network: u32, last: u32) -> Ipv4Addr {
     let base = Ipv4Addr::new(127, 64, 0, 0).to_bits();
     Ipv4Addr::from_bits(base + ((block * 4 + network) << 8) + last)
@@ -41,8 +41,8 @@ pub fn address() -> Ipv4Addr {
     part(block(), n / 254, n % 254 + 1)
 }
 
-/// A fresh network of 14 addresses in 127.128.0.0/9, where no address of [`address`] is, for load
-/// balancers whose names are not known beforehand.
+/// A fresh network of 14 addresses in 127.128.0.0/9, disjoint from [`address`], for load
+/// balancers with names that are not known beforehand.
 pub fn network() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -51,18 +51,18 @@ pub fn network() -> String {
     format!("{}/28", Ipv4Addr::from_bits(first))
 }
 
-/// Four ports in a row of 127.0.0.1 for programs that listen there alone. They are below those that the kernel gives to
-/// clients (`net.ipv4.ip_local_port_range`), so that no connection takes one before its program is up.
+/// Four consecutive ports of 127.0.0.1 for programs that listen only there. They are below the kernel's range for
+/// clients (`net.ipv4.ip_local_port_range`), so that no connection takes one before its program listens.
 #[derive(Debug)]
 pub struct Ports {
-    /// The lowest of them.
+    /// The lowest port.
     pub first: u16,
-    /// Claims them among test programs, at an address that is never handed out.
+    /// Claims the ports among test programs, at an address that is never handed out.
     _claim: UdpSocket,
 }
 
 impl Ports {
-    /// Ports that nothing listens on, until this is dropped.
+    /// Claims free ports until this is dropped.
     pub fn claim() -> Self {
         const FIRST: u16 = 10_000;
         const BLOCKS: u16 = 3_000;

@@ -1,4 +1,4 @@
-//! Certificates for tests, made on the spot.
+//! Test certificates, issued on the fly.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ impl Leaf {
         CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()
     }
 
-    /// A TLS server that shows this certificate and offers `alpn`.
+    /// A TLS server with this certificate that offers `alpn`.
     pub fn server(&self, alpn: &[&str]) -> Arc<ServerConfig> {
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
         let mut config = ServerConfig::builder_with_provider(provider())
@@ -90,7 +90,7 @@ impl Ca {
         }
     }
 
-    /// A client that trusts this authority alone.
+    /// A client that trusts only this authority.
     pub fn client(&self, alpn: &[&str]) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).unwrap();
@@ -110,7 +110,7 @@ impl Default for Ca {
     }
 }
 
-/// A certificate that nobody vouches for, expired since 2001, as pods may carry.
+/// A self-signed certificate, expired since 2001, as pods may have.
 pub fn self_signed_expired(names: &[&str]) -> Leaf {
     let (mut params, key) = leaf_params(names);
     params.not_before = rcgen::date_time_ymd(2000, 1, 1);
@@ -121,7 +121,7 @@ pub fn self_signed_expired(names: &[&str]) -> Leaf {
     }
 }
 
-/// A client that takes any certificate and speaks only `versions`.
+/// A client that accepts any certificate and supports only `versions`.
 pub fn client_that_trusts_all(
     versions: &[&'static rustls::SupportedProtocolVersion],
     alpn: &[&str],
@@ -201,7 +201,7 @@ impl ServerCertVerifier for TrustAll {
     }
 }
 
-/// A client that trusts the certificates in `pem`, and no other.
+/// A client that trusts only the certificates in `pem`.
 pub fn client_that_trusts(pem: &[u8]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for der in CertificateDer::pem_slice_iter(pem) {

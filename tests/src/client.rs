@@ -1,4 +1,4 @@
-//! A client that sends bytes as they are and reads answers with a deadline.
+//! A client that sends raw bytes and reads responses with a timeout.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -10,9 +10,9 @@ use rustls_pki_types::CertificateDer;
 use crate::Response;
 use crate::certificates::server_name;
 use crate::message::Reader;
-use crate::wait::PATIENCE;
+use crate::wait::TIMEOUT;
 
-/// One connection. Reads give up after [`PATIENCE`].
+/// A connection. Reads fail after [`TIMEOUT`].
 #[derive(Debug)]
 pub struct Client {
     io: Io,
@@ -35,7 +35,7 @@ impl Client {
     /// Connects to `to`, if it accepts.
     pub fn try_plain(to: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(to)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_nodelay(true)?;
         Ok(Self {
             io: Io::Plain(stream),
@@ -43,7 +43,7 @@ impl Client {
         })
     }
 
-    /// Connects to `to` and does a TLS handshake that asks for `name`.
+    /// Connects to `to` and does a TLS handshake with `name` as SNI.
     pub fn tls(
         to: impl Into<SocketAddr>,
         name: &str,
@@ -52,7 +52,7 @@ impl Client {
         let mut connection = ClientConnection::new(Arc::clone(config), server_name(name))
             .map_err(io::Error::other)?;
         let mut stream = TcpStream::connect(to.into())?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_nodelay(true)?;
         while connection.is_handshaking() {
             connection.complete_io(&mut stream)?;
@@ -63,19 +63,19 @@ impl Client {
         })
     }
 
-    /// The certificate the server showed.
+    /// The server's certificate.
     pub fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
         let Io::Tls(tls) = &self.io else { return None };
         Some(tls.conn.peer_certificates()?.first()?.clone().into_owned())
     }
 
-    /// The TLS connection, to ask what was agreed.
+    /// The TLS connection, for what was negotiated.
     pub fn tls_state(&self) -> Option<&ClientConnection> {
         let Io::Tls(tls) = &self.io else { return None };
         Some(&tls.conn)
     }
 
-    /// The address this side speaks from.
+    /// The local address.
     pub fn local_addr(&self) -> SocketAddr {
         self.socket().local_addr().unwrap()
     }
@@ -94,13 +94,13 @@ impl Client {
         self
     }
 
-    /// Sends `bytes`, or says how far the peer let us.
+    /// Sends `bytes`; fails if the peer stops reading.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.write_all(bytes.as_ref())?;
         self.flush()
     }
 
-    /// Sends `bytes` one by one, each in a segment of its own.
+    /// Sends `bytes` one by one, each in its own segment.
     pub fn send_one_by_one(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         for byte in bytes.as_ref() {
             self.send([*byte]);
@@ -108,13 +108,13 @@ impl Client {
         self
     }
 
-    /// Says that nothing more will come from here.
+    /// Closes the sending direction.
     pub fn finish(&mut self) -> &mut Self {
         self.socket().shutdown(Shutdown::Write).unwrap();
         self
     }
 
-    /// Ends the connection with a reset.
+    /// Resets the connection.
     pub fn reset(self) {
         reset(self.socket());
     }
@@ -153,25 +153,25 @@ impl Client {
         bytes
     }
 
-    /// Asserts that the peer closes without another byte, in order.
+    /// Asserts that the peer closes in order without another byte.
     pub fn expect_close(&mut self) {
         let rest = self.rest().unwrap();
-        assert_eq!(String::from_utf8_lossy(&rest), "", "nothing was to come");
+        assert_eq!(String::from_utf8_lossy(&rest), "", "expected no more bytes");
     }
 
     /// Asserts that the peer resets the connection.
     pub fn expect_reset(&mut self) {
         match self.rest() {
             Err(e) if e.kind() == ErrorKind::ConnectionReset => {}
-            other => panic!("a reset was to come, not {other:?}"),
+            other => panic!("expected a reset, got {other:?}"),
         }
     }
 
-    /// Asserts that the peer is done with this connection, one way or the other, and says what came before.
+    /// Asserts that the peer ends the connection, by a close or a reset.
     pub fn expect_end(&mut self) {
         match self.rest() {
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                panic!("the connection was to end")
+                panic!("expected the connection to end")
             }
             _ => {}
         }
@@ -203,12 +203,12 @@ impl Write for Client {
     }
 }
 
-/// Makes the close of `socket` a reset, and closes this direction of it.
+/// Makes the close of `socket` a reset.
 pub(crate) fn reset(socket: &TcpStream) {
     rustix::net::sockopt::set_socket_linger(socket, Some(std::time::Duration::ZERO)).unwrap();
 }
 
-/// A GET for `path` on `host`, nothing more in it.
+/// A minimal GET for `path` on `host`.
 pub fn get(host: &str, path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")
 }

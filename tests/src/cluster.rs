@@ -1,5 +1,5 @@
-//! A real one-node Kubernetes cluster of the test's own, by the scripts of `tests/cluster`, with MinIO
-//! as an image in it.
+//! A real one-node Kubernetes cluster for a test, started by the scripts in `tests/cluster`, with an image of
+//! MinIO.
 
 mod access;
 pub mod console;
@@ -23,7 +23,7 @@ pub use outage::Outage;
 use crate::command::{self, output, stdout, texts};
 use crate::{TempDir, tools};
 
-/// The node's address: node ports answer here.
+/// The node's address, with the node ports.
 pub const NODE: Ipv4Addr = Ipv4Addr::new(10, 243, 0, 1);
 /// MinIO's image.
 pub const MINIO_IMAGE: &str = "localhost/minio:test";
@@ -40,7 +40,7 @@ const PROGRAMS: [&str; 7] = [
     "kubectl",
     "kubelet",
 ];
-/// Of Debian's packages.
+/// From Debian packages.
 const INSTALLED: [&str; 8] = [
     "/usr/bin/containerd",
     "/usr/sbin/runc",
@@ -52,7 +52,7 @@ const INSTALLED: [&str; 8] = [
     tools::MMDEBSTRAP,
 ];
 
-/// A running cluster; it ends, pods and all, when dropped. One at a time: others wait.
+/// A running cluster; it ends with all pods when dropped. Only one runs at a time; others wait.
 pub struct Cluster {
     access: Access,
     dir: TempDir,
@@ -60,7 +60,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts one, `minio` being in it as [`MINIO_IMAGE`]; otherwise what is missing for that.
+    /// Starts a cluster with `minio` as [`MINIO_IMAGE`]; `Err` says what is missing.
     pub fn start(minio: &Path) -> Result<Self, String> {
         if let Some(missing) = missing() {
             return Err(missing);
@@ -105,12 +105,12 @@ impl Cluster {
         image
     }
 
-    /// Kills the API server, as a crash does: what is open to it breaks.
+    /// Kills the API server, as a crash would; open connections break.
     pub fn kill_api_server(&self) -> Outage {
         Outage::begin(self.dir.join("cluster"))
     }
 
-    /// All pods and the ends of their logs, for who has to find out what went wrong.
+    /// All pods and the ends of their logs, for diagnosis.
     pub fn state(&self) -> String {
         let mut pods = self.kubectl();
         pods.args(["get", "--all-namespaces", "pods", "-o", "wide"]);
@@ -142,7 +142,7 @@ impl Drop for Cluster {
     }
 }
 
-/// Kubernetes' programs, as `tests/tools.sh` builds them.
+/// Kubernetes' programs, built by `tests/tools.sh`.
 pub fn programs() -> PathBuf {
     tools::folder().join("cluster")
 }
@@ -171,8 +171,8 @@ fn missing_program() -> Option<String> {
     Some(format!("{program}, which Go builds"))
 }
 
-/// Held while there is a cluster. It names the cluster's folder, so that one whose test was killed is
-/// brought down before the next comes up.
+/// Held while a cluster runs. It contains the cluster's folder, so that the next test can stop a cluster left by a
+/// killed test.
 struct Lock(File);
 
 impl Lock {

@@ -1,4 +1,4 @@
-//! Child processes that never outlive their test.
+//! Child processes that end with their test.
 
 use std::env;
 use std::io::{BufRead, BufReader, Read};
@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait;
 
-/// A running program: its output is collected, and it is killed and reaped when dropped.
+/// A running program. Its output is collected; it is killed and reaped when dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -67,7 +67,7 @@ impl Running {
         }
     }
 
-    /// Starts `command`, whose output nobody reads: it goes to pipes that are full some day.
+    /// Starts `command` without reading its output, so that its pipes fill up.
     pub fn start_unread(command: &mut Command) -> Self {
         let what = format!("{command:?}");
         let child = command
@@ -89,7 +89,7 @@ impl Running {
         self.child.id()
     }
 
-    /// What it has written to stderr until now.
+    /// Its stderr so far.
     pub fn stderr(&self) -> String {
         self.stderr
             .lock()
@@ -99,12 +99,12 @@ impl Running {
 
     /// The next line of its stdout.
     pub fn line(&self) -> String {
-        self.line_within(wait::PATIENCE)
+        self.line_within(wait::TIMEOUT)
     }
 
-    /// The next line of its stdout, for which it may take `patience`.
-    pub fn line_within(&self, patience: Duration) -> String {
-        self.stdout.recv_timeout(patience).unwrap_or_else(|e| {
+    /// The next line of its stdout, within `timeout`.
+    pub fn line_within(&self, timeout: Duration) -> String {
+        self.stdout.recv_timeout(timeout).unwrap_or_else(|e| {
             panic!(
                 "{}: no line on stdout ({e}); stderr:\n{}",
                 self.what,
@@ -119,32 +119,32 @@ impl Running {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Whether it has ended by itself.
+    /// Its exit status, if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
-    /// Waits until it ends, and says how.
+    /// Waits until it ends; returns its exit status.
     pub fn wait(&mut self) -> ExitStatus {
         wait::until(&format!("the end of {}", self.what.clone()), || {
             self.ended()
         })
     }
 
-    /// Asks it to end by `signal` and waits for that; kills it when it takes too long.
+    /// Sends `signal` and waits until it ends; kills it after a timeout.
     pub fn end(&mut self, signal: Signal) {
         if self.ended().is_some() {
             return;
         }
         self.signal(signal);
-        let deadline = Instant::now() + wait::PATIENCE;
+        let deadline = Instant::now() + wait::TIMEOUT;
         while self.ended().is_none() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(20));
         }
         drop(self.child.kill());
     }
 
-    /// Panics when it has ended.
+    /// Panics if it has ended.
     pub fn assert_running(&mut self) {
         if let Some(status) = self.ended() {
             panic!(
@@ -159,7 +159,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if thread::panicking() {
-            // What the program said belongs to the failure; libtest shows it with the test.
+            // libtest shows the program's stderr with the failed test.
             println!("--- stderr of {}\n{}", self.what, self.stderr());
         }
         drop(self.child.kill());
@@ -167,12 +167,16 @@ impl Drop for Running {
     }
 }
 
-/// A program of this workspace, where the running test program is.
+/// A program of this workspace, beside the running test program.
 pub fn beside_tests(name: &str) -> PathBuf {
     let test = env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent).unwrap();
     let path = folder.join(name);
-    assert!(path.exists(), "no {}: cargo build makes it", path.display());
+    assert!(
+        path.exists(),
+        "{} not found; run cargo build",
+        path.display()
+    );
     path
 }
 

@@ -1,4 +1,4 @@
-//! Parts of the native file, as JSON, which is YAML too.
+//! Parts of the native file as JSON, which is valid YAML.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,8 +14,8 @@ pub fn nlb(name: &str, address: impl Into<IpAddr>, listeners: &[Value]) -> Value
     json!({"name": name, "type": "network", "addresses": [address.into()], "listeners": listeners})
 }
 
-/// A classic load balancer at `address` with these listeners and, as instances, the hosts of
-/// `targets`; their health is asked of the port where [`crate::Target`] answers it.
+/// A classic load balancer at `address` with these listeners. The hosts of `targets` are its
+/// instances; their health checks use the health port of [`crate::Target`].
 pub fn classic(
     name: &str,
     address: impl Into<IpAddr>,
@@ -35,7 +35,7 @@ pub fn to_instances(port: u16, protocol: &str, instance_protocol: &str) -> Value
         "instancePort": crate::target::PORT})
 }
 
-/// A listener with a default action alone.
+/// A listener with only a default action.
 pub fn listener(port: u16, protocol: &str, action: &Value) -> Value {
     json!({"port": port, "protocol": protocol, "defaultActions": [action]})
 }
@@ -45,7 +45,7 @@ pub fn forward(group: &str) -> Value {
     json!({"type": "forward", "forwardConfig": {"targetGroups": [{"targetGroup": group, "weight": 1}]}})
 }
 
-/// Answer with a plain text.
+/// Answer with plain text.
 pub fn fixed(status: u16, text: &str) -> Value {
     json!({"type": "fixed-response", "fixedResponseConfig":
         {"statusCode": status.to_string(), "contentType": "text/plain", "messageBody": text}})
@@ -61,8 +61,8 @@ pub fn rule(priority: u32, field: &str, value: &str, action: &Value) -> Value {
         "actions": [action]})
 }
 
-/// A target group whose health is asked of a port of its own, as [`crate::Target`] answers it, so
-/// that what the script on the traffic port does has no say in it.
+/// A target group with health checks on the health port of [`crate::Target`], so
+/// that the script on the traffic port does not affect them.
 pub fn group(name: &str, protocol: &str, targets: &[SocketAddr]) -> Value {
     let port = targets.first().map_or(9000, SocketAddr::port);
     let targets: Vec<Value> = targets

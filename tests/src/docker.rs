@@ -1,4 +1,4 @@
-//! A Docker engine of the test's own, with the images that the compose file asks for, made here:
+//! A Docker engine for a test, with the images of the compose file built locally:
 //! no registry is needed.
 
 use std::env;
@@ -12,17 +12,17 @@ use crate::{TempDir, elbow, tools, wait};
 const DOCKER: &str = "/usr/bin/docker";
 const COMPOSE: &str = "/usr/bin/docker-compose";
 
-/// Which of the builders of Debian's engine makes an image.
+/// A builder of Debian's Docker engine.
 #[derive(Clone, Copy, Debug)]
 pub enum Builder {
-    /// What `docker build` is without buildx.
+    /// `docker build` without buildx.
     Legacy,
     /// With `DOCKER_BUILDKIT=1`.
     BuildKit,
 }
 
-/// A running engine; it ends, with all that it keeps, when dropped. One at a time: others wait, since the bridge and the
-/// rules of its network are the machine's.
+/// A running engine; it ends with all its data when dropped. Only one runs at a time, because they would share the bridge and the
+/// firewall rules of the machine; others wait.
 pub struct Engine {
     daemon: Running,
     dir: TempDir,
@@ -30,7 +30,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts one; otherwise what is missing for that.
+    /// Starts one; `Err` says what is missing.
     pub fn start() -> Result<Self, &'static str> {
         if !rustix::process::geteuid().is_root() {
             return Err("root, for a Docker engine");
@@ -73,14 +73,14 @@ impl Engine {
         }
     }
 
-    /// Debian's docker client, pointed at this engine.
+    /// Debian's docker client for this engine.
     pub fn docker(&self) -> Command {
         let mut command = Command::new(DOCKER);
         command.env("DOCKER_HOST", socket(&self.dir));
         command
     }
 
-    /// docker-compose on the repository's file, pointed at this engine.
+    /// docker-compose with `file`, for this engine.
     pub fn compose(&self, file: &Path) -> Command {
         let mut command = Command::new(COMPOSE);
         command
@@ -90,7 +90,7 @@ impl Engine {
         command
     }
 
-    /// Debian as `debian:bookworm-slim`.
+    /// Imports Debian as `debian:bookworm-slim`.
     pub fn make_base(&self) {
         stdout(
             self.docker()
@@ -100,7 +100,7 @@ impl Engine {
         );
     }
 
-    /// MinIO's image under the name `tag`, around these programs.
+    /// Builds MinIO's image as `tag` from these programs.
     pub fn make_minio(&self, tag: &str, minio: &Path, mc: &Path) {
         let context = self.context("minio-image", &[minio, mc]);
         let dockerfile =
@@ -113,8 +113,8 @@ impl Engine {
         );
     }
 
-    /// elbow's image by the repository's Dockerfile, with the binary under test in it, without its symbols. Says how many
-    /// bytes that binary has.
+    /// Builds elbow's image from the repository's Dockerfile, with the stripped binary under test. Returns the size of
+    /// that binary in bytes.
     pub fn make_elbow(&self, tag: &str, builder: Builder) -> u64 {
         let dockerfile = tools::repository().join("Dockerfile");
         let context = self.context(&format!("elbow-image-{builder:?}"), &[]);
@@ -160,9 +160,9 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // By itself it unmounts what it mounted; killed, it would not.
+        // Let it unmount its mounts, which SIGKILL would leave.
         self.daemon.end(rustix::process::Signal::TERM);
-        // The network namespace that containers of the host's network share stays behind, mounted.
+        // It leaves the network namespace of host-network containers mounted.
         drop(output(
             Command::new("umount").arg(self.dir.join("exec/netns/default")),
         ));

@@ -1,4 +1,4 @@
-//! The folders of `config/eks`, what EKS users write, row by row; and each served in front of S3 pods.
+//! The folders of `config/eks`, row by row, served in front of S3 pods.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -38,7 +38,7 @@ pub fn folder(name: &str) -> PathBuf {
     repository().join("config/eks").join(name)
 }
 
-/// The files of a folder that a cluster would take, without the addresses that are examples: name and text.
+/// Name and text of the files of a folder that a cluster would accept, without the example addresses.
 pub fn manifests(name: &str) -> Vec<(String, String)> {
     let mut files: Vec<(String, String)> = fs::read_dir(folder(name))
         .unwrap()
@@ -53,23 +53,23 @@ pub fn manifests(name: &str) -> Vec<(String, String)> {
     files
 }
 
-/// Who stands behind the Services of a folder, and the folder served in front of them.
+/// A served folder, with the backends of its Services.
 pub struct Row {
     /// The load balancers.
     pub elbow: Elbow,
     /// The pods.
     pub pods: Pods,
-    /// The operator's console: HTTP, and the same behind TLS.
+    /// The operator's console: over HTTP, and over TLS.
     pub consoles: [Target; 2],
-    /// The certificate that the second of them shows.
+    /// The certificate of the second console.
     pub console_certificate: Leaf,
-    /// Vouches for [`HOSTS`] at the load balancers, under the ARNs of [`ARNS`].
+    /// Issues certificates for [`HOSTS`] at the load balancers, under the ARNs of [`ARNS`].
     pub ca: Ca,
     node_ports: Vec<NodePort>,
     minio: bool,
     ca_file: PathBuf,
     dir: TempDir,
-    // After the pods: they end on it.
+    // Dropped after the pods, which need it to end.
     _runtime: Runtime,
 }
 
@@ -78,42 +78,42 @@ pub const ARNS: [&str; 2] = [
     "arn:aws:acm:us-east-1:111122223333:certificate/6fa5e6e4-6e4b-4c4f-8a7c-3f0c5f8f2c11",
     "arn:aws:acm:us-east-1:111122223333:certificate/0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9",
 ];
-/// The names that their certificates hold for.
+/// The names in their certificates.
 pub const HOSTS: [&str; 3] = [
     "minio.example.com",
     "tenant-console.example.com",
     "operator.example.com",
 ];
-/// What the operator's console answers.
+/// The body of the operator's console.
 pub const CONSOLE: &str = "the console of the operator";
 
-/// What a test says of a row besides its name.
+/// How to serve a row.
 #[derive(Default)]
 pub struct Setting<'a> {
-    /// MinIO, instead of the pods of this process.
+    /// MinIO's program; `None` for embedded pods.
     pub minio: Option<PathBuf>,
-    /// Services whose pods serve S3 at a port of this name.
+    /// Services with S3 pods, each with the name of its port.
     pub s3: &'a [(&'a str, &'a str)],
-    /// Services whose pods are consoles of tenants, behind TLS, at a port of this name.
+    /// Services with tenant consoles over TLS, each with the name of its port.
     pub consoles: &'a [(&'a str, &'a str)],
-    /// Services whose pod is the operator's console, at ports called `http` and `https`.
+    /// Services with the operator's console, at ports named `http` and `https`.
     pub operator: &'a [&'a str],
-    /// Node ports and who stands behind them; three nodes in three zones have them.
-    pub node_ports: &'a [(u16, Behind)],
-    /// Leaves the ARNs to elbow, that has no certificates for them.
+    /// Node ports with their backends, on three nodes in three zones.
+    pub node_ports: &'a [(u16, Backend)],
+    /// Whether to configure no certificates for the ARNs.
     pub no_certificates: bool,
-    /// Pods have IPv6 addresses, too.
+    /// Whether pods have IPv6 addresses, too.
     pub ipv6: bool,
 }
 
-/// Who stands behind a node port.
+/// The backend of a node port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Behind {
+pub enum Backend {
     /// S3 pods.
     S3,
-    /// The operator's console in clear.
+    /// The operator's console over HTTP.
     Http,
-    /// The operator's console behind TLS.
+    /// The operator's console over TLS.
     Https,
 }
 
@@ -153,11 +153,11 @@ impl Row {
             for zone in ["us-east-1a", "us-east-1b", "us-east-1c"] {
                 let node = address();
                 endpoints.push(node_object(node, zone));
-                for (port, behind) in setting.node_ports {
-                    let to = match behind {
-                        Behind::S3 => pods.list().iter().map(|pod| pod.s3).collect(),
-                        Behind::Http => vec![consoles[0].addr()],
-                        Behind::Https => vec![consoles[1].addr()],
+                for (port, backend) in setting.node_ports {
+                    let to = match backend {
+                        Backend::S3 => pods.list().iter().map(|pod| pod.s3).collect(),
+                        Backend::Http => vec![consoles[0].addr()],
+                        Backend::Https => vec![consoles[1].addr()],
                     };
                     node_ports.push(NodePort::open((node, *port).into(), to));
                 }
@@ -209,8 +209,7 @@ impl Row {
         }
     }
 
-    /// What `elbow get load-balancers` says of the only one, or of the one that a Service or Ingress called
-    /// `name` made.
+    /// The output of `elbow get load-balancers` for the load balancer `name`.
     pub fn load_balancer(&self, name: &str) -> Value {
         let admin = self.elbow.admin().to_string();
         let args = ["get", "load-balancers", "-o", "json", "--admin", &admin];
@@ -221,25 +220,25 @@ impl Row {
             .clone()
     }
 
-    /// Where the listener of `load_balancer` on `port` takes connections.
+    /// The address of the listener of `load_balancer` on `port`.
     pub fn at(&self, load_balancer: &str, port: u16) -> SocketAddr {
         self.elbow
             .bound(load_balancer, port)
             .unwrap_or_else(|| panic!("{load_balancer} has no listener on {port}"))
     }
 
-    /// Waits until the health checks have let in as many targets of `group` as there are.
+    /// Waits until `group` has `count` targets, all in `state`.
     pub fn wait_until_all(&self, group: &str, state: &str, count: usize) {
-        let patience = Duration::from_secs(90);
+        let timeout = Duration::from_secs(90);
         let what = format!("{count} targets of {group} to be {state}");
-        wait::until_for(patience, &what, || {
+        wait::until_for(timeout, &what, || {
             let all = rows_of(&self.elbow.json("/targets"), group);
             let there = all.iter().filter(|row| row["state"] == state).count();
             (there == count && all.len() == count).then_some(())
         });
     }
 
-    /// The way to S3 at `to`: by address, trusting whatever the pods show, or by one of [`HOSTS`], with its
+    /// An S3 endpoint at `to`: by address without verification, or by one of [`HOSTS`] with its
     /// certificate verified.
     pub fn endpoint(&self, to: SocketAddr, host: Option<&str>) -> Endpoint {
         let settings = match host {
@@ -252,7 +251,7 @@ impl Row {
         Endpoint::new(settings, self.minio)
     }
 
-    /// How many connections the nodes have taken for `port`, node by node.
+    /// The number of connections to `port`, for each node.
     pub fn taken(&self, port: u16) -> Vec<usize> {
         let of_port = self.node_ports.iter().filter(|one| one.at.port() == port);
         of_port
@@ -260,13 +259,13 @@ impl Row {
             .collect()
     }
 
-    /// A folder for what clients read and write.
+    /// A folder for clients' files.
     pub fn dir(&self) -> &TempDir {
         &self.dir
     }
 }
 
-/// The rows of `/targets` that are of `group`.
+/// The targets of `group` in `/targets`.
 fn rows_of(targets: &Value, group: &str) -> Vec<Value> {
     let mut all = elbow::rows(targets);
     all.retain(|row| row["targetGroup"] == group);
@@ -306,7 +305,7 @@ status:
     )
 }
 
-/// An endpoint slice of `namespace/service`.
+/// An EndpointSlice of `namespace/service`.
 fn slice(service: &str, ports: &str, pod: &str, at: IpAddr) -> String {
     let (namespace, name) = service.split_once('/').unwrap();
     let family = if at.is_ipv4() { "IPv4" } else { "IPv6" };
@@ -321,7 +320,7 @@ endpoints: [{{addresses: [\"{at}\"], targetRef: {{kind: Pod, namespace: {namespa
     )
 }
 
-/// What kube-proxy does on a node: takes connections on a port and gives each to a pod, in turn.
+/// Does kube-proxy's work on a node: accepts connections on a port and forwards them to pods in turn.
 struct NodePort {
     at: SocketAddr,
     taken: Arc<AtomicUsize>,
@@ -359,7 +358,7 @@ impl Drop for NodePort {
     }
 }
 
-/// Copies from one to the other until it ends, on a thread of its own.
+/// Copies from one socket to the other until it ends, on its own thread.
 fn pass(from: &TcpStream, to: &TcpStream) {
     let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
     thread::spawn(move || {
@@ -368,9 +367,9 @@ fn pass(from: &TcpStream, to: &TcpStream) {
     });
 }
 
-/// Asserts that `to` leads to a pod without touching TLS: the certificate is a pod's own, and so is the refusal of
-/// who does not sign.
-pub fn assert_s3_of_the_pods(row: &Row, to: SocketAddr) {
+/// Asserts that `to` leads to a pod with TLS passed through: the certificate is a pod's own, and an unsigned
+/// request is denied.
+pub fn assert_passes_through_to_pods(row: &Row, to: SocketAddr) {
     let trusting = client_that_trusts_all(&[&TLS12, &TLS13], &[]);
     let mut client = Client::tls(to, HOSTS[0], &trusting).unwrap();
     let shown = client.peer_certificate().unwrap();
@@ -378,7 +377,7 @@ pub fn assert_s3_of_the_pods(row: &Row, to: SocketAddr) {
     let mut known = pods.map(|pod| pod.certificate_pem.as_bytes());
     assert!(
         known.any(|pem| CertificateDer::from_pem_slice(pem).unwrap() == shown),
-        "the certificate of no pod"
+        "the certificate is not that of a pod"
     );
     let answer = client.ask(client::get(HOSTS[0], "/"));
     assert_eq!(answer.status, 403);

@@ -1,7 +1,7 @@
 //! The program under test.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::{env, fs};
 
@@ -20,14 +20,14 @@ pub fn binary() -> PathBuf {
     beside_tests("elbow")
 }
 
-/// `elbow` with these arguments, in an environment that has no say in what it prints.
+/// `elbow` with these arguments and a clean environment.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command.args(args);
     with_environment(command)
 }
 
-/// The same in a process that may have `files` open files, and no more.
+/// The same with a limit of `files` open files.
 fn command_with_open_files(files: u32, args: &[&str]) -> Command {
     let mut command = Command::new("sh");
     let limit = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
@@ -38,20 +38,20 @@ fn command_with_open_files(files: u32, args: &[&str]) -> Command {
 fn with_environment(mut command: Command) -> Command {
     command
         .env_remove("RUST_LOG")
-        // What the user of this machine trusts is none of a test's business.
+        // Do not use the local CA of this machine's user.
         .env("ELBOW_CA_DIR", env::temp_dir().join("elbow-test-ca"))
         .env("NO_COLOR", "1");
     command
 }
 
-/// `elbow demo` with load balancers on addresses that no other test uses.
+/// `elbow demo` with addresses that no other test uses.
 pub fn demo(args: &[&str]) -> Command {
     let mut command = command(&["demo", "--address-pool", &network()]);
     command.args(args);
     command
 }
 
-/// Where `elbow controller` serves, and for which cluster: the same when it is started again.
+/// The cluster and the addresses of an `elbow controller`, to restart it with the same ones.
 #[derive(Clone, Debug)]
 pub struct Place {
     kubeconfig: PathBuf,
@@ -60,7 +60,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// One that no other test uses.
+    /// Addresses that no other test uses.
     pub fn new(kubeconfig: PathBuf) -> Self {
         Self {
             kubeconfig,
@@ -68,9 +68,23 @@ impl Place {
             pool: network(),
         }
     }
+
+    /// Another replica: an admin address of its own, and the same pool of addresses.
+    #[must_use]
+    pub fn replica(&self) -> Self {
+        Self {
+            admin: SocketAddr::from((address(), 9901)),
+            ..self.clone()
+        }
+    }
+
+    /// The pool of addresses of load balancers, a network of 14.
+    pub fn pool(&self) -> &str {
+        &self.pool
+    }
 }
 
-/// A running `elbow run` or `elbow controller`, with its configuration in a folder of its own.
+/// A running `elbow run` or `elbow controller`, with its own configuration folder.
 pub struct Elbow {
     running: Running,
     admin: SocketAddr,
@@ -88,7 +102,17 @@ impl Elbow {
         Self::run_in(TempDir::new(), config, args)
     }
 
-    /// Runs `config` in a process that may have `files` open files, and no more.
+    /// Runs `config` with more arguments, and `data` as the folder of the user's data.
+    pub fn run_with_data(config: &Value, data: &str, args: &[&str]) -> Self {
+        let dir = TempDir::new();
+        let file = dir.write("elbow.yaml", config.to_string());
+        let admin = SocketAddr::from((address(), 9901));
+        let mut command = command(&["run", "--config", file.to_str().unwrap()]);
+        command.args(args).env("ELBOW_CA_DIR", data);
+        Self::spawn(dir, Stdio::null(), admin, &mut command)
+    }
+
+    /// Runs `config` with a limit of `files` open files.
     pub fn run_with_open_files(config: &Value, files: u32) -> Self {
         let dir = TempDir::new();
         let file = dir.write("elbow.yaml", config.to_string());
@@ -98,13 +122,13 @@ impl Elbow {
         Self::spawn(dir, Stdio::null(), admin, &mut command)
     }
 
-    /// Runs `config` in `dir`, where its certificates are.
+    /// Runs `config` in `dir`, which has its certificates.
     pub fn run_in(dir: TempDir, config: &Value, args: &[&str]) -> Self {
         let file = dir.write("elbow.yaml", config.to_string());
         Self::start(dir, &["--config", file.to_str().unwrap()], args)
     }
 
-    /// Runs the manifests in `dir`, with load balancers on addresses that no other test uses, and waits
+    /// Runs the manifests in `dir` with addresses that no other test uses, and waits
     /// until every listener serves.
     pub fn run_manifests(dir: TempDir, args: &[&str]) -> Self {
         let folder = dir.path().to_str().unwrap().to_owned();
@@ -112,7 +136,16 @@ impl Elbow {
         Self::start(dir, &input, args)
     }
 
-    /// Runs the manifests that come on stdin.
+    /// Runs the manifests in the folder `name` of `dir`, with the programs in `path`.
+    pub fn run_folder(dir: TempDir, name: &str, path: &Path) -> Self {
+        let folder = dir.join(name);
+        let admin = SocketAddr::from((address(), 9901));
+        let mut command = command(&["run", "--address-pool", &network(), "-f"]);
+        command.arg(folder).env("PATH", path);
+        Self::spawn(dir, Stdio::null(), admin, &mut command)
+    }
+
+    /// Runs the manifests on stdin.
     pub fn run_piped(manifests: Stdio, args: &[&str]) -> Self {
         let input = ["-f", "-", "--address-pool", &network()];
         Self::start_with(TempDir::new(), manifests, &input, args)
@@ -129,12 +162,12 @@ impl Elbow {
         Self::spawn(dir, stdin, admin, &mut command)
     }
 
-    /// Runs `elbow controller` where `place` says, and waits until every listener serves.
+    /// Runs `elbow controller` with `place`, and waits until it is ready.
     pub fn control(place: &Place, args: &[&str]) -> Self {
         let mut command = command(&["controller", "--address-pool", &place.pool, "--kubeconfig"]);
         command.arg(&place.kubeconfig).args(args);
         let elbow = Self::spawn(TempDir::new(), Stdio::null(), place.admin, &mut command);
-        wait::until("elbow to serve what is in the cluster", || {
+        wait::until("elbow to serve the cluster", || {
             admin_get(elbow.admin, "/ready").filter(|r| r.status == 200)
         });
         elbow
@@ -167,8 +200,8 @@ impl Elbow {
         &mut self.running
     }
 
-    /// What it has written to stderr until now.
-    pub fn said(&self) -> String {
+    /// Its log (stderr) so far.
+    pub fn log(&self) -> String {
         self.running.stderr()
     }
 
@@ -177,7 +210,7 @@ impl Elbow {
         &self.dir
     }
 
-    /// Where the admin pages are.
+    /// The admin address.
     pub fn admin(&self) -> SocketAddr {
         self.admin
     }
@@ -194,7 +227,7 @@ impl Elbow {
         serde_json::from_slice(&page.body).unwrap()
     }
 
-    /// The sum of all samples of a metric whose labels contain `labels`; `None` when there is none.
+    /// The sum of all samples of a metric with `labels` among their labels; `None` if there are none.
     pub fn metric(&self, name: &str, labels: &[&str]) -> Option<f64> {
         let text = self.page("/metrics").text();
         let samples: Vec<f64> = text
@@ -210,7 +243,7 @@ impl Elbow {
         (!samples.is_empty()).then(|| samples.iter().sum())
     }
 
-    /// Where the listener of `load_balancer` on `port` is bound; `None` when there is none.
+    /// The address of the listener of `load_balancer` on `port`; `None` if there is none.
     pub fn bound(&self, load_balancer: &str, port: u16) -> Option<SocketAddr> {
         let admin = self.admin.to_string();
         let args = ["get", "load-balancers", "-o", "json", "--admin", &admin];
@@ -233,7 +266,7 @@ impl Elbow {
         })
     }
 
-    /// Replaces the configuration file as an editor does, by a rename.
+    /// Replaces the configuration file by a rename, as editors do.
     pub fn write_config(&self, config: &str) {
         let next = self.dir.write("elbow.yaml.next", config);
         fs::rename(next, self.dir.join("elbow.yaml")).unwrap();
@@ -248,13 +281,13 @@ impl Elbow {
         });
     }
 
-    /// Replaces a manifest in the folder as an editor does, by a rename.
+    /// Replaces a manifest by a rename, as editors do.
     pub fn write_manifest(&self, name: &str, manifest: &str) {
         let next = self.dir.write(format!("{name}.next"), manifest);
         fs::rename(next, self.dir.join(name)).unwrap();
     }
 
-    /// The lines of the access log, as soon as there are `n`.
+    /// The lines of the access log, once there are `n`.
     pub fn access_log(&self, n: usize) -> Vec<String> {
         wait::until(&format!("{n} lines of access log"), || {
             let text = fs::read_to_string(self.dir.join("access.log")).unwrap_or_default();
@@ -263,7 +296,7 @@ impl Elbow {
         })
     }
 
-    /// Asks it to drain and end, and waits for that.
+    /// Sends SIGTERM and waits for the end.
     pub fn terminate(&mut self) -> ExitStatus {
         self.running.signal(Signal::TERM);
         self.running.wait()
@@ -275,9 +308,9 @@ pub fn admin_get(admin: SocketAddr, path: &str) -> Option<Response> {
     admin_ask(admin, "GET", path)
 }
 
-/// The answer to a bodiless request on the admin address, if there is one.
+/// The response of the admin address to a request without a body, if any.
 pub fn admin_ask(admin: SocketAddr, method: &str, path: &str) -> Option<Response> {
-    // A refused connection is an answer here: it is not yet or no longer there.
+    // A refused connection means that it does not listen yet or any more.
     drop(std::net::TcpStream::connect(admin).ok()?);
     let mut client = Client::plain(admin);
     let get = client::get(&admin.to_string(), path);
@@ -299,7 +332,7 @@ pub fn target_row(targets: &Value, group: &str, target: SocketAddr) -> Option<Va
         .find(|row| row["targetGroup"] == group && row["address"] == *address)
 }
 
-/// All targets of `/targets`, whatever they are grouped by.
+/// All targets in `/targets`, however grouped.
 pub fn rows(value: &Value) -> Vec<Value> {
     match value {
         Value::Object(map) if map.contains_key("state") => vec![value.clone()],
@@ -332,8 +365,8 @@ pub fn log_fields(line: &str) -> Vec<String> {
     fields
 }
 
-/// What follows the three times in a line of a Classic load balancer's access log, whose fields before that are
-/// right: when, the load balancer, the client and the instance.
+/// The rest of a line in a Classic load balancer's access log after the three times. Checks the fields before:
+/// time, load balancer, client and instance.
 pub fn classic_log_tail<'l>(
     line: &'l str,
     load_balancer: &str,

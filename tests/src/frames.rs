@@ -1,4 +1,4 @@
-//! Frames of HTTP/2 as bytes, right or wrong (RFC 9113, 4 and 6).
+//! HTTP/2 frames as bytes, valid or not (RFC 9113, 4 and 6).
 
 /// DATA.
 pub const DATA: u8 = 0;
@@ -17,20 +17,20 @@ pub const WINDOW_UPDATE: u8 = 8;
 /// CONTINUATION.
 pub const CONTINUATION: u8 = 9;
 
-/// Nothing follows on this stream.
+/// Flag: the last frame of the stream.
 pub const END_STREAM: u8 = 1;
-/// The block of fields is complete.
+/// Flag: the field block is complete.
 pub const END_HEADERS: u8 = 4;
 
-/// Error code: the peer costs too much.
+/// Error code: the peer causes excessive load.
 pub const ENHANCE_YOUR_CALM: u32 = 11;
 
-/// The setting of how much a stream may send.
+/// Setting: the initial window of streams.
 pub const INITIAL_WINDOW_SIZE: u16 = 4;
 /// The largest window.
 pub const WINDOW_MAX: u32 = (1 << 31) - 1;
 
-/// What a window is before anybody says otherwise.
+/// The default window.
 const WINDOW: u32 = 65_535;
 
 /// One frame.
@@ -53,7 +53,7 @@ pub fn settings(values: &[(u16, u32)]) -> Vec<u8> {
     )
 }
 
-/// How a client begins: the preface, settings, and a window for the whole connection.
+/// A client's start: preface, settings, and the window of the connection.
 pub fn preface(stream_window: u32, connection_window: u32) -> Vec<u8> {
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     bytes.extend(settings(&[(INITIAL_WINDOW_SIZE, stream_window)]));
@@ -64,7 +64,7 @@ pub fn preface(stream_window: u32, connection_window: u32) -> Vec<u8> {
     bytes
 }
 
-/// A block of these fields, nothing of it compressed (RFC 7541, 6.2.2).
+/// An uncompressed field block (RFC 7541, 6.2.2).
 pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
@@ -75,7 +75,7 @@ pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
-/// HEADERS of a request for `path` on `a.example` with more fields, in as many frames as it takes.
+/// HEADERS and CONTINUATION of a request for `path` on `a.example` with additional fields.
 pub fn request(
     stream: u32,
     method: &str,

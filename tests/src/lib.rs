@@ -1,8 +1,8 @@
-//! The kit of the whole-binary tests: it starts the real `elbow`, the targets behind it and the
-//! clients in front of it, all on loopback addresses of their own, and ends them when dropped.
+//! The kit of the whole-binary tests. It starts the real `elbow`, targets behind it and
+//! clients in front of it, on unused loopback addresses, and ends them when dropped.
 //!
-//! Everything here blocks and uses plain threads: a test reads from top to bottom. Waiting is always
-//! for an event, with a deadline ([`wait`]).
+//! Everything blocks and uses plain threads, so that a test reads from top to bottom. Tests wait
+//! for events, with a timeout ([`wait`]).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

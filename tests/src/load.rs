@@ -1,4 +1,4 @@
-//! Clients that keep asking a load balancer while something is done to what is behind it.
+//! Clients that keep sending requests while a test changes something behind the load balancer.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,43 +11,43 @@ use std::time::Duration;
 use crate::cluster::replicas::SLOW;
 use crate::{Client, wait};
 
-/// More than fits into the buffers on the way.
+/// The size of an upload; it exceeds the buffers on the way.
 const UPLOAD: usize = 200_000;
-/// Between two requests of one client: the machine has other things to do, too.
+/// The pause between requests of a client, to leave the machine some CPU.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What each client does over and over: its method, its path, and whether it keeps its connection.
-const HABITS: [(&str, &str, bool); 6] = [
+/// The clients: method, path, and whether the client keeps its connection.
+const CLIENTS: [(&str, &str, bool); 6] = [
     ("GET", "/", true),
     ("GET", "/", false),
     ("PUT", "/upload", true),
     ("PUT", "/upload", false),
-    // Something is on its way at any time.
+    // Slow requests, so that some are in progress at any time.
     ("GET", SLOW, true),
     ("PUT", SLOW, true),
 ];
 
-/// What became of the requests.
+/// The results of the requests.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// How many each pod answered, by its name.
+    /// Responses per pod, by name.
     pub pods: BTreeMap<String, usize>,
-    /// How many each version answered.
+    /// Responses per version.
     pub versions: BTreeMap<String, usize>,
-    /// What happened to every request that was not answered as it should be.
+    /// The error of every failed request.
     pub lost: Vec<String>,
-    /// How many connections were opened.
+    /// The number of opened connections.
     pub connections: usize,
 }
 
 impl Tally {
-    /// How many were answered.
+    /// The number of correct responses.
     pub fn answered(&self) -> usize {
         self.pods.values().sum()
     }
 }
 
-/// Clients at work, in front of pods that run `elbow-test-pod`.
+/// Running clients of pods with `elbow-test-pod`.
 pub struct Load {
     over: Arc<AtomicBool>,
     tally: Arc<Mutex<Tally>>,
@@ -55,12 +55,12 @@ pub struct Load {
 }
 
 impl Load {
-    /// Has clients ask `to` for `host` until [`Load::end`].
+    /// Starts clients that send requests for `host` to `to` until [`Load::end`].
     pub fn start(to: SocketAddr, host: &str) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let tally = Arc::new(Mutex::new(Tally::default()));
         let start = |(method, path, keeps)| {
-            let mut client = Asking {
+            let mut client = LoadClient {
                 to,
                 request: request(method, path, host),
                 method,
@@ -76,33 +76,33 @@ impl Load {
                 }
             })
         };
-        let clients = HABITS.into_iter().map(start).collect();
+        let clients = CLIENTS.into_iter().map(start).collect();
         let load = Self {
             over,
             tally,
             clients,
         };
-        load.wait_for("the first answers", |tally| tally.answered() > 20);
+        load.wait_for("the first responses", |tally| tally.answered() > 20);
         load
     }
 
-    /// What became of the requests until now.
+    /// The results so far.
     pub fn tally(&self) -> Tally {
         lock(&self.tally).clone()
     }
 
-    /// Waits until `enough` is true.
+    /// Waits until `enough` holds.
     pub fn wait_for(&self, what: &str, enough: impl Fn(&Tally) -> bool) {
         wait::until(what, || enough(&lock(&self.tally)).then_some(()));
     }
 
-    /// Waits until `count` more requests are answered than until now.
+    /// Waits for `count` more responses.
     pub fn wait_for_more(&self, count: usize) {
         let before = lock(&self.tally).answered();
-        self.wait_for("more answers", |tally| tally.answered() >= before + count);
+        self.wait_for("more responses", |tally| tally.answered() >= before + count);
     }
 
-    /// Lets every client finish its request, and says what became of all.
+    /// Lets every client finish its request; returns the results.
     pub fn end(mut self) -> Tally {
         self.over.store(true, Ordering::Relaxed);
         for client in self.clients.drain(..) {
@@ -118,8 +118,8 @@ impl Drop for Load {
     }
 }
 
-/// One client.
-struct Asking {
+/// A client.
+struct LoadClient {
     to: SocketAddr,
     request: Vec<u8>,
     method: &'static str,
@@ -128,7 +128,7 @@ struct Asking {
     tally: Arc<Mutex<Tally>>,
 }
 
-impl Asking {
+impl LoadClient {
     fn ask(&mut self) {
         let answer = self.answer();
         let mut tally = lock(&self.tally);

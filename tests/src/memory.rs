@@ -1,18 +1,18 @@
-//! How much memory a process has.
+//! The memory of a process.
 
 use std::fs;
 
-/// Bytes of process `pid` that are in memory now.
+/// The resident memory of process `pid` in bytes.
 pub fn resident(pid: u32) -> u64 {
     status(pid, "VmRSS:")
 }
 
-/// The most that was in memory since [`forget_peak`].
+/// The peak of resident memory since [`forget_peak`], in bytes.
 pub fn peak(pid: u32) -> u64 {
     status(pid, "VmHWM:")
 }
 
-/// Makes the peak what is in memory now (proc_pid_clear_refs(5)).
+/// Resets the peak (proc_pid_clear_refs(5)).
 pub fn forget_peak(pid: u32) {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
 }

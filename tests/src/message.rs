@@ -1,22 +1,22 @@
-//! HTTP/1.1 messages as plain bytes: read whole, with just enough understanding of framing.
+//! HTTP/1.1 messages as raw bytes, with minimal parsing.
 
 use std::io::{self, Read};
 
-/// A response as a client read it.
+/// A response as read by a client.
 #[derive(Clone, Debug)]
 pub struct Response {
     /// The code of the status line.
     pub status: u16,
-    /// The head as it came, with the empty line.
+    /// The raw head, with the empty line.
     pub head: String,
     /// The body, without chunk framing.
     pub body: Vec<u8>,
 }
 
-/// A request as a target read it.
+/// A request as read by a target.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The head as it came, with the empty line.
+    /// The raw head, with the empty line.
     pub head: String,
     /// The body, without chunk framing.
     pub body: Vec<u8>,
@@ -59,19 +59,19 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// Takes whole messages off a byte stream and keeps what came too much.
+/// Reads whole messages from a byte stream and keeps surplus bytes.
 #[derive(Debug, Default)]
 pub struct Reader {
     buffer: Vec<u8>,
 }
 
 impl Reader {
-    /// The next request; `None` when the peer closed instead.
+    /// The next request; `None` if the peer closed.
     pub fn request(&mut self, from: &mut dyn Read) -> io::Result<Option<Request>> {
         self.request_with(from, |_| Ok(()))
     }
 
-    /// The next request; `on_head` is called when its head is there and its body is not yet read.
+    /// The next request; calls `on_head` before it reads the body.
     pub fn request_with(
         &mut self,
         from: &mut dyn Read,
@@ -84,12 +84,12 @@ impl Reader {
         let body = match framing(&head) {
             Framing::Chunked => self.chunked(from)?,
             Framing::Length(n) => self.exactly(from, n)?,
-            Framing::Unsaid => Vec::new(),
+            Framing::UntilClose => Vec::new(),
         };
         Ok(Some(Request { head, body }))
     }
 
-    /// The next response to a request of `method`, 100 Continue included as a response of its own.
+    /// The next response to a request of `method`; 100 Continue is a response of its own.
     pub fn response(&mut self, from: &mut dyn Read, method: &str) -> io::Result<Response> {
         let Some(head) = self.head(from)? else {
             return Err(io::Error::new(
@@ -108,7 +108,7 @@ impl Reader {
             _ if bodiless => Vec::new(),
             Framing::Chunked => self.chunked(from)?,
             Framing::Length(n) => self.exactly(from, n)?,
-            Framing::Unsaid => self.rest(from)?,
+            Framing::UntilClose => self.rest(from)?,
         };
         Ok(Response { status, head, body })
     }
@@ -141,7 +141,7 @@ impl Reader {
             }
         };
         let head = self.exactly(from, end)?;
-        // Latin-1, so that every byte of the head can be asserted.
+        // Latin-1, so that a test can assert every byte.
         Ok(Some(head.into_iter().map(char::from).collect()))
     }
 
@@ -196,7 +196,7 @@ impl Reader {
 enum Framing {
     Chunked,
     Length(usize),
-    Unsaid,
+    UntilClose,
 }
 
 fn framing(head: &str) -> Framing {
@@ -205,7 +205,7 @@ fn framing(head: &str) -> Framing {
     }
     header(head, "content-length")
         .and_then(|v| v.parse().ok())
-        .map_or(Framing::Unsaid, Framing::Length)
+        .map_or(Framing::UntilClose, Framing::Length)
 }
 
 fn invalid(what: &str) -> io::Error {
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_are_taken_one_by_one_whatever_their_framing() {
+    fn messages_are_read_one_by_one_with_any_framing() {
         let mut bytes: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\n\
             Transfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nT: 1\r\n\r\nHTTP/1.1 204 No\r\n\r\n";
         let mut reader = Reader::default();

@@ -1,4 +1,4 @@
-//! What `elbow plan -o stack` prints, in the words of the specification of manifests.
+//! The output of `elbow plan -o stack`, in terms of the specification of manifests.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,28 +8,28 @@ use serde_json::{Value, json};
 use crate::command::{output, texts};
 use crate::{eks, elbow};
 
-/// The stacks of a folder, and what is said beside them.
+/// The plan of a folder.
 pub struct Plan {
     /// Resources by the id of their stack.
     pub stacks: BTreeMap<String, Value>,
-    /// All of it.
+    /// The whole output.
     pub printed: Value,
-    /// What went to stderr.
-    pub said: String,
+    /// The diagnostics on stderr.
+    pub stderr: String,
 }
 
 /// The plan of a folder.
 pub fn plan_of(folder: &Path) -> Plan {
     let folder = folder.to_str().unwrap();
     let output = output(&mut elbow::command(&["plan", "-o", "stack", "-f", folder]));
-    let (stdout, said) = texts(&output);
-    assert_eq!(output.status.code(), Some(0), "{folder}:\n{said}");
+    let (stdout, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(0), "{folder}:\n{stderr}");
     let printed: Value = serde_json::from_str(&stdout).unwrap();
     let stack = |stack: &Value| (text(&stack["id"]), stack["resources"].clone());
     Plan {
         stacks: printed.as_array().unwrap().iter().map(stack).collect(),
         printed,
-        said,
+        stderr,
     }
 }
 
@@ -38,7 +38,7 @@ pub fn plan(row: &str) -> Plan {
     plan_of(&eks::folder(row))
 }
 
-/// A value that is a text.
+/// A string value.
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
@@ -48,7 +48,7 @@ pub fn classic(plan: &Plan, id: &str) -> Value {
     plan.stacks[id]["AWS::ElasticLoadBalancing::LoadBalancer"]["LoadBalancer"]["spec"].clone()
 }
 
-/// `443 TCP -> 30525 TCP`, one a listener.
+/// One line per listener: `443 TCP -> 30525 TCP`.
 pub fn listeners(classic: &Value) -> Vec<String> {
     let listener = |one: &Value| {
         format!(
@@ -79,8 +79,8 @@ pub fn check(classic: &Value) -> Value {
     ])
 }
 
-/// The health check of section 1, S1: TCP on the first node port unless said otherwise.
-pub fn usual(target: &str) -> Value {
+/// The default health check of section 1, S1.
+pub fn default_check(target: &str) -> Value {
     json!([target, 10, 5, 2, 6])
 }
 
@@ -106,7 +106,7 @@ pub fn forwards_to(action: &Value) -> String {
         .to_owned()
 }
 
-/// `443 TCP -> instance TCP 30525`, one a listener, in order of the ports.
+/// One line per listener, sorted by port: `443 TCP -> instance TCP 30525`.
 pub fn network(plan: &Plan, id: &str) -> Vec<String> {
     let groups = &plan.stacks[id]["AWS::ElasticLoadBalancingV2::TargetGroup"];
     let mut listeners: Vec<(u64, String)> = Vec::new();
@@ -145,7 +145,7 @@ pub fn checks(plan: &Plan, id: &str) -> Vec<Value> {
     groups.into_iter().map(check).collect()
 }
 
-/// Section 3.3, the first row.
+/// The default TCP check of section 3.3, first row.
 pub fn tcp_check() -> Value {
     json!(["TCP", "traffic-port", null, null, 10, 10, 3, 3])
 }
@@ -156,7 +156,7 @@ pub fn subnets(balancer: &Value) -> Vec<String> {
     mappings.iter().map(|one| text(&one["subnetID"])).collect()
 }
 
-/// The one port that the Service would have been given.
+/// The node port that the Service would get.
 pub fn node_port(classic: &Value) -> u64 {
     let port = classic["listeners"][0]["instancePort"].as_u64().unwrap();
     assert!((30_000..32_768).contains(&port), "{port}");

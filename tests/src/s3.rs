@@ -1,4 +1,4 @@
-//! S3 pods with an elbow in front of them, and the clients that people use.
+//! S3 pods behind elbow, and the clients that people use.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,20 +16,20 @@ use crate::{Ca, Elbow, TempDir, address, tools};
 pub const ACCESS_KEY: &str = "elbow-access";
 /// The secret key of the pods.
 pub const SECRET_KEY: &str = "elbow-secret-key";
-/// The name under which the ALB routes to S3.
+/// The host name of S3 at the ALB.
 pub const S3_HOST: &str = "minio.example.localhost";
-/// The name under which the ALB routes to the console.
+/// The host name of the console at the ALB.
 pub const CONSOLE_HOST: &str = "console.example.localhost";
 
-/// Four pods that hold the same objects, behind an ALB and an NLB.
+/// Four pods with the same objects, behind an ALB and an NLB.
 pub struct S3 {
     /// The load balancers.
     pub elbow: Elbow,
     /// HTTP on 8080, HTTPS on 8443: S3 by default and by name, the console by name.
     pub alb: Ipv4Addr,
-    /// TCP on 9000: S3 under the pods' own TLS.
+    /// TCP on 9000: S3 with the pods' own TLS.
     pub nlb: Ipv4Addr,
-    /// Trusted by nobody but the tests; vouches for the ALB.
+    /// The CA of the ALB's certificate.
     pub ca: Ca,
     ca_file: PathBuf,
     minio: bool,
@@ -39,7 +39,7 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// Pods in this process.
+    /// Starts embedded pods.
     pub fn embedded() -> Self {
         Self::start(Kind::Embedded {
             shared: true,
@@ -47,7 +47,7 @@ impl S3 {
         })
     }
 
-    /// MinIO processes.
+    /// Starts MinIO processes.
     pub fn minio(program: PathBuf) -> Self {
         Self::start(Kind::Minio { program })
     }
@@ -97,7 +97,7 @@ impl S3 {
         self.pods.as_ref().unwrap().list()
     }
 
-    /// Kills a pod and waits until no more traffic goes to it.
+    /// Kills a pod and waits until it gets no more traffic.
     pub fn kill(&self, pod: usize) {
         let pods = self.pods.as_ref().unwrap();
         let pod = &pods.list()[pod];
@@ -105,7 +105,7 @@ impl S3 {
         self.elbow.wait_for_state("minio", pod.s3, "unhealthy");
     }
 
-    /// Starts a killed pod and waits until traffic goes to it.
+    /// Restarts a killed pod and waits until it gets traffic.
     pub fn restore(&self, pod: usize) {
         let pods = self.pods.as_ref().unwrap();
         let pod = &pods.list()[pod];
@@ -113,7 +113,7 @@ impl S3 {
         self.elbow.wait_for_state("minio", pod.s3, "healthy");
     }
 
-    /// The ways to S3: through the ALB over TLS and in clear, and through the NLB to the pods' own TLS.
+    /// All endpoints: the ALB over TLS and over HTTP, and the NLB with the pods' own TLS.
     pub fn endpoints(&self) -> Vec<Endpoint> {
         let settings = |url: String, verify: Value| {
             let resolve = HashMap::from([(S3_HOST, self.alb)]);
@@ -127,7 +127,7 @@ impl S3 {
         ]
     }
 
-    /// A folder for what clients read and write.
+    /// A folder for clients' files.
     pub fn dir(&self) -> &TempDir {
         &self.dir
     }
@@ -141,13 +141,13 @@ impl Drop for S3 {
     }
 }
 
-/// One way to S3.
+/// An S3 endpoint.
 pub struct Endpoint {
     settings: Value,
 }
 
 impl Endpoint {
-    /// The way that `settings` describe (`endpoint`, `verify`, `resolve`), with the keys of the pods.
+    /// An endpoint with these `settings` (`endpoint`, `verify`, `resolve`) and the pods' keys.
     pub fn new(mut settings: Value, minio: bool) -> Self {
         settings["accessKey"] = json!(ACCESS_KEY);
         settings["secretKey"] = json!(SECRET_KEY);
@@ -155,7 +155,7 @@ impl Endpoint {
         Self { settings }
     }
 
-    /// The same way with other keys.
+    /// The same endpoint with other keys.
     pub fn with_keys(mut self, access: &str, secret: &str) -> Self {
         self.settings["accessKey"] = json!(access);
         self.settings["secretKey"] = json!(secret);
@@ -167,7 +167,7 @@ impl Endpoint {
         self.settings["endpoint"].as_str().unwrap()
     }
 
-    /// Its URL for clients that cannot be told where a name is: by address.
+    /// Its URL with an address, for clients that cannot resolve the name.
     pub fn url_by_address(&self) -> String {
         let ip = self.settings["resolve"][S3_HOST].as_str().unwrap();
         self.url().replace(S3_HOST, ip)
@@ -183,7 +183,7 @@ impl Endpoint {
         command
     }
 
-    /// aws-cli, pointed here.
+    /// aws-cli for this endpoint.
     pub fn aws(&self, python: &Path) -> Command {
         let mut command = tools::client_script(python, "aws.py");
         command

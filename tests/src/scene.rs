@@ -1,4 +1,4 @@
-//! The setting most tests want: one elbow, one load balancer, and targets that are healthy.
+//! The common setup: one elbow, one load balancer, and healthy targets.
 
 use std::net::SocketAddr;
 
@@ -7,26 +7,26 @@ use serde_json::Value;
 use crate::config::{self, file, forward, group, listener};
 use crate::{Client, Elbow, Response, Target, address, client};
 
-/// The name of the one target group of a scene.
+/// The target group of a scene.
 pub const GROUP: &str = "web";
-/// The port of the one listener of a scene.
+/// The port of the listener of a scene.
 pub const LISTENER: u16 = 8080;
 
 /// An elbow with one load balancer.
 pub struct Scene {
     /// The program.
     pub elbow: Elbow,
-    /// Where its load balancer listens.
+    /// The address of its listener.
     pub lb: SocketAddr,
 }
 
 impl Scene {
-    /// An ALB in front of these targets, which are healthy.
+    /// An ALB with these targets; waits until they are healthy.
     pub fn http(targets: &[&Target]) -> Self {
         Self::http_with(targets, &[], |_| {})
     }
 
-    /// As [`Self::http`], with attributes of the load balancer and a last change to the group.
+    /// Like [`Self::http`], with attributes of the load balancer and a change to the group.
     pub fn http_with(
         targets: &[&Target],
         attributes: &[(&str, &str)],
@@ -40,7 +40,7 @@ impl Scene {
         Self::start(lb, "HTTP", (ip, LISTENER).into(), targets, change_group)
     }
 
-    /// An NLB that passes TCP through to these targets, which are healthy.
+    /// An NLB that passes TCP through to these targets; waits until they are healthy.
     pub fn tcp(targets: &[&Target]) -> Self {
         let ip = address();
         let lb = config::nlb("nlb", ip, &[listener(LISTENER, "TCP", &forward(GROUP))]);
@@ -65,24 +65,24 @@ impl Scene {
         scene
     }
 
-    /// Waits until every one of `targets` is healthy.
+    /// Waits until all `targets` are healthy.
     pub fn wait_until_healthy(&self, targets: &[&Target]) {
         for target in targets {
             self.elbow.wait_for_state(GROUP, target.addr(), "healthy");
         }
     }
 
-    /// A new connection to the load balancer.
+    /// Opens a new connection to the load balancer.
     pub fn connect(&self) -> Client {
         Client::plain(self.lb)
     }
 
-    /// The answer to `request` on a connection of its own.
+    /// The response to `request` on a new connection.
     pub fn ask(&self, request: impl AsRef<[u8]>) -> Response {
         self.connect().ask(request)
     }
 
-    /// The answer to a GET for `path`.
+    /// The response to a GET for `path`.
     pub fn get(&self, path: &str) -> Response {
         self.ask(client::get("example.com", path))
     }

@@ -1,4 +1,4 @@
-//! Targets that do exactly what a test tells them, and remember what they saw.
+//! Targets with scripted behaviour, which record what they receive.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,15 +11,15 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use crate::message::Reader;
 use crate::{Request, address, client, wait};
 
-/// Where a target takes traffic.
+/// The traffic port of a target.
 pub const PORT: u16 = 9000;
-/// Where a target answers health checks, whatever its traffic port does.
+/// The health check port of a target, independent of its traffic port.
 pub const HEALTH_PORT: u16 = 9001;
 
-/// What a target does with one connection.
+/// How a target handles a connection.
 pub type Script = Arc<dyn Fn(&mut Peer) -> io::Result<()> + Send + Sync>;
 
-/// A target on an address of its own; it goes away when dropped.
+/// A target on its own address; it ends when dropped.
 pub struct Target {
     ip: Ipv4Addr,
     script: Script,
@@ -29,7 +29,7 @@ pub struct Target {
     servers: Vec<Server>,
 }
 
-/// What a target saw.
+/// What a target received.
 #[derive(Debug, Default)]
 struct Log {
     requests: Mutex<Vec<Request>>,
@@ -37,12 +37,12 @@ struct Log {
 }
 
 impl Target {
-    /// Follows `script` on every connection.
+    /// Runs `script` on every connection.
     pub fn start(script: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self::build(script, None)
     }
 
-    /// Follows `script` behind TLS.
+    /// Runs `script` behind TLS.
     pub fn start_tls(
         tls: Arc<ServerConfig>,
         script: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static,
@@ -50,7 +50,7 @@ impl Target {
         Self::build(script, Some(tls))
     }
 
-    /// Answers every request with what `answer` makes of it, bytes as they are.
+    /// Answers every request with the bytes from `answer`.
     pub fn http(answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::start(serve(answer))
     }
@@ -60,7 +60,7 @@ impl Target {
         Self::http(move |_| ok(text))
     }
 
-    /// Takes nothing on its traffic port: connections to it are refused.
+    /// Refuses connections on its traffic port.
     pub fn refusing() -> Self {
         let mut target = Self::new(serve(|_| ok("")), None);
         // The port is never bound, so that a test may bind it.
@@ -73,7 +73,7 @@ impl Target {
         tls: Option<Arc<ServerConfig>>,
     ) -> Self {
         let mut target = Self::new(script, tls);
-        target.start_again();
+        target.restart();
         target
     }
 
@@ -91,23 +91,23 @@ impl Target {
         }
     }
 
-    /// Where it takes traffic.
+    /// Its traffic address.
     pub fn addr(&self) -> SocketAddr {
         (self.ip, PORT).into()
     }
 
-    /// Makes its health checks answer `status` from now on.
+    /// Sets the status of health checks on the health port.
     pub fn set_health(&self, status: u16) {
         self.health.store(status, Ordering::Relaxed);
     }
 
-    /// Stops taking connections and cuts those it has.
+    /// Stops listening and cuts all connections.
     pub fn stop(&mut self) {
         self.servers.clear();
     }
 
-    /// Takes connections again, at the same address.
-    pub fn start_again(&mut self) {
+    /// Listens again at the same address.
+    pub fn restart(&mut self) {
         let (script, tls, log) = (
             Arc::clone(&self.script),
             self.tls.clone(),
@@ -147,7 +147,7 @@ impl Target {
         })
     }
 
-    /// The requests seen on its traffic port, without health checks.
+    /// Requests on its traffic port, without health checks.
     pub fn requests(&self) -> Vec<Request> {
         let all = lock(&self.log.requests);
         all.iter()
@@ -156,7 +156,7 @@ impl Target {
             .collect()
     }
 
-    /// The health checks seen on its traffic port.
+    /// Health checks on its traffic port.
     pub fn health_checks(&self) -> Vec<Request> {
         let all = lock(&self.log.requests);
         all.iter()
@@ -165,27 +165,27 @@ impl Target {
             .collect()
     }
 
-    /// The one request it saw.
+    /// The only request.
     pub fn request(&self) -> Request {
         let mut requests = self.requests();
-        assert_eq!(requests.len(), 1, "the target saw {requests:#?}");
+        assert_eq!(requests.len(), 1, "expected one request: {requests:#?}");
         requests.remove(0)
     }
 
-    /// Waits until it has seen `n` requests.
+    /// Waits for `n` requests.
     pub fn wait_for_requests(&self, n: usize) -> Vec<Request> {
         wait::until(&format!("{n} requests at the target"), || {
             Some(self.requests()).filter(|r| r.len() >= n)
         })
     }
 
-    /// How many connections its traffic port took.
+    /// The number of connections to its traffic port.
     pub fn connections(&self) -> usize {
         *lock(&self.log.connections)
     }
 }
 
-/// A script that reads whole requests and answers each, until the peer closes.
+/// A script that answers every request, until the peer closes.
 pub fn serve(
     answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static,
 ) -> impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static {
@@ -206,7 +206,7 @@ pub fn ok(text: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The connection a script speaks on.
+/// The connection of a script.
 pub struct Peer {
     io: Io,
     reader: Reader,
@@ -219,12 +219,12 @@ enum Io {
 }
 
 impl Peer {
-    /// The next request, remembered; `None` when the peer closed.
+    /// Reads and records the next request; `None` if the peer closed.
     pub fn request(&mut self) -> io::Result<Option<Request>> {
         self.request_with(|_, _| Ok(()))
     }
 
-    /// The next request, remembered; `on_head` may answer before the body is read.
+    /// Reads and records the next request; `on_head` may answer before the body is read.
     pub fn request_with(
         &mut self,
         on_head: impl FnOnce(&mut dyn Write, &str) -> io::Result<()>,
@@ -252,7 +252,7 @@ impl Peer {
         rest
     }
 
-    /// Says that nothing more will come from here.
+    /// Closes the sending direction.
     pub fn finish(&self) -> io::Result<()> {
         self.socket().shutdown(Shutdown::Write)
     }
@@ -296,12 +296,12 @@ impl Write for Peer {
     }
 }
 
-/// An accepting thread and a thread per connection; all end when dropped.
+/// An accepting thread and one thread per connection; all end when dropped.
 struct Server {
     addr: SocketAddr,
     over: Arc<AtomicBool>,
     accepting: Option<thread::JoinHandle<()>>,
-    /// Clones of the sockets in use, to cut them.
+    /// Clones of the open sockets, to cut them.
     open: Arc<Mutex<Vec<TcpStream>>>,
 }
 
@@ -310,7 +310,7 @@ impl Server {
         addr: SocketAddr,
         on: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        // A child process of another test may hold the socket of before until it executes its program.
+        // A child process of another test may hold the old socket until it executes its program.
         let listener = wait::until(&format!("{addr} to be free"), || {
             match TcpListener::bind(addr) {
                 Err(e) if e.kind() == io::ErrorKind::AddrInUse => None,
@@ -327,7 +327,7 @@ impl Server {
                 }
                 let Ok(stream) = stream else { continue };
                 drop(stream.set_nodelay(true));
-                // Without the clone a reset by a script would wait for the end of this server.
+                // The server keeps only the clone, so that a script's reset takes effect at once.
                 if let Ok(clone) = stream.try_clone() {
                     lock(&sockets).push(clone);
                 }

@@ -1,4 +1,4 @@
-//! Folders that go away with the test.
+//! Folders that are removed with their test.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,12 +6,12 @@ use std::{env, fs, process};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// A fresh folder, removed with all that is in it when dropped.
+/// A fresh folder, removed with its contents when dropped.
 #[derive(Debug)]
 pub struct TempDir(PathBuf);
 
 impl TempDir {
-    /// Makes the folder.
+    /// Creates the folder.
     pub fn new() -> Self {
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = env::temp_dir().join(format!("elbow-test-{}-{n}", process::id()));
@@ -19,17 +19,17 @@ impl TempDir {
         Self(path)
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// A path in it.
+    /// A path in the folder.
     pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         self.0.join(name)
     }
 
-    /// Writes a file into it and says where.
+    /// Writes a file into the folder; returns its path.
     pub fn write(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.join(name);
         fs::write(&path, content).unwrap();

@@ -1,4 +1,4 @@
-//! What `tests/tools.sh` installs, and how a test says that something of it is missing.
+//! Tools that `tests/tools.sh` installs, and how tests report missing ones.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -16,13 +16,13 @@ pub fn repository() -> PathBuf {
         .to_owned()
 }
 
-/// Where the tools are: `$ELBOW_TOOLS`, or `target/tools`.
+/// The tools' folder: `$ELBOW_TOOLS`, or `target/tools`.
 pub fn folder() -> PathBuf {
     env::var_os("ELBOW_TOOLS").map_or_else(|| repository().join("target/tools"), PathBuf::from)
 }
 
-/// A program by its name in the tools' folder, their Python environment, or on PATH; not on PATH if
-/// it is `mc`, which may be Midnight Commander there.
+/// Finds a program in the tools' folder, in their Python environment, or on PATH. `mc` is not searched
+/// on PATH, where it may be Midnight Commander.
 pub fn find(name: &str) -> Option<PathBuf> {
     let folder = folder();
     let path = env::var_os("PATH").unwrap_or_default();
@@ -37,10 +37,10 @@ pub fn find(name: &str) -> Option<PathBuf> {
 /// The program that makes [`debian`].
 pub const MMDEBSTRAP: &str = "/usr/bin/mmdebstrap";
 
-/// A small Debian with `setcap` as a tar, which images are made of; made by [`MMDEBSTRAP`] when it is not there.
+/// A tar of a small Debian with `setcap`, the base of images; [`MMDEBSTRAP`] creates it if missing.
 pub fn debian() -> PathBuf {
     let base = folder().join("bookworm-setcap.tar");
-    // The first test that needs it makes it; others wait.
+    // The first test that needs it creates it; others wait.
     let lock = File::create(base.with_extension("lock")).unwrap();
     lock.lock().unwrap();
     if !base.exists() {
@@ -57,21 +57,21 @@ pub fn debian() -> PathBuf {
     base
 }
 
-/// The Python that has boto3.
+/// The Python with boto3.
 pub fn python() -> Option<PathBuf> {
     let python = folder().join("venv/bin/python3");
     folder().join("venv/ready").exists().then_some(python)
 }
 
-/// A client script of `tests/clients`, ready to be given arguments.
+/// A client script of `tests/clients`.
 pub fn client_script(python: &Path, name: &str) -> Command {
     let mut command = Command::new(python);
     command.arg(repository().join("tests/clients").join(name));
     command
 }
 
-/// Says that the running test is skipped and what it needs: to the terminal past the capture of
-/// test output, and into `$ELBOW_SKIPPED`, which `./test` prints at its end.
+/// Reports that the running test is skipped and what it needs: on the terminal, past the capture of
+/// test output, and in `$ELBOW_SKIPPED`, which `./test` prints at its end.
 pub fn skipped(needs: &str) {
     let thread = thread::current();
     let line = format!(
@@ -85,7 +85,7 @@ pub fn skipped(needs: &str) {
     }
 }
 
-/// The program called `$name`, or the end of the test with a word that it is skipped.
+/// The program `$name`; skips the test if it is missing.
 #[macro_export]
 macro_rules! need {
     ($name:expr) => {
@@ -99,7 +99,7 @@ macro_rules! need {
     };
 }
 
-/// The Python that has boto3, or the end of the test with a word that it is skipped.
+/// The Python with boto3; skips the test if it is missing.
 #[macro_export]
 macro_rules! need_python {
     () => {

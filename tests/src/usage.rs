@@ -1,21 +1,21 @@
-//! What a process costs, as the kernel counts it.
+//! CPU usage of a process, as the kernel counts it.
 
 use std::fs;
 use std::ops::Sub;
 use std::path::Path;
 use std::time::Duration;
 
-/// CPU time and wake-ups of all threads of a process since they began.
+/// CPU time and wake-ups of all threads of a process since they started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// Time on a CPU.
     pub cpu: Duration,
-    /// How often a thread waited for something and was woken (voluntary context switches).
+    /// The number of times a thread waited and was woken (voluntary context switches).
     pub wakeups: u64,
 }
 
 impl Usage {
-    /// Until now, of the process `pid`.
+    /// The usage of process `pid` so far.
     pub fn of(pid: u32) -> Self {
         let mut usage = Self {
             cpu: Duration::ZERO,

@@ -3,24 +3,24 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a test waits for something that is bound to come, on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a test waits for an event, on a busy machine.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Asks `probe` until it has an answer; panics with `what` when [`PATIENCE`] is over.
+/// Calls `probe` until it returns a value; panics with `what` after [`TIMEOUT`].
 pub fn until<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
-    until_for(PATIENCE, what, probe)
+    until_for(TIMEOUT, what, probe)
 }
 
-/// Asks `probe` until it has an answer; panics with `what` when `patience` is over.
-pub fn until_for<T>(patience: Duration, what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + patience;
+/// Calls `probe` until it returns a value; panics with `what` after `timeout`.
+pub fn until_for<T>(timeout: Duration, what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + timeout;
     loop {
         if let Some(answer) = probe() {
             return answer;
         }
         assert!(
             Instant::now() < deadline,
-            "waited {patience:?} in vain for {what}"
+            "timed out after {timeout:?} waiting for {what}"
         );
         thread::sleep(Duration::from_millis(20));
     }

@@ -1,4 +1,4 @@
-//! The admin address: who is let in, and in which formats it answers.
+//! The admin address: which requests it accepts, and its formats.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::io::Write;
@@ -15,7 +15,7 @@ fn serving(args: &[&str]) -> Elbow {
     Elbow::run_with(&file(&[alb("alb", address(), &[http])], &[]), args)
 }
 
-/// The answer to a request with these header fields, `Host` among them.
+/// The response to a request with these header fields, including `Host`.
 fn ask(to: SocketAddr, request: &str, fields: &[&str]) -> Response {
     let mut head = format!("{request} HTTP/1.1\r\nConnection: close\r\n");
     for field in fields {
@@ -32,7 +32,7 @@ const FREE: [&str; 4] = ["/live", "/ready", "/health", "/metrics"];
 const OTHERS: [&str; 4] = ["/config", "/status", "/targets", "/nowhere"];
 
 #[test]
-fn a_rebound_name_reads_nothing_and_a_foreign_page_does_nothing() {
+fn other_hosts_and_sites_are_refused() {
     let elbow = serving(&["--admin-host", "elbow.internal"]);
     let admin = elbow.admin();
     let code = |request: &str, fields: &[&str]| ask(admin, request, fields).status;
@@ -55,7 +55,7 @@ fn a_rebound_name_reads_nothing_and_a_foreign_page_does_nothing() {
         code(stop, &[&own, length, "Sec-Fetch-Site: cross-site"]),
         403
     );
-    // As curl does it: let in, and there are no pods here.
+    // A request like curl's is accepted, but there are no pods here.
     assert_eq!(code(stop, &[&own, length]), 404);
     for host in ["localhost", "a.localhost:9901", "elbow.internal", "[::1]"] {
         let host = format!("Host: {host}");
@@ -76,7 +76,7 @@ fn a_rebound_name_reads_nothing_and_a_foreign_page_does_nothing() {
 }
 
 #[test]
-fn a_token_opens_the_pages_and_the_probe_address_has_the_free_ones_without() {
+fn token_is_required_except_for_free_pages() {
     let dir = TempDir::new();
     let token = dir.write("token", "s3cret\n");
     let token = token.to_str().unwrap();
@@ -104,11 +104,11 @@ fn a_token_opens_the_pages_and_the_probe_address_has_the_free_ones_without() {
     let admin = admin.to_string();
     let get = ["get", "load-balancers", "--admin", &admin];
     let without = output(&mut elbow::command(&get));
-    let said = texts(&without).1;
-    assert_eq!(without.status.code(), Some(3), "{said}");
+    let error = texts(&without).1;
+    assert_eq!(without.status.code(), Some(3), "{error}");
     assert!(
-        said.contains("admin token") && said.contains("--admin-token"),
-        "{said}"
+        error.contains("admin token") && error.contains("--admin-token"),
+        "{error}"
     );
     let mut with = elbow::command(&get);
     assert!(stdout(with.args(["--admin-token", token])).contains("alb"));
@@ -117,7 +117,7 @@ fn a_token_opens_the_pages_and_the_probe_address_has_the_free_ones_without() {
 }
 
 #[test]
-fn the_probe_address_without_a_token_has_the_free_pages_alone() {
+fn probe_address_without_a_token_serves_only_free_pages() {
     let probes = SocketAddr::from((address(), 9902));
     let elbow = serving(&["--probes", &probes.to_string()]);
     for path in FREE {
@@ -133,10 +133,10 @@ fn the_probe_address_without_a_token_has_the_free_pages_alone() {
 }
 
 #[test]
-fn a_made_token_is_that_of_the_user() {
+fn token_auto_is_created_for_the_user() {
     let home = TempDir::new();
     let file = home.join("elbow/admin-token");
-    let config = file_of_nothing();
+    let config = config_text();
     let dir = TempDir::new();
     let path = dir.write("elbow.yaml", config);
     let admin = SocketAddr::from((address(), 9901)).to_string();
@@ -161,17 +161,17 @@ fn a_made_token_is_that_of_the_user() {
     assert_eq!(std::fs::read_to_string(file).unwrap().len(), 65);
 }
 
-fn file_of_nothing() -> String {
+fn config_text() -> String {
     let http = listener(8080, "HTTP", &fixed(200, "hi"));
     file(&[alb("alb", address(), &[http])], &[]).to_string()
 }
 
-/// Of Prometheus 2.42.
+/// The header that Prometheus 2.42 sends.
 const PROMETHEUS: &str = "Accept: application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
     text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
 #[test]
-fn metrics_are_open_metrics_for_those_who_ask_and_else_text() {
+fn metrics_are_openmetrics_only_if_the_client_asks() {
     let elbow = serving(&[]);
     let host = format!("Host: {}", elbow.admin());
     let text = ask(elbow.admin(), "GET /metrics", &[&host, "Accept: */*"]);
@@ -193,7 +193,7 @@ fn metrics_are_open_metrics_for_those_who_ask_and_else_text() {
 }
 
 #[test]
-fn promtool_finds_nothing_wrong_with_the_metrics() {
+fn promtool_accepts_the_metrics() {
     let promtool = need!("promtool");
     let elbow = serving(&[]);
     let text = elbow.page("/metrics").text();
@@ -211,6 +211,6 @@ fn promtool_finds_nothing_wrong_with_the_metrics() {
         .write_all(text.as_bytes())
         .unwrap();
     let checked = check.wait_with_output().unwrap();
-    let (out, said) = texts(&checked);
-    assert!(checked.status.success(), "{out}{said}\n{text}");
+    let (out, err) = texts(&checked);
+    assert!(checked.status.success(), "{out}{err}\n{text}");
 }

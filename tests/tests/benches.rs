@@ -1,4 +1,4 @@
-//! Figures are of the profile that ships.
+//! Benches measure only the release profile.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Files that are none and outputs that nobody reads: neither stops what answers operators.
+//! Special files and unread outputs do not block elbow.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
@@ -15,7 +15,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-/// An ALB that answers `text`.
+/// An ALB that responds with `text`.
 fn config(ip: Ipv4Addr, text: &str) -> Value {
     let listener = listener(8080, "HTTP", &fixed(200, text));
     file(&[alb("alb", ip, &[listener])], &[])
@@ -42,15 +42,15 @@ const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n\
     spec: {type: LoadBalancer, ports: [{port: 80}]}\n";
 
 #[test]
-fn what_is_no_regular_file_in_a_folder_is_named_and_waited_for_by_nobody() {
+fn special_file_in_a_folder_is_named_and_not_read() {
     let dir = TempDir::new();
     dir.write("web.yaml", SERVICE);
     make_fifo(&dir.join("fifo.yaml"));
     let check = output(elbow::command(&["check", "-f"]).arg(dir.path()));
-    let (_, said) = texts(&check);
-    assert_eq!(check.status.code(), Some(1), "{said}");
+    let (_, stderr) = texts(&check);
+    assert_eq!(check.status.code(), Some(1), "{stderr}");
     let what = "fifo.yaml: cannot be read: expected a regular file, found a pipe";
-    assert!(said.contains(what), "{said}");
+    assert!(stderr.contains(what), "{stderr}");
     fs::remove_file(dir.join("fifo.yaml")).unwrap();
 
     let mut elbow = Elbow::run_manifests(dir, &[]);
@@ -60,22 +60,22 @@ fn what_is_no_regular_file_in_a_folder_is_named_and_waited_for_by_nobody() {
             "a pipe" => make_fifo(&path),
             _ => symlink("/dev/zero", &path).unwrap(),
         }
-        wait::until("the refusal", || {
+        wait::until("the error", || {
             let what = format!("{name}: cannot be read: expected a regular file, found {what}");
-            elbow.said().contains(&what).then_some(())
+            elbow.log().contains(&what).then_some(())
         });
         assert_eq!(elbow.page("/health").status, 200);
         fs::remove_file(&path).unwrap();
-        let before = elbow.said().matches("reloaded, ").count();
+        let before = elbow.log().matches("reloaded, ").count();
         elbow.write_manifest("web.yaml", &format!("{SERVICE}# without {name}\n"));
         wait::until("a reload", || {
-            (elbow.said().matches("reloaded, ").count() > before).then_some(())
+            (elbow.log().matches("reloaded, ").count() > before).then_some(())
         });
     }
     assert_eq!(elbow.terminate().code(), Some(0));
 }
 
-/// A running elbow that reads a pipe, and what writes to it.
+/// A running elbow that reads its configuration from a pipe, and its admin address.
 fn piped(path: &Path) -> (Running, SocketAddr) {
     let admin = SocketAddr::from((address(), 9901));
     let mut command = elbow::command(&["run", "--admin", &admin.to_string()]);
@@ -84,13 +84,13 @@ fn piped(path: &Path) -> (Running, SocketAddr) {
 }
 
 #[test]
-fn a_pipe_as_configuration_is_read_once_and_a_hangup_says_so() {
+fn piped_configuration_is_read_once() {
     let ip = address();
     let dir = TempDir::new();
     let fifo = dir.join("config");
     make_fifo(&fifo);
     let (mut elbow, admin) = piped(&fifo);
-    // In two pieces, as a slow program writes.
+    // In two pieces, like a slow program.
     let text = config(ip, "piped").to_string();
     let (first, second) = text.split_at(20);
     let mut writer = fs::OpenOptions::new().write(true).open(&fifo).unwrap();
@@ -100,19 +100,19 @@ fn a_pipe_as_configuration_is_read_once_and_a_hangup_says_so() {
     drop(writer);
     wait_for(ip, "piped");
     elbow.signal(Signal::HUP);
-    wait::until("the hangup to be answered", || {
-        let said = elbow.stderr();
+    wait::until("the response to SIGHUP", || {
+        let log = elbow.stderr();
         let what = format!("{} was read once and cannot be read again", fifo.display());
-        (said.contains(&what) && said.contains("reloaded, nothing changed")).then_some(())
+        (log.contains(&what) && log.contains("reloaded, nothing changed")).then_some(())
     });
     assert_eq!(elbow::admin_get(admin, "/health").unwrap().status, 200);
     elbow.signal(Signal::TERM);
     assert_eq!(elbow.wait().code(), Some(0));
 }
 
-/// As a shell has it: `elbow run --config <(cat elbow.yaml)`.
+/// As in a shell: `elbow run --config <(cat elbow.yaml)`.
 #[test]
-fn a_process_substitution_is_a_configuration() {
+fn process_substitution_is_a_configuration() {
     let ip = address();
     let dir = TempDir::new();
     let file = dir.write("elbow.yaml", config(ip, "substituted").to_string());
@@ -128,7 +128,7 @@ fn a_process_substitution_is_a_configuration() {
 }
 
 #[test]
-fn a_pipe_that_nobody_writes_leaves_signals_alone() {
+fn elbow_waiting_for_a_pipe_ends_on_a_signal() {
     let dir = TempDir::new();
     let fifo = dir.join("config");
     make_fifo(&fifo);
@@ -143,7 +143,7 @@ fn a_pipe_that_nobody_writes_leaves_signals_alone() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_stops_nothing() {
+fn unread_log_blocks_nothing() {
     let ip = address();
     let dir = TempDir::new();
     let path = dir.write("elbow.yaml", config(ip, "one").to_string());
@@ -152,7 +152,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
     command.arg("--config").arg(&path);
     let mut elbow = Running::start_unread(&mut command);
     wait_for(ip, "one");
-    // Each reading has a line for each of these.
+    // Each reload logs a line for each of these.
     let wrong: Vec<Value> = (0..5000)
         .map(|n| json!({"name": format!("wrong-{n}"), "type": "appliction"}))
         .collect();
@@ -174,7 +174,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
 }
 
 #[test]
-fn an_access_log_that_nobody_reads_stops_nothing() {
+fn unread_access_log_blocks_nothing() {
     let ip = address();
     let dir = TempDir::new();
     let path = dir.write("elbow.yaml", config(ip, "one").to_string());
@@ -189,7 +189,7 @@ fn an_access_log_that_nobody_reads_stops_nothing() {
     command.arg("--config").arg(&path);
     let mut elbow = Running::start_unread(&mut command);
     wait_for(ip, "one");
-    // More than a pipe takes, in few requests.
+    // More than a pipe holds, in few requests.
     let long = "x".repeat(8000);
     let mut client = Client::plain((ip, 8080));
     for _ in 0..40 {
@@ -205,7 +205,7 @@ fn an_access_log_that_nobody_reads_stops_nothing() {
 }
 
 #[test]
-fn an_access_log_that_is_a_pipe_is_named() {
+fn access_log_to_a_pipe_is_an_error() {
     let dir = TempDir::new();
     let path = dir.write("elbow.yaml", config(address(), "one").to_string());
     make_fifo(&dir.join("log"));
@@ -213,6 +213,6 @@ fn an_access_log_that_is_a_pipe_is_named() {
     command.arg(dir.join("log")).arg("--config").arg(path);
     let done = command.stdin(Stdio::null()).output().unwrap();
     assert_eq!(done.status.code(), Some(3));
-    let (_, said) = texts(&done);
-    assert!(said.contains("access log: "), "{said}");
+    let (_, stderr) = texts(&done);
+    assert!(stderr.contains("access log: "), "{stderr}");
 }

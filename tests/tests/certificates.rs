@@ -1,4 +1,4 @@
-//! Certificates that a local authority issues, and `elbow cert`.
+//! Certificates that the local CA issues, and `elbow cert`.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
@@ -12,14 +12,14 @@ use elbow_tests::{Client, TempDir, address, client, elbow, wait};
 use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 
-/// An `elbow run` with an authority of its own.
+/// An `elbow run` with its own local CA.
 struct Served {
     _running: Running,
     admin: SocketAddr,
     at: SocketAddr,
 }
 
-/// The native file of an HTTPS listener with `certificate`, called `own`, that answers by itself.
+/// The native file of an HTTPS listener with `certificate`, named `own`, and a fixed response.
 fn config(at: SocketAddr, mut certificate: Value) -> Value {
     certificate["name"] = "own".into();
     json!({
@@ -60,7 +60,7 @@ impl Served {
         }
     }
 
-    /// The certificate that is served for `host`, whoever issued it.
+    /// The certificate that is served for `host`, without verification.
     fn certificate(&self, host: &str) -> CertificateDer<'static> {
         let config = client_that_trusts_all(rustls::ALL_VERSIONS, &[]);
         let client = Client::tls(self.at, host, &config).unwrap();
@@ -68,15 +68,15 @@ impl Served {
     }
 }
 
-/// `elbow cert` on the authority in `ca`.
+/// `elbow cert` with the CA in `ca`.
 fn cert(ca: &Path, args: &[&str]) -> String {
     let mut command = elbow::command(&["cert", "--dir", ca.to_str().unwrap()]);
     stdout(command.args(args))
 }
 
-/// Issued, trusted by those who trust the authority, kept over restarts, and renewed without one.
+/// The certificate verifies against the CA, survives a restart, and is renewed without one.
 #[test]
-fn a_listener_without_a_certificate_gets_one() {
+fn self_signed_listener_gets_a_certificate() {
     let dir = TempDir::new();
     let ca = dir.join("ca");
     let hosts = json!({"selfSigned": ["own.example.localhost", "*.own.example.localhost"]});
@@ -113,7 +113,7 @@ fn a_listener_without_a_certificate_gets_one() {
 }
 
 #[test]
-fn a_check_makes_no_authority() {
+fn check_creates_no_ca() {
     let dir = TempDir::new();
     let at = SocketAddr::from(([127, 0, 0, 1], 443));
     let file = dir.write(
@@ -125,10 +125,9 @@ fn a_check_makes_no_authority() {
     assert!(!dir.join("ca").exists());
 }
 
-/// A certificate in the file itself is served, its key is shown nowhere, and that it has expired is
-/// logged.
+/// A certificate in the file is served. Its key is never shown, and its expiry is logged.
 #[test]
-fn a_key_in_the_file_is_not_shown_and_an_expired_certificate_is_told() {
+fn inline_key_is_hidden_and_expiry_is_logged() {
     let dir = TempDir::new();
     let (certificate, key) = self_signed_expired(&["old.example"]).write(&dir, "old");
     let pem = fs::read_to_string(certificate).unwrap();
@@ -146,7 +145,7 @@ fn a_key_in_the_file_is_not_shown_and_an_expired_certificate_is_told() {
 }
 
 #[test]
-fn cert_issues_lists_and_says_how_to_trust() {
+fn cert_issues_lists_and_prints_the_trust_command() {
     let dir = TempDir::new();
     let ca = dir.join("ca");
     let out = dir.join("out");

@@ -1,4 +1,4 @@
-//! Classic load balancers from the outside: layer 4, health, policies, reloads, the command line
+//! Classic load balancers: layer 4, health, policies, reloads, the command line
 //! (parity section 4).
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
@@ -12,7 +12,7 @@ use elbow_tests::target::{HEALTH_PORT, Peer};
 use elbow_tests::{Ca, Client, Elbow, Target, TempDir, address, client, elbow, wait};
 use serde_json::{Value, json};
 
-/// The group that instances form for layer 4.
+/// The group of layer 4 instances.
 const TCP: &str = "clb/TCP:9000";
 
 fn addrs(targets: &[&Target]) -> Vec<SocketAddr> {
@@ -24,7 +24,7 @@ fn one(ip: Ipv4Addr, listeners: &[Value], targets: &[&Target]) -> Value {
     file(&[classic("clb", ip, listeners, &addrs(targets))], &[])
 }
 
-/// The same with the certificate `main`, made for `clb.example`, in the folder beside it.
+/// The same with a certificate `main` for `clb.example`, and the folder with its files.
 fn with_certificate(mut config: Value) -> (TempDir, Value) {
     let dir = TempDir::new();
     Ca::new().leaf(&["clb.example"]).write(&dir, "main");
@@ -38,22 +38,22 @@ fn secure(mut listener: Value) -> Value {
     listener
 }
 
-/// Sends back what it gets, until the peer says that nothing more comes.
+/// Echoes what it receives, once the peer has finished sending.
 fn echo(peer: &mut Peer) -> std::io::Result<()> {
     let bytes = peer.rest()?;
     peer.send(bytes)
 }
 
-/// What comes back when `text` is sent and nothing after it.
+/// The response to `text` without further data.
 fn echoed(mut client: Client, text: &str) -> String {
     client.send(text).finish();
     String::from_utf8(client.rest().unwrap()).unwrap()
 }
 
 #[test]
-fn tcp_and_ssl_pass_to_instances_in_clear_and_under_tls() {
+fn tcp_and_ssl_listeners_reach_instances_with_and_without_tls() {
     let plain = Target::start(echo);
-    // Nobody verifies an instance's certificate (CLB guide: HTTPS LB).
+    // Certificates of instances are not verified (CLB guide: HTTPS LB).
     let tls = Target::start_tls(self_signed_expired(&["x.example"]).server(&[]), echo);
     for (instances, protocol) in [(&plain, "TCP"), (&tls, "SSL")] {
         let ip = address();
@@ -68,7 +68,7 @@ fn tcp_and_ssl_pass_to_instances_in_clear_and_under_tls() {
         assert_eq!(echoed(Client::plain((ip, 8000)), "in clear"), "in clear");
         let trusting = client_that_trusts_all(rustls::ALL_VERSIONS, &["h2", "http/1.1"]);
         let client = Client::tls((ip, 8443), "other.example", &trusting).unwrap();
-        // Predefined policies end at TLS 1.2; there is no ALPN, and no SNI to choose by.
+        // Predefined policies end at TLS 1.2; there is neither ALPN nor SNI.
         let state = client.tls_state().unwrap();
         assert_eq!(state.alpn_protocol(), None);
         assert_eq!(
@@ -80,14 +80,14 @@ fn tcp_and_ssl_pass_to_instances_in_clear_and_under_tls() {
 }
 
 #[test]
-fn connections_go_to_all_instances_and_past_those_that_refuse() {
+fn refused_connection_goes_to_another_instance() {
     let name = |text: &'static str| {
         Target::start(move |peer: &mut Peer| {
             peer.send(text)?;
             peer.finish()
         })
     };
-    // Its health is asked elsewhere, so that it is in service although it refuses.
+    // Health checks use another port, so it is in service although it refuses.
     let (first, second, refusing) = (name("one"), name("two"), Target::refusing());
     let (ip, all) = (address(), [&first, &refusing, &second]);
     let elbow = Elbow::run(&one(ip, &[to_instances(8000, "TCP", "TCP")], &all));
@@ -104,9 +104,9 @@ fn connections_go_to_all_instances_and_past_those_that_refuse() {
     assert_eq!(first.connections() + second.connections(), 12);
 }
 
-// One health check per load balancer: a dead first port takes it down as a whole.
+// There is one health check per load balancer: if the first port is down, all listeners are.
 #[test]
-fn an_instance_is_in_service_for_all_listeners_or_for_none() {
+fn instance_health_applies_to_all_listeners() {
     let mut target = Target::ok("hello");
     let ip = address();
     let mut config = one(
@@ -130,7 +130,7 @@ fn an_instance_is_in_service_for_all_listeners_or_for_none() {
     let get = || Client::plain((ip, 8080)).ask(client::get("a.example", "/"));
     assert_eq!(get().status, 200);
 
-    // Its first port is gone; the other one answers as before.
+    // The first port is down; the other one still answers.
     target.stop();
     let other_port = TcpListener::bind(second).unwrap();
     other_port.set_nonblocking(true).unwrap();
@@ -142,14 +142,14 @@ fn an_instance_is_in_service_for_all_listeners_or_for_none() {
     );
     assert_eq!(get().status, 503);
     Client::plain((ip, 8000)).expect_reset();
-    assert!(other_port.accept().is_err(), "somebody came to it");
+    assert!(other_port.accept().is_err(), "an unexpected connection");
     let health = |state: &str| elbow.metric("elbow_target_health", &[state]);
     assert_eq!(health("state=\"OutOfService\""), Some(0.0));
 }
 
-// CLB guide, health checks: HTTP passes on 200 alone; a new instance after its first pass.
+// CLB guide, health checks: HTTP passes only on 200; a new instance is in service after its first pass.
 #[test]
-fn an_instance_is_asked_once_an_interval_and_passes_on_200_alone() {
+fn health_check_runs_once_per_interval_and_passes_only_on_200() {
     let target = Target::ok("hello");
     let ip = address();
     let listeners = [
@@ -166,7 +166,11 @@ fn an_instance_is_asked_once_an_interval_and_passes_on_200_alone() {
         elbow.wait_for_state(group, target.addr(), "InService");
     }
     let checks = target.health_checks();
-    assert_eq!(checks.len(), 1, "one for both listeners: {checks:#?}");
+    assert_eq!(
+        checks.len(),
+        1,
+        "expected one check for both listeners: {checks:#?}"
+    );
     assert_eq!(
         checks[0].head,
         format!(
@@ -176,7 +180,7 @@ fn an_instance_is_asked_once_an_interval_and_passes_on_200_alone() {
         )
     );
 
-    // 204 would do for an NLB.
+    // An NLB would accept 204.
     let other = Target::ok("hello");
     other.set_health(204);
     let ip = address();
@@ -193,7 +197,7 @@ fn an_instance_is_asked_once_an_interval_and_passes_on_200_alone() {
 }
 
 #[test]
-fn instances_come_and_go_with_the_file() {
+fn reload_adds_and_removes_instances() {
     let (first, second) = (Target::start(echo), Target::start(echo));
     let ip = address();
     let listeners = [to_instances(8000, "TCP", "TCP")];
@@ -205,13 +209,13 @@ fn instances_come_and_go_with_the_file() {
     });
     elbow.reload(&one(ip, &listeners, &[&first, &second]));
     elbow.wait_for_state(TCP, second.addr(), "InService");
-    // Draining is off unless it is asked for: the connection is cut at once.
+    // Draining is off by default: the connection is cut at once.
     elbow.reload(&one(ip, &listeners, &[&second]));
     open.expect_reset();
     assert_eq!(echoed(Client::plain((ip, 8000)), "hello"), "hello");
     assert_eq!(second.connections(), 1);
 
-    // With draining it may finish, and new ones go elsewhere.
+    // With draining, existing connections may finish, and new ones go elsewhere.
     let draining = |targets: &[&Target]| {
         let mut config = one(ip, &listeners, targets);
         config["loadBalancers"][0]["attributes"] = json!({"connection_draining.enabled": "true"});
@@ -221,7 +225,7 @@ fn instances_come_and_go_with_the_file() {
     elbow.wait_for_state(TCP, first.addr(), "InService");
     let mut on_second = Vec::new();
     while on_second.len() < 2 {
-        // Before it connects: an instance may be quick.
+        // Read before connecting: an instance may be fast.
         let (to_first, to_second) = (first.connections(), second.connections());
         let client = Client::plain((ip, 8000));
         wait::until("an instance to take it", || {
@@ -250,9 +254,9 @@ fn instances_come_and_go_with_the_file() {
     assert_eq!(second.connections(), seen);
 }
 
-// CLB guide, proxy protocol: by a policy on the instance port, TCP and SSL.
+// CLB guide, proxy protocol: set by a policy on the instance port, for TCP and SSL.
 #[test]
-fn the_proxy_protocol_names_the_client_before_anything_else() {
+fn proxy_protocol_line_comes_first() {
     let target = Target::start(|peer: &mut Peer| {
         let mut first = [0; 64];
         let n = peer.read(&mut first)?;
@@ -273,7 +277,7 @@ fn the_proxy_protocol_names_the_client_before_anything_else() {
     );
     assert_eq!(String::from_utf8(client.rest().unwrap()).unwrap(), expected);
 
-    // To an instance under TLS it comes before the handshake.
+    // With TLS to the instance, it comes before the handshake.
     config["loadBalancers"][0]["listeners"] = json!([to_instances(8000, "TCP", "SSL")]);
     elbow.reload(&config);
     let seen = Target::start(|peer: &mut Peer| {
@@ -293,7 +297,7 @@ fn the_proxy_protocol_names_the_client_before_anything_else() {
 }
 
 #[test]
-fn a_connection_is_one_line_of_the_access_log() {
+fn connection_is_one_line_of_the_access_log() {
     let target = Target::start(echo);
     let ip = address();
     let listeners = [secure(to_instances(8443, "SSL", "TCP"))];
@@ -312,7 +316,7 @@ fn a_connection_is_one_line_of_the_access_log() {
 }
 
 #[test]
-fn the_command_line_shows_them() {
+fn command_line_shows_classic_load_balancers() {
     let target = Target::ok("hello");
     let ip = address();
     let mut config = one(ip, &[to_instances(8080, "HTTP", "HTTP")], &[&target]);
@@ -340,7 +344,7 @@ fn the_command_line_shows_them() {
 }
 
 #[test]
-fn a_wrong_file_says_where_and_what_to_do() {
+fn error_has_position_and_hint() {
     let dir = TempDir::new();
     let path = dir.write(
         "elbow.yaml",
@@ -363,8 +367,10 @@ certificates: [{name: main, certificateFile: main.pem, privateKeyFile: main.key}
              HTTP to instances"
         ),
         "  hint: it speaks TCP or SSL".to_owned(),
-        format!("error[invalid-target] {file}:6:25: \"HTTP:30443\" says not what to check"),
-        "  hint: TCP:port, SSL:port, HTTP:port/path or HTTPS:port/path".to_owned(),
+        format!(
+            "error[invalid-target] {file}:6:25: \"HTTP:30443\" is not the target of a health check"
+        ),
+        "  hint: write TCP:port, SSL:port, HTTP:port/path or HTTPS:port/path".to_owned(),
     ] {
         assert!(stderr.lines().any(|l| l == line), "{line}\n{stderr}");
     }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 const GROUP: &str = "clb/HTTP:9000";
 
-/// A load balancer with one HTTP listener in front of `targets`, in service.
+/// A load balancer with one HTTP listener and `targets` in service.
 struct Web {
     elbow: Elbow,
     ip: Ipv4Addr,
@@ -40,7 +40,7 @@ impl Web {
         Self { elbow, ip }
     }
 
-    /// Its file with other targets.
+    /// Its file, with other targets.
     fn file(&self, targets: &[&Target], attributes: &[(&str, &str)]) -> Value {
         one(self.ip, targets, attributes)
     }
@@ -49,7 +49,7 @@ impl Web {
         Client::plain((self.ip, 8080))
     }
 
-    /// What comes back for `bytes`, until the connection is closed from there.
+    /// The response to `bytes`, until the load balancer closes.
     fn raw(&self, bytes: &str) -> String {
         let mut client = self.connect();
         client.send(bytes);
@@ -57,9 +57,9 @@ impl Web {
     }
 }
 
-// CLB guide, x-forwarded headers; no X-Amzn-Trace-Id, Host as it came.
+// CLB guide, x-forwarded headers; no X-Amzn-Trace-Id, Host unchanged.
 #[test]
-fn an_instance_gets_the_request_with_who_sent_it() {
+fn instance_gets_x_forwarded_headers() {
     let target = Target::ok("hello");
     let web = Web::new(&[&target], &[]);
     let mut client = web.connect();
@@ -78,9 +78,9 @@ fn an_instance_gets_the_request_with_who_sent_it() {
 }
 
 // ELB guide, how it works: HTTP/1.0 without Host gets the node's address. CLB guide, HTTP errors: any
-// method of up to 127 characters, TRACE too; more than 30 forwarded addresses are none of its business.
+// method of up to 127 characters is valid, TRACE too; there is no limit of 30 forwarded addresses.
 #[test]
-fn what_an_alb_refuses_or_names_otherwise() {
+fn requests_that_an_alb_refuses_or_changes_pass() {
     let target = Target::ok("hello");
     let web = Web::new(&[&target], &[]);
     let long = "M".repeat(127);
@@ -91,7 +91,7 @@ fn what_an_alb_refuses_or_names_otherwise() {
         format!("{long} / HTTP/1.1\r\nHost: h\r\n\r\n"),
         format!("GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: {forwarded}\r\n\r\n"),
         "GET / HTTP/1.1\r\nHost: h\r\nX-Amzn-Trace-Id: Root=1\r\n\r\n".to_owned(),
-        // No WebSocket: a request like any other.
+        // No WebSocket: it is an ordinary request.
         "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_owned(),
     ] {
         assert_eq!(web.connect().ask(&request).status, 200, "{request}");
@@ -104,9 +104,9 @@ fn what_an_alb_refuses_or_names_otherwise() {
     assert_eq!(seen[5].header("upgrade"), None);
 }
 
-// CLB guide, HTTP errors: the status lines, without a body.
+// CLB guide, HTTP errors: status lines without a body.
 #[test]
-fn what_is_wrong_is_refused_with_a_line() {
+fn invalid_requests_get_a_status_line() {
     let target = Target::ok("hello");
     let web = Web::new(&[&target], &[]);
     let long = "M".repeat(128);
@@ -142,15 +142,15 @@ fn what_is_wrong_is_refused_with_a_line() {
     assert!(target.requests().is_empty());
 }
 
-// Parity check 40: 503 with all instances out of service, no fail-open.
+// Parity check 40: 503 if all instances are out of service, without fail-open.
 #[test]
-fn without_an_instance_in_service_the_answer_is_503() {
+fn no_instance_in_service_is_503() {
     let empty = Web::new(&[], &[]);
     let line = "HTTP/1.1 503 Service Unavailable: Back-end server is at capacity\r\nContent-Length: 0\r\n\
                 Connection: keep-alive\r\n\r\n";
     let get = client::get("a.example", "/");
     assert_eq!(empty.connect().send(&get).response().head, line);
-    // In service by its health, and nobody there.
+    // In service by its health checks, but it refuses connections.
     let refusing = Target::refusing();
     let web = Web::new(&[&refusing], &[]);
     assert_eq!(web.connect().send(&get).response().head, line);
@@ -159,14 +159,14 @@ fn without_an_instance_in_service_the_answer_is_503() {
         .wait_for_state(GROUP, refusing.addr(), "OutOfService");
     let mut client = web.connect();
     assert_eq!(client.send(&get).response().head, line);
-    // The connection goes on.
+    // The connection stays open.
     assert_eq!(client.send(&get).response().status, 503);
 }
 
-// CLB guide, HTTP errors: 502, and 504 for an instance that closes or is silent; 408 for a client that
-// does not finish.
+// CLB guide, HTTP errors: 502, 504 for an instance that closes or is silent, 408 for an incomplete
+// request.
 #[test]
-fn what_goes_wrong_on_the_way_has_the_guides_status() {
+fn upstream_errors_have_the_status_of_the_guide() {
     let target = Target::start(|peer: &mut Peer| {
         while let Some(request) = peer.request()? {
             match request.line().split(' ').nth(1) {
@@ -195,7 +195,7 @@ fn what_goes_wrong_on_the_way_has_the_guides_status() {
 }
 
 #[test]
-fn an_instance_that_refuses_is_passed_over() {
+fn request_skips_an_instance_that_refuses() {
     let (target, refusing) = (Target::ok("hello"), Target::refusing());
     let web = Web::new(&[&refusing, &target], &[]);
     for _ in 0..6 {
@@ -206,7 +206,7 @@ fn an_instance_that_refuses_is_passed_over() {
 
 // ELB guide, how it works: least outstanding requests.
 #[test]
-fn a_busy_instance_is_avoided() {
+fn least_outstanding_requests_avoid_a_busy_instance() {
     let slow = Target::start(|peer: &mut Peer| {
         drop(peer.request()?);
         drop(peer.rest()?);
@@ -214,7 +214,7 @@ fn a_busy_instance_is_avoided() {
     });
     let quick = Target::ok("quick");
     let web = Web::new(&[&slow, &quick], &[]);
-    // What is answered may count as in progress a moment longer.
+    // A finished request may count as in progress for a moment.
     let is_quick_idle = || {
         let row = elbow::target_row(&web.elbow.json("/targets"), GROUP, quick.addr())?;
         (row["inFlight"] == 0).then_some(())
@@ -238,10 +238,10 @@ fn a_busy_instance_is_avoided() {
     drop(waiting);
 }
 
-// CLB guide, connection draining: off, what is in progress is cut at once, and the guide has 503 for it; on,
+// CLB guide, connection draining: if off, a request in progress is cut at once with 503; if on,
 // it may finish.
 #[test]
-fn an_instance_that_leaves_is_cut_or_finishes() {
+fn removed_instance_is_cut_or_drained() {
     let other = Target::ok("other");
     for draining in ["false", "true"] {
         let go = Arc::new(AtomicBool::new(false));
@@ -267,14 +267,14 @@ fn an_instance_that_leaves_is_cut_or_finishes() {
         go.store(true, Ordering::SeqCst);
         let answer = client.response();
         assert_eq!((answer.status, answer.text()), (200, "slow".to_owned()));
-        // The connection from before asks whoever is there now.
+        // The old connection uses the new instance.
         let answer = client.ask(client::get("a.example", "/"));
         assert_eq!(answer.text(), "other");
     }
 }
 
 #[test]
-fn https_ends_here_and_may_begin_again() {
+fn https_is_terminated_and_reoriginated() {
     let ip = address();
     let tls = self_signed_expired(&["x.example"]).server(&[]);
     let target = Target::start_tls(tls, serve(|_| ok("hello")));
@@ -290,7 +290,7 @@ fn https_ends_here_and_may_begin_again() {
     elbow.wait_for_state("clb/HTTPS:9000", target.addr(), "InService");
     let trusting = client_that_trusts_all(rustls::ALL_VERSIONS, &["h2", "http/1.1"]);
     let mut client = Client::tls((ip, 8443), "clb.example", &trusting).unwrap();
-    // No HTTP/2 to clients.
+    // No HTTP/2 for clients.
     assert_eq!(client.tls_state().unwrap().alpn_protocol(), None);
     assert_eq!(client.ask(client::get("a.example", "/")).text(), "hello");
     let seen = target.request();
@@ -299,9 +299,9 @@ fn https_ends_here_and_may_begin_again() {
     assert_eq!(seen.header("x-amzn-tls-version"), None);
 }
 
-// CLB guide, access logs: fifteen fields, times of six decimals, bytes without headers.
+// CLB guide, access logs: fifteen fields, times with six decimals, bytes without headers.
 #[test]
-fn the_access_log_is_the_one_of_classic_load_balancers() {
+fn access_log_has_the_classic_format() {
     let target = Target::http(|_| ok("hello"));
     let web = Web::new(&[&target], &[]);
     let mut client = web.connect();

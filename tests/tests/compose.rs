@@ -1,4 +1,4 @@
-//! docker-compose.yml: run for real where an engine can be had, and read by elbow everywhere.
+//! docker-compose.yml: run by a Docker engine where there is one, and checked by elbow everywhere.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
@@ -22,7 +22,7 @@ fn compose_file() -> PathBuf {
 }
 
 #[test]
-fn the_compose_file_parses_and_the_manifests_it_mounts_pass_check() {
+fn compose_file_parses_and_its_manifests_pass_check() {
     let python = need_python!();
     let file = stdout(tools::client_script(&python, "compose.py").arg(compose_file()));
     let file: Value = serde_json::from_str(&file).unwrap();
@@ -65,7 +65,7 @@ fn the_compose_file_parses_and_the_manifests_it_mounts_pass_check() {
     assert!(checked.status.success(), "{}", texts(&checked).1);
 }
 
-/// The project while it is up; taken down when dropped.
+/// The running project; taken down when dropped.
 struct Project<'a> {
     engine: &'a Engine,
     alb: SocketAddr,
@@ -74,7 +74,7 @@ struct Project<'a> {
 
 impl<'a> Project<'a> {
     fn up(engine: &'a Engine) -> Self {
-        // Held at once, so that they differ; free again when compose publishes them.
+        // Both are held at once, so that they differ, and released before compose publishes them.
         let held = [0; 2].map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap());
         let [alb, admin] = held.each_ref().map(|l| l.local_addr().unwrap());
         drop(held);
@@ -96,7 +96,7 @@ impl<'a> Project<'a> {
         command
     }
 
-    /// Waits until the target of this host name is in `state` in every group.
+    /// Waits until the target with this host name is in `state` in every group.
     fn wait_for(&self, host: &str, state: &str) {
         wait::until_for(
             Duration::from_secs(120),
@@ -118,7 +118,7 @@ impl<'a> Project<'a> {
         assert_eq!(stdout(&mut s3.scenario(python, name, &[])), "good\n");
     }
 
-    /// The status with which the ALB answers a request for `host`, over TLS.
+    /// The status of the ALB's response for `host`, over TLS.
     fn status(&self, host: &str) -> u16 {
         let trust = client_that_trusts_all(ALL_VERSIONS, &[]);
         let mut client = Client::tls(self.alb, host, &trust).unwrap();
@@ -146,7 +146,7 @@ impl Drop for Project<'_> {
 }
 
 #[test]
-fn compose_serves_s3_through_its_published_ports_while_a_server_comes_and_goes() {
+fn compose_keeps_serving_s3_while_a_server_restarts() {
     let (python, minio, mc) = (need_python!(), need!("minio"), need!("mc"));
     let engine = match Engine::start() {
         Ok(engine) => engine,

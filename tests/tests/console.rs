@@ -1,4 +1,4 @@
-//! MinIO's console through an ALB: its page in a real browser, and its WebSocket.
+//! MinIO's console through an ALB: its page in a browser, and its WebSocket.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use elbow_tests::{Client, TempDir, need};
 use serde_json::json;
 
 #[test]
-fn the_console_s_page_loads_in_a_browser_and_its_websocket_opens() {
+fn console_page_and_websocket_work_through_an_alb() {
     let (minio, chromium) = (need!("minio"), need!("chromium"));
     let s3 = S3::minio(minio);
     let profile = TempDir::new();
@@ -40,7 +40,7 @@ fn the_console_s_page_loads_in_a_browser_and_its_websocket_opens() {
             .arg(format!("https://{CONSOLE_HOST}:8443/login")),
     );
     assert!(dom.contains("MinIO Console"), "{dom}");
-    // Drawn by the page's own script, so that was loaded through the ALB as well.
+    // The page's script draws it, so the script was loaded through the ALB too.
     assert!(dom.contains("id=\"accessKey\""), "{dom}");
 
     let connect = || Client::tls((s3.alb, 8443), CONSOLE_HOST, &s3.ca.client(&[])).unwrap();
@@ -61,12 +61,12 @@ fn the_console_s_page_loads_in_a_browser_and_its_websocket_opens() {
         "GET /ws/objectManager HTTP/1.1\r\nHost: {CONSOLE_HOST}:8443\r\nOrigin: https://{CONSOLE_HOST}:8443\r\nCookie: {cookie}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     ));
     assert_eq!(opened.status, 101, "{}", opened.head);
-    // An accept key for that very request key, by RFC 6455: the console's own answer.
+    // The accept key matches the request key (RFC 6455), so the console itself answered.
     assert_eq!(
         opened.header("sec-websocket-accept"),
         Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
     );
-    // A masked ping with no body; the console answers with a pong.
+    // A masked ping without a body; the console answers with a pong.
     socket.send([0x89, 0x80, 0, 0, 0, 0]);
     assert_eq!(socket.exactly(2), [0x8a, 0]);
 }

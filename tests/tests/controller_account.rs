@@ -1,5 +1,5 @@
-//! elbow with the rights that config/kube gives it and no others, on a real API server: they are enough to serve, to write what
-//! becomes of objects, and to give new pods their readiness gates.
+//! elbow with only the permissions of config/kube, on a real API server: they suffice to serve, to write results,
+//! and to give new pods their readiness gates.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
@@ -41,7 +41,7 @@ fn service_account(access: &Access, dir: &TempDir) -> String {
     dir.write("kubeconfig", text).display().to_string()
 }
 
-/// What config/kube-webhook has, for a webhook outside the cluster.
+/// Applies config/kube-webhook for a webhook outside the cluster.
 fn webhook(access: &Access, at: SocketAddr) {
     let mut objects = access.read(&tools::repository().join("config/kube-webhook/webhook.yaml"));
     for object in objects
@@ -75,7 +75,7 @@ fn objects() -> [Value; 4] {
 
 // control-plane.md 0.4, 3.8.
 #[test]
-fn the_rights_of_the_installation_are_enough() {
+fn permissions_of_the_installation_are_sufficient() {
     let access = match ControlPlane::start() {
         Ok(access) => access,
         Err(needs) => return tools::skipped(&needs),
@@ -83,11 +83,11 @@ fn the_rights_of_the_installation_are_enough() {
     for file in ["kube/namespace.yaml", "kube/access.yaml", "kube/class.yaml"] {
         access.ask(&["apply", "-f", &config(file)]);
     }
-    let [asked, admin, probes] = [9443, 9901, 9902].map(|port| SocketAddr::from((address(), port)));
-    webhook(&access, asked);
+    let [hook, admin, probes] = [9443, 9901, 9902].map(|port| SocketAddr::from((address(), port)));
+    webhook(&access, hook);
     let dir = TempDir::new();
     let kubeconfig = service_account(&access, &dir);
-    let (at, pages, pool) = (asked.to_string(), admin.to_string(), network());
+    let (at, pages, pool) = (hook.to_string(), admin.to_string(), network());
     let for_probes = probes.to_string();
     let words = [
         "controller",
@@ -151,14 +151,14 @@ fn the_rights_of_the_installation_are_enough() {
         let gates = conditions.filter(|one| one["reason"] == "Elb.RegistrationInProgress");
         (gates.count() == 2).then_some(())
     });
-    // Until there is a token, nobody is shown other pages than those for probes.
-    wait::until("the probe address to ask for the token", || {
+    // Without a token, the probe address refuses all pages but those for probes.
+    wait::until("the probe address to require the token", || {
         let asked = elbow::admin_get(probes, "/config")?;
         (asked.status == 401).then_some(())
     });
     let kept = access.get(&["-n", NAMESPACE, "secret", "elbow-admin"]);
     assert!(kept["data"]["token"].is_string(), "{kept}");
-    // Their finalizers go.
+    // elbow removes their finalizers.
     access.ask(&[
         "delete",
         "-n",
@@ -182,9 +182,9 @@ fn the_rights_of_the_installation_are_enough() {
     assert!(!log.contains("forbidden"), "{log}");
 }
 
-/// With a namespace to watch, elbow has a Role there and reads nothing that is elsewhere.
+/// With `--watch-namespace`, elbow has a Role in that namespace and reads no other.
 #[test]
-fn the_rights_in_one_namespace_are_enough_and_end_there() {
+fn permissions_in_one_namespace_are_sufficient_and_end_there() {
     let access = match ControlPlane::start() {
         Ok(access) => access,
         Err(needs) => return tools::skipped(&needs),
@@ -205,7 +205,7 @@ fn the_rights_in_one_namespace_are_enough_and_end_there() {
         let ask = [
             "auth", "can-i", "list", "secrets", "-n", namespace, as_elbow,
         ];
-        // `no` is an exit code of its own.
+        // `no` has its own exit code.
         let answer = elbow_tests::command::output(access.kubectl().args(ask));
         let (out, _) = elbow_tests::command::texts(&answer);
         assert_eq!(out.trim(), allowed, "{namespace}");

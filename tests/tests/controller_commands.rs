@@ -1,4 +1,4 @@
-//! The commands that look at a cluster, against a real API server.
+//! Commands that read a cluster, with a real API server.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
@@ -9,7 +9,7 @@ use elbow_tests::command::{output, stdout, texts};
 use elbow_tests::{TempDir, elbow, tools};
 use serde_json::{Value, json};
 
-/// elbow with these words, on this cluster.
+/// elbow with these arguments, for this cluster.
 fn elbow(access: &Access, words: &[&str]) -> Command {
     let mut command = elbow::command(words);
     command.env("KUBECONFIG", access.kubeconfig());
@@ -32,7 +32,7 @@ fn service() -> Value {
 }
 
 #[test]
-fn a_cluster_is_planned_for_and_its_routes_are_printed() {
+fn plan_and_routes_read_the_cluster() {
     let access = match ControlPlane::start() {
         Ok(access) => access,
         Err(needs) => return tools::skipped(&needs),
@@ -63,14 +63,14 @@ fn a_cluster_is_planned_for_and_its_routes_are_printed() {
     }
 
     let routes = output(&mut elbow(&access, &["controller", "routes"]));
-    let (lines, said) = texts(&routes);
+    let (lines, stderr) = texts(&routes);
     assert_eq!(
         lines, "ip route add 10.244.1.0/24 via 192.0.2.7\n",
-        "{said}"
+        "{stderr}"
     );
     assert!(
-        said.contains("here: is this machine: 10.244.2.0/24 needs no route"),
-        "{said}"
+        stderr.contains("here: this machine; 10.244.2.0/24 needs no route"),
+        "{stderr}"
     );
 
     let plan = stdout(&mut elbow(
@@ -83,7 +83,7 @@ fn a_cluster_is_planned_for_and_its_routes_are_printed() {
     let name = balancers["LoadBalancer"]["spec"]["name"].as_str().unwrap();
     assert!(name.starts_with("k8s-default-web-"), "{name}");
 
-    // As a plugin it means the cluster.
+    // As a plugin, elbow uses the cluster.
     let bin = TempDir::new();
     std::os::unix::fs::symlink(elbow::binary(), bin.join("kubectl-elbow")).unwrap();
     let path = format!(
@@ -110,7 +110,7 @@ fn a_cluster_is_planned_for_and_its_routes_are_printed() {
 }
 
 #[test]
-fn the_definitions_are_printed_without_a_cluster() {
+fn crds_are_printed_without_a_cluster() {
     let mut command = elbow::command(&["controller", "crds"]);
     command.env_remove("KUBECONFIG");
     let file = tools::repository().join("config/kube/crds.yaml");
@@ -118,7 +118,7 @@ fn the_definitions_are_printed_without_a_cluster() {
 }
 
 #[test]
-fn a_plugin_of_kubectl_calls_itself_so() {
+fn kubectl_plugin_uses_its_name_in_help() {
     let bin = TempDir::new();
     let link = bin.join("kubectl-elbow");
     std::os::unix::fs::symlink(elbow::binary(), &link).unwrap();
@@ -134,7 +134,7 @@ fn a_plugin_of_kubectl_calls_itself_so() {
     assert!(help.contains("Usage: elbow plan"), "{help}");
     let (_, missing) = texts_of(&["plan"]);
     assert!(
-        missing.contains("--filename <PATH>...|--cluster"),
+        missing.contains("--filename <PATH>...|--helm <CHART>|--cluster"),
         "{missing}"
     );
 }

@@ -1,4 +1,4 @@
-//! What is installed into a cluster, against a real API server.
+//! The installation into a cluster, with a real API server.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
@@ -10,7 +10,7 @@ use elbow_tests::command::{output, stdout, texts};
 use elbow_tests::{TempDir, need, tools};
 use serde_json::{Value, json};
 
-/// A control plane, or the end of the test with a word that it is skipped.
+/// A control plane; skips the test if one cannot be started.
 macro_rules! need_control_plane {
     () => {
         match ControlPlane::start() {
@@ -20,7 +20,7 @@ macro_rules! need_control_plane {
     };
 }
 
-/// The recorded inputs that hold IngressClassParams.
+/// The recorded inputs with IngressClassParams.
 fn recorded() -> Vec<PathBuf> {
     let cases = fs::read_dir(tools::repository().join("tests/golden/lbc")).unwrap();
     let inputs = cases.map(|case| case.unwrap().path().join("input.yaml"));
@@ -30,7 +30,7 @@ fn recorded() -> Vec<PathBuf> {
     inputs.filter(has).collect()
 }
 
-/// The object as the API server would keep it, or what it says against it.
+/// The object as the API server would store it, or its error.
 fn kept(access: &Access, object: &Value) -> Result<Value, String> {
     let dir = TempDir::new();
     let file = dir.write("object.json", object.to_string());
@@ -58,7 +58,7 @@ fn binding(spec: Value) -> Value {
 
 // control-plane.md 2.9, 3.7.
 #[test]
-fn the_definitions_are_taken_and_keep_what_awss_controller_was_given_and_wrote() {
+fn crds_accept_recorded_objects_unchanged() {
     let access = need_control_plane!();
     let mut seen = 0;
     for input in recorded() {
@@ -71,7 +71,7 @@ fn the_definitions_are_taken_and_keep_what_awss_controller_was_given_and_wrote()
     }
     assert!(seen >= 17, "{seen} recorded IngressClassParams");
 
-    // As AWS's controller wrote one.
+    // An object that AWS's controller wrote.
     let written = json!({
         "ipAddressType": "ipv4",
         "networking": {"ingress": [{
@@ -93,7 +93,7 @@ fn the_definitions_are_taken_and_keep_what_awss_controller_was_given_and_wrote()
 }
 
 #[test]
-fn the_definitions_refuse_what_aws_refuses() {
+fn crds_refuse_what_aws_refuses() {
     let access = need_control_plane!();
     let service = json!({"name": "web", "port": 80});
     let params = |spec: Value| {
@@ -115,11 +115,11 @@ fn the_definitions_refuse_what_aws_refuses() {
         ),
         (
             params(json!({"subnets": {"ids": ["subnet-1"], "tags": {"a": ["b"]}}})),
-            "ids or tags, and not both",
+            "set either ids or tags",
         ),
         (
             params(json!({"prefixListsIDs": ["pl-1"], "PrefixListsIDs": ["pl-2"]})),
-            "are one field",
+            "are the same field",
         ),
         (
             params(json!({"group": {}})),
@@ -131,7 +131,7 @@ fn the_definitions_refuse_what_aws_refuses() {
         ),
         (
             binding(json!({"serviceRef": service})),
-            "has targetGroupARN or targetGroupName",
+            "targetGroupARN or targetGroupName is required",
         ),
         (
             binding(json!({"serviceRef": service, "targetGroupARN": "a", "targetType": "lambda"})),
@@ -154,7 +154,7 @@ fn the_definitions_refuse_what_aws_refuses() {
     patch.args(["patch", "targetgroupbinding", "web", "--type=merge", "-p"]);
     let done = output(patch.arg(r#"{"spec":{"targetGroupARN":"b"}}"#));
     assert!(
-        texts(&done).1.contains("targetGroupARN cannot be changed"),
+        texts(&done).1.contains("targetGroupARN is immutable"),
         "{}",
         texts(&done).1
     );
@@ -180,7 +180,7 @@ fn the_definitions_refuse_what_aws_refuses() {
 
 const NAMESPACE: &str = "elbow-system";
 
-/// What `kubectl apply -k` applies of this folder of `config`; none without kubectl.
+/// The output of `kubectl kustomize` for this folder of `config`; `None` without kubectl.
 fn kustomized(folder: &str) -> Option<String> {
     let kubectl = cluster::programs().join("kubectl");
     let mut command = Command::new(&kubectl);
@@ -191,13 +191,13 @@ fn kustomized(folder: &str) -> Option<String> {
 }
 
 #[test]
-fn the_one_file_is_what_kustomize_makes() {
+fn single_file_matches_kustomize() {
     let Some(made) = kustomized("kube") else {
         return tools::skipped("kubectl, which Go builds");
     };
     let file = tools::repository().join("config/kube/elbow.yaml");
     let made = format!(
-        "# Made of this folder by kustomize: kubectl apply -f config/kube/elbow.yaml\n{made}"
+        "# Generated from this folder with kustomize: kubectl apply -f config/kube/elbow.yaml\n{made}"
     );
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         fs::write(&file, &made).unwrap();
@@ -205,7 +205,7 @@ fn the_one_file_is_what_kustomize_makes() {
     let kept = fs::read_to_string(&file).unwrap();
     assert!(
         kept == made,
-        "UPDATE_SNAPSHOTS=1 writes config/kube/elbow.yaml anew"
+        "config/kube/elbow.yaml is out of date; run this test with UPDATE_SNAPSHOTS=1"
     );
 }
 
@@ -218,14 +218,14 @@ fn helm(helm: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// What the chart makes with these values.
+/// The rendered chart with these values.
 fn rendered(program: &Path, values: &[&str]) -> String {
     let mut command = helm(program, &["template", "elbow"]);
     command.args(["--include-crds", "--skip-tests"]);
     stdout(command.args(values.iter().flat_map(|value| ["--set", value])))
 }
 
-/// Objects by kind and name, without what each way of installing labels them with.
+/// Objects by kind and name, without labels, which differ between the ways of installing.
 fn objects(access: &Access, text: &str) -> Vec<(String, Value)> {
     let dir = TempDir::new();
     let mut objects = access.read(&dir.write("objects.yaml", text));
@@ -243,7 +243,7 @@ fn objects(access: &Access, text: &str) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn the_chart_installs_what_kustomize_does_and_takes_no_value_that_means_nothing() {
+fn chart_matches_kustomize_and_refuses_invalid_values() {
     let program = need!("helm");
     let access = need_control_plane!();
     for name in [NAMESPACE, "shop"] {
@@ -333,7 +333,7 @@ fn the_chart_installs_what_kustomize_does_and_takes_no_value_that_means_nothing(
     );
 
     stdout(&mut helm(&program, &["lint", "--strict"]));
-    for (value, said) in [
+    for (value, expected) in [
         ("statusAddress=name", "statusAddress"),
         ("replica=2", "replica"),
         ("personality=eks", "personality"),
@@ -344,7 +344,7 @@ fn the_chart_installs_what_kustomize_does_and_takes_no_value_that_means_nothing(
         let refused = output(helm(&program, &["template", "elbow"]).args(["--set", value]));
         assert!(!refused.status.success(), "{value}");
         assert!(
-            texts(&refused).1.contains(said),
+            texts(&refused).1.contains(expected),
             "{value}: {}",
             texts(&refused).1
         );

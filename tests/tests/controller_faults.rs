@@ -1,4 +1,4 @@
-//! `elbow controller` where something is missing or wrong: it says what and what to do, and serves what can be served.
+//! `elbow controller` with something missing or wrong: it reports it, and serves the rest.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
@@ -20,7 +20,7 @@ fn controller(kubeconfig: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// A kubeconfig for a server that speaks no TLS.
+/// A kubeconfig for a server without TLS.
 fn kubeconfig(dir: &TempDir, server: SocketAddr) -> std::path::PathBuf {
     let config = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "c",
@@ -31,33 +31,33 @@ fn kubeconfig(dir: &TempDir, server: SocketAddr) -> std::path::PathBuf {
     dir.write("kubeconfig", config.to_string())
 }
 
-/// Runs to its end, which is an error: its exit code, and what it says.
+/// Runs a command that must fail; returns its exit code and stderr.
 fn refused(mut command: Command) -> (i32, String) {
     let done = output(&mut command);
     (done.status.code().unwrap(), texts(&done).1)
 }
 
 #[test]
-fn a_kubeconfig_that_cannot_be_used_is_named() {
+fn unusable_kubeconfig_is_named() {
     let dir = TempDir::new();
     let file = dir.write("broken", "clusters: [");
     for args in [&[][..], &["check"]] {
-        let (code, said) = refused(controller(&file, args));
-        assert_eq!(code, 1, "{said}");
-        assert!(said.contains(file.to_str().unwrap()), "{said}");
-        assert!(said.contains("hint: "), "{said}");
+        let (code, stderr) = refused(controller(&file, args));
+        assert_eq!(code, 1, "{stderr}");
+        assert!(stderr.contains(file.to_str().unwrap()), "{stderr}");
+        assert!(stderr.contains("hint: "), "{stderr}");
     }
     let file = kubeconfig(&dir, SocketAddr::from((address(), 1)));
-    let (code, said) = refused(controller(&file, &["--context", "prod"]));
+    let (code, stderr) = refused(controller(&file, &["--context", "prod"]));
     assert_eq!(code, 1);
     assert!(
-        said.contains("no context is called \"prod\"\n  hint: choose one with --context: c"),
-        "{said}"
+        stderr.contains("context \"prod\" not found\n  hint: choose one with --context: c"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn an_api_server_that_is_too_old_is_told_so() {
+fn too_old_api_server_is_an_error() {
     let version = r#"{"major":"1","minor":"20+","gitVersion":"v1.20.15-eks","gitCommit":"","gitTreeState":"","buildDate":"",
         "goVersion":"","compiler":"","platform":""}"#;
     let server = Target::http(move |_| elbow_tests::target::ok(version));
@@ -65,19 +65,19 @@ fn an_api_server_that_is_too_old_is_told_so() {
     let admin = SocketAddr::from((address(), 9901)).to_string();
     let file = kubeconfig(&dir, server.addr());
     for args in [&["--admin", &*admin][..], &["check"]] {
-        let (code, said) = refused(controller(&file, args));
-        assert_eq!(code, 3, "{said}");
-        assert!(said.contains("v1.20.15-eks"), "{said}");
+        let (code, stderr) = refused(controller(&file, args));
+        assert_eq!(code, 3, "{stderr}");
+        assert!(stderr.contains("v1.20.15-eks"), "{stderr}");
         assert!(
-            said.contains("upgrade the cluster to Kubernetes 1.21"),
-            "{said}"
+            stderr.contains("upgrade the cluster to Kubernetes 1.21"),
+            "{stderr}"
         );
     }
 }
 
-/// The native file is there before the cluster, and without it.
+/// The native file serves before the cluster is reachable, and without it.
 #[test]
-fn a_native_file_serves_while_the_api_server_is_away() {
+fn native_file_serves_while_the_api_server_is_away() {
     let dir = TempDir::new();
     let away = kubeconfig(&dir, SocketAddr::from((address(), 1)));
     let listener = SocketAddr::from((address(), 8080));
@@ -107,52 +107,52 @@ fn a_native_file_serves_while_the_api_server_is_away() {
     let next = dir.write("next.yaml", native(listener, "two"));
     fs::rename(next, file).unwrap();
     answers(&mut elbow, "two");
-    assert!(elbow.stderr().contains("tried again"), "{}", elbow.stderr());
+    assert!(elbow.stderr().contains("retrying"), "{}", elbow.stderr());
 }
 
-/// A native file with a load balancer that answers itself.
+/// A native file with an ALB and a fixed response.
 fn native(at: SocketAddr, text: &str) -> String {
     let listener = config::listener(at.port(), "HTTP", &config::fixed(200, text));
     config::file(&[config::alb("beside", at.ip(), &[listener])], &[]).to_string()
 }
 
-/// One control plane for all that needs a real one, since it takes a while to come up.
+/// One control plane for all checks that need a real one, because it is slow to start.
 #[test]
-fn a_cluster_is_checked_and_served_from_outside_it() {
+fn cluster_is_checked_and_served_from_outside() {
     let cluster = match ControlPlane::start() {
         Ok(cluster) => cluster,
         Err(needs) => return tools::skipped(&needs),
     };
-    nothing_is_missing_for_an_administrator(&cluster);
-    another_controller_is_told_of(&cluster);
-    what_may_not_be_done_is_named(&cluster);
-    an_ingress_is_served(&cluster);
+    administrator_lacks_nothing(&cluster);
+    other_controller_is_reported(&cluster);
+    missing_permissions_are_named(&cluster);
+    ingress_is_served(&cluster);
 }
 
-fn nothing_is_missing_for_an_administrator(cluster: &Access) {
-    let said = stdout(&mut controller(&cluster.kubeconfig(), &["check"]));
-    assert!(said.starts_with("API server https://127.0.0.1:"), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
+fn administrator_lacks_nothing(cluster: &Access) {
+    let out = stdout(&mut controller(&cluster.kubeconfig(), &["check"]));
+    assert!(out.starts_with("API server https://127.0.0.1:"), "{out}");
+    assert_eq!(out.lines().count(), 1, "{out}");
 }
 
 /// control-plane.md 0.4: both would write the same status.
-fn another_controller_is_told_of(cluster: &Access) {
+fn other_controller_is_reported(cluster: &Access) {
     let now = stdout(Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%S.000000Z"]));
     let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
         "metadata": {"name": "aws-load-balancer-controller-leader", "namespace": "kube-system"},
         "spec": {"holderIdentity": "aws-load-balancer-controller-0", "renewTime": now.trim()}});
     cluster.apply(std::slice::from_ref(&lease));
-    let said = stdout(&mut controller(&cluster.kubeconfig(), &["check"]));
-    assert!(said.contains("warning[another-controller]"), "{said}");
+    let out = stdout(&mut controller(&cluster.kubeconfig(), &["check"]));
+    assert!(out.contains("warning[another-controller]"), "{out}");
     assert!(
-        said.contains("aws-load-balancer-controller-0 holds the Lease"),
-        "{said}"
+        out.contains("aws-load-balancer-controller-0 holds the Lease"),
+        "{out}"
     );
     cluster.delete(&[lease]);
 }
 
-/// Somebody who may read all but Secrets, and may write nothing.
-fn what_may_not_be_done_is_named(cluster: &Access) {
+/// With an account that may read everything except Secrets, and may write nothing.
+fn missing_permissions_are_named(cluster: &Access) {
     let rule = |group: &str, resources: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": ["list", "watch"]});
     let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "reader"},
     "rules": [
@@ -182,32 +182,32 @@ fn what_may_not_be_done_is_named(cluster: &Access) {
     stdout(cluster.kubectl().args(user).arg(&reader));
 
     let done = output(&mut controller(&reader, &["check"]));
-    let (found, said) = texts(&done);
-    assert_eq!(done.status.code(), Some(3), "{found}{said}");
+    let (found, stderr) = texts(&done);
+    assert_eq!(done.status.code(), Some(3), "{found}{stderr}");
     for line in [
-        "error[no-permission]: may not list secrets in all namespaces: self-signed certificates stand in for those of Secrets",
+        "error[no-permission]: no permission to list secrets in all namespaces: self-signed certificates stand in for those of Secrets",
         "hint: add to the ClusterRole: {apiGroups: [\"\"], resources: [secrets], verbs: [list]}",
-        "error[no-permission]: may not patch ingresses/status (networking.k8s.io) in all namespaces: Ingresses show no address",
-        "error[no-permission]: may not create leases (coordination.k8s.io) in namespace default",
+        "error[no-permission]: no permission to patch ingresses/status (networking.k8s.io) in all namespaces: Ingresses show no address",
+        "error[no-permission]: no permission to create leases (coordination.k8s.io) in namespace default",
     ] {
         assert!(found.contains(line), "{line} in\n{found}");
     }
-    assert!(!found.contains("may not list services"), "{found}");
+    assert!(!found.contains("permission to list services"), "{found}");
 
-    // What may be read is served.
+    // Readable kinds are served.
     let admin = SocketAddr::from((address(), 9901));
     let mut elbow = serving(&reader, admin);
     wait_until_ready(&mut elbow, admin);
-    let said = elbow.stderr();
-    assert!(said.contains("no permission to watch secrets"), "{said}");
+    let log = elbow.stderr();
+    assert!(log.contains("no permission to watch secrets"), "{log}");
     assert!(
-        said.contains("resources: [secrets], verbs: [list, watch]}"),
-        "{said}"
+        log.contains("resources: [secrets], verbs: [list, watch]}"),
+        "{log}"
     );
 }
 
-/// Ingresses of its class are served and answered, and those of others are left alone.
-fn an_ingress_is_served(cluster: &Access) {
+/// Ingresses of elbow's class are served; others are left alone.
+fn ingress_is_served(cluster: &Access) {
     let admin = SocketAddr::from((address(), 9901));
     let mut elbow = serving(&cluster.kubeconfig(), admin);
     wait_until_ready(&mut elbow, admin);
@@ -238,12 +238,12 @@ fn an_ingress_is_served(cluster: &Access) {
     assert_eq!(theirs["status"]["loadBalancer"], json!({}));
     elbow.signal(rustix::process::Signal::TERM);
     assert!(elbow.wait().success());
-    let said = elbow.stderr();
+    let log = elbow.stderr();
     assert!(
-        said.contains("served key=\"default/ours (Ingress)\""),
-        "{said}"
+        log.contains("served key=\"default/ours (Ingress)\""),
+        "{log}"
     );
-    // Another may serve it: what shows where it is stays.
+    // Another replica may serve it, so the status keeps its address.
     let ours = cluster.get(&["ingress", "ours"]);
     assert_eq!(
         ours["status"]["loadBalancer"]["ingress"][0]["hostname"],
@@ -266,7 +266,7 @@ fn wait_until_ready(elbow: &mut Running, admin: SocketAddr) {
     });
 }
 
-/// Two Ingresses that answer themselves: an API server takes no endpoints on this machine's loopback.
+/// Two Ingresses with fixed responses: an API server accepts no endpoints on loopback addresses.
 fn objects() -> Vec<Value> {
     let answer = json!({"type": "fixed-response",
         "fixedResponseConfig": {"contentType": "text/plain", "statusCode": "200", "messageBody": "from the cluster"}});

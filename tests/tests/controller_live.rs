@@ -1,7 +1,7 @@
-//! What AWS's controller was seen to write on a cluster (`tests/golden/live`), and what elbow writes there.
+//! Compares what elbow writes to a cluster with recordings of AWS's controller (`tests/golden/live`).
 //!
-//! Names, finalizers, status and the reasons of events are the model (control-plane.md 0.4); elbow's host names end otherwise, its
-//! messages say more, and it makes no TargetGroupBindings.
+//! Names, finalizers, status and event reasons must match (control-plane.md 0.4). elbow's host names end differently, its
+//! messages have more detail, and it creates no TargetGroupBindings.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::collections::BTreeSet;
@@ -15,18 +15,18 @@ use elbow_tests::command::{Running, stdout};
 use elbow_tests::{TempDir, elbow, tools, wait};
 use serde_json::{Value, json};
 
-/// An IngressClass of the controller, and what the recorded cluster had besides: nodes, so that Services have targets.
+/// The IngressClass of the controller.
 fn surroundings() -> Vec<Value> {
     let class = json!({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "alb"},
         "spec": {"controller": "ingress.k8s.aws/alb"}});
     vec![class]
 }
 
-/// A Service that the provider of a cluster makes a Classic load balancer for (control-plane.md 0.2). The recorded cluster had
+/// A Service that gets a Classic load balancer from the cloud provider (control-plane.md 0.2). The recorded cluster had
 /// none.
 const CLASSIC: &str = "plain";
 
-/// What was done between the two recordings of a case, as arguments of kubectl.
+/// The change between the two recordings of a case, as arguments of kubectl.
 const CHANGES: &[(&str, &[&str])] = &[
     (
         "replaced",
@@ -55,7 +55,7 @@ const CHANGES: &[(&str, &[&str])] = &[
 ];
 
 struct Live {
-    // It ends before the API server does.
+    // Dropped before the API server.
     elbow: Option<Running>,
     plane: ControlPlane,
     dir: TempDir,
@@ -93,7 +93,7 @@ impl Live {
         stdout(self.plane.kubectl().args(["-n", namespace]).args(args))
     }
 
-    /// What is in a namespace now, in the shape of the recordings.
+    /// The objects and events of a namespace now, in the form of the recordings.
     fn present(&self, namespace: &str) -> (Vec<Value>, BTreeSet<String>) {
         let list = self.plane.get(&["-n", namespace, "ingresses,services"]);
         let objects = list["items"].as_array().unwrap().iter();
@@ -103,17 +103,17 @@ impl Live {
         let events = events["items"].as_array().unwrap().iter();
         let events = events.map(|event| {
             let object = &event["involvedObject"];
-            // The API server may say something of addresses that it has just given.
+            // The API server may report addresses that it has just allocated.
             let is_ours = event["source"]["component"] != "ipallocator-repair-controller"
                 && event["reportingComponent"] != "ipallocator-repair-controller";
             (is_ours && object["name"] != CLASSIC)
-                .then(|| told(&object["kind"], &object["name"], event))
+                .then(|| event_line(&object["kind"], &object["name"], event))
         });
         let events = events.flatten();
         (sorted(objects.collect()), events.collect())
     }
 
-    /// Waits until a namespace is as it was recorded.
+    /// Waits until a namespace matches a recording.
     fn expect(&self, case: &str, recording: &str) {
         let file = golden(case).join(recording);
         let recorded: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
@@ -124,7 +124,7 @@ impl Live {
         let objects = sorted(objects.map(comparable).collect());
         let events = recorded["events"].as_array().unwrap().iter().filter(ours);
         let events: BTreeSet<String> = events
-            .map(|event| told(&event["kind"], &event["name"], event))
+            .map(|event| event_line(&event["kind"], &event["name"], event))
             .collect();
         let mut last = None;
         let waited = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -136,14 +136,14 @@ impl Live {
             });
         }));
         if waited.is_err() {
-            let (present, told) = last.unwrap();
+            let (present, found) = last.unwrap();
             println!("{}", self.elbow.as_ref().unwrap().stderr());
-            assert_eq!(told, events, "{case} {recording}");
+            assert_eq!(found, events, "{case} {recording}");
             assert_eq!(json!(present), json!(objects), "{case} {recording}");
         }
     }
 
-    /// Applies a case; of a group, member by member, as AWS's controller saw them.
+    /// Applies a case, in two steps as in the recording.
     fn apply(&self, case: &str) {
         let input = golden(case).join("input.yaml");
         let text = fs::read_to_string(&input).unwrap();
@@ -153,8 +153,8 @@ impl Live {
         self.kubectl(case, &["apply", "-f", file.to_str().unwrap()]);
         if case == "conflict" {
             wait::until("the first of two", || {
-                let told = "Ingress/one: Normal SuccessfullyReconciled".to_owned();
-                self.present(case).1.contains(&told).then_some(())
+                let done = "Ingress/one: Normal SuccessfullyReconciled".to_owned();
+                self.present(case).1.contains(&done).then_some(())
             });
         }
         let file = self.dir.write("last.yaml", last);
@@ -166,7 +166,7 @@ fn golden(case: &str) -> PathBuf {
     tools::repository().join("tests/golden/live").join(case)
 }
 
-/// What is compared of an object.
+/// The parts of an object that are compared.
 fn comparable(object: &Value) -> Value {
     let metadata = &object["metadata"];
     let mut annotations = metadata["annotations"].clone();
@@ -180,7 +180,7 @@ fn comparable(object: &Value) -> Value {
     }
     let mut balancer = object["status"]["loadBalancer"].clone();
     for entry in balancer["ingress"].as_array_mut().into_iter().flatten() {
-        // k8s-NAMESPACE-NAME-HASH, which depends on the UID of a Service, and then what is AWS's.
+        // k8s-NAMESPACE-NAME-HASH; the hash depends on the UID of a Service, and AWS's part follows.
         let host = entry["hostname"].as_str().unwrap().to_owned();
         let name = host.split('.').next().unwrap();
         let stem: Vec<&str> = name.trim_start_matches("internal-").split('-').collect();
@@ -205,7 +205,7 @@ fn sorted(mut objects: Vec<Value>) -> Vec<Value> {
     objects
 }
 
-fn told(kind: &Value, name: &Value, event: &Value) -> String {
+fn event_line(kind: &Value, name: &Value, event: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     format!(
         "{}/{}: {} {}",
@@ -225,9 +225,9 @@ fn cases() -> BTreeSet<String> {
         .collect()
 }
 
-/// Every recording, before and after its change, and once more after elbow was started anew.
+/// Compares all recordings before and after their changes, and again after a restart of elbow.
 #[test]
-fn what_awss_controller_wrote_is_written() {
+fn writes_match_those_of_awss_controller() {
     let mut live = match Live::start() {
         Ok(live) => live,
         Err(needs) => return tools::skipped(&needs),
@@ -246,7 +246,7 @@ fn what_awss_controller_wrote_is_written() {
     for (case, _) in CHANGES {
         live.expect(case, "after-change.json");
     }
-    // Nothing of this is told or written again by another elbow.
+    // Another elbow writes none of this again.
     let versions = |live: &Live| {
         live.plane.ask(&["get", "ingresses,services,events", "-A", "-o",
         "jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}: {.metadata.resourceVersion}\n{end}"])
@@ -256,7 +256,7 @@ fn what_awss_controller_wrote_is_written() {
     live.run();
     let marker = golden("alone").join("input.yaml");
     live.kubectl("alone", &["apply", "-f", marker.to_str().unwrap()]);
-    wait::until("the Ingress that comes back", || {
+    wait::until("the Ingress to be served again", || {
         let list = live.plane.get(&["-n", "alone", "ingresses"]);
         let host = &list["items"][0]["status"]["loadBalancer"]["ingress"][0]["hostname"];
         host.is_string().then_some(())
@@ -267,7 +267,7 @@ fn what_awss_controller_wrote_is_written() {
     };
     assert_eq!(others(versions(&live)), others(before));
 
-    // What was protected goes when it is no longer.
+    // A protected Ingress is deleted once its protection is removed.
     let unprotected = [
         "annotate",
         "ingress",
@@ -275,7 +275,7 @@ fn what_awss_controller_wrote_is_written() {
         "alb.ingress.kubernetes.io/load-balancer-attributes-",
     ];
     live.kubectl("protected", &unprotected);
-    wait::until("the Ingress to go", || {
+    wait::until("the deletion of the Ingress", || {
         let list = live.plane.get(&["-n", "protected", "ingresses"]);
         list["items"].as_array().unwrap().is_empty().then_some(())
     });

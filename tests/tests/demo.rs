@@ -1,4 +1,4 @@
-//! `elbow demo -o json`: three load balancers in front of four pods, and nothing left when it ends.
+//! `elbow demo -o json`: three load balancers in front of four pods, without leftovers.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::collections::HashSet;
@@ -52,14 +52,14 @@ impl Demo {
         listener["bound"].as_str().unwrap().parse().unwrap()
     }
 
-    /// A client that trusts the demo's authority alone.
+    /// A client that trusts only the demo's CA.
     fn trust(&self) -> Arc<ClientConfig> {
         client_that_trusts(&fs::read(self.json["caFile"].as_str().unwrap()).unwrap())
     }
 
-    /// A GET through the ALB's HTTPS listener, whose certificate is verified.
+    /// A GET through the ALB's HTTPS listener, with verification.
     fn alb_get(&self, host: &str, path: &str) -> Response {
-        // The name that a client asks for and the Host that it sends need not be the same.
+        // The SNI and the Host may differ.
         let known = self.json["hosts"].get(host).is_some();
         let name = if known {
             host
@@ -75,7 +75,7 @@ impl Demo {
         self.json["admin"].as_str().unwrap().parse().unwrap()
     }
 
-    /// Every row of `/targets` for the pod's S3 port.
+    /// The targets in `/targets` with the pod's S3 port.
     fn rows(&self, port: u64) -> Vec<Value> {
         let page = elbow::admin_get(self.admin(), "/targets").unwrap();
         elbow::rows(&serde_json::from_slice(&page.body).unwrap())
@@ -93,7 +93,7 @@ impl Demo {
         );
     }
 
-    /// Every process that it started, itself included.
+    /// Its process and all descendants.
     fn processes(&self) -> HashSet<u32> {
         let mut found = HashSet::from([self.running.id()]);
         let parents: Vec<(u32, u32)> = fs::read_dir("/proc")
@@ -116,8 +116,8 @@ impl Demo {
     }
 }
 
-/// All that a demo promises, whatever its pods are.
-fn is_as_promised(mut demo: Demo, minio: bool) {
+/// Checks everything that the demo documents.
+fn check_demo(mut demo: Demo, minio: bool) {
     shape(&demo);
     passthrough(&demo);
     console_nlb(&demo, minio);
@@ -169,7 +169,7 @@ fn shape(demo: &Demo) {
     );
 }
 
-/// The NLB passes TCP: the pod's own certificate, and S3's refusal of an anonymous request.
+/// The NLB passes TCP through: the pod's own certificate, and S3's 403 for an unsigned request.
 fn passthrough(demo: &Demo) {
     let to = demo.bound("minio-nlb", 443);
     let trust = client_that_trusts_all(rustls::ALL_VERSIONS, &[]);
@@ -177,7 +177,7 @@ fn passthrough(demo: &Demo) {
     let by_demo_ca = Client::tls(to, "minio.example.localhost", &demo.trust());
     assert!(
         by_demo_ca.is_err(),
-        "the certificate is the pod's, not the demo's"
+        "the certificate must be the pod's, not the demo's"
     );
     let response = connection.ask(client::get(&to.to_string(), "/"));
     assert_eq!(response.status, 403, "{}", response.head);
@@ -205,7 +205,7 @@ fn console_nlb(demo: &Demo, minio: bool) {
     }
 }
 
-/// The ALB routes by host, refuses others, and sends HTTP to HTTPS.
+/// The ALB routes by host, answers 404 for others, and redirects HTTP to HTTPS.
 fn application(demo: &Demo, minio: bool) {
     let s3 = demo.alb_get("minio.example.localhost", "/");
     assert_eq!(s3.status, 403, "{}", s3.head);
@@ -239,7 +239,7 @@ fn application(demo: &Demo, minio: bool) {
     }
 }
 
-/// A pod that is stopped turns unhealthy with a reason; requests go on; it comes back.
+/// A stopped pod turns unhealthy with a reason, requests succeed, and the pod comes back.
 fn pod_switches(demo: &Demo) {
     let of_pod = |t: &&Value| t["pod"] == "minio-0";
     let targets = demo.json["targets"].as_array().unwrap();
@@ -253,7 +253,7 @@ fn pod_switches(demo: &Demo) {
         (!rows.is_empty() && rows.iter().all(|row| row["state"] == state)).then_some(rows)
     };
     demo.switch("minio-0", "stop");
-    let rows = wait::until_for(wait::PATIENCE * 2, "the pod to be unhealthy", || {
+    let rows = wait::until_for(wait::TIMEOUT * 2, "the pod to be unhealthy", || {
         all_are("unhealthy")
     });
     for row in rows {
@@ -268,13 +268,13 @@ fn pod_switches(demo: &Demo) {
         assert_eq!(demo.alb_get("minio.example.localhost", "/").status, 403);
     }
     demo.switch("minio-0", "start");
-    wait::until_for(wait::PATIENCE * 2, "the pod to be healthy", || {
+    wait::until_for(wait::TIMEOUT * 2, "the pod to be healthy", || {
         all_are("healthy")
     });
     assert_eq!(demo.alb_get("minio.example.localhost", "/").status, 403);
 }
 
-/// Ctrl-C ends it well: no process, no file of its own making outside --dir, no port.
+/// Ctrl-C ends it with 0, and leaves no process, no open port and no file outside --dir.
 fn leaves_nothing(demo: &mut Demo) {
     let processes = demo.processes();
     let sockets: Vec<SocketAddr> = [
@@ -313,7 +313,7 @@ fn leaves_nothing(demo: &mut Demo) {
     for socket in sockets.into_iter().chain(pods) {
         assert!(
             TcpStream::connect(socket).is_err(),
-            "{socket} still takes connections"
+            "{socket} still accepts connections"
         );
     }
     let left: Vec<PathBuf> = fs::read_dir(demo.dir.path())
@@ -326,18 +326,18 @@ fn leaves_nothing(demo: &mut Demo) {
 }
 
 #[test]
-fn the_demo_on_embedded_pods_is_as_promised() {
-    is_as_promised(Demo::start("never"), false);
+fn demo_with_embedded_pods() {
+    check_demo(Demo::start("never"), false);
 }
 
 #[test]
-fn the_demo_on_minio_is_as_promised() {
+fn demo_with_minio() {
     let minio = need!("minio");
-    is_as_promised(Demo::start(minio.to_str().unwrap()), true);
+    check_demo(Demo::start(minio.to_str().unwrap()), true);
 }
 
 #[test]
-fn every_curl_line_that_the_demo_prints_can_be_pasted() {
+fn printed_curl_commands_work() {
     need!("curl");
     let dir = TempDir::new();
     let mut command = elbow::demo(&["--minio", "never"]);
@@ -372,8 +372,8 @@ fn every_curl_line_that_the_demo_prints_can_be_pasted() {
 }
 
 #[test]
-fn a_key_stops_a_pod_and_starts_it_again() {
-    // It makes a terminal for what it runs, and types what it reads.
+fn key_stops_and_starts_a_pod() {
+    // `script` runs the demo in a terminal and types what it reads.
     let script = need!("script");
     let dir = TempDir::new();
     let keyboard = dir.join("keyboard");
@@ -421,7 +421,7 @@ fn a_key_stops_a_pod_and_starts_it_again() {
 }
 
 #[test]
-fn the_demo_without_a_folder_leaves_no_file_behind() {
+fn demo_without_a_folder_leaves_no_files() {
     let dir = TempDir::new();
     let mut command = elbow::demo(&["--minio", "never", "-o", "json"]);
     let mut running = Running::start(command.env("TMPDIR", dir.path()));

@@ -1,4 +1,4 @@
-//! `elbow demo -f`: manifests as EKS users write them, with nothing behind them, served in front of pods.
+//! `elbow demo -f`: EKS manifests without backends, served in front of pods.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use rustls::ClientConfig;
 use serde_json::Value;
 
-/// An Ingress for S3 and the console, both plain, with a certificate that nobody has.
+/// An Ingress for S3 and the console, both over HTTP, with a certificate that only AWS has.
 const INGRESS: &str = "
 apiVersion: networking.k8s.io/v1
 kind: Ingress
@@ -84,7 +84,7 @@ impl Demo {
         client_that_trusts(&fs::read(self.json["caFile"].as_str().unwrap()).unwrap())
     }
 
-    /// Ends it; nothing is left of it.
+    /// Ends it and asserts that nothing is left.
     fn end(mut self) {
         let sockets: Vec<SocketAddr> = self.listeners().into_iter().map(|l| l.2).collect();
         self.running.signal(Signal::INT);
@@ -118,10 +118,10 @@ fn anyone() -> Arc<ClientConfig> {
     client_that_trusts_all(rustls::ALL_VERSIONS, &[])
 }
 
-/// S1: a Tenant on Classic load balancers, TLS passed through; its endpoints are examples that nobody
-/// answers at.
+/// S1: a Tenant on Classic load balancers with TLS passthrough; its endpoints are unreachable
+/// examples.
 #[test]
-fn a_tenant_on_classic_load_balancers() {
+fn tenant_on_classic_load_balancers() {
     let folder = eks::folder("s01-tenant-clb");
     let demo = Demo::start(&[folder.to_str().unwrap()]);
     let listeners = demo.listeners();
@@ -136,7 +136,7 @@ fn a_tenant_on_classic_load_balancers() {
 
 /// S13: a Tenant on NLBs.
 #[test]
-fn a_tenant_on_network_load_balancers() {
+fn tenant_on_network_load_balancers() {
     let folder = eks::folder("s13-nlb-tenant");
     let demo = Demo::start(&[folder.to_str().unwrap()]);
     let listeners = demo.listeners();
@@ -147,10 +147,10 @@ fn a_tenant_on_network_load_balancers() {
     demo.end();
 }
 
-/// One's own Ingress: hosts, plain targets, and a certificate of the demo's authority for the one that
-/// is in AWS.
+/// A user's Ingress: hosts, HTTP targets, and a certificate of the demo's CA for the one
+/// in AWS.
 #[test]
-fn an_ingress_of_ones_own() {
+fn users_ingress_is_served() {
     let written = TempDir::new();
     let file = written.write("ingress.yaml", INGRESS);
     let demo = Demo::start(&[file.to_str().unwrap()]);
@@ -164,7 +164,7 @@ fn an_ingress_of_ones_own() {
     is_s3(&get(at, "s3.example.localhost", &demo.trust()));
     is_console(&get(at, "console.example.localhost", &demo.trust()));
 
-    // The pods obey as those of the other demo do.
+    // Pods can be stopped as in the other demo.
     let admin = demo.json["admin"].as_str().unwrap().parse().unwrap();
     let stopped = elbow::admin_ask(admin, "POST", "/demo/pods/minio-0/stop").unwrap();
     assert_eq!(stopped.status, 200, "{}", stopped.text());
@@ -173,7 +173,7 @@ fn an_ingress_of_ones_own() {
 }
 
 #[test]
-fn what_asks_for_nothing_is_told_so_and_leaves_nothing() {
+fn manifests_without_load_balancers_are_an_error() {
     let dir = TempDir::new();
     let file = dir.write(
         "service.yaml",
@@ -189,20 +189,20 @@ fn what_asks_for_nothing_is_told_so_and_leaves_nothing() {
     assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
 }
 
-/// Every row of `config/eks`: whatever listens leads to S3 or to a console.
+/// Every row of `config/eks`: each listener leads to S3 or to a console.
 #[test]
-fn every_row_can_be_tried() {
+fn every_row_works() {
     let rows = eks::rows();
-    // Most of a demo's time is waiting: four side by side.
+    // A demo mostly waits, so four run in parallel.
     thread::scope(|scope| {
         for first in 0..4 {
             let rows = rows.iter().skip(first).step_by(4);
-            scope.spawn(|| rows.for_each(|row| can_be_tried(row)));
+            scope.spawn(|| rows.for_each(|row| check_row(row)));
         }
     });
 }
 
-fn can_be_tried(row: &str) {
+fn check_row(row: &str) {
     let folder = eks::folder(row);
     let demo = Demo::start(&[folder.to_str().unwrap()]);
     assert!(!demo.listeners().is_empty(), "{row}");
@@ -213,7 +213,7 @@ fn can_be_tried(row: &str) {
             hosts.push(balancer["dnsName"].as_str().unwrap());
         }
         for listener in balancer["listeners"].as_array().unwrap() {
-            // A security group of its environment lets nobody in there, as it is meant to.
+            // A security group of this row admits nobody to this port.
             if row.starts_with("s08") && listener["port"] == 9090 {
                 continue;
             }
@@ -238,9 +238,9 @@ fn can_be_tried(row: &str) {
     demo.end();
 }
 
-/// What a person reads can be pasted.
+/// Printed commands can be pasted.
 #[test]
-fn the_lines_for_a_person_work() {
+fn printed_curl_commands_work() {
     need!("curl");
     let dir = TempDir::new();
     let file = dir.write("ingress.yaml", INGRESS);
@@ -253,7 +253,7 @@ fn the_lines_for_a_person_work() {
         let line = running.line_within(Duration::from_secs(90));
         match line.trim().strip_prefix("curl --cacert") {
             Some(rest) => lines.push(format!("curl -s -w ' %{{http_code}}' --cacert{rest}")),
-            None if line.contains("Ctrl-C ends") => break,
+            None if line.contains("Ctrl-C quits") => break,
             None => {}
         }
     }

@@ -1,5 +1,5 @@
-//! The rows S11 to S19 of the specification of manifests, served from `config/eks`: Application and Network Load
-//! Balancers, and what happens to a file that is no YAML.
+//! Rows S11 to S19 of the specification of manifests, served from `config/eks`: Application and Network Load
+//! Balancers, and a file with invalid YAML.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
@@ -8,18 +8,20 @@ use std::path::PathBuf;
 
 use elbow_tests::certificates::client_that_trusts_all;
 use elbow_tests::command::{output, stdout, texts};
-use elbow_tests::eks::{ARNS, Behind, CONSOLE, HOSTS, Row, Setting, assert_s3_of_the_pods, folder};
+use elbow_tests::eks::{
+    ARNS, Backend, CONSOLE, HOSTS, Row, Setting, assert_passes_through_to_pods, folder,
+};
 use elbow_tests::{Client, Response, client, elbow, need, need_python, wait};
 use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
 
-/// A GET behind TLS that trusts the load balancer's authority alone.
+/// A GET over TLS that trusts only the load balancer's CA.
 fn verified(row: &Row, to: SocketAddr, host: &str) -> Response {
     let mut client = Client::tls(to, host, &row.ca.client(&[])).unwrap();
     client.ask(client::get(host, "/"))
 }
 
-/// A GET behind TLS, whoever ends it.
+/// A GET over TLS without verification.
 fn trusting(to: SocketAddr, host: &str) -> Response {
     let config = client_that_trusts_all(&[&TLS12, &TLS13], &[]);
     Client::tls(to, host, &config)
@@ -74,7 +76,7 @@ const ALB: &str = "k8s-tenantns-tenantin-3da410d65b";
 const ALB_MINIO: &str = "k8s-tenantns-minio-e9e2eaf097";
 const ALB_CONSOLE: &str = "k8s-tenantns-tenant1c-75d4b339ed";
 
-/// By host name to pods that nobody vouches for; 403 is a healthy answer; who asks for another host gets 404.
+/// Routing by host name to pods with untrusted certificates; 403 passes health checks; other hosts get 404.
 fn alb(minio: Option<PathBuf>) {
     let setting = Setting {
         minio,
@@ -111,31 +113,31 @@ fn alb(minio: Option<PathBuf>) {
         minio.text()
     );
     assert_eq!(verified(&row, to, "tenant-console.example.com").status, 200);
-    let nobody = verified(&row, to, "operator.example.com");
-    assert_eq!((nobody.status, nobody.text().as_str()), (404, ""));
-    assert_eq!(nobody.header("server"), Some("awselb/2.0"));
+    let unknown = verified(&row, to, "operator.example.com");
+    assert_eq!((unknown.status, unknown.text().as_str()), (404, ""));
+    assert_eq!(unknown.header("server"), Some("awselb/2.0"));
     assert_eq!(
-        nobody.header("content-type"),
+        unknown.header("content-type"),
         Some("text/plain; charset=utf-8")
     );
-    let said = row.elbow.said();
-    assert!(!said.contains("warning["), "{said}");
+    let log = row.elbow.log();
+    assert!(!log.contains("warning["), "{log}");
     round_trip(&row, to, Some("minio.example.com"));
 }
 
 #[test]
-fn s11_an_alb_in_front_of_embedded_pods() {
+fn s11_alb_with_embedded_pods() {
     alb(None);
 }
 
 #[test]
-fn s11_an_alb_in_front_of_minio() {
+fn s11_alb_with_minio() {
     alb(Some(need!("minio")));
 }
 
-/// What `success-codes: '200,403'` is for: without the 403 nobody is healthy.
+/// Why `success-codes: '200,403'` is needed: without 403 no target is healthy.
 #[test]
-fn s11_without_its_success_codes() {
+fn s11_without_success_codes_is_unhealthy() {
     let setting = Setting {
         s3: &[("tenant-ns/minio", "https-minio")],
         consoles: &[("tenant-ns/tenant-1-console", "https-console")],
@@ -151,9 +153,9 @@ fn s11_without_its_success_codes() {
     assert!(targets.contains("Target.ResponseCodeMismatch"), "{targets}");
 }
 
-/// A certificate that nobody knows but by its ARN is issued on the spot; the ports of AWS lead to HTTP pods.
+/// A certificate known only by its ARN is issued by the local CA.
 #[test]
-fn s12_the_console_of_the_operator() {
+fn s12_operator_console() {
     let setting = Setting {
         operator: &["minio-operator/console"],
         no_certificates: true,
@@ -172,17 +174,17 @@ fn s12_the_console_of_the_operator() {
         Some("https")
     );
     assert_eq!(trusting(to, "minio.example.com").status, 404);
-    let said = row.elbow.said();
-    assert!(said.contains("warning[certificate-not-found] "), "{said}");
+    let log = row.elbow.log();
+    assert!(log.contains("warning[certificate-not-found] "), "{log}");
     assert!(
-        said.contains("ingress.yaml:8:48: no certificate is known by"),
-        "{said}"
+        log.contains("ingress.yaml:8:48: no certificate is known by"),
+        "{log}"
     );
 }
 
 const MINIO: &str = "k8s-tenantns-minio-5f3610c391";
 
-/// Two NLBs that pass TLS through; the pods stand in for nodes that no file names.
+/// Two NLBs with TLS passthrough; endpoints stand in for nodes.
 fn nlb(minio: Option<PathBuf>) {
     let setting = Setting {
         minio,
@@ -199,7 +201,7 @@ fn nlb(minio: Option<PathBuf>) {
     let to = row.at(MINIO, 443);
     row.wait_until_all("k8s-tenantns-minio-07a595cf01", "healthy", 4);
     row.wait_until_all("k8s-tenantns-tenant1c-c143148bd3", "healthy", 1);
-    assert_s3_of_the_pods(&row, to);
+    assert_passes_through_to_pods(&row, to);
     assert_eq!(
         trusting(row.at(console, 9443), "tenant-console.example.com").status,
         200
@@ -208,20 +210,20 @@ fn nlb(minio: Option<PathBuf>) {
 }
 
 #[test]
-fn s13_nlbs_in_front_of_embedded_pods() {
+fn s13_nlbs_with_embedded_pods() {
     nlb(None);
 }
 
 #[test]
-fn s13_nlbs_in_front_of_minio() {
+fn s13_nlbs_with_minio() {
     nlb(Some(need!("minio")));
 }
 
-/// 9090: TLS ends here and plain bytes go to the node port. 9443: TLS is the console's own.
+/// 9090: TLS is terminated and plain bytes go to the node port. 9443: TLS is passed through to the console.
 #[test]
-fn s14_tls_ends_at_an_nlb() {
+fn s14_nlb_terminates_tls() {
     let setting = Setting {
-        node_ports: &[(30914, Behind::Http), (31914, Behind::Https)],
+        node_ports: &[(30914, Backend::Http), (31914, Backend::Https)],
         ..Setting::default()
     };
     let row = Row::start("s14-nlb-tls-termination", &setting);
@@ -232,7 +234,7 @@ fn s14_tls_ends_at_an_nlb() {
     row.wait_until_all("k8s-minioope-console-0832e8dfc4", "healthy", 3);
     let ended = verified(&row, row.at(name, 9090), "operator.example.com");
     assert_eq!((ended.status, ended.text().as_str()), (200, CONSOLE));
-    // Bytes, not requests: nothing is written into them.
+    // A TLS listener forwards bytes: it adds no header.
     assert_eq!(row.consoles[0].request().header("x-forwarded-for"), None);
     let config = client_that_trusts_all(&[&TLS12, &TLS13], &[]);
     let passed = Client::tls(row.at(name, 9443), "operator.example.com", &config).unwrap();
@@ -243,7 +245,7 @@ fn s14_tls_ends_at_an_nlb() {
 }
 
 #[test]
-fn s15_a_scheme_and_the_default() {
+fn s15_scheme_annotation_and_default() {
     let s3 = &[
         ("tenant-ns/minio", "https-minio"),
         ("tenant-ns/minio-internal", "https-minio"),
@@ -259,12 +261,12 @@ fn s15_a_scheme_and_the_default() {
     assert_named(&row, MINIO, "network", "internet-facing");
     assert_named(&row, internal, "network", "internal");
     for name in [MINIO, internal] {
-        assert_s3_of_the_pods(&row, row.at(name, 443));
+        assert_passes_through_to_pods(&row, row.at(name, 443));
     }
 }
 
 #[test]
-fn s16_subnets() {
+fn s16_subnets_without_warnings() {
     let s3 = &[("tenant-ns/minio", "https-minio")];
     let row = Row::start(
         "s16-nlb-subnets",
@@ -273,14 +275,14 @@ fn s16_subnets() {
             ..Setting::default()
         },
     );
-    assert_s3_of_the_pods(&row, row.at(MINIO, 443));
-    let said = row.elbow.said();
-    assert!(!said.contains("warning["), "{said}");
+    assert_passes_through_to_pods(&row, row.at(MINIO, 443));
+    let log = row.elbow.log();
+    assert!(!log.contains("warning["), "{log}");
 }
 
-/// TLS ends here and begins again; the log is not written yet, which is said of the annotation.
+/// TLS is terminated and originated again; a warning says that access logs are not written to S3.
 #[test]
-fn s17_access_logs() {
+fn s17_access_logs_warning_names_the_annotation() {
     let s3 = &[("tenant-ns/minio", "https-minio")];
     let row = Row::start(
         "s17-nlb-access-logs",
@@ -298,10 +300,10 @@ fn s17_access_logs() {
         "{}",
         answer.text()
     );
-    let said = row.elbow.said();
+    let log = row.elbow.log();
     let warned = "minio.yaml:9:62: service.beta.kubernetes.io/aws-load-balancer-attributes: access_logs.s3.enabled";
-    assert!(said.contains("warning[no-effect] "), "{said}");
-    assert!(said.contains(warned), "{said}");
+    assert!(log.contains("warning[no-effect] "), "{log}");
+    assert!(log.contains(warned), "{log}");
 }
 
 /// instance: every node at the node port. ip: every pod at its own port.
@@ -312,7 +314,7 @@ fn target_types(minio: Option<PathBuf>) {
             ("tenant-ns/minio-ip", "https-minio"),
             ("tenant-ns/minio-instance", "https-minio"),
         ],
-        node_ports: &[(31028, Behind::S3)],
+        node_ports: &[(31028, Backend::S3)],
         ..Setting::default()
     };
     let row = Row::start("s18-nlb-target-type", &setting);
@@ -334,24 +336,24 @@ fn target_types(minio: Option<PathBuf>) {
         assert!(targets.iter().any(|row| row["address"] == *at), "{at}");
     }
     for name in [instance, ip] {
-        assert_s3_of_the_pods(&row, row.at(name, 443));
+        assert_passes_through_to_pods(&row, row.at(name, 443));
         round_trip(&row, row.at(name, 443), None);
     }
 }
 
 #[test]
-fn s18_nodes_and_embedded_pods() {
+fn s18_target_types_with_embedded_pods() {
     target_types(None);
 }
 
 #[test]
-fn s18_nodes_and_minio() {
+fn s18_target_types_with_minio() {
     target_types(Some(need!("minio")));
 }
 
 /// IPv6 targets behind a dualstack load balancer.
 #[test]
-fn s19_ipv6_targets() {
+fn s19_dualstack_has_ipv6_targets() {
     if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
         elbow_tests::tools::skipped("IPv6");
         return;
@@ -372,15 +374,15 @@ fn s19_ipv6_targets() {
             "{target}"
         );
     }
-    assert_s3_of_the_pods(&row, row.at(MINIO, 443));
+    assert_passes_through_to_pods(&row, row.at(MINIO, 443));
 }
 
-/// The place of the fault in `config/eks/mis-indented`, and what to do.
+/// The position of the error in `config/eks/mis-indented`, and its hint.
 const FAULT: &str = "tenant.yaml:15:60: mapping values are not allowed in this context\n  hint: a line that is indented \
     deeper than the one above belongs to its value: align the two";
 
 #[test]
-fn a_mis_indented_file_is_refused_whole() {
+fn mis_indented_file_is_refused() {
     let path = folder("mis-indented");
     for command in ["run", "check", "plan"] {
         let output = output(&mut elbow::command(&[
@@ -388,17 +390,20 @@ fn a_mis_indented_file_is_refused_whole() {
             "-f",
             path.to_str().unwrap(),
         ]));
-        let (_, said) = texts(&output);
-        assert_eq!(output.status.code(), Some(1), "{command}: {said}");
-        assert!(said.contains("error[yaml-syntax] "), "{command}: {said}");
-        assert!(said.contains(FAULT), "{command}: {said}");
-        assert!(!said.contains("serving"), "{command}: {said}");
+        let (_, stderr) = texts(&output);
+        assert_eq!(output.status.code(), Some(1), "{command}: {stderr}");
+        assert!(
+            stderr.contains("error[yaml-syntax] "),
+            "{command}: {stderr}"
+        );
+        assert!(stderr.contains(FAULT), "{command}: {stderr}");
+        assert!(!stderr.contains("serving"), "{command}: {stderr}");
     }
 }
 
-/// An edit that is no YAML changes nothing that runs, and the next good one does.
+/// An edit with invalid YAML changes nothing, and the next valid edit is applied.
 #[test]
-fn a_mis_indented_edit_changes_nothing() {
+fn mis_indented_edit_changes_nothing() {
     let setting = Setting {
         s3: &[("tenant-ns/minio", "https-minio")],
         consoles: &[("tenant-ns/tenant-1-console", "https-console")],
@@ -409,15 +414,15 @@ fn a_mis_indented_edit_changes_nothing() {
     let good = fs::read_to_string(&path).unwrap();
     let before = row.elbow.page("/config").text();
     fs::copy(folder("mis-indented").join("tenant.yaml"), &path).unwrap();
-    wait::until("the fault to be told", || {
-        row.elbow.said().contains(FAULT).then_some(())
+    wait::until("the error in the log", || {
+        row.elbow.log().contains(FAULT).then_some(())
     });
     assert_eq!(
         row.elbow.metric("elbow_config_last_reload_success", &[]),
         Some(0.0)
     );
     assert_eq!(row.elbow.page("/config").text(), before);
-    assert_s3_of_the_pods(&row, row.at(MINIO, 443));
+    assert_passes_through_to_pods(&row, row.at(MINIO, 443));
     let both = "aws-load-balancer-scheme: internet-facing";
     assert_eq!(good.matches(both).count(), 2);
     // Written in place, as some editors do.
@@ -429,8 +434,8 @@ fn a_mis_indented_edit_changes_nothing() {
     wait::until("the good edit to be in force", || {
         row.elbow.bound(MINIO, 443).is_none().then_some(())
     });
-    wait::until("the reload to be told", || {
-        let told = row.elbow.metric("elbow_config_last_reload_success", &[]);
-        (told == Some(1.0)).then_some(())
+    wait::until("the reload to be counted", || {
+        let success = row.elbow.metric("elbow_config_last_reload_success", &[]);
+        (success == Some(1.0)).then_some(())
     });
 }

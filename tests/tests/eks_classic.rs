@@ -1,4 +1,4 @@
-//! The rows S1 to S10 of the specification of manifests, served from `config/eks`: Classic load balancers.
+//! Rows S1 to S10 of the specification of manifests, served from `config/eks`: Classic load balancers.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::net::SocketAddr;
@@ -6,29 +6,29 @@ use std::path::PathBuf;
 
 use elbow_tests::certificates::client_that_trusts_all;
 use elbow_tests::command::stdout;
-use elbow_tests::eks::{Behind, CONSOLE, Row, Setting, assert_s3_of_the_pods};
+use elbow_tests::eks::{Backend, CONSOLE, Row, Setting, assert_passes_through_to_pods};
 use elbow_tests::{Client, client, need, need_python, wait};
 use rustls::version::{TLS12, TLS13};
 
-/// Node ports of the operator's console.
-const fn console(http: u16) -> [(u16, Behind); 2] {
-    [(http, Behind::Http), (http + 1, Behind::Https)]
+/// The node ports of the operator's console.
+const fn console(http: u16) -> [(u16, Backend); 2] {
+    [(http, Backend::Http), (http + 1, Backend::Https)]
 }
 
-/// A GET in clear.
+/// A GET over HTTP.
 fn plain(to: SocketAddr) -> (u16, String) {
     let answer = Client::plain(to).ask(client::get("operator.example.com", "/"));
     (answer.status, answer.text())
 }
 
-/// A GET behind TLS that trusts the load balancer's authority alone.
+/// A GET over TLS that trusts only the load balancer's CA.
 fn verified(row: &Row, to: SocketAddr, host: &str) -> (u16, String) {
     let mut client = Client::tls(to, host, &row.ca.client(&[])).unwrap();
     let answer = client.ask(client::get(host, "/"));
     (answer.status, answer.text())
 }
 
-/// A GET behind TLS that ends at the console itself.
+/// A GET over TLS that the console itself terminates.
 fn passed(row: &Row, to: SocketAddr) -> (u16, String) {
     let trusting = client_that_trusts_all(&[&TLS12, &TLS13], &[]);
     let mut client = Client::tls(to, "operator.example.com", &trusting).unwrap();
@@ -40,7 +40,7 @@ fn passed(row: &Row, to: SocketAddr) -> (u16, String) {
     (answer.status, answer.text())
 }
 
-fn well() -> (u16, String) {
+fn console_page() -> (u16, String) {
     (200, CONSOLE.to_owned())
 }
 
@@ -94,7 +94,7 @@ const TENANT: Setting<'_> = Setting {
     no_certificates: false,
     ipv6: false,
 };
-/// What the Services of the Tenant are called at AWS, as long as no cluster gave them another UID.
+/// The names of the Tenant's load balancers on AWS, derived from the default UIDs.
 const MINIO: &str = "a16b49120d401b33cfe6d51353dcd155";
 const TENANT_CONSOLE: &str = "ac3edfd168b31107df8c171f002973d7";
 
@@ -105,32 +105,32 @@ fn tenant(folder: &str, minio: Option<PathBuf>, internal: bool) {
     let (s3, console) = (row.at(MINIO, 443), row.at(TENANT_CONSOLE, 9443));
     row.wait_until_all(&format!("{MINIO}/TCP:30525"), "InService", 4);
     row.wait_until_all(&format!("{TENANT_CONSOLE}/TCP:32452"), "InService", 1);
-    assert_s3_of_the_pods(&row, s3);
+    assert_passes_through_to_pods(&row, s3);
     let trusting = client_that_trusts_all(&[&TLS12, &TLS13], &[]);
     let answer = Client::tls(console, "tenant-console.example.com", &trusting)
         .unwrap()
         .ask(client::get("tenant-console.example.com", "/"));
     assert_eq!(answer.status, 200);
-    let said = row.elbow.said();
-    assert!(said.contains("note[endpoints-stand-in]"), "{said}");
-    assert!(!said.contains("warning["), "{said}");
+    let log = row.elbow.log();
+    assert!(log.contains("note[endpoints-stand-in]"), "{log}");
+    assert!(!log.contains("warning["), "{log}");
     round_trip(&row, s3, None);
 }
 
-/// TLS is not touched: the certificate and the 403 are those of the pods.
+/// TLS passthrough: the certificate and the 403 come from the pods.
 #[test]
-fn s1_a_tenant_of_embedded_pods() {
+fn s1_tenant_with_embedded_pods() {
     tenant("s01-tenant-clb", None, false);
 }
 
 #[test]
-fn s1_a_tenant_of_minio() {
+fn s1_tenant_with_minio() {
     tenant("s01-tenant-clb", Some(need!("minio")), false);
 }
 
 #[test]
-fn s2_the_console_of_the_operator_at_its_node_ports() {
-    let node_ports = &[(31090, Behind::Http), (31443, Behind::Https)];
+fn s2_operator_console_at_its_node_ports() {
+    let node_ports = &[(31090, Backend::Http), (31443, Backend::Https)];
     let row = Row::start(
         "s02-operator-console-clb",
         &Setting {
@@ -143,9 +143,9 @@ fn s2_the_console_of_the_operator_at_its_node_ports() {
     for port in [31090, 31443] {
         row.wait_until_all(&format!("{name}/TCP:{port}"), "InService", 3);
     }
-    assert_eq!(plain(row.at(name, 9090)), well());
-    assert_eq!(passed(&row, row.at(name, 9443)), well());
-    // One health check for the whole load balancer: TCP, at the node port of the first listener.
+    assert_eq!(plain(row.at(name, 9090)), console_page());
+    assert_eq!(passed(&row, row.at(name, 9443)), console_page());
+    // One health check for the whole load balancer: TCP at the node port of the first listener.
     assert!(
         row.taken(31090).iter().all(|taken| *taken > 0),
         "{:?}",
@@ -155,13 +155,13 @@ fn s2_the_console_of_the_operator_at_its_node_ports() {
 }
 
 #[test]
-fn s3_an_internal_tenant() {
+fn s3_internal_tenant() {
     tenant("s03-tenant-internal-clb", None, true);
 }
 
-/// The certificate is the load balancer's, the console sees HTTP and who asked; on 9443 plain HTTP meets TLS.
+/// The certificate is the load balancer's, and the console gets X-Forwarded headers. On 9443, plain HTTP reaches a TLS port.
 #[test]
-fn s4_tls_ends_at_the_load_balancer() {
+fn s4_clb_terminates_tls() {
     let row = Row::start(
         "s04-clb-tls-termination",
         &Setting {
@@ -174,7 +174,7 @@ fn s4_tls_ends_at_the_load_balancer() {
     row.wait_until_all(&format!("{name}/HTTP:30904"), "InService", 3);
     assert_eq!(
         verified(&row, row.at(name, 9090), "operator.example.com"),
-        well()
+        console_page()
     );
     let seen = row.consoles[0].request();
     assert_eq!(seen.header("x-forwarded-proto"), Some("https"));
@@ -182,16 +182,16 @@ fn s4_tls_ends_at_the_load_balancer() {
     assert!(seen.header("x-forwarded-for").is_some());
     let broken = Client::plain(row.at(name, 9443)).ask(client::get("operator.example.com", "/"));
     assert!((500..600).contains(&broken.status), "{}", broken.status);
-    let said = row.elbow.said();
-    assert!(said.contains("warning[plain-listener] "), "{said}");
+    let log = row.elbow.log();
+    assert!(log.contains("warning[plain-listener] "), "{log}");
     assert!(
-        said.contains("console.yaml:5:68: port 9443 is not among the ssl-ports"),
-        "{said}"
+        log.contains("console.yaml:5:68: port 9443 is not in ssl-ports"),
+        "{log}"
     );
 }
 
 #[test]
-fn s5_an_internal_load_balancer() {
+fn s5_internal_load_balancer() {
     let row = Row::start(
         "s05-clb-internal",
         &Setting {
@@ -201,12 +201,12 @@ fn s5_an_internal_load_balancer() {
     );
     let name = "a5a1c8d630e2f4b4d9f682c7b3a0d1e4";
     assert_classic(&row, name, true, &[(9090, "TCP"), (9443, "TCP")]);
-    assert_eq!(plain(row.at(name, 9090)), well());
+    assert_eq!(plain(row.at(name, 9090)), console_page());
 }
 
-/// `ELBSecurityPolicy-TLS-1-2-2017-01` is TLS 1.2 and nothing else.
+/// `ELBSecurityPolicy-TLS-1-2-2017-01` allows only TLS 1.2.
 #[test]
-fn s6_a_policy_of_ciphers() {
+fn s6_policy_limits_tls_versions() {
     let row = Row::start(
         "s06-clb-cipher-policy",
         &Setting {
@@ -223,12 +223,12 @@ fn s6_a_policy_of_ciphers() {
     let client = only(&TLS12).unwrap();
     let version = client.tls_state().unwrap().protocol_version();
     assert_eq!(version, Some(rustls::ProtocolVersion::TLSv1_2));
-    assert_eq!(verified(&row, at, "operator.example.com"), well());
+    assert_eq!(verified(&row, at, "operator.example.com"), console_page());
 }
 
-/// Not written yet, which is said of the annotation.
+/// A warning says that access logs are not written to S3.
 #[test]
-fn s7_access_logs() {
+fn s7_access_logs_warning_names_the_annotation() {
     let row = Row::start(
         "s07-clb-access-logs",
         &Setting {
@@ -238,44 +238,44 @@ fn s7_access_logs() {
     );
     assert_eq!(
         plain(row.at("a7c3eaf8520414d6f918a4e9d5c2f306", 9090)),
-        well()
+        console_page()
     );
-    let said = row.elbow.said();
+    let log = row.elbow.log();
     let warned =
         "console.yaml:6:70: service.beta.kubernetes.io/aws-load-balancer-access-log-enabled";
-    assert!(said.contains("warning[no-effect] "), "{said}");
-    assert!(said.contains(warned), "{said}");
+    assert!(log.contains("warning[no-effect] "), "{log}");
+    assert!(log.contains(warned), "{log}");
 }
 
-/// `security-groups` is all that lets anybody in, here at one of the ports; `extra-security-groups` stand beside the group
-/// that lets everybody in.
+/// `security-groups` replaces the default group, and here admits clients at one port. `extra-security-groups` are added to the
+/// default group, which admits everybody.
 #[test]
-fn s8_security_groups() {
+fn s8_security_groups_admit_clients() {
     let setting = Setting {
         s3: &[("tenant-ns/minio", "https-minio")],
         operator: &["minio-operator/console"],
         ..Setting::default()
     };
     let row = Row::start("s08-clb-security-groups", &setting);
-    assert_s3_of_the_pods(&row, row.at("a8e50c1a731524e70a29b5fae6d30418", 443));
+    assert_passes_through_to_pods(&row, row.at("a8e50c1a731524e70a29b5fae6d30418", 443));
     let console = "a8d4fb09631524e70a29b5fae6d30417";
-    assert_eq!(passed(&row, row.at(console, 9443)), well());
+    assert_eq!(passed(&row, row.at(console, 9443)), console_page());
     Client::plain(row.at(console, 9090)).expect_end();
     assert!(row.consoles[0].requests().is_empty());
-    let said = row.elbow.said();
+    let log = row.elbow.log();
     let unknown = "note[unknown-security-group] ";
-    assert_eq!(said.matches(unknown).count(), 1, "{said}");
+    assert_eq!(log.matches(unknown).count(), 1, "{log}");
     assert!(
-        said.contains(
-            "minio.yaml:5:73: nothing says what the security groups backup-hosts, office let in"
+        log.contains(
+            "minio.yaml:5:73: unknown ingress rules of the security groups office, backup-hosts"
         ),
-        "{said}"
+        "{log}"
     );
 }
 
-/// Nodes of three zones are all used.
+/// Nodes in all three zones are used.
 #[test]
-fn s9_nodes_in_three_zones() {
+fn s9_nodes_in_three_zones_are_used() {
     let row = Row::start(
         "s09-clb-cross-zone",
         &Setting {
@@ -291,7 +291,7 @@ fn s9_nodes_in_three_zones() {
     );
     row.wait_until_all(&format!("{name}/TCP:30910"), "InService", 3);
     wait::until("a connection to every node", || {
-        assert_eq!(passed(&row, row.at(name, 9443)), well());
+        assert_eq!(passed(&row, row.at(name, 9443)), console_page());
         row.taken(30910)
             .iter()
             .all(|taken| *taken > 0)
@@ -299,7 +299,7 @@ fn s9_nodes_in_three_zones() {
     });
 }
 
-/// TLS to the load balancer, and TLS from it to pods that nobody vouches for.
+/// TLS to the load balancer, and TLS from it to pods with untrusted certificates.
 fn end_to_end(minio: Option<PathBuf>) {
     let s3 = &[
         ("tenant-ns/minio", "https-minio"),
@@ -328,16 +328,16 @@ fn end_to_end(minio: Option<PathBuf>) {
         assert!(text.contains("<Code>AccessDenied</Code>"), "{text}");
         round_trip(&row, to, Some("minio.example.com"));
     }
-    let said = row.elbow.said();
-    assert!(!said.contains("certificate-not-found"), "{said}");
+    let log = row.elbow.log();
+    assert!(!log.contains("certificate-not-found"), "{log}");
 }
 
 #[test]
-fn s10_tls_from_end_to_end_on_embedded_pods() {
+fn s10_end_to_end_tls_with_embedded_pods() {
     end_to_end(None);
 }
 
 #[test]
-fn s10_tls_from_end_to_end_on_minio() {
+fn s10_end_to_end_tls_with_minio() {
     end_to_end(Some(need!("minio")));
 }

@@ -1,4 +1,4 @@
-//! Health checks and what they decide (ALB guide: health checks; NLB guide: health checks).
+//! Health checks and their effects (ALB guide: health checks; NLB guide: health checks).
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use elbow_tests::config::{alb, file, forward, group, listener, nlb};
 use elbow_tests::{Client, Elbow, Scene, Target, address, wait};
 
 #[test]
-fn the_first_pass_makes_a_target_healthy_whatever_the_threshold() {
+fn first_pass_makes_a_target_healthy() {
     let target = Target::ok("");
     let scene = Scene::http_with(&[&target], &[], |group| {
         group["healthCheckConfig"]["healthyThresholdCount"] = 10.into();
@@ -21,7 +21,7 @@ fn the_first_pass_makes_a_target_healthy_whatever_the_threshold() {
 }
 
 #[test]
-fn a_health_check_names_the_target_and_the_checker_and_closes() {
+fn health_check_request_has_host_agent_and_close() {
     let target = Target::ok("");
     let _scene = Scene::http_with(&[&target], &[], |group| {
         group["healthCheckConfig"]["port"] = "traffic-port".into();
@@ -35,7 +35,7 @@ fn a_health_check_names_the_target_and_the_checker_and_closes() {
 }
 
 #[test]
-fn a_wrong_code_makes_a_target_unhealthy_and_names_the_code_until_it_passes_again() {
+fn unexpected_code_makes_a_target_unhealthy_until_it_passes() {
     let targets = [Target::ok("a"), Target::ok("b")];
     let scene = Scene::http(&targets.each_ref());
     targets[0].set_health(500);
@@ -57,11 +57,11 @@ fn a_wrong_code_makes_a_target_unhealthy_and_names_the_code_until_it_passes_agai
             .map(|_| scene.get("/").text())
             .any(|text| text == "a")
     };
-    wait::until("the target to be asked again", || both().then_some(()));
+    wait::until("the target to get requests again", || both().then_some(()));
 }
 
 #[test]
-fn when_all_are_unhealthy_all_are_used() {
+fn all_unhealthy_fails_open() {
     let targets = [Target::ok("a"), Target::ok("b")];
     let scene = Scene::http(&targets.each_ref());
     for target in &targets {
@@ -85,7 +85,7 @@ fn when_all_are_unhealthy_all_are_used() {
 }
 
 #[test]
-fn a_target_that_stops_is_unhealthy_with_a_reason() {
+fn stopped_target_is_unhealthy_with_a_reason() {
     let mut targets = [Target::ok("a"), Target::ok("b")];
     let scene = Scene::http(&targets.each_ref());
     let gone = targets[0].addr();
@@ -96,7 +96,7 @@ fn a_target_that_stops_is_unhealthy_with_a_reason() {
 }
 
 #[test]
-fn a_silent_target_times_out() {
+fn silent_target_times_out() {
     let target = Target::start(|peer| peer.rest().map(drop));
     let ip = address();
     let mut group = group("web", "HTTP", &[target.addr()]);
@@ -109,7 +109,7 @@ fn a_silent_target_times_out() {
 }
 
 #[test]
-fn matchers_take_lists_and_ranges() {
+fn matcher_accepts_lists_and_ranges() {
     let target = Target::http(|_| b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".to_vec());
     for matcher in ["200,403", "400-499", "200,400-404"] {
         let _scene = Scene::http_with(&[&target], &[], |group| {
@@ -120,7 +120,7 @@ fn matchers_take_lists_and_ranges() {
 }
 
 #[test]
-fn a_tcp_check_asks_no_more_than_a_connection() {
+fn tcp_check_only_connects() {
     let target = Target::start(|peer| peer.rest().map(drop));
     let ip = address();
     let mut group = group("flows", "TCP", &[target.addr()]);
@@ -132,12 +132,12 @@ fn a_tcp_check_asks_no_more_than_a_connection() {
 }
 
 #[test]
-fn targets_by_name_are_resolved() {
+fn target_host_names_are_resolved() {
     let target = Target::ok("by name");
     let ip = address();
     let mut group = group("web", "HTTP", &[target.addr()]);
     group["healthCheckConfig"]["port"] = "traffic-port".into();
-    // A name for the loopback address that needs no DNS.
+    // A loopback name that needs no DNS.
     let local: SocketAddr = ([127, 0, 0, 1], 0).into();
     let listener_here = std::net::TcpListener::bind(local).unwrap();
     let port = listener_here.local_addr().unwrap().port();
@@ -171,7 +171,7 @@ fn targets_by_name_are_resolved() {
 }
 
 #[test]
-fn a_name_that_does_not_resolve_is_told_and_the_others_serve() {
+fn unresolvable_name_is_reported_and_others_serve() {
     let target = Target::ok("here");
     let ip = address();
     let mut group = group("web", "HTTP", &[target.addr()]);
@@ -189,12 +189,12 @@ fn a_name_that_does_not_resolve_is_told_and_the_others_serve() {
             "here"
         );
     }
-    wait::until("the name to be told", || {
+    wait::until("the name to be reported", || {
         let rows = elbow_tests::elbow::rows(&elbow.json("/targets"));
         let row = rows.iter().find(|row| row["id"] == "nowhere.invalid")?;
-        let told = row["description"]
+        let is_reported = row["description"]
             .as_str()?
-            .starts_with("the name does not resolve: ");
-        (told && row["reason"] == "Target.IpUnusable").then_some(())
+            .starts_with("cannot resolve the host name: ");
+        (is_reported && row["reason"] == "Target.IpUnusable").then_some(())
     });
 }

@@ -1,4 +1,4 @@
-//! HTTP/2 on the client side of an ALB, with curl and nghttp2 as clients (ALB guide: listeners).
+//! HTTP/2 clients of an ALB, with curl and nghttp2 (ALB guide: listeners).
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use elbow_tests::target::ok;
 use elbow_tests::{Ca, Elbow, Target, TempDir, address, command, need};
 use serde_json::json;
 
-/// An HTTPS listener in front of `target`; its URL.
+/// An HTTPS listener in front of `target`, and its URL.
 fn https(target: &Target) -> (Elbow, String) {
     let dir = TempDir::new();
     Ca::new().leaf(&["a.example"]).write(&dir, "main");
@@ -28,7 +28,7 @@ fn https(target: &Target) -> (Elbow, String) {
 }
 
 #[test]
-fn a_request_over_h2_reaches_an_http1_target() {
+fn h2_request_reaches_an_http1_target() {
     let curl = need!("curl");
     let target = Target::http(|request| ok(&String::from_utf8_lossy(&request.body)));
     let (elbow, url) = https(&target);
@@ -50,7 +50,7 @@ fn a_request_over_h2_reaches_an_http1_target() {
     assert_eq!(request.body, b"some body");
     assert_eq!(request.header("x-mine"), Some("1"));
     assert_eq!(request.header("x-forwarded-proto"), Some("https"));
-    // Names arrive in lower case, but for those that ALB itself writes.
+    // Names arrive in lower case, except those that the ALB writes.
     assert!(
         request.head.contains("\r\nx-mine: 1\r\n"),
         "{}",
@@ -67,7 +67,7 @@ fn a_request_over_h2_reaches_an_http1_target() {
 }
 
 #[test]
-fn a_client_may_have_128_streams_and_more_than_that_are_served_in_turn() {
+fn stream_limit_is_128_and_further_streams_wait() {
     let (nghttp, h2load) = (need!("nghttp"), need!("h2load"));
     let target = Target::ok("hi");
     let (_elbow, url) = https(&target);
@@ -82,7 +82,7 @@ fn a_client_may_have_128_streams_and_more_than_that_are_served_in_turn() {
 }
 
 #[test]
-fn bodies_of_some_megabytes_pass_both_ways_over_h2() {
+fn large_bodies_pass_both_ways_over_h2() {
     let curl = need!("curl");
     let target = Target::http(|request| {
         let mut response = ok("");

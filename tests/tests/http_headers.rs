@@ -1,11 +1,11 @@
-//! What an ALB does to the head of a request on its way to a target (ALB guide: x-forwarded headers,
+//! How an ALB changes request heads on the way to a target (ALB guide: x-forwarded headers,
 //! request tracing, edit attributes).
 
 use elbow_tests::config::{alb, file, fixed, forward, group, listener, rule};
 use elbow_tests::{Client, Elbow, Scene, Target, address, client};
 use serde_json::json;
 
-/// What the target sees of `request`, sent through an ALB with these attributes.
+/// The request at the target after an ALB with these attributes.
 fn seen(attributes: &[(&str, &str)], request: &str) -> (elbow_tests::Request, u16) {
     let target = Target::ok("hi");
     let scene = Scene::http_with(&[&target], attributes, |_| {});
@@ -20,7 +20,7 @@ const PLAIN: &str = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
 const XFF_MODE: &str = "routing.http.xff_header_processing.mode";
 
 #[test]
-fn x_forwarded_for_is_appended_to_by_default() {
+fn x_forwarded_for_is_appended_by_default() {
     let (request, _) = seen(&[], WITH_XFF);
     assert_eq!(
         request.header("x-forwarded-for"),
@@ -31,13 +31,13 @@ fn x_forwarded_for_is_appended_to_by_default() {
 }
 
 #[test]
-fn x_forwarded_for_is_made_when_there_is_none() {
+fn x_forwarded_for_is_added_if_absent() {
     let (request, _) = seen(&[], PLAIN);
     assert_eq!(request.header("x-forwarded-for"), Some("127.0.0.1"));
 }
 
 #[test]
-fn x_forwarded_for_carries_the_client_port_when_asked() {
+fn x_forwarded_for_has_the_client_port_if_enabled() {
     let (request, port) = seen(&[("routing.http.xff_client_port.enabled", "true")], PLAIN);
     assert_eq!(
         request.header("x-forwarded-for"),
@@ -46,7 +46,7 @@ fn x_forwarded_for_carries_the_client_port_when_asked() {
 }
 
 #[test]
-fn x_forwarded_for_is_left_alone_in_mode_preserve() {
+fn x_forwarded_for_is_unchanged_in_mode_preserve() {
     let (request, _) = seen(
         &[
             (XFF_MODE, "preserve"),
@@ -60,7 +60,7 @@ fn x_forwarded_for_is_left_alone_in_mode_preserve() {
 }
 
 #[test]
-fn x_forwarded_for_is_dropped_in_mode_remove() {
+fn x_forwarded_for_is_removed_in_mode_remove() {
     let (request, _) = seen(&[(XFF_MODE, "remove")], WITH_XFF);
     assert_eq!(request.header("x-forwarded-for"), None);
 }
@@ -88,7 +88,7 @@ fn x_forwarded_for_with_more_than_thirty_addresses_is_463() {
 }
 
 #[test]
-fn host_is_lowercased_and_gets_the_port_of_an_unusual_listener() {
+fn host_is_lowercased_and_gets_a_nonstandard_port() {
     let (request, _) = seen(&[], "GET / HTTP/1.1\r\nHost: Example.com\r\n\r\n");
     assert_eq!(request.header("host"), Some("example.com:8080"));
     let (request, _) = seen(&[], "GET / HTTP/1.1\r\nHost: example.com:8080\r\n\r\n");
@@ -96,7 +96,7 @@ fn host_is_lowercased_and_gets_the_port_of_an_unusual_listener() {
 }
 
 #[test]
-fn host_is_untouched_when_it_is_to_be_preserved() {
+fn preserved_host_is_unchanged() {
     let (request, _) = seen(
         &[("routing.http.preserve_host_header.enabled", "true")],
         "GET / HTTP/1.1\r\nHost: Example.com\r\n\r\n",
@@ -110,7 +110,7 @@ fn is_trace_id(text: &str) -> bool {
 }
 
 #[test]
-fn a_request_without_trace_id_gets_a_root() {
+fn request_without_trace_id_gets_a_root() {
     let (request, _) = seen(&[], PLAIN);
     let trace = request.header("x-amzn-trace-id").unwrap();
     assert!(
@@ -120,7 +120,7 @@ fn a_request_without_trace_id_gets_a_root() {
 }
 
 #[test]
-fn a_trace_id_with_root_gets_a_self_in_front_and_keeps_the_rest() {
+fn trace_id_with_root_gets_a_self() {
     let (request, _) = seen(
         &[],
         "GET / HTTP/1.1\r\nHost: a.example\r\nX-Amzn-Trace-Id: Root=1-67891233-abcdef012345678912345678;CalledFrom=app\r\n\r\n",
@@ -138,7 +138,7 @@ fn a_trace_id_with_root_gets_a_self_in_front_and_keeps_the_rest() {
 }
 
 #[test]
-fn names_beyond_letters_digits_and_hyphen_go_only_when_asked() {
+fn invalid_header_fields_are_dropped_only_if_enabled() {
     let odd = "GET / HTTP/1.1\r\nHost: a.example\r\nmy_header: 1\r\n\r\n";
     let (request, _) = seen(&[], odd);
     assert_eq!(request.header("my_header"), Some("1"));
@@ -168,7 +168,7 @@ fn path_query_and_signed_headers_reach_the_target_byte_for_byte() {
 }
 
 #[test]
-fn hop_by_hop_headers_stop_at_the_load_balancer() {
+fn hop_by_hop_headers_are_removed() {
     let (request, _) = seen(
         &[],
         "GET / HTTP/1.1\r\nHost: a.example\r\nConnection: keep-alive, X-Mine\r\nKeep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nTE: trailers\r\nX-Kept: 1\r\n\r\n",
@@ -179,9 +179,9 @@ fn hop_by_hop_headers_stop_at_the_load_balancer() {
     assert_eq!(request.header("x-kept"), Some("1"));
 }
 
-// Parity 1.7: on all responses, in place of the target's own; the load balancer's Server can go.
+// Parity 1.7: fields on all responses, in place of the target's own; the load balancer's Server can be disabled.
 #[test]
-fn a_listener_adds_fields_to_all_responses() {
+fn listener_sets_response_fields() {
     let target = Target::http(|_| {
         let head = "HTTP/1.1 200 OK\r\nServer: pod\r\nX-Frame-Options: SAMEORIGIN\r\n";
         format!("{head}x-frame-options: DENY\r\nContent-Length: 2\r\n\r\nhi").into()

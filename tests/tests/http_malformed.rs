@@ -1,5 +1,5 @@
-//! Bytes that are no request, or more than one reading of one: what the client gets, and that no target is
-//! harmed (ALB guide: troubleshooting, desync mitigation).
+//! Malformed and ambiguous requests: what the client gets, and that they do not harm
+//! targets (ALB guide: troubleshooting, desync mitigation).
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
@@ -9,7 +9,7 @@ use std::thread;
 use elbow_tests::memory::resident;
 use elbow_tests::{Request, Scene, Target};
 
-/// Name, bytes, status. Nothing of these may reach a target.
+/// Name, bytes, status. None of these may reach a target.
 const REFUSED: &[(&str, &str, u16)] = &[
     ("no method", " / HTTP/1.1\r\nHost: a.example\r\n\r\n", 400),
     (
@@ -126,7 +126,7 @@ fn malformed_requests_are_answered_and_reach_no_target() {
     assert_eq!(scene.get("/").status, 200);
 }
 
-/// Chunk framing that is wrong after a good head: the head may have gone on, a whole request never.
+/// Invalid chunk framing after a valid head: the head may be forwarded, but never a whole request.
 const BAD_CHUNKS: &[(&str, &str)] = &[
     ("no size", "\r\nabc\r\n0\r\n\r\n"),
     ("no hex", "zz\r\nabc\r\n0\r\n\r\n"),
@@ -140,7 +140,7 @@ const BAD_CHUNKS: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn a_body_with_broken_chunks_never_becomes_a_whole_request_at_a_target() {
+fn broken_chunks_never_reach_a_target_as_a_whole_request() {
     let target = Target::ok("reached");
     let scene = Scene::http(&[&target]);
     for (name, chunks) in BAD_CHUNKS {
@@ -159,7 +159,7 @@ fn a_body_with_broken_chunks_never_becomes_a_whole_request_at_a_target() {
     assert_eq!(scene.get("/").status, 200);
 }
 
-/// Requests that some readers take one way and some another.
+/// Requests that different parsers read differently.
 const AMBIGUOUS: &[&str] = &[
     "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
@@ -178,7 +178,7 @@ const AMBIGUOUS: &[&str] = &[
     "GET /a\tb HTTP/1.1\r\nHost: a.example\r\n\r\n",
 ];
 
-/// Asserts that `request` can be read in one way only.
+/// Asserts that `request` has only one possible reading.
 fn assert_one_reading(request: &Request, sent: &str) {
     let head = &request.head;
     let bare = head.replace("\r\n", "");
@@ -217,7 +217,7 @@ fn assert_one_reading(request: &Request, sent: &str) {
 }
 
 #[test]
-fn whatever_a_client_sends_a_target_sees_one_reading_of_it() {
+fn target_sees_one_reading_of_an_ambiguous_request() {
     let target = Target::ok("hi");
     let scene = Scene::http(&[&target]);
     for sent in AMBIGUOUS {
@@ -227,7 +227,11 @@ fn whatever_a_client_sends_a_target_sees_one_reading_of_it() {
         let status = response.unwrap_or_else(|e| panic!("{sent:?}: {e}")).status;
         let seen = &target.requests()[before..];
         match status {
-            400 => assert_eq!(seen.len(), 0, "{sent:?} was refused and seen: {seen:#?}"),
+            400 => assert_eq!(
+                seen.len(),
+                0,
+                "{sent:?} was refused but reached the target: {seen:#?}"
+            ),
             200 => {
                 assert_eq!(seen.len(), 1, "{sent:?} became {seen:#?}");
                 assert_one_reading(&seen[0], sent);
@@ -250,16 +254,16 @@ fn length_with_chunked_is_served_and_ends_both_connections() {
     assert_eq!(
         target.connections(),
         2,
-        "the connection to the target is not used again"
+        "the connection to the target must not be reused"
     );
-    // Lines of different workers come in any order.
+    // Lines of different workers may come in any order.
     let log = scene.elbow.access_log(2);
     let line = log.iter().find(|line| line.contains("\"POST ")).unwrap();
     assert!(line.contains(r#""Ambiguous" "BothTeClPresent""#), "{line}");
 }
 
 #[test]
-fn a_get_with_length_zero_is_blocked_only_in_mode_strictest() {
+fn get_with_length_zero_is_blocked_only_in_mode_strictest() {
     let request = "GET / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\n\r\n";
     let target = Target::ok("hi");
     assert_eq!(Scene::http(&[&target]).ask(request).status, 200);
@@ -284,7 +288,7 @@ fn different_lengths_are_logged_as_severe() {
 }
 
 #[test]
-fn sizes_beyond_the_quotas_are_refused() {
+fn requests_beyond_the_size_limits_are_refused() {
     let target = Target::ok("hi");
     let scene = Scene::http(&[&target]);
     let long = |n: usize| "x".repeat(n);
@@ -311,7 +315,7 @@ fn sizes_beyond_the_quotas_are_refused() {
 }
 
 #[test]
-fn a_gigabyte_of_headers_is_refused_and_takes_no_memory_while_others_are_served() {
+fn gigabyte_of_headers_is_refused_without_memory_growth() {
     let target = Target::ok("hi");
     let mut scene = Scene::http(&[&target]);
     assert_eq!(scene.get("/").status, 200);
@@ -324,7 +328,7 @@ fn a_gigabyte_of_headers_is_refused_and_takes_no_memory_while_others_are_served(
     let mut socket = client.socket().try_clone().unwrap();
     let sending = thread::spawn(move || {
         for _ in 0..1024 {
-            // Elbow may end this at any point.
+            // elbow may close the connection at any point.
             if socket.write_all(megabyte.as_bytes()).is_err() {
                 return;
             }

@@ -5,7 +5,7 @@ use elbow_tests::elbow::log_fields;
 use elbow_tests::{Client, Elbow, Response, Target, address, client};
 use serde_json::{Value, json};
 
-/// An ALB whose one listener has these rules and answers 404 otherwise.
+/// An ALB listener with these rules, and 404 by default.
 struct Rules {
     elbow: Elbow,
     ip: std::net::Ipv4Addr,
@@ -32,7 +32,7 @@ impl Rules {
 }
 
 #[test]
-fn host_patterns_match_any_case_and_need_their_dots() {
+fn host_patterns_are_case_insensitive_and_match_dots_literally() {
     let rules = Rules::new(
         &[rule(1, "host-header", "*.example.com", &fixed(200, "yes"))],
         &[],
@@ -46,7 +46,7 @@ fn host_patterns_match_any_case_and_need_their_dots() {
 }
 
 #[test]
-fn path_patterns_mind_case_and_never_see_the_query() {
+fn path_patterns_are_case_sensitive_and_ignore_the_query() {
     let rules = Rules::new(
         &[rule(1, "path-pattern", "/img/*", &fixed(200, "yes"))],
         &[],
@@ -59,7 +59,7 @@ fn path_patterns_mind_case_and_never_see_the_query() {
 }
 
 #[test]
-fn the_lowest_priority_that_matches_wins_and_is_logged() {
+fn lowest_matching_priority_wins_and_is_logged() {
     let rules = Rules::new(
         &[
             rule(20, "path-pattern", "/*", &fixed(200, "twenty")),
@@ -79,7 +79,7 @@ fn the_lowest_priority_that_matches_wins_and_is_logged() {
 }
 
 #[test]
-fn all_conditions_of_a_rule_must_hold() {
+fn all_conditions_of_a_rule_must_match() {
     let mut both = rule(1, "host-header", "a.example", &fixed(200, "yes"));
     let path = json!({"field": "path-pattern", "pathPatternConfig": {"values": ["/x", "/y/?"]}});
     both["conditions"].as_array_mut().unwrap().push(path);
@@ -90,14 +90,14 @@ fn all_conditions_of_a_rule_must_hold() {
     assert_eq!(rules.text("b.example", "/x"), "default");
 }
 
-/// A rule with these conditions, spelt as the AWS Load Balancer Controller prints them.
+/// A rule with these conditions, spelt as by AWS Load Balancer Controller.
 fn rule_of(priority: u32, conditions: &Value, action: &Value) -> Value {
     json!({"priority": priority, "conditions": conditions, "actions": [action]})
 }
 
-// Parity 1.3: every kind of condition, over a real connection.
+// Parity 1.3: every kind of condition, over real connections.
 #[test]
-fn headers_methods_queries_addresses_and_expressions_are_conditions() {
+fn every_condition_field_matches() {
     let ip = json!([{"field": "source-ip", "sourceIPConfig": {"values": ["127.99.0.0/16", "::1/128"]}},
         {"field": "http-header", "httpHeaderConfig": {"httpHeaderName": "X-Source", "values": ["*"]}}]);
     let header = json!([{"field": "http-header",
@@ -130,13 +130,13 @@ fn headers_methods_queries_addresses_and_expressions_are_conditions() {
     assert_eq!(ask("GET /version=v1", "A: b"), "default");
     assert_eq!(ask("GET /v12/x?y", "A: b"), "regex");
     assert_eq!(ask("GET /V12/x", "A: b"), "default");
-    // The peer counts, not what it says of itself.
-    let said = "X-Source: a\r\nX-Forwarded-For: 127.99.0.1";
-    assert_eq!(ask("GET /", said), "near");
+    // The peer address counts, not the X-Forwarded-For header.
+    let forwarded = "X-Source: a\r\nX-Forwarded-For: 127.99.0.1";
+    assert_eq!(ask("GET /", forwarded), "near");
 }
 
 #[test]
-fn a_redirect_fills_in_its_placeholders() {
+fn redirect_fills_in_placeholders() {
     let action = json!({"type": "redirect", "redirectConfig": {"protocol": "HTTPS", "port": "443",
         "path": "/#{path}", "query": "#{query}", "statusCode": "HTTP_301"}});
     let rules = Rules::new(&[rule(1, "path-pattern", "/*", &action)], &[]);
@@ -156,7 +156,7 @@ fn a_redirect_fills_in_its_placeholders() {
 }
 
 #[test]
-fn a_fixed_response_is_made_here() {
+fn fixed_response_reaches_no_target() {
     let target = Target::ok("never");
     let rules = Rules::new(
         &[
@@ -181,7 +181,7 @@ fn a_fixed_response_is_made_here() {
 }
 
 #[test]
-fn forward_shares_by_weight_and_an_empty_group_keeps_its_share() {
+fn weighted_forward_shares_requests_and_empty_group_is_503() {
     let (one, two) = (Target::ok("one"), Target::ok("two"));
     let weighted = |a: &str, b: &str| {
         json!({"type": "forward", "forwardConfig": {"targetGroups": [
@@ -206,16 +206,16 @@ fn forward_shares_by_weight_and_an_empty_group_keeps_its_share() {
             .filter(|_| wanted(&client.ask(client::get("a.example", path))))
             .count()
     };
-    // A third of 3,000, give or take six standard deviations.
+    // A third of 3,000, within six standard deviations.
     let ones = count("/full", &|r| r.text() == "one");
     assert!((845..1155).contains(&ones), "{ones}");
     let missing = count("/half", &|r| r.status == 503);
     assert!((845..1155).contains(&missing), "{missing}");
 }
 
-// Parity 1.4, transforms: what the target sees, and what the log says of it.
+// Parity 1.4, transforms: the target sees the result, and the log has it.
 #[test]
-fn transforms_change_what_the_target_sees() {
+fn transforms_change_the_request_at_the_target() {
     let target = Target::ok("web");
     let transformed = |priority: u32, path: &str, transforms: &Value| {
         let mut rule = rule(priority, "path-pattern", path, &forward("web"));
@@ -246,13 +246,14 @@ fn transforms_change_what_the_target_sees() {
     let seen = target.request();
     assert_eq!(seen.line(), "GET /new/x?y=z HTTP/1.1");
     assert_eq!(seen.header("host"), Some("a.internal:8080"));
-    // A match that leads nowhere.
+    // A match with an invalid result.
     assert_eq!(rules.get("a.example", "/broken").status, 500);
     let log = rules.elbow.access_log(2);
     let fields = |i: usize| log_fields(&log[i]);
-    let (line, failed) = match fields(0)[8] == "200" {
-        true => (fields(0), fields(1)),
-        false => (fields(1), fields(0)),
+    let (line, failed) = if fields(0)[8] == "200" {
+        (fields(0), fields(1))
+    } else {
+        (fields(1), fields(0))
     };
     assert!(line[12].contains("/old/x?y=z"), "{line:?}");
     assert_eq!(line[22].trim_matches('"'), "rewrite,forward");

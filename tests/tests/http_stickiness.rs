@@ -31,7 +31,7 @@ fn get(ip: std::net::Ipv4Addr, cookies: &str) -> Response {
     Client::plain((ip, 8080)).ask(request)
 }
 
-/// A group of three targets that answer with their names, with these attributes.
+/// A group of three targets that respond with their names.
 struct Three {
     targets: Vec<Target>,
     names: [&'static str; 3],
@@ -67,7 +67,7 @@ impl Three {
 
 // Parity 1.8 and check 30.
 #[test]
-fn a_cookie_of_the_load_balancer_keeps_its_target() {
+fn lb_cookie_keeps_its_target() {
     let three = Three::new();
     let ip = address();
     let listener = listener(8080, "HTTP", &forward("web"));
@@ -100,7 +100,7 @@ fn a_cookie_of_the_load_balancer_keeps_its_target() {
         "{cross}"
     );
 
-    // Round robin would meet all three.
+    // Round robin would use all three.
     let session = cookie(&first, "AWSALB");
     let mut last = session.clone();
     for _ in 0..7 {
@@ -108,10 +108,10 @@ fn a_cookie_of_the_load_balancer_keeps_its_target() {
         assert_eq!(response.text(), first.text());
         last = cookie(&response, "AWSALB");
     }
-    // Nobody else is bound.
+    // Other clients are not bound.
     let others: HashSet<_> = (0..9).map(|_| get(ip, "AWSALB=garbage").text()).collect();
     assert_eq!(others.len(), 3);
-    // The one for other sites wins.
+    // The cookie for cross-site requests takes precedence.
     let elsewhere = loop {
         let response = get(ip, "a=b");
         if response.text() != first.text() {
@@ -127,12 +127,12 @@ fn a_cookie_of_the_load_balancer_keeps_its_target() {
             >= 10.0
     );
 
-    // Another process with the same configuration honours it.
+    // Another process with the same configuration accepts the cookie.
     drop(elbow);
     let elbow = Elbow::run(&config);
     three.wait(&elbow);
     assert_eq!(get(ip, &session).text(), first.text());
-    // An unhealthy target: another one, and cookies that name that.
+    // If the target is unhealthy, the session moves to another target with a new cookie.
     let target = three.named(&first.text());
     target.set_health(500);
     elbow.wait_for_state("web", target.addr(), "unhealthy");
@@ -144,12 +144,13 @@ fn a_cookie_of_the_load_balancer_keeps_its_target() {
 
 // Parity 1.8: app_cookie.
 #[test]
-fn a_cookie_of_the_application_keeps_its_target() {
+fn app_cookie_keeps_its_target() {
     let answer = |name: &'static str| {
         Target::http(move |request| {
-            let cookie = match request.line().contains("/login") {
-                true => "Set-Cookie: sid=1; Path=/\r\n",
-                false => "",
+            let cookie = if request.line().contains("/login") {
+                "Set-Cookie: sid=1; Path=/\r\n"
+            } else {
+                ""
             };
             format!(
                 "HTTP/1.1 200 OK\r\n{cookie}Content-Length: {}\r\n\r\n{name}",
@@ -179,14 +180,14 @@ fn a_cookie_of_the_application_keeps_its_target() {
         assert_eq!(response.text(), login.text());
         assert!(set_cookies(&response).is_empty());
     }
-    // Both cookies, or none.
+    // One cookie alone binds nothing.
     let alone: HashSet<_> = (0..6).map(|_| get(ip, &ours).text()).collect();
     assert_eq!(alone.len(), 3);
 }
 
-// Parity 1.4: the group of a weighted forward.
+// Parity 1.4: stickiness of the group of a weighted forward.
 #[test]
-fn a_cookie_keeps_the_group_of_a_weighted_forward() {
+fn target_group_cookie_keeps_the_group_of_a_weighted_forward() {
     let (one, two) = (Target::ok("one"), Target::ok("two"));
     let ip = address();
     let action = json!({"type": "forward", "forwardConfig": {
@@ -225,7 +226,7 @@ fn a_cookie_keeps_the_group_of_a_weighted_forward() {
 
 // Parity 3.4: stickiness.type source_ip.
 #[test]
-fn a_network_load_balancer_keeps_the_target_of_an_address() {
+fn nlb_source_ip_stickiness_keeps_the_target() {
     let three = Three::new();
     let ip = address();
     let addresses: Vec<_> = three.targets.iter().map(Target::addr).collect();

@@ -1,4 +1,4 @@
-//! What a client gets when a target behaves well, badly or not at all (ALB guide: troubleshooting).
+//! Responses for targets that behave well, badly or not at all (ALB guide: troubleshooting).
 
 use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use elbow_tests::target::{ok, serve};
 use elbow_tests::{Response, Scene, Target, client, wait};
 
-/// The page that ALB makes: body byte for byte, and the headers around it.
+/// Asserts the ALB's own error page: its body byte for byte, and its headers.
 fn assert_page(response: &Response, status: u16, text: &str) {
     assert_eq!(response.status, status, "{}", response.head);
     let title = format!("{status} {text}");
@@ -27,7 +27,7 @@ fn assert_page(response: &Response, status: u16, text: &str) {
 }
 
 #[test]
-fn an_empty_group_answers_503() {
+fn empty_group_is_503() {
     let scene = Scene::http(&[]);
     let response = scene.get("/");
     assert_page(&response, 503, "Service Temporarily Unavailable");
@@ -35,9 +35,9 @@ fn an_empty_group_answers_503() {
 }
 
 #[test]
-fn a_target_that_refuses_is_502_at_once_and_logged_without_times() {
+fn refusing_target_is_502_and_logged_without_times() {
     let target = Target::refusing();
-    // Its health port answers no more than its traffic port: the group fails open.
+    // Its health port refuses too, so the group fails open.
     let scene = Scene::http_with(&[], &[], |group| {
         group["targets"] = serde_json::json!([{"id": target.addr().ip(), "port": 9000}]);
     });
@@ -50,7 +50,7 @@ fn a_target_that_refuses_is_502_at_once_and_logged_without_times() {
 }
 
 #[test]
-fn a_silent_target_is_504_after_the_idle_timeout() {
+fn silent_target_is_504_after_the_idle_timeout() {
     let target = Target::start(|peer| {
         peer.request()?;
         peer.rest().map(drop)
@@ -61,7 +61,7 @@ fn a_silent_target_is_504_after_the_idle_timeout() {
 }
 
 #[test]
-fn a_target_that_closes_under_a_request_is_502_and_is_asked_once() {
+fn target_that_closes_without_a_response_is_502_without_retry() {
     let target = Target::start(|peer| peer.request().map(drop));
     let scene = Scene::http(&[&target]);
     assert_page(&scene.get("/"), 502, "Bad Gateway");
@@ -69,7 +69,7 @@ fn a_target_that_closes_under_a_request_is_502_and_is_asked_once() {
 }
 
 #[test]
-fn a_target_that_resets_under_a_request_is_502() {
+fn target_that_resets_without_a_response_is_502() {
     let target = Target::start(|peer| {
         peer.request()?;
         peer.reset();
@@ -80,7 +80,7 @@ fn a_target_that_resets_under_a_request_is_502() {
 }
 
 #[test]
-fn answers_that_are_no_http_are_502() {
+fn malformed_responses_are_502() {
     let garbage: [&[u8]; 8] = [
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"HTTP/1.1\r\n\r\n",
@@ -109,7 +109,7 @@ fn answers_that_are_no_http_are_502() {
 }
 
 #[test]
-fn a_response_head_beyond_32_k_is_502() {
+fn response_head_beyond_32_kib_is_502() {
     let target = Target::http(|request| {
         let n = if request.line().contains("/big") {
             33 * 1024
@@ -129,7 +129,7 @@ fn a_response_head_beyond_32_k_is_502() {
 }
 
 #[test]
-fn a_body_that_ends_early_is_cut_for_the_client_too() {
+fn truncated_body_is_truncated_for_the_client() {
     let target = Target::start(|peer| {
         peer.request()?;
         peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
@@ -141,12 +141,12 @@ fn a_body_that_ends_early_is_cut_for_the_client_too() {
         .try_response("GET");
     assert!(
         response.is_err(),
-        "a truncated body looked whole: {response:?}"
+        "a truncated body looked complete: {response:?}"
     );
 }
 
 #[test]
-fn a_chunked_body_without_its_end_is_cut_for_the_client_too() {
+fn unterminated_chunked_body_is_truncated_for_the_client() {
     let target = Target::start(|peer| {
         peer.request()?;
         peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
@@ -158,12 +158,12 @@ fn a_chunked_body_without_its_end_is_cut_for_the_client_too() {
         .try_response("GET");
     assert!(
         response.is_err(),
-        "a truncated body looked whole: {response:?}"
+        "a truncated body looked complete: {response:?}"
     );
 }
 
 #[test]
-fn a_response_that_is_its_target_s_own_passes_untouched() {
+fn targets_own_error_response_passes_unchanged() {
     let target = Target::http(|_| {
         b"HTTP/1.1 403 Nope\r\nServer: MinIO\r\nDate: Sun, 01 Nov 2026 00:00:00 GMT\r\nETag: \"x\"\r\nContent-Length: 2\r\n\r\nno".to_vec()
     });
@@ -178,7 +178,7 @@ fn a_response_that_is_its_target_s_own_passes_untouched() {
 }
 
 #[test]
-fn a_body_until_close_arrives_whole() {
+fn body_until_close_arrives_complete() {
     let target = Target::start(|peer| {
         peer.request()?;
         peer.send("HTTP/1.0 200 OK\r\n\r\n")?;
@@ -188,7 +188,7 @@ fn a_body_until_close_arrives_whole() {
 }
 
 #[test]
-fn head_and_204_and_304_have_no_body_and_the_connection_goes_on() {
+fn bodiless_responses_keep_the_connection() {
     let target = Target::http(|request| match request.line().split(' ').nth(1) {
         Some("/204") => b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(),
         Some("/304") => b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n".to_vec(),
@@ -211,13 +211,13 @@ fn head_and_204_and_304_have_no_body_and_the_connection_goes_on() {
 }
 
 #[test]
-fn requests_of_many_clients_share_connections_to_the_target() {
+fn clients_share_connections_to_the_target() {
     let target = Target::ok("hi");
     let scene = Scene::http(&[&target]);
     for _ in 0..20 {
         assert_eq!(scene.get("/").status, 200);
     }
-    // One pool per worker, two workers; a client may be back before its connection is.
+    // One pool per worker, two workers; a client may return before its connection does.
     let connections = target.connections();
     assert!(
         connections < 10,
@@ -226,7 +226,7 @@ fn requests_of_many_clients_share_connections_to_the_target() {
 }
 
 #[test]
-fn a_hundred_pipelined_requests_are_answered_in_order() {
+fn pipelined_requests_are_answered_in_order() {
     let target = Target::http(|request| ok(request.line().split(' ').nth(1).unwrap_or("")));
     let scene = Scene::http(&[&target]);
     let mut client = scene.connect();
@@ -240,7 +240,7 @@ fn a_hundred_pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
-fn peers_that_send_one_byte_at_a_time_are_understood() {
+fn messages_may_arrive_byte_by_byte() {
     let target = Target::start(|peer| {
         while peer.request()?.is_some() {
             for byte in
@@ -259,7 +259,7 @@ fn peers_that_send_one_byte_at_a_time_are_understood() {
 }
 
 #[test]
-fn a_client_that_reads_slowly_gets_every_byte() {
+fn slow_reader_gets_every_byte() {
     const SIZE: usize = 8 << 20;
     let target = Target::http(|_| {
         let mut response =
@@ -270,7 +270,7 @@ fn a_client_that_reads_slowly_gets_every_byte() {
     let scene = Scene::http(&[&target]);
     let mut client = scene.connect();
     client.send(client::get("a.example", "/"));
-    // Until the target has written all it can, nothing is read.
+    // Read nothing until the target has written all it can.
     target.wait_for_requests(1);
     let response = client.response();
     assert_eq!(response.body.len(), SIZE);
@@ -284,7 +284,7 @@ fn a_client_that_reads_slowly_gets_every_byte() {
 }
 
 #[test]
-fn a_client_that_ends_its_side_while_it_waits_has_gone() {
+fn half_closed_client_counts_as_gone() {
     let target = Target::start(|peer| {
         peer.request()?;
         peer.rest().map(drop)
@@ -298,12 +298,12 @@ fn a_client_that_ends_its_side_while_it_waits_has_gone() {
 }
 
 #[test]
-fn a_client_that_resets_is_logged_as_460_and_harms_nobody() {
-    let (asked, is_asked) = mpsc::channel();
+fn client_reset_is_logged_as_460() {
+    let (reached, is_reached) = mpsc::channel();
     let target = Target::start(move |peer| {
         if let Some(request) = peer.request()? {
             if request.line().contains("/slow") {
-                let _ = asked.send(());
+                let _ = reached.send(());
                 return peer.rest().map(drop);
             }
             peer.send(ok("hi"))?;
@@ -313,7 +313,7 @@ fn a_client_that_resets_is_logged_as_460_and_harms_nobody() {
     let scene = Scene::http(&[&target]);
     let mut client = scene.connect();
     client.send(client::get("a.example", "/slow"));
-    is_asked.recv_timeout(wait::PATIENCE).unwrap();
+    is_reached.recv_timeout(wait::TIMEOUT).unwrap();
     client.reset();
     let line = &scene.elbow.access_log(1)[0];
     assert_eq!(line.split(' ').nth(8), Some("460"), "{line}");
@@ -321,7 +321,7 @@ fn a_client_that_resets_is_logged_as_460_and_harms_nobody() {
 }
 
 #[test]
-fn expect_100_continue_is_answered_before_the_target_is_asked() {
+fn expect_100_continue_is_answered_by_the_load_balancer() {
     let target = Target::ok("stored");
     let scene = Scene::http(&[&target]);
     let mut client = scene.connect();
@@ -338,7 +338,7 @@ fn expect_100_continue_is_answered_before_the_target_is_asked() {
 }
 
 #[test]
-fn an_early_403_to_an_upload_reaches_the_client() {
+fn early_403_to_an_upload_reaches_the_client() {
     let target = Target::start(|peer| {
         peer.request_with(|out, _| {
             out.write_all(
@@ -351,14 +351,14 @@ fn an_early_403_to_an_upload_reaches_the_client() {
     let mut client = scene.connect();
     client.send("PUT /o HTTP/1.1\r\nHost: a.example\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n");
     assert_eq!(client.response().status, 100);
-    // The answer comes while most of the body is still to be sent.
+    // The response comes while most of the body is still to be sent.
     client.send(vec![b'x'; 1000]);
     let response = client.response();
     assert_eq!((response.status, response.text()), (403, "denied".into()));
 }
 
 #[test]
-fn a_websocket_passes_both_ways_after_its_handshake() {
+fn websocket_passes_both_ways() {
     let target = Target::start(|peer| {
         peer.request()?;
         peer.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nfirst")?;
@@ -398,7 +398,7 @@ fn a_websocket_passes_both_ways_after_its_handshake() {
 }
 
 #[test]
-fn an_expired_certificate_nobody_vouches_for_is_fine_at_a_target() {
+fn expired_self_signed_target_certificate_is_accepted() {
     let leaf = elbow_tests::certificates::self_signed_expired(&["pod"]);
     let target = Target::start_tls(leaf.server(&[]), serve(|_| ok("over tls")));
     let scene = Scene::http_with(&[&target], &[], |group| {
@@ -410,7 +410,7 @@ fn an_expired_certificate_nobody_vouches_for_is_fine_at_a_target() {
 }
 
 #[test]
-fn least_outstanding_requests_avoids_a_target_that_is_stuck() {
+fn least_outstanding_requests_avoid_a_stuck_target() {
     let stuck = Target::start(|peer| {
         peer.request()?;
         peer.rest().map(drop)
@@ -425,15 +425,15 @@ fn least_outstanding_requests_avoids_a_target_that_is_stuck() {
         client.send(client::get("a.example", "/"));
         let seen = |t: &Target| t.requests().len();
         let before = waiting.len() + 1;
-        wait::until("a target to be asked", || {
+        wait::until("a target to get the request", || {
             (seen(&stuck) + seen(&quick) >= before).then_some(())
         });
         waiting.push(client);
     }
     let before = quick.requests().len();
     for _ in 0..20 {
-        // A client has its answer a little before elbow has counted it as done.
-        wait::until("the last request to be done", || {
+        // A client may have its response just before elbow counts the request as done.
+        wait::until("the last request to be counted as done", || {
             let rows = elbow_tests::elbow::rows(&scene.elbow.json("/targets"));
             rows.iter().any(|row| row["inFlight"] == 0).then_some(())
         });
@@ -444,10 +444,10 @@ fn least_outstanding_requests_avoids_a_target_that_is_stuck() {
 }
 
 #[test]
-fn round_robin_takes_targets_in_turn() {
+fn round_robin_uses_targets_in_turn() {
     let targets = [Target::ok("a"), Target::ok("b"), Target::ok("c")];
     let scene = Scene::http(&targets.each_ref());
-    // One connection stays on one worker, and each worker goes round on its own.
+    // One connection stays on one worker, and each worker has its own round robin.
     let mut client = scene.connect();
     for _ in 0..30 {
         assert_eq!(client.ask(client::get("a.example", "/")).status, 200);
@@ -458,7 +458,7 @@ fn round_robin_takes_targets_in_turn() {
 }
 
 #[test]
-fn a_deregistered_target_finishes_what_it_has_and_gets_nothing_new() {
+fn deregistered_target_finishes_requests_and_gets_no_new_ones() {
     let (release, released) = mpsc::channel::<()>();
     let released = Arc::new(std::sync::Mutex::new(released));
     let slow = Target::http(move |_| {
@@ -491,7 +491,7 @@ fn a_deregistered_target_finishes_what_it_has_and_gets_nothing_new() {
 }
 
 #[test]
-fn a_request_that_outlives_the_deregistration_delay_is_502() {
+fn request_beyond_the_deregistration_delay_is_502() {
     let slow = Target::start(|peer| {
         peer.request()?;
         peer.rest().map(drop)
@@ -522,7 +522,7 @@ fn a_request_that_outlives_the_deregistration_delay_is_502() {
 }
 
 #[test]
-fn a_thousand_keep_alive_requests_survive_a_target_that_stops_and_returns() {
+fn keep_alive_requests_survive_a_target_restart() {
     let mut targets = [Target::ok("hi"), Target::ok("hi"), Target::ok("hi")];
     let scene = Scene::http(&targets.each_ref());
     let lb = scene.lb;
@@ -534,22 +534,25 @@ fn a_thousand_keep_alive_requests_survive_a_target_that_stops_and_returns() {
         for i in 0..1000 {
             if i == 300 || i == 600 {
                 at.send(i).unwrap();
-                resume.recv_timeout(wait::PATIENCE * 2).unwrap();
+                resume.recv_timeout(wait::TIMEOUT * 2).unwrap();
             }
             let response = client.ask(client::get("a.example", "/"));
             failed += usize::from(response.status != 200);
         }
         failed
     });
-    assert_eq!(passed.recv_timeout(wait::PATIENCE).unwrap(), 300);
+    assert_eq!(passed.recv_timeout(wait::TIMEOUT).unwrap(), 300);
     let gone = targets[1].addr();
     targets[1].stop();
     scene.elbow.wait_for_state("web", gone, "unhealthy");
     go_on.send(()).unwrap();
-    assert_eq!(passed.recv_timeout(wait::PATIENCE).unwrap(), 600);
-    targets[1].start_again();
+    assert_eq!(passed.recv_timeout(wait::TIMEOUT).unwrap(), 600);
+    targets[1].restart();
     scene.elbow.wait_for_state("web", gone, "healthy");
     go_on.send(()).unwrap();
     assert_eq!(asking.join().unwrap(), 0);
-    assert!(targets[1].requests().len() > 150, "it is used again");
+    assert!(
+        targets[1].requests().len() > 150,
+        "the target must be used again"
+    );
 }

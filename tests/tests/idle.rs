@@ -1,4 +1,4 @@
-//! An elbow that nobody uses costs nothing.
+//! An idle elbow uses almost no CPU.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs::File;
@@ -13,13 +13,13 @@ use elbow_tests::usage::Usage;
 use elbow_tests::{Elbow, Target, TempDir, address, elbow, wait};
 use serde_json::json;
 
-/// How long the costs are counted.
+/// How long usage is measured.
 const WINDOW: Duration = Duration::from_secs(10);
-/// What is allowed in it.
+/// The limits within the window.
 const CPU: Duration = Duration::from_millis(50);
 const WAKEUPS: u64 = 20 * WINDOW.as_secs();
 
-/// An Ingress that answers itself.
+/// An Ingress with a fixed response.
 const MANIFEST: &str = r#"apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata:
@@ -35,7 +35,7 @@ spec:
 
 fn demo() -> Running {
     let demo = Running::start(&mut elbow::demo(&["--minio", "never", "-o", "json"]));
-    // It comes when all targets are healthy.
+    // The line comes once all targets are healthy.
     demo.line_within(Duration::from_secs(90));
     demo
 }
@@ -68,9 +68,9 @@ fn controller(dir: &TempDir) -> Running {
     controller
 }
 
-/// All at once, since each is to cost nothing.
+/// All run at once, since each should cost nothing.
 #[test]
-fn an_idle_elbow_is_hardly_woken_and_burns_no_cpu() {
+fn idle_elbow_uses_almost_no_cpu() {
     let target = Target::ok("a");
     let web = alb(
         "web",
@@ -81,7 +81,7 @@ fn an_idle_elbow_is_hardly_woken_and_burns_no_cpu() {
     let mut of_file = Elbow::run(&native);
     let dir = TempDir::new();
     dir.write("web.yaml", MANIFEST);
-    // Another program's log beside the manifests.
+    // Another program's log in the folder of the manifests.
     let mut log = File::create(dir.join("other.log")).unwrap();
     let mut of_folder = Elbow::run_manifests(dir, &[]);
     let demo = demo();

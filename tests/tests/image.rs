@@ -1,4 +1,4 @@
-//! The image of the Dockerfile, by both builders of Debian's engine: small, without root, and port 80 all the same.
+//! The image of the Dockerfile, built by both builders of Debian's Docker engine: small, without root, on port 80.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,9 +11,9 @@ use elbow_tests::docker::{Builder, Engine};
 use elbow_tests::{Client, Response, TempDir, address, client, need, tools, wait};
 use serde_json::{Value, json};
 
-/// What the image may have beside the binary: libraries, authorities, a user.
+/// The most bytes besides the binary: libraries, CA certificates, a user.
 const BESIDE_THE_BINARY: u64 = 5_000_000;
-/// Without root, without any capability, without the way to one, and nothing to write to.
+/// Without root, capabilities, privilege escalation or writable files.
 const CONFINED: [&str; 3] = [
     "--cap-drop=ALL",
     "--security-opt=no-new-privileges",
@@ -38,7 +38,7 @@ fn image_serves_port_80_without_root_and_without_capabilities() {
             "{builder:?}: {beside} bytes beside the binary"
         );
         assert_eq!(image["Config"]["User"], "65532:65532");
-        serves_in_a_network_of_its_own(&engine, &tag);
+        serves_in_its_own_network(&engine, &tag);
         issues_certificates(&engine, &tag);
         if matches!(builder, Builder::BuildKit) {
             serves_on_the_hosts_network(&engine, &tag);
@@ -52,7 +52,7 @@ fn inspect(engine: &Engine, what: &str) -> Value {
     all.remove(0)
 }
 
-/// A folder that any user may read, with a load balancer at `ip` that answers everything by itself.
+/// A folder readable by any user, with a configuration of a load balancer at `ip` with a fixed response.
 fn configuration(ip: Ipv4Addr) -> TempDir {
     let dir = TempDir::new();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -62,7 +62,7 @@ fn configuration(ip: Ipv4Addr) -> TempDir {
     dir
 }
 
-/// `docker run` with these options and arguments for elbow; the container, which is removed when dropped.
+/// Runs `docker run` with these options and elbow arguments; the container is removed when dropped.
 fn run<'a>(
     engine: &'a Engine,
     tag: &str,
@@ -84,7 +84,7 @@ struct Container<'a> {
 }
 
 impl Container<'_> {
-    /// What it answers on port 80 of `ip`, once it does.
+    /// Its response on port 80 of `ip`, once it listens.
     fn answer(&self, ip: IpAddr) -> Response {
         let socket = SocketAddr::new(ip, 80);
         wait::until("port 80 of the container", || {
@@ -108,8 +108,8 @@ impl Drop for Container<'_> {
     }
 }
 
-/// The image's own command; its health check finds it healthy.
-fn serves_in_a_network_of_its_own(engine: &Engine, tag: &str) {
+/// Runs the image's own command; its health check passes.
+fn serves_in_its_own_network(engine: &Engine, tag: &str) {
     let config = configuration(Ipv4Addr::UNSPECIFIED);
     let container = run(engine, tag, &config, &CONFINED, &[]);
     let ip = &inspect(engine, &container.id)["NetworkSettings"]["IPAddress"];
@@ -121,7 +121,7 @@ fn serves_in_a_network_of_its_own(engine: &Engine, tag: &str) {
     });
 }
 
-/// Its folder for the authority belongs to its user.
+/// The image's user owns the folder of the local CA.
 fn issues_certificates(engine: &Engine, tag: &str) {
     let run = ["run", "--rm"].into_iter().chain(CONFINED);
     let arguments = [
@@ -132,15 +132,15 @@ fn issues_certificates(engine: &Engine, tag: &str) {
         "/var/lib/elbow/web",
     ];
     let command = run.chain(iter::once(tag)).chain(arguments);
-    let said = stdout(engine.docker().args(command));
-    assert!(said.contains("/var/lib/elbow/web"), "{said}");
+    let out = stdout(engine.docker().args(command));
+    assert!(out.contains("/var/lib/elbow/web"), "{out}");
 }
 
-/// There the one capability is needed, and nothing gives it to a user without the file's permission.
+/// Here the capability is needed, and only the file capability gives it to a user other than root.
 fn serves_on_the_hosts_network(engine: &Engine, tag: &str) {
     let ip = address();
     let config = configuration(ip);
-    // Docker keeps no capability for a user without root, so that the file's is one more privilege.
+    // Docker gives a user other than root no capability, so that the file capability raises privileges.
     let options = [
         "--cap-drop=ALL",
         "--cap-add=NET_BIND_SERVICE",

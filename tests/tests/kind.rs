@@ -1,4 +1,4 @@
-//! docs/kind.md on a real one-node cluster.
+//! The steps of docs/kind.md on a real one-node cluster.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs::{self, File};
@@ -16,22 +16,22 @@ use serde_json::{Value, json};
 
 const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
-/// The line of docs/kind.md that begins so.
+/// The line of docs/kind.md that starts with `start`.
 fn documented(start: &str) -> String {
     let text = fs::read_to_string(tools::repository().join("docs/kind.md")).unwrap();
     let line = text.lines().find(|line| line.starts_with(start));
-    line.unwrap_or_else(|| panic!("docs/kind.md says {start}"))
+    line.unwrap_or_else(|| panic!("docs/kind.md has no line that starts with {start}"))
         .to_owned()
 }
 
 #[test]
-fn the_steps_for_kind_lead_to_s3_through_node_ports_and_pods() {
+fn documented_steps_lead_to_s3() {
     let (minio, python) = (need!("minio"), need_python!());
     let cluster = match Cluster::start(&minio) {
         Ok(cluster) => cluster,
         Err(needs) => return tools::skipped(&needs),
     };
-    // kubeadm does this to a control plane; kind takes its image from a registry.
+    // kubeadm labels a control plane so; kind itself needs a registry.
     cluster.ask(&["label", "node", "node1", &format!("{EXCLUDE}=")]);
     let mut objects = cluster.read(&tools::repository().join("config/kind/minio.yaml"));
     for object in objects.iter_mut().filter(|o| o["kind"] == "Deployment") {
@@ -44,9 +44,9 @@ fn the_steps_for_kind_lead_to_s3_through_node_ports_and_pods() {
 
     let check = TempDir::new();
     let file = check.write("cluster.yaml", stdout(&mut cluster.shell(&dump)));
-    let said = output(elbow::command(&["check", "-f"]).arg(file));
-    let said = texts(&said).1;
-    assert!(said.contains("warning[excluded-nodes]"), "{said}");
+    let checked = output(elbow::command(&["check", "-f"]).arg(file));
+    let stderr = texts(&checked).1;
+    assert!(stderr.contains("warning[excluded-nodes]"), "{stderr}");
 
     let label = documented("kubectl label node").replace("elbow-control-plane", "node1");
     stdout(&mut cluster.shell(&label));
@@ -80,7 +80,7 @@ fn the_steps_for_kind_lead_to_s3_through_node_ports_and_pods() {
     assert_eq!(routes, format!("10.244.0.0/24 via {NODE}\n"));
 }
 
-/// The line with `docker run`, as far as S3 answers.
+/// The documented `docker run`, until S3 answers.
 fn in_a_container(engine: &Engine, manifests: &Path) {
     engine.make_base();
     engine.make_elbow("elbow:local", Builder::Legacy);
@@ -108,11 +108,11 @@ fn in_a_container(engine: &Engine, manifests: &Path) {
         let answer = Client::plain(bound).ask(client::get("minio.example.localhost", "/"));
         assert_eq!(answer.status, 403, "{balancer}: {}", answer.head);
     }
-    // The client passes it on to the container.
+    // The docker client forwards the signal to the container.
     elbow.end(Signal::INT);
 }
 
-/// The node's rules come a moment after its pods.
+/// Waits until all targets are healthy; kube-proxy's rules follow the pods with a delay.
 fn wait_until_healthy(admin: SocketAddr) {
     wait::until("all targets to be healthy", || {
         let page = elbow::admin_get(admin, "/targets")?;

@@ -1,4 +1,4 @@
-//! `elbow run` from start to end: reloads that cut nothing, drains, exit codes.
+//! `elbow run` from start to end: reloads, drains, exit codes.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
@@ -26,7 +26,7 @@ fn text_at(ip: std::net::Ipv4Addr) -> String {
 }
 
 #[test]
-fn a_changed_file_is_taken_up_and_connections_go_on() {
+fn changed_file_is_reloaded_and_connections_continue() {
     let ip = address();
     let elbow = Elbow::run(&fixed_config(ip, "one"));
     let mut open = Client::plain((ip, 8080));
@@ -35,7 +35,7 @@ fn a_changed_file_is_taken_up_and_connections_go_on() {
     wait::until("the new file to be in force", || {
         (text_at(ip) == "two").then_some(())
     });
-    // The connection from before asks the listener as it is now.
+    // The open connection uses the new listener.
     assert_eq!(open.ask(client::get("a.example", "/")).text(), "two");
     assert_eq!(
         elbow.metric("elbow_config_last_reload_success", &[]),
@@ -44,7 +44,7 @@ fn a_changed_file_is_taken_up_and_connections_go_on() {
 }
 
 #[test]
-fn sighup_takes_the_file_up() {
+fn sighup_reloads() {
     let ip = address();
     let mut elbow = Elbow::run(&fixed_config(ip, "one"));
     let path = elbow.dir().join("elbow.yaml");
@@ -56,8 +56,8 @@ fn sighup_takes_the_file_up() {
 }
 
 #[test]
-fn a_symlink_that_is_swapped_is_taken_up() {
-    // As a ConfigMap is mounted: elbow.yaml -> ..data/elbow.yaml, ..data -> ..one, then -> ..two.
+fn swapped_symlink_is_reloaded() {
+    // As a ConfigMap is mounted: elbow.yaml -> ..data/elbow.yaml, ..data -> ..one, later -> ..two.
     let ip = address();
     let dir = TempDir::new();
     for (version, text) in [("..one", "one"), ("..two", "two")] {
@@ -92,21 +92,21 @@ fn a_symlink_that_is_swapped_is_taken_up() {
 }
 
 #[test]
-fn a_bad_file_keeps_the_old_configuration_and_says_where_it_is_wrong() {
+fn bad_file_keeps_the_old_configuration_and_reports_its_position() {
     let ip = address();
     let mut elbow = Elbow::run(&fixed_config(ip, "old"));
     elbow.write_config("loadBalancers:\n- name: alb\n  type: appliction\n");
-    wait::until("the refusal", || {
+    wait::until("the failed reload", || {
         (elbow.metric("elbow_config_last_reload_success", &[]) == Some(0.0)).then_some(())
     });
     assert_eq!(text_at(ip), "old");
     assert_eq!(elbow.page("/health").status, 200);
-    wait::until("the place of the mistake", || {
+    wait::until("the position of the error", || {
         let stderr = elbow.process().stderr();
         stderr.contains("elbow.yaml:3:9: ").then_some(())
     });
     elbow.write_config(&fixed_config(ip, "new").to_string());
-    wait::until("the good file", || (text_at(ip) == "new").then_some(()));
+    wait::until("the valid file", || (text_at(ip) == "new").then_some(()));
     assert_eq!(
         elbow.metric("elbow_config_last_reload_success", &[]),
         Some(1.0)
@@ -114,7 +114,7 @@ fn a_bad_file_keeps_the_old_configuration_and_says_where_it_is_wrong() {
 }
 
 #[test]
-fn listeners_come_and_go_with_the_file_and_those_that_stay_are_not_closed() {
+fn reload_adds_and_removes_listeners_without_closing_others() {
     let (one, two) = (address(), address());
     let elbow = Elbow::run(&fixed_config(one, "one"));
     let mut open = Client::plain((one, 8080));
@@ -131,7 +131,7 @@ fn listeners_come_and_go_with_the_file_and_those_that_stay_are_not_closed() {
     });
     assert_eq!(text_at(two), "two");
     elbow.reload(&fixed_config(one, "one"));
-    wait::until("the second load balancer to go", || {
+    wait::until("the second load balancer to be removed", || {
         std::net::TcpStream::connect((two, 8080))
             .is_err()
             .then_some(())
@@ -140,7 +140,7 @@ fn listeners_come_and_go_with_the_file_and_those_that_stay_are_not_closed() {
 }
 
 #[test]
-fn an_address_passes_from_one_load_balancer_to_another_of_another_kind() {
+fn address_moves_to_a_load_balancer_of_another_type() {
     let ip = address();
     let tcp = nlb("first", ip, &[listener(8080, "TCP", &forward("nobody"))]);
     let elbow = Elbow::run(&file(&[tcp], &[group("nobody", "TCP", &[])]));
@@ -152,8 +152,8 @@ fn an_address_passes_from_one_load_balancer_to_another_of_another_kind() {
         let answer = client.try_response("GET").ok()?;
         (answer.text() == "web").then_some(())
     });
-    // Nor is its work counted as that of the one before, whose metrics go with its last connection.
-    wait::until("the metrics of the other load balancer alone", || {
+    // The metrics of the old load balancer disappear with its last connection.
+    wait::until("only the metrics of the new load balancer", || {
         let metrics = elbow.page("/metrics").text();
         let has = |name: &str| metrics.contains(&format!("load_balancer=\"{name}\""));
         (has("alb") && !has("first")).then_some(())
@@ -161,7 +161,7 @@ fn an_address_passes_from_one_load_balancer_to_another_of_another_kind() {
 }
 
 #[test]
-fn the_health_of_targets_that_stay_outlives_a_reload() {
+fn target_health_survives_a_reload() {
     let (a, b) = (Target::ok("a"), Target::ok("b"));
     let ip = address();
     let config = |targets: &[&Target]| {
@@ -180,11 +180,11 @@ fn the_health_of_targets_that_stay_outlives_a_reload() {
 }
 
 #[test]
-fn sigterm_lets_requests_finish_takes_no_new_ones_and_exits_0() {
+fn sigterm_finishes_requests_and_exits_0() {
     let (release, released) = std::sync::mpsc::channel::<()>();
     let released = std::sync::Mutex::new(released);
     let target = Target::http(move |_| {
-        drop(released.lock().map(|r| r.recv_timeout(wait::PATIENCE)));
+        drop(released.lock().map(|r| r.recv_timeout(wait::TIMEOUT)));
         elbow_tests::target::ok("finished")
     });
     let mut scene = Scene::http(&[&target]);
@@ -206,7 +206,7 @@ fn sigterm_lets_requests_finish_takes_no_new_ones_and_exits_0() {
 }
 
 #[test]
-fn a_drain_ends_with_its_timeout() {
+fn drain_timeout_ends_the_drain() {
     let target = Target::start(|peer| peer.rest().map(drop));
     let ip = address();
     let config = file(
@@ -217,7 +217,7 @@ fn a_drain_ends_with_its_timeout() {
     elbow.wait_for_state("web", target.addr(), "healthy");
     let mut open = Client::plain((ip, 8080));
     open.send(client::get("a.example", "/"));
-    wait::until("the request to be on its way", || {
+    wait::until("the request to reach the target", || {
         (target.connections() > 0).then_some(())
     });
     assert_eq!(elbow.terminate().code(), Some(0));
@@ -225,12 +225,12 @@ fn a_drain_ends_with_its_timeout() {
 }
 
 #[test]
-fn a_second_sigterm_stops_at_once() {
+fn second_sigterm_stops_at_once() {
     let target = Target::start(|peer| peer.rest().map(drop));
     let mut scene = Scene::tcp(&[&target]);
     let mut open = scene.connect();
     open.send("x");
-    wait::until("the connection to be on its way", || {
+    wait::until("the connection to reach the target", || {
         (target.connections() > 0).then_some(())
     });
     scene.elbow.process().signal(Signal::TERM);
@@ -241,9 +241,9 @@ fn a_second_sigterm_stops_at_once() {
     });
     scene.elbow.process().assert_running();
     scene.elbow.process().signal(Signal::TERM);
-    // The drain timeout is 30 seconds, as is this wait's patience.
+    // The drain timeout is 30 seconds; this wait is shorter.
     assert!(
-        wait::until_for(wait::PATIENCE / 3, "the end", || scene
+        wait::until_for(wait::TIMEOUT / 3, "the end", || scene
             .elbow
             .process()
             .ended())
@@ -254,7 +254,7 @@ fn a_second_sigterm_stops_at_once() {
 }
 
 #[test]
-fn a_busy_port_is_3_and_names_the_socket() {
+fn busy_port_exits_3_and_names_the_socket() {
     let ip = address();
     let _busy = TcpListener::bind((ip, 8080)).unwrap();
     let dir = TempDir::new();
@@ -266,7 +266,7 @@ fn a_busy_port_is_3_and_names_the_socket() {
 }
 
 #[test]
-fn a_busy_admin_port_is_3_and_a_bad_file_1() {
+fn busy_admin_port_exits_3_and_bad_file_1() {
     let admin = TcpListener::bind((address(), 0)).unwrap();
     let dir = TempDir::new();
     let config = dir.write("elbow.yaml", fixed_config(address(), "never").to_string());
@@ -279,7 +279,7 @@ fn a_busy_admin_port_is_3_and_a_bad_file_1() {
 }
 
 #[test]
-fn wrong_usage_is_2() {
+fn wrong_usage_exits_2() {
     for args in [
         &["run"][..],
         &["fly"],
@@ -295,7 +295,7 @@ fn wrong_usage_is_2() {
 #[test]
 fn version_completions_and_manual_are_printed() {
     let version = elbow_tests::command::stdout(&mut elbow::command(&["--version"]));
-    // The profile is the name of the folder that cargo builds it in.
+    // Cargo names the target folder after the profile.
     let folder = elbow::binary().parent().unwrap().to_owned();
     let profile = match folder.file_name().unwrap().to_str().unwrap() {
         "debug" => "dev",
@@ -314,7 +314,7 @@ fn version_completions_and_manual_are_printed() {
 }
 
 #[test]
-fn ports_can_be_shifted_for_users_without_root() {
+fn port_offset_shifts_ports() {
     let ip = address();
     let config = file(
         &[alb(
@@ -352,12 +352,12 @@ fn every_configuration_of_the_repository_passes_check() {
     let native = native.iter().map(|path| ("--config", path));
     for (option, path) in native.chain(manifests.iter().map(|path| ("-f", path))) {
         let out = output(elbow::command(&["check", option]).arg(path));
-        let (_, said) = texts(&out);
-        assert!(out.status.success(), "{}: {said}", path.display());
+        let (_, stderr) = texts(&out);
+        assert!(out.status.success(), "{}: {stderr}", path.display());
     }
 }
 
-/// The certificates that a configuration names are its user's to bring: here they are.
+/// Writes the certificates that a configuration names; users provide their own.
 fn write_certificates(config: &str, dir: &TempDir, leaf: &elbow_tests::certificates::Leaf) {
     for word in config.split([' ', ',', '{', '}', '\n']) {
         if word.ends_with(".pem") {

@@ -1,5 +1,5 @@
-//! What elbow does when its descriptors are used up, and when more clients come than it may serve: clients are turned
-//! away by name, and nobody else pays for it (docs/limits.md).
+//! Limits of descriptors, connections and handshakes: clients beyond them are reset and counted, and nobody
+//! else is affected (docs/limits.md).
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::io::{ErrorKind, Read, Write};
@@ -12,7 +12,7 @@ use elbow_tests::{Ca, Client, Elbow, Target, TempDir, address, client, wait};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit, setrlimit};
 use serde_json::{Value, json};
 
-/// Sends back what it gets.
+/// A target that echoes what it receives.
 fn echo() -> Target {
     Target::start(|peer| {
         let mut buffer = [0; 1024];
@@ -25,10 +25,10 @@ fn echo() -> Target {
     })
 }
 
-/// Connects to `to` and says something; whether it is answered. `None`: it was reset.
+/// Connects to `to` and expects an echo; `None` if the connection was reset.
 fn greet(to: SocketAddr) -> Option<TcpStream> {
     let mut stream = TcpStream::connect(to).ok()?;
-    stream.set_read_timeout(Some(wait::PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(wait::TIMEOUT)).unwrap();
     let mut answer = [0; 5];
     let greeted = stream
         .write_all(b"hello")
@@ -52,7 +52,7 @@ fn checks(elbow: &Elbow, result: &str) -> f64 {
         .unwrap()
 }
 
-/// An NLB and an ALB in front of a target each.
+/// An NLB and an ALB, each with one target.
 struct Pair {
     nlb: SocketAddr,
     alb: SocketAddr,
@@ -101,13 +101,13 @@ impl Pair {
 }
 
 #[test]
-fn clients_beyond_the_open_files_are_reset_and_nobody_else_notices() {
+fn clients_beyond_the_open_files_are_reset_and_others_unaffected() {
     let pair = Pair::new();
     let elbow = Elbow::run_with_open_files(&pair.config(), 256);
     pair.wait_for_health(&elbow);
     let most = elbow.metric("elbow_max_connections", &[]).unwrap();
     assert_eq!(elbow.metric("process_max_fds", &[]), Some(256.0));
-    // 256 without 32 of the process, 8 of two workers, 4 that listen, 64 of the reserve, and 2 for targets.
+    // 256 minus 32 for the process, 8 for two workers, 4 listeners, 64 in reserve, and 2 for targets.
     assert_eq!(most, f64::from((256 - 32 - 8 - 4 - 64 - 2) / 2));
 
     let mut flow = greet(pair.nlb).expect("the first client is served");
@@ -123,7 +123,7 @@ fn clients_beyond_the_open_files_are_reset_and_nobody_else_notices() {
     let rejected = elbow.metric("elbow_rejected_connections_total", &["listener=\"8080\""]);
     assert_eq!(rejected, Some(300.0 - served.len() as f64));
 
-    // A target each is checked again, a new listener is opened, and what was there goes on.
+    // Both targets are checked again, a new listener opens, and existing connections continue.
     wait::until("more health checks", || {
         (checks(&elbow, "passed") >= passed + 4.0).then_some(())
     });
@@ -145,23 +145,19 @@ fn clients_beyond_the_open_files_are_reset_and_nobody_else_notices() {
     assert_eq!(browser.ask(client::get("a.example", "/")).text(), "hi");
 
     drop(served);
-    wait::until("the descriptors to come back", || {
+    wait::until("the descriptors to be released", || {
         let used = elbow.metric("elbow_traffic_fds", &[]).unwrap();
         (used <= 8.0).then_some(())
     });
     assert!(greet(pair.nlb).is_some());
     let mut client = Client::plain(third);
     assert_eq!(client.ask(client::get("a.example", "/")).text(), "third");
-    assert!(
-        elbow.said().contains("clients are turned away"),
-        "{}",
-        elbow.said()
-    );
+    assert!(elbow.log().contains("rejecting clients"), "{}", elbow.log());
 }
 
-/// Even the reserve can be taken away, here by a limit that falls: then nothing new can be opened at all.
+/// Even the reserve can be lost, here to a lowered limit: then nothing new can be opened.
 #[test]
-fn without_any_descriptor_targets_stay_healthy_and_clients_wait() {
+fn without_descriptors_targets_stay_healthy_and_clients_wait() {
     let pair = Pair::new();
     let mut elbow = Elbow::run_with_open_files(&pair.config(), 256);
     pair.wait_for_health(&elbow);
@@ -179,10 +175,10 @@ fn without_any_descriptor_targets_stay_healthy_and_clients_wait() {
         })
     };
     assert_eq!(skipped(), Some(0));
-    // A client that is there, and has asked nothing, so that no connection to a target is open for it.
+    // A client without a request, so that no connection to a target is open for it.
     let mut idle = Client::plain(pair.alb);
     let of_alb = ["load_balancer=\"alb\""];
-    wait::until("it to be accepted", || {
+    wait::until("the client to be accepted", || {
         (elbow.metric("elbow_active_connections", &of_alb) == Some(1.0)).then_some(())
     });
     let limit = |files: u64| {
@@ -194,15 +190,15 @@ fn without_any_descriptor_targets_stay_healthy_and_clients_wait() {
     };
     limit(8);
     kill_process(pid, Signal::HUP).unwrap();
-    wait::until("the reload to be refused", || {
-        elbow.said().contains("not reloaded").then_some(())
+    wait::until("the reload to fail", || {
+        elbow.log().contains("not reloaded").then_some(())
     });
     assert_eq!(idle.ask(client::get("a.example", "/")).status, 503);
     let line = &elbow.access_log(1)[0];
     assert_eq!(log_fields(line)[24], "ElbowNoDescriptor", "{line}");
-    // Others wait in the queues of the listeners.
+    // Others wait in the accept queues.
     let mut waiting = TcpStream::connect(pair.nlb).unwrap();
-    waiting.set_read_timeout(Some(wait::PATIENCE)).unwrap();
+    waiting.set_read_timeout(Some(wait::TIMEOUT)).unwrap();
     waiting.write_all(b"hello").unwrap();
     let mut browser = Client::plain(pair.alb);
     browser.send(client::get("a.example", "/"));
@@ -211,9 +207,9 @@ fn without_any_descriptor_targets_stay_healthy_and_clients_wait() {
     flow.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"flows");
     wait::until("accept to fail", || {
-        elbow.said().contains("accept failed").then_some(())
+        elbow.log().contains("accept failed").then_some(())
     });
-    // Two checks of each target, which would make it unhealthy.
+    // Two failed checks per target would make it unhealthy.
     wait::until("health checks to be skipped", || {
         skipped().filter(|n| *n >= 4)
     });
@@ -229,7 +225,7 @@ fn without_any_descriptor_targets_stay_healthy_and_clients_wait() {
         elbow.metric("elbow_target_connect_errors_total", &[]),
         Some(0.0)
     );
-    wait::until("health checks to go on", || {
+    wait::until("health checks to continue", || {
         (checks(&elbow, "passed") >= passed + 2.0).then_some(())
     });
     let mut config = pair.config();
@@ -239,7 +235,7 @@ fn without_any_descriptor_targets_stay_healthy_and_clients_wait() {
 
 /// RejectedConnectionCount (ALB guide: CloudWatch metrics).
 #[test]
-fn clients_beyond_a_limit_are_reset_until_others_leave() {
+fn clients_beyond_max_connections_are_reset() {
     let pair = Pair::new();
     let mut config = pair.config();
     let limited = config["loadBalancers"][0].take();
@@ -253,18 +249,18 @@ fn clients_beyond_a_limit_are_reset_until_others_leave() {
     assert_eq!(shed(&elbow, "load_balancer_max_connections"), 1.0);
     let mut browser = Client::plain(pair.alb);
     assert_eq!(browser.ask(client::get("a.example", "/")).text(), "hi");
-    let mut turned_away = Client::plain(pair.alb);
-    // The reset may come before the request is sent, or after.
-    let sent = turned_away.try_send(client::get("a.example", "/"));
-    assert!(sent.is_err() || turned_away.try_response("GET").is_err());
+    let mut rejected = Client::plain(pair.alb);
+    // The reset may come before or after the request is sent.
+    let sent = rejected.try_send(client::get("a.example", "/"));
+    assert!(sent.is_err() || rejected.try_response("GET").is_err());
     assert_eq!(shed(&elbow, "max_connections"), 1.0);
     assert_eq!(shed(&elbow, "open_files"), 0.0);
     drop(one);
-    wait::until("the client that left to be forgotten", || greet(pair.nlb));
+    wait::until("the place of the client that left", || greet(pair.nlb));
 }
 
 #[test]
-fn slow_clients_of_the_admin_address_keep_nobody_out() {
+fn slow_admin_clients_do_not_block_others() {
     let pair = Pair::new();
     let elbow = Elbow::run(&pair.config());
     let slow: Vec<Client> = (0..200)
@@ -279,9 +275,9 @@ fn slow_clients_of_the_admin_address_keep_nobody_out() {
     drop(slow);
 }
 
-/// 1,024 for each of the two workers.
+/// The limit is 1,024 for each of the two workers.
 #[test]
-fn handshakes_that_never_end_make_room_for_those_that_do() {
+fn oldest_stuck_handshake_makes_room() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let all = Rlimit {
         current: maximum,

@@ -1,4 +1,4 @@
-//! What is wrong with manifests is said with its place, the rule that it breaks and what to do; what is right beside it serves.
+//! Errors in manifests are reported with position, rule and hint; everything else serves.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fmt::Write as _;
@@ -22,7 +22,7 @@ endpoints: [{addresses: [127.0.0.7]}]
 ---
 ";
 
-/// An Ingress to port 80 of the Service `web`; from line 13 on behind [`WEB`], further annotations from line 9 of it.
+/// An Ingress for port 80 of the Service `web`. After [`WEB`] it starts at line 13; `annotations` are at its line 9.
 fn ingress(name: &str, annotations: &str) -> String {
     format!(
         "apiVersion: networking.k8s.io/v1
@@ -48,15 +48,15 @@ fn alb(key: &str, value: &str) -> String {
     format!("    alb.ingress.kubernetes.io/{key}: {value}\n")
 }
 
-/// What `elbow check -f` says of a file: its exit code, and `severity[code] line:column: message` with the hint.
+/// The result of `elbow check -f`: exit code, and `severity[code] line:column: message` with the hint.
 fn check(text: &str) -> (i32, Vec<String>) {
     let dir = TempDir::new();
     let path = dir.write("web.yaml", text);
     let path = path.to_str().unwrap();
     let output = output(&mut elbow::command(&["check", "-o", "json", "-f", path]));
-    let (stdout, said) = texts(&output);
+    let (stdout, stderr) = texts(&output);
     let found: Value =
-        serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{e}: {stdout}\n{said}"));
+        serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{e}: {stdout}\n{stderr}"));
     let line = |one: &Value| {
         assert_eq!(one["file"], path);
         let mut line = format!(
@@ -76,7 +76,7 @@ fn check(text: &str) -> (i32, Vec<String>) {
     (output.status.code().unwrap(), found)
 }
 
-/// The ids of the stacks that are planned.
+/// The ids of the planned stacks.
 fn planned(text: &str) -> Vec<String> {
     let dir = TempDir::new();
     let path = dir.write("web.yaml", text);
@@ -102,7 +102,7 @@ fn warned(text: &str, expected: &str) {
 }
 
 #[test]
-fn nothing_is_said_of_what_is_right() {
+fn valid_manifests_have_no_diagnostics() {
     assert_eq!(
         check(&(WEB.to_owned() + &ingress("web", ""))),
         (0, Vec::new())
@@ -110,36 +110,36 @@ fn nothing_is_said_of_what_is_right() {
 }
 
 #[test]
-fn an_unknown_annotation() {
+fn unknown_annotation_is_a_warning_with_a_suggestion() {
     warned(
         &(WEB.to_owned() + &ingress("web", &alb("helthcheck-path", "/live"))),
-        "warning[unknown-annotation] 21:5: there is no annotation alb.ingress.kubernetes.io/helthcheck-path; it does \
-         nothing => did you mean \"healthcheck-path\"?",
+        "warning[unknown-annotation] 21:5: there is no annotation alb.ingress.kubernetes.io/helthcheck-path; it has \
+         no effect => did you mean \"healthcheck-path\"?",
     );
 }
 
 #[test]
-fn an_annotation_of_the_wrong_type() {
+fn annotation_of_the_wrong_type_is_an_error() {
     refused(
         &(WEB.to_owned() + &ingress("web", &alb("healthcheck-interval-seconds", "often"))),
-        "error[invalid-annotation] 21:61: alb.ingress.kubernetes.io/healthcheck-interval-seconds is \"often\", which is \
-         no whole number",
+        "error[invalid-annotation] 21:61: alb.ingress.kubernetes.io/healthcheck-interval-seconds: expected a whole \
+         number of 32 bits, found \"often\"",
     );
 }
 
 #[test]
-fn a_field_of_the_wrong_type() {
+fn field_of_the_wrong_type_is_an_error() {
     let (code, found) = check(&(WEB.replace("port: 80}", "port: eighty}") + &ingress("web", "")));
     assert_eq!(code, 1);
     assert_eq!(
         found[0],
-        "error[wrong-type] 4:35: a whole number in range is wanted here"
+        "error[wrong-type] 4:35: expected a whole number, found the string \"eighty\""
     );
 }
 
-/// Section 2.2, column merge: one value across the members, else the whole group fails; other groups serve.
+/// Section 2.2, column merge: members must agree on one value, else the whole group fails; other groups serve.
 #[test]
-fn a_conflict_in_a_group() {
+fn conflict_in_a_group_names_the_members() {
     let member = |name: &str, scheme: &str| {
         ingress(
             name,
@@ -156,39 +156,42 @@ fn a_conflict_in_a_group() {
     let text = all.concat() + &ingress("other", "");
     refused(
         &text,
-        "error[conflict] 40:39: the group gives different values for scheme: internal in shop/one, internet-facing in \
-         shop/two => give it at one member, or the same at each",
+        "error[conflict] 40:39: the members of the group set different values for scheme: internal in shop/one, \
+         internet-facing in shop/two => set it on one member, or to the same value on each",
     );
     assert_eq!(planned(&text), ["shop/other"]);
 }
 
-/// Section 2.7: AWS answers 503 for a Service that is not there.
+/// Section 2.7: AWS answers 503 for a missing Service.
 #[test]
-fn a_missing_service() {
+fn missing_service_is_a_warning() {
     let ingress = ingress("web", "").replace("name: web, port", "name: wep, port");
     warned(
         &(WEB.to_owned() + &ingress),
-        "warning[missing-service] 25:9: there is no Service shop/wep: what leads to it is answered 503 => did you mean \
+        "warning[missing-service] 25:9: there is no Service shop/wep: requests for it are answered 503 => did you mean \
          \"web\"?",
     );
 }
 
 #[test]
-fn a_missing_port() {
-    for (port, told) in [("number: 81", "81"), ("name: htpp", "htpp")] {
+fn missing_port_is_an_error() {
+    for (port, name, hint) in [
+        ("number: 81", "81", ""),
+        ("name: htpp", "htpp", "did you mean \"http\"? "),
+    ] {
         let ingress = ingress("web", "").replace("number: 80", port);
         refused(
             &(WEB.to_owned() + &ingress),
             &format!(
-                "error[unknown-port] 25:9: Service shop/web has no port {told} => its ports are http (80)"
+                "error[unknown-port] 25:9: Service shop/web has no port {name} => {hint}its ports are http (80)"
             ),
         );
     }
 }
 
-/// Section 2.1: of two default classes none is.
+/// Section 2.1: with two default classes, neither is used.
 #[test]
-fn two_default_classes() {
+fn two_default_classes_are_an_error() {
     let class = |name: &str| {
         format!(
             "apiVersion: networking.k8s.io/v1
@@ -202,13 +205,13 @@ spec: {{controller: ingress.k8s.aws/alb}}
     let ingress = ingress("web", "").replace("    kubernetes.io/ingress.class: alb\n", "");
     refused(
         &(WEB.to_owned() + &class("alb") + &class("alb-too") + &ingress),
-        "error[two-default-classes] 23:1: two IngressClasses are the default: alb and alb-too => name one by \
-         spec.ingressClassName, or leave ingressclass.kubernetes.io/is-default-class to one",
+        "error[two-default-classes] 23:1: two IngressClasses are marked as default: alb and alb-too => set \
+         spec.ingressClassName, or keep ingressclass.kubernetes.io/is-default-class on one of them",
     );
 }
 
 #[test]
-fn a_secret_without_a_key() {
+fn secret_without_a_key_is_an_error() {
     let secret = "apiVersion: v1
 kind: Secret
 metadata: {name: web-tls, namespace: shop}
@@ -219,16 +222,18 @@ data: {tls.crt: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg==}
     let tls = "spec:\n  tls: [{hosts: [web.example.com], secretName: web-tls}]\n";
     let ingress =
         ingress("web", &alb("listen-ports", "'[{\"HTTPS\": 443}]'")).replace("spec:\n", tls);
-    refused(
-        &(WEB.to_owned() + secret + &ingress),
-        "error[incomplete-secret] 13:1: the Secret lacks tls.key => a Secret of type kubernetes.io/tls holds tls.crt \
+    let expected = [
+        "error[incomplete-secret] 13:1: the Secret has no tls.key => a Secret of type kubernetes.io/tls holds tls.crt \
          and tls.key",
-    );
+        "error[missing-field] 17:7: data[tls.key]: Required value => write `tls.key` here",
+    ];
+    let expected = expected.map(str::to_owned).to_vec();
+    assert_eq!(check(&(WEB.to_owned() + secret + &ingress)), (1, expected));
 }
 
-/// Aliases that double ten times over are counted before they are copied.
+/// Aliases that expand tenfold ten times are counted before they are copied.
 #[test]
-fn a_bomb_of_aliases() {
+fn alias_bomb_is_refused() {
     let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for n in 1..10 {
         let before = format!("*a{}", n - 1);
@@ -236,12 +241,12 @@ fn a_bomb_of_aliases() {
     }
     refused(
         &text,
-        "error[too-large] 5:45: anchors and aliases copy more than 8 MiB => split the file, or write out what the alias names with the parts that are needed",
+        "error[too-large] 5:45: anchors and aliases copy more than 8 MiB => split the file, or replace aliases with the parts that you need",
     );
 }
 
 #[test]
-fn a_key_that_is_given_twice() {
+fn duplicate_key_is_an_error() {
     let ingress =
         ingress("web", "").replace("  namespace: shop\n", "  namespace: shop\n  name: again\n");
     refused(
@@ -251,32 +256,33 @@ fn a_key_that_is_given_twice() {
 }
 
 #[test]
-fn a_tab() {
+fn tab_is_an_error() {
     let ingress = ingress("web", "").replace("  rules:\n", "\trules:\n");
     refused(
         &(WEB.to_owned() + &ingress),
-        "error[yaml-syntax] 22:2: tabs disallowed within this context (block indentation) => indent with blanks",
+        "error[yaml-syntax] 22:2: tabs disallowed within this context (block indentation) => indent with spaces",
     );
 }
 
 #[test]
-fn line_ends_of_windows_are_line_ends() {
+fn windows_line_ends_are_accepted() {
     let text = WEB.to_owned() + &ingress("web", "");
     assert_eq!(check(&text.replace('\n', "\r\n")), (0, Vec::new()));
-    // And places are counted the same.
+    // Positions are the same.
     let broken = text.replace("  namespace: shop\n", "  namespace: shop\n  name: again\n");
     assert_eq!(check(&broken.replace('\n', "\r\n")), check(&broken));
 }
 
-/// The limit is that of the apiserver, whoever reads the annotation; what is too long is not printed.
+/// The API server's limit applies to all annotations; a value that is too long is not printed.
 #[test]
-fn an_annotation_of_ten_megabytes() {
+fn huge_annotation_is_refused_for_its_object_only() {
     let note = format!("    example.com/note: {}\n", "x".repeat(10_000_000));
     let text = [WEB, &ingress("web", &note), "---\n", &ingress("other", "")].concat();
-    refused(
-        &text,
-        "error[too-large] 21:23: the annotations of an object may have 262144 bytes together; with this one of \
-         10000000 they have more: keep large values in a ConfigMap",
-    );
+    let expected = [
+        "error[too-long] 19:5: metadata.annotations: Too long: may not be more than 262144 bytes",
+        "error[too-large] 21:23: the annotations of an object exceed 262144 bytes with this one of 10000000 bytes; \
+         keep large values in a ConfigMap",
+    ];
+    assert_eq!(check(&text), (1, expected.map(str::to_owned).to_vec()));
     assert_eq!(planned(&text), ["shop/other"]);
 }

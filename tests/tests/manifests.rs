@@ -1,4 +1,4 @@
-//! `elbow run -f`: Kubernetes manifests are served, and what changes in them.
+//! `elbow run -f` serves Kubernetes manifests and reloads edits.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
@@ -10,8 +10,8 @@ use elbow_tests::command::{Running, output, texts};
 use elbow_tests::{Client, Elbow, Target, TempDir, address, client, elbow, wait};
 use serde_json::Value;
 
-/// An Ingress with its class, whose load balancer is called `name` and which knows the hosts `rules`
-/// leads to Services of the same names.
+/// An Ingress with a load balancer named `name`. Each of `hosts` leads to the Service of the same
+/// name.
 fn ingress(name: &str, hosts: &[&str]) -> String {
     let rules: String = hosts
         .iter()
@@ -39,7 +39,7 @@ spec:
     )
 }
 
-/// A Service called `name` with `target` behind it.
+/// A Service named `name` with `target` as its endpoint.
 fn service(name: &str, target: &Target) -> String {
     let SocketAddr::V4(at) = target.addr() else {
         panic!("targets are IPv4")
@@ -61,7 +61,7 @@ endpoints: [{{addresses: [{ip}]}}]
     )
 }
 
-/// Where the load balancer called `name` takes HTTP.
+/// The HTTP listener of the load balancer `name`.
 fn at(elbow: &Elbow, name: &str) -> SocketAddr {
     wait::until(&format!("{name} to listen"), || elbow.bound(name, 80))
 }
@@ -71,7 +71,7 @@ fn ask(at: SocketAddr, host: &str) -> (u16, String) {
     (answer.status, answer.text())
 }
 
-/// Waits until `host` at `at` is answered with `text`.
+/// Waits until `host` at `at` responds with `text`.
 fn wait_for(at: SocketAddr, host: &str, text: &str) {
     wait::until(&format!("{host} to answer {text}"), || {
         (ask(at, host) == (200, text.to_owned())).then_some(())
@@ -79,7 +79,7 @@ fn wait_for(at: SocketAddr, host: &str, text: &str) {
 }
 
 #[test]
-fn an_ingress_in_a_folder_is_served_and_every_edit_is_followed() {
+fn ingress_in_a_folder_is_served_and_edits_are_reloaded() {
     let (one, two) = (Target::ok("one"), Target::ok("two"));
     let dir = TempDir::new();
     dir.write("ingress.yaml", ingress("web", &["one"]));
@@ -89,7 +89,7 @@ fn an_ingress_in_a_folder_is_served_and_every_edit_is_followed() {
     wait_for(web, "one", "one");
     assert_eq!(ask(web, "two").0, 404);
 
-    // A connection from before the edits, on which they are seen too.
+    // An open connection, which sees the edits too.
     let mut open = Client::plain(web);
     assert_eq!(open.ask(client::get("one.example", "/")).text(), "one");
 
@@ -101,13 +101,13 @@ fn an_ingress_in_a_folder_is_served_and_every_edit_is_followed() {
     assert_eq!(open.ask(client::get("two.example", "/")).text(), "two");
 
     fs::remove_file(dir.join("ingress.yaml")).unwrap();
-    wait::until("the load balancer to go", || {
+    wait::until("the load balancer to be removed", || {
         elbow.bound("web", 80).is_none().then_some(())
     });
 }
 
 #[test]
-fn a_broken_edit_keeps_what_runs_and_says_where() {
+fn broken_edit_changes_nothing_and_reports_its_position() {
     let one = Target::ok("one");
     let dir = TempDir::new();
     dir.write("ingress.yaml", ingress("web", &["one"]));
@@ -117,7 +117,7 @@ fn a_broken_edit_keeps_what_runs_and_says_where() {
     wait_for(web, "one", "one");
     let broken = ingress("web", &["one"]).replace("    http:", "\thttp:");
     elbow.dir().write("ingress.yaml", broken);
-    wait::until("the refusal", || {
+    wait::until("the failed reload", || {
         (elbow.metric("elbow_config_last_reload_success", &[]) == Some(0.0)).then_some(())
     });
     assert_eq!(ask(web, "one"), (200, "one".to_owned()));
@@ -126,13 +126,13 @@ fn a_broken_edit_keeps_what_runs_and_says_where() {
     elbow
         .dir()
         .write("ingress.yaml", ingress("web", &["one", "one"]));
-    wait::until("the good file", || {
+    wait::until("the valid file", || {
         (elbow.metric("elbow_config_last_reload_success", &[]) == Some(1.0)).then_some(())
     });
 }
 
 #[test]
-fn a_fault_in_one_ingress_leaves_the_others_serving() {
+fn error_in_one_ingress_does_not_affect_others() {
     let one = Target::ok("one");
     let dir = TempDir::new();
     dir.write("good.yaml", ingress("good", &["one"]));
@@ -147,7 +147,7 @@ fn a_fault_in_one_ingress_leaves_the_others_serving() {
 }
 
 #[test]
-fn what_an_edit_breaks_stays_as_it_was_and_the_rest_of_the_edit_is_followed() {
+fn edit_applies_except_for_what_it_breaks() {
     let (one, two) = (Target::ok("one"), Target::ok("two"));
     let dir = TempDir::new();
     dir.write("a.yaml", ingress("a", &["one"]));
@@ -165,25 +165,25 @@ fn what_an_edit_breaks_stays_as_it_was_and_the_rest_of_the_edit_is_followed() {
     let success = elbow.metric("elbow_config_last_reload_success", &[]);
     assert_eq!(success, Some(0.0), "{}", elbow.process().stderr());
 
-    // What no API server would take changes nothing at all: the old object is still what counts.
+    // An object that no API server would accept changes nothing: the old object stays in force.
     elbow.dir().write(
         "b.yaml",
         ingress("b", &["one"]).replace("pathType: Prefix", "pathType: 7"),
     );
-    wait::until("the refusal", || {
+    wait::until("the failed reload", || {
         let stderr = elbow.process().stderr();
         stderr.contains("not reloaded").then_some(())
     });
     assert_eq!(ask(b, "two"), (200, "two".to_owned()));
     elbow.dir().write("b.yaml", ingress("b", &["one"]));
     fs::remove_file(elbow.dir().join("a.yaml")).unwrap();
-    wait::until("the load balancer to go", || {
+    wait::until("the load balancer to be removed", || {
         elbow.bound("a", 80).is_none().then_some(())
     });
 }
 
 #[test]
-fn files_swapped_as_a_config_map_s_are_taken_up_and_counted_once() {
+fn swapped_config_map_links_are_reloaded_once() {
     let (one, two) = (Target::ok("one"), Target::ok("two"));
     let dir = TempDir::new();
     for (version, target) in [("..one", &one), ("..two", &two)] {
@@ -204,7 +204,7 @@ fn files_swapped_as_a_config_map_s_are_taken_up_and_counted_once() {
 }
 
 #[test]
-fn a_dump_of_a_cluster_is_served_from_stdin() {
+fn cluster_dump_is_served_from_stdin() {
     let one = Target::ok("one");
     let admin = SocketAddr::from((address(), 9901));
     let pool = network();
@@ -227,7 +227,7 @@ fn a_dump_of_a_cluster_is_served_from_stdin() {
 }
 
 #[test]
-fn the_environment_of_the_folder_is_taken_and_check_names_what_is_wrong() {
+fn environment_of_the_folder_is_used_and_checked() {
     let dir = TempDir::new();
     dir.write(
         "environment.yaml",
@@ -241,7 +241,7 @@ fn the_environment_of_the_folder_is_taken_and_check_names_what_is_wrong() {
         text.contains("environment.yaml:3:1: ") && text.contains("did you mean \"subnets\"?"),
         "{text}"
     );
-    // A manifest that is only called like one is a manifest.
+    // A manifest with the name of the environment file is a manifest.
     dir.write(
         "environment.yaml",
         "apiVersion: v1\nkind: Service\nmetadata: {}\n",
@@ -251,9 +251,9 @@ fn the_environment_of_the_folder_is_taken_and_check_names_what_is_wrong() {
     assert!(text.contains("a Service needs metadata.name"), "{text}");
 }
 
-/// Parity: Ingress annotation inbound-cidrs, a listener's source filter.
+/// Parity: the Ingress annotation inbound-cidrs limits client addresses.
 #[test]
-fn whom_inbound_cidrs_do_not_name_is_turned_away() {
+fn client_outside_inbound_cidrs_is_rejected() {
     let one = Target::ok("one");
     let with = |cidrs: &str| {
         let annotation =
@@ -267,15 +267,15 @@ fn whom_inbound_cidrs_do_not_name_is_turned_away() {
     let web = at(&elbow, "web");
     wait_for(web, "one", "one");
     elbow.dir().write("ingress.yaml", with("192.0.2.0/24"));
-    wait::until("the client to be turned away", || {
+    wait::until("the client to be rejected", || {
         let mut client = Client::plain(web);
         let sent = client.try_send(client::get("one.example", "/"));
         (sent.is_err() || client.try_response("GET").is_err()).then_some(())
     });
-    let turned_away = elbow.metric("elbow_rejected_connections_total", &["\"web\""]);
-    assert!(turned_away >= Some(1.0), "{turned_away:?}");
+    let rejected = elbow.metric("elbow_rejected_connections_total", &["\"web\""]);
+    assert!(rejected >= Some(1.0), "{rejected:?}");
     elbow.dir().write("ingress.yaml", ingress("web", &["one"]));
-    wait::until("everybody to be let in", || {
+    wait::until("every client to be admitted", || {
         let mut client = Client::plain(web);
         client.try_send(client::get("one.example", "/")).ok()?;
         (client.try_response("GET").ok()?.status == 200).then_some(())
@@ -283,7 +283,7 @@ fn whom_inbound_cidrs_do_not_name_is_turned_away() {
 }
 
 #[test]
-fn either_a_native_file_or_manifests_are_served() {
+fn native_file_and_manifests_exclude_each_other() {
     for args in [
         &[][..],
         &["--config", "a.yaml", "-f", "b.yaml"],
@@ -303,4 +303,40 @@ fn either_a_native_file_or_manifests_are_served() {
 fn check(args: &[&str]) -> (Option<i32>, String) {
     let out = output(elbow::command(&["check"]).args(args));
     (out.status.code(), texts(&out).1)
+}
+
+/// A Network Load Balancer in front of an Application Load Balancer passes connections on: the targets see the client.
+#[test]
+fn frontend_nlb_serves_what_the_alb_serves() {
+    const MORE: &str = "    alb.ingress.kubernetes.io/enable-frontend-nlb: 'true'
+    alb.ingress.kubernetes.io/frontend-nlb-healthcheck-success-codes: '404'
+    alb.ingress.kubernetes.io/frontend-nlb-healthcheck-interval-seconds: '5'
+    alb.ingress.kubernetes.io/load-balancer-attributes: routing.http.xff_client_port.enabled=true
+spec:
+";
+    let target = Target::ok("one");
+    let dir = TempDir::new();
+    dir.write(
+        "ingress.yaml",
+        ingress("web", &["one"]).replace("spec:\n", MORE),
+    );
+    dir.write("one.yaml", service("one", &target));
+    let elbow = Elbow::run_manifests(dir, &[]);
+    wait_for(at(&elbow, "web"), "one", "one");
+    let front = wait::until("the NLB to listen", || elbow.bound("web-nlb", 80));
+    // The ALB answers the health checks of the NLB, so that it is healthy.
+    wait::until("the ALB to be healthy", || {
+        let targets = elbow::rows(&elbow.json("/targets"));
+        let mut targets = targets.iter().filter(|row| row["id"] == "web");
+        targets.any(|row| row["state"] == "healthy").then_some(())
+    });
+    let mut client = Client::plain(front);
+    for _ in 0..2 {
+        assert_eq!(client.ask(client::get("one.example", "/")).text(), "one");
+        let seen = target.requests().pop().unwrap();
+        let expected = client.local_addr().to_string();
+        assert_eq!(seen.header("x-forwarded-for"), Some(&*expected));
+        assert_eq!(seen.header("x-forwarded-port"), Some("80"));
+    }
+    assert_eq!(ask(front, "two").0, 404);
 }

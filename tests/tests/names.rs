@@ -1,4 +1,4 @@
-//! The DNS names of load balancers, answered for by `--dns`.
+//! The DNS names of load balancers with `--dns`.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -10,7 +10,7 @@ use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use serde_json::json;
 
-/// The addresses behind `name`, or why there are none.
+/// The addresses of `name`, or the response code.
 fn look_up(server: SocketAddr, name: &str) -> Result<Vec<IpAddr>, ResponseCode> {
     let socket = UdpSocket::bind((server.ip(), 0)).unwrap();
     socket
@@ -42,7 +42,7 @@ fn dns_name(elbow: &Elbow, load_balancer: &str) -> String {
 }
 
 #[test]
-fn names_follow_what_is_served() {
+fn names_resolve_as_load_balancers_change() {
     let dns = SocketAddr::from((address(), 5353));
     let balancer = |name: &str, ip| alb(name, ip, &[listener(80, "HTTP", &fixed(200, name))]);
     let (first, second) = (address(), address());
@@ -66,9 +66,9 @@ fn names_follow_what_is_served() {
     assert_eq!(look_up(dns, &name), Err(ResponseCode::NXDomain));
 }
 
-/// `.localhost` is what browsers and resolvers take for this machine without asking: another suffix may be had.
+/// Browsers and resolvers resolve `.localhost` to this machine without a query, so the suffix is configurable.
 #[test]
-fn region_and_suffix_are_those_of_the_environment() {
+fn region_and_suffix_come_from_the_environment() {
     let dir = elbow_tests::TempDir::new();
     dir.write(
         "environment.yaml",
@@ -91,7 +91,7 @@ fn region_and_suffix_are_those_of_the_environment() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_told() {
+fn busy_dns_address_is_an_error() {
     let taken = UdpSocket::bind((address(), 0)).unwrap();
     let at = taken.local_addr().unwrap().to_string();
     let dir = elbow_tests::TempDir::new();
@@ -99,21 +99,24 @@ fn an_address_that_is_taken_is_told() {
     let out = command::output(
         elbow::command(&["run", "--admin", "off", "--dns", &at, "--config"]).arg(config),
     );
-    let (_, said) = command::texts(&out);
-    assert_eq!(out.status.code(), Some(3), "{said}");
-    assert!(said.contains(&format!("DNS address {at}: ")), "{said}");
-    assert!(said.contains("choose another with --dns ADDR"), "{said}");
+    let (_, stderr) = command::texts(&out);
+    assert_eq!(out.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains(&format!("DNS address {at}: ")), "{stderr}");
+    assert!(
+        stderr.contains("choose another with --dns ADDR"),
+        "{stderr}"
+    );
 }
 
-/// What strangers send is in no log unless somebody asks for it: the parser of DNS messages has a line of 5.9 KB for each
-/// option that is cut short.
+/// Malformed input from clients is not logged by default: the DNS parser would log 5.9 KB for each
+/// truncated option.
 #[test]
-fn broken_queries_leave_no_line_in_the_log() {
+fn malformed_queries_are_not_logged() {
     let dns = SocketAddr::from((address(), 5353));
     let web = alb("web", address(), &[listener(80, "HTTP", &fixed(200, "a"))]);
     let elbow = Elbow::run_with(&file(&[web], &[]), &["--dns", &dns.to_string()]);
     let name = dns_name(&elbow, "web");
-    let before = elbow.said();
+    let before = elbow.log();
     // One question, and an option that ends after 1,150 of its 1,154 bytes (RFC 6891, 6.1.2).
     let mut broken =
         b"\x12\x34\x01\0\0\x01\0\0\0\0\0\x01\x01n\x03elb\x09localhost\0\0\x01\0\x01".to_vec();
@@ -123,7 +126,7 @@ fn broken_queries_leave_no_line_in_the_log() {
     for _ in 0..20 {
         socket.send_to(&broken, dns).unwrap();
     }
-    // It is answered after all that came before it.
+    // This query is answered after all earlier ones.
     assert!(look_up(dns, &name).is_ok());
-    assert_eq!(elbow.said(), before);
+    assert_eq!(elbow.log(), before);
 }

@@ -1,4 +1,4 @@
-//! What an operator reads: `check`, `get`, the admin pages and the access log.
+//! Output for operators: `check`, `get`, the admin pages and the access log.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use elbow_tests::command::{output, stdout, texts};
@@ -7,7 +7,7 @@ use elbow_tests::elbow::log_fields;
 use elbow_tests::{Ca, Client, Elbow, Scene, Target, TempDir, address, client, elbow, wait};
 use serde_json::{Value, json};
 
-/// What `elbow check` finds in `yaml`: the exit code, and both forms.
+/// The result of `elbow check` for `yaml`: exit code, text and JSON.
 fn check(dir: &TempDir, yaml: &str) -> (Option<i32>, String, Vec<Value>) {
     let path = dir.write("alb.yaml", yaml);
     let path = path.to_str().unwrap();
@@ -56,13 +56,13 @@ targetGroups:
 ";
 
 #[test]
-fn check_is_silent_about_a_good_file() {
+fn check_prints_nothing_for_a_valid_file() {
     let (code, _, found) = check(&TempDir::new(), GOOD);
     assert_eq!((code, found), (Some(0), vec![]));
 }
 
 #[test]
-fn check_names_every_error_with_its_place_and_a_hint() {
+fn check_reports_every_error_with_position_and_hint() {
     let bad = GOOD
         .replace("targetGroup: minio", "targetGroup: minoi")
         .replace(
@@ -98,7 +98,7 @@ fn check_names_every_error_with_its_place_and_a_hint() {
 }
 
 #[test]
-fn check_reads_certificates_too() {
+fn check_reads_certificates() {
     let dir = TempDir::new();
     let ca = Ca::new();
     ca.leaf(&["a.example"]).write(&dir, "one");
@@ -131,7 +131,7 @@ fn check_reads_certificates_too() {
 }
 
 #[test]
-fn check_survives_what_is_no_configuration() {
+fn check_survives_malformed_input() {
     let dir = TempDir::new();
     let deep = "[".repeat(100_000);
     let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\nh: [*g,*g,*g,*g,*g,*g,*g,*g,*g]\n";
@@ -157,7 +157,7 @@ fn check_survives_what_is_no_configuration() {
 }
 
 #[test]
-fn check_refuses_a_file_of_a_hundred_megabytes_quickly() {
+fn check_refuses_a_huge_file_quickly() {
     let dir = TempDir::new();
     let huge = "# a line of a comment that says nothing at all, over and over again\n"
         .repeat(100 * 1024 * 1024 / 68);
@@ -166,7 +166,7 @@ fn check_refuses_a_file_of_a_hundred_megabytes_quickly() {
 }
 
 #[test]
-fn get_shows_what_is_in_force() {
+fn get_shows_the_configuration_in_force() {
     let target = Target::ok("hi");
     let scene = Scene::http(&[&target]);
     let admin = scene.elbow.admin().to_string();
@@ -214,7 +214,7 @@ fn get_shows_what_is_in_force() {
 }
 
 #[test]
-fn the_configuration_page_shows_no_keys() {
+fn config_page_shows_no_keys() {
     let dir = TempDir::new();
     let leaf = Ca::new().leaf(&["a.example"]);
     leaf.write(&dir, "main");
@@ -235,7 +235,7 @@ fn the_configuration_page_shows_no_keys() {
 }
 
 #[test]
-fn admin_pages_that_are_not_there_are_404_and_wrong_methods_405() {
+fn missing_admin_pages_are_404_and_wrong_methods_405() {
     let elbow = Elbow::run(&file(
         &[alb(
             "alb",
@@ -290,7 +290,7 @@ fn metrics_are_well_formed_and_count_requests_by_code() {
 }
 
 #[test]
-fn an_access_log_line_has_33_fields_in_aws_s_form() {
+fn access_log_line_has_aws_33_fields() {
     let target = Target::ok("hello");
     let scene = Scene::http(&[&target]);
     let mut client = scene.connect();
@@ -332,7 +332,7 @@ fn an_access_log_line_has_33_fields_in_aws_s_form() {
 }
 
 #[test]
-fn an_access_log_that_is_moved_away_is_begun_anew() {
+fn moved_access_log_is_reopened() {
     let ip = address();
     let elbow = Elbow::run(&file(
         &[alb("alb", ip, &[listener(8080, "HTTP", &fixed(200, "hi"))])],

@@ -1,4 +1,4 @@
-//! A process that was stopped for a while does not take its own pause for silence of its peers.
+//! A pause of the process is not mistaken for silence of its peers.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
@@ -12,17 +12,17 @@ use elbow_tests::{Client, Elbow, Target, address, client, wait};
 use rustix::process::Signal;
 use serde_json::json;
 
-/// Longer than every timeout that these tests have set.
+/// Longer than every timeout in these tests.
 const PAUSE: Duration = Duration::from_secs(4);
 
-/// Answers each request once it is told to, and says that it has.
+/// A target that answers each request on command, and reports each answer.
 fn on_command() -> (Target, mpsc::Sender<()>, mpsc::Receiver<()>) {
     let (go, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
     let (done, answered) = mpsc::channel();
     let target = Target::start(move |peer: &mut Peer| {
         while peer.request()?.is_some() {
-            let _ = wait.lock().map(|wait| wait.recv_timeout(wait::PATIENCE));
+            let _ = wait.lock().map(|wait| wait.recv_timeout(wait::TIMEOUT));
             peer.send(ok("late"))?;
             let _ = done.send(());
         }
@@ -40,26 +40,26 @@ fn are_stopped(id: u32) -> bool {
     })
 }
 
-/// Stops elbow, lets the target answer meanwhile, and lets elbow go on after [`PAUSE`].
+/// Stops elbow, lets the target answer meanwhile, and continues elbow after [`PAUSE`].
 fn pause(elbow: &mut Elbow, go: &mpsc::Sender<()>, answered: &mpsc::Receiver<()>) {
     elbow.process().signal(Signal::STOP);
     let id = elbow.process().id();
     wait::until("every thread to stop", || are_stopped(id).then_some(()));
     go.send(()).unwrap();
-    answered.recv_timeout(wait::PATIENCE).unwrap();
+    answered.recv_timeout(wait::TIMEOUT).unwrap();
     thread::sleep(PAUSE);
     elbow.process().signal(Signal::CONT);
 }
 
 #[test]
-fn an_answer_that_came_during_a_pause_is_no_504() {
+fn response_during_a_pause_is_no_504() {
     let (target, go, answered) = on_command();
     let ip = address();
     let lb = alb("alb", ip, &[listener(8080, "HTTP", &forward("web"))]);
     let lb = with_attribute(lb, "idle_timeout.timeout_seconds", "2");
     let mut elbow = Elbow::run(&file(&[lb], &[group("web", "HTTP", &[target.addr()])]));
     elbow.wait_for_state("web", target.addr(), "healthy");
-    // A pooled connection, too, and no matter where in its tick the worker is.
+    // Repeated, to use a pooled connection and other points of the worker's tick.
     let mut client = Client::plain((ip, 8080));
     for n in 1..=3 {
         client.send(client::get("a.example", "/"));
@@ -71,7 +71,7 @@ fn an_answer_that_came_during_a_pause_is_no_504() {
 }
 
 #[test]
-fn a_health_check_that_was_answered_during_a_pause_passes() {
+fn health_check_answered_during_a_pause_passes() {
     let (target, go, answered) = on_command();
     let ip = address();
     let lb = alb("alb", ip, &[listener(8080, "HTTP", &forward("web"))]);
@@ -81,7 +81,7 @@ fn a_health_check_that_was_answered_during_a_pause_passes() {
     check["timeoutSeconds"] = json!(2);
     let mut elbow = Elbow::run(&config);
     for n in 1..=3 {
-        wait::until("a health check to be asked", || {
+        wait::until("a health check to arrive", || {
             (target.health_checks().len() >= n).then_some(())
         });
         pause(&mut elbow, &go, &answered);

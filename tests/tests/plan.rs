@@ -1,5 +1,5 @@
-//! `elbow plan`: manifests of files and folders become the stacks that AWS's controller recorded, and people and
-//! machines are told what is in them.
+//! `elbow plan`: manifests become the stacks that AWS's controller recorded, shown to people and
+//! machines.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::net::SocketAddr;
@@ -45,7 +45,7 @@ fn recorded_id(case: &str) -> String {
 }
 
 #[test]
-fn a_manifest_becomes_its_stack() {
+fn manifest_becomes_its_stack() {
     let output = plan(&[golden("v003-service/input.yaml")]);
     assert_eq!(
         output.status.code(),
@@ -57,17 +57,17 @@ fn a_manifest_becomes_its_stack() {
 }
 
 #[test]
-fn a_stack_that_is_refused_is_left_out_and_told() {
+fn refused_stack_is_left_out_and_reported() {
     let output = plan(&[golden("v098-service/input.yaml")]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(ids(&output), [""; 0]);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("error["), "{told}");
-    assert!(told.contains("v098-service/input.yaml:"), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("error["), "{stderr}");
+    assert!(stderr.contains("v098-service/input.yaml:"), "{stderr}");
 }
 
 #[test]
-fn a_file_that_is_not_there_is_an_error_of_the_input() {
+fn missing_file_is_an_input_error() {
     let output = plan(&[golden("none.yaml")]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("error[unreadable-file]"));
@@ -100,7 +100,7 @@ spec:
       - {path: /, pathType: Prefix, backend: {service: {name: minio, port: {number: 9000}}}}
 ";
 
-/// `elbow plan` of `manifest` with more arguments; no elbow is asked unless they say so.
+/// `elbow plan` for `manifest` with more arguments; compares with no elbow unless they say so.
 fn plan_of(manifest: &str, args: &[&str]) -> Output {
     let dir = TempDir::new();
     let file = dir.write("store.yaml", manifest);
@@ -116,7 +116,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The names that depend on the cluster, replaced by what they are of.
+/// Replaces names that depend on the cluster by their stems.
 fn named(text: &str) -> String {
     let mut named = String::new();
     for (number, part) in text.split("k8s-shop-").enumerate() {
@@ -137,7 +137,7 @@ fn named(text: &str) -> String {
 const UNVERIFIED: &str = "note[unverified-backend] store.yaml:8:1: targets of {minio} are reached over TLS and their certificates are not verified, as on AWS\n";
 
 #[test]
-fn a_person_gets_a_tree() {
+fn tree_shows_the_plan() {
     let output = plan_of(STORE, &[]);
     assert_eq!(
         named(&text(&output.stdout)),
@@ -163,7 +163,7 @@ shop/store from Ingress/shop/store
 }
 
 #[test]
-fn a_table_has_a_row_for_each_resource() {
+fn table_has_a_row_per_resource() {
     let output = plan_of(STORE, &["-o", "table"]);
     let out = text(&output.stdout);
     let tables: Vec<Vec<&str>> = out
@@ -189,7 +189,7 @@ fn a_table_has_a_row_for_each_resource() {
 }
 
 #[test]
-fn machines_get_one_structure_in_two_spellings() {
+fn json_and_yaml_have_the_same_structure() {
     let json = plan_of(STORE, &["-o", "json"]);
     let report: Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(text(&json.stderr), "");
@@ -248,7 +248,7 @@ fn classic_load_balancers_and_tenants() {
     let tenant = "apiVersion: minio.min.io/v2
 kind: Tenant
 metadata: {name: store, namespace: shop, uid: 00000000-1111-2222-3333-444444444444}
-spec: {exposeServices: {minio: true}}
+spec: {exposeServices: {minio: true}, pools: [{servers: 1, volumesPerServer: 1, volumeClaimTemplate: {}}]}
 ";
     let output = plan_of(tenant, &["--personality", "intree"]);
     let out = text(&output.stdout);
@@ -285,17 +285,17 @@ status:
 ";
     let output = plan_of(&format!("{tenant}{node}"), &["--personality", "intree"]);
     let out = text(&output.stdout);
-    // The operator has not made its Service, so that nobody knows its node port.
+    // MinIO's operator has not made the Service, so its node port is unknown.
     assert!(out.contains(" internet-facing\n"), "{out}");
-    let said = text(&output.stderr);
-    assert!(said.contains("warning[no-node-ports]"), "{said}");
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("warning[no-node-ports]"), "{stderr}");
     let lbc = text(&plan_of(tenant, &["--personality", "lbc-default"]).stdout);
     assert!(lbc.contains("├─ NLB k8s-shop-minio-"), "{lbc}");
 }
 
-/// A quota is shown when more than half of it is used, and warned of when AWS would refuse.
+/// A quota is shown when more than half used, with a warning when AWS would refuse.
 #[test]
-fn quotas_that_aws_would_enforce() {
+fn exceeded_quotas_are_warnings() {
     let (head, path) = STORE.split_at(STORE.find("  - host").unwrap());
     let with_rules = |count: usize| {
         let rules: Vec<String> = (0..count)
@@ -315,13 +315,13 @@ fn quotas_that_aws_would_enforce() {
         "a warning, since elbow serves it"
     );
     assert!(text(&output.stderr).contains(
-        "warning[quota-exceeded] store.yaml:8:1: store has 101 rules; AWS takes at most 100 (rules-per-application-load-balancer)\n  hint: AWS raises this quota on request"
+        "warning[quota-exceeded] store.yaml:8:1: store has 101 rules; AWS allows at most 100 (rules-per-application-load-balancer)\n  hint: AWS raises this quota on request"
     ));
 }
 
-/// A stack that is refused is told, and the others are shown.
+/// A refused stack is reported, and the others are shown.
 #[test]
-fn a_fault_leaves_the_others() {
+fn error_in_one_stack_leaves_the_others() {
     let broken = STORE
         .replace("name: store\n", "name: broken\n")
         .replace("backend-protocol: HTTPS", "backend-protocol: FTP");
@@ -335,16 +335,16 @@ fn a_fault_leaves_the_others() {
         "{out}"
     );
     assert!(!out.contains("broken"), "{out}");
-    let told = text(&output.stderr);
+    let stderr = text(&output.stderr);
     assert!(
-        told.contains("error[") && told.ends_with("1 error\n"),
-        "{told}"
+        stderr.contains("error[") && stderr.ends_with("1 error\n"),
+        "{stderr}"
     );
 }
 
-/// no-color.org; a pipe has no colour either way.
+/// no-color.org; a pipe never has colour.
 #[test]
-fn colour_is_for_terminals() {
+fn pipes_have_no_colour() {
     for no_color in [None, Some("1")] {
         let dir = TempDir::new();
         let file = dir.write("store.yaml", STORE);
@@ -359,7 +359,7 @@ fn colour_is_for_terminals() {
 }
 
 #[test]
-fn wrong_usage_has_its_own_code() {
+fn wrong_usage_exits_2() {
     assert_eq!(plan_of(STORE, &["-o", "xml"]).status.code(), Some(2));
     assert_eq!(
         plan_of(STORE, &["--personality", "eks"]).status.code(),
@@ -367,9 +367,9 @@ fn wrong_usage_has_its_own_code() {
     );
 }
 
-/// interface.md, exit codes: 3 when the environment refuses; an elbow that is named must be there.
+/// interface.md, exit codes: 3 if no elbow answers at the given address.
 #[test]
-fn an_elbow_that_is_named_must_answer() {
+fn missing_elbow_at_the_given_address_exits_3() {
     let nobody = SocketAddr::from((address(), 9901)).to_string();
     let output = plan_of(STORE, &["--admin", &nobody]);
     assert_eq!(output.status.code(), Some(3));
@@ -390,10 +390,10 @@ ports: [{name: s3, port: 9000}]
 endpoints: [{addresses: [127.0.0.1]}]
 ";
 
-/// What runs is what the manifests say: nothing to do. Another attribute and another rule: a change and a
-/// new rule, the old ones by name. Nothing at all: everything goes.
+/// Equal manifests: nothing to do. Another attribute and another rule: one change and one
+/// new rule. Empty manifests: everything is deleted.
 #[test]
-fn changes_against_a_running_elbow() {
+fn changes_are_compared_with_a_running_elbow() {
     let manifest =
         format!("{STORE}{ENDPOINTS}").replace("backend-protocol: HTTPS", "target-type: ip");
     let dir = TempDir::new();
@@ -460,18 +460,18 @@ apiVersion: discovery";
     );
     assert_eq!(compare(&other, &["-o", "stack"]).status.code(), Some(4));
 
-    // A reload would keep what it is told wrongly about, so that nobody can say what goes.
+    // A reload would keep the refused stack as it is, so the changes are unknown.
     let broken = compare(
         &manifest.replace("target-type: ip", "target-type: pod"),
         &[],
     );
     assert_eq!(broken.status.code(), Some(1));
-    let told = text(&broken.stderr);
+    let stderr = text(&broken.stderr);
     assert!(
-        told.contains(&format!(
-            "note[not-compared]: what would change at {admin} is not told"
+        stderr.contains(&format!(
+            "note[not-compared]: cannot compare with {admin}: the input has errors"
         )),
-        "{told}"
+        "{stderr}"
     );
 
     let nothing = "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}\n";
@@ -498,9 +498,9 @@ apiVersion: discovery";
     assert_eq!(elbow.json("/config")["loadBalancers"][0]["name"], "store");
 }
 
-/// Whatever the controllers were recorded with: all forms show the stacks that `-o stack` prints.
+/// For all recorded inputs, every format shows the stacks of `-o stack`.
 #[test]
-fn every_form_shows_every_recorded_stack() {
+fn every_format_shows_every_recorded_stack() {
     for folder in ["lbc", "clb", "tenant"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("golden")

@@ -1,18 +1,18 @@
-//! What is made of the folders of `config/eks`, fact by fact as section 1 of the specification of manifests has it.
+//! The plans of the folders of `config/eks`, fact by fact as in section 1 of the specification of manifests.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
 
 use elbow_tests::command::{output, texts};
 use elbow_tests::plan::{
-    Plan, balancer, check, checks, classic, forwards_to, listeners, network, node_port, plan,
-    plan_of, resources, subnets, tcp_check, text, usual,
+    Plan, balancer, check, checks, classic, default_check, forwards_to, listeners, network,
+    node_port, plan, plan_of, resources, subnets, tcp_check, text,
 };
 use elbow_tests::{TempDir, eks, elbow};
 use serde_json::{Value, json};
 
 #[test]
-fn s1_a_tenant_on_classic_load_balancers() {
+fn s1_tenant_on_classic_load_balancers() {
     let plan = plan("s01-tenant-clb");
     let ids: Vec<&String> = plan.stacks.keys().collect();
     assert_eq!(
@@ -33,7 +33,7 @@ fn s1_a_tenant_on_classic_load_balancers() {
             listeners(&classic),
             [format!("{port} TCP -> {node_port} TCP")]
         );
-        assert_eq!(check(&classic), usual(&format!("TCP:{node_port}")));
+        assert_eq!(check(&classic), default_check(&format!("TCP:{node_port}")));
         assert_eq!(classic["scheme"], "internet-facing");
     }
     let services = &plan.stacks["tenant-ns/tenant-1"]["K8S::Service"];
@@ -42,12 +42,12 @@ fn s1_a_tenant_on_classic_load_balancers() {
         services["tenant-1-console"]["spec"]["ports"][0]["targetPort"],
         9443
     );
-    assert_eq!(plan.said, "");
+    assert_eq!(plan.stderr, "");
 }
 
 /// Section 1, S1: a Tenant without TLS has 80 to 9000 and 9090 to 9090.
 #[test]
-fn s1_without_tls_has_other_ports() {
+fn s1_without_tls_uses_other_ports() {
     let dir = TempDir::new();
     let (_, tenant) = &eks::manifests("s01-tenant-clb")[0];
     dir.write(
@@ -76,26 +76,26 @@ fn s1_without_tls_has_other_ports() {
 }
 
 #[test]
-fn s2_the_console_of_the_operator_as_kubectl_prints_it() {
+fn s2_operator_console() {
     let plan = plan("s02-operator-console-clb");
     let classic = classic(&plan, "minio-operator/console");
     assert_eq!(
         listeners(&classic),
         ["9090 TCP -> 31090 TCP", "9443 TCP -> 31443 TCP"]
     );
-    assert_eq!(check(&classic), usual("TCP:31090"));
-    // Section 0.3: of the UID, with the host name that AWS had given.
+    assert_eq!(check(&classic), default_check("TCP:31090"));
+    // Section 0.3: derived from the UID; AWS gave this name.
     assert_eq!(
         classic["loadBalancerName"],
         "ad824df7648d74e209bb960970b55be5"
     );
     assert_eq!(classic["scheme"], "internet-facing");
     assert_eq!(plan.stacks.len(), 1);
-    assert_eq!(plan.said, "");
+    assert_eq!(plan.stderr, "");
 }
 
 #[test]
-fn s3_an_internal_tenant() {
+fn s3_internal_tenant() {
     let (public, plan) = (plan("s01-tenant-clb"), plan("s03-tenant-internal-clb"));
     for id in ["tenant-ns/minio", "tenant-ns/tenant-1-console"] {
         let (before, now) = (classic(&public, id), classic(&plan, id));
@@ -117,30 +117,30 @@ fn s3_an_internal_tenant() {
     }
 }
 
-/// `backend-protocol: http` is for the port with the certificate, and makes plain HTTP of the other one.
+/// `backend-protocol: http` is meant for the port with the certificate, but makes the other one plain HTTP.
 #[test]
-fn s4_tls_ends_on_one_port_and_the_other_breaks() {
+fn s4_tls_on_one_port_breaks_the_other() {
     let plan = plan("s04-clb-tls-termination");
     let classic = classic(&plan, "minio-operator/console");
     assert_eq!(
         listeners(&classic),
         ["9090 HTTPS -> 30904 HTTP", "9443 HTTP -> 30905 HTTP"]
     );
-    assert_eq!(check(&classic), usual("TCP:30904"));
+    assert_eq!(check(&classic), default_check("TCP:30904"));
     let arn = "arn:aws:acm:us-east-1:111122223333:certificate/6fa5e6e4-6e4b-4c4f-8a7c-3f0c5f8f2c11";
     assert_eq!(classic["listeners"][0]["sSLCertificateId"], arn);
     assert_eq!(classic["listeners"][1].get("sSLCertificateId"), None);
-    let warned = "s04-clb-tls-termination/console.yaml:5:68: port 9443 is not among the ssl-ports and becomes plain HTTP";
+    let warned = "s04-clb-tls-termination/console.yaml:5:68: port 9443 is not in ssl-ports and becomes plain HTTP";
     assert!(
-        plan.said.contains("warning[plain-listener] "),
+        plan.stderr.contains("warning[plain-listener] "),
         "{}",
-        plan.said
+        plan.stderr
     );
-    assert!(plan.said.contains(warned), "{}", plan.said);
+    assert!(plan.stderr.contains(warned), "{}", plan.stderr);
 }
 
 #[test]
-fn s5_an_internal_classic_load_balancer() {
+fn s5_internal_classic_load_balancer() {
     let plan = plan("s05-clb-internal");
     let classic = classic(&plan, "minio-operator/console");
     assert_eq!(classic["scheme"], "internal");
@@ -148,12 +148,12 @@ fn s5_an_internal_classic_load_balancer() {
         listeners(&classic),
         ["9090 TCP -> 30905 TCP", "9443 TCP -> 30906 TCP"]
     );
-    assert_eq!(plan.said, "");
+    assert_eq!(plan.stderr, "");
 }
 
-/// The policy is that of every listener that speaks TLS, and of no other.
+/// The policy applies to TLS listeners only.
 #[test]
-fn s6_a_policy_of_ciphers() {
+fn s6_policy_applies_to_tls_listeners() {
     let classic = classic(&plan("s06-clb-cipher-policy"), "minio-operator/console");
     assert_eq!(
         listeners(&classic),
@@ -176,7 +176,7 @@ fn s7_access_logs() {
     );
 }
 
-/// `security-groups` takes the place of the group that is made; `extra-security-groups` stand beside it.
+/// `security-groups` replaces the created group; `extra-security-groups` are added to it.
 #[test]
 fn s8_security_groups() {
     let plan = plan("s08-clb-security-groups");
@@ -189,9 +189,9 @@ fn s8_security_groups() {
     assert_eq!(
         names("tenant-ns/minio"),
         [
-            "backup-hosts",
             "k8s-elb-a8e50c1a731524e70a29b5fae6d30418",
-            "office"
+            "office",
+            "backup-hosts",
         ]
     );
 }
@@ -207,7 +207,7 @@ fn s9_cross_zone() {
 }
 
 #[test]
-fn s10_tls_from_end_to_end() {
+fn s10_end_to_end_tls() {
     let plan = plan("s10-clb-end-to-end-tls");
     let (https, ssl) = (
         classic(&plan, "tenant-ns/minio"),
@@ -215,13 +215,13 @@ fn s10_tls_from_end_to_end() {
     );
     assert_eq!(listeners(&https), ["443 HTTPS -> 31010 HTTPS"]);
     assert_eq!(listeners(&ssl), ["443 SSL -> 31011 SSL"]);
-    assert_eq!(check(&https), usual("SSL:31010"));
-    assert_eq!(check(&ssl), usual("SSL:31011"));
-    // No annotation makes a policy that authenticates the backend.
+    assert_eq!(check(&https), default_check("SSL:31010"));
+    assert_eq!(check(&ssl), default_check("SSL:31011"));
+    // No annotation creates a policy for backend authentication.
     assert_eq!(https["backendServerPolicies"], json!([]));
 }
 
-/// The rules of an ALB by priority: conditions, and where they lead.
+/// The rules of an ALB by priority: conditions and target group.
 fn rules(plan: &Plan, id: &str) -> Vec<Value> {
     let mut rules: Vec<(u64, Value)> = Vec::new();
     for (key, rule) in resources(plan, id, "AWS::ElasticLoadBalancingV2::ListenerRule") {
@@ -252,7 +252,7 @@ fn group(plan: &Plan, id: &str, group: &str) -> Value {
     ])
 }
 
-/// One HTTPS listener with this certificate, and 404 where no rule is.
+/// Asserts one HTTPS listener with this certificate and 404 as its default.
 fn assert_only_https(plan: &Plan, id: &str, arn: &str) {
     let listeners = resources(plan, id, "AWS::ElasticLoadBalancingV2::Listener");
     let [(_, listener)] = &listeners[..] else {
@@ -269,7 +269,7 @@ fn assert_only_https(plan: &Plan, id: &str, arn: &str) {
 }
 
 #[test]
-fn s11_an_alb_for_a_tenant() {
+fn s11_alb_for_a_tenant() {
     let plan = plan("s11-alb-tenant");
     let id = "tenant-ns/tenant-ingress";
     let alb = balancer(&plan, id);
@@ -310,7 +310,7 @@ fn s11_an_alb_for_a_tenant() {
 }
 
 #[test]
-fn s12_an_alb_for_the_console_of_the_operator() {
+fn s12_alb_for_the_operator_console() {
     let plan = plan("s12-alb-operator-console");
     let id = "minio-operator/operator-ingress";
     let alb = balancer(&plan, id);
@@ -340,14 +340,14 @@ fn s12_an_alb_for_the_console_of_the_operator() {
 }
 
 #[test]
-fn s13_network_load_balancers_for_a_tenant() {
+fn s13_nlbs_for_a_tenant() {
     let plan = plan("s13-nlb-tenant");
     let node_ports = self::plan("s01-tenant-clb");
     for (id, port) in [
         ("tenant-ns/minio", 443),
         ("tenant-ns/tenant-1-console", 9443),
     ] {
-        // The same Service has the same node port, whatever load balancer leads to it.
+        // A Service has the same node port for every type of load balancer.
         let node_port = node_port(&classic(&node_ports, id));
         assert_eq!(
             network(&plan, id),
@@ -363,7 +363,7 @@ fn s13_network_load_balancers_for_a_tenant() {
 }
 
 #[test]
-fn s14_tls_ends_at_a_network_load_balancer() {
+fn s14_nlb_terminates_tls() {
     let plan = plan("s14-nlb-tls-termination");
     let id = "minio-operator/console";
     assert_eq!(
@@ -388,7 +388,7 @@ fn s14_tls_ends_at_a_network_load_balancer() {
 }
 
 #[test]
-fn s15_internal_unless_said_otherwise() {
+fn s15_default_scheme_is_internal() {
     let plan = plan("s15-nlb-scheme");
     assert_eq!(
         balancer(&plan, "tenant-ns/minio")["scheme"],
@@ -410,7 +410,7 @@ fn s16_subnets_by_id_and_by_name() {
 }
 
 #[test]
-fn s17_access_logs_of_a_network_load_balancer() {
+fn s17_access_logs_of_an_nlb() {
     let plan = plan("s17-nlb-access-logs");
     assert_eq!(
         balancer(&plan, "tenant-ns/minio")["loadBalancerAttributes"],
@@ -427,7 +427,7 @@ fn s17_access_logs_of_a_network_load_balancer() {
 }
 
 #[test]
-fn s18_nodes_or_pods_as_targets() {
+fn s18_target_types() {
     let plan = plan("s18-nlb-target-type");
     assert_eq!(
         network(&plan, "tenant-ns/minio-instance"),
@@ -459,11 +459,11 @@ fn s19_ipv6_targets_need_a_dualstack_load_balancer() {
     fs::copy(environment, dir.join("environment.yaml")).unwrap();
     let folder = dir.path().to_str().unwrap();
     let output = output(&mut elbow::command(&["plan", "-o", "stack", "-f", folder]));
-    let (stdout, said) = texts(&output);
+    let (stdout, stderr) = texts(&output);
     assert_eq!((output.status.code(), stdout.trim()), (Some(1), "[]"));
     assert!(
-        said.contains("unsupported IPv6 configuration, lb not dual-stack"),
-        "{said}"
+        stderr.contains("unsupported IPv6 configuration, lb not dual-stack"),
+        "{stderr}"
     );
-    assert!(said.contains("minio.yaml:"), "{said}");
+    assert!(stderr.contains("minio.yaml:"), "{stderr}");
 }

@@ -1,5 +1,5 @@
-//! Every folder of `config/eks` as a plan, whole against `golden/eks`, which is written anew by UPDATE_SNAPSHOTS=1. Endpoints
-//! say where targets are, not what is made.
+//! Compares the plan of every folder of `config/eks` with `golden/eks`; UPDATE_SNAPSHOTS=1 updates the snapshots. Endpoints
+//! do not affect a plan.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ fn golden(row: &str) -> PathBuf {
 }
 
 #[test]
-fn there_is_a_folder_for_every_row() {
+fn every_row_has_a_folder() {
     let numbers: Vec<String> = eks::rows().iter().map(|row| row[..4].to_owned()).collect();
     let expected: Vec<String> = (1..=19).map(|n| format!("s{n:02}-")).collect();
     assert_eq!(numbers, expected);
 }
 
 #[test]
-fn every_folder_is_planned_as_it_was_checked() {
+fn plans_match_their_snapshots() {
     let update = env::var_os("UPDATE_SNAPSHOTS").is_some();
     for row in eks::rows() {
         let found = plan(&row).printed;
@@ -32,13 +32,16 @@ fn every_folder_is_planned_as_it_was_checked() {
         }
         let expected = fs::read_to_string(golden(&row)).unwrap();
         let expected: Value = serde_json::from_str(&expected).unwrap();
-        assert_eq!(found, expected, "{row}: UPDATE_SNAPSHOTS=1 writes it anew");
+        assert_eq!(
+            found, expected,
+            "{row} is out of date; run UPDATE_SNAPSHOTS=1"
+        );
     }
 }
 
-/// Kubernetes keeps no order of objects.
+/// Objects in Kubernetes have no order.
 #[test]
-fn the_order_of_documents_says_nothing() {
+fn order_of_documents_does_not_matter() {
     for row in eks::rows() {
         let mut documents: Vec<String> = eks::manifests(&row)
             .iter()
@@ -53,7 +56,7 @@ fn the_order_of_documents_says_nothing() {
     }
 }
 
-/// Section 0.3: names made of hashes, computed apart from elbow; the UIDs are those of the files.
+/// Section 0.3: names with hashes, computed independently of elbow from the UIDs in the files.
 #[test]
 fn names_follow_the_formulas() {
     let plan = plan("s18-nlb-target-type");

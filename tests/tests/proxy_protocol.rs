@@ -1,5 +1,5 @@
-//! The PROXY protocol of network load balancers (NLB guide: proxy protocol; parity 3.5, check 38). That of
-//! classic ones is with them.
+//! The PROXY protocol of network load balancers (NLB guide: proxy protocol; parity 3.5, check 38). The tests of
+//! Classic load balancers cover theirs.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use serde_json::json;
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 #[test]
-fn version_2_is_in_front_of_connections_and_of_checks() {
+fn version_2_header_precedes_connections_and_health_checks() {
     let seen: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
     let log = Arc::clone(&seen);
     let target = Target::start(move |peer: &mut Peer| {
@@ -37,7 +37,11 @@ fn version_2_is_in_front_of_connections_and_of_checks() {
     };
     let check = find(0x20);
     assert_eq!(check[..12], *SIGNATURE);
-    assert_eq!(check.len(), 16 + usize::from(check[15]), "and no data");
+    assert_eq!(
+        check.len(),
+        16 + usize::from(check[15]),
+        "expected no data after the header"
+    );
 
     let mut client = Client::plain((ip, 8000));
     client.send("hello").finish();

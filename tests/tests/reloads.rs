@@ -1,4 +1,4 @@
-//! What counts as a change of the files that `elbow run` reads: each is one reload.
+//! Which file changes make `elbow run` reload, and that each is one reload.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs::{self, File, OpenOptions};
@@ -16,7 +16,7 @@ use elbow_tests::{Ca, Client, Elbow, TempDir, address, client, wait};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-/// An ALB that answers `text`.
+/// An ALB with a fixed response.
 fn config(ip: Ipv4Addr, text: &str) -> String {
     let listener = listener(8080, "HTTP", &fixed(200, text));
     file(&[alb("alb", ip, &[listener])], &[]).to_string()
@@ -34,16 +34,16 @@ fn wait_for(ip: Ipv4Addr, text: &str) {
     });
 }
 
-/// Says that it took this many configurations, that of its start included, and refused none.
+/// Asserts the number of applied configurations, including the first, and that none failed.
 fn assert_reloads(elbow: &Elbow, expected: f64) {
-    // They are counted when they serve already.
+    // A reload is counted after it serves.
     wait::until("the reload to be counted", || {
         (reloads(elbow).0 >= expected).then_some(())
     });
-    assert_eq!(reloads(elbow), (expected, 0.0), "{}", elbow.said());
+    assert_eq!(reloads(elbow), (expected, 0.0), "{}", elbow.log());
 }
 
-/// How many configurations it took and refused.
+/// The numbers of applied and failed configurations.
 fn reloads(elbow: &Elbow) -> (f64, f64) {
     let of = |result| {
         let label = format!("result=\"{result}\"");
@@ -54,15 +54,15 @@ fn reloads(elbow: &Elbow) -> (f64, f64) {
     (of("ok"), of("failed"))
 }
 
-/// A later change shows that what came before it was taken up once.
+/// A later reload shows that the earlier changes were reloaded once.
 #[test]
-fn every_way_to_change_a_file_is_one_reload() {
+fn every_kind_of_change_is_one_reload() {
     let ip = address();
     let elbow = Elbow::run(&serde_json::from_str(&config(ip, "zero")).unwrap());
     let path = elbow.dir().join("elbow.yaml");
     assert_reloads(&elbow, 1.0);
 
-    // As an editor that truncates and then writes.
+    // Like an editor that truncates and then writes.
     let mut editor = File::create(&path).unwrap();
     editor.flush().unwrap();
     thread::sleep(Duration::from_millis(300));
@@ -71,12 +71,12 @@ fn every_way_to_change_a_file_is_one_reload() {
     wait_for(ip, "one");
     assert_reloads(&elbow, 2.0);
 
-    // As an editor that replaces.
+    // Like an editor that replaces the file.
     elbow.write_config(&config(ip, "two"));
     wait_for(ip, "two");
     assert_reloads(&elbow, 3.0);
 
-    // As a ConfigMap is mounted, and changed: by a link that is swapped.
+    // Like a mounted ConfigMap, which changes by a swapped link.
     for (version, text) in [("..1", "three"), ("..2", "four")] {
         fs::create_dir(elbow.dir().join(version)).unwrap();
         let name = format!("{version}/elbow.yaml");
@@ -93,7 +93,7 @@ fn every_way_to_change_a_file_is_one_reload() {
     wait_for(ip, "four");
     assert_reloads(&elbow, 5.0);
 
-    // Of a change there no event is told, as of one in a network file system.
+    // A change elsewhere causes no event, like one in a network file system.
     let elsewhere = TempDir::new();
     let far = elsewhere.write("far.yaml", config(ip, "five"));
     link(far.to_str().unwrap(), "elbow.yaml");
@@ -102,9 +102,9 @@ fn every_way_to_change_a_file_is_one_reload() {
     wait_for(ip, "six");
     assert_reloads(&elbow, 7.0);
 
-    // What does not change is no reload.
+    // Writing the same content is no change, and other files do not count.
     fs::write(&far, config(ip, "six")).unwrap();
-    elbow.dir().write("other.yaml", "of somebody else");
+    elbow.dir().write("other.yaml", "another program's file");
     let mut log = OpenOptions::new();
     let log = log.append(true).create(true);
     for _ in 0..100 {
@@ -123,7 +123,7 @@ fn git(folder: &Path, args: &[&str]) {
     assert!(done.status.success(), "{:?}", texts(&done));
 }
 
-/// An Ingress that answers `text` itself.
+/// An Ingress with a fixed response.
 fn ingress(name: &str, text: &str) -> String {
     let answer = json!({"type": "fixed-response", "fixedResponseConfig":
         {"statusCode": "200", "contentType": "text/plain", "messageBody": text}});
@@ -139,10 +139,10 @@ fn ingress(name: &str, text: &str) -> String {
 }
 
 #[test]
-fn a_checkout_of_a_folder_is_one_reload() {
+fn checkout_is_one_reload() {
     const FILES: usize = 40;
     if Command::new("git").arg("--version").output().is_err() {
-        return println!("skipped: git is not there");
+        return println!("skipped: needs git");
     }
     let dir = TempDir::new();
     git(dir.path(), &["init", "-q", "-b", "old"]);
@@ -179,7 +179,7 @@ fn a_checkout_of_a_folder_is_one_reload() {
 }
 
 #[test]
-fn a_reload_says_what_changed() {
+fn reload_logs_what_changed() {
     let ip = address();
     let ca = Ca::new();
     let dir = TempDir::new();
@@ -203,32 +203,32 @@ fn a_reload_says_what_changed() {
         file
     };
     let mut elbow = Elbow::run_in(dir, &config("one", 2), &[]);
-    let says = |elbow: &Elbow, what: &str| {
-        wait::until(&format!("the log to say {what}"), || {
-            elbow.said().contains(what).then_some(())
+    let wait_for_log = |elbow: &Elbow, what: &str| {
+        wait::until(&format!("the log line {what}"), || {
+            elbow.log().contains(what).then_some(())
         });
     };
     elbow.write_config(&config("two", 1).to_string());
-    says(
+    wait_for_log(
         &elbow,
         "reloaded, 2 listeners changed, 1 target removed source=",
     );
-    assert!(elbow.said().contains("target pods/10.0.0.1:80 removed"));
+    assert!(elbow.log().contains("target pods/10.0.0.1:80 removed"));
 
     elbow.write_config(&config("two", 200).to_string());
-    says(&elbow, "reloaded, 199 targets added source=");
-    says(&elbow, "and 179 more: 199 targets added");
-    let lines = elbow.said().matches(":80 added generation=3").count();
-    assert_eq!(lines, 20, "many are summarised");
+    wait_for_log(&elbow, "reloaded, 199 targets added source=");
+    wait_for_log(&elbow, "and 179 more: 199 targets added");
+    let lines = elbow.log().matches(":80 added generation=3").count();
+    assert_eq!(lines, 20, "further changes are summarised");
 
     issue(elbow.dir());
-    says(&elbow, "reloaded, 1 certificate changed source=");
+    wait_for_log(&elbow, "reloaded, 1 certificate changed source=");
     assert!(
         elbow
-            .said()
+            .log()
             .contains("certificate web: content changed from PEM ")
     );
 
     elbow.process().signal(Signal::HUP);
-    says(&elbow, "reloaded, nothing changed source=");
+    wait_for_log(&elbow, "reloaded, nothing changed source=");
 }

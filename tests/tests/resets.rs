@@ -1,4 +1,4 @@
-//! What one side sent before its reset reaches the other side, as it does without a load balancer between them.
+//! Data sent before a reset reaches the other side, as it would without a load balancer.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
@@ -12,10 +12,10 @@ use elbow_tests::{Ca, Client, Elbow, Scene, Target, TempDir, address, client, wa
 use rustls::version::TLS13;
 use serde_json::json;
 
-/// More than the receive buffer of a reader that does not read holds.
+/// More than the receive buffer of a peer that does not read.
 const LEN: usize = 300_000;
 
-/// The row of `/proc/net/tcp` for the socket at `local` that is connected to `remote`: none when it was reset.
+/// The row in `/proc/net/tcp` of the socket at `local` connected to `remote`; `None` if it was reset.
 fn kernel_row(local: SocketAddr, remote: SocketAddr) -> Option<Vec<String>> {
     let hex = |address: SocketAddr| match address.ip() {
         std::net::IpAddr::V4(ip) => {
@@ -35,7 +35,7 @@ fn kernel_row(local: SocketAddr, remote: SocketAddr) -> Option<Vec<String>> {
     rows.find(|row: &Vec<String>| row[1] == local && row[2] == remote)
 }
 
-/// Waits until everything that was written to `socket` is acknowledged.
+/// Waits until all data written to `socket` is acknowledged.
 fn wait_until_acknowledged(socket: &TcpStream) {
     let (local, remote) = (socket.local_addr().unwrap(), socket.peer_addr().unwrap());
     wait::until("the last byte to be acknowledged", || {
@@ -45,14 +45,14 @@ fn wait_until_acknowledged(socket: &TcpStream) {
     });
 }
 
-/// Waits until the kernel has taken a reset on the socket at `local` from `remote`.
+/// Waits until the reset from `remote` has arrived at the socket at `local`.
 fn wait_until_reset(local: SocketAddr, remote: SocketAddr) {
     wait::until("the reset to arrive", || {
         kernel_row(local, remote).is_none().then_some(())
     });
 }
 
-/// Reads until the end or an error; both.
+/// Reads until the end or an error; returns the number of bytes, and the end.
 fn drain(from: &mut impl Read) -> (usize, io::Result<usize>) {
     let mut buffer = [0; 4096];
     let mut read = 0;
@@ -86,7 +86,7 @@ fn run(target: &Target, args: &[&str]) -> (Elbow, Ipv4Addr) {
     (elbow, ip)
 }
 
-/// A connection to one of the two.
+/// A connection to the TCP or the TLS listener.
 fn connect(ip: Ipv4Addr, port: u16) -> Client {
     match port {
         8080 => Client::plain((ip, port)),
@@ -99,17 +99,17 @@ fn connect(ip: Ipv4Addr, port: u16) -> Client {
     }
 }
 
-/// How many bytes were read, and what the read that ended it said.
-type WhatWasRead = (usize, io::Result<usize>);
+/// The number of read bytes, and the result of the last read.
+type Drained = (usize, io::Result<usize>);
 
-/// A target that reads nothing until it is told to, and then everything.
-fn late_reader() -> (Target, mpsc::Sender<()>, mpsc::Receiver<WhatWasRead>) {
-    let (heard, all) = mpsc::channel();
+/// A target that reads only after a signal.
+fn late_reader() -> (Target, mpsc::Sender<()>, mpsc::Receiver<Drained>) {
+    let (received, all) = mpsc::channel();
     let (go, gone) = mpsc::channel::<()>();
     let gone = Mutex::new(gone);
     let target = Target::start(move |peer| {
-        let _ = gone.lock().map(|gone| gone.recv_timeout(wait::PATIENCE));
-        let _ = heard.send(drain(peer));
+        let _ = gone.lock().map(|gone| gone.recv_timeout(wait::TIMEOUT));
+        let _ = received.send(drain(peer));
         Ok(())
     });
     (target, go, all)
@@ -125,20 +125,20 @@ fn send_and_reset(mut client: Client) {
 }
 
 #[test]
-fn a_target_gets_what_a_client_sent_before_its_reset() {
+fn target_gets_data_sent_before_a_clients_reset() {
     let (target, go, all) = late_reader();
     let (_elbow, ip) = run(&target, &[]);
     for port in [8080, 8443] {
         send_and_reset(connect(ip, port));
         go.send(()).unwrap();
-        let (read, end) = all.recv_timeout(wait::PATIENCE).unwrap();
+        let (read, end) = all.recv_timeout(wait::TIMEOUT).unwrap();
         assert_eq!(read, LEN, "port {port}");
         assert!(is_reset(&end), "port {port}: {end:?}");
     }
 }
 
 #[test]
-fn a_target_that_does_not_read_gets_the_reset_after_the_drain_timeout() {
+fn target_that_does_not_read_is_reset_after_the_drain_timeout() {
     let (target, go, all) = late_reader();
     let (elbow, ip) = run(&target, &["--drain-timeout", "1s"]);
     send_and_reset(connect(ip, 8080));
@@ -146,12 +146,12 @@ fn a_target_that_does_not_read_gets_the_reset_after_the_drain_timeout() {
         (elbow.metric("elbow_resets_total", &["by=\"client\""])? >= 1.0).then_some(())
     });
     go.send(()).unwrap();
-    let (read, end) = all.recv_timeout(wait::PATIENCE).unwrap();
+    let (read, end) = all.recv_timeout(wait::TIMEOUT).unwrap();
     assert!(read < LEN, "{read}");
     assert!(is_reset(&end), "{end:?}");
 }
 
-/// A target that sends `bytes` once it is asked, and resets once they are acknowledged; it says the two ends of its
+/// A target that sends `bytes` on request and resets once they are acknowledged. It reports the two ends of its
 /// connection.
 fn resetting(bytes: Vec<u8>) -> (Target, mpsc::Receiver<(SocketAddr, SocketAddr)>) {
     let (done, reset) = mpsc::channel();
@@ -167,13 +167,13 @@ fn resetting(bytes: Vec<u8>) -> (Target, mpsc::Receiver<(SocketAddr, SocketAddr)
 }
 
 #[test]
-fn a_client_gets_what_a_target_sent_before_its_reset() {
+fn client_gets_data_sent_before_a_targets_reset() {
     let (target, reset) = resetting(vec![b'x'; LEN]);
     let (_elbow, ip) = run(&target, &[]);
     for port in [8080, 8443] {
         let mut client = connect(ip, port);
         client.send("?");
-        let (target_end, elbow_end) = reset.recv_timeout(wait::PATIENCE).unwrap();
+        let (target_end, elbow_end) = reset.recv_timeout(wait::TIMEOUT).unwrap();
         wait_until_reset(elbow_end, target_end);
         let (read, end) = drain(&mut client);
         assert_eq!(read, LEN, "port {port}");
@@ -182,26 +182,26 @@ fn a_client_gets_what_a_target_sent_before_its_reset() {
 }
 
 #[test]
-fn a_client_of_an_alb_gets_the_body_that_a_target_sent_before_its_reset() {
+fn alb_client_gets_the_body_sent_before_a_targets_reset() {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LEN}\r\n\r\n");
     let (target, reset) = resetting([head.into_bytes(), vec![b'x'; LEN]].concat());
     let scene = Scene::http(&[&target]);
     let mut client = scene.connect();
     client.send(client::get("a.example", "/"));
-    let (target_end, elbow_end) = reset.recv_timeout(wait::PATIENCE).unwrap();
+    let (target_end, elbow_end) = reset.recv_timeout(wait::TIMEOUT).unwrap();
     wait_until_reset(elbow_end, target_end);
     assert_eq!(client.response().body.len(), LEN);
 }
 
-// Where the end of the connection is the end of the body, a reset says that there was more.
+// If the end of the connection ends the body, a reset means that the body is incomplete.
 #[test]
-fn a_client_of_http_1_0_gets_what_a_target_sent_and_then_a_reset() {
+fn http_1_0_client_gets_data_and_then_a_reset() {
     let head = "HTTP/1.1 200 OK\r\n\r\n";
     let (target, reset) = resetting([head.as_bytes(), &[b'x'; LEN]].concat());
     let scene = Scene::http(&[&target]);
     let mut client = scene.connect();
     client.send("GET / HTTP/1.0\r\nHost: a.example\r\n\r\n");
-    let (target_end, elbow_end) = reset.recv_timeout(wait::PATIENCE).unwrap();
+    let (target_end, elbow_end) = reset.recv_timeout(wait::TIMEOUT).unwrap();
     wait_until_reset(elbow_end, target_end);
     let mut received = Vec::new();
     let mut buffer = [0; 4096];

@@ -1,5 +1,5 @@
-//! S3 through an ALB and an NLB, with the clients people use, on embedded pods and on real MinIO: signatures
-//! survive, bytes are the same, and a pod may come and go.
+//! S3 through an ALB and an NLB with common clients, on embedded pods and on real MinIO: signatures
+//! verify, bytes are unchanged, and a pod may restart.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::path::Path;
@@ -10,7 +10,7 @@ use elbow_tests::command::{Running, stdout};
 use elbow_tests::s3::{ACCESS_KEY, S3, SECRET_KEY};
 use elbow_tests::{need, need_python};
 
-/// What every client does: a file of some parts goes up and comes down again.
+/// A file of several parts, for upload and download.
 fn sample(s3: &S3) -> (std::path::PathBuf, Vec<u8>) {
     let bytes: Vec<u8> = (0..20_000_001_u32)
         .map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[0])
@@ -147,14 +147,14 @@ fn thousand_requests(s3: &S3, python: &Path) {
     let endpoint = &s3.endpoints()[0];
     let mut asking =
         Running::start(&mut endpoint.scenario(python, "keep-alive", &[gate.to_str().unwrap()]));
-    let patience = Duration::from_secs(120);
-    assert_eq!(asking.line_within(patience), "at 300");
+    let limit = Duration::from_secs(120);
+    assert_eq!(asking.line_within(limit), "at 300");
     s3.kill(1);
     s3.dir().write("gate.300", "");
-    assert_eq!(asking.line_within(patience), "at 600");
+    assert_eq!(asking.line_within(limit), "at 600");
     s3.restore(1);
     s3.dir().write("gate.600", "");
-    assert_eq!(asking.line_within(patience), "good");
+    assert_eq!(asking.line_within(limit), "good");
     assert!(asking.wait().success());
 }
 
@@ -198,13 +198,13 @@ fn mc_on_embedded_pods() {
 }
 
 #[test]
-fn a_thousand_keep_alive_requests_survive_a_killed_and_restored_pod() {
+fn keep_alive_requests_survive_a_pod_restart() {
     let python = need_python!();
     thousand_requests(&S3::embedded(), &python);
 }
 
 #[test]
-fn a_thousand_keep_alive_requests_survive_a_killed_and_restored_minio() {
+fn keep_alive_requests_survive_a_minio_restart() {
     let (python, minio) = (need_python!(), need!("minio"));
     thousand_requests(&S3::minio(minio), &python);
 }

@@ -1,4 +1,4 @@
-//! An NLB's passthrough: bytes, half-closes and resets as they come (NLB guide: listeners).
+//! NLB passthrough: bytes, half-closes and resets arrive unchanged (NLB guide: listeners).
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use std::thread;
 use elbow_tests::config::{file, forward, group, listener, nlb};
 use elbow_tests::{Elbow, Scene, Target, address, wait};
 
-/// Sends back what it gets, until it gets an end; then says goodbye.
+/// Echoes data until the end, and then sends "bye".
 fn echo() -> Target {
     Target::start(|peer| {
         let mut buffer = vec![0; 64 * 1024];
@@ -23,7 +23,7 @@ fn echo() -> Target {
 }
 
 #[test]
-fn bytes_and_a_half_close_pass_both_ways() {
+fn bytes_and_half_close_pass_both_ways() {
     let target = echo();
     let scene = Scene::tcp(&[&target]);
     let mut client = scene.connect();
@@ -34,23 +34,23 @@ fn bytes_and_a_half_close_pass_both_ways() {
 }
 
 #[test]
-fn a_target_that_ends_first_can_still_be_spoken_to() {
-    let (heard, said) = mpsc::channel();
+fn half_closed_target_still_receives() {
+    let (sender, received) = mpsc::channel();
     let target = Target::start(move |peer| {
         peer.send("all I have")?;
         peer.finish()?;
-        drop(heard.send(peer.rest()?));
+        drop(sender.send(peer.rest()?));
         Ok(())
     });
     let scene = Scene::tcp(&[&target]);
     let mut client = scene.connect();
     assert_eq!(client.rest().unwrap(), b"all I have");
     client.send("thank you").finish();
-    assert_eq!(said.recv_timeout(wait::PATIENCE).unwrap(), b"thank you");
+    assert_eq!(received.recv_timeout(wait::TIMEOUT).unwrap(), b"thank you");
 }
 
 #[test]
-fn single_bytes_arrive_as_they_come() {
+fn single_bytes_are_not_delayed() {
     let target = echo();
     let scene = Scene::tcp(&[&target]);
     let mut client = scene.connect();
@@ -61,14 +61,14 @@ fn single_bytes_arrive_as_they_come() {
 }
 
 #[test]
-fn bulk_arrives_whole_in_both_directions_at_once() {
+fn bulk_is_complete_in_both_directions() {
     let target = echo();
     let scene = Scene::tcp(&[&target]);
     bulk(scene.lb, 64 << 20);
 }
 
 #[test]
-fn bulk_arrives_whole_without_splice() {
+fn bulk_is_complete_without_splice() {
     let target = echo();
     let ip = address();
     let lb = nlb("nlb", ip, &[listener(8080, "TCP", &forward("web"))]);
@@ -78,11 +78,11 @@ fn bulk_arrives_whole_without_splice() {
     bulk((ip, 8080).into(), 16 << 20);
 }
 
-/// Sends `size` bytes and reads them back while doing so.
+/// Sends `size` bytes and reads them back at the same time.
 fn bulk(lb: SocketAddr, size: usize) {
     let byte = |i: usize| u8::try_from((i / 7) % 251).unwrap_or(0);
     let mut client = TcpStream::connect(lb).unwrap();
-    client.set_read_timeout(Some(wait::PATIENCE)).unwrap();
+    client.set_read_timeout(Some(wait::TIMEOUT)).unwrap();
     let mut writer = client.try_clone().unwrap();
     let writing = thread::spawn(move || {
         let bytes: Vec<u8> = (0..size).map(byte).collect();
@@ -98,7 +98,7 @@ fn bulk(lb: SocketAddr, size: usize) {
 }
 
 #[test]
-fn a_client_s_reset_reaches_the_target_as_a_reset() {
+fn clients_reset_reaches_the_target() {
     let (ended, end) = mpsc::channel();
     let target = Target::start(move |peer| {
         let mut byte = [0; 1];
@@ -112,12 +112,12 @@ fn a_client_s_reset_reaches_the_target_as_a_reset() {
     client.send("x");
     client.exactly(1);
     client.reset();
-    let end = end.recv_timeout(wait::PATIENCE).unwrap();
+    let end = end.recv_timeout(wait::TIMEOUT).unwrap();
     assert_eq!(end, Err(std::io::ErrorKind::ConnectionReset));
 }
 
 #[test]
-fn a_target_s_reset_reaches_the_client_as_a_reset() {
+fn targets_reset_reaches_the_client() {
     let target = Target::start(|peer| {
         peer.read_exact(&mut [0; 1])?;
         peer.reset();
@@ -130,7 +130,7 @@ fn a_target_s_reset_reaches_the_client_as_a_reset() {
 }
 
 #[test]
-fn a_connection_that_no_target_takes_is_reset() {
+fn connection_without_a_reachable_target_is_reset() {
     let mut target = echo();
     let scene = Scene::tcp(&[&target]);
     target.stop();
@@ -138,13 +138,13 @@ fn a_connection_that_no_target_takes_is_reset() {
 }
 
 #[test]
-fn an_empty_group_resets_connections() {
+fn empty_group_resets_connections() {
     let scene = Scene::tcp(&[]);
     scene.connect().expect_reset();
 }
 
 #[test]
-fn new_connections_spread_over_targets_and_one_stays_where_it_is() {
+fn connections_spread_over_targets_and_stay() {
     let targets = [echo(), echo(), echo()];
     let scene = Scene::tcp(&targets.each_ref());
     let mut clients: Vec<_> = (0..60).map(|_| scene.connect()).collect();
@@ -156,12 +156,12 @@ fn new_connections_spread_over_targets_and_one_stays_where_it_is() {
     }
     let taken: Vec<usize> = targets.iter().map(Target::connections).collect();
     assert_eq!(taken.iter().sum::<usize>(), 60);
-    // Below one in a million that a fair hash gives one of three fewer than 4 of 60.
+    // With a fair hash, the chance that one of three gets fewer than 4 of 60 is below one in a million.
     assert!(taken.iter().all(|n| *n >= 4), "{taken:?}");
 }
 
 #[test]
-fn connections_move_on_when_a_target_turns_unhealthy() {
+fn new_connections_avoid_an_unhealthy_target() {
     let targets = [echo(), echo()];
     let scene = Scene::tcp(&targets.each_ref());
     targets[0].set_health(500);

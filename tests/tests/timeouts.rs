@@ -1,4 +1,4 @@
-//! Timers that AWS does not let one shorten, each seen once (ALB guide: edit attributes,
+//! Timers that cannot be shortened on AWS, each tested once (ALB guide: edit attributes,
 //! troubleshooting).
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
@@ -11,8 +11,8 @@ use elbow_tests::{Client, Elbow, Scene, Target, address, client, wait};
 use rustix::net::{AddressFamily, SocketType};
 
 #[test]
-fn a_target_that_swallows_connections_is_504_after_ten_seconds() {
-    // A listener whose queue is full drops further SYNs.
+fn unanswered_connect_is_504_after_ten_seconds() {
+    // A listener with a full queue drops further SYNs.
     let target = Target::refusing();
     let full = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     rustix::net::sockopt::set_socket_reuseaddr(&full, true).unwrap();
@@ -24,7 +24,7 @@ fn a_target_that_swallows_connections_is_504_after_ten_seconds() {
         assert!(queue.len() < 10, "the queue has no end");
     }
     let scene = Scene::http_with(&[&target], &[], |_| {});
-    // The idle timeout is 60 seconds: this is the connect timeout.
+    // The idle timeout is 60 seconds, so this is the connect timeout.
     let response = scene.get("/");
     assert_eq!(response.status, 504);
     assert_eq!(response.header("content-length"), Some("132"));
@@ -34,27 +34,31 @@ fn a_target_that_swallows_connections_is_504_after_ten_seconds() {
 }
 
 #[test]
-fn a_connection_past_its_keep_alive_serves_one_more_request_and_says_close() {
+fn connection_past_its_keep_alive_serves_one_more_request_with_close() {
     let target = Target::ok("hi");
     let scene = Scene::http_with(&[&target], &[("client_keep_alive.seconds", "60")], |_| {});
     let mut client = scene.connect();
     let mut served = 0;
-    let last = wait::until_for(wait::PATIENCE * 4, "a response that says close", || {
-        let response = client.ask(client::get("a.example", "/"));
-        assert_eq!(response.text(), "hi");
-        served += 1;
-        let close = response
-            .header("connection")
-            .is_some_and(|c| c.eq_ignore_ascii_case("close"));
-        close.then_some(response)
-    });
+    let last = wait::until_for(
+        wait::TIMEOUT * 4,
+        "a response with Connection: close",
+        || {
+            let response = client.ask(client::get("a.example", "/"));
+            assert_eq!(response.text(), "hi");
+            served += 1;
+            let close = response
+                .header("connection")
+                .is_some_and(|c| c.eq_ignore_ascii_case("close"));
+            close.then_some(response)
+        },
+    );
     assert_eq!(last.status, 200);
     assert!(served > 10, "closed after {served} requests");
     client.expect_close();
 }
 
 #[test]
-fn an_idle_client_is_closed_without_a_word() {
+fn idle_client_is_closed_silently() {
     let target = Target::ok("hi");
     let ip = address();
     let lb = alb("alb", ip, &[listener(8080, "HTTP", &forward("web"))]);
@@ -67,7 +71,7 @@ fn an_idle_client_is_closed_without_a_word() {
 }
 
 #[test]
-fn a_client_that_stops_inside_its_head_is_408() {
+fn client_that_stalls_in_its_head_is_408() {
     let target = Target::ok("hi");
     let scene = Scene::http_with(&[&target], &[("idle_timeout.timeout_seconds", "1")], |_| {});
     let mut client = scene.connect();
@@ -77,10 +81,10 @@ fn a_client_that_stops_inside_its_head_is_408() {
     assert_eq!(target.requests().len(), 0);
 }
 
-// Parity check 37: a flow that was silent for too long is forgotten without a FIN, and its next data
-// is answered with RST. Of many silent flows one is asked each second, until one has been forgotten.
+// Parity check 37: a flow that reaches its idle timeout is forgotten without a FIN, and later data
+// is answered with RST. The test uses one of many idle flows each second, until one is reset.
 #[test]
-fn a_flow_that_was_silent_for_its_idle_timeout_is_reset_by_its_next_data() {
+fn idle_timeout_resets_late_data() {
     let target = Target::start(|peer| {
         let mut byte = [0];
         while peer.read(&mut byte)? > 0 {
@@ -106,11 +110,11 @@ fn a_flow_that_was_silent_for_its_idle_timeout_is_reset_by_its_next_data() {
         assert_eq!(flow.exactly(1), b"a");
     }
     let mut lived = 0;
-    wait::until_for(wait::PATIENCE * 4, "a flow that is forgotten", || {
+    wait::until_for(wait::TIMEOUT * 4, "a forgotten flow", || {
         std::thread::sleep(Duration::from_secs(1));
         let mut flow = flows
             .pop()
-            .expect("a flow is forgotten before all have been asked");
+            .expect("a flow must be forgotten before all have been used");
         flow.send("b");
         match flow.socket().peek(&mut [0]) {
             Ok(1) => {
@@ -118,11 +122,11 @@ fn a_flow_that_was_silent_for_its_idle_timeout_is_reset_by_its_next_data() {
                 None
             }
             Err(e) if e.kind() == ErrorKind::ConnectionReset => Some(()),
-            other => panic!("an echo or a reset was to come, not {other:?}"),
+            other => panic!("expected an echo or a reset, got {other:?}"),
         }
     });
     assert!(lived > 10, "forgotten after {lived} seconds");
-    // It is counted when the flow ends, which its client may know first.
+    // The reset is counted when the flow ends, which the client may see first.
     wait::until("the reset to be counted", || {
         let resets = elbow.metric("elbow_resets_total", &[r#"by="elb""#]);
         (resets == Some(1.0)).then_some(())

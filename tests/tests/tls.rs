@@ -1,4 +1,4 @@
-//! TLS in front of targets: policies, certificates by name, ALPN (ALB guide: security policies, SSL
+//! TLS termination: policies, certificates by name, ALPN (ALB guide: security policies, SSL
 //! certificates; NLB guide: TLS listeners).
 
 use std::net::Ipv4Addr;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 const RES: &str = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06";
 
-/// An HTTPS listener that answers "hi" by itself.
+/// An HTTPS listener with a fixed response.
 fn https(policy: &str, certificates: &[&str]) -> Value {
     let mut listener = listener(8443, "HTTPS", &fixed(200, "hi"));
     listener["sslPolicy"] = json!(policy);
@@ -33,7 +33,7 @@ fn with_certificates(mut config: Value, names: &[&str]) -> Value {
     config
 }
 
-/// An ALB with these certificates, each made for the DNS names beside it.
+/// An ALB with these certificates; returns elbow and the address.
 fn run(policy: &str, leaves: &[(&str, &Leaf)]) -> (Elbow, Ipv4Addr) {
     let dir = TempDir::new();
     let names: Vec<&str> = leaves.iter().map(|(name, _)| *name).collect();
@@ -49,7 +49,7 @@ fn run(policy: &str, leaves: &[(&str, &Leaf)]) -> (Elbow, Ipv4Addr) {
 }
 
 #[test]
-fn a_policy_speaks_its_versions_and_no_others() {
+fn policy_limits_tls_versions() {
     let ca = Ca::new();
     let leaf = ca.leaf(&["a.example"]);
     let (v12, v13): (&[_], &[_]) = (&[&TLS12], &[&TLS13]);
@@ -59,15 +59,15 @@ fn a_policy_speaks_its_versions_and_no_others() {
         ("ELBSecurityPolicy-TLS13-1-2-2021-06", &[&TLS12, &TLS13]),
         ("ELBSecurityPolicy-2016-08", v12),
     ];
-    for (policy, spoken) in cases {
+    for (policy, supported) in cases {
         let (elbow, ip) = run(policy, &[("main", &leaf)]);
         let mut refused = 0;
         for version in [v12, v13] {
-            let speaks = spoken.contains(&version[0]);
+            let is_supported = supported.contains(&version[0]);
             let config = client_that_trusts_all(version, &[]);
             let connected = Client::tls((ip, 8443), "a.example", &config);
-            assert_eq!(connected.is_ok(), speaks, "{policy} {version:?}");
-            refused += u8::from(!speaks);
+            assert_eq!(connected.is_ok(), is_supported, "{policy} {version:?}");
+            refused += u8::from(!is_supported);
         }
         let errors = || {
             elbow
@@ -81,7 +81,7 @@ fn a_policy_speaks_its_versions_and_no_others() {
 }
 
 #[test]
-fn no_policy_has_chacha_at_tls_1_2() {
+fn no_policy_has_chacha_with_tls_1_2() {
     let leaf = Ca::new().leaf(&["a.example"]);
     let (_elbow, ip) = run(RES, &[("main", &leaf)]);
     let mut config = (*client_that_trusts_all(&[&TLS12], &[])).clone();
@@ -98,7 +98,7 @@ fn no_policy_has_chacha_at_tls_1_2() {
 }
 
 #[test]
-fn the_certificate_is_chosen_by_name_and_the_first_is_the_default() {
+fn certificate_is_chosen_by_sni_with_a_default() {
     let ca = Ca::new();
     let main = ca.leaf(&["main.example"]);
     let exact = ca.leaf(&["a.other.example"]);
@@ -121,11 +121,11 @@ fn the_certificate_is_chosen_by_name_and_the_first_is_the_default() {
     );
     assert_eq!(shown("wild.example"), main.der());
     assert_eq!(shown("nobody.example"), main.der());
-    assert_eq!(shown("127.0.0.1"), main.der(), "a client that names nobody");
+    assert_eq!(shown("127.0.0.1"), main.der(), "a client without SNI");
 }
 
 #[test]
-fn a_new_certificate_is_shown_after_a_reload_and_connections_go_on() {
+fn reloaded_certificate_is_used_for_new_connections() {
     let ca = Ca::new();
     let old = ca.leaf(&["a.example"]);
     let new = ca.leaf(&["a.example"]);
@@ -143,10 +143,10 @@ fn a_new_certificate_is_shown_after_a_reload_and_connections_go_on() {
     assert_eq!(before.ask(client::get("a.example", "/")).text(), "hi");
 }
 
-/// Parity 2.3: the same load balancer alone. What resumes shows no certificate, so a ticket must not reach a listener
-/// that would show another one.
+/// Parity 2.3: sessions resume only at the same load balancer. A resumed handshake shows no certificate, so a ticket must not
+/// be valid at a listener that would show another one.
 #[test]
-fn a_session_resumes_at_its_load_balancer_until_its_certificate_goes() {
+fn session_resumes_only_at_its_load_balancer_and_certificate() {
     let ca = Ca::new();
     let (main, name) = (ca.leaf(&["main.example"]), ca.leaf(&["a.example"]));
     let dir = TempDir::new();
@@ -167,31 +167,39 @@ fn a_session_resumes_at_its_load_balancer_until_its_certificate_goes() {
         let client = client_that_trusts_all(&[version], &[]);
         let kind = |ip| {
             let mut client = Client::tls((ip, 8443), "a.example", &client).unwrap();
-            // A ticket comes with the response.
+            // The ticket arrives with the response.
             assert_eq!(client.ask(client::get("a.example", "/")).text(), "hi");
             client.tls_state().unwrap().handshake_kind().unwrap()
         };
         assert_eq!(kind(one), HandshakeKind::Full);
-        // By whichever of the two workers.
+        // On either of the two workers.
         for _ in 0..8 {
             assert_eq!(kind(one), HandshakeKind::Resumed, "{version:?}");
         }
         assert_eq!(kind(two), HandshakeKind::Full, "{version:?}");
-        assert_eq!(kind(one), HandshakeKind::Full, "its last ticket is of two");
+        assert_eq!(
+            kind(one),
+            HandshakeKind::Full,
+            "the last ticket is from two"
+        );
         assert_eq!(kind(bare), HandshakeKind::Full, "{version:?}");
         kind(one);
         let mut other = config(both);
         other["loadBalancers"][0]["attributes"] = json!({"idle_timeout.timeout_seconds": "90"});
         elbow.reload(&other);
-        assert_eq!(kind(one), HandshakeKind::Resumed, "the listener stayed");
+        assert_eq!(
+            kind(one),
+            HandshakeKind::Resumed,
+            "the listener is unchanged"
+        );
         elbow.reload(&config(&["main"]));
-        assert_eq!(kind(one), HandshakeKind::Full, "its certificate is gone");
+        assert_eq!(kind(one), HandshakeKind::Full, "the certificate is gone");
         elbow.reload(&config(both));
     }
 }
 
 #[test]
-fn h2_is_preferred_and_can_be_switched_off() {
+fn h2_is_preferred_and_can_be_disabled() {
     let ca = Ca::new();
     let leaf = ca.leaf(&["a.example"]);
     let alpn = |ip: Ipv4Addr, offered: &[&str]| {
@@ -219,7 +227,7 @@ fn h2_is_preferred_and_can_be_switched_off() {
 }
 
 #[test]
-fn an_nlb_terminates_tls_for_plain_and_for_tls_targets() {
+fn nlb_terminates_tls_for_plain_and_tls_targets() {
     let ca = Ca::new();
     let dir = TempDir::new();
     ca.leaf(&["nlb.example"]).write(&dir, "main");
@@ -249,7 +257,7 @@ fn an_nlb_terminates_tls_for_plain_and_for_tls_targets() {
     elbow.wait_for_state("tls", tls.addr(), "healthy");
     for (port, text) in [(8443, "plain"), (8444, "tls")] {
         let mut client = Client::tls((ip, port), "nlb.example", &ca.client(&[])).unwrap();
-        // The client's own Host arrives: an NLB does not look inside.
+        // The client's Host is unchanged: an NLB does not parse HTTP.
         assert_eq!(client.ask(client::get("Nlb.Example", "/")).text(), text);
     }
     assert_eq!(plain.request().header("host"), Some("Nlb.Example"));
@@ -257,7 +265,7 @@ fn an_nlb_terminates_tls_for_plain_and_for_tls_targets() {
 }
 
 #[test]
-fn passthrough_shows_the_target_s_own_certificate() {
+fn passthrough_shows_the_targets_certificate() {
     let pod = Ca::new().leaf(&["pod"]);
     let target = Target::start_tls(pod.server(&[]), serve(|_| ok("pod")));
     let scene = elbow_tests::Scene::tcp(&[&target]);
@@ -267,9 +275,9 @@ fn passthrough_shows_the_target_s_own_certificate() {
     assert_eq!(client.ask(client::get("anything", "/")).text(), "pod");
 }
 
-// `elbow.tls_handshake_timeout.seconds`, on all three kinds; the idle timeouts are 60 s and 350 s.
+// `elbow.tls_handshake_timeout.seconds` for all three types; the idle timeouts are 60 s and 350 s.
 #[test]
-fn a_handshake_that_does_not_end_in_time_is_closed() {
+fn handshake_timeout_closes_the_connection() {
     let ca = Ca::new();
     let dir = TempDir::new();
     ca.leaf(&["a.example"]).write(&dir, "main");
@@ -282,11 +290,11 @@ fn a_handshake_that_does_not_end_in_time_is_closed() {
     };
     let mut ssl = to_instances(8443, "SSL", "TCP");
     ssl["certificates"] = json!(["main"]);
-    let impatient = |lb| with_attribute(lb, "elbow.tls_handshake_timeout.seconds", "1");
+    let with_timeout = |lb| with_attribute(lb, "elbow.tls_handshake_timeout.seconds", "1");
     let balancers = [
-        impatient(alb("alb", a, &[https(RES, &["main"])])),
-        impatient(nlb("nlb", n, &[tls("TLS")])),
-        impatient(classic("clb", c, &[ssl], &[target.addr()])),
+        with_timeout(alb("alb", a, &[https(RES, &["main"])])),
+        with_timeout(nlb("nlb", n, &[tls("TLS")])),
+        with_timeout(classic("clb", c, &[ssl], &[target.addr()])),
     ];
     let groups = [group("web", "TCP", &[target.addr()])];
     let config = with_certificates(file(&balancers, &groups), &["main"]);
@@ -304,7 +312,7 @@ fn a_handshake_that_does_not_end_in_time_is_closed() {
 }
 
 #[test]
-fn a_handshake_that_never_comes_holds_nobody_up() {
+fn stalled_handshakes_do_not_block_others() {
     let ca = Ca::new();
     let (_elbow, ip) = run(RES, &[("main", &ca.leaf(&["a.example"]))]);
     let _silent: Vec<Client> = (0..50).map(|_| Client::plain((ip, 8443))).collect();
@@ -312,4 +320,47 @@ fn a_handshake_that_never_comes_holds_nobody_up() {
     half.send([22, 3, 1, 2]);
     let mut client = Client::tls((ip, 8443), "a.example", &ca.client(&[])).unwrap();
     assert_eq!(client.ask(client::get("a.example", "/")).text(), "hi");
+}
+
+/// One line for each connection to a TLS listener, none for a TCP listener (NLB guide: access logs).
+#[test]
+fn network_load_balancer_logs_tls_connections_only() {
+    let target = Target::ok("hello");
+    let ca = Ca::new();
+    let dir = TempDir::new();
+    ca.leaf(&["a.example"]).write(&dir, "main");
+    let ip = address();
+    let mut tls = listener(8443, "TLS", &forward("pods"));
+    tls["sslPolicy"] = json!(RES);
+    tls["certificates"] = json!(["main"]);
+    let plain = listener(8080, "TCP", &forward("pods"));
+    let groups = [group("pods", "TCP", &[target.addr()])];
+    let config = file(&[nlb("nlb", ip, &[tls, plain])], &groups);
+    let elbow = Elbow::run_in(dir, &with_certificates(config, &["main"]), &[]);
+
+    let trusting = client_that_trusts_all(&[&TLS13], &[]);
+    let request = client::get("a.example", "/");
+    assert_eq!(Client::plain((ip, 8080)).ask(&request).status, 200);
+    let mut client = Client::tls((ip, 8443), "a.example", &trusting).unwrap();
+    assert_eq!(client.ask(&request).status, 200);
+    drop(client);
+    elbow.access_log(1);
+    Client::plain((ip, 8443)).send(&request);
+
+    let lines = elbow.access_log(2);
+    let fields: Vec<&str> = lines[0].split(' ').collect();
+    assert_eq!(fields.len(), 22, "{lines:?}");
+    assert_eq!(fields[..2], ["tls", "2.0"]);
+    assert!(fields[3].starts_with("net/nlb/"), "{}", fields[3]);
+    assert_eq!(fields[6], format!("{ip}:8443"));
+    assert_eq!(fields[9], request.len().to_string());
+    assert_eq!(
+        fields[12],
+        "arn:aws:acm:us-east-1:000000000000:certificate/main"
+    );
+    assert_eq!(fields[15], "tlsv13");
+    assert_eq!(fields[17], "a.example");
+    // A handshake that fails has no time (field 9).
+    let fields: Vec<&str> = lines[1].split(' ').collect();
+    assert_eq!((fields[0], fields[8]), ("tls", "-"), "{lines:?}");
 }

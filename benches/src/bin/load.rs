@@ -1,4 +1,4 @@
-//! Load generator and servers for the side-by-side run.
+//! The load generator and the servers of the side-by-side run.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use elbow_benches::engine::Engine;
 use elbow_benches::run::{Spec, Workload};
 use elbow_benches::server::Service;
 
-/// Loads a proxy, and serves what is behind it.
+/// Loads a proxy, and runs the servers behind it
 #[derive(Parser)]
 struct Cli {
     #[command(subcommand)]
@@ -22,10 +22,10 @@ struct Cli {
 enum Command {
     /// Write cert.pem, key.pem and both.pem
     Certificates {
-        /// Where to
+        /// The folder for the files
         dir: PathBuf,
     },
-    /// Serve echo, source, sink, http and https, print their addresses, and run each line of stdin
+    /// Run the servers echo, source, sink, http and https, print their addresses, and execute each line of stdin
     Serve {
         /// The folder that `certificates` wrote
         #[arg(long)]
@@ -36,16 +36,16 @@ enum Command {
         /// What the clients do
         #[arg(long)]
         workload: Workload,
-        /// The proxy
+        /// The address of the proxy
         #[arg(long)]
         target: SocketAddr,
-        /// How many connections
+        /// The number of connections
         #[arg(long, default_value_t = 64)]
         connections: usize,
-        /// Length of the window
+        /// Length of the measured window in seconds
         #[arg(long, default_value_t = 1.0)]
         seconds: f64,
-        /// Requests per second, for a paced load with corrected latency
+        /// Requests per second of a paced load; latency counts from the scheduled time
         #[arg(long)]
         rate: Option<f64>,
         /// Count the CPU time of these processes
@@ -72,8 +72,8 @@ fn main() -> Result<()> {
                 addresses.insert(name.to_owned(), address.into());
             }
             print(&addresses)?;
-            engine.obey(std::io::stdin().lock(), |report| {
-                // Nobody reads any more: the end of input follows.
+            engine.serve(std::io::stdin().lock(), |report| {
+                // When nobody reads the output, the end of input follows.
                 let _ = print(&report);
             })
         }

@@ -1,10 +1,10 @@
-//! How many clients an admin address has at a time.
+//! Limits the connections of an admin address.
 
 use std::collections::VecDeque;
 
 use tokio::task::AbortHandle;
 
-/// Connections of one address at a time; answers take milliseconds, so that whoever is still there is slow or idle.
+/// The most connections of one address at a time. Answers take milliseconds, so older connections are slow or idle.
 const MOST: usize = 32;
 
 /// The connections of one address, the oldest first.
@@ -12,8 +12,8 @@ const MOST: usize = 32;
 pub(crate) struct Connections(VecDeque<AbortHandle>);
 
 impl Connections {
-    /// Notes the task of a new connection. The oldest one ends when there are too many, which this then says: whoever
-    /// holds connections keeps no probe out.
+    /// Adds the task of a new connection. If there are too many, ends the oldest and returns true, so that open
+    /// connections keep no probe out.
     pub(crate) fn add(&mut self, task: AbortHandle) -> bool {
         self.0.push_back(task);
         if self.0.len() <= MOST {
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_oldest_connection_makes_room_for_a_new_one() {
+    async fn oldest_connection_is_closed_for_a_new_one() {
         let mut connections = Connections::default();
         let mut tasks = VecDeque::new();
         for _ in 0..MOST {
@@ -41,7 +41,7 @@ mod tests {
             assert!(!connections.add(task.abort_handle()));
             tasks.push_back(task);
         }
-        // One that is over takes no place.
+        // A finished connection does not count.
         let over = tasks.remove(5).unwrap();
         over.abort();
         assert!(over.await.is_err());

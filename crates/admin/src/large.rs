@@ -1,5 +1,5 @@
-//! Answers that may be large: made on a thread of their own, piece by piece, as fast as the client reads them. What answers
-//! probes is not held up, and a client that reads slowly costs a few pieces, not the whole answer.
+//! Large answers: produced on a separate thread, piece by piece, as fast as the client reads. They do not delay probes,
+//! and a slow client costs a few pieces of memory, not the whole answer.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,37 +15,37 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
-/// The bytes of a piece, from which on it goes to the client.
+/// A piece is sent once it has this many bytes.
 const PIECE: usize = 64 * 1024;
-/// Pieces that wait for the client.
+/// The most pieces that wait for the client.
 const PIECES: usize = 2;
-/// Answers that are made at a time: a scrape, and people who look.
-const AT_A_TIME: usize = 4;
-/// How long a request waits for its turn.
-const TURN: Duration = Duration::from_secs(5);
-/// For a whole answer to be read.
-const WHOLE: Duration = Duration::from_secs(60);
+/// The most answers at a time: a scrape, and a few people.
+const MAX_ANSWERS: usize = 4;
+/// How long a request waits for one of the others to finish.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a client may take to read a whole answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What is sent: at once, or as it comes.
+/// A response body, complete or streamed.
 pub(crate) type Content = Either<Full<Bytes>, Pieces>;
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// Too many are being made.
+pub(crate) enum AnswerError {
+    /// Too many answers are being read.
     Busy,
-    /// It could not be made.
+    /// The answer could not be produced.
     Failed,
 }
 
-/// Where large answers are made.
+/// Produces large answers.
 #[derive(Clone, Debug)]
 pub(crate) struct Large {
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     telemetry: Arc<Telemetry>,
 }
 
-/// The client has gone, or reads too slowly.
+/// The client is gone, or reads too slowly.
 #[derive(Debug)]
 pub(crate) struct Gone;
 
@@ -64,31 +64,31 @@ impl From<serde_json::Error> for Gone {
 impl Large {
     pub(crate) fn new(telemetry: Arc<Telemetry>) -> Self {
         Self {
-            turns: Arc::new(Semaphore::new(AT_A_TIME)),
+            permits: Arc::new(Semaphore::new(MAX_ANSWERS)),
             telemetry,
         }
     }
 
-    /// What `write` writes. An answer of one piece has its length told; of a larger one the end of the connection tells
-    /// whether it is whole.
+    /// The answer that `write` produces. A short answer has a content length. The end of the connection shows
+    /// whether a longer one is complete.
     pub(crate) async fn answer(
         &self,
         write: impl FnOnce(&mut Sink) -> Result<(), Gone> + Send + 'static,
-    ) -> Result<Content, Trouble> {
-        let turn = Arc::clone(&self.turns).acquire_owned();
-        let Ok(Ok(turn)) = tokio::time::timeout(TURN, turn).await else {
+    ) -> Result<Content, AnswerError> {
+        let permit = Arc::clone(&self.permits).acquire_owned();
+        let Ok(Ok(permit)) = tokio::time::timeout(QUEUE_TIMEOUT, permit).await else {
             self.telemetry.shed.increment(ShedReason::AdminAnswers);
-            return Err(Trouble::Busy);
+            return Err(AnswerError::Busy);
         };
         let (pieces, mut made) = mpsc::channel(PIECES);
         let mut sink = Sink {
             piece: Vec::new(),
             pieces,
             runtime: Handle::current(),
-            until: Instant::now() + WHOLE,
+            until: Instant::now() + ANSWER_TIMEOUT,
         };
         tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+            let _permit = permit;
             if write(&mut sink).is_ok() {
                 sink.finish();
             }
@@ -100,7 +100,7 @@ impl Large {
                 rest: made,
                 is_whole: false,
             })),
-            None => Err(Trouble::Failed),
+            None => Err(AnswerError::Failed),
         }
     }
 }
@@ -110,7 +110,7 @@ enum Piece {
     Last(Bytes),
 }
 
-/// Takes an answer as it is made, on a thread that may wait.
+/// Takes an answer as it is produced; used on a thread that may block.
 pub(crate) struct Sink {
     piece: Vec<u8>,
     pieces: mpsc::Sender<Piece>,
@@ -136,7 +136,7 @@ impl Sink {
 
     fn finish(mut self) {
         let last = Piece::Last(std::mem::take(&mut self.piece).into());
-        // Who has gone needs no end.
+        // If the client is gone, there is nothing to end.
         let _ = self.send(last);
     }
 }
@@ -159,7 +159,7 @@ impl io::Write for Sink {
     }
 }
 
-/// An answer that comes piece by piece.
+/// A streamed answer.
 pub(crate) struct Pieces {
     first: Option<Bytes>,
     rest: mpsc::Receiver<Piece>,
@@ -186,7 +186,7 @@ impl Body for Pieces {
                 self.is_whole = true;
                 (!bytes.is_empty()).then(|| Ok(Frame::data(bytes)))
             }
-            // It closes the connection, so that nobody takes a part for the whole.
+            // The error closes the connection, so that the client does not take a part for the whole.
             None => {
                 self.is_whole = true;
                 Some(Err(io::ErrorKind::TimedOut.into()))
@@ -203,8 +203,8 @@ impl Body for Pieces {
     }
 }
 
-/// What stands for an answer of which the head alone is wanted: its length is not known.
-pub(crate) fn unmade() -> Content {
+/// The body for a HEAD response, of unknown length.
+pub(crate) fn unknown_length() -> Content {
     let (_, rest) = mpsc::channel(1);
     Either::Right(Pieces {
         first: None,
@@ -213,8 +213,8 @@ pub(crate) fn unmade() -> Content {
     })
 }
 
-/// An answer that is at hand.
-pub(crate) fn at_hand(bytes: impl Into<Bytes>) -> Content {
+/// A complete body.
+pub(crate) fn complete(bytes: impl Into<Bytes>) -> Content {
     Either::Left(Full::new(bytes.into()))
 }
 

@@ -1,20 +1,20 @@
-//! The operator's door: metrics, health, targets and the configuration in force.
+//! The admin address: metrics, health, targets and the configuration in force.
 //!
 //! | path | answer |
 //! | --- | --- |
 //! | `GET /live` | 200 as long as the process answers at all |
-//! | `GET /ready` | 200 when what was there at the start serves, else 503; 503 while it drains |
+//! | `GET /ready` | 200 once everything present at the start serves, else 503; 503 while it drains |
 //! | `GET /health` | 200 when every listener serves, else 503 |
-//! | `GET /metrics` | Prometheus' text, or OpenMetrics for those who ask for it |
+//! | `GET /metrics` | Prometheus' text, or OpenMetrics if the client asks for it |
 //! | `GET /targets` | every target: state, reason, in flight, requests |
 //! | `GET /config` | the configuration in force, without keys |
-//! | `GET /status` | all of it, as `elbow get` reads it |
-//! | `POST …` | what the embedder adds, see [`Actions`] |
+//! | `GET /status` | all of the above, for `elbow get` |
+//! | `POST …` | actions of the embedding program, see [`Actions`] |
 //!
-//! The first four are for everybody; the others are behind a [`Door`].
+//! The first four are for everybody; [`Access`] protects the others.
 
+mod access;
 mod connections;
-mod door;
 mod large;
 mod page;
 mod stall;
@@ -39,37 +39,37 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tracing::debug;
 
+use access::Refusal;
+pub use access::{Access, CLIENT_HEADER, TOKEN_HEADER, Token};
 use connections::Connections;
-use door::Refusal;
-pub use door::{CLIENT_HEADER, Door, TOKEN_HEADER, Token};
-use large::{Content, Gone, Large, Sink, Trouble, at_hand, unmade};
+use large::{AnswerError, Content, Gone, Large, Sink, complete, unknown_length};
 use page::Page;
 use stall::Stalling;
 
-/// A client that sends its head slower than this is dropped.
+/// How long a client may take to send a request head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// A client that reads nothing of an answer for so long is dropped.
+/// How long a client may read nothing of a response.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// Between attempts to accept when the system refuses, e.g. for want of file descriptors.
+/// The pause after a failed accept, for example without file descriptors.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
 const JSON: &str = "application/json";
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// What became of an action: a message either way.
+/// The future result of an action: a message either way.
 pub type Done = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
 
-/// What the embedder has to say and to do besides.
+/// Actions and metrics of the embedding program.
 pub trait Actions: Send + Sync {
-    /// Does what a `POST` of `path` says; `None` when there is no such action.
+    /// Runs the action for a `POST` to `path`; `None` if there is no such action.
     fn post(&self, path: &str) -> Option<Done>;
 
-    /// Metrics in OpenMetrics' text form, without the mark of the end.
+    /// Further metrics in OpenMetrics' text form, without the end marker.
     fn metrics(&self) -> String {
         String::new()
     }
 
-    /// Whether what was there at the start serves.
+    /// Whether everything present at the start serves.
     fn is_ready(&self) -> bool {
         true
     }
@@ -85,7 +85,7 @@ impl Actions for NoActions {
     }
 }
 
-/// The pages, which any number of addresses may serve, each behind a door of its own.
+/// The admin pages; several addresses may serve them, each with its own access rules.
 #[derive(Clone)]
 pub struct Pages(Arc<Inner>);
 
@@ -97,7 +97,7 @@ struct Inner {
 }
 
 impl Pages {
-    /// What `view` shows and `actions` do.
+    /// Pages that show `view` and run `actions`.
     pub fn new(view: View, actions: Arc<dyn Actions>) -> Self {
         Self(Arc::new(Inner {
             large: Large::new(Arc::clone(view.telemetry())),
@@ -107,9 +107,9 @@ impl Pages {
         }))
     }
 
-    /// Answers on `listener` until this is dropped.
-    pub async fn serve(self, listener: TcpListener, door: Door) {
-        let door = Arc::new(door);
+    /// Serves `listener` until the future is dropped.
+    pub async fn serve(self, listener: TcpListener, access: Access) {
+        let access = Arc::new(access);
         let mut connections = Connections::default();
         let shed = Arc::clone(&self.0.view.telemetry().shed);
         loop {
@@ -121,11 +121,11 @@ impl Pages {
                     continue;
                 }
             };
-            let (pages, door) = (self.clone(), Arc::clone(&door));
+            let (pages, access) = (self.clone(), Arc::clone(&access));
             let task = tokio::spawn(async move {
                 let service = service_fn(move |request| {
-                    let (pages, door) = (pages.clone(), Arc::clone(&door));
-                    async move { Ok::<_, Infallible>(pages.answer(&request, &door).await) }
+                    let (pages, access) = (pages.clone(), Arc::clone(&access));
+                    async move { Ok::<_, Infallible>(pages.answer(&request, &access).await) }
                 });
                 let stream = Stalling::new(stream, READ_TIMEOUT);
                 let connection = hyper::server::conn::http1::Builder::new()
@@ -142,9 +142,9 @@ impl Pages {
         }
     }
 
-    async fn answer<B>(&self, request: &Request<B>, door: &Door) -> Response<Content> {
+    async fn answer<B>(&self, request: &Request<B>, access: &Access) -> Response<Content> {
         let path = request.uri().path();
-        if let Err(refusal) = door.admit(request.method(), request.uri(), request.headers()) {
+        if let Err(refusal) = access.admit(request.method(), request.uri(), request.headers()) {
             return self.refuse(refusal);
         }
         match (request.method(), Page::of(path)) {
@@ -167,7 +167,7 @@ impl Pages {
     }
 
     fn refuse(&self, refusal: Refusal) -> Response<Content> {
-        // The discriminants are the places in `ALL`.
+        // The discriminants are indices into `ALL`.
         if let Some(counter) = self.0.refused.get(refusal as usize) {
             counter.increment();
         }
@@ -198,14 +198,14 @@ impl Pages {
                 .await
             }
             Page::Config => {
-                let config = move || elbow_model::file::render(&view.model());
+                let config = move || elbow_native::render(&view.model());
                 self.json(request, config).await
             }
             Page::Status => self.json(request, move || view.status()).await,
         }
     }
 
-    /// Every metric, in the form that the scraper asks for.
+    /// All metrics, in the format that the scraper asks for.
     async fn metrics<B>(&self, request: &Request<B>) -> Response<Content> {
         let accept = request.headers().get(ACCEPT).and_then(|a| a.to_str().ok());
         let format = Format::negotiate(accept.unwrap_or_default());
@@ -224,7 +224,7 @@ impl Pages {
         let name = "elbow_admin_refused_requests";
         writeln!(
             out,
-            "# HELP {name} Requests refused at the admin address\n# TYPE {name} counter"
+            "# HELP {name} Requests that the admin address refused\n# TYPE {name} counter"
         )?;
         for (refusal, count) in Refusal::ALL.iter().zip(&self.0.refused) {
             let reason = refusal.label();
@@ -252,20 +252,21 @@ impl Pages {
         write: impl FnOnce(&mut Sink) -> Result<(), Gone> + Send + 'static,
     ) -> Response<Content> {
         if request.method() == Method::HEAD {
-            return respond(StatusCode::OK, content_type, unmade());
+            return respond(StatusCode::OK, content_type, unknown_length());
         }
         match self.0.large.answer(write).await {
             Ok(content) => respond(StatusCode::OK, content_type, content),
-            Err(Trouble::Busy) => {
+            Err(AnswerError::Busy) => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
-                let mut response = plain(status, "too many large answers are being read\n");
+                let mut response =
+                    plain(status, "too many large answers are being read; try again\n");
                 let headers = response.headers_mut();
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
                 response
             }
-            Err(Trouble::Failed) => plain(
+            Err(AnswerError::Failed) => plain(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "the answer cannot be made\n",
+                "cannot produce the answer\n",
             ),
         }
     }
@@ -276,15 +277,16 @@ impl Pages {
 struct Health {
     status: &'static str,
     generation: u64,
-    /// Sockets that do not serve.
+    /// Listeners that do not serve.
     not_serving: Vec<String>,
 }
 
 fn health(view: &View) -> Response<Content> {
     let (generation, not_serving) = view.not_serving();
-    let (code, status) = match not_serving.is_empty() {
-        true => (StatusCode::OK, "ok"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not serving"),
+    let (code, status) = if not_serving.is_empty() {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not serving")
     };
     let health = Health {
         status,
@@ -292,7 +294,7 @@ fn health(view: &View) -> Response<Content> {
         not_serving,
     };
     match serde_json::to_string_pretty(&health) {
-        Ok(body) => respond(code, JSON, at_hand(body + "\n")),
+        Ok(body) => respond(code, JSON, complete(body + "\n")),
         Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
     }
 }
@@ -300,16 +302,16 @@ fn health(view: &View) -> Response<Content> {
 fn not_found() -> Response<Content> {
     plain(
         StatusCode::NOT_FOUND,
-        "no such page; there are /metrics /live /ready /health /targets /config /status\n",
+        "page not found; available: /metrics /live /ready /health /targets /config /status\n",
     )
 }
 
 fn plain(code: StatusCode, body: &str) -> Response<Content> {
-    let body = at_hand(body.to_owned());
+    let body = complete(body.to_owned());
     respond(code, "text/plain; charset=utf-8", body)
 }
 
-/// An answer that no page of another site shows, runs or keeps.
+/// A response that other sites can neither show, run nor store.
 fn respond(code: StatusCode, content_type: &'static str, body: Content) -> Response<Content> {
     let mut response = Response::new(body);
     *response.status_mut() = code;

@@ -1,6 +1,6 @@
-//! The pages that are there.
+//! The admin pages.
 
-/// A page that is read.
+/// A page for GET.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
     Live,
@@ -29,7 +29,7 @@ impl Page {
         found.map(|&(_, page)| page)
     }
 
-    /// Whether it is for everybody, by whatever name they ask.
+    /// Whether everybody may read the page, by whatever host name.
     pub(crate) fn is_free(self) -> bool {
         match self {
             Self::Live | Self::Ready | Self::Health | Self::Metrics => true,

@@ -1,4 +1,4 @@
-//! A stream whose reader may not stop reading.
+//! A stream with a timeout for writes.
 
 use std::io;
 use std::pin::Pin;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// Writes to `stream` fail when the other side takes nothing for `limit`.
+/// Fails writes to `stream` after the other side has read nothing for `limit`.
 pub(crate) struct Stalling<S> {
     stream: S,
     limit: Duration,
-    /// Since the other side took nothing more.
+    /// The timeout, while the other side reads nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
@@ -93,7 +93,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(10);
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_that_stops_ends_the_stream_and_a_slow_one_does_not() {
+    async fn stalled_reader_times_out_and_slow_reader_does_not() {
         let (near, mut far) = duplex(8);
         let mut stream = Stalling::new(near, LIMIT);
         let reads = tokio::spawn(async move {

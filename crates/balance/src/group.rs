@@ -1,67 +1,80 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use elbow_model::{Algorithm, TargetGroup, TargetState};
+use elbow_model::personality::NoHealthyTarget;
+use elbow_model::{Algorithm, Personality, TargetGroup, TargetState};
 
 use crate::Target;
 use crate::target::mix;
 
-/// A target group in force: its configuration and its resolved targets.
+/// An active target group: its configuration and its resolved targets.
 #[derive(Debug)]
 pub struct Group {
     /// As configured.
     pub config: Arc<TargetGroup>,
-    /// Registered targets, then draining ones.
+    /// Registered targets, followed by draining ones.
     pub targets: Vec<Arc<Target>>,
-    /// Where each worker's round robin stands; a worker writes its own alone.
+    /// The kind of load balancer that uses it.
+    pub personality: &'static Personality,
+    /// The round-robin position of each worker; only that worker writes it.
     cursors: Vec<Cursor>,
 }
 
-/// On a cache line of its own, since another worker writes the next one.
+/// Has its own cache line, because another worker writes the next cursor.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Cursor(AtomicUsize);
 
-/// What [`Group::choose`] found.
+/// The result of [`Group::choose`].
 #[derive(Clone, Copy, Debug)]
 pub struct Chosen<'a> {
     /// The target.
     pub target: &'a Arc<Target>,
-    /// Too few targets are healthy, as a rule none, so that all are used (fail-open).
+    /// Whether all registered targets are used because too few, usually none, are healthy (fail-open).
     pub fail_open: bool,
 }
 
 impl Group {
-    /// A group for `workers` workers.
+    /// Creates a group for `workers` workers. Its protocol determines the kind of load balancer.
     pub fn new(config: Arc<TargetGroup>, targets: Vec<Arc<Target>>, workers: usize) -> Self {
-        // Each worker starts elsewhere, so that the first requests do not all meet one target.
+        // Each worker starts at a different target, so that the first requests are spread.
         let cursor = |worker| Cursor(AtomicUsize::new(worker));
         Self {
+            personality: config.protocol.personality(),
             config,
             targets,
             cursors: (0..workers.max(1)).map(cursor).collect(),
         }
     }
 
-    /// Chooses a target for a request by the group's algorithm; `None` when no target is
-    /// registered. `worker` < workers; `random` is used by weighted_random alone.
+    /// Makes the group behave like one of another kind of load balancer.
+    #[must_use]
+    pub fn with_personality(self, personality: &'static Personality) -> Self {
+        Self {
+            personality,
+            ..self
+        }
+    }
+
+    /// Chooses a target for a request with the algorithm of the group; `None` if no target is registered.
+    /// `worker` is the number of the calling worker. Only weighted_random uses `random`.
     ///
-    /// Targets that drain or are unused never get one. When none of the rest is healthy, all of them
-    /// are used (ALB guide: target groups, fail-open), unless they are instances of a Classic load
-    /// balancer: then none is (CLB guide: HTTP errors, 503). Health may change at any moment, so the
-    /// answer holds for the moment it was made.
+    /// Draining and unused targets are never chosen. If none of the others is healthy, all of them are
+    /// used (ALB guide: target groups, fail-open), except with a Classic load balancer, which then uses
+    /// none (CLB guide: HTTP errors, 503). Health can change at any time; the result reflects the state
+    /// at the time of the call.
     pub fn choose(&self, worker: usize, random: u64) -> Option<Chosen<'_>> {
         let (eligible, count) = self.eligible()?;
         let target = match self.config.attributes.algorithm {
-            Algorithm::RoundRobin => self.in_turn(worker, eligible),
+            Algorithm::RoundRobin => self.round_robin(worker, eligible),
             Algorithm::LeastOutstandingRequests => self.least_outstanding(worker, eligible),
-            Algorithm::WeightedRandom => self.at_random(eligible, count, random),
+            Algorithm::WeightedRandom => self.weighted_random(eligible, count, random),
         };
         self.chosen(target, eligible)
     }
 
-    /// Chooses, in turn, a target for a request that none of those with the serials `tried` could be
-    /// reached for; `None` when there is no other.
+    /// Chooses the next target by round robin for a retry, excluding those with the serials `tried`;
+    /// `None` if there is no other.
     pub fn choose_other(&self, worker: usize, tried: &[u64]) -> Option<Chosen<'_>> {
         let (eligible, _) = self.eligible()?;
         let is_other = |t: &Target| eligible.has(t) && !tried.contains(&t.serial);
@@ -70,11 +83,12 @@ impl Group {
         Some(eligible.chosen(target))
     }
 
-    /// Chooses a target for a flow: the same hash gives the same target while the healthy ones
-    /// stay the same (NLB guide: introduction). When one comes or goes, only flows to it move.
+    /// Chooses a target for a flow: the same hash gives the same target as long as the set of healthy
+    /// targets does not change (NLB guide: introduction). When a target is added or removed, only the
+    /// flows of that target move.
     pub fn choose_flow(&self, hash: u64) -> Option<Chosen<'_>> {
         let (eligible, _) = self.eligible()?;
-        // Rendezvous hashing: each target draws a number for the flow, and the highest wins.
+        // Rendezvous hashing: the target with the highest hash for this flow wins.
         let target = self
             .targets
             .iter()
@@ -83,16 +97,16 @@ impl Group {
         self.chosen(target, eligible)
     }
 
-    /// The target with this [`Target::key`], while it may be chosen: it is healthy, or none is.
-    pub fn choose_known(&self, key: u64) -> Option<Chosen<'_>> {
+    /// The target with this [`Target::key`] if it is eligible: it is healthy, or all targets are used.
+    pub fn choose_by_key(&self, key: u64) -> Option<Chosen<'_>> {
         let (eligible, _) = self.eligible()?;
-        let mut known = self.targets.iter().filter(|target| target.key() == key);
-        let target = known.find(|target| eligible.has(target))?;
+        let mut matching = self.targets.iter().filter(|target| target.key() == key);
+        let target = matching.find(|target| eligible.has(target))?;
         Some(eligible.chosen(target))
     }
 
-    /// `target`; or, when the last eligible one was lost between counting and choosing, any that is
-    /// registered.
+    /// Returns `target`, or any registered one if the last eligible target became ineligible between
+    /// counting and choosing.
     fn chosen<'a>(
         &'a self,
         target: Option<&'a Arc<Target>>,
@@ -101,12 +115,12 @@ impl Group {
         let registered = || self.targets.iter().find(|t| Eligible::Registered.has(t));
         match target {
             Some(target) => Some(eligible.chosen(target)),
-            None if self.config.attributes.of_classic => None,
+            None if self.personality.no_healthy_target == NoHealthyTarget::Refuse => None,
             None => Some(Eligible::Registered.chosen(registered()?)),
         }
     }
 
-    /// Which targets may be chosen now, and how many those are.
+    /// Which targets are eligible now, and their number.
     fn eligible(&self) -> Option<(Eligible, usize)> {
         let (mut healthy, mut registered) = (0, 0);
         for target in &self.targets {
@@ -116,26 +130,26 @@ impl Group {
         }
         let attributes = &self.config.attributes;
         let minimum = attributes.minimum_healthy;
-        let suffices = healthy >= minimum.count as usize
+        let is_enough = healthy >= minimum.count as usize
             && healthy * 100 >= registered * minimum.percentage as usize;
         match (healthy, registered) {
             (_, 0) => None,
-            (1.., _) if suffices => Some((Eligible::Healthy, healthy)),
-            (0, _) if attributes.of_classic => None,
+            (1.., _) if is_enough => Some((Eligible::Healthy, healthy)),
+            (0, _) if self.personality.no_healthy_target == NoHealthyTarget::Refuse => None,
             _ => Some((Eligible::Registered, registered)),
         }
     }
 
-    /// The next one after the one this worker chose last.
-    fn in_turn(&self, worker: usize, eligible: Eligible) -> Option<&Arc<Target>> {
+    /// The next eligible target after the one this worker chose last.
+    fn round_robin(&self, worker: usize, eligible: Eligible) -> Option<&Arc<Target>> {
         let (index, target) = self.ring(worker).find(|(_, target)| eligible.has(target))?;
         self.advance(worker, index);
         Some(target)
     }
 
-    /// The one with the fewest in progress; of several, the next in turn.
+    /// The eligible target with the fewest requests in progress; among equals, the next by round robin.
     fn least_outstanding(&self, worker: usize, eligible: Eligible) -> Option<&Arc<Target>> {
-        // `min_by_key` keeps the first of equals.
+        // `min_by_key` returns the first of equal elements.
         let (index, target) = self
             .ring(worker)
             .filter(|(_, target)| eligible.has(target))
@@ -144,16 +158,21 @@ impl Group {
         Some(target)
     }
 
-    fn at_random(&self, eligible: Eligible, count: usize, random: u64) -> Option<&Arc<Target>> {
+    fn weighted_random(
+        &self,
+        eligible: Eligible,
+        count: usize,
+        random: u64,
+    ) -> Option<&Arc<Target>> {
         let eligible = || self.targets.iter().filter(|t| eligible.has(t));
         let index = random.checked_rem(count as u64)?;
-        // One less than was counted may be left by now.
+        // A target may have become ineligible since they were counted.
         eligible()
             .nth(usize::try_from(index).ok()?)
             .or_else(|| eligible().next())
     }
 
-    /// All targets with their index, from where the worker's round robin stands.
+    /// All targets with their index, starting at the round-robin position of the worker.
     fn ring(&self, worker: usize) -> impl Iterator<Item = (usize, &Arc<Target>)> {
         let start = self
             .cursors
@@ -173,11 +192,11 @@ impl Group {
     }
 }
 
-/// Which targets take new requests.
+/// Which targets get new requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Eligible {
     Healthy,
-    /// None is healthy: all that are registered.
+    /// All registered targets, because too few are healthy.
     Registered,
 }
 
@@ -198,7 +217,7 @@ impl Eligible {
     }
 }
 
-/// A target whose checks are off counts as healthy, since nothing ever makes it so.
+/// A target without health checks counts as healthy.
 fn is_healthy(state: TargetState) -> bool {
     matches!(state, TargetState::Healthy | TargetState::Unavailable)
 }
@@ -207,7 +226,7 @@ fn is_registered(state: TargetState) -> bool {
     !matches!(state, TargetState::Unused | TargetState::Draining)
 }
 
-/// Index into `weights` with probability weight / sum; `None` when all are 0.
+/// An index into `weights`, chosen with probability weight / sum; `None` if all are 0.
 ///
 /// ```
 /// let index = elbow_balance::choose_weighted([1, 0, 3].into_iter(), 5);

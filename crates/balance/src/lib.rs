@@ -1,5 +1,5 @@
-//! Choose a target: pure functions over targets and their live numbers. No sockets, no clock, no
-//! allocation; randomness and flow hashes come in as arguments.
+//! Target selection: pure functions over targets and their current state. No sockets, no clock, no
+//! allocation; random numbers and flow hashes are arguments.
 
 mod group;
 mod target;

@@ -4,23 +4,23 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use elbow_model::TargetState;
 
-/// A registered target that is resolved to an address, with its live numbers. The next snapshot
-/// adopts the same `Arc` for a target that stays, so the numbers outlive a reload.
+/// A registered target, resolved to an address, with its state and counters. A new snapshot reuses the
+/// same `Arc` for a target that stays, so that they survive a reload.
 #[derive(Debug)]
 pub struct Target {
-    /// Unique in the process: the key of upstream pools.
+    /// Unique in the process; the key in upstream connection pools.
     pub serial: u64,
-    /// As it was registered: address or name.
+    /// The target as registered: an address or a name.
     pub registered: elbow_model::Target,
-    /// Where it is connected to.
+    /// The address for connections.
     pub address: SocketAddr,
-    /// What rendezvous hashing knows it by: depends on the address alone.
+    /// Key for rendezvous hashing; depends only on the address.
     flow_key: u64,
     state: AtomicU8,
     reason: AtomicU32,
     in_flight: AtomicU32,
     requests: AtomicU64,
-    cut: AtomicU32,
+    terminations: AtomicU32,
 }
 
 impl Target {
@@ -36,11 +36,11 @@ impl Target {
             reason: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
             requests: AtomicU64::new(0),
-            cut: AtomicU32::new(0),
+            terminations: AtomicU32::new(0),
         }
     }
 
-    /// Its state now.
+    /// Its current state.
     pub fn state(&self) -> TargetState {
         match self.state.load(Ordering::Relaxed) {
             0 => TargetState::Unused,
@@ -52,52 +52,51 @@ impl Target {
         }
     }
 
-    /// Written by the health checker and by deregistration alone.
+    /// Sets the state. Only the health checker and deregistration call this.
     pub fn set_state(&self, state: TargetState) {
         self.state.store(state as u8, Ordering::Relaxed);
     }
 
-    /// Why it is in its state, as whoever sets that spells it; 0 until it is set.
+    /// The reason for its state, encoded by the caller of [`Self::set_reason`]; 0 until set.
     pub fn reason(&self) -> u32 {
         self.reason.load(Ordering::Relaxed)
     }
 
-    /// Written by those who write the state.
+    /// Sets the reason for its state, together with the state.
     pub fn set_reason(&self, reason: u32) {
         self.reason.store(reason, Ordering::Relaxed);
     }
 
-    /// Requests (layer 7) or connections (layer 4) in progress.
+    /// The number of requests (HTTP) or connections (TCP, TLS) in progress.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Requests or connections so far.
+    /// The number of requests or connections so far.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// A number for its address, the same in every process: what flow hashing and cookies know it
-    /// by.
+    /// A hash of its address, the same in every process. Identifies the target in flow hashing and cookies.
     pub fn key(&self) -> u64 {
         self.flow_key
     }
 
-    /// Counts one more in progress until the guard is dropped.
+    /// Counts one more request or connection in progress until the guard is dropped.
     pub fn start(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
         InFlight {
-            cut_at_start: self.cut.load(Ordering::Relaxed),
+            terminations_at_start: self.terminations.load(Ordering::Relaxed),
             target: Arc::clone(self),
         }
     }
 
-    /// Asks everything in progress on this target to end: the deregistration delay is over, or an
-    /// NLB target became unhealthy. Whoever holds an [`InFlight`] sees it in [`InFlight::is_cut`]
-    /// when it is next polled; the caller wakes the workers.
-    pub fn cut(&self) {
-        self.cut.fetch_add(1, Ordering::Relaxed);
+    /// Terminates all requests and connections in progress on this target, because the deregistration
+    /// delay has passed or an NLB target became unhealthy. They see it in [`InFlight::is_terminated`] when
+    /// polled next; the caller wakes the workers.
+    pub fn terminate_connections(&self) {
+        self.terminations.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -105,7 +104,7 @@ impl Target {
 #[derive(Debug)]
 pub struct InFlight {
     target: Arc<Target>,
-    cut_at_start: u32,
+    terminations_at_start: u32,
 }
 
 impl InFlight {
@@ -114,9 +113,9 @@ impl InFlight {
         &self.target
     }
 
-    /// Whether [`Target::cut`] was called since this started.
-    pub fn is_cut(&self) -> bool {
-        self.target.cut.load(Ordering::Relaxed) != self.cut_at_start
+    /// Whether [`Target::terminate_connections`] was called since this started.
+    pub fn is_terminated(&self) -> bool {
+        self.target.terminations.load(Ordering::Relaxed) != self.terminations_at_start
     }
 }
 
@@ -145,22 +144,16 @@ pub(crate) fn mix(value: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use elbow_model::TargetId;
-
     use super::*;
 
     fn target(address: &str) -> Arc<Target> {
         let address: SocketAddr = address.parse().unwrap();
-        let registered = elbow_model::Target {
-            id: TargetId::Ip(address.ip()),
-            port: address.port(),
-            availability_zone: None,
-        };
+        let registered = elbow_model::Target::at(address);
         Arc::new(Target::new(registered, address))
     }
 
     #[test]
-    fn what_is_in_progress_is_counted_until_it_ends() {
+    fn requests_in_progress_are_counted_until_they_end() {
         let target = target("10.0.0.1:80");
         assert_eq!(target.state(), TargetState::Initial);
         let (a, b) = (target.start(), target.start());
@@ -171,16 +164,16 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_ends_what_runs_and_nothing_that_starts_later() {
+    fn termination_affects_only_connections_in_progress() {
         let target = target("10.0.0.1:80");
         let before = target.start();
-        target.cut();
-        assert!(before.is_cut());
-        assert!(!target.start().is_cut());
+        target.terminate_connections();
+        assert!(before.is_terminated());
+        assert!(!target.start().is_terminated());
     }
 
     #[test]
-    fn a_target_is_known_to_flows_by_its_address_alone() {
+    fn key_depends_only_on_the_address() {
         let key = |address| target(address).key();
         assert_eq!(key("10.0.0.1:80"), key("10.0.0.1:80"));
         let others = ["10.0.0.1:81", "10.0.0.2:80", "[::1]:80", "[1::1]:80"];
@@ -188,5 +181,39 @@ mod tests {
             assert_ne!(key("10.0.0.1:80"), key(other));
         }
         assert_ne!(key(others[2]), key(others[3]));
+    }
+
+    // Cookies issued by one process are read by another.
+    #[test]
+    fn key_of_an_address_never_changes() {
+        let key = |address| target(address).key();
+        assert_eq!(key("10.0.0.1:80"), 0xda33_284c_2c98_22f2);
+        assert_eq!(key("[2001:db8::1]:443"), 0x908b_f8cd_f275_020a);
+    }
+
+    // The first outputs of SplitMix64 for the seeds 0 and 1234567.
+    #[test]
+    fn mix_is_the_finalizer_of_splitmix64() {
+        assert_eq!(mix(0), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(mix(1_234_567), 6_457_827_717_110_365_317);
+    }
+
+    #[test]
+    fn state_and_reason_are_kept() {
+        let target = target("10.0.0.1:80");
+        assert_eq!(target.reason(), 0);
+        target.set_reason(7);
+        assert_eq!(target.reason(), 7);
+        for state in [
+            TargetState::Unused,
+            TargetState::Initial,
+            TargetState::Healthy,
+            TargetState::Unhealthy,
+            TargetState::Draining,
+            TargetState::Unavailable,
+        ] {
+            target.set_state(state);
+            assert_eq!(target.state(), state);
+        }
     }
 }

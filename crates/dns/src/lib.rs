@@ -1,5 +1,5 @@
-//! Answers for the DNS names of load balancers, as Route 53 does for those of AWS: A and AAAA records that live 60
-//! seconds, authoritatively, and nothing about any other name (RFC 1035).
+//! A DNS responder for the names of load balancers, like Route 53 for those of AWS. It answers authoritatively with A and
+//! AAAA records, and refuses all other names (RFC 1035).
 
 use std::io;
 use std::net::IpAddr;
@@ -10,37 +10,37 @@ use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use tokio::net::UdpSocket;
 use tracing::debug;
 
-/// Seconds that an answer may be kept, as AWS has it for load balancers (ELB guide: how Elastic Load Balancing works).
+/// The TTL of answers in seconds, as AWS sets it for load balancers (ELB guide: how Elastic Load Balancing works).
 const TTL: u32 = 60;
-/// Seconds that the absence of a name may be kept: one that is asked for too early is there a moment later.
-const TTL_OF_ABSENCE: u32 = 5;
-/// Bytes of the longest query that is read; a question is far shorter.
+/// The TTL of negative answers in seconds: a load balancer may appear a moment later.
+const NEGATIVE_TTL: u32 = 5;
+/// The longest query that is read, in bytes.
 const MAX_QUERY: usize = 1232;
-/// Bytes of the header of a message, of the shortest question and of the shortest record (RFC 1035, 4.1).
+/// The sizes in bytes of a message header, of the shortest question and of the shortest record (RFC 1035, 4.1).
 const HEADER: usize = 12;
 const QUESTION: usize = 5;
 const RECORD: usize = 11;
 
-/// Who knows the addresses behind names.
+/// Looks up the addresses of names.
 pub trait Names: Send + Sync + 'static {
-    /// The end of every name that it knows: `localhost`.
+    /// The zone of all known names: `localhost`.
     fn zone(&self) -> &str;
 
-    /// The addresses of the load balancer with this DNS name, in lower case and without a dot at its end; `None` when
+    /// The addresses of the load balancer with this DNS name, in lower case and without a trailing dot; `None` if
     /// there is none.
     fn addresses(&self, name: &str) -> Option<Vec<IpAddr>>;
 }
 
-/// Answers the queries that come to `socket`; never returns.
+/// Answers queries on `socket`; never returns.
 pub async fn serve(socket: UdpSocket, names: &impl Names) {
     let mut buffer = [0; MAX_QUERY];
     loop {
         let (length, client) = match socket.recv_from(&mut buffer).await {
             Ok(received) => received,
-            // What a client that has gone leaves behind is no reason to end.
+            // An ICMP error about an earlier client: ignore it.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
             Err(error) => {
-                debug!(%error, "a DNS query could not be read");
+                debug!(%error, "cannot read a DNS query");
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -49,14 +49,14 @@ pub async fn serve(socket: UdpSocket, names: &impl Names) {
             continue;
         };
         if let Err(error) = socket.send_to(&answer, client).await {
-            debug!(%client, %error, "a DNS answer could not be sent");
+            debug!(%client, %error, "cannot send a DNS answer");
         }
     }
 }
 
-/// The answer to `query`; `None` where none is due: to what is no query, and to what nobody can read.
+/// The answer to `query`; `None` if it is no query or malformed.
 pub fn answer(query: &[u8], names: &impl Names) -> Option<Vec<u8>> {
-    if !holds_what_it_counts(query) {
+    if !fits_its_counts(query) {
         return None;
     }
     let query = Message::from_vec(query).ok()?;
@@ -65,7 +65,10 @@ pub fn answer(query: &[u8], names: &impl Names) -> Option<Vec<u8>> {
     }
     let mut answer = Message::response(query.metadata.id, query.metadata.op_code);
     answer.metadata.recursion_desired = query.metadata.recursion_desired;
-    answer.queries.clone_from(&query.queries);
+    // Many questions can share one compressed name, and would make the answer larger than its query.
+    if query.queries.len() == 1 {
+        answer.queries.clone_from(&query.queries);
+    }
     if query.edns.is_some() {
         answer.set_edns(Edns::new());
     }
@@ -77,9 +80,9 @@ pub fn answer(query: &[u8], names: &impl Names) -> Option<Vec<u8>> {
     answer.to_vec().ok()
 }
 
-/// Whether `query` is long enough for what its header counts (RFC 1035, 4.1.1): the decoder allocates for
-/// the counts before it reads on, megabytes for twelve bytes.
-fn holds_what_it_counts(query: &[u8]) -> bool {
+/// Whether `query` is long enough for the counts in its header (RFC 1035, 4.1.1). The decoder allocates by
+/// the counts before it reads on: megabytes for twelve bytes.
+fn fits_its_counts(query: &[u8]) -> bool {
     let Some((header, body)) = query.split_at_checked(HEADER) else {
         return false;
     };
@@ -120,11 +123,11 @@ fn fill(answer: &mut Message, question: &Query, names: &impl Names) -> ResponseC
     }
 }
 
-/// Says how long the absence of an answer may be kept (RFC 2308).
+/// The record that limits how long a negative answer may be cached (RFC 2308).
 fn start_of_authority(zone: Name) -> Record {
-    let keep = TTL_OF_ABSENCE;
-    let soa = SOA::new(zone.clone(), zone.clone(), 1, 3600, 600, 86400, keep);
-    Record::from_rdata(zone, keep, RData::SOA(soa))
+    let ttl = NEGATIVE_TTL;
+    let soa = SOA::new(zone.clone(), zone.clone(), 1, 3600, 600, 86400, ttl);
+    Record::from_rdata(zone, ttl, RData::SOA(soa))
 }
 
 #[cfg(test)]
@@ -135,9 +138,9 @@ mod tests {
 
     const NAME: &str = "web-0123456789abcdef.elb.us-east-1.localhost";
 
-    struct One;
+    struct OneName;
 
-    impl Names for One {
+    impl Names for OneName {
         fn zone(&self) -> &str {
             "localhost"
         }
@@ -161,11 +164,13 @@ mod tests {
     }
 
     fn answered(query: &Message) -> Message {
-        let bytes = answer(&query.to_vec().unwrap(), &One).unwrap();
+        let bytes = answer(&query.to_vec().unwrap(), &OneName).unwrap();
         let answered = Message::from_vec(&bytes).unwrap();
         assert_eq!(answered.metadata.id, query.metadata.id);
         assert_eq!(answered.metadata.message_type, MessageType::Response);
-        assert_eq!(answered.queries, query.queries);
+        if query.queries.len() == 1 {
+            assert_eq!(answered.queries, query.queries);
+        }
         answered
     }
 
@@ -175,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_load_balancer_has_addresses_of_both_families() {
+    fn name_resolves_to_both_address_families() {
         for (kind, expected) in [
             (RecordType::A, &["60 A 127.0.10.4"][..]),
             (RecordType::AAAA, &["60 AAAA ::1"]),
@@ -189,18 +194,18 @@ mod tests {
         }
     }
 
-    /// RFC 4343: case does not matter, and comes back as it was asked.
+    /// RFC 4343: names are case-insensitive, and the answer repeats the case of the question.
     #[test]
-    fn case_does_not_matter() {
-        let shouted = format!("{}.", NAME.to_uppercase());
-        let answered = answered(&query(&shouted, RecordType::A));
+    fn names_are_case_insensitive() {
+        let upper = format!("{}.", NAME.to_uppercase());
+        let answered = answered(&query(&upper, RecordType::A));
         assert_eq!(texts(&answered.answers), ["60 A 127.0.10.4"]);
-        assert_eq!(answered.answers[0].name.to_ascii(), shouted);
+        assert_eq!(answered.answers[0].name.to_ascii(), upper);
     }
 
-    /// RFC 2308: what is not there is known not to be there, for a short time.
+    /// RFC 2308: negative answers may be cached for a short time.
     #[test]
-    fn what_is_not_there_is_told_apart() {
+    fn negative_answers_have_a_start_of_authority() {
         for (name, kind, code) in [
             (NAME, RecordType::TXT, ResponseCode::NoError),
             (
@@ -222,17 +227,19 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_somebody_elses() {
+    fn names_outside_the_zone_are_refused() {
         let answered = answered(&query("example.com.", RecordType::A));
         assert_eq!(answered.metadata.response_code, ResponseCode::Refused);
         assert!(!answered.metadata.authoritative);
     }
 
     #[test]
-    fn what_is_no_question_gets_no_addresses() {
+    fn unsupported_messages_get_an_error_or_no_answer() {
         let mut two = query(&format!("{NAME}."), RecordType::A);
         two.add_query(two.queries[0].clone());
-        assert_eq!(answered(&two).metadata.response_code, ResponseCode::FormErr);
+        let refused = answered(&two);
+        assert_eq!(refused.metadata.response_code, ResponseCode::FormErr);
+        assert_eq!(refused.queries, []);
 
         let mut update = query(&format!("{NAME}."), RecordType::A);
         update.metadata.op_code = OpCode::Notify;
@@ -243,26 +250,26 @@ mod tests {
 
         let mut reply = query(&format!("{NAME}."), RecordType::A);
         reply.metadata.message_type = MessageType::Response;
-        assert_eq!(answer(&reply.to_vec().unwrap(), &One), None);
-        assert_eq!(answer(b"\0\x01\x02", &One), None);
+        assert_eq!(answer(&reply.to_vec().unwrap(), &OneName), None);
+        assert_eq!(answer(b"\0\x01\x02", &OneName), None);
     }
 
-    // The decoder makes room for 65,535 of each before it reads the first.
+    // The decoder allocates for 65,535 entries of each section before it reads the first.
     #[test]
-    fn a_header_that_counts_more_than_there_is_is_not_decoded() {
+    fn header_with_too_large_counts_is_not_decoded() {
         let query = query(&format!("{NAME}."), RecordType::A).to_vec().unwrap();
-        assert!(holds_what_it_counts(&query));
+        assert!(fits_its_counts(&query));
         for count in (4..HEADER).step_by(2) {
             let mut counts_more = query.clone();
             counts_more[count..count + 2].copy_from_slice(&[1, 0]);
-            assert!(!holds_what_it_counts(&counts_more), "count at {count}");
-            assert_eq!(answer(&counts_more, &One), None);
+            assert!(!fits_its_counts(&counts_more), "count at {count}");
+            assert_eq!(answer(&counts_more, &OneName), None);
         }
-        assert!(!holds_what_it_counts(&query[..HEADER - 1]));
+        assert!(!fits_its_counts(&query[..HEADER - 1]));
     }
 
     #[tokio::test]
-    async fn a_client_is_answered_over_udp() {
+    async fn query_is_answered_over_udp() {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let server = socket.local_addr().unwrap();
         let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -276,7 +283,7 @@ mod tests {
             Message::from_vec(&buffer[..length]).unwrap()
         };
         let answered = tokio::select! {
-            () = serve(socket, &One) => unreachable!("it never returns"),
+            () = serve(socket, &OneName) => unreachable!("serve never returns"),
             answered = asking => answered,
         };
         assert_eq!(texts(&answered.answers), ["60 A 127.0.10.4"]);

@@ -1,4 +1,4 @@
-//! Asking a running elbow on its admin address.
+//! A client for the admin address of a running elbow.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,41 +12,41 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::Failure;
+use crate::process::Failure;
 
-/// For the whole answer of an elbow that should be there.
+/// The time limit for the whole answer of an elbow that should run.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
-/// Of the answer.
+/// The longest answer.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// The JSON that `path` answers within `timeout` to whoever shows `token`.
+/// Requests `path` with `token` and returns the JSON of the answer, which has to arrive within `timeout`.
 ///
 /// # Errors
-/// The environment's, when nothing there answers as an elbow does.
+/// No elbow answers at `admin`, or it refuses the request.
 pub(crate) fn ask(
     admin: SocketAddr,
     path: &'static str,
     token: Option<&Token>,
     timeout: Duration,
 ) -> Result<Value, Failure> {
-    crate::runtime()?
+    crate::process::runtime()?
         .block_on(async { tokio::time::timeout(timeout, fetch(admin, path, token)).await })
-        .unwrap_or_else(|_| Err(Trouble::NoAnswer("no answer in time".to_owned())))
-        .map_err(|trouble| match trouble {
-            Trouble::NoAnswer(why) => Failure::environment(
+        .unwrap_or_else(|_| Err(RequestError::NoAnswer("no answer in time".to_owned())))
+        .map_err(|error| match error {
+            RequestError::NoAnswer(why) => Failure::environment(
                 format!("no elbow answers on the admin address {admin}: {why}"),
-                "is it running? --admin names another address",
+                "check that elbow runs, or name another address with --admin",
             ),
-            Trouble::Refused(why) => Failure::environment(
+            RequestError::Refused(why) => Failure::environment(
                 format!("the admin address {admin} refuses: {why}"),
-                "--admin-token FILE shows a token, --admin-token auto that of this user's elbow",
+                "present a token with --admin-token FILE, or that of this user's elbow with --admin-token auto",
             ),
         })
 }
 
-enum Trouble {
+enum RequestError {
     NoAnswer(String),
-    /// In the words of the elbow that was asked.
+    /// With the reason that the elbow gave.
     Refused(String),
 }
 
@@ -54,16 +54,16 @@ async fn fetch(
     admin: SocketAddr,
     path: &'static str,
     token: Option<&Token>,
-) -> Result<Value, Trouble> {
+) -> Result<Value, RequestError> {
     let (status, body) = exchange(admin, path, token)
         .await
-        .map_err(Trouble::NoAnswer)?;
+        .map_err(RequestError::NoAnswer)?;
     if status.is_client_error() {
         let why = String::from_utf8_lossy(&body);
-        return Err(Trouble::Refused(why.trim().to_owned()));
+        return Err(RequestError::Refused(why.trim().to_owned()));
     }
     serde_json::from_slice(&body)
-        .map_err(|e| Trouble::NoAnswer(format!("not an answer of elbow: {e}")))
+        .map_err(|e| RequestError::NoAnswer(format!("not a JSON answer: {e}")))
 }
 
 async fn exchange(
@@ -75,7 +75,7 @@ async fn exchange(
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|e| e.to_string())?;
-    // It ends with the answer, which says what went wrong.
+    // It ends with the answer, whose result has the error.
     tokio::spawn(connection);
     let mut request = Request::get(path).header(HOST, admin.to_string());
     if let Some(token) = token {

@@ -1,22 +1,37 @@
-//! `elbow check`.
+//! `elbow check`: all errors of the input.
 
 use std::io::{self, Write};
 
 use elbow_model::diagnostic::Diagnostic;
 
-use crate::Failure;
-use crate::cli::{CheckArgs, TextOrJson};
-use crate::source;
+use crate::args::{CheckArgs, TextOrJson};
+use crate::explained::Explained;
+use crate::loaded;
+use crate::process::Failure;
+use crate::source::Source;
 
-/// Prints every finding: for a machine to stdout, for a person to stderr.
+/// Prints all diagnostics: JSON to stdout, text to stderr.
+///
+/// # Errors
+/// The input has errors.
 pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
-    let source = args.input.source();
-    let loaded = source.load(None);
+    let source = Source::new(&args.input);
+    let mut loaded = source.load();
+    if let (Source::Native(file), Some(model)) = (&source, &loaded.model)
+        && model.load_balancers.is_empty()
+        && !loaded.has_errors()
+    {
+        let nothing = "nothing to serve: the file has no load balancers";
+        let nothing = Diagnostic::warning("nothing-to-serve", nothing);
+        loaded
+            .diagnostics
+            .push(nothing.at(file.display().to_string(), 0, 0));
+    }
     let printed = match args.output {
         TextOrJson::Json => print_json(&loaded.diagnostics),
-        TextOrJson::Text => source::report(&loaded.diagnostics, &mut io::stderr()),
+        TextOrJson::Text => loaded::report(&loaded.diagnostics, &mut io::stderr()),
     };
-    printed.map_err(|e| Failure::environment(e, "is the reader of the output still there?"))?;
+    printed.map_err(|e| Failure::environment(e, "check the reader of the output"))?;
     let refused = loaded.has_errors();
     let Some(model) = loaded.model.filter(|_| !refused) else {
         return Err(Failure::Input);
@@ -27,19 +42,23 @@ pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
             .iter()
             .map(|lb| lb.listeners.len())
             .sum();
-        let line = format!(
-            "{source}: good: {} load balancer(s), {listeners} listener(s), {} target group(s)",
-            model.load_balancers.len(),
-            model.target_groups.len()
-        );
-        // The exit code says the same.
+        let balancers = model.load_balancers.len();
+        let line = match balancers {
+            0 => format!("{source}: nothing to serve"),
+            _ => format!(
+                "{source}: good: {balancers} load balancer(s), {listeners} listener(s), {} target group(s)",
+                model.target_groups.len()
+            ),
+        };
+        // The exit code has the same information.
         let _ = writeln!(io::stdout(), "{line}");
     }
     Ok(())
 }
 
 fn print_json(diagnostics: &[Diagnostic]) -> io::Result<()> {
+    let explained: Vec<Explained> = diagnostics.iter().map(Explained::from).collect();
     let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, diagnostics)?;
+    serde_json::to_writer_pretty(&mut out, &explained)?;
     writeln!(out)
 }

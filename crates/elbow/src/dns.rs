@@ -1,4 +1,4 @@
-//! The DNS names of what is served.
+//! The DNS server for the names of load balancers.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,9 +11,12 @@ use elbow_plane::View;
 use tokio::net::UdpSocket;
 use tracing::info;
 
-use crate::Failure;
+use crate::process::Failure;
 
-/// Answers for the DNS names of all load balancers at `address` (UDP), unless it is off.
+/// Serves the DNS names of all load balancers at `address` (UDP), unless it is off.
+///
+/// # Errors
+/// The address cannot be bound.
 pub(crate) async fn start(address: Option<SocketAddr>, view: View) -> Result<(), Failure> {
     let Some(address) = address else {
         return Ok(());
@@ -27,7 +30,7 @@ pub(crate) async fn start(address: Option<SocketAddr>, view: View) -> Result<(),
         };
         Failure::environment(format!("DNS address {address}: {error}"), hint)
     })?;
-    info!(%address, "answering for the DNS names of load balancers");
+    info!(%address, "serving the DNS names of load balancers");
     let names = Served {
         view,
         index: Mutex::default(),
@@ -36,13 +39,13 @@ pub(crate) async fn start(address: Option<SocketAddr>, view: View) -> Result<(),
     Ok(())
 }
 
-/// What is served, by DNS name.
+/// The served load balancers by DNS name.
 struct Served {
     view: View,
     index: Mutex<Index>,
 }
 
-/// Names of load balancers by their DNS names, of one model.
+/// The names of load balancers by DNS name, for one model.
 #[derive(Default)]
 struct Index {
     of: Arc<Model>,
@@ -63,7 +66,7 @@ impl Names for Served {
 impl Served {
     /// The name of the load balancer with this DNS name.
     fn load_balancer(&self, dns_name: &str) -> Option<Arc<str>> {
-        // A panic elsewhere leaves an index that is whole: it is replaced in one step.
+        // A panic elsewhere leaves the index consistent: it is replaced in one step.
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         let model = self.view.model();
         if !Arc::ptr_eq(&index.of, &model) {

@@ -1,24 +1,28 @@
-//! `elbow get`: what a running elbow serves.
+//! `elbow get`: the resources of a running elbow.
 
 use std::io::{self, Write};
 
 use serde_json::Value;
 
-use crate::cli::{GetArgs, GetKind, GetOutput};
+use crate::args::{GetArgs, GetKind, GetOutput};
+use crate::process::Failure;
 use crate::table::table;
-use crate::{Failure, admin, cert};
+use crate::unix_time::date;
+use crate::{admin, token};
 
-/// Prints the objects asked for.
+/// Prints the objects that `args` select.
+///
+/// # Errors
+/// No elbow answers, or no object has the name.
 pub(crate) fn get(args: &GetArgs) -> Result<(), Failure> {
     let status = status(args)?;
     let objects = select(&status, args.kind, args.name.as_deref());
     if objects.is_empty()
         && let Some(name) = &args.name
     {
-        let kinds = "try it without a name to see what there is";
         return Err(Failure::environment(
-            format!("nothing is called \"{name}\""),
-            kinds,
+            format!("no object has the name \"{name}\""),
+            "leave out the name to list all objects",
         ));
     }
     let text = match args.output {
@@ -30,26 +34,26 @@ pub(crate) fn get(args: &GetArgs) -> Result<(), Failure> {
         ))),
     };
     text.and_then(|text| writeln!(io::stdout(), "{}", text.trim_end()).map_err(|e| e.to_string()))
-        .map_err(|e| Failure::environment(e, "is the reader of the output still there?"))
+        .map_err(|e| Failure::environment(e, "check the reader of the output"))
 }
 
-/// What the elbow that is meant says of itself.
+/// The answer of `/status` from the elbow that `args` name.
 fn status(args: &GetArgs) -> Result<Value, Failure> {
-    let token = args.token.to_ask()?;
+    let token = token::to_present(&args.token)?;
     #[cfg(feature = "controller")]
     if args.look.cluster {
         let answer = crate::cluster::ask(&args.look.which, "/status", token.as_ref())?;
         return answer.map(|(_, status)| status).ok_or_else(|| {
             Failure::environment(
                 "no pod of elbow is ready in the cluster",
-                "kubectl apply -k config/kube installs one; --admin names one that runs elsewhere",
+                "install elbow with kubectl apply -k config/kube, or name one elsewhere with --admin",
             )
         });
     }
     admin::ask(args.admin, "/status", token.as_ref(), admin::TIMEOUT)
 }
 
-/// The objects of `kind`, each with the name of what it is part of.
+/// The objects of `kind`, each with the name of its parent.
 fn select(status: &Value, kind: GetKind, name: Option<&str>) -> Vec<Value> {
     let (all, keys): (Vec<Value>, &[&str]) = match kind {
         GetKind::LoadBalancers => (
@@ -68,13 +72,13 @@ fn select(status: &Value, kind: GetKind, name: Option<&str>) -> Vec<Value> {
         }
         GetKind::Certificates => (certificates(status), &["arn"]),
     };
-    let is_called = |object: &Value, name: &str| {
+    let has_name = |object: &Value, name: &str| {
         let mut values = keys.iter().filter_map(|key| object[*key].as_str());
-        // A certificate's ARN ends in its name.
+        // The ARN of a certificate ends with its name.
         values.any(|value| value == name || value.ends_with(&format!("certificate/{name}")))
     };
     all.into_iter()
-        .filter(|object| name.is_none_or(|name| is_called(object, name)))
+        .filter(|object| name.is_none_or(|name| has_name(object, name)))
         .collect()
 }
 
@@ -107,24 +111,24 @@ fn rules(status: &Value) -> Vec<Value> {
     rules
 }
 
-/// Each with the day of its end, which people read.
+/// The certificates, each with the day when it expires.
 fn certificates(status: &Value) -> Vec<Value> {
-    let with_day = |certificate: &Value| {
+    let with_expiry = |certificate: &Value| {
         let mut certificate = certificate.clone();
         if let Some(end) = certificate["notAfter"].as_i64() {
-            certificate["expires"] = cert::date(end).into();
+            certificate["expires"] = date(end).into();
         }
         certificate
     };
-    members(status, "certificates").map(with_day).collect()
+    members(status, "certificates").map(with_expiry).collect()
 }
 
-/// The members of the list called `key`.
+/// The members of the list in the field `key`.
 fn members<'a>(parent: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     parent[key].as_array().into_iter().flatten()
 }
 
-/// Headings and keys.
+/// The columns of a table: headings and keys.
 fn columns(kind: GetKind, wide: bool) -> Vec<(&'static str, &'static str)> {
     let (narrow, more): (&[_], &[_]) = match kind {
         GetKind::LoadBalancers => (
@@ -203,7 +207,7 @@ fn cell(object: &Value, key: &str) -> String {
     }
 }
 
-/// The headings and a row for each object.
+/// A row of headings and a row for each object.
 fn rows(objects: &[Value], columns: &[(&str, &str)]) -> Vec<Vec<String>> {
     let head = columns.iter().map(|(heading, _)| (*heading).to_owned());
     let body = objects
@@ -249,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_say_when_they_expire() {
+    fn certificates_show_when_they_expire() {
         assert_eq!(
             printed(GetKind::Certificates, None),
             "ARN                               NAMES  EXPIRES\n\
@@ -258,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_selects() {
+    fn objects_are_selected_by_name() {
         assert!(select(&status(), GetKind::Listeners, Some("b")).is_empty());
         assert_eq!(
             select(&status(), GetKind::Certificates, Some("demo")).len(),

@@ -1,4 +1,4 @@
-//! Input that can be read but once, like the pipe of `--config <(…)`.
+//! Pipes as input, like that of `--config <(…)`, which can be read only once.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -11,14 +11,14 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-/// The longest text that a pipe may give, in bytes: as long as a manifest.
+/// The longest input from a pipe, in bytes: the longest manifest.
 pub(crate) const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// What pipes gave, by their paths.
+/// The content of pipes, by path.
 static KEPT: Mutex<BTreeMap<PathBuf, Result<Vec<u8>, String>>> = Mutex::new(BTreeMap::new());
 
-/// Reads those of `paths` that are pipes, to their ends. To be called before anything serves, since it takes
-/// as long as the writer does: a signal still ends the process.
+/// Reads those of `paths` that are pipes to their ends. Call it before signals are handled: it waits for the writer, and
+/// a signal still ends the process.
 pub(crate) fn keep<'a>(paths: impl IntoIterator<Item = &'a Path>) {
     let is_pipe = |path: &Path| fs::metadata(path).is_ok_and(|m| m.file_type().is_fifo());
     for path in paths {
@@ -29,24 +29,24 @@ pub(crate) fn keep<'a>(paths: impl IntoIterator<Item = &'a Path>) {
     }
 }
 
-/// What the pipe at `path` gave; `None` for what is not one that was read.
+/// The content of the pipe at `path`; `None` if no pipe was read there.
 pub(crate) fn kept(path: &Path) -> Option<io::Result<Vec<u8>>> {
     let text = lock().get(path).cloned()?;
     Some(text.map_err(io::Error::other))
 }
 
-/// Whether `path` is a pipe that was read.
+/// Whether a pipe was read at `path`.
 pub(crate) fn is_kept(path: &Path) -> bool {
     lock().contains_key(path)
 }
 
 fn lock() -> MutexGuard<'static, BTreeMap<PathBuf, Result<Vec<u8>, String>>> {
-    // A panic elsewhere leaves it whole: texts are put in by one step.
+    // A panic elsewhere leaves the map consistent: each insertion is one step.
     KEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // Opened so, a named pipe is waited for below and not in `open`.
+    // With NONBLOCK, a named pipe without a writer blocks in `poll` below and not in `open`.
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
@@ -58,7 +58,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Waits for something to read, or the end.
+/// Blocks in `read` until there is data or the end.
 struct Waiting(File);
 
 impl Read for Waiting {

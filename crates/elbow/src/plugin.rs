@@ -1,25 +1,25 @@
-//! elbow as a plugin of kubectl: a link to it called `kubectl-elbow` on PATH is `kubectl elbow`.
+//! elbow as a plugin of kubectl: a link named `kubectl-elbow` on PATH becomes `kubectl elbow`.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use crate::cli::Cli;
+use crate::args::Cli;
 
 const FILE: &str = "kubectl-elbow";
 const NAME: &str = "kubectl elbow";
 
-/// What was typed.
+/// Parses the command line.
 pub(crate) fn parse() -> Cli {
-    let mut typed: Vec<OsString> = std::env::args_os().collect();
+    let mut words: Vec<OsString> = std::env::args_os().collect();
     let mut command = Cli::command();
-    if typed.first().is_some_and(|program| is_plugin(program)) {
-        // The first word is how usage and help call it.
+    if words.first().is_some_and(|program| is_plugin(program)) {
+        // Usage and help show the name of the plugin.
         command = command.name(NAME).bin_name(NAME);
-        typed = look_at_cluster(typed);
+        words = default_to_cluster(words);
     }
-    let matches = command.get_matches_from(typed);
+    let matches = command.get_matches_from(words);
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
@@ -28,21 +28,21 @@ fn is_plugin(program: &OsStr) -> bool {
     stem.is_some_and(|stem| stem == FILE || stem == "kubectl_elbow")
 }
 
-/// Who types `kubectl` means the cluster, unless something else is named.
-fn look_at_cluster(mut typed: Vec<OsString>) -> Vec<OsString> {
-    let others: &[&str] = match typed.get(1).and_then(|word| word.to_str()) {
+/// Adds `--cluster`, which users of kubectl expect, unless the arguments name another source.
+fn default_to_cluster(mut words: Vec<OsString>) -> Vec<OsString> {
+    let others: &[&str] = match words.get(1).and_then(|word| word.to_str()) {
         Some("plan") => &["-f", "--filename", "--cluster"],
         Some("get") => &["--admin", "--cluster"],
-        _ => return typed,
+        _ => return words,
     };
     let named = |word: &OsString| {
         let word = word.to_string_lossy();
         others.iter().any(|other| word.starts_with(other))
     };
-    if cfg!(feature = "controller") && !typed.iter().any(named) {
-        typed.push("--cluster".into());
+    if cfg!(feature = "controller") && !words.iter().any(named) {
+        words.push("--cluster".into());
     }
-    typed
+    words
 }
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_plugins_name_makes_a_plugin() {
+    fn only_the_name_of_the_plugin_is_recognized() {
         assert!(is_plugin(OsStr::new("/usr/local/bin/kubectl-elbow")));
         assert!(is_plugin(OsStr::new("kubectl-elbow.exe")));
         assert!(!is_plugin(OsStr::new("/usr/bin/elbow")));
@@ -58,18 +58,21 @@ mod tests {
 
     #[cfg(feature = "controller")]
     #[test]
-    fn the_cluster_is_meant_unless_something_else_is_named() {
-        let looked = |words: &str| {
+    fn cluster_is_the_default_source() {
+        let completed = |words: &str| {
             let words = words.split(' ').map(OsString::from).collect();
-            let words: Vec<_> = look_at_cluster(words)
+            let words: Vec<_> = default_to_cluster(words)
                 .into_iter()
                 .map(|w| w.into_string().unwrap())
                 .collect();
             words.join(" ")
         };
-        assert_eq!(looked("kubectl-elbow plan"), "kubectl-elbow plan --cluster");
         assert_eq!(
-            looked("kubectl-elbow plan -o json"),
+            completed("kubectl-elbow plan"),
+            "kubectl-elbow plan --cluster"
+        );
+        assert_eq!(
+            completed("kubectl-elbow plan -o json"),
             "kubectl-elbow plan -o json --cluster"
         );
         for named in [
@@ -80,7 +83,7 @@ mod tests {
             "check",
         ] {
             let words = format!("kubectl-elbow {named}");
-            assert_eq!(looked(&words), words);
+            assert_eq!(completed(&words), words);
         }
     }
 }

@@ -1,78 +1,71 @@
-//! Reload: by signal, and when a file of the configuration changes.
+//! Reloads on SIGHUP and when a file of the configuration changes.
 
 mod folders;
-mod look;
 mod settle;
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use elbow_manifest::Serving;
-use elbow_model::{Change, ChangeAction, Model, summary};
-use elbow_plane::{ApplyError, Plane};
+use elbow_desired::{Desired, Retry};
+use elbow_model::Model;
+use elbow_native::{Change, ChangeAction, summary};
+use elbow_plane::Plane;
 use elbow_telemetry::stderr;
 use elbow_tls::pem;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
-use crate::run::report;
-use crate::source::{self, Loaded, Source};
-use crate::{Failure, runtime};
+use crate::loaded::{self, Loaded};
+use crate::look::{Disk, Glance, Look};
+use crate::process::{Failure, runtime};
+use crate::source::{self, Reader};
+use crate::{authority, deploy};
 
 use folders::Folders;
-use look::{Glance, Look};
 use settle::settle;
 
-/// Changes that no event tells of, like those of a network file system, are found so: with the wait for quiet, within
-/// a second.
+/// The polling interval for changes without inotify events, like those on a network file system. Together with the wait
+/// for quiet, such a change is found within a second.
 const POLL: Duration = Duration::from_millis(700);
 const _: () = assert!(POLL.as_millis() + settle::QUIET.as_millis() <= 900);
-/// The looks at very many files are further apart, so that they take at most this part of the time.
+/// Polling takes at most one part in this many of the time; with very many files, the interval grows.
 const SHARE: u32 = 25;
-/// They are never further apart than this.
+/// The longest polling interval.
 const LONGEST_POLL: Duration = Duration::from_secs(10);
 
-/// Keeps a plane at what its source says.
+/// Keeps a plane in sync with its source.
 pub(crate) struct Reloader {
-    source: Source,
+    reader: Reader,
     plane: Arc<Plane>,
-    /// Who serves it together with something else, instead of the plane.
-    beside: Option<watch::Sender<Model>>,
-    /// What serves of manifests.
-    serving: Option<Serving>,
-    /// In force, or handed over.
+    /// Receives the model instead of the plane, to serve it together with another one.
+    publisher: Option<watch::Sender<Model>>,
+    /// The part of the model that the plane serves.
+    desired: Desired,
+    /// The model of the source.
     model: Model,
-    seen: Seen,
-    /// Of the last reading, served or not.
+    /// Whether the source has errors.
+    has_errors: bool,
+    /// The delays between retries of failures.
+    retry: Retry,
+    /// When the next retry is due; `None` without failures.
+    due: Option<Instant>,
+    /// The state of the source's files before they were read.
+    seen: Look,
+    /// The files of the certificates in the model.
     certificates: CertificateFiles,
-    /// What is in the files of the certificates in force, by their names.
+    /// The content hashes of the certificates in force, by name.
     served: Contents,
+    disk: Disk,
 }
 
 type Contents = BTreeMap<Arc<str>, u64>;
 
-/// The files of a source before they were read, so that a change meanwhile is seen as one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen {
-    look: Look,
-    content: u64,
-}
-
-impl Seen {
-    /// As they are now.
-    pub(crate) fn of(source: &Source) -> Self {
-        let files = source.inputs().files;
-        Self {
-            look: Look::at(&files),
-            content: look::content(&files, source.max_bytes()),
-        }
-    }
-}
-
-/// The files of certificates, as they were at one time.
+/// The state of certificate files at one time.
+#[derive(Default)]
 struct CertificateFiles {
     of_each: Vec<(Arc<str>, Vec<PathBuf>)>,
     look: Look,
@@ -80,26 +73,26 @@ struct CertificateFiles {
 }
 
 impl CertificateFiles {
-    /// Those of `model`, as they are now.
-    fn of(model: &Model) -> Self {
-        Self::read(source::certificate_files(model))
+    /// Reads the certificate files of `model`; for a self-signed certificate, those of the local authority.
+    fn of(model: &Model, disk: &mut Disk) -> Self {
+        let located = authority::locate(model.clone());
+        Self::read(source::certificate_files(&located), disk)
     }
 
-    fn read(of_each: Vec<(Arc<str>, Vec<PathBuf>)>) -> Self {
+    fn read(of_each: Vec<(Arc<str>, Vec<PathBuf>)>, disk: &mut Disk) -> Self {
         let look = Look::at(of_each.iter().flat_map(|(_, files)| files));
-        let content = |files: &[PathBuf]| look::content(files, pem::MAX_BYTES);
-        let contents = of_each.iter();
-        let contents = contents.map(|(name, files)| (Arc::clone(name), content(files)));
+        let contents = of_each.iter().map(|(name, files)| {
+            let mut hasher = DefaultHasher::new();
+            for file in files {
+                (file, disk.content(file, pem::MAX_BYTES)).hash(&mut hasher);
+            }
+            (Arc::clone(name), hasher.finish())
+        });
         Self {
             contents: contents.collect(),
             look,
             of_each,
         }
-    }
-
-    /// The same files as they are now.
-    fn again(&self) -> Self {
-        Self::read(self.of_each.clone())
     }
 
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
@@ -108,88 +101,133 @@ impl CertificateFiles {
 }
 
 impl Reloader {
-    /// For a plane that serves what was `loaded` from `source`, whose files were `seen` before they were read.
-    pub(crate) fn new(source: Source, seen: Seen, plane: Arc<Plane>, loaded: &Loaded) -> Self {
+    /// A reloader for a plane that serves `loaded`, the result of `reader`. `seen` is the state of the files before they
+    /// were read.
+    pub(crate) fn new(reader: Reader, seen: Look, plane: Arc<Plane>, loaded: &Loaded) -> Self {
         let model = loaded.model.clone().unwrap_or_default();
-        let certificates = CertificateFiles::of(&model);
+        let mut disk = Disk::default();
+        let certificates = CertificateFiles::of(&model, &mut disk);
         Self {
-            source,
+            reader,
             plane,
-            beside: None,
-            serving: loaded.serving.clone(),
+            publisher: None,
+            desired: Desired::default(),
+            has_errors: loaded.has_errors(),
+            retry: Retry::default(),
+            due: None,
             seen,
             served: certificates.contents.clone(),
             certificates,
             model,
+            disk,
         }
     }
 
-    /// Gives what is read to somebody who serves it together with something else.
-    pub(crate) fn beside(mut self, models: watch::Sender<Model>) -> Self {
-        self.beside = Some(models);
+    /// Publishes models to `models` instead of applying them to the plane.
+    #[cfg(feature = "controller")]
+    pub(crate) fn publishing_to(mut self, models: watch::Sender<Model>) -> Self {
+        self.publisher = Some(models);
         self
     }
 
-    fn apply(&self, model: Model) -> Result<(), ApplyError> {
-        match &self.beside {
-            Some(models) => {
-                models.send_replace(model);
-                Ok(())
-            }
-            None => self.plane.apply(model),
+    /// Continues from the state that the plane serves.
+    pub(crate) fn serving(mut self, desired: Desired) -> Self {
+        if desired.failures().next().is_some() {
+            self.due = Some(Instant::now() + self.retry.next());
         }
+        self.desired = desired;
+        self
     }
 
-    /// Reads the source again and applies it; what is wrong with it is told and changes nothing.
+    /// Reads changed files and applies them. Parts with errors are reported and keep their previous state.
     fn reload(&mut self) {
-        self.seen = Seen::of(&self.source);
-        let loaded = self.source.load_to_serve(self.serving.as_ref());
-        // Nobody can be told when stderr is gone.
-        let _ = source::report(&loaded.diagnostics, &mut stderr());
-        let partly = loaded.has_errors();
+        self.seen = self.reader.look();
+        let loaded = self.reader.load();
+        // A closed stderr cannot be reported anywhere.
+        let _ = loaded::report(&loaded.diagnostics, &mut stderr());
+        self.has_errors = loaded.has_errors();
         let Some(model) = loaded.model else {
-            // Another reading would find the same.
-            self.certificates = CertificateFiles::of(&self.model);
+            self.certificates = CertificateFiles::of(&self.model, &mut self.disk);
             self.plane.reload_failed();
-            error!(source = %self.source, "not reloaded: the configuration of before serves on");
+            error!(source = %self.reader.source(), "not reloaded: the previous configuration stays in force");
             return;
         };
-        let certificates = CertificateFiles::of(&model);
-        match self.apply(model.clone()) {
-            Ok(()) => {
-                let changes = self.changes(&model, &certificates.contents);
-                self.served.clone_from(&certificates.contents);
-                self.serving = loaded.serving;
-                self.model = model;
-                if partly {
-                    self.plane.reload_failed();
-                    error!(source = %self.source, "reloaded in part, {changes}: what has errors is as before");
-                } else {
-                    info!(source = %self.source, "reloaded, {changes}");
-                }
+        let certificates = CertificateFiles::of(&model, &mut self.disk);
+        let before = match self.publisher {
+            Some(_) => self.model.clone(),
+            None => self.desired.in_force().clone(),
+        };
+        self.model = model;
+        let is_served = self.apply();
+        let now = match self.publisher {
+            Some(_) => &self.model,
+            None => self.desired.in_force(),
+        };
+        let changes = self.changes(&before, now, &certificates.contents);
+        let source = self.reader.source();
+        match (is_served, changes.is_empty()) {
+            (true, _) => info!(%source, "reloaded, {}", summary(&changes)),
+            (false, false) => {
+                let changes = summary(&changes);
+                error!(%source, "reloaded in part, {changes}: parts with errors keep their previous state");
             }
-            Err(failure) => {
-                if let ApplyError::Rejected(rejections) = &failure {
-                    report(rejections);
-                }
-                error!(%failure, "not reloaded: the configuration of before serves on");
+            (false, true) => {
+                error!(%source, "not reloaded: the previous configuration stays in force");
             }
         }
-        // Those of what was refused as well: it is tried again when they change.
+        self.served.clone_from(&certificates.contents);
         self.certificates = certificates;
     }
 
-    /// Takes up what can be read again, when somebody asks for it.
+    /// Serves as much of the model as possible. Returns whether all of it is served and the source has no errors.
+    fn apply(&mut self) -> bool {
+        if let Some(models) = &self.publisher {
+            models.send_replace(self.model.clone());
+            if self.has_errors {
+                self.plane.reload_failed();
+            }
+            return !self.has_errors;
+        }
+        let plane = &self.plane;
+        let attempt = self
+            .desired
+            .serve(&self.model, true, |model| deploy::apply(plane, model));
+        deploy::report_failures(&attempt, |name| self.reader.origin(name));
+        plane.set_left_out(self.desired.not_serving());
+        if attempt.is_complete {
+            self.retry.reset();
+            self.due = None;
+        } else {
+            self.due = Some(Instant::now() + self.retry.next());
+        }
+        let is_served = attempt.is_complete && !self.has_errors;
+        if !is_served {
+            plane.reload_failed();
+        }
+        is_served
+    }
+
+    /// Retries failures.
+    fn retry(&mut self) {
+        if self.apply() {
+            info!(source = %self.reader.source(), "all failures are resolved");
+        }
+    }
+
+    /// Reloads on SIGHUP.
     fn hang_up(&mut self) {
-        for pipe in self.source.pipes() {
-            warn!("{pipe} was read once and cannot be read again: what it gave at the start stays");
+        for pipe in self.reader.source().pipes() {
+            warn!(
+                "{pipe} was read once and cannot be read again: its previous content stays in force"
+            );
         }
         self.reload();
     }
 
-    /// What is other in `model`, whose certificates are `contents`, than in what serves; each certificate is named.
-    fn changes(&self, model: &Model, contents: &Contents) -> String {
-        let mut changes = elbow_model::diff(&self.model, model);
+    /// The changes from `before` to `now`, including certificates whose files have other content than before; `contents`
+    /// has the hashes of `now`.
+    fn changes(&self, before: &Model, now: &Model, contents: &Contents) -> Vec<Change> {
+        let mut changes = elbow_native::diff(before, now);
         for (name, content) in contents {
             if let Some(before) = self.served.get(name).filter(|before| *before != content) {
                 let pem = |content| format!("PEM {content:016x}");
@@ -206,99 +244,121 @@ impl Reloader {
                 changes.push(change);
             }
         }
-        summary(&changes)
+        changes
     }
 
-    /// Whether there is something else than what was read last, once nobody writes at it any more. Reads files only
-    /// where a glance shows a change, or could miss one.
+    /// Waits until the files stop changing; returns whether their content differs from what was read last. Reads files only
+    /// if their metadata changed, or is too recent to show a change.
     async fn is_changed(&mut self) -> bool {
         let before = self.seen_glance();
         if self.glance() == before && !self.is_fresh() {
             return false;
         }
         settle(before, || self.glance()).await;
-        let seen = Seen::of(&self.source);
-        let certificates = self.certificates.again();
-        let is_changed = seen.content != self.seen.content
-            || certificates.contents != self.certificates.contents;
-        self.seen = seen;
+        self.seen = self.reader.look();
+        let of_each = std::mem::take(&mut self.certificates.of_each);
+        let certificates = CertificateFiles::read(of_each, &mut self.disk);
+        let is_changed = certificates.contents != self.certificates.contents;
         self.certificates = certificates;
-        is_changed
+        self.reader.is_changed() || is_changed
     }
 
     fn glance(&self) -> Glance {
         let certificates = Look::at(self.certificates.files()).glance;
-        Look::at(&self.source.inputs().files)
-            .glance
-            .and(certificates)
+        self.reader.look().glance.and(certificates)
     }
 
     fn seen_glance(&self) -> Glance {
-        self.seen.look.glance.and(self.certificates.look.glance)
+        self.seen.glance.and(self.certificates.look.glance)
     }
 
     fn is_fresh(&self) -> bool {
-        self.seen.look.is_fresh || self.certificates.look.is_fresh
+        self.seen.is_fresh || self.certificates.look.is_fresh
     }
 
     fn follow(&self, folders: &mut Folders) {
-        let inputs = self.source.inputs();
+        let inputs = self.reader.source().inputs();
         let files = inputs.files.iter().chain(self.certificates.files());
         folders.follow(files, &inputs.folders);
     }
 }
 
-/// Keeps `reloader` at work on a thread of its own, where it may wait for a slow disk; what is sent to the result asks
-/// for a reload.
+/// Runs `reloader` on a thread of its own, where it may block on a slow disk. Sending to the returned channel requests a
+/// reload.
 pub(crate) fn start(reloader: Reloader) -> Result<mpsc::Sender<()>, Failure> {
-    let (ask, asked) = mpsc::channel(1);
+    let (requests, requested) = mpsc::channel(1);
     let runtime = runtime()?;
     thread::Builder::new()
         .name("reload".into())
-        .spawn(move || runtime.block_on(watch(reloader, asked)))
+        .spawn(move || runtime.block_on(watch(reloader, requested)))
         .map_err(|e| Failure::environment(e, "raise the limit of threads"))?;
-    Ok(ask)
+    Ok(requests)
 }
 
-/// Reloads when a file changes or somebody asks, until nobody can ask any more.
-async fn watch(mut reloader: Reloader, mut asked: mpsc::Receiver<()>) {
+/// Reloads when a file changes or a reload is requested, until all senders are dropped.
+async fn watch(mut reloader: Reloader, mut requested: mpsc::Receiver<()>) {
     let mut folders = Folders::new();
     reloader.follow(&mut folders);
     let mut pause = POLL;
     loop {
         tokio::select! {
-            ask = asked.recv() => match ask {
+            request = requested.recv() => match request {
                 Some(()) => reloader.hang_up(),
                 None => return,
             },
-            changed = next(&mut reloader, &folders, &mut pause) => if changed {
-                reloader.reload();
+            event = next(&mut reloader, &folders, &mut pause) => match event {
+                Event::Changed => reloader.reload(),
+                Event::Due => reloader.retry(),
+                Event::None => {}
             },
         }
         reloader.follow(&mut folders);
     }
 }
 
-/// Whether the next thing that happens is a change; another glance is due all the same.
-async fn next(reloader: &mut Reloader, folders: &Folders, pause: &mut Duration) -> bool {
+/// An event that may require a reload.
+enum Event {
+    None,
+    /// The content of the source or of a certificate changed.
+    Changed,
+    /// A retry is due.
+    Due,
+}
+
+/// Waits for the next event; [`Event::None`] if the followed folders may have changed.
+async fn next(reloader: &mut Reloader, folders: &Folders, pause: &mut Duration) -> Event {
     loop {
-        let is_told = tokio::select! {
+        let is_notified = tokio::select! {
             () = folders.changed() => true,
             () = tokio::time::sleep(*pause) => false,
+            () = until(reloader.due) => return Event::Due,
         };
         let before = reloader.seen_glance();
         let start = Instant::now();
         let is_changed = reloader.is_changed().await;
+        let event = if is_changed {
+            Event::Changed
+        } else {
+            Event::None
+        };
         if before != reloader.seen_glance() {
-            return is_changed;
+            return event;
         }
         *pause = (start.elapsed() * SHARE).clamp(POLL, LONGEST_POLL);
         if is_changed {
-            return true;
+            return event;
         }
-        if is_told {
-            // However often it is told of what then is no change.
+        if is_notified {
+            // Limits the rate of checks after notifications without a change.
             tokio::time::sleep(settle::QUIET).await;
         }
+    }
+}
+
+/// Waits until `due`; forever if there is none.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }

@@ -1,51 +1,56 @@
 //! `elbow run`.
 
-use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use elbow_admin::{Door, Pages, Token};
+use elbow_admin::{Access, Pages};
 use elbow_model::{DnsZone, Model};
-use elbow_plane::{ApplyError, DataPath, Options, Plane, Rejection, open_files};
+use elbow_plane::{DataPath, Options, Plane, open_files};
 use elbow_telemetry::{AccessLog, Sink, Telemetry, stderr};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::cli::{AccessLogArg, DataPathArg, RunArgs, ServingArgs};
-use crate::reload::{self, Reloader, Seen};
-use crate::{Failure, cert, dns, source};
+use crate::args::{AccessLogArg, DataPathArg, RunArgs, ServingArgs};
+use crate::authority::expiry;
+use crate::process::Failure;
+use crate::reload::{self, Reloader};
+use crate::source::{Reader, Source};
+use crate::{deploy, dns, dualstack, loaded, placed, process, token};
 
-/// Batches of access-log lines that may wait for the writer.
+/// The number of access-log batches that may wait for the writer.
 const LOG_QUEUE: usize = 256;
 
-/// Serves until a signal ends it.
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Nothing can be served, or an address of the operator cannot be bound.
 pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
-    let source = args.input.source();
-    crate::log_to_stderr("info")?;
-    let seen = Seen::of(&source);
-    let loaded = source.load_to_serve(None);
-    // Nobody can be told when stderr is gone.
-    let _ = source::report(&loaded.diagnostics, &mut stderr());
+    let mut reader = Reader::new(Source::new(&args.input));
+    process::log_to_stderr("info")?;
+    let seen = reader.look();
+    let loaded = reader.load();
+    // A closed stderr cannot be reported anywhere.
+    let _ = loaded::report(&loaded.diagnostics, &mut stderr());
     let nothing_is_good = |m: &Model| loaded.has_errors() && m.load_balancers.is_empty();
     let model = loaded.model.clone().filter(|m| !nothing_is_good(m));
     let model = model.ok_or(Failure::Input)?;
-    crate::runtime()?.block_on(async {
+    process::runtime()?.block_on(async {
         let mut signals = Signals::new()?;
         let admin = Admin::bind(&args.serving).await?;
         let plane = Arc::new(start(&args.serving, loaded.dns.clone())?);
         dns::start(args.serving.dns.0, plane.view()).await?;
-        let reloader = Reloader::new(source, seen, Arc::clone(&plane), &loaded);
-        plane.apply(model).map_err(refused)?;
+        let desired = deploy::begin(&plane, &model, |name| reader.origin(name))?;
         announce(&plane);
         admin.serve(Pages::new(plane.view(), Arc::new(elbow_admin::NoActions)));
-        tokio::spawn(cert::expiry::watch(plane.view()));
+        tokio::spawn(expiry::watch(plane.view()));
+        let reloader = Reloader::new(reader, seen, Arc::clone(&plane), &loaded).serving(desired);
         let hang_up = reload::start(reloader)?;
         signals
             .until_stop(|| {
-                // Full: a reload is on its way.
+                // A full channel means that a reload is pending.
                 let _ = hang_up.try_send(());
             })
             .await;
@@ -54,7 +59,7 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     })
 }
 
-/// A plane as `args` say, that serves nothing yet.
+/// Starts a plane with the options in `args`; it serves nothing yet.
 pub(crate) fn start(args: &ServingArgs, dns: DnsZone) -> Result<Plane, Failure> {
     let workers = match args.workers {
         Some(n) => usize::from(n),
@@ -71,12 +76,13 @@ pub(crate) fn start(args: &ServingArgs, dns: DnsZone) -> Result<Plane, Failure> 
         .map_err(|e| {
             Failure::environment(
                 format!("access log: {e}"),
-                "check the path and who may write there",
+                "check the path and its permissions",
             )
         })?;
     let options = Options {
         workers,
         address_pool: args.address_pool,
+        ipv6: dualstack::source(args.address_pool_v6, args.address_pool),
         port_offset: args.port_offset,
         data_path: match args.data_path {
             DataPathArg::Auto => DataPath::Auto,
@@ -87,14 +93,16 @@ pub(crate) fn start(args: &ServingArgs, dns: DnsZone) -> Result<Plane, Failure> 
         targets_within: false,
         drain_timeout: args.drain_timeout,
     };
-    start_plane(options, log)
+    let plane = start_plane(options, log)?;
+    placed::adopt(&plane);
+    Ok(plane)
 }
 
-/// A plane that serves nothing yet.
+/// Starts a plane that serves nothing yet.
 pub(crate) fn start_plane(options: Options, log: Option<Arc<AccessLog>>) -> Result<Plane, Failure> {
     match open_files::raise() {
         Ok(limit) => info!(limit, "open files"),
-        Err(error) => warn!(%error, "the limit of open files stays as it is"),
+        Err(error) => warn!(%error, "cannot raise the limit of open files"),
     }
     let telemetry = Telemetry::new(options.workers);
     if let Some(log) = &log {
@@ -104,59 +112,71 @@ pub(crate) fn start_plane(options: Options, log: Option<Arc<AccessLog>>) -> Resu
         .map_err(|e| Failure::environment(e, "raise the limits of threads and open files"))
 }
 
-/// The addresses of the operator's pages.
+/// The admin address and the probe address, bound.
 pub(crate) struct Admin {
-    sockets: Vec<(TcpListener, Door)>,
-    /// What the probe address asks for.
-    token: Arc<OnceLock<Token>>,
+    sockets: Vec<(TcpListener, Access)>,
+    /// The token that the probe address requires.
+    #[cfg(feature = "controller")]
+    token: Arc<OnceLock<elbow_admin::Token>>,
 }
 
 impl Admin {
-    /// Those that `args` name; refused when one is taken.
+    /// Binds the addresses that `args` name.
+    ///
+    /// # Errors
+    /// An address cannot be bound, or the admin token cannot be read.
     pub(crate) async fn bind(args: &ServingArgs) -> Result<Self, Failure> {
-        let told = args.token.to_serve()?;
-        let token = || Arc::new(told.clone().map_or_else(OnceLock::new, OnceLock::from));
-        let door = Door {
+        let configured = token::to_require(&args.token)?;
+        let token = || {
+            Arc::new(
+                configured
+                    .clone()
+                    .map_or_else(OnceLock::new, OnceLock::from),
+            )
+        };
+        let access = Access {
             hosts: args.admin_host.clone(),
             token: token(),
             only_with_token: false,
         };
-        let for_probes = Door {
+        let for_probes = Access {
             token: token(),
             only_with_token: true,
-            ..door.clone()
+            ..access.clone()
         };
-        let token = Arc::clone(&for_probes.token);
+        #[cfg(feature = "controller")]
+        let probes_token = Arc::clone(&for_probes.token);
         let admin = bind("admin address", "--admin", args.admin.0).await?;
         if let Some(address) = args.admin.0.filter(|a| !a.ip().is_loopback())
-            && told.is_none()
+            && configured.is_none()
         {
-            warn!(%address, "other machines may read the pages of the admin address; --admin-token FILE asks for a token");
+            warn!(%address, "other machines can read the admin address without a token; require one with --admin-token FILE");
         }
         let probes = bind("probe address", "--probes", args.probes.0).await?;
-        let admin = admin.map(|listener| (listener, door));
+        let admin = admin.map(|listener| (listener, access));
         let probes = probes.map(|listener| (listener, for_probes));
         Ok(Self {
             sockets: admin.into_iter().chain(probes).collect(),
-            token,
+            #[cfg(feature = "controller")]
+            token: probes_token,
         })
     }
 
-    /// The token that the probe address asks for, which may come later.
+    /// The token that the probe address requires, to be set later.
     #[cfg(feature = "controller")]
-    pub(crate) fn probes_token(&self) -> Arc<OnceLock<Token>> {
+    pub(crate) fn probes_token(&self) -> Arc<OnceLock<elbow_admin::Token>> {
         Arc::clone(&self.token)
     }
 
-    /// Answers until the runtime ends.
+    /// Serves `pages` until the runtime ends.
     pub(crate) fn serve(self, pages: Pages) {
-        for (listener, door) in self.sockets {
-            tokio::spawn(pages.clone().serve(listener, door));
+        for (listener, access) in self.sockets {
+            tokio::spawn(pages.clone().serve(listener, access));
         }
     }
 }
 
-/// A socket; refused when it is taken.
+/// Binds `address`, unless it is off. `what` and `flag` are for the error.
 pub(crate) async fn bind(
     what: &str,
     flag: &str,
@@ -174,48 +194,6 @@ pub(crate) async fn bind(
     }
 }
 
-/// What a person is told when a model cannot be served.
-pub(crate) fn refused(failure: ApplyError) -> Failure {
-    match &failure {
-        ApplyError::Rejected(rejections) => {
-            report(rejections);
-            Failure::Input
-        }
-        ApplyError::Bind(_) | ApplyError::Addresses(_) => {
-            Failure::environment(&failure, hint(&failure))
-        }
-    }
-}
-
-/// What to do when a model cannot be served.
-pub(crate) fn hint(failure: &ApplyError) -> &'static str {
-    let errors = match failure {
-        ApplyError::Rejected(_) => return "correct what is named",
-        ApplyError::Addresses(_) => return "choose a larger --address-pool",
-        ApplyError::Bind(errors) => errors,
-    };
-    let kind = errors.first().map(|error| error.source.kind());
-    match kind.unwrap_or(io::ErrorKind::Other) {
-        io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need root or `setcap cap_net_bind_service=+ep`; or add --port-offset 8000"
-        }
-        io::ErrorKind::AddrInUse => {
-            "another process listens there; `ss -ltnp` names it; or use --port-offset or --address-pool"
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            "the address is not on this machine; choose one that is, or leave `addresses` out"
-        }
-        _ => "see the reason above",
-    }
-}
-
-/// Says on stderr what a plane does not take.
-pub(crate) fn report(rejections: &[Rejection]) {
-    let diagnostics: Vec<_> = rejections.iter().map(|r| r.diagnostic.clone()).collect();
-    // Nobody can be told when stderr is gone.
-    let _ = source::report(&diagnostics, &mut stderr());
-}
-
 fn announce(plane: &Plane) {
     for balancer in plane.view().status().load_balancers {
         for listener in &balancer.listeners {
@@ -230,7 +208,7 @@ fn announce(plane: &Plane) {
     }
 }
 
-/// The signals that a serving elbow knows.
+/// The signals that a serving process handles.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -238,10 +216,12 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// From now on they do what elbow says.
+    /// Replaces the default actions of the signals.
     pub(crate) fn new() -> Result<Self, Failure> {
-        let listen =
-            |kind| signal(kind).map_err(|e| Failure::environment(e, "signals cannot be had"));
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|e| Failure::environment(e, "raise the limit of open files (ulimit -n)"))
+        };
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
@@ -249,7 +229,7 @@ impl Signals {
         })
     }
 
-    /// Until SIGTERM or SIGINT; each SIGHUP is told to `on_hangup`.
+    /// Waits for SIGTERM or SIGINT; calls `on_hangup` on each SIGHUP.
     pub(crate) async fn until_stop(&mut self, mut on_hangup: impl FnMut()) {
         loop {
             tokio::select! {

@@ -1,21 +1,24 @@
-//! Where load balancers are described, as it is read from disk.
+//! The description of load balancers, read from disk.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use elbow_manifest::Serving;
-use elbow_model::diagnostic::{Diagnostic, Severity};
-use elbow_model::file::{self, MAX_BYTES};
-use elbow_model::{CertificateSource, DnsZone, Model};
+use elbow_manifest::Context;
+use elbow_manifest::cluster::Files;
+use elbow_model::{CertificateSource, Model, Origin};
+use elbow_native::MAX_BYTES;
 
-use crate::manifests::{self, Inputs, Manifests};
-use crate::{cert, pipes, text};
+use crate::args::InputArgs;
+use crate::loaded::Loaded;
+use crate::look::{Disk, Look};
+use crate::manifests::{self, Builds, Inputs, Manifests};
+use crate::{pipes, text};
 
-const TOO_LARGE: &str = "give several processes a part of it each";
+const TOO_LARGE: &str = "split it, and run a process for each part";
 
-/// Where load balancers are described.
+/// The description of load balancers.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     /// A native file.
@@ -25,28 +28,25 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Reads and validates it, certificates included. A fault in one of several manifests leaves the
-    /// others to be served, and what it is in as it was `before`, as AWS's controllers do it.
-    pub(crate) fn load(&self, before: Option<&Serving>) -> Loaded {
-        match self {
-            Self::Native(path) => native(path),
-            Self::Manifests(manifests) => translated(manifests, before),
+    /// The source that `args` name; pipes are read at once.
+    pub(crate) fn new(args: &InputArgs) -> Self {
+        pipes::keep(args.config.as_deref());
+        match &args.config {
+            Some(config) => Self::Native(config.clone()),
+            None => Self::Manifests(Manifests::new(&args.manifests, &args.surroundings)),
         }
     }
 
-    /// As [`Self::load`], with certificates of the local authority for those that are to be issued.
-    pub(crate) fn load_to_serve(&self, before: Option<&Serving>) -> Loaded {
-        let mut loaded = self.load(before);
-        let model = loaded.model.take().map(cert::resolve);
-        match model {
-            Some(Ok(model)) => loaded.model = Some(model),
-            Some(Err(refused)) => loaded.diagnostics.extend(refused),
-            None => {}
+    /// Reads and validates all of it, certificates included.
+    pub(crate) fn load(&self) -> Loaded {
+        let mut loaded = Reader::new(self.clone()).load();
+        if let Some(model) = &loaded.model {
+            loaded.diagnostics.extend(elbow_plane::check(model));
         }
         loaded
     }
 
-    /// What is read, but for what can be read only once.
+    /// The files and folders to read, without pipes.
     pub(crate) fn inputs(&self) -> Inputs {
         let mut inputs = match self {
             Self::Native(path) => Inputs {
@@ -59,16 +59,19 @@ impl Source {
         inputs
     }
 
-    /// What was read once and cannot be read again, for people.
+    /// The names of the pipes, which cannot be read again.
     pub(crate) fn pipes(&self) -> Vec<String> {
-        let name = |path: &PathBuf| match path.as_os_str() == "-" {
-            true => Some("stdin".to_owned()),
-            false => pipes::is_kept(path).then(|| path.display().to_string()),
+        let name = |path: &PathBuf| {
+            if path.as_os_str() == "-" {
+                Some("stdin".to_owned())
+            } else {
+                pipes::is_kept(path).then(|| path.display().to_string())
+            }
         };
         self.paths().iter().filter_map(name).collect()
     }
 
-    /// The longest file that is read, in bytes.
+    /// The longest input file, in bytes.
     pub(crate) fn max_bytes(&self) -> usize {
         match self {
             Self::Native(_) => MAX_BYTES,
@@ -76,7 +79,7 @@ impl Source {
         }
     }
 
-    /// What was named.
+    /// The paths that the arguments name.
     fn paths(&self) -> &[PathBuf] {
         match self {
             Self::Native(path) => std::slice::from_ref(path),
@@ -85,96 +88,89 @@ impl Source {
     }
 }
 
-/// What a [`Source`] says.
-#[derive(Default)]
-pub(crate) struct Loaded {
-    /// `None`: nothing of it may be served.
-    pub(crate) model: Option<Model>,
-    /// Everything found.
-    pub(crate) diagnostics: Vec<Diagnostic>,
-    /// Of manifests: the model stack by stack, for the next reading.
-    pub(crate) serving: Option<Serving>,
-    /// What the DNS names of load balancers end in.
-    pub(crate) dns: DnsZone,
+/// Reads a source repeatedly, each time only the changed files.
+pub(crate) struct Reader {
+    source: Source,
+    disk: Disk,
+    files: Files,
+    builds: Builds,
 }
 
-impl Loaded {
-    fn refused(diagnostics: Vec<Diagnostic>) -> Self {
+impl Reader {
+    /// A reader that has read nothing yet.
+    pub(crate) fn new(source: Source) -> Self {
         Self {
-            diagnostics,
-            ..Self::default()
+            source,
+            disk: Disk::default(),
+            files: Files::new(Context::default()),
+            builds: Builds::default(),
         }
     }
 
-    /// Whether there is an error, if only in a part that is left out.
-    pub(crate) fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(Diagnostic::is_error)
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Reads and validates changed files. An error in one of several manifests keeps the previous state of its load
+    /// balancer, as AWS's controllers do, and serves the others.
+    pub(crate) fn load(&mut self) -> Loaded {
+        match &self.source {
+            Source::Native(path) => native(path, &mut self.disk),
+            Source::Manifests(manifests) => {
+                let wanted: HashSet<PathBuf> = manifests.inputs().files.into_iter().collect();
+                self.disk.retain(|path| wanted.contains(path));
+                manifests.update(&mut self.files, &mut self.disk, &mut self.builds)
+            }
+        }
+    }
+
+    /// The files as they are now.
+    pub(crate) fn look(&self) -> Look {
+        Look::at(&self.source.inputs().files)
+    }
+
+    /// Whether the content of a file or the set of files differs from what was read.
+    pub(crate) fn is_changed(&mut self) -> bool {
+        let Inputs { files, .. } = self.source.inputs();
+        let is_other = self.disk.has_others(&files);
+        let limit = self.source.max_bytes();
+        let mut differing = files.iter().filter(|file| self.disk.differs(file, limit));
+        differing.next().is_some() || is_other
+    }
+
+    /// The origin of a load balancer, if known.
+    pub(crate) fn origin(&self, load_balancer: &str) -> Option<Origin> {
+        match &self.source {
+            Source::Native(path) => Some(Origin {
+                file: path.display().to_string().into(),
+                ..Origin::default()
+            }),
+            Source::Manifests(_) => self.files.cluster().origin(load_balancer).cloned(),
+        }
     }
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, path) in self.paths().iter().enumerate() {
-            let separator = if i == 0 { "" } else { ", " };
-            write!(f, "{separator}{}", path.display())?;
+        match self {
+            Self::Native(path) => write!(f, "{}", path.display()),
+            Self::Manifests(manifests) => {
+                f.write_str(&manifests.names().collect::<Vec<_>>().join(", "))
+            }
         }
-        Ok(())
     }
 }
 
-fn native(path: &Path) -> Loaded {
+fn native(path: &Path, disk: &mut Disk) -> Loaded {
     let name = path.display().to_string();
-    let text = match text::read(path, MAX_BYTES, TOO_LARGE) {
+    let text = match text::take(disk, path, MAX_BYTES, TOO_LARGE) {
         Ok(text) => text,
         Err(unreadable) => return Loaded::refused(vec![unreadable]),
     };
-    let (model, mut diagnostics) = file::parse(&text, &name);
-    let Some(model) = model else {
-        return Loaded::refused(diagnostics);
-    };
-    diagnostics.extend(elbow_plane::check(&model));
-    let mut loaded = Loaded::refused(diagnostics);
-    loaded.model = (!loaded.has_errors()).then_some(model);
-    loaded
-}
-
-fn translated(manifests: &Manifests, before: Option<&Serving>) -> Loaded {
-    let mut found = Vec::new();
-    let (objects, context) = manifests.read(&mut found);
-    // Half of a file says something else than the whole of it.
-    if found.iter().any(Diagnostic::is_error) {
-        return Loaded::refused(found);
-    }
-    let mut serving = elbow_manifest::serve(&objects, &context);
-    serving.check(elbow_plane::check);
-    // Nobody knows what an object that cannot be read would have changed.
-    let changes_nothing = before.is_some() && !serving.rejected().is_empty();
-    if let Some(before) = before {
-        serving = serving.keeping(before);
-    }
-    let (model, refused) = serving.clone().into_model();
-    found.extend(refused);
+    let (model, diagnostics) = elbow_native::parse(&text, &name);
     Loaded {
-        model: (!changes_nothing).then_some(model),
-        diagnostics: found,
-        serving: Some(serving),
-        dns: context.dns_zone(),
-    }
-}
-
-/// Prints findings for a person, with a count of the errors.
-pub(crate) fn report(diagnostics: &[Diagnostic], out: &mut impl Write) -> io::Result<()> {
-    for diagnostic in diagnostics {
-        writeln!(out, "{diagnostic}")?;
-    }
-    let errors = diagnostics
-        .iter()
-        .filter(|d| d.severity == Severity::Error)
-        .count();
-    match errors {
-        0 => Ok(()),
-        1 => writeln!(out, "1 error"),
-        n => writeln!(out, "{n} errors"),
+        model,
+        ..Loaded::refused(diagnostics)
     }
 }
 

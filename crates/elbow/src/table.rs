@@ -1,6 +1,6 @@
-//! Columns that line up.
+//! Text tables.
 
-/// `rows`, the first of which is the headings, as `kubectl` prints them; all have the same number of cells.
+/// Formats `rows` in aligned columns like kubectl. The first row has the headings; all rows have the same length.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| {

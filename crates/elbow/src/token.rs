@@ -1,91 +1,73 @@
-//! The admin token: who serves asks for it, and who asks shows it.
+//! The admin token, which a serving elbow requires and clients present.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
 
-use clap::Args;
 use elbow_admin::Token;
 
-use crate::{Failure, cert};
+use crate::args::{TokenArg, TokenPlace};
+use crate::authority::Home;
+use crate::process::Failure;
 
-/// `--admin-token`.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct TokenArg {
-    /// The file with the token of the admin address, or `auto`: the one that elbow makes in the user's data folder.
-    #[arg(long, value_name = "FILE|auto", env = "ELBOW_ADMIN_TOKEN")]
-    admin_token: Option<Place>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
-    Auto,
-    File(PathBuf),
-}
-
-impl FromStr for Place {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(match text {
-            "auto" => Self::Auto,
-            file => Self::File(file.into()),
-        })
-    }
-}
-
-/// Of the file made by `auto`, in the user's data folder.
+/// The file that `auto` uses in the user's data folder.
 const FILE: &str = "admin-token";
-/// Of a token that is made here: 64 hexadecimal digits.
+/// The length of a created token, which is written as 64 hexadecimal digits.
 const RANDOM_BYTES: usize = 32;
 
-impl TokenArg {
-    /// The token to ask for; `auto` creates one if there is no token yet.
-    pub(crate) fn to_serve(&self) -> Result<Option<Token>, Failure> {
-        self.token(|path| match make(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(path),
-            made => made,
-        })
-    }
-
-    /// The token to show.
-    pub(crate) fn to_ask(&self) -> Result<Option<Token>, Failure> {
-        self.token(read)
-    }
-
-    fn token(&self, auto: impl Fn(&Path) -> io::Result<Token>) -> Result<Option<Token>, Failure> {
-        let (path, token) = match &self.admin_token {
-            None => return Ok(None),
-            Some(Place::File(path)) => (path.clone(), read(path)),
-            Some(Place::Auto) => {
-                let homeless = |error| {
-                    Failure::environment(error, "set HOME, or name a file with --admin-token")
-                };
-                let path = cert::Home::find().map_err(homeless)?.folder().join(FILE);
-                let token = auto(&path);
-                (path, token)
-            }
-        };
-        token.map(Some).map_err(|error| {
-            let what = format!("admin token {}: {error}", path.display());
-            Failure::environment(
-                what,
-                "--admin-token FILE names a file with a token; elbow run --admin-token auto makes one",
-            )
-        })
-    }
+/// The token to require from clients; `auto` creates one if there is none.
+///
+/// # Errors
+/// There is no usable token where `arg` says.
+pub(crate) fn to_require(arg: &TokenArg) -> Result<Option<Token>, Failure> {
+    find(arg, |path| match create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(path),
+        created => created,
+    })
 }
 
-/// The one line of a regular file.
+/// The token to present to a running elbow.
+///
+/// # Errors
+/// As [`to_require`].
+pub(crate) fn to_present(arg: &TokenArg) -> Result<Option<Token>, Failure> {
+    find(arg, read)
+}
+
+/// The token that `arg` names; `auto` reads or creates the token of this user.
+fn find(
+    arg: &TokenArg,
+    auto: impl Fn(&Path) -> io::Result<Token>,
+) -> Result<Option<Token>, Failure> {
+    let (path, token) = match &arg.admin_token {
+        None => return Ok(None),
+        Some(TokenPlace::File(path)) => (path.clone(), read(path)),
+        Some(TokenPlace::Auto) => {
+            let home = Home::find().map_err(|error| {
+                Failure::environment(error, "set HOME, or name a file with --admin-token")
+            })?;
+            let path = home.folder().join(FILE);
+            let token = auto(&path);
+            (path, token)
+        }
+    };
+    token.map(Some).map_err(|error| {
+        Failure::environment(
+            format!("admin token {}: {error}", path.display()),
+            "put a token into the file, or create one with elbow run --admin-token auto",
+        )
+    })
+}
+
+/// Reads the token from a regular file with one line.
 fn read(path: &Path) -> io::Result<Token> {
     let invalid = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why);
     if !fs::metadata(path)?.is_file() {
         return Err(invalid("not a regular file"));
     }
     let mut text = String::new();
-    // One byte more than the longest token and its end of line may have.
+    // One byte more than the longest token with its line ending.
     let most = Token::MAX_BYTES as u64 + 3;
     File::open(path)?.take(most).read_to_string(&mut text)?;
     let line = text.trim_end_matches(['\r', '\n']);
@@ -97,15 +79,15 @@ fn read(path: &Path) -> io::Result<Token> {
     })
 }
 
-/// A new one, in a file that the user alone reads.
-fn make(path: &Path) -> io::Result<Token> {
+/// Creates a token in a file that only the user can read.
+fn create(path: &Path) -> io::Result<Token> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     let mut random = [0; RANDOM_BYTES];
     File::open("/dev/urandom")?.read_exact(&mut random)?;
     let text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    // Written aside and linked, so that nobody reads half of it.
+    // Written aside and linked, so that no reader sees a part of it.
     let next = path.with_extension(format!("{}.next", std::process::id()));
     let mut file = OpenOptions::new()
         .write(true)
@@ -122,6 +104,7 @@ fn make(path: &Path) -> io::Result<Token> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
 
     use super::*;
 
@@ -142,23 +125,23 @@ mod tests {
     }
 
     #[test]
-    fn a_made_token_is_random_stays_and_is_for_the_user_alone() {
+    fn created_token_is_random_and_private() {
         let folder = Folder::new("token-made");
         let (one, two) = (folder.0.join("a/one"), folder.0.join("two"));
-        let made = make(&one).unwrap();
+        let made = create(&one).unwrap();
         assert_eq!(made.secret().len(), 2 * RANDOM_BYTES);
         assert_eq!(read(&one).unwrap().secret(), made.secret());
-        assert_ne!(make(&two).unwrap().secret(), made.secret());
+        assert_ne!(create(&two).unwrap().secret(), made.secret());
         let mode = fs::metadata(&one).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let again = make(&one).unwrap_err();
+        let again = create(&one).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
         let left = fs::read_dir(one.parent().unwrap()).unwrap().count();
         assert_eq!(left, 1);
     }
 
     #[test]
-    fn a_file_has_one_token_and_nothing_else() {
+    fn file_holds_exactly_one_token() {
         let folder = Folder::new("token-file");
         let path = folder.0.join("token");
         for (text, token) in [

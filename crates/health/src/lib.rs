@@ -1,18 +1,21 @@
-//! The health of targets as AWS sees it: a pure state machine, and the probers that feed it.
+//! Target health as defined by AWS: a pure state machine, and the probes that feed it.
 //!
 //! ```text
-//! run (start to start) --> probe (TCP, SSL, HTTP, HTTPS) --> Outcome --> Tracker --> Transition
+//! run (start to start) --> probe (TCP, SSL, HTTP, HTTPS, gRPC) --> Outcome --> Tracker
 //! ```
 //!
-//! [`Tracker`] knows no clock and no socket; [`probe`] knows no state. Whoever runs them keeps both.
+//! [`Tracker`] has no clock and no socket, and [`probe`] has no state; the caller connects them.
 
 mod http;
+mod http2;
 mod probe;
+mod prober;
 mod reason;
 mod run;
 mod tracker;
 
-pub use probe::{Asker, CLASSIC_USER_AGENT, Outcome, USER_AGENT, host, probe};
+pub use probe::{Outcome, probe};
+pub use prober::{Prober, host};
 pub use reason::Reason;
 pub use run::run;
-pub use tracker::{Tracker, Transition};
+pub use tracker::Tracker;

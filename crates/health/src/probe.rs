@@ -1,9 +1,10 @@
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use elbow_model::{HealthCheck, HealthCheckProtocol};
-use elbow_net::{Connect, ConnectError, ConnectErrorKind, Lack};
+use elbow_model::{HealthCheck, HealthCheckProtocol, ProtocolVersion};
+use elbow_net::{Connect, ConnectError, ConnectErrorKind, Resource};
 
-use crate::http;
+use crate::prober::Prober;
+use crate::{http, http2};
 
 #[cfg(test)]
 mod tests;
@@ -11,33 +12,26 @@ mod tests;
 /// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It passed.
+    /// The check passed.
     Pass {
-        /// The status code, for HTTP and HTTPS.
+        /// The status code with HTTP and HTTPS, or the code of gRPC.
         code: Option<u16>,
     },
-    /// The answer had a code that the matcher does not want.
+    /// The response had a status code, or a code of gRPC, that the matcher does not allow.
     Mismatch(u16),
-    /// It did not end in time.
+    /// The check timed out.
     Timeout,
-    /// No connection, a reset, or an answer that is not HTTP; the text is for people.
+    /// The connection failed or was reset, or the response is not HTTP; with a description.
     Failed(String),
-    /// elbow lacked a resource of its own, so the target was not asked.
-    Skipped(Lack),
-}
-
-impl Outcome {
-    /// Whether the target passed.
-    pub fn passed(&self) -> bool {
-        matches!(self, Self::Pass { .. })
-    }
+    /// The target was not checked because elbow is out of a local resource.
+    Skipped(Resource),
 }
 
 impl From<ConnectError> for Outcome {
     fn from(error: ConnectError) -> Self {
         match error.kind {
             ConnectErrorKind::Timeout | ConnectErrorKind::TlsTimeout => Self::Timeout,
-            ConnectErrorKind::Exhausted(lack) => Self::Skipped(lack),
+            ConnectErrorKind::Exhausted(resource) => Self::Skipped(resource),
             kind => Self::Failed(match error.source {
                 Some(source) => format!("{kind}: {source}"),
                 None => kind.to_string(),
@@ -46,31 +40,14 @@ impl From<ConnectError> for Outcome {
     }
 }
 
-/// Who asks a target for its health.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asker {
-    /// The Host header of an HTTP check: [`host`] of the target for an ALB and a CLB, of the load
-    /// balancer's address and listener port for an NLB.
-    pub host: String,
-    /// [`USER_AGENT`] or [`CLASSIC_USER_AGENT`].
-    pub user_agent: &'static str,
-    /// What the target gets first ([`elbow_net::proxy`]).
-    pub preface: Vec<u8>,
-}
-
-/// Of ALB and NLB.
-pub const USER_AGENT: &str = "ELB-HealthChecker/2.0";
-/// Of CLB.
-pub const CLASSIC_USER_AGENT: &str = "ELB-HealthChecker/1.0";
-
-/// One check of `target`, bounded by the check's timeout.
+/// Performs one check of `target`, limited by the timeout of the check.
 pub async fn probe<C: Connect>(
     connector: &C,
     check: &HealthCheck,
     target: SocketAddr,
-    asker: &Asker,
+    prober: &Prober,
 ) -> Outcome {
-    elbow_net::timeout(check.timeout, ask(connector, check, target, asker))
+    elbow_net::timeout(check.timeout, ask(connector, check, target, prober))
         .await
         .unwrap_or(Outcome::Timeout)
 }
@@ -79,38 +56,44 @@ async fn ask<C: Connect>(
     connector: &C,
     check: &HealthCheck,
     target: SocketAddr,
-    asker: &Asker,
+    prober: &Prober,
 ) -> Outcome {
     let tls = match check.protocol {
         HealthCheckProtocol::Tcp | HealthCheckProtocol::Http => false,
         HealthCheckProtocol::Ssl | HealthCheckProtocol::Https => true,
     };
-    let io = match connector.connect_with(target, tls, &asker.preface).await {
+    let connected = match check.version {
+        ProtocolVersion::Http1 => connector.connect_with(target, tls, &prober.preface).await,
+        ProtocolVersion::Http2 | ProtocolVersion::Grpc => connector.connect_h2(target, tls).await,
+    };
+    let io = match connected {
         Ok(io) => io,
         Err(e) => return e.into(),
     };
-    match check.protocol {
-        HealthCheckProtocol::Tcp | HealthCheckProtocol::Ssl => Outcome::Pass { code: None },
-        HealthCheckProtocol::Http | HealthCheckProtocol::Https => {
-            match http::status(io, &check.path, asker).await {
-                Ok(code) if check.matcher.matches(code) => Outcome::Pass { code: Some(code) },
-                Ok(code) => Outcome::Mismatch(code),
-                Err(e) => Outcome::Failed(e.to_string()),
-            }
-        }
+    if matches!(
+        check.protocol,
+        HealthCheckProtocol::Tcp | HealthCheckProtocol::Ssl
+    ) {
+        return Outcome::Pass { code: None };
     }
-}
-
-/// The Host header for `ip` and `port`, without the default port of the check's protocol (ALB guide:
-/// troubleshooting).
-pub fn host(protocol: HealthCheckProtocol, ip: IpAddr, port: u16) -> String {
-    let default = match protocol {
-        HealthCheckProtocol::Https | HealthCheckProtocol::Ssl => 443,
-        HealthCheckProtocol::Http | HealthCheckProtocol::Tcp => 80,
+    let answer = match check.version {
+        ProtocolVersion::Http1 => {
+            let status = http::status(io, &check.path, prober).await;
+            status.map_err(|e| e.to_string())
+        }
+        version => {
+            let request = http2::Request {
+                path: &check.path,
+                tls,
+                is_grpc: version == ProtocolVersion::Grpc,
+            };
+            let code = http2::code(io, request, prober).await;
+            code.map_err(|e| e.to_string())
+        }
     };
-    match (ip, port == default) {
-        (IpAddr::V4(ip), true) => ip.to_string(),
-        (IpAddr::V6(ip), true) => format!("[{ip}]"),
-        (ip, false) => SocketAddr::new(ip, port).to_string(),
+    match answer {
+        Ok(code) if check.matcher.matches(code) => Outcome::Pass { code: Some(code) },
+        Ok(code) => Outcome::Mismatch(code),
+        Err(e) => Outcome::Failed(e),
     }
 }

@@ -5,63 +5,53 @@ use elbow_model::TargetState;
 /// `TargetHealth.Reason` and `.Description` of `DescribeTargetHealth`, in AWS's words (parity: 1.9).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
-    /// E.g. `Target.Timeout`.
+    /// For example `Target.Timeout`.
     pub code: &'static str,
-    /// E.g. `Request timed out`.
+    /// For example `Request timed out`.
     pub description: Cow<'static, str>,
-    /// The code that the answer had, where that is the reason.
-    status: u16,
+    /// The status code of the response, or the code of gRPC, if that is the reason.
+    status: Option<u16>,
 }
 
-/// What a target that is checked can have for a reason; the place of each is its number.
-const KNOWN: [Reason; 8] = [
+/// All reasons; the index of each is its number.
+const KNOWN: [Reason; 6] = [
     Reason::REGISTRATION_IN_PROGRESS,
     Reason::INITIAL_HEALTH_CHECKING,
     Reason::TIMEOUT,
     Reason::FAILED_HEALTH_CHECKS,
     Reason::DEREGISTRATION_IN_PROGRESS,
-    Reason::HEALTH_CHECK_DISABLED,
     Reason::NOT_IN_USE,
-    Reason::NOT_REGISTERED,
 ];
 
 impl Reason {
-    /// No check has ended yet.
+    /// No check has completed yet.
     pub const REGISTRATION_IN_PROGRESS: Self = Self::new(
         "Elb.RegistrationInProgress",
         "Target registration is in progress",
     );
-    /// Too few checks have ended to tell.
+    /// Too few checks have completed.
     pub const INITIAL_HEALTH_CHECKING: Self = Self::new(
         "Elb.InitialHealthChecking",
         "Initial health checks in progress",
     );
-    /// No answer in time.
+    /// No response in time.
     pub const TIMEOUT: Self = Self::new("Target.Timeout", "Request timed out");
-    /// No connection, or no answer that can be read.
+    /// No connection, or a response that is not valid HTTP.
     pub const FAILED_HEALTH_CHECKS: Self =
         Self::new("Target.FailedHealthChecks", "Health checks failed");
-    /// Deregistered, the delay is running.
+    /// Deregistered; the deregistration delay has not passed.
     pub const DEREGISTRATION_IN_PROGRESS: Self = Self::new(
         "Target.DeregistrationInProgress",
         "Target deregistration is in progress",
     );
-    /// Health checks are off.
-    pub const HEALTH_CHECK_DISABLED: Self =
-        Self::new("Target.HealthCheckDisabled", "Health checks are disabled");
-    /// The group is in no rule.
+    /// No listener forwards to the group.
     pub const NOT_IN_USE: Self = Self::new(
         "Target.NotInUse",
         "Target group is not configured to receive traffic from the load balancer",
     );
-    /// The target is not, or no longer, in the group.
-    pub const NOT_REGISTERED: Self = Self::new(
-        "Target.NotRegistered",
-        "Target is not registered to the target group",
-    );
 
-    /// `InstanceState.ReasonCode` and `.Description` of `DescribeInstanceHealth`, for an instance of a
-    /// Classic load balancer; none while it is in service.
+    /// `InstanceState.ReasonCode` and `.Description` of `DescribeInstanceHealth` for an instance of a
+    /// Classic load balancer; `None` while it is in service.
     pub fn of_instance(state: TargetState) -> Option<Self> {
         Some(match state {
             TargetState::Healthy => return None,
@@ -80,21 +70,22 @@ impl Reason {
         })
     }
 
-    /// The answer had another code than the matcher wants.
+    /// The response had a status code, or a code of gRPC, that the matcher does not allow.
     pub fn response_code_mismatch(code: u16) -> Self {
         Self {
             code: "Target.ResponseCodeMismatch",
             description: format!("Health checks failed with these codes: [{code}]").into(),
-            status: code,
+            status: Some(code),
         }
     }
 
-    /// A reason of a target as a number, for where a lock would be too much; 0 is none.
+    /// Encodes the reason as a number for an atomic; 0 means no reason.
     ///
     /// ```
     /// use elbow_health::Reason;
     ///
-    /// for reason in [None, Some(Reason::TIMEOUT), Some(Reason::response_code_mismatch(503))] {
+    /// let mismatch = |code| Some(Reason::response_code_mismatch(code));
+    /// for reason in [None, Some(Reason::TIMEOUT), mismatch(503), mismatch(0)] {
     ///     assert_eq!(Reason::from_bits(Reason::to_bits(reason.as_ref())), reason);
     /// }
     /// ```
@@ -102,14 +93,15 @@ impl Reason {
         let Some(reason) = reason else { return 0 };
         let number = KNOWN.iter().position(|known| known == reason);
         let number = number.and_then(|n| u16::try_from(n + 1).ok());
-        u32::from(reason.status) << 16 | u32::from(number.unwrap_or_default())
+        // The code 0 of gRPC is a reason, too.
+        let status = reason.status.map_or(0, |status| u32::from(status) + 1);
+        status << 16 | u32::from(number.unwrap_or_default())
     }
 
-    /// The reason that [`Reason::to_bits`] made a number of.
+    /// Decodes a number from [`Reason::to_bits`].
     pub fn from_bits(bits: u32) -> Option<Self> {
-        let status = (bits >> 16) as u16;
-        if status != 0 {
-            return Some(Self::response_code_mismatch(status));
+        if let Some(status) = (bits >> 16).checked_sub(1) {
+            return Some(Self::response_code_mismatch(status as u16));
         }
         KNOWN.get((bits as usize).checked_sub(1)?).cloned()
     }
@@ -118,7 +110,28 @@ impl Reason {
         Self {
             code,
             description: Cow::Borrowed(description),
-            status: 0,
+            status: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // ELB API reference 2012-06-01, InstanceState.
+    #[test]
+    fn instances_have_the_reasons_of_the_classic_api() {
+        let code = |state| Reason::of_instance(state).map(|reason| reason.code);
+        for (state, want) in [
+            (TargetState::Healthy, None),
+            (TargetState::Initial, Some("ELB")),
+            (TargetState::Unhealthy, Some("Instance")),
+            (TargetState::Draining, Some("N/A")),
+            (TargetState::Unused, Some("ELB")),
+            (TargetState::Unavailable, Some("ELB")),
+        ] {
+            assert_eq!(code(state), want, "{state:?}");
         }
     }
 }

@@ -5,8 +5,8 @@ use crate::{Outcome, Reason};
 #[cfg(test)]
 mod tests;
 
-/// The health of one target (ALB guide: health checks; parity: 1.9). Pure: results go in, states
-/// come out.
+/// The health of one target (ALB guide: health checks; parity: 1.9). A pure state machine: results in,
+/// states out.
 #[derive(Clone, Debug)]
 pub struct Tracker {
     state: TargetState,
@@ -17,19 +17,8 @@ pub struct Tracker {
     unhealthy_threshold: u32,
 }
 
-/// A change of state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transition {
-    /// Before.
-    pub from: TargetState,
-    /// After.
-    pub to: TargetState,
-    /// Why; nothing when it is healthy.
-    pub reason: Option<Reason>,
-}
-
 impl Tracker {
-    /// A target that was just registered.
+    /// Creates the tracker of a newly registered target.
     pub fn new(check: &HealthCheck) -> Self {
         Self {
             state: TargetState::Initial,
@@ -41,30 +30,22 @@ impl Tracker {
         }
     }
 
-    /// Takes new thresholds and keeps the state, for a target that stays while its group changes.
+    /// Changes the thresholds and keeps the state, for a target that stays when its group changes.
     pub fn reconfigure(&mut self, check: &HealthCheck) {
         self.healthy_threshold = check.healthy_threshold;
         self.unhealthy_threshold = check.unhealthy_threshold;
     }
 
-    /// The result of one check. Nothing when the state stays, though the reason may change. One that was skipped
-    /// changes nothing.
-    pub fn on_result(&mut self, outcome: &Outcome) -> Option<Transition> {
+    /// Applies the result of one check and returns whether the state changed. The reason can change without the state. A
+    /// skipped check changes nothing.
+    pub fn on_result(&mut self, outcome: &Outcome) -> bool {
         match outcome {
             Outcome::Pass { .. } => self.on_pass(),
             Outcome::Mismatch(code) => self.on_failure(Reason::response_code_mismatch(*code)),
             Outcome::Timeout => self.on_failure(Reason::TIMEOUT),
             Outcome::Failed(_) => self.on_failure(Reason::FAILED_HEALTH_CHECKS),
-            Outcome::Skipped(_) => None,
+            Outcome::Skipped(_) => false,
         }
-    }
-
-    /// The target was deregistered; checks no longer count.
-    pub fn on_deregister(&mut self) -> Option<Transition> {
-        self.enter(
-            TargetState::Draining,
-            Some(Reason::DEREGISTRATION_IN_PROGRESS),
-        )
     }
 
     /// `TargetHealth.State`.
@@ -72,52 +53,44 @@ impl Tracker {
         self.state
     }
 
-    /// Why it is not healthy.
+    /// The reason for not being healthy.
     pub fn reason(&self) -> Option<&Reason> {
         self.reason.as_ref()
     }
 
-    fn on_pass(&mut self) -> Option<Transition> {
+    fn on_pass(&mut self) -> bool {
         self.failures = 0;
         self.passes = self.passes.saturating_add(1);
         let needed = match self.state {
-            // The first pass is enough, whatever the threshold.
+            // The first pass is enough, regardless of the threshold (ALB guide: health checks).
             TargetState::Initial => 1,
             TargetState::Unhealthy => self.healthy_threshold,
-            _ => return None,
+            _ => return false,
         };
-        if self.passes < needed {
-            return None;
+        if self.passes >= needed {
+            self.enter(TargetState::Healthy, None);
         }
-        self.enter(TargetState::Healthy, None)
+        self.state == TargetState::Healthy
     }
 
-    fn on_failure(&mut self, reason: Reason) -> Option<Transition> {
+    fn on_failure(&mut self, reason: Reason) -> bool {
         self.passes = 0;
         self.failures = self.failures.saturating_add(1);
         let enough = self.failures >= self.unhealthy_threshold;
         match self.state {
             TargetState::Initial | TargetState::Healthy if enough => {
-                self.enter(TargetState::Unhealthy, Some(reason))
+                self.enter(TargetState::Unhealthy, Some(reason));
+                return true;
             }
-            TargetState::Initial => {
-                self.reason = Some(Reason::INITIAL_HEALTH_CHECKING);
-                None
-            }
-            TargetState::Unhealthy => {
-                self.reason = Some(reason);
-                None
-            }
-            _ => None,
+            TargetState::Initial => self.reason = Some(Reason::INITIAL_HEALTH_CHECKING),
+            TargetState::Unhealthy => self.reason = Some(reason),
+            _ => {}
         }
+        false
     }
 
-    fn enter(&mut self, to: TargetState, reason: Option<Reason>) -> Option<Transition> {
-        if self.state == to {
-            return None;
-        }
-        let from = std::mem::replace(&mut self.state, to);
-        self.reason.clone_from(&reason);
-        Some(Transition { from, to, reason })
+    fn enter(&mut self, state: TargetState, reason: Option<Reason>) {
+        self.state = state;
+        self.reason = reason;
     }
 }

@@ -1,4 +1,4 @@
-//! What an HTTP connection stands in.
+//! What HTTP connections share.
 
 use std::fmt;
 use std::rc::Rc;
@@ -16,13 +16,13 @@ pub struct Context<C: Connect> {
     pub worker: Rc<Worker>,
     /// Opens connections to targets.
     pub connector: Rc<C>,
-    /// The open ones of this worker, shared by all its listeners.
+    /// Open connections to targets, shared by all listeners of this worker.
     pub pools: Rc<Pools<C::Io>>,
-    /// The listener as it is configured now; asked once per request.
+    /// Gives the listener as it is configured now; called once per request.
     pub listener: Rc<dyn Fn() -> Arc<Listener>>,
-    /// Its numbers.
+    /// The listener's metrics.
     pub metrics: Arc<ListenerMetrics>,
-    /// Its access log.
+    /// The listener's access log.
     pub log: Option<Rc<LogBuffer>>,
 }
 

@@ -4,36 +4,27 @@
 //! read and written by the codec in [`h1`], which does no I/O.
 
 pub mod action;
-mod additions;
-mod answer;
-mod body;
-mod classic;
+mod budget;
+mod client;
 mod context;
-pub mod cookie;
-pub mod date;
+pub mod decide;
+pub mod endpoint;
 pub mod error;
 mod exchange;
-pub mod forwarded;
 pub mod h1;
-mod h2;
-pub mod head;
+pub mod header;
 pub mod listener;
+mod multiplex;
+pub mod outgoing;
 pub mod page;
-pub mod pattern;
-mod plan;
+mod personality;
 mod pool;
 mod record;
-mod rules;
-pub mod seal;
-mod serve;
-mod sticky;
-mod target;
+pub mod rules;
+mod spare;
 #[cfg(test)]
 mod test_kit;
-pub mod trace_id;
-mod transform;
-mod upgrade;
-pub mod uri;
+mod upstream;
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -51,11 +42,11 @@ pub fn serve<S: Stream, C: Connect>(
     meta: ConnMeta,
 ) -> impl Future<Output = ()> {
     let alpn = meta.tls.as_ref().and_then(|tls| tls.alpn.as_deref());
-    // What waits is small: the rare and the large are in boxes, and nothing is there twice.
+    // HTTP/2 is boxed to keep the future small; `Version` avoids holding the future twice.
     let mut version = if alpn == Some(b"h2") {
-        Version::Http2(Box::pin(h2::serve(context, io, meta)))
+        Version::Http2(Box::pin(client::h2::serve(context, io, meta)))
     } else {
-        Version::Http1(serve::Connection::new(context, io, meta))
+        Version::Http1(client::h1::Connection::new(context, io, meta))
     };
     async move {
         match &mut version {
@@ -65,9 +56,9 @@ pub fn serve<S: Stream, C: Connect>(
     }
 }
 
-/// What a client speaks.
+/// A connection, by its version of HTTP.
 #[allow(clippy::large_enum_variant)] // One per connection, in the box of its task.
 enum Version<S, C: Connect, H> {
-    Http1(serve::Connection<S, C>),
+    Http1(client::h1::Connection<S, C>),
     Http2(Pin<Box<H>>),
 }

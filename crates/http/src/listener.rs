@@ -2,153 +2,155 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use elbow_balance::Group;
-use elbow_model::{LoadBalancerAttributes, LoadBalancerType, Transforms};
+use elbow_model::personality::HttpPersonality;
+use elbow_model::{Account, LoadBalancer, LoadBalancerAttributes, Personality};
 
-use crate::additions::ResponseFields;
-use crate::classic;
-use crate::error::Error;
-use crate::head::RequestHead;
-use crate::page::{self, LocalResponse};
-pub use crate::rules::{Forwarding, Member, Route, choose_group};
-use crate::rules::{Rule, Subject};
+use crate::action::Action;
+use crate::endpoint::Endpoint;
+use crate::error::ErrorKind;
+use crate::header::head::RequestHead;
+use crate::header::response_fields::ResponseFields;
+use crate::page::LocalResponse;
+use crate::personality;
+use crate::rules::subject::Subject;
+use crate::rules::{Matched, Rules};
 
 /// An HTTP or HTTPS listener; immutable.
 #[derive(Clone, Debug)]
 pub struct Listener {
     /// `app/name/id`, or a Classic load balancer's name, as in access logs.
     pub load_balancer_id: Arc<str>,
-    /// The Host of requests that name none.
-    pub dns_name: Arc<str>,
-    /// What clients connect to: `X-Forwarded-Port`, the port rule of Host, `#{port}`.
-    pub port: u16,
-    /// Whether clients speak TLS.
-    pub https: bool,
-    /// It is a Classic load balancer's.
-    pub classic: bool,
+    /// What clients connect to.
+    pub endpoint: Endpoint,
+    /// How this kind of load balancer differs from the others.
+    pub personality: &'static Personality,
     /// Of the load balancer.
     pub attributes: Arc<LoadBalancerAttributes>,
     /// What all responses get.
     pub(crate) response_fields: Option<Arc<ResponseFields>>,
-    /// What targets read the TLS version in, when it is not `x-amzn-tls-version`.
+    /// The field that tells targets the TLS version, when it is not `x-amzn-tls-version`.
     pub(crate) tls_version_header: Option<Arc<str>>,
-    /// What targets read the cipher in, when it is not `x-amzn-tls-cipher-suite`.
+    /// The field that tells targets the cipher, when it is not `x-amzn-tls-cipher-suite`.
     pub(crate) tls_cipher_header: Option<Arc<str>>,
-    rules: Box<[Rule]>,
-    default: Route,
-}
-
-/// What [`Listener::route`] found.
-#[derive(Clone, Copy, Debug)]
-pub struct Matched<'a> {
-    /// Of the rule; 0 for the default action.
-    pub priority: u32,
-    /// What to do.
-    pub action: &'a Route,
-    /// What targets get to see instead of what the client sent.
-    pub transforms: Option<&'a Transforms>,
+    /// Which rule takes a request.
+    pub(crate) rules: Rules<Action>,
 }
 
 impl Listener {
-    /// Compiles `listener` of `lb`; `group` finds target groups by name.
+    /// Compiles `listener` of `lb` in `account`; `group` finds target groups by name.
     pub fn new(
-        lb: &elbow_model::LoadBalancer,
+        lb: &LoadBalancer,
         listener: &elbow_model::Listener,
         dns_name: Arc<str>,
+        account: &Account,
         group: impl Fn(&str) -> Option<Arc<Group>>,
     ) -> Self {
         let id: Arc<str> = lb.resource_id().into();
-        let mut rules: Box<[Rule]> = listener
-            .rules
-            .iter()
-            .map(|rule| Rule::new(rule, &id, &group))
-            .collect();
-        rules.sort_by_key(|rule| rule.priority);
-        let is_classic = lb.kind == LoadBalancerType::Classic;
+        let default = Action::new(
+            &listener.default_actions,
+            &elbow_model::Transforms::default(),
+            &id,
+            (account, &group),
+        );
+        let personality = lb.kind.personality();
         Self {
-            default: Route::new(&listener.default_actions, &id, &group),
-            load_balancer_id: id,
-            dns_name,
-            port: listener.port,
-            https: listener.protocol.is_tls(),
-            classic: is_classic,
-            attributes: Arc::new(match is_classic {
-                true => classic::attributes(&lb.attributes),
-                false => lb.attributes.clone(),
+            rules: Rules::new(&listener.rules, default, |rule| {
+                Action::new(&rule.actions, &rule.transforms, &id, (account, &group))
             }),
+            load_balancer_id: id,
+            endpoint: Endpoint {
+                dns_name,
+                port: listener.port,
+                https: listener.protocol.is_tls(),
+            },
+            personality,
+            attributes: Arc::new(attributes(&lb.attributes, &personality.http)),
             response_fields: ResponseFields::new(&listener.attributes),
             tls_version_header: listener.attributes.tls_version_header.clone(),
             tls_cipher_header: listener.attributes.tls_cipher_header.clone(),
-            rules,
         }
     }
 
     /// The first rule by priority whose conditions all hold, else the default action (parity 1.3).
     /// `client` is the peer of the connection.
-    pub fn route(&self, head: &RequestHead<'_>, client: IpAddr) -> Matched<'_> {
-        let mut subject = Subject::new(head, client);
-        match self.rules.iter().find(|rule| rule.matches(&mut subject)) {
-            Some(rule) => Matched {
-                priority: rule.priority,
-                action: &rule.route,
-                transforms: rule.transforms.as_deref(),
-            },
-            None => Matched {
-                priority: 0,
-                action: &self.default,
-                transforms: None,
-            },
-        }
+    pub fn route(&self, head: &RequestHead<'_>, client: IpAddr) -> Matched<'_, Action> {
+        self.rules.find(&mut Subject::new(head, client), &mut ())
     }
 
-    /// The status that `head` is refused with because this kind of load balancer does not take it,
-    /// whatever its fields (parity 1.1 and section 4).
-    pub(crate) fn refusal(&self, head: &RequestHead<'_>) -> Option<u16> {
-        match self.classic {
-            true => classic::refusal(head),
-            false => (head.method == "TRACE").then_some(405),
-        }
+    /// Why this kind of load balancer refuses `head`, whatever its rules say (parity 1.1 and
+    /// section 4).
+    pub(crate) fn refusal(&self, head: &RequestHead<'_>) -> Option<ErrorKind> {
+        personality::refusal(&self.personality.http, head)
     }
 
-    /// What the client gets for `error`.
-    pub(crate) fn error_status(&self, error: &Error) -> u16 {
-        match self.classic {
-            true => classic::error_status(error.kind, error.status()),
-            false => error.status(),
-        }
+    /// The status that the client gets for an error of `kind`.
+    pub(crate) fn status(&self, kind: ErrorKind) -> u16 {
+        personality::status(&self.personality.http, kind)
     }
 
-    /// What the client gets where an ALB answers `status`.
-    pub(crate) fn status(&self, status: u16) -> u16 {
-        match self.classic {
-            true => classic::status(status),
-            false => status,
-        }
-    }
-
-    /// The response of our own for `status`.
+    /// The response for an error with this status.
     pub(crate) fn page(&self, status: u16) -> LocalResponse {
-        match self.classic {
-            true => classic::page(status),
-            false => page::page(status),
-        }
+        personality::page(&self.personality.http, status)
     }
 
-    /// `http` or `https`.
-    pub fn scheme(&self) -> &'static str {
-        if self.https { "https" } else { "http" }
+    /// Whether a connection can become a WebSocket.
+    pub(crate) fn has_websocket(&self) -> bool {
+        self.personality.http.websocket
     }
 
-    /// Whether targets read something of ours in the field `name`, by its configured name.
+    /// Whether targets read something that the load balancer says in the field `name`, by its
+    /// configured name.
     pub(crate) fn has_renamed(&self, name: &str) -> bool {
         let renamed = [&self.tls_version_header, &self.tls_cipher_header];
         let mut renamed = renamed.into_iter().flatten();
         renamed.any(|own| own.eq_ignore_ascii_case(name))
     }
+}
 
-    /// Whether `port` is one that a URL need not name.
-    pub(crate) fn has_default_port(&self) -> bool {
-        matches!(self.port, 80 | 443)
+/// `attributes` with what `personality` fixes.
+fn attributes(
+    attributes: &LoadBalancerAttributes,
+    personality: &HttpPersonality,
+) -> LoadBalancerAttributes {
+    LoadBalancerAttributes {
+        preserve_host_header: personality.always_preserves_host || attributes.preserve_host_header,
+        client_keep_alive: if personality.bounds_client_keep_alive {
+            attributes.client_keep_alive
+        } else {
+            Duration::MAX
+        },
+        http2_enabled: personality.http2 && attributes.http2_enabled,
+        ..attributes.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Parity section 4.
+    #[test]
+    fn personality_fixes_what_a_clb_cannot_configure() {
+        let configured = LoadBalancerAttributes {
+            preserve_host_header: false,
+            http2_enabled: true,
+            ..LoadBalancerAttributes::default()
+        };
+        let alb = attributes(&configured, &Personality::APPLICATION.http);
+        assert!(!alb.preserve_host_header && alb.http2_enabled);
+        assert_eq!(alb.client_keep_alive, configured.client_keep_alive);
+        let clb = attributes(&configured, &Personality::CLASSIC.http);
+        assert!(clb.preserve_host_header && !clb.http2_enabled);
+        assert_eq!(clb.client_keep_alive, Duration::MAX);
+        let preserved = LoadBalancerAttributes {
+            preserve_host_header: true,
+            http2_enabled: false,
+            ..configured
+        };
+        let alb = attributes(&preserved, &Personality::APPLICATION.http);
+        assert!(alb.preserve_host_header && !alb.http2_enabled);
     }
 }

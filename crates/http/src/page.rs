@@ -4,32 +4,32 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::additions::ResponseFields;
-use crate::date::HttpDate;
+use crate::header::date::HttpDate;
+use crate::header::response_fields::ResponseFields;
 
-/// `Server` of every response of our own making.
+/// `Server` of every response that the load balancer makes.
 pub const SERVER: &str = "awselb/2.0";
 
-/// A whole response of our own making.
+/// A response that the load balancer makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalResponse {
     /// Status code.
     pub status: u16,
     /// Reason phrase.
     pub reason: &'static str,
-    /// Of the body.
+    /// Of the body; empty without one.
     pub content_type: Cow<'static, str>,
-    /// May be empty.
+    /// The body; may be empty.
     pub body: Bytes,
-    /// Redirects only.
+    /// Where a redirect leads.
     pub location: Option<String>,
-    /// Without Server, Date and Content-Type, as a Classic load balancer writes it.
+    /// Whether Server, Date and Content-Type are left out, as by a Classic load balancer.
     pub bare: bool,
 }
 
 impl LocalResponse {
-    /// Appends the response as HTTP/1.1. `head_only` leaves the body out, but not its length.
-    /// `fields` are those that the listener gives all responses.
+    /// Appends the response as HTTP/1.1. `head_only` leaves out the body, but not its length. `fields`
+    /// are those that the listener gives all its responses.
     pub fn write_h1(
         &self,
         out: &mut Vec<u8>,
@@ -80,7 +80,7 @@ impl LocalResponse {
 pub(crate) fn digits(buffer: &mut [u8; 20], mut value: usize) -> &[u8] {
     let mut start = buffer.len();
     for (at, slot) in buffer.iter_mut().enumerate().rev() {
-        // A remainder of ten always fits.
+        // A remainder of ten fits any integer.
         *slot = b'0' + u8::try_from(value % 10).unwrap_or_default();
         start = at;
         value /= 10;
@@ -91,7 +91,7 @@ pub(crate) fn digits(buffer: &mut [u8; 20], mut value: usize) -> &[u8] {
     buffer.get(start..).unwrap_or_default()
 }
 
-/// A page with its status and reason, from one literal so that the body is static.
+/// The pages, each made from one literal so that its body is static.
 macro_rules! pages {
     ($($code:literal $text:literal,)*) => {
         fn known(status: u16) -> Option<(&'static str, &'static str)> {
@@ -185,7 +185,7 @@ mod tests {
 
     // Parity check 1.
     #[test]
-    fn the_503_is_written_byte_for_byte() {
+    fn page_of_503_is_written_byte_for_byte() {
         let mut out = Vec::new();
         let date = HttpDate::from_unix(784_111_777);
         page(503).write_h1(&mut out, &date, false, false, None);

@@ -1,9 +1,8 @@
-//! What the HTTP connections of one worker share: open connections to targets and spare memory.
+//! What the HTTP connections of one worker share: idle connections to targets, and memory.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::poll_fn;
-use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -14,30 +13,32 @@ use rustc_hash::FxHashMap;
 use tokio::io::ReadBuf;
 use tokio::task::spawn_local;
 
-use crate::date::DateCache;
-use crate::h2::WorkerBudget;
+use crate::budget::WorkerBudget;
+use crate::header::date::DateCache;
+use crate::multiplex::Connections;
+use crate::spare::Spares;
 
 /// Idle connections kept for one target.
 const IDLE_MAX: usize = 1024;
-/// Between two looks for connections that are over.
+/// Time between two sweeps for connections that have ended.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// Spare vectors kept, and what one may hold to be kept.
-const SPARES_MAX: usize = 64;
-const SPARE_CAPACITY: usize = 64 * 1024;
 
 /// The idle connections to targets of one worker, and what else its HTTP connections share.
 pub struct Pools<Io> {
     idle: RefCell<FxHashMap<Key, Vec<Idle<Io>>>>,
-    /// A task looks for connections that are over.
+    /// Whether the sweep task runs.
     sweeping: Cell<bool>,
     pub(crate) spares: Rc<Spares>,
     pub(crate) date: DateCache,
-    /// What waits for clients of HTTP/2.
+    /// Bounds the response bytes that wait for clients of HTTP/2.
     pub(crate) h2: Rc<WorkerBudget>,
+    /// Connections of HTTP/2 to targets.
+    pub(crate) multiplexed: Connections<Key, Io>,
 }
 
-/// Connections with the same key can stand for one another: a target outlives changes of its group's
-/// protocol, and listeners with other TLS policies share it. None of them began with a PROXY header.
+/// Connections with the same key are interchangeable. The target alone would not do: it outlives a
+/// change of its group's protocol, and listeners with different TLS policies share it. None of the
+/// connections began with a PROXY header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     /// [`elbow_balance::Target::serial`].
@@ -47,7 +48,7 @@ pub(crate) struct Key {
 
 struct Idle<Io> {
     io: Io,
-    /// The tick from which it is too old.
+    /// The tick at which it expires.
     expires: u64,
 }
 
@@ -60,12 +61,18 @@ impl<Io: Stream> Pools<Io> {
             spares: Rc::default(),
             date: DateCache::default(),
             h2: Rc::default(),
+            multiplexed: Connections::default(),
         })
     }
 
-    /// How many connections are idle.
+    /// The number of idle connections.
     pub fn idle(&self) -> usize {
         self.idle.borrow().values().map(Vec::len).sum()
+    }
+
+    /// The number of connections of HTTP/2 to targets.
+    pub fn multiplexed(&self) -> usize {
+        self.multiplexed.len()
     }
 
     /// Bytes of responses that wait until clients of HTTP/2 take them.
@@ -73,7 +80,7 @@ impl<Io: Stream> Pools<Io> {
         self.h2.held()
     }
 
-    /// The connection of `key` that was used last, if one is open.
+    /// Takes the most recently used open connection of `key`.
     pub(crate) fn take(&self, key: Key, timers: &Timers) -> Option<Io> {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&key)?;
@@ -97,18 +104,18 @@ impl<Io: Stream> Pools<Io> {
         }
     }
 
-    /// Closes one idle connection, the oldest of some target, for its descriptor; false when none is idle.
+    /// Closes one idle connection, the oldest of some target, to free its descriptor; false when
+    /// none is idle.
     pub fn close_one(&self) -> bool {
         let mut idle = self.idle.borrow_mut();
         let mut used = idle
             .values_mut()
             .filter(|connections| !connections.is_empty());
-        used.next()
-            .map(|connections| connections.remove(0))
-            .is_some()
+        let closed = used.next().map(|connections| connections.remove(0));
+        closed.is_some() || self.multiplexed.close_one()
     }
 
-    /// Closes connections that were idle for too long or that their targets closed.
+    /// Drops connections that have expired or that their targets closed.
     fn sweep(&self, now: u64) {
         self.idle.borrow_mut().retain(|_, connections| {
             connections.retain_mut(|idle| idle.expires > now && is_open(&mut idle.io));
@@ -117,13 +124,15 @@ impl<Io: Stream> Pools<Io> {
     }
 }
 
-/// Sweeps until no connection is idle any more; then the next one that is starts it again.
+/// Sweeps until no connection is idle; the next idle one starts a new task.
 async fn sweep<Io: Stream>(pools: Weak<Pools<Io>>, worker: Rc<Worker>) {
     let timer = worker.timers.timer(SWEEP_INTERVAL);
     loop {
-        poll_fn(|cx| match worker.draining() {
-            true => Poll::Ready(()),
-            false => timer.poll_expired(cx),
+        poll_fn(|cx| {
+            if worker.draining() {
+                return Poll::Ready(());
+            }
+            timer.poll_expired(cx)
         })
         .await;
         timer.touch();
@@ -150,8 +159,8 @@ impl<Io> fmt::Debug for Pools<Io> {
     }
 }
 
-/// Whether an idle connection has nothing to say: data or an end is not what we asked for. Costs no
-/// system call when nothing came. Under TLS something may have come that is no data.
+/// Whether an idle connection can be used: neither data nor a close has arrived. Costs no system
+/// call when nothing has. Under TLS, what arrived may be a record without data.
 fn is_open<Io: Stream>(io: &mut Io) -> bool {
     let mut cx = Context::from_waker(Waker::noop());
     if io.socket().poll_read_ready(&mut cx).is_pending() {
@@ -160,49 +169,4 @@ fn is_open<Io: Stream>(io: &mut Io) -> bool {
     let mut byte = [0];
     let mut into = ReadBuf::new(&mut byte);
     matches!(Pin::new(io).poll_read(&mut cx, &mut into), Poll::Pending)
-}
-
-/// Vectors that were used and will be again.
-#[derive(Default)]
-pub(crate) struct Spares(RefCell<Vec<Vec<u8>>>);
-
-impl Spares {
-    /// An empty vector with the capacity that an earlier use left it.
-    pub(crate) fn take(self: &Rc<Self>) -> Spare {
-        Spare {
-            bytes: self.0.borrow_mut().pop().unwrap_or_default(),
-            home: Rc::clone(self),
-        }
-    }
-}
-
-/// A vector that goes back when dropped.
-pub(crate) struct Spare {
-    bytes: Vec<u8>,
-    home: Rc<Spares>,
-}
-
-impl Deref for Spare {
-    type Target = Vec<u8>;
-
-    fn deref(&self) -> &Vec<u8> {
-        &self.bytes
-    }
-}
-
-impl DerefMut for Spare {
-    fn deref_mut(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
-    }
-}
-
-impl Drop for Spare {
-    fn drop(&mut self) {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        let mut kept = self.home.0.borrow_mut();
-        if kept.len() < SPARES_MAX && bytes.capacity() <= SPARE_CAPACITY {
-            bytes.clear();
-            kept.push(bytes);
-        }
-    }
 }

@@ -1,40 +1,42 @@
 //! Listeners, heads and connections for tests.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use elbow_balance::Group;
+use elbow_balance::{Group, Target};
 use elbow_model::{
-    Action, AlpnPolicy, Condition, ContentType, FixedResponse, HealthCheck, HealthCheckPort,
-    HealthCheckProtocol, IpAddressType, LoadBalancer, LoadBalancerAttributes, LoadBalancerType,
-    Matcher, Patterns, Protocol, ProtocolVersion, Redirect, RedirectStatus, Rule, Scheme,
-    TargetGroup, TargetGroupAttributes, TargetType, Transforms,
+    Account, Action, ActionSpec, Condition, ContentType, FixedResponse, ListenerSpec, LoadBalancer,
+    LoadBalancerSpec, Patterns, Protocol, ProtocolVersion, Redirect, RedirectStatus, Rule, Scope,
+    TargetGroup, TargetGroupSpec, TargetState, Transforms,
 };
 use elbow_net::ConnMeta;
 
-use crate::head::{Header, RequestHead, Version};
+use crate::endpoint::Endpoint;
+use crate::header::head::{Header, RequestHead, Version};
+use crate::header::uri::RequestTarget;
 use crate::listener::Listener;
 
 pub(crate) fn group(name: &str, protocol_version: ProtocolVersion) -> TargetGroup {
-    TargetGroup {
-        name: name.into(),
-        protocol: Protocol::Http,
-        protocol_version,
-        port: 80,
-        target_type: TargetType::Ip,
-        health_check: HealthCheck {
-            protocol: HealthCheckProtocol::Http,
-            port: HealthCheckPort::TrafficPort,
-            path: "/".into(),
-            matcher: Matcher(vec![200..=200]),
-            interval: std::time::Duration::from_secs(30),
-            timeout: std::time::Duration::from_secs(5),
-            healthy_threshold: 5,
-            unhealthy_threshold: 2,
-        },
-        attributes: TargetGroupAttributes::default(),
-        targets: Vec::new(),
-    }
+    let spec = TargetGroupSpec {
+        name: Some(name.to_owned()),
+        protocol: Some("HTTP".to_owned()),
+        port: Some(80),
+        target_type: Some("ip".to_owned()),
+        ..TargetGroupSpec::default()
+    };
+    let mut group = TargetGroup::new(&spec).value.unwrap();
+    group.protocol_version = protocol_version;
+    group
+}
+
+/// A healthy target.
+pub(crate) fn target(address: &str) -> Arc<Target> {
+    let address: SocketAddr = address.parse().unwrap();
+    let registered = elbow_model::Target::at(address);
+    let target = Target::new(registered, address);
+    target.set_state(TargetState::Healthy);
+    Arc::new(target)
 }
 
 pub(crate) fn fixed(status: u16, body: &str) -> Action {
@@ -78,6 +80,15 @@ pub(crate) fn redirect_config() -> Redirect {
     }
 }
 
+/// What clients of a listener connect to.
+pub(crate) fn endpoint(protocol: Protocol, port: u16) -> Endpoint {
+    Endpoint {
+        dns_name: "demo-1.us-east-1.elb.localhost".into(),
+        port,
+        https: protocol.is_tls(),
+    }
+}
+
 /// A listener whose default action is a 404.
 pub(crate) fn listener(protocol: Protocol, port: u16, rules: Vec<Rule>) -> Listener {
     listener_with(protocol, port, rules, fixed(404, "default"), |_| None)
@@ -90,29 +101,23 @@ pub(crate) fn listener_with(
     default: Action,
     group: impl Fn(&str) -> Option<Arc<Group>>,
 ) -> Listener {
-    let model = elbow_model::Listener {
-        port,
-        protocol,
-        ssl_policy: None,
-        alpn_policy: AlpnPolicy::None,
-        attributes: elbow_model::ListenerAttributes::default(),
-        certificates: Vec::new(),
-        rules,
-        default_actions: vec![default],
-        instance: None,
+    let spec = ListenerSpec {
+        port: Some(port.into()),
+        protocol: Some("HTTP".to_owned()),
+        default_actions: Some(vec![ActionSpec::fixed_response(404)]),
+        ..ListenerSpec::default()
     };
-    let lb = LoadBalancer {
-        name: "demo".into(),
-        kind: LoadBalancerType::Application,
-        scheme: Scheme::InternetFacing,
-        ip_address_type: IpAddressType::Ipv4,
-        addresses: Vec::new(),
-        security_groups: Vec::new(),
-        attributes: LoadBalancerAttributes::default(),
-        listeners: Vec::new(),
-        classic: None,
+    let lb = LoadBalancerSpec {
+        name: Some("demo".to_owned()),
+        kind: Some("application".to_owned()),
+        listeners: vec![spec],
+        ..LoadBalancerSpec::default()
     };
-    Listener::new(&lb, &model, "demo-1.us-east-1.elb.localhost".into(), group)
+    let lb = LoadBalancer::new(&lb, &Scope::default()).value.unwrap();
+    let mut model = lb.listeners[0].clone();
+    (model.protocol, model.rules, model.default_actions) = (protocol, rules, vec![default]);
+    let dns_name = "demo-1.us-east-1.elb.localhost".into();
+    Listener::new(&lb, &model, dns_name, &Account::default(), group)
 }
 
 pub(crate) fn field<'a>(name: &'a str, value: &'a str) -> Header<'a> {
@@ -126,7 +131,7 @@ pub(crate) fn field<'a>(name: &'a str, value: &'a str) -> Header<'a> {
 pub(crate) fn get<'a>(target: &'a str, fields: &'a [Header<'a>]) -> RequestHead<'a> {
     RequestHead {
         method: "GET",
-        target,
+        target: RequestTarget::parse(target),
         version: Version::Http11,
         fields,
     }

@@ -1,4 +1,4 @@
-//! Replays the seeds of the fuzz target `h2conn`, and as many inputs made from a fixed number.
+//! Replays the seeds of the fuzz target `h2conn`, and inputs generated from a fixed seed.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,7 +15,7 @@ mod h2conn;
 #[path = "../../../fuzz/strict_requests.rs"]
 mod strict_requests;
 
-/// Inputs that are made here: some seconds of a debug build.
+/// The number of generated inputs: some seconds in a debug build.
 const MADE: u64 = 300;
 
 #[test]

@@ -1,4 +1,4 @@
-//! Replays the seeds of the fuzz target `exchange`: whole conversations, each with what must hold of it.
+//! Replays the seeds of the fuzz target `exchange`: whole conversations with their invariants.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Replays the seeds of the fuzz targets, which hold every input that ever broke something.
+//! Replays the seeds of the fuzz targets, among them every input that ever failed.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,14 +1,14 @@
-//! How long to wait before something that failed is tried again.
+//! Back-off between retries.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-/// Before the second attempt.
+/// The wait before the second attempt.
 const FIRST: Duration = Duration::from_millis(200);
-/// Between attempts when many have failed: the first after an outage is no later.
+/// The longest wait: after an outage, the next attempt comes no later than this.
 const LONGEST: Duration = Duration::from_secs(15);
 
-/// Times that double, spread at random, so that those who lost the same server do not all come back at once.
+/// Exponential back-off with jitter, so that clients that lost the same server do not all reconnect at once.
 #[derive(Clone, Debug)]
 pub(crate) struct BackOff(Duration);
 
@@ -19,20 +19,20 @@ impl Default for BackOff {
 }
 
 impl BackOff {
-    /// How long to wait now; longer the next time.
+    /// The wait before the next attempt; doubles with each call.
     pub(crate) fn next(&mut self) -> Duration {
         let now = self.0;
         self.0 = (now * 2).min(LONGEST);
         spread(now)
     }
 
-    /// It worked.
+    /// Starts again from the shortest wait, after a success.
     pub(crate) fn reset(&mut self) {
         *self = Self::default();
     }
 }
 
-/// Between one half and the whole of `time`.
+/// A random time between half of `time` and `time`.
 pub(crate) fn spread(time: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish();
     let part = f64::from(u32::try_from(random >> 32).unwrap_or(0)) / f64::from(u32::MAX);
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_double_up_to_the_longest_and_are_spread() {
+    fn waits_double_up_to_the_longest_with_jitter() {
         let mut back_off = BackOff::default();
         let mut bound = FIRST;
         for _ in 0..20 {

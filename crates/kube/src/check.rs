@@ -1,17 +1,17 @@
-//! What a cluster lacks for elbow to serve it, and who else serves it.
+//! Checks what a cluster lacks for elbow, and whether another controller serves it.
 
 use elbow_model::diagnostic::{Diagnostic, Severity};
-use k8s_openapi::jiff::Timestamp;
-use kube::api::{GetParams, ListParams, PostParams};
+use kube::api::{ListParams, PostParams};
 use kube::core::Request;
 use kube::{Client, Error as KubeError};
 use serde_json::{Value, json};
 
 use crate::client::{ANSWER_TIMEOUT, Server, reasons};
+use crate::role::rule;
 use crate::watch::{KINDS, Kind};
-use crate::{Error, Options};
+use crate::{Error, Options, neighbours};
 
-/// What is written: the group, the resource and the verbs, and what does not happen without.
+/// The writes that elbow makes: group, resource, verbs, and the consequence if they are denied.
 const WRITES: &[(&str, &str, &[&str], &str)] = &[
     ("", "services", &["patch"], "Services get no finalizer"),
     (
@@ -35,14 +35,14 @@ const WRITES: &[(&str, &str, &[&str], &str)] = &[
     (
         "",
         "events",
-        &["create", "patch"],
-        "`kubectl describe` tells nothing",
+        &["get", "create", "patch"],
+        "`kubectl describe` shows no events",
     ),
     (
         "",
         "pods/status",
         &["patch"],
-        "readiness gates are not served",
+        "readiness gates are not updated",
     ),
     (
         "elbv2.k8s.aws",
@@ -51,39 +51,33 @@ const WRITES: &[(&str, &str, &[&str], &str)] = &[
         "TargetGroupBindings show no generation",
     ),
 ];
-/// The Lease that the leader holds: it may be narrowed by name, except where it is made.
+/// The Lease of the leader. Rules for it can be restricted by name, except for `create`.
 const LEASE: (&str, &str, &[&str], &str) = (
     "coordination.k8s.io",
     "leases",
     &["get", "create", "update"],
-    "nobody leads, so nothing is written; or run one replica with --leader-elect=false",
+    "no replica leads, so nothing is written; or run one replica with --leader-elect=false",
 );
 
-/// The controller of AWS, as its chart calls its Lease.
-const RIVAL: &str = "aws-load-balancer-controller-leader";
-const RIVALS_HOME: &str = "kube-system";
-/// The age in seconds of a sign of life that counts, whatever the clocks differ by.
-const ALIVE: i64 = 300;
-
-/// Everything that is missing, and the version of the API server.
+/// The version of the API server, and a diagnostic for everything that is missing.
 ///
 /// # Errors
-/// It does not answer, does not know who asks, or is too old.
+/// The API server does not answer, rejects the credentials, or is too old.
 pub async fn check(server: &Server, options: &Options) -> Result<(String, Vec<Diagnostic>), Error> {
     let version = crate::client::version(server).await?;
     let client = &server.client;
     let namespace = options.watch_namespace.as_deref();
     let mut found = Vec::new();
     for kind in KINDS {
-        found.extend(is_there(client, kind, namespace).await);
+        found.extend(missing_kind(client, kind, namespace).await);
         for verb in ["list", "watch"] {
-            let asked = Asked {
+            let permission = Permission {
                 verb,
                 group: kind.group,
                 resource: kind.plural,
                 namespace: namespace.filter(|_| kind.namespaced),
             };
-            found.extend(asked.missing(client, kind.without, !kind.optional).await);
+            found.extend(permission.check(client, kind.without, !kind.optional).await);
         }
     }
     let lease_home = options.leader_election.namespace.as_deref();
@@ -95,25 +89,25 @@ pub async fn check(server: &Server, options: &Options) -> Result<(String, Vec<Di
     let writes = WRITES.iter().map(|write| (*write, namespace));
     for ((group, resource, verbs, without), namespace) in writes.chain(leases) {
         for verb in verbs {
-            let asked = Asked {
+            let permission = Permission {
                 verb,
                 group,
                 resource,
                 namespace,
             };
-            found.extend(asked.missing(client, without, true).await);
+            found.extend(permission.check(client, without, true).await);
         }
     }
-    found.extend(rival(client).await);
+    found.extend(neighbours::look(client, &version).await.diagnostics());
     Ok((version, found))
 }
 
-/// A note when the cluster lacks an optional kind.
-async fn is_there(client: &Client, kind: &Kind, namespace: Option<&str>) -> Option<Diagnostic> {
+/// A note if the cluster lacks an optional kind.
+async fn missing_kind(client: &Client, kind: &Kind, namespace: Option<&str>) -> Option<Diagnostic> {
     let request = Request::new(kind.path(namespace)).list(&ListParams::default().limit(1));
     match ask(client, request).await {
         Err(KubeError::Api(status)) if status.code == 404 => {
-            let message = format!("there is no CRD {}: {}", kind.resource(), kind.without);
+            let message = format!("CRD {} not found: {}", kind.resource(), kind.without);
             let found = Diagnostic::new(Severity::Note, "no-crd", message);
             Some(match kind.group {
                 "elbv2.k8s.aws" => found.hint("elbow controller crds | kubectl apply -f -"),
@@ -124,17 +118,17 @@ async fn is_there(client: &Client, kind: &Kind, namespace: Option<&str>) -> Opti
     }
 }
 
-/// Something that somebody may or may not do.
-struct Asked<'a> {
+/// An action on a resource that RBAC allows or denies.
+struct Permission<'a> {
     verb: &'a str,
     group: &'a str,
     resource: &'a str,
     namespace: Option<&'a str>,
 }
 
-impl Asked<'_> {
-    /// What is told when it may not be done.
-    async fn missing(&self, client: &Client, without: &str, needed: bool) -> Option<Diagnostic> {
+impl Permission<'_> {
+    /// A diagnostic if the permission is missing; `without` says what does not work then.
+    async fn check(&self, client: &Client, without: &str, needed: bool) -> Option<Diagnostic> {
         let (resource, subresource) = self.resource.split_once('/').unwrap_or((self.resource, ""));
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
@@ -145,22 +139,20 @@ impl Asked<'_> {
         let request = request.create(&PostParams::default(), review.to_string().into_bytes());
         let problem = match ask(client, request).await {
             Ok(answer) if answer["status"]["allowed"] == true => return None,
-            Ok(_) => format!("may not {self}: {without}"),
-            Err(error) => format!(
-                "cannot find out whether one may {self}: {}",
-                reasons(&error)
-            ),
+            Ok(_) => format!("no permission to {self}: {without}"),
+            Err(error) => format!("cannot check the permission to {self}: {}", reasons(&error)),
         };
-        let severity = match needed {
-            true => Severity::Error,
-            false => Severity::Warning,
+        let severity = if needed {
+            Severity::Error
+        } else {
+            Severity::Warning
         };
         let found = Diagnostic::new(severity, "no-permission", problem);
         Some(found.hint(rule(self.group, self.resource, self.verb, self.namespace)))
     }
 }
 
-impl std::fmt::Display for Asked<'_> {
+impl std::fmt::Display for Permission<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.verb, self.resource)?;
         if !self.group.is_empty() {
@@ -171,41 +163,6 @@ impl std::fmt::Display for Asked<'_> {
             None => f.write_str(" in all namespaces"),
         }
     }
-}
-
-/// What to add to which role.
-pub(crate) fn rule(group: &str, resource: &str, verbs: &str, namespace: Option<&str>) -> String {
-    let role = match namespace {
-        Some(namespace) => format!("the Role in {namespace}"),
-        None => "the ClusterRole".to_owned(),
-    };
-    format!(
-        "add to {role}: {{apiGroups: [\"{group}\"], resources: [{resource}], verbs: [{verbs}]}}"
-    )
-}
-
-/// A warning when the controller of AWS runs in the cluster: both would write the same status.
-pub(crate) async fn rival(client: &Client) -> Option<Diagnostic> {
-    let leases = format!("/apis/coordination.k8s.io/v1/namespaces/{RIVALS_HOME}/leases");
-    let request = Request::new(leases).get(RIVAL, &GetParams::default());
-    // Who may not look is not told.
-    let lease = ask(client, request).await.ok()?;
-    let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default();
-    let renewed = lease["spec"]["renewTime"].as_str().unwrap_or_default();
-    let renewed = renewed.parse::<Timestamp>().ok()?;
-    let age = Timestamp::now().as_second() - renewed.as_second();
-    if holder.is_empty() || age > ALIVE {
-        return None;
-    }
-    let message = format!(
-        "AWS Load Balancer Controller runs in this cluster too: {holder} holds the Lease {RIVALS_HOME}/{RIVAL}; both write the \
-         same status and finalizers"
-    );
-    let found = Diagnostic::warning("another-controller", message);
-    Some(found.hint(
-        "stop one: `kubectl -n kube-system scale deployment aws-load-balancer-controller --replicas=0`; or give elbow other classes \
-         with --ingress-class and --load-balancer-class",
-    ))
 }
 
 async fn ask(

@@ -1,4 +1,4 @@
-//! A client of the cluster's API server: by kubeconfig, or as a pod by its service account.
+//! A client of the cluster's API server, configured by a kubeconfig or by the pod's service account.
 
 use std::fs;
 use std::io;
@@ -10,46 +10,46 @@ use kube::{Client, Config};
 
 use crate::Error;
 
-/// For an answer that is no stream.
+/// The longest wait for an answer that is not a stream.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// The oldest API server whose objects are understood, as major and minor version.
+/// The oldest supported API server, as major and minor version.
 const OLDEST: (u32, u32) = (1, 21);
 
-/// The longest kubeconfig that is read, in bytes: as etcd bounds what a Secret with one may have.
+/// The longest kubeconfig that is read, in bytes; a Secret with one cannot be larger in etcd.
 const MAX_KUBECONFIG: u64 = 1 << 20;
 
 const KUBECONFIG: &str = "KUBECONFIG";
-/// Set in every pod.
+/// Kubernetes sets it in every pod.
 const SERVICE_HOST: &str = "KUBERNETES_SERVICE_HOST";
 
-/// An API server that may be asked.
+/// An API server and a client for it.
 #[derive(Clone)]
 pub struct Server {
-    /// Asks it.
+    /// The client.
     pub client: Client,
-    /// Where it is.
+    /// The server's URL.
     pub url: String,
 }
 
-/// A client of a cluster that answers and is new enough: that of `kubeconfig`, else of `KUBECONFIG`, else of
-/// `~/.kube/config`, else of the pod's service account; `context` instead of the current one.
+/// Connects to a cluster and checks that it answers and is new enough. The cluster is that of `kubeconfig`, else of `KUBECONFIG`,
+/// else of `~/.kube/config`, else of the pod's service account. `context` replaces the current context.
 ///
 /// # Errors
-/// The kubeconfig cannot be used, or the API server does not answer as it should.
+/// The kubeconfig cannot be used, or the API server does not answer as expected.
 pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Client, Error> {
     let server = open(kubeconfig, context).await?;
     version(&server).await?;
     Ok(server.client)
 }
 
-/// As [`connect`], without asking the API server anything yet.
+/// Like [`connect`], but sends no request yet.
 ///
 /// # Errors
 /// The kubeconfig cannot be used.
 pub async fn open(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Server, Error> {
     let source = Source::find(kubeconfig, context)?;
     let mut config = source.read(context).await?;
-    // Who asks waits between attempts, tells of it and counts.
+    // The callers retry with back-off, log and count.
     config.default_retry = false;
     let url = config.cluster_url.to_string();
     let client = Client::try_from(config).map_err(|e| source.unusable(&e))?;
@@ -59,7 +59,7 @@ pub async fn open(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Se
 /// The version of the API server, like `v1.33.4`.
 ///
 /// # Errors
-/// It does not answer, does not know who asks, or is too old.
+/// The API server does not answer, rejects the credentials, or is too old.
 pub async fn version(server: &Server) -> Result<String, Error> {
     let unreachable = |what: String| Error::Unreachable {
         server: server.url.clone(),
@@ -77,7 +77,7 @@ pub async fn version(server: &Server) -> Result<String, Error> {
         Ok(Err(error)) => return Err(unreachable(reasons(&error))),
         Ok(Ok(info)) => info,
     };
-    // A vendor may put something behind the number: "21+".
+    // A vendor may append to the number: "21+".
     let number = |text: &str| {
         let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
         digits.parse::<u32>().ok()
@@ -91,7 +91,7 @@ pub async fn version(server: &Server) -> Result<String, Error> {
     }
 }
 
-/// `error` with what it comes from: the client's own texts leave that out.
+/// `error` with its causes, which the client's own messages leave out.
 pub(crate) fn reasons(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -105,7 +105,7 @@ pub(crate) fn reasons(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What says where the cluster is.
+/// Where the configuration of the client comes from.
 enum Source {
     Files(Vec<PathBuf>),
     ServiceAccount,
@@ -133,10 +133,10 @@ impl Source {
         }
         Err(Error::Kubeconfig {
             what: format!(
-                "no cluster is named: no --kubeconfig, no {KUBECONFIG}, no {}, and this is no pod",
+                "no cluster configured: no --kubeconfig, no {KUBECONFIG}, no {}, and elbow does not run in a pod",
                 usual.display()
             ),
-            hint: "name the cluster's kubeconfig with --kubeconfig FILE; for kind: `kind export kubeconfig`".to_owned(),
+            hint: "give the cluster's kubeconfig with --kubeconfig FILE; for kind: `kind export kubeconfig`".to_owned(),
         })
     }
 
@@ -168,11 +168,11 @@ impl Source {
 
     fn no_context(&self, context: Option<&str>, contexts: &[String]) -> Error {
         let what = match context {
-            Some(name) => format!("{self}: no context is called \"{name}\""),
-            None => format!("{self}: the current context is not there"),
+            Some(name) => format!("{self}: context \"{name}\" not found"),
+            None => format!("{self}: the current context does not exist"),
         };
         let hint = match contexts {
-            [] => "the file names no cluster; write one with `kind export kubeconfig` or what your cluster has for it".to_owned(),
+            [] => "the file has no contexts; create one with `kind export kubeconfig` or your cluster's own tool".to_owned(),
             some => format!("choose one with --context: {}", some.join(", ")),
         };
         Error::Kubeconfig { what, hint }
@@ -181,10 +181,10 @@ impl Source {
     fn unusable(&self, error: &dyn std::error::Error) -> Error {
         let hint = match self {
             Self::Files(_) => {
-                "`kubectl --kubeconfig FILE version` says whether kubectl can use it; --kubeconfig names another"
+                "`kubectl --kubeconfig FILE version` shows whether kubectl can use it; --kubeconfig selects another file"
             }
             Self::ServiceAccount => {
-                "the pod needs a service account whose token is mounted (automountServiceAccountToken)"
+                "the pod needs a service account with a mounted token (automountServiceAccountToken)"
             }
         };
         Error::Kubeconfig {
@@ -194,13 +194,13 @@ impl Source {
     }
 }
 
-/// Refuses what would be waited for, like a pipe, or be read without an end.
+/// Refuses files that would block, like a pipe, or that are too long.
 fn is_readable(file: &Path) -> io::Result<()> {
     let metadata = fs::metadata(file)?;
     let why = if !metadata.is_file() {
         "expected a regular file".to_owned()
     } else if metadata.len() > MAX_KUBECONFIG {
-        format!("has more than {MAX_KUBECONFIG} bytes")
+        format!("the file is longer than {MAX_KUBECONFIG} bytes")
     } else {
         return Ok(());
     };
@@ -249,19 +249,17 @@ mod tests {
         contexts: [{name: one, context: {cluster: c, user: u}}, {name: two, context: {cluster: c, user: u}}]}";
 
     #[tokio::test]
-    async fn a_kubeconfig_that_does_not_parse_is_named() {
+    async fn malformed_kubeconfig_is_named() {
         let error = refused("clusters: [", None).await;
         assert!(error.is_input());
         assert!(error.hint().contains("kubectl"), "{}", error.hint());
     }
 
     #[tokio::test]
-    async fn a_context_that_is_not_there_names_those_that_are() {
+    async fn missing_context_lists_the_existing_ones() {
         let error = refused(TWO, Some("three")).await;
         assert!(
-            error
-                .to_string()
-                .ends_with("no context is called \"three\""),
+            error.to_string().ends_with("context \"three\" not found"),
             "{error}"
         );
         assert_eq!(error.hint(), "choose one with --context: one, two");
@@ -270,17 +268,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_empty_kubeconfig_says_that_it_names_no_cluster() {
+    async fn empty_kubeconfig_has_no_contexts() {
         let error = refused("", None).await;
-        assert!(
-            error.hint().contains("names no cluster"),
-            "{}",
-            error.hint()
-        );
+        assert!(error.hint().contains("has no contexts"), "{}", error.hint());
     }
 
     #[tokio::test]
-    async fn an_api_server_that_is_away_is_named() {
+    async fn unreachable_api_server_is_named() {
         let server = Server {
             client: Client::try_from(Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap(),
             url: "http://127.0.0.1:1".to_owned(),

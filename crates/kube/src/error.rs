@@ -1,17 +1,17 @@
 //! Why a cluster cannot be watched.
 
-/// Why a cluster cannot be watched: its [`Display`](std::fmt::Display) says what and where, [`Error::hint`] what to do.
+/// Why a cluster cannot be watched: its [`Display`](std::fmt::Display) says what is wrong and where, [`Error::hint`] what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What says where the cluster is cannot be used.
+    /// The kubeconfig or the service account cannot be used.
     #[error("{what}")]
     Kubeconfig {
-        /// Which file, and what is wrong with it.
+        /// The file, and what is wrong with it.
         what: String,
         /// What to do.
         hint: String,
     },
-    /// The API server does not answer, or not as one does.
+    /// The API server does not answer, or not as expected.
     #[error("API server {server}: {what}")]
     Unreachable {
         /// Its URL.
@@ -19,17 +19,17 @@ pub enum Error {
         /// What happened.
         what: String,
     },
-    /// The API server does not know who asks.
+    /// The API server rejects the credentials.
     #[error("API server {server}: {what}")]
     Unauthorized {
         /// Its URL.
         server: String,
-        /// What it said.
+        /// Its message.
         what: String,
     },
-    /// The API server lacks what is needed.
+    /// The API server is too old.
     #[error(
-        "API server {server} is Kubernetes {version}; discovery.k8s.io/v1 came with 1.21, and elbow needs it"
+        "API server {server} is Kubernetes {version}; elbow needs 1.21 or later, for discovery.k8s.io/v1"
     )]
     TooOld {
         /// Its URL.
@@ -45,16 +45,16 @@ impl Error {
         match self {
             Self::Kubeconfig { hint, .. } => hint,
             Self::Unreachable { .. } => {
-                "is the cluster up, and the server of the kubeconfig the right one? `kubectl version` asks the same"
+                "check that the cluster is up and that the kubeconfig names the right server: `kubectl version` sends the same request"
             }
             Self::Unauthorized { .. } => {
-                "the credentials of the kubeconfig or the service account are not taken; renew them"
+                "the API server rejects the credentials of the kubeconfig or service account; renew them"
             }
             Self::TooOld { .. } => "upgrade the cluster to Kubernetes 1.21 or later",
         }
     }
 
-    /// Whether what elbow was given is wrong, and not what it found.
+    /// Whether elbow's input is wrong, as opposed to the cluster.
     pub fn is_input(&self) -> bool {
         matches!(self, Self::Kubeconfig { .. })
     }

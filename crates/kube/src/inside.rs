@@ -1,4 +1,4 @@
-//! The elbow that runs in a cluster, asked through the API server: its admin address need not be reached from here.
+//! Asks an elbow in a cluster through the API server, so that its admin address need not be reachable from here.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,19 +10,19 @@ use crate::Error;
 use crate::client::{ANSWER_TIMEOUT, Server, reasons};
 use crate::token::KEY;
 
-/// What pods of elbow are labelled with, as config/kube and the chart do it.
+/// The label of elbow's pods, as config/kube and the chart set it.
 const LABEL: &str = "app.kubernetes.io%2Fname%3Delbow";
-/// The ports of the operator's pages: all of them, or all of them with a token.
+/// The port names with the admin pages: all of them, or all of them with a token.
 const PORTS: [&str; 2] = ["admin", "probes"];
 
-/// What `path` of the admin address of an elbow in the cluster answers to a request with `headers`, and the pod that was asked;
-/// none where no elbow is ready.
+/// Asks a ready elbow pod in the cluster for `path` of its admin address, with `headers`. Returns the pod and its answer,
+/// or `None` if no elbow is ready.
 ///
-/// API servers pass on the header fields, but for `Authorization`, and their own host name. Where `headers` lack
-/// `token_header`, it shows the token in the Secret that the pod names, if it names one.
+/// API servers pass on the header fields except `Authorization`, and send their own host name. If `headers` lack
+/// `token_header`, the request carries the token from the Secret that the pod's arguments name, if they name one.
 ///
 /// # Errors
-/// The API server does not answer, or does not let through.
+/// The API server does not answer, or denies the request.
 pub async fn ask(
     server: &Server,
     path: &str,
@@ -35,13 +35,13 @@ pub async fn ask(
     };
     let list = format!("/api/v1/pods?labelSelector={LABEL}");
     let pods = get(&server.client, &list, &[]).await;
-    let pods = pods.map_err(|why| unreachable(format!("list of pods: {why}")))?;
+    let pods = pods.map_err(|why| unreachable(format!("cannot list pods: {why}")))?;
     let mut pods = pods["items"].as_array().into_iter().flatten();
     let Some((pod, (namespace, name, port))) = pods.find_map(|pod| Some((pod, ready(pod)?))) else {
         return Ok(None);
     };
-    let shows_token = headers.iter().any(|(name, _)| name == token_header);
-    let token = match secret(pod).filter(|_| !shows_token) {
+    let has_token = headers.iter().any(|(name, _)| name == token_header);
+    let token = match secret(pod).filter(|_| !has_token) {
         Some(secret) => {
             let path = format!("/api/v1/namespaces/{namespace}/secrets/{secret}");
             let found = get(&server.client, &path, &[]).await;
@@ -57,7 +57,7 @@ pub async fn ask(
             .iter()
             .map(|token| (token_header.clone(), token.as_str())),
     );
-    // Through its pod, since a Service would have to be there for nothing else.
+    // Through the pod: a Service would have to exist only for this.
     let proxy = format!("/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy{path}");
     let pod = format!("{namespace}/{name}");
     let answer = get(&server.client, &proxy, &headers).await;
@@ -65,15 +65,15 @@ pub async fn ask(
     Ok(Some((pod, answer)))
 }
 
-/// Namespace, name and admin port of a pod that is ready.
+/// Namespace, name and admin port of a ready pod.
 fn ready(pod: &Value) -> Option<(&str, &str, u64)> {
     let mut conditions = pod["status"]["conditions"].as_array()?.iter();
     conditions.find(|one| one["type"] == "Ready" && one["status"] == "True")?;
     let containers = pod["spec"]["containers"].as_array()?.iter();
     let ports = containers.flat_map(|one| one["ports"].as_array().into_iter().flatten());
     let ports: Vec<&Value> = ports.collect();
-    let called = |name: &&str| ports.iter().find(|port| port["name"] == **name);
-    let port = PORTS.iter().find_map(called)?;
+    let by_name = |name: &&str| ports.iter().find(|port| port["name"] == **name);
+    let port = PORTS.iter().find_map(by_name)?;
     let metadata = &pod["metadata"];
     Some((
         metadata["namespace"].as_str()?,
@@ -82,19 +82,19 @@ fn ready(pod: &Value) -> Option<(&str, &str, u64)> {
     ))
 }
 
-/// The Secret with the admin token that a pod of elbow is told of.
+/// The name of the Secret with the admin token, from the pod's arguments.
 fn secret(pod: &Value) -> Option<&str> {
     let containers = pod["spec"]["containers"].as_array()?.iter();
     let mut args = containers.flat_map(|one| one["args"].as_array().into_iter().flatten());
     args.find_map(|arg| arg.as_str()?.strip_prefix("--admin-token-secret="))
 }
 
-/// What a Secret has as the admin token.
+/// The admin token in a Secret.
 fn token(secret: &Value) -> Result<String, String> {
     let text = secret["data"][KEY].as_str();
     let bytes = text.and_then(|text| BASE64_STANDARD.decode(text).ok());
     let token = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    let token = token.ok_or_else(|| format!("it has no `{KEY}`"))?;
+    let token = token.ok_or_else(|| format!("the Secret has no key `{KEY}`"))?;
     Ok(token.trim().to_owned())
 }
 
@@ -118,7 +118,7 @@ mod tests {
     use super::{ready, secret, token};
 
     #[test]
-    fn the_token_is_in_the_secret_that_the_pod_names() {
+    fn token_comes_from_the_secret_that_the_pod_names() {
         let pod = |args: &[&str]| json!({"spec": {"containers": [{"args": args}, {}]}});
         let named = pod(&["controller", "--admin-token-secret=elbow-admin"]);
         assert_eq!(secret(&named), Some("elbow-admin"));

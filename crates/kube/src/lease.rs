@@ -1,7 +1,7 @@
-//! Which of several replicas leads: the one that holds a Lease, as client-go's leader election has it.
+//! Leader election among replicas: the holder of a Lease leads, as in client-go.
 //!
-//! Clocks of different machines are never compared. A holder is given up when its Lease has not changed for as long as it said
-//! it would hold, by this one's clock, since this one saw the last change.
+//! Clocks of different machines are never compared. A replica takes over a Lease if it has not seen the Lease change, by its own
+//! clock, for the duration in the Lease.
 
 use std::time::Duration;
 
@@ -15,25 +15,25 @@ use tracing::{info, warn};
 
 use crate::write::{Api, Counter, What, jittered};
 
-/// How a Lease is held; the default is what controllers of Kubernetes do.
+/// How a Lease is held; the defaults are those of Kubernetes' controllers.
 #[derive(Clone, Debug)]
 pub struct LeaseOptions {
-    /// Where the Lease is.
+    /// The namespace of the Lease.
     pub namespace: String,
-    /// Its name.
+    /// The name of the Lease.
     pub name: String,
-    /// This one among its replicas: [`identity`].
+    /// The name of this replica: [`identity`].
     pub identity: String,
-    /// For how long others wait after a sign of life.
+    /// How long others wait after the last renewal.
     pub lease_duration: Duration,
-    /// For how long the leader leads without having renewed.
+    /// How long the leader leads without a renewal.
     pub renew_deadline: Duration,
-    /// The pause between attempts.
+    /// The time between attempts.
     pub retry_period: Duration,
 }
 
 impl LeaseOptions {
-    /// Options with the usual times.
+    /// Options with the default times.
     pub fn new(
         namespace: impl Into<String>,
         name: impl Into<String>,
@@ -50,15 +50,15 @@ impl LeaseOptions {
     }
 }
 
-/// A name that no other replica has: that of the host, and a random number, as `host_1f0c…`.
+/// A unique name for a replica: the host name and a random number, as in `host_1f0c…`.
 pub fn identity(host: &str) -> String {
     use std::hash::{BuildHasher, RandomState};
     let part = |n: u8| RandomState::new().hash_one(n);
     format!("{host}_{:016x}{:016x}", part(0), part(1))
 }
 
-/// Takes part in the election until `stop` says so or nobody can say so any longer, and lets `leading` know. A leader that
-/// stops lets go of the Lease, so that another leads at once.
+/// Takes part in the election until `stop` is true or its sender is gone, and keeps `leading` up to date. A leader that
+/// stops releases the Lease, so that another replica leads at once.
 pub async fn elect(
     client: Client,
     counter: Counter,
@@ -66,7 +66,7 @@ pub async fn elect(
     leading: watch::Sender<bool>,
     stop: watch::Receiver<bool>,
 ) {
-    let store = Stored {
+    let store = ApiStore {
         api: Api::new(client, counter),
         path: format!(
             "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
@@ -77,7 +77,7 @@ pub async fn elect(
     Election::new(store, options).run(leading, stop).await;
 }
 
-/// What a Lease says.
+/// The contents of a Lease.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Record {
     version: String,
@@ -88,21 +88,21 @@ struct Record {
     transitions: i64,
 }
 
-/// Where the Lease is kept.
+/// Stores the Lease.
 trait Store: Send + Sync {
-    /// None when there is no Lease.
+    /// `None` if there is no Lease.
     fn get(&self) -> impl Future<Output = Result<Option<Record>, Error>> + Send;
-    /// Writes one if it still is what `record.version` says (empty: not there), and gives back what it is now.
+    /// Writes `record` if the Lease still has `record.version` (empty: does not exist), and returns the new contents.
     fn put(&self, record: &Record) -> impl Future<Output = Result<Record, Error>> + Send;
 }
 
-struct Stored {
+struct ApiStore {
     api: Api,
     path: String,
     name: String,
 }
 
-impl Stored {
+impl ApiStore {
     fn read(lease: &Value) -> Record {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let spec = &lease["spec"];
@@ -138,7 +138,7 @@ impl Stored {
     }
 }
 
-impl Store for Stored {
+impl Store for ApiStore {
     async fn get(&self) -> Result<Option<Record>, Error> {
         match self.api.read(&self.path, &self.name).await {
             Ok(lease) => Ok(Some(Self::read(&lease))),
@@ -149,14 +149,13 @@ impl Store for Stored {
 
     async fn put(&self, record: &Record) -> Result<Record, Error> {
         let lease = self.lease(record);
-        let answer = match record.version.is_empty() {
-            true => self.api.create(What::Lease, &self.path, &lease).await,
-            false => {
-                let replaced = self
-                    .api
-                    .replace(What::Lease, &self.path, &self.name, &lease);
-                replaced.await
-            }
+        let answer = if record.version.is_empty() {
+            self.api.create(What::Lease, &self.path, &lease).await
+        } else {
+            let replaced = self
+                .api
+                .replace(What::Lease, &self.path, &self.name, &lease);
+            replaced.await
         };
         Ok(Self::read(&answer?))
     }
@@ -165,7 +164,7 @@ impl Store for Stored {
 struct Election<S> {
     store: S,
     options: LeaseOptions,
-    /// What the Lease said last, and when that was seen first.
+    /// The last seen contents, and when they were first seen.
     seen: Option<(Record, Instant)>,
 }
 
@@ -193,18 +192,18 @@ impl<S: Store> Election<S> {
         let mut renewed: Option<Instant> = None;
         loop {
             let asked = Instant::now();
-            // Who waits for an answer must not lead beyond its time.
-            let patience = match renewed {
+            // A leader that waits for an answer must stop leading at the deadline.
+            let wait = match renewed {
                 Some(at) => (at + self.options.renew_deadline).saturating_duration_since(asked),
                 None => self.options.renew_deadline,
             };
-            let leads = match timeout(patience, self.attempt()).await {
+            let leads = match timeout(wait, self.attempt()).await {
                 Ok(Ok(leads)) => Some(leads),
-                // Another was faster, or changed something else about it.
+                // Another replica was faster, or somebody changed the Lease.
                 Ok(Err(Error::Api(status))) if status.code == 409 => None,
                 Ok(Err(error)) => {
                     let why = crate::client::reasons(&error);
-                    warn!(lease = self.options.name, "cannot be renewed: {why}");
+                    warn!(lease = self.options.name, "cannot renew the Lease: {why}");
                     None
                 }
                 Err(_) => None,
@@ -223,15 +222,17 @@ impl<S: Store> Election<S> {
                     leads
                 );
             }
-            // Who leads renews in time; who waits asks at other times than others who wait.
-            match leads {
-                true => sleep(self.options.retry_period).await,
-                false => sleep(jittered(self.options.retry_period)).await,
-            }
+            // The leader renews in time; the others use jitter, so as not to collide.
+            let pause = if leads {
+                self.options.retry_period
+            } else {
+                jittered(self.options.retry_period)
+            };
+            sleep(pause).await;
         }
     }
 
-    /// Takes the Lease or renews it, if that may be; whether it is held then.
+    /// Takes or renews the Lease if it is free, expired or ours; returns whether we hold it.
     async fn attempt(&mut self) -> Result<bool, Error> {
         let present = self.store.get().await?;
         let now = Instant::now();
@@ -269,12 +270,12 @@ impl<S: Store> Election<S> {
             renewed: timestamp(),
             ..record
         };
-        // Another comes to lead without it, only later.
+        // If this fails, another replica leads after the Lease expires.
         let released = timeout(self.options.retry_period, self.store.put(&free)).await;
         if let Ok(Err(error)) = released {
             warn!(
                 lease = self.options.name,
-                "not released: {}",
+                "cannot release the Lease: {}",
                 crate::client::reasons(&error)
             );
         }

@@ -1,4 +1,4 @@
-//! A live cluster: what its API server says is watched and translated, and what serves is written back.
+//! Follows a live cluster: watches and translates its objects, and writes the results back.
 //!
 //! ```text
 //!   API server --watch--> Cluster (elbow-manifest) --Model--> LoadBalancers (what serves)
@@ -6,7 +6,7 @@
 //!        +------ write <--Reconciled--------- served, health -------+
 //! ```
 //!
-//! Nothing here listens: who embeds this crate gives it something that serves a model, as
+//! This crate opens no listener: the embedding program provides something that serves a model, as
 //! [`LoadBalancers`].
 
 mod backoff;
@@ -18,6 +18,8 @@ mod error;
 pub mod inside;
 pub mod lease;
 mod metrics;
+mod neighbours;
+mod role;
 pub mod token;
 mod watch;
 pub mod webhook;
@@ -25,8 +27,10 @@ pub mod write;
 
 use std::net::IpAddr;
 
+use elbow_desired::Failure;
 use elbow_manifest::Context;
 use elbow_model::Model;
+use elbow_model::addresses::{Ipv4Net, Preferred};
 
 pub use check::check;
 pub use controller::Controller;
@@ -34,25 +38,25 @@ pub use error::Error;
 pub use metrics::Metrics;
 pub use watch::{Listing, list};
 
-/// Who writes what to the cluster: the field manager of every write.
+/// The field manager of every write.
 pub const FIELD_MANAGER: &str = "elbow";
 
-/// What a controller is told besides what stands in the cluster.
+/// A controller's settings, besides the objects in the cluster.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What AWS knows and manifests do not say, with the flags that go before the environment file.
+    /// The environment, with the flags that override the environment file.
     pub context: Context,
-    /// The only namespace whose objects count; `None`: all.
+    /// The only namespace that elbow watches; `None`: all.
     pub watch_namespace: Option<String>,
-    /// What the status of an Ingress or a Service names.
+    /// What the status of an Ingress or a Service shows.
     pub status_address: StatusAddress,
-    /// Whether the stack is written to the annotation `dry-run-plan` instead of being served.
+    /// Whether to write the stack to the annotation `dry-run-plan` instead of serving it.
     pub dry_run_plan: bool,
-    /// Which of several replicas writes.
+    /// Which replica writes.
     pub leader_election: LeaderElection,
 }
 
-/// What the status of an Ingress or a Service names.
+/// What the status of an Ingress or a Service shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StatusAddress {
     /// The DNS name, as on AWS.
@@ -64,12 +68,12 @@ pub enum StatusAddress {
     Both,
 }
 
-/// Which of several replicas writes: the one that holds a Lease.
+/// Leader election: the replica that holds a Lease writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaderElection {
-    /// Off: this one writes, whoever else does.
+    /// If false, this replica always writes.
     pub enabled: bool,
-    /// Where the Lease is; `None`: the namespace of the client.
+    /// The namespace of the Lease; `None`: that of the client.
     pub namespace: Option<String>,
     /// The name of the Lease.
     pub id: String,
@@ -85,18 +89,33 @@ impl Default for LeaderElection {
     }
 }
 
-/// What serves the load balancers.
+/// Serves load balancers.
 pub trait LoadBalancers: Send + Sync + 'static {
-    /// Serves `model`, whole.
+    /// Replaces the served model with `model`.
     ///
     /// # Errors
-    /// What cannot be served, all of it that is known; then all is as before.
-    fn apply(&self, model: Model) -> Result<(), Vec<ApplyFailure>>;
+    /// Every known reason why the model cannot be served. The previous model then stays in force.
+    fn apply(&self, model: Model) -> Result<(), Vec<Failure>>;
 
-    /// Where a load balancer serves; `None` when there is none called so.
+    /// Sets the addresses that load balancers should have from the next [`Self::apply`] on.
+    fn prefer(&self, preferred: Preferred) {
+        let _ = preferred;
+    }
+
+    /// The pool of addresses of load balancers, if there is one.
+    fn address_pool(&self) -> Option<Ipv4Net> {
+        None
+    }
+
+    /// Takes note of the sockets of listeners that are wanted and do not serve.
+    fn set_left_out(&self, sockets: Vec<String>) {
+        let _ = sockets;
+    }
+
+    /// Where a load balancer serves; `None` if there is none of this name.
     fn served(&self, load_balancer: &str) -> Option<Served>;
 
-    /// The health of a target, `None` when it is not registered; `id` as it is registered, with its
+    /// The health of a target; `None` if it is not registered. `id` is the registered id with its
     /// port: `10.0.0.1:8080`, `i-0123:30080`.
     fn health(&self, target_group: &str, id: &str) -> Option<TargetHealth>;
 
@@ -104,32 +123,24 @@ pub trait LoadBalancers: Send + Sync + 'static {
     fn health_changes(&self) -> tokio::sync::watch::Receiver<u64>;
 }
 
-/// Where a load balancer serves.
+/// The addresses of a serving load balancer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Served {
-    /// In lower case.
+    /// Its DNS name, in lower case.
     pub dns_name: String,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
+    /// Those of the Network Load Balancer in front of it, if there is one.
+    pub front: Option<Box<Self>>,
 }
 
-/// The health of a target, in the words of `DescribeTargetHealth`.
+/// The health of a target, in terms of `DescribeTargetHealth`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetHealth {
     /// `healthy`, `unhealthy`, `initial`, …
     pub state: String,
     /// `Target.ResponseCodeMismatch`, …
     pub reason: Option<String>,
-    /// The reason for a person.
+    /// The reason in words.
     pub description: Option<String>,
-}
-
-/// Why a model is not served.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct ApplyFailure {
-    /// The load balancer without which the rest can be served, where it is known.
-    pub load_balancer: Option<String>,
-    /// What is wrong and what to do, in one line.
-    pub message: String,
 }

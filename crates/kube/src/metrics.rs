@@ -1,10 +1,11 @@
-//! What a controller counts.
+//! Metrics of a controller.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use elbow_manifest::context::Neighbours;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -15,7 +16,7 @@ use prometheus_client::registry::Registry;
 type Labels<const N: usize> = [(&'static str, String); N];
 type Counters<const N: usize> = Family<Labels<N>, Counter<u64, AtomicU64>>;
 
-/// What a controller counts, in Prometheus' terms.
+/// Metrics of a controller.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Inner>);
 
@@ -24,6 +25,7 @@ struct Inner {
     registry: Registry,
     synced: Gauge,
     leader: Gauge,
+    neighbours: Family<Labels<1>, Gauge>,
     objects: Family<Labels<1>, Gauge>,
     restarts: Counters<1>,
     reconciles: Counters<1>,
@@ -39,11 +41,12 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All at nothing.
+    /// All metrics at zero.
     pub fn new() -> Self {
         let mut registry = Registry::default();
         let synced = Gauge::default();
         let leader = Gauge::default();
+        let neighbours = Family::default();
         let objects = Family::default();
         let restarts = Family::default();
         let reconciles = Family::default();
@@ -54,32 +57,37 @@ impl Metrics {
         let r = &mut registry;
         r.register(
             "elbow_kube_synced",
-            "Whether all that the cluster says is known: 0 while the API server is away",
+            "Whether the view of the cluster is complete: 0 while the API server is away",
             synced.clone(),
         );
         r.register(
             "elbow_kube_leader",
-            "Whether this replica is the one that writes to the cluster",
+            "Whether this replica writes to the cluster",
             leader.clone(),
         );
         r.register(
+            "elbow_kube_other_controller",
+            "Whether another controller is in the cluster, whose objects elbow leaves alone",
+            Clone::clone(&neighbours),
+        );
+        r.register(
             "elbow_kube_objects",
-            "Objects that are watched",
+            "Watched objects",
             Clone::clone(&objects),
         );
         r.register(
             "elbow_kube_watch_restarts",
-            "Watches that ended before their time",
+            "Watches that ended early",
             Clone::clone(&restarts),
         );
         r.register(
             "elbow_kube_reconciles",
-            "Stacks that were made anew, by what became of them",
+            "Rebuilt stacks, by result",
             Clone::clone(&reconciles),
         );
         r.register(
             "elbow_kube_reconcile_seconds",
-            "From the first of some changes until they serve",
+            "Time from the first of a batch of changes until they serve",
             seconds.clone(),
         );
         r.register(
@@ -96,6 +104,7 @@ impl Metrics {
             registry,
             synced,
             leader,
+            neighbours,
             objects,
             restarts,
             reconciles,
@@ -105,12 +114,12 @@ impl Metrics {
         }))
     }
 
-    /// The text of a scrape, without the mark of its end.
+    /// The text of a scrape, without the end marker.
     pub fn render(&self) -> String {
         let mut out = String::new();
         match text::encode_registry(&mut out, &self.0.registry) {
             Ok(()) => out,
-            // A String takes everything.
+            // Writing to a String cannot fail.
             Err(fmt::Error) => String::new(),
         }
     }
@@ -122,6 +131,16 @@ impl Metrics {
     /// Whether this replica writes.
     pub fn leader(&self, leader: bool) {
         self.0.leader.set(i64::from(leader));
+    }
+
+    /// Which other controllers are in the cluster.
+    pub(crate) fn neighbours(&self, neighbours: Neighbours) {
+        let Neighbours { lbc, eks } = neighbours;
+        for (controller, is_there) in [("aws-load-balancer-controller", lbc), ("eks", eks)] {
+            let labels = [("controller", controller.to_owned())];
+            let gauge = self.0.neighbours.get_or_create(&labels);
+            gauge.set(i64::from(is_there));
+        }
     }
 
     pub(crate) fn objects(&self, kind: &str, count: usize) {
@@ -144,7 +163,7 @@ impl Metrics {
         self.0.seconds.observe(time.as_secs_f64());
     }
 
-    /// A request to the API server was answered with `code`; 0: not at all.
+    /// Counts a request to the API server that was answered with `code`; 0 for no answer.
     pub fn asked(&self, verb: &str, resource: &str, code: u16) {
         let labels = [
             ("verb", verb.to_owned()),
@@ -154,7 +173,7 @@ impl Metrics {
         self.0.requests.get_or_create(&labels).inc();
     }
 
-    /// Something was written to an object of `kind`: `ok`, `conflict` or `failed`.
+    /// Counts a write to an object of `kind`, with result `ok`, `conflict` or `failed`.
     pub fn wrote(&self, kind: &str, result: &str) {
         let labels = [("kind", kind.to_owned()), ("result", result.to_owned())];
         self.0.writes.get_or_create(&labels).inc();
@@ -166,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scrape_has_the_names_that_the_pages_tell_of_and_no_end() {
+    fn scrape_has_the_documented_names_and_no_end_marker() {
         let metrics = Metrics::new();
         metrics.synced(true);
         metrics.objects("Ingress", 3);

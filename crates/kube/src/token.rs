@@ -1,4 +1,4 @@
-//! The admin token of the elbows in a cluster: random, and kept in a Secret that all replicas share, so that whoever may read
+//! The admin token of the elbows in a cluster. It is random and kept in a Secret that all replicas share. Whoever may read
 //! the Secret may read their pages through the API server.
 
 use std::collections::BTreeMap;
@@ -13,23 +13,25 @@ use tracing::{info, warn};
 use crate::FIELD_MANAGER;
 use crate::backoff::BackOff;
 
-/// Of the Secret's data.
+/// The key in the Secret's data.
 pub(crate) const KEY: &str = "token";
-/// Of a token that is made here: 64 hexadecimal digits.
+/// The length of a new token, which has 64 hexadecimal digits.
 const RANDOM_BYTES: usize = 32;
 
-/// The token in the Secret called `name` in the namespace of `client`, made if it is not there. An API server that is away, or
-/// does not let through, is asked again.
+/// Returns the token in the Secret `name` in the namespace of `client`, and creates the Secret if it does not exist. Retries
+/// while the API server is away or denies the request.
 pub async fn keep(client: Client, name: &str) -> String {
     let secrets: Api<Secret> = Api::default_namespaced(client);
     let mut back_off = BackOff::default();
     loop {
         match token(&secrets, name).await {
             Ok(Some(token)) => return token,
-            // Another replica has made it.
+            // Another replica has just created it: read it.
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             Ok(None) => warn!("Secret {name} has no `{KEY}`; add it, or delete the Secret"),
-            Err(error) => warn!("Secret {name} with the admin token: {error}"),
+            Err(error) => {
+                warn!("cannot read or create Secret {name} with the admin token: {error}")
+            }
         }
         tokio::time::sleep(back_off.next()).await;
     }

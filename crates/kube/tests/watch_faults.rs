@@ -1,4 +1,4 @@
-//! What an API server does wrong changes nothing that serves: against a fake one, since a real one does it seldom.
+//! Faults of an API server never affect traffic. Uses a fake server, since a real one rarely shows them.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests panic")]
 
 mod fake;
@@ -8,11 +8,11 @@ use fake::FakeApi;
 use scene::{ONE, SOON, Scene, TWO, cluster, ingress, slice};
 use serde_json::json;
 
-/// Watch-list: one request a kind, and changes come on the same stream.
+/// Streaming lists: one request per kind, and changes follow on the same stream.
 #[tokio::test]
-async fn a_list_that_is_a_stream_is_followed() {
+async fn streaming_list_is_followed() {
     let scene = Scene::served(|_| ()).await;
-    scene.another("10.0.0.3").await;
+    scene.add_target("10.0.0.3").await;
     assert_eq!(scene.api.state().count("endpointslices", ""), 1);
     assert_eq!(scene.sample("elbow_kube_synced"), 1.0);
     assert_eq!(
@@ -23,23 +23,23 @@ async fn a_list_that_is_a_stream_is_followed() {
 }
 
 #[tokio::test]
-async fn a_server_without_streams_gives_pages() {
+async fn server_without_streaming_lists_is_listed_by_pages() {
     let scene = Scene::served(|state| state.streams = false).await;
-    scene.another("10.0.0.3").await;
+    scene.add_target("10.0.0.3").await;
     assert_eq!(scene.api.state().count("endpointslices", "continue=2"), 1);
     scene.never_without(&TWO);
 }
 
 #[tokio::test]
-async fn a_watch_that_is_cut_goes_on_where_it_was() {
+async fn cut_watch_resumes() {
     let scene = Scene::served(|_| ()).await;
     scene.api.state().bookmark("endpointslices");
     let bookmark = scene.api.state().version();
-    scene.another("10.0.0.3").await;
+    scene.add_target("10.0.0.3").await;
     for _ in 0..3 {
         let before = scene.api.state().count("endpointslices", "watch");
         scene.api.state().cut("endpointslices");
-        // What happens while nobody watches is told afterwards.
+        // A change while no watch is open is delivered later.
         scene
             .api
             .state()
@@ -50,13 +50,13 @@ async fn a_watch_that_is_cut_goes_on_where_it_was() {
             })
             .await;
         scene
-            .until("what was missed", |s| {
+            .until("the missed change", |s| {
                 s.targets().contains(&"10.0.0.4:8080".to_owned())
             })
             .await;
         scene.api.state().remove("endpointslices", "a", "web-3");
         scene
-            .until("the end of it", |s| {
+            .until("its deletion", |s| {
                 !s.targets().contains(&"10.0.0.4:8080".to_owned())
             })
             .await;
@@ -83,10 +83,10 @@ async fn a_watch_that_is_cut_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn after_a_bookmark_a_watch_goes_on_from_it() {
+async fn watch_resumes_at_a_bookmark() {
     let scene = Scene::served(|_| ()).await;
     scene.api.state().bookmark("nodes");
-    // A change behind it says that it has been read.
+    // The change after the bookmark shows that the bookmark has been read.
     scene
         .api
         .state()
@@ -106,12 +106,12 @@ async fn after_a_bookmark_a_watch_goes_on_from_it() {
         .await;
 }
 
-/// 410, as an answer and as an event: everything is listed anew, and only what differs changes.
+/// 410, as a status and as an event: everything is listed again, and only differences take effect.
 #[tokio::test]
-async fn a_watch_that_has_expired_changes_only_what_has() {
-    for tells_late in [false, true] {
-        let scene = Scene::served(|state| state.tells_late = tells_late).await;
-        scene.another("10.0.0.3").await;
+async fn expired_watch_applies_only_differences() {
+    for expires_by_event in [false, true] {
+        let scene = Scene::served(|state| state.expires_by_event = expires_by_event).await;
+        scene.add_target("10.0.0.3").await;
         {
             let mut state = scene.api.state();
             state.forget("endpointslices");
@@ -121,7 +121,7 @@ async fn a_watch_that_has_expired_changes_only_what_has() {
         }
         let wanted = [ONE, "10.0.0.2:8080", "10.0.0.4:8080"];
         scene
-            .until("what the new list has", |s| s.targets() == wanted)
+            .until("the targets of the new list", |s| s.targets() == wanted)
             .await;
         assert_eq!(
             scene
@@ -131,16 +131,16 @@ async fn a_watch_that_has_expired_changes_only_what_has() {
             2
         );
         assert!(scene.sample("elbow_kube_watch_restarts_total{kind=\"EndpointSlice\"}") >= 1.0);
-        scene.another("10.0.0.5").await;
+        scene.add_target("10.0.0.5").await;
         scene.never_without(&TWO);
     }
 }
 
-/// A list from the cache of another API server that lags behind.
+/// A list from the cache of an API server that lags behind.
 #[tokio::test]
-async fn a_stale_list_is_not_believed() {
+async fn stale_list_is_ignored() {
     let scene = Scene::served(|state| state.streams = false).await;
-    scene.another("10.0.0.3").await;
+    scene.add_target("10.0.0.3").await;
     {
         let mut state = scene.api.state();
         state.stale = Some((
@@ -154,14 +154,14 @@ async fn a_stale_list_is_not_believed() {
     scene
         .until("the stale lists", |s| s.api.state().stale.is_none())
         .await;
-    scene.another("10.0.0.4").await;
+    scene.add_target("10.0.0.4").await;
     scene.never_without(&TWO);
     assert!(!scene.targets().contains(&"10.0.0.9:8080".to_owned()));
 }
 
-/// A cluster that was restored from a backup has older versions for good.
+/// A cluster restored from a backup keeps older versions.
 #[tokio::test]
-async fn a_list_that_stays_old_is_that_of_a_restored_cluster() {
+async fn repeatedly_stale_list_is_accepted() {
     let scene = Scene::served(|state| state.streams = false).await;
     {
         let mut state = scene.api.state();
@@ -171,17 +171,17 @@ async fn a_list_that_stays_old_is_that_of_a_restored_cluster() {
         state.forget("endpointslices");
     }
     scene
-        .until("the targets of then", |s| s.targets() == [ONE])
+        .until("the restored targets", |s| s.targets() == [ONE])
         .await;
 }
 
 #[tokio::test]
-async fn an_api_server_that_is_away_changes_nothing() {
+async fn unreachable_api_server_changes_nothing() {
     let mut scene = Scene::served(|_| ()).await;
     let models = scene.served.models.lock().unwrap().len();
     scene.api.go_away().await;
     scene
-        .until("the loss", |s| s.sample("elbow_kube_synced") == 0.0)
+        .until("the disconnect", |s| s.sample("elbow_kube_synced") == 0.0)
         .await;
     assert_eq!(scene.served.models.lock().unwrap().len(), models);
     scene
@@ -190,21 +190,21 @@ async fn an_api_server_that_is_away_changes_nothing() {
         .set("endpointslices", slice("web-2", &["10.0.0.3"]));
     scene.api.come_back();
     scene
-        .until("the return", |s| s.sample("elbow_kube_synced") == 1.0)
+        .until("the reconnect", |s| s.sample("elbow_kube_synced") == 1.0)
         .await;
     scene
-        .until("what was missed", |s| s.targets().len() == 3)
+        .until("the missed change", |s| s.targets().len() == 3)
         .await;
     let lists = scene
         .api
         .state()
         .count("endpointslices", "sendInitialEvents");
-    assert_eq!(lists, 1, "what was known is not listed anew");
+    assert_eq!(lists, 1, "known objects are not listed again");
     scene.never_without(&TWO);
 }
 
 #[tokio::test]
-async fn nothing_is_served_before_all_is_known() {
+async fn nothing_is_served_before_everything_is_listed() {
     let api = FakeApi::start().await;
     for (plural, object) in cluster() {
         api.state().set(plural, object);
@@ -222,7 +222,7 @@ async fn nothing_is_served_before_all_is_known() {
 }
 
 #[tokio::test]
-async fn a_kind_that_may_not_be_read_leaves_the_others_alone() {
+async fn forbidden_kind_does_not_affect_others() {
     let scene = Scene::served(|state| {
         state.forbidden.insert("secrets".to_owned());
         state
@@ -230,14 +230,14 @@ async fn a_kind_that_may_not_be_read_leaves_the_others_alone() {
             .extend(["tenants", "ingressclassparams"].map(str::to_owned));
     })
     .await;
-    scene.another("10.0.0.3").await;
+    scene.add_target("10.0.0.3").await;
     let refused = "elbow_kube_api_requests_total{verb=\"watch\",resource=\"secrets\",code=\"403\"}";
     assert_eq!(scene.sample(refused), 1.0);
     assert_eq!(scene.sample("elbow_kube_synced"), 1.0);
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_leaves_the_others_alone() {
+async fn malformed_object_does_not_affect_others() {
     let scene = Scene::served(|state| {
         state.set("ingresses", json!({"metadata": {"name": "odd", "namespace": "a", "annotations": {"a": 3}}, "spec": []}));
         state.set("services", json!({"metadata": {"name": "odd", "namespace": "a", "labels": 7}, "spec": {"ports": "many"}}));
@@ -257,19 +257,19 @@ async fn what_cannot_be_read_leaves_the_others_alone() {
             json!({"metadata": {"name": "p", "namespace": "a"}, "spec": 3, "status": []}),
         );
     }
-    scene.another("10.0.0.3").await;
+    scene.add_target("10.0.0.3").await;
     let large = "x".repeat(1024 * 1024);
     scene
         .api
         .state()
         .set("ingresses", ingress("large", &json!({"note": large})));
-    scene.another("10.0.0.4").await;
+    scene.add_target("10.0.0.4").await;
     scene.never_without(&[ONE]);
 }
 
-/// A load balancer that cannot listen leaves the others alone, and is tried again.
+/// A load balancer that cannot listen does not affect others, and is retried.
 #[tokio::test]
-async fn a_load_balancer_that_cannot_be_served_is_left_out_until_it_can() {
+async fn failing_load_balancer_is_left_out_and_retried() {
     let scene = Scene::served(|_| ()).await;
     scene.served.busy.lock().unwrap().insert(("busy", 80));
     scene
@@ -280,7 +280,7 @@ async fn a_load_balancer_that_cannot_be_served_is_left_out_until_it_can() {
     scene
         .until("the failure", |s| s.sample(failed) >= 1.0)
         .await;
-    scene.another("10.0.0.3").await;
+    scene.add_target("10.0.0.3").await;
     let count = |s: &Scene| {
         let models = s.served.models.lock().unwrap();
         models.last().unwrap().load_balancers.len()
@@ -291,9 +291,9 @@ async fn a_load_balancer_that_cannot_be_served_is_left_out_until_it_can() {
     scene.never_without(&TWO);
 }
 
-/// What serves is kept where a change of it cannot be served.
+/// The old configuration keeps serving if a change of it cannot be served.
 #[tokio::test]
-async fn a_change_that_cannot_be_served_leaves_the_load_balancer_as_it_was() {
+async fn failing_change_keeps_the_old_load_balancer() {
     let scene = Scene::served(|_| ()).await;
     scene.served.busy.lock().unwrap().insert(("web", 81));
     scene.api.state().set(

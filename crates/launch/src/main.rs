@@ -1,12 +1,12 @@
-//! `cargo demo`: builds elbow for a first look, in the profile `try` and with the features of the demo alone, and becomes it.
+//! `cargo demo`: builds elbow in the profile `try` with only the demo's features, and runs it.
 //!
-//! The first build takes minutes, and a cargo alias cannot say so. This program can: it builds in a second.
+//! The first build takes minutes, which a cargo alias cannot announce. This program can: it builds in a second.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// CPU seconds of the whole build, on an x86_64 server of 2026: `time cargo build --profile try -p elbow
+/// CPU seconds of the whole build on an x86_64 server of 2026: `time cargo build --profile try -p elbow
 /// --no-default-features --features demo` with an empty target folder.
 const BUILD: u64 = 230;
 
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     start(&arguments)
 }
 
-/// Whether the build has been there before: what changed since takes seconds.
+/// Whether elbow has been built before; a rebuild takes seconds.
 fn is_built() -> bool {
     // This program is target/debug/elbow-launch.
     let target = env::current_exe()
@@ -34,7 +34,7 @@ fn is_built() -> bool {
     target.is_some_and(|target: PathBuf| target.join("try/elbow").exists())
 }
 
-/// What is told before the first build, on this many cores.
+/// The announcement of the first build, with this many cores.
 fn announcement(cores: usize) -> String {
     let cores = u64::try_from(cores).unwrap_or(1);
     let minutes = BUILD.div_ceil(60 * cores);
@@ -48,7 +48,7 @@ fn counted(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// Becomes cargo, which becomes elbow: signals reach whoever runs, and the exit code is its own.
+/// Replaces this process with cargo, which replaces itself with elbow: signals and the exit code are elbow's.
 #[cfg(unix)]
 fn start(arguments: &[String]) -> ExitCode {
     use std::os::unix::process::CommandExt;
@@ -56,7 +56,7 @@ fn start(arguments: &[String]) -> ExitCode {
 
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    // What cargo told this program about itself is none of the demo's business.
+    // The demo must not inherit what cargo told this program about its own package.
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| {
             name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
@@ -69,7 +69,7 @@ fn start(arguments: &[String]) -> ExitCode {
         .args(["--no-default-features", "--features", "demo", "--", "demo"])
         .args(arguments);
     let failure = command.exec();
-    eprintln!("cargo demo: {command:?} does not start: {failure}");
+    eprintln!("cargo demo: cannot run {command:?}: {failure}");
     ExitCode::from(3)
 }
 
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn announcement_tells_minutes_by_cores() {
+    fn announcement_has_minutes_and_cores() {
         assert!(announcement(2).contains("about 2 minutes on 2 cores."));
         assert!(announcement(64).contains("about 1 minute on 64 cores."));
         assert!(announcement(1).contains("about 4 minutes on 1 core."));

@@ -1,13 +1,53 @@
-//! What is taken but will not do what its author thinks, in words that all kinds of objects share.
+//! Warnings and notes about what follows from a plan, and those that all kinds of objects share. What a code means stands in
+//! the crate `elbow-advice`.
 
 use elbow_model::diagnostic::{Diagnostic, Severity};
 
-use crate::objects::Meta;
-use crate::stack::Stack;
+use crate::Context;
+use crate::objects::{Ingress, Meta, Service};
+use crate::scope::Scope;
+use crate::stack::{FRONTEND_NLB, Stack};
 
-/// The note that targets of a stack are spoken to over TLS and nobody looks at their certificates: neither ALB nor
-/// NLB verifies them (ALB guide, target groups, "Protocol"), and CLB does so only by a policy that no
-/// annotation makes (section 1, S10).
+mod access;
+pub(crate) mod fate;
+mod hairpin;
+mod health;
+mod hidden;
+mod placement;
+
+/// What follows from the plan of an IngressGroup.
+pub(crate) fn of_group(
+    stack: &Stack,
+    members: &[&Ingress],
+    scope: Scope<'_>,
+    context: &Context,
+) -> Vec<Diagnostic> {
+    let mut found = hidden::report(stack, members);
+    for member in members {
+        found.extend(access::of_ingress(&member.meta, stack));
+    }
+    found.extend(health::report(stack, scope));
+    found.extend(placement::report(stack, context));
+    found
+}
+
+/// What follows from the plan of a Service.
+pub(crate) fn of_service(
+    service: &Service,
+    stack: &Stack,
+    scope: Scope<'_>,
+    context: &Context,
+) -> Vec<Diagnostic> {
+    let mut found = access::of_service(&service.meta, &service.load_balancer_source_ranges, stack);
+    found.extend(health::report(stack, scope));
+    found.extend(placement::report(stack, context));
+    found.extend(hairpin::report(stack));
+    found
+}
+
+/// The note that targets are reached over TLS without verification of their certificates: ALB and NLB never verify
+/// them (ALB guide, target groups, "Protocol"), and CLB only with a policy that no annotation creates
+/// (control-plane.md 1, S10).
 ///
 /// ```
 /// use elbow_manifest::{Context, advice, plan, read};
@@ -27,13 +67,13 @@ use crate::stack::Stack;
 /// ```
 pub fn unverified(stack: &Stack) -> Option<Diagnostic> {
     let groups = stack.target_groups.values();
-    let secure = groups.filter(|group| matches!(&*group.protocol, "HTTPS" | "TLS"));
+    let secure = groups.filter(|group| matches!(group.protocol.as_str(), "HTTPS" | "TLS"));
     let mut names: Vec<&str> = secure.map(|group| &*group.name).collect();
     if let Some(spec) = &stack.classic {
         let mut to_instances = spec
             .listeners
             .iter()
-            .map(|listener| listener.instance_protocol);
+            .map(|listener| *listener.instance_protocol);
         if to_instances.any(|protocol| matches!(protocol, "HTTPS" | "SSL")) {
             names.push(&spec.load_balancer_name);
         }
@@ -53,7 +93,7 @@ pub fn unverified(stack: &Stack) -> Option<Diagnostic> {
     ))
 }
 
-/// A finding about the annotation `key`, at its place.
+/// Points a finding at the annotation `key`.
 pub(crate) fn about(meta: &Meta, key: &str, found: Diagnostic) -> Diagnostic {
     let found = meta.found(found.field(format!("metadata.annotations.{key}")));
     match meta.annotations.get(key) {
@@ -65,7 +105,7 @@ pub(crate) fn about(meta: &Meta, key: &str, found: Diagnostic) -> Diagnostic {
     }
 }
 
-/// The warning that the annotation `key` does nothing, for a reason.
+/// The warning that the annotation `key` has no effect.
 pub(crate) fn idle(meta: &Meta, key: &str, why: &str) -> Diagnostic {
     let message = format!("{key} has no effect: {why}");
     about(meta, key, Diagnostic::warning("no-effect", message))
@@ -80,6 +120,7 @@ pub(crate) fn missing_listener(
 ) -> Option<Diagnostic> {
     let names = stack.listeners.values();
     let names: Vec<String> = names
+        .filter(|one| !one.load_balancer.leads_to(FRONTEND_NLB))
         .map(|one| format!("{}-{}", one.protocol, one.port))
         .collect();
     if names.is_empty() || names.iter().any(|name| name == listener) {

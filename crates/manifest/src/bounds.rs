@@ -1,8 +1,9 @@
-//! How much one load balancer may be made of. Lists of one object multiply: each port of an Ingress has each of its
-//! paths, and each of these has all conditions and tags. What is planned is bounded before it is multiplied, so that no
-//! object of one tenant ends or stalls a controller that serves others.
+//! How large one load balancer may be. The lists of an object multiply: each port of an Ingress has all of its paths,
+//! and each path all conditions and tags. Plans are bounded before they are multiplied out, so that no object of one
+//! tenant stops a controller that serves others.
 //!
-//! The bounds are far above the quotas of an AWS account, which [`quota`](crate::quota) tells and nobody enforces here.
+//! The bounds are far above the quotas of an AWS account, which [`quota`](crate::quota) reports and elbow does not
+//! enforce.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -19,10 +20,10 @@ pub const CERTIFICATES: usize = 2_500;
 pub const PERMISSIONS: usize = 5_000;
 /// Targets of all target groups of one load balancer. AWS: 1,000 for an ALB, 3,000 for an NLB.
 pub const TARGETS: usize = 50_000;
-/// Bytes of one stack as JSON, with 8 for each of its tokens. All resources that AWS gives a load balancer, each with
-/// fifty tags of the largest size, take half of it.
+/// Bytes of one stack as JSON, plus 8 for each token. A load balancer with every resource that AWS allows, each with
+/// fifty tags of the largest size, takes half of it.
 pub const BYTES: usize = 12 << 20;
-/// What a token of JSON costs in memory beside its bytes: a short text is mostly its allocation.
+/// Bytes of memory for a token of JSON beside its text: most of a short string is its allocation.
 const TOKEN: usize = 8;
 
 /// Why a load balancer is refused.
@@ -47,12 +48,12 @@ impl Budget {
     /// Takes the size of a resource.
     pub(crate) fn take(&mut self, resource: &impl Serialize) -> Result<(), TooMuch> {
         let mut size = Size(0);
-        // Counting fails where a value has no JSON, which a resource always has.
+        // Fails only for values without a JSON form, which no resource is.
         let _ = serde_json::to_writer(&mut size, resource);
         self.spend(size.0)
     }
 
-    /// Takes the size of what is no resource yet.
+    /// Takes the size of something that is not a resource yet.
     pub(crate) fn spend(&mut self, bytes: usize) -> Result<(), TooMuch> {
         self.0 = self.0.checked_sub(bytes).ok_or_else(|| TooMuch {
             code: "too-large",
@@ -60,14 +61,14 @@ impl Budget {
                 "the listeners, rules and target groups take more than {} MiB together",
                 BYTES >> 20
             ),
-            hint: "each of them has a copy of the tags, conditions, actions or attributes: shorten these lists, or use several \
+            hint: "each of them has a copy of the tags, conditions, actions or attributes; shorten these lists or use several \
                    load balancers",
         })?;
         Ok(())
     }
 }
 
-/// Counts what is written, a token at a time.
+/// Counts bytes and tokens as they are written.
 struct Size(usize);
 
 impl Write for Size {
@@ -88,7 +89,7 @@ pub(crate) fn of_map(map: &BTreeMap<String, String>) -> usize {
         .sum()
 }
 
-/// The size of a list or a map that is written with commas, once it is read.
+/// The size of a comma-separated list or map once it is parsed.
 pub(crate) fn of_list(text: &str) -> usize {
     let items = 1 + text.bytes().filter(|byte| *byte == b',').count();
     text.len() + items * 8 * TOKEN

@@ -1,18 +1,27 @@
-//! What AWS and the cluster know and manifests do not say.
+//! The environment of the manifests: facts about the AWS account and the cluster that manifests do not contain.
 
+mod gates;
+mod ownership;
 mod read;
+mod subnet;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use elbow_model::DnsZone;
 use elbow_model::diagnostic::Diagnostic;
-use elbow_model::suggest::did_you_mean;
-use elbow_model::yaml::{Limits, Node, Position, Value, parse};
+use elbow_model::{Account, DnsZone};
+use elbow_yaml::{Limits, Node, Position, Value, parse};
 
 use crate::stack::Permission;
 use crate::view::{Log, View};
 
-/// The surroundings of the manifests: the environment file, or the built-in ones.
+use gates::IP_TARGETS;
+pub use gates::{GATES, check_gate};
+pub use ownership::{
+    Neighbours, OWN_CONTROLLER, OWN_LOAD_BALANCER_CLASS, Ownership, SHARED_CONTROLLER,
+};
+pub use subnet::{Locale, Subnet};
+
+/// The environment of the manifests, from the environment file or built in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context {
     /// The name of the cluster, part of every hashed name.
@@ -27,7 +36,7 @@ pub struct Context {
     pub subnets: Vec<Subnet>,
     /// Its security groups: id and name.
     pub security_groups: Vec<NamedGroup>,
-    /// The group that targets let in.
+    /// The shared security group that targets let in.
     pub backend_security_group: BackendSecurityGroup,
     /// Which controllers run.
     pub personality: Personality,
@@ -35,30 +44,66 @@ pub struct Context {
     pub defaults: Defaults,
     /// Whether pods may be targets.
     pub enable_ip_target_type: bool,
-    /// The controller's feature gates that are set.
+    /// The feature gates that are set.
     pub feature_gates: BTreeMap<String, bool>,
-    /// Load balancers that exist already.
+    /// Load balancers that already exist.
     pub existing_load_balancers: Vec<ExistingLoadBalancer>,
     /// Certificates by ARN.
     pub certificates: Vec<KnownCertificate>,
-    /// What stands behind an ARN that nobody knows.
+    /// How strictly objects of files are read.
+    pub reading: Reading,
+    /// What to do about unknown certificate ARNs.
     pub unknown_certificates: UnknownCertificates,
-    /// Whether nodes take traffic although they carry the label
-    /// `node.kubernetes.io/exclude-from-external-load-balancers`, as those of a small cluster do.
+    /// What to do about other names of things that nobody listed.
+    pub unknown_resources: UnknownResources,
+    /// Ids, names and ARNs of what else the account has.
+    pub resources: BTreeSet<String>,
+    /// Whether the objects are all of a cluster's, so that what is not among them does not exist.
+    pub has_all_objects: bool,
+    /// Whether to ignore the label `node.kubernetes.io/exclude-from-external-load-balancers`, which the only node of a
+    /// small cluster often has.
     pub ignore_excluded_nodes: bool,
-    /// What stands for `amazonaws.com` at the end of DNS names.
+    /// The suffix of DNS names, in place of `amazonaws.com`.
     pub dns_suffix: String,
-    /// The environment file, which paths are relative to; empty for the built-in one.
+    /// The environment file, to which paths are relative; empty for the built-in environment.
     pub file: String,
 }
 
-/// What stands behind the ARN of a certificate that nobody knows.
+/// How strictly objects of files are read. Those of a live cluster have passed its API server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// What an API server refuses is an error.
+    #[default]
+    Strict,
+    /// What an API server refuses is a warning, and the object is read as far as it can be: for dumps of old clusters.
+    Lenient,
+}
+
+/// What to do about the ARN of an unknown certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownCertificates {
-    /// A self-signed certificate for the hosts of the listener, with a warning.
+    /// Serve a self-signed certificate for the hosts of the listener, and warn.
     SelfSigned,
-    /// Nothing: the load balancer is refused, as AWS does it.
+    /// Refuse the load balancer, as AWS does.
     Fail,
+}
+
+/// What to do about a name of something in the AWS account or the cluster that is listed nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownResources {
+    /// Something stands in, with a warning: nobody described the account.
+    StandIn,
+    /// What the controllers look up is refused, as they refuse it: the environment describes the account.
+    Controller,
+    /// Also refuse what only AWS looks up.
+    Fail,
+}
+
+impl UnknownResources {
+    /// Whether something stands in for what the controllers look up.
+    pub const fn stand_in(self) -> bool {
+        matches!(self, Self::StandIn)
+    }
 }
 
 /// A VPC.
@@ -72,25 +117,6 @@ pub struct Vpc {
     pub ipv6_cidr_blocks: Vec<String>,
 }
 
-/// A subnet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Subnet {
-    /// Its id.
-    pub id: String,
-    /// Its zone.
-    pub availability_zone: String,
-    /// Its IPv4 range.
-    pub cidr_block: String,
-    /// Its IPv6 range.
-    pub ipv6_cidr_block: Option<String>,
-    /// `internet-facing` or `internal`: which load balancers find it.
-    pub scheme: String,
-    /// Its Name tag.
-    pub name: String,
-    /// Its other tags.
-    pub tags: BTreeMap<String, String>,
-}
-
 /// A security group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedGroup {
@@ -98,11 +124,11 @@ pub struct NamedGroup {
     pub id: String,
     /// Its Name tag.
     pub name: String,
-    /// Whom it lets in; `None`: nobody says.
+    /// Its inbound permissions; `None` when they are unknown.
     pub ingress: Option<Vec<Permission>>,
 }
 
-/// The shared group in front of the targets.
+/// The shared security group that targets let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendSecurityGroup {
     /// Whether the controller uses one.
@@ -120,6 +146,8 @@ pub enum Personality {
     Lbc,
     /// The AWS Load Balancer Controller as its chart installs it.
     LbcDefault,
+    /// EKS Auto Mode, whose controllers AWS runs.
+    EksAuto,
 }
 
 /// The controller's flags.
@@ -131,15 +159,13 @@ pub struct Defaults {
     pub target_type: String,
     /// `--default-load-balancer-scheme`.
     pub load_balancer_scheme: String,
-    /// `--load-balancer-class`.
-    pub load_balancer_class: String,
-    /// `--ingress-class`; empty: that of the controller's chart.
-    pub ingress_class: String,
+    /// By which names objects ask for a load balancer.
+    pub ownership: Ownership,
     /// `--default-tags`.
     pub tags: BTreeMap<String, String>,
 }
 
-/// A load balancer that exists already.
+/// A load balancer that already exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExistingLoadBalancer {
     /// Its ARN.
@@ -163,7 +189,7 @@ pub struct KnownCertificate {
     pub certificate_file: String,
     /// The key's PEM file, relative to the environment file.
     pub private_key_file: String,
-    /// The host names that it holds for; whoever reads the files fills them in.
+    /// The host names that it covers; filled in by the reader of the files.
     pub names: Vec<String>,
 }
 
@@ -180,6 +206,7 @@ impl Default for Context {
                 id: format!("subnet-{kind}-{zone}"),
                 availability_zone: format!("us-east-1{zone}"),
                 cidr_block: format!("192.168.{}.0/19", index * 32),
+                ipv6_cidr_block: Some(format!("2001:db8:1234:1a0{index}::/64")),
                 scheme: scheme.to_owned(),
                 name: format!("{kind}-{zone}"),
                 ..Subnet::default()
@@ -194,7 +221,7 @@ impl Default for Context {
             vpc: Vpc {
                 id: "vpc-elbow".into(),
                 cidr_blocks: vec!["192.168.0.0/16".into()],
-                ipv6_cidr_blocks: Vec::new(),
+                ipv6_cidr_blocks: vec!["2001:db8:1234:1a00::/56".into()],
             },
             subnets: zones.enumerate().map(subnet).collect(),
             security_groups: Vec::new(),
@@ -207,8 +234,7 @@ impl Default for Context {
                 ssl_policy: "ELBSecurityPolicy-2016-08".into(),
                 target_type: "instance".into(),
                 load_balancer_scheme: "internal".into(),
-                load_balancer_class: "service.k8s.aws/nlb".into(),
-                ingress_class: String::new(),
+                ownership: Ownership::default(),
                 tags: BTreeMap::new(),
             },
             enable_ip_target_type: true,
@@ -216,19 +242,19 @@ impl Default for Context {
             existing_load_balancers: Vec::new(),
             certificates: Vec::new(),
             unknown_certificates: UnknownCertificates::SelfSigned,
+            unknown_resources: UnknownResources::StandIn,
+            resources: BTreeSet::new(),
+            has_all_objects: false,
             ignore_excluded_nodes: false,
             dns_suffix: DnsZone::default().suffix,
+            reading: Reading::Strict,
             file: String::new(),
         }
     }
 }
 
-/// What to do about a security group that there is not.
-pub(crate) const UNKNOWN_GROUP: &str =
-    "list its id, its name and its rules under securityGroups in the environment file";
-
 impl Context {
-    /// Reads an environment file; what it does not say is as in the built-in one.
+    /// Reads an environment file. What it omits is as in the built-in environment.
     ///
     /// ```
     /// use elbow_manifest::Context;
@@ -258,34 +284,37 @@ impl Context {
         (context, log.into_found())
     }
 
-    /// What the DNS names of load balancers end in.
+    /// What the DNS names and the ARNs of load balancers have in common.
     pub fn dns_zone(&self) -> DnsZone {
         DnsZone {
-            region: self.region.clone(),
+            account: Account {
+                region: self.region.clone(),
+                id: self.account_id.clone(),
+            },
             suffix: self.dns_suffix.clone(),
         }
     }
 
-    /// The id of the security group that has `wanted` as its id or its name, if there is one.
-    pub(crate) fn security_group(&self, wanted: &str) -> Option<&str> {
-        let backend = &self.backend_security_group;
-        if backend.enabled && backend.id == wanted {
-            return Some(&backend.id);
+    /// Whether something stands in for an object that may be in another folder.
+    pub(crate) fn stands_in_for_objects(&self) -> bool {
+        self.unknown_resources.stand_in() && !self.has_all_objects
+    }
+
+    /// Has everything that is not listed refused, certificates too.
+    pub fn be_strict(&mut self) {
+        self.unknown_resources = UnknownResources::Fail;
+        self.unknown_certificates = UnknownCertificates::Fail;
+    }
+
+    /// Turns a feature gate on or off; [`check_gate`] says whether it exists.
+    pub fn set_gate(&mut self, name: &str, is_on: bool) {
+        if name == IP_TARGETS {
+            self.enable_ip_target_type = is_on;
         }
-        let mut groups = self.security_groups.iter();
-        let known = groups.find(|group| group.id == wanted || group.name == wanted);
-        known.map(|group| &*group.id)
+        self.feature_gates.insert(name.to_owned(), is_on);
     }
 
-    /// What to do about a subnet that there is not.
-    pub(crate) fn subnet_hint(&self, wanted: &str) -> String {
-        let subnets = self.subnets.iter();
-        let known = subnets.flat_map(|subnet| [subnet.id.as_str(), subnet.name.as_str()]);
-        did_you_mean(wanted, known)
-            .unwrap_or_else(|| "list it under subnets in the environment file".to_owned())
-    }
-
-    /// Whether a feature gate is on; `default` is the controller's own.
+    /// Whether a feature gate is on; `default` is that of the controller.
     pub fn gate(&self, name: &str, default: bool) -> bool {
         self.feature_gates.get(name).copied().unwrap_or(default)
     }

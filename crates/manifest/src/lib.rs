@@ -1,9 +1,9 @@
-//! Kubernetes objects and annotations to the load balancers that AWS's controllers would make of them.
+//! From Kubernetes objects and annotations to the load balancers that AWS's controllers would make.
 //!
-//! Purely: [`read`] turns text into objects; [`plan`] turns objects into [`Stack`]s, which are what AWS would make, in
-//! the surroundings that a [`Context`] describes; [`translate`] goes on to the model that elbow serves,
-//! with targets and certificates. What is wrong comes back as diagnostics with file, line and column; a stack
-//! whose input is refused is left out, the others are there.
+//! Pure functions: [`read`] turns text into objects; [`plan`] turns objects into [`Stack`]s, the AWS resources that the
+//! controllers would create in the environment of a [`Context`]; [`translate`] goes on to the model that elbow serves, with
+//! targets and certificates. Problems come back as diagnostics with file, line and column. A stack with an error is left
+//! out; the others remain.
 //!
 //! ```
 //! let text = "
@@ -15,7 +15,7 @@
 //! apiVersion: networking.k8s.io/v1
 //! kind: Ingress
 //! metadata: {name: web}
-//! spec: {ingressClassName: alb}
+//! spec: {ingressClassName: alb, rules: [{host: web.example.com}]}
 //! ";
 //! let (objects, found) = elbow_manifest::read(text, "web.yaml");
 //! assert!(found.is_empty());
@@ -27,84 +27,43 @@
 //! assert_eq!(model.load_balancers[0].listeners[0].port, 80);
 //! ```
 
+mod account;
 pub mod advice;
 pub mod annotations;
+mod auto_mode;
 pub mod bounds;
+pub mod built;
 pub mod classic;
 pub mod cluster;
 pub mod context;
 pub mod ingress;
 pub mod inventory;
+pub mod kustomization;
+pub mod lookup;
 pub mod names;
+pub mod nothing;
 pub mod object;
 pub mod objects;
 pub mod quota;
+mod refusal;
 mod scope;
 mod secret;
 mod serve;
 pub mod service;
 pub mod stack;
+mod strict;
 pub mod tenant;
+mod translate;
+mod translation;
+mod versions;
 pub mod view;
-
-use std::collections::BTreeSet;
-
-use elbow_model::diagnostic::Diagnostic;
+mod wrappers;
 
 pub use cluster::Cluster;
 pub use context::Context;
 pub use object::{Object, read};
-pub use serve::{Serving, native, serve, translate};
+pub use refusal::Refusal;
 pub use stack::Stack;
-
-use inventory::Inventory;
-use scope::{Reads, Scope};
-
-/// The error that refuses a stack.
-pub type Refusal = Box<Diagnostic>;
-
-/// What [`plan`] makes.
-#[derive(Clone, Debug, Default)]
-pub struct Translation {
-    /// By id.
-    pub stacks: Vec<Stack>,
-    /// Keys of the stacks that are left out, since something in them is wrong.
-    pub refused: BTreeSet<String>,
-    /// Everything that is wrong or worth knowing, by file and line.
-    pub diagnostics: Vec<Diagnostic>,
-}
-
-/// The load balancers of `objects`, as AWS would make them.
-pub fn plan(objects: &[Object], context: &Context) -> Translation {
-    let mut translation = Translation::default();
-    let mut inventory = Inventory::new(objects, &mut translation.diagnostics);
-    fill(objects, &mut inventory, context, &mut translation);
-    sort(&mut translation.diagnostics);
-    translation
-}
-
-/// Adds all stacks.
-fn fill(
-    objects: &[Object],
-    inventory: &mut Inventory,
-    context: &Context,
-    translation: &mut Translation,
-) {
-    inventory
-        .ingress_class
-        .clone_from(&context.defaults.ingress_class);
-    tenant::translate(inventory, translation);
-    let reads = Reads::default();
-    let scope = Scope::new(inventory, &reads);
-    service::translate(objects, inventory, scope, context, translation);
-    ingress::translate(inventory, scope, context, translation);
-    translation.stacks.sort_by(|a, b| a.id.cmp(&b.id));
-}
-
-fn sort(found: &mut [Diagnostic]) {
-    let key = |one: &Diagnostic| (one.line, one.column, one.code);
-    found.sort_by(|a, b| {
-        let places = (&a.file, key(a)).cmp(&(&b.file, key(b)));
-        places.then_with(|| a.message.cmp(&b.message))
-    });
-}
+pub use translate::{plan, seen, translate};
+pub use translation::Translation;
+pub(crate) use translation::sort;

@@ -1,13 +1,15 @@
-//! Kubernetes objects as they stand in files: many documents, lists of objects, any kind.
+//! Kubernetes objects of any kind, read from files with several documents and lists of objects.
 
 use std::sync::Arc;
 
+use elbow_model::Origin;
 use elbow_model::diagnostic::Diagnostic;
-use elbow_model::yaml::{Limits, Node, Position, Value, from_json, parse_all};
+use elbow_yaml::{Key, Limits, Node, Position, Problem, Value, from_json, parse_all};
+use serde::de::IgnoredAny;
 
 use crate::view::{Log, View};
 
-/// An object of any kind, with the place it was read from.
+/// An object of any kind, with its place.
 #[derive(Clone, Debug)]
 pub struct Object {
     /// The file, as the user named it.
@@ -16,7 +18,7 @@ pub struct Object {
     pub api_version: String,
     /// `Service`.
     pub kind: String,
-    /// Of namespaced kinds, `default` when none is written; empty for the others.
+    /// Its namespace, `default` when none is written; empty for kinds without namespaces.
     pub namespace: String,
     /// Its name.
     pub name: String,
@@ -25,8 +27,8 @@ pub struct Object {
 }
 
 impl Object {
-    /// An object as an API server gives it, with its `kind` and its `apiVersion`. It stands in no file: the file is
-    /// empty and all positions are 0.
+    /// An object of a live cluster, with its `kind` and `apiVersion`. It has no file: the file is empty and all
+    /// positions are 0.
     ///
     /// ```
     /// use elbow_manifest::Object;
@@ -79,11 +81,16 @@ impl Object {
         path(&self.kind, &self.namespace, &self.name)
     }
 
-    /// The part of the API version before the slash: `networking.k8s.io`, empty for the core.
+    /// The API group, for example `networking.k8s.io`; empty for the core group.
     pub fn group(&self) -> &str {
         self.api_version
             .split_once('/')
             .map_or("", |(group, _)| group)
+    }
+
+    /// Whether it was read from a file, and not from a live cluster.
+    pub fn is_from_file(&self) -> bool {
+        !self.file.is_empty()
     }
 
     /// A log for findings in this object.
@@ -91,7 +98,7 @@ impl Object {
         Log::new(self.file.clone(), self.path())
     }
 
-    /// Where it stands.
+    /// Its place.
     pub fn place(&self) -> Place {
         Place {
             file: self.file.clone(),
@@ -107,13 +114,14 @@ impl Object {
 
 /// `kind/namespace/name`; of kinds without namespaces, `kind/name`.
 pub(crate) fn path(kind: &str, namespace: &str, name: &str) -> String {
-    match namespace.is_empty() {
-        true => format!("{kind}/{name}"),
-        false => format!("{kind}/{namespace}/{name}"),
+    if namespace.is_empty() {
+        format!("{kind}/{name}")
+    } else {
+        format!("{kind}/{namespace}/{name}")
     }
 }
 
-/// What an object calls itself, before it is known to be one.
+/// The path of an object, before it is known to be valid.
 fn named(json: &serde_json::Value) -> String {
     let text = |at: &str| json.pointer(at).and_then(|value| value.as_str());
     let text = |at| text(at).unwrap_or_default();
@@ -124,11 +132,11 @@ fn named(json: &serde_json::Value) -> String {
     )
 }
 
-/// Kinds that stand outside namespaces, of those that are read.
+/// The kinds without namespaces, of those that are read.
 const CLUSTER_SCOPED: &[&str] = &["IngressClass", "IngressClassParams", "Namespace", "Node"];
 
 /// Every object in `text`, which came from `file`: all documents, JSON or YAML, and the items of
-/// lists. What cannot be read is reported; what stands before it is still given.
+/// lists. What cannot be read is reported; the objects before it are still returned.
 ///
 /// ```
 /// let text = "apiVersion: v1\nkind: Service\nmetadata: {name: minio}\n---\n";
@@ -138,16 +146,84 @@ const CLUSTER_SCOPED: &[&str] = &["IngressClass", "IngressClassParams", "Namespa
 /// ```
 pub fn read(text: &str, file: &str) -> (Vec<Object>, Vec<Diagnostic>) {
     let file: Arc<str> = file.into();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (documents, problems) = parse_all(text, Limits::OBJECTS);
-    let mut found: Vec<Diagnostic> = problems
-        .iter()
-        .map(|problem| problem.diagnostic(&file))
-        .collect();
-    let mut objects = Vec::new();
+    if !problems.is_empty()
+        && let Some(starts) = json_documents(text)
+    {
+        return read_json(text, &starts, &file);
+    }
+    let (mut objects, mut found) = (Vec::new(), Vec::new());
     for node in documents {
         unfold(node, &file, &mut objects, &mut found);
     }
+    let problems = problems
+        .iter()
+        .filter(|problem| is_of_interest(problem, &objects));
+    let problems: Vec<_> = problems.map(|problem| problem.diagnostic(&file)).collect();
+    found.splice(0..0, problems);
     (objects, found)
+}
+
+/// Whether a problem may matter: kubectl takes the last of repeated fields, and the objects of kinds that nobody reads here are
+/// as good as it takes them.
+fn is_of_interest(problem: &Problem, objects: &[Object]) -> bool {
+    let place = |at: Position| (at.line, at.column);
+    let before = objects.partition_point(|object| place(object.node.at) <= place(problem.at));
+    let object = before.checked_sub(1).and_then(|index| objects.get(index));
+    problem.code != "duplicate-field"
+        || object.is_none_or(|object| elbow_schema::knows(&object.api_version, &object.kind))
+}
+
+/// Where the documents of a JSON text start, if there are several: JSON needs no mark between them, and YAML does.
+fn json_documents(text: &str) -> Option<Vec<usize>> {
+    if !text.trim_start().starts_with('{') {
+        return None;
+    }
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    let mut starts = vec![0];
+    while let Some(document) = stream.next() {
+        document.ok()?;
+        starts.push(stream.byte_offset());
+    }
+    (starts.len() > 2).then_some(starts)
+}
+
+/// The objects of a text with several JSON documents, which start at `starts`; the last of these is the end.
+fn read_json(text: &str, starts: &[usize], file: &Arc<str>) -> (Vec<Object>, Vec<Diagnostic>) {
+    let (mut objects, mut found) = (Vec::new(), Vec::new());
+    let mut line = 0;
+    for document in starts.windows(2) {
+        let part = &text[document[0]..document[1]];
+        let (nodes, problems) = parse_all(part, Limits::OBJECTS);
+        found.extend(problems.iter().map(|problem| {
+            let mut found = problem.diagnostic(file);
+            found.line += line;
+            found
+        }));
+        for mut node in nodes {
+            lower(&mut node, line);
+            unfold(node, file, &mut objects, &mut found);
+        }
+        let lines = part.matches('\n').count();
+        line += u32::try_from(lines).unwrap_or(u32::MAX);
+    }
+    (objects, found)
+}
+
+/// Moves the positions of a tree down by some lines.
+fn lower(node: &mut Node, lines: u32) {
+    node.at.line += lines;
+    match &mut node.value {
+        Value::Null | Value::Scalar(_) => {}
+        Value::Sequence(items) => items.iter_mut().for_each(|item| lower(item, lines)),
+        Value::Mapping(fields) => {
+            for (key, value) in fields {
+                key.at.line += lines;
+                lower(value, lines);
+            }
+        }
+    }
 }
 
 /// One document: an object, or a list of them.
@@ -158,17 +234,41 @@ fn unfold(node: Node, file: &Arc<str>, objects: &mut Vec<Object>, found: &mut Ve
     let Some(head) = head else { return };
     let node = match items(node, &head) {
         Ok(items) => {
-            for item in items {
+            for mut item in items {
+                head.give_to(&mut item);
                 unfold(item, file, objects, found);
             }
             return;
         }
         Err(node) => node,
     };
+    if is_kustomization(&head) {
+        found.push(kustomization(&node, &head, file));
+        return;
+    }
+    // A Job may have generateName, and files of programs look like objects.
+    let is_read = elbow_schema::knows(&head.api_version, &head.kind);
     match Object::new(node, head, file.clone()) {
         Ok(object) => objects.push(object),
-        Err(nameless) => found.push(nameless),
+        Err(nameless) if is_read => found.push(nameless),
+        Err(_) => {}
     }
+}
+
+/// Whether an object is a file of Kustomize, which has no metadata.
+fn is_kustomization(head: &Head) -> bool {
+    let is_kind = matches!(&*head.kind, "Kustomization" | "Component");
+    is_kind && head.api_version.starts_with("kustomize.config.k8s.io/")
+}
+
+fn kustomization(node: &Node, head: &Head, file: &str) -> Diagnostic {
+    let message = format!(
+        "skipped a {} of Kustomize, which is no object; build its folder first",
+        head.kind
+    );
+    Diagnostic::warning("kustomization-not-built", message)
+        .at(file, node.at.line, node.at.column)
+        .hint("-f DIR, or kubectl kustomize DIR | elbow check -f -")
 }
 
 /// The items of a `List`, `ServiceList`, ..., or the node itself if it is not a list. Moved, not copied: lists may
@@ -187,7 +287,7 @@ fn items(mut node: Node, head: &Head) -> Result<Vec<Node>, Node> {
     Err(node)
 }
 
-/// What every object begins with.
+/// The fields that every object has.
 struct Head {
     api_version: String,
     kind: String,
@@ -196,6 +296,33 @@ struct Head {
 }
 
 impl Head {
+    /// Gives an item of this list the kind and the version that it lacks: an API server writes those of a `ServiceList`
+    /// once, at the list.
+    fn give_to(&self, item: &mut Node) {
+        let kind = self
+            .kind
+            .strip_suffix("List")
+            .filter(|kind| !kind.is_empty());
+        let (Some(kind), Value::Mapping(fields)) = (kind, &mut item.value) else {
+            return;
+        };
+        for (name, value) in [("kind", kind), ("apiVersion", &self.api_version)] {
+            if fields.iter().all(|(key, _)| key.name != name) {
+                let at = item.at;
+                let key = Key {
+                    at,
+                    name: name.to_owned(),
+                };
+                let node = Node {
+                    at,
+                    plain: false,
+                    value: Value::Scalar(value.to_owned()),
+                };
+                fields.push((key, node));
+            }
+        }
+    }
+
     fn read(root: &View<'_>) -> Option<Self> {
         let text = |view: View<'_>| view.text().unwrap_or_default().to_owned();
         let kind = text(root.get("kind"));
@@ -203,7 +330,7 @@ impl Head {
         if kind.is_empty() || api_version.is_empty() {
             root.error(
                 "no-kubernetes-object",
-                "a Kubernetes object has a kind and an apiVersion",
+                "a Kubernetes object needs kind and apiVersion",
             );
             return None;
         }
@@ -217,11 +344,108 @@ impl Head {
     }
 }
 
-/// Where something stands.
+/// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file, as the user named it.
     pub file: Arc<str>,
     /// Line and column.
     pub at: Position,
+}
+
+impl Place {
+    /// The origin of a value at this place: a field of an object, or the object itself when `field` is empty.
+    pub(crate) fn origin(&self, object: &Arc<str>, field: Arc<str>) -> Origin {
+        Origin {
+            file: self.file.clone(),
+            line: self.at.line,
+            column: self.at.column,
+            object: object.clone(),
+            field,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(text: &str) -> Vec<(String, u32)> {
+        let (objects, found) = read(text, "a");
+        assert!(found.is_empty(), "{found:?}");
+        objects
+            .iter()
+            .map(|one| (one.path(), one.node.at.line))
+            .collect()
+    }
+
+    /// `kubectl get --raw` and programs that print one object after another.
+    #[test]
+    fn json_documents_need_no_mark_between_them() {
+        let one = |name: &str| {
+            format!(
+                r#"{{"apiVersion": "v1", "kind": "Service", "metadata": {{"name": "{name}"}}}}"#
+            )
+        };
+        let expected = [
+            ("Service/default/a".to_owned(), 1),
+            ("Service/default/b".to_owned(), 2),
+        ];
+        assert_eq!(
+            places(&format!("\u{feff}{}\n{}\n", one("a"), one("b"))),
+            expected
+        );
+        assert_eq!(
+            places(&format!("{}{}", one("a"), one("b")))[1].0,
+            "Service/default/b"
+        );
+        let (_, found) = read(&format!("{}\n{{", one("a")), "a");
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+
+    /// Charts that are published have such labels, and install.
+    #[test]
+    fn repeated_fields_of_kinds_that_nobody_reads_are_no_errors() {
+        let of = |kind: &str| {
+            let text =
+                format!("apiVersion: {kind}\nmetadata: {{name: a, labels: {{a: b, a: b}}}}\n");
+            let (objects, found) = read(&text, "a");
+            let codes: Vec<&str> = found.iter().map(|one| one.code).collect();
+            (objects.len(), codes)
+        };
+        assert_eq!(of("apps/v1\nkind: DaemonSet"), (1, vec![]));
+        assert_eq!(of("v1\nkind: Service"), (1, vec!["duplicate-field"]));
+    }
+
+    #[test]
+    fn objects_of_kinds_that_nobody_reads_need_no_name() {
+        let of = |kind: &str| {
+            let text = format!("apiVersion: {kind}\nmetadata: {{generateName: a-}}\n");
+            let (objects, found) = read(&text, "a");
+            (objects.len(), found.len())
+        };
+        assert_eq!(of("batch/v1\nkind: Job"), (0, 0));
+        assert_eq!(of("v1\nkind: Service"), (0, 1));
+    }
+
+    #[test]
+    fn items_of_a_list_get_its_kind() {
+        let list = "apiVersion: v1\nkind: ServiceList\nitems:\n- metadata: {name: a}\n";
+        assert_eq!(places(list), [("Service/default/a".to_owned(), 4)]);
+        let (_, found) = read(
+            "apiVersion: v1\nkind: List\nitems:\n- metadata: {name: a}\n",
+            "a",
+        );
+        assert_eq!(found[0].code, "no-kubernetes-object");
+    }
+
+    #[test]
+    fn kustomization_is_no_nameless_object() {
+        let text = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n";
+        let (objects, found) = read(text, "a");
+        assert_eq!(
+            (objects.len(), found[0].code),
+            (0, "kustomization-not-built")
+        );
+    }
 }

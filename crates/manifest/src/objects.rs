@@ -1,10 +1,13 @@
-//! The Kubernetes objects that decide about load balancers, typed.
+//! The Kubernetes objects that load balancers depend on, typed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use elbow_model::Origin;
 use elbow_model::diagnostic::Diagnostic;
-use elbow_model::yaml::Position;
+use elbow_yaml::Position;
 
+use crate::annotations::other::CERTIFICATE_ARN;
 use crate::annotations::{Annotation, Annotations};
 use crate::bounds::TooMuch;
 use crate::names;
@@ -17,8 +20,10 @@ mod endpoints;
 mod ingress;
 mod node;
 mod service;
+mod tenant;
 
 pub use binding::{Binding, group_name};
+pub(crate) use class::AUTO_MODE;
 pub use class::{IngressClass, IngressClassParams, ParamsListener, Selector, SubnetSelector};
 pub use endpoints::{
     Endpoint, EndpointPort, EndpointSet, EndpointSlice, Endpoints, Family, SERVICE_NAME,
@@ -26,8 +31,10 @@ pub use endpoints::{
 pub use ingress::{Backend, BackendPort, Ingress, IngressPath, IngressRule, PathType};
 pub use node::{Condition, Node, Pod};
 pub use service::{Port, Service, ServicePort, ServiceType};
+pub(crate) use tenant::TENANT;
+pub use tenant::{Extra, Tenant};
 
-/// What every object has.
+/// The metadata of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// Its kind.
@@ -36,9 +43,9 @@ pub struct Meta {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Its UID; of an object that never was in a cluster, one made of its name.
+    /// Its UID; for an object that was never in a cluster, one made from its name.
     pub uid: String,
-    /// Whether the cluster gave the UID, so that its defaults are filled in too.
+    /// Whether the UID is from a cluster, in which case defaults are filled in too.
     pub from_cluster: bool,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
@@ -46,10 +53,12 @@ pub struct Meta {
     pub annotations: Annotations,
     /// Its finalizers.
     pub finalizers: Vec<String>,
-    /// Whether it is about to go: it has a `deletionTimestamp`, and waits for its finalizers.
+    /// Whether it is being deleted: it has a `deletionTimestamp` and waits for its finalizers.
     pub deleting: bool,
     /// Where it stands.
     pub place: Place,
+    /// `kind/namespace/name`, shared by all origins in this object.
+    object: Arc<str>,
 }
 
 impl Meta {
@@ -57,7 +66,7 @@ impl Meta {
     pub fn read(object: &Object, view: &View<'_>) -> Self {
         let metadata = view.get("metadata");
         let uid = metadata.get("uid").text().filter(|uid| !uid.is_empty());
-        let label = |(key, value): (&elbow_model::yaml::Key, View<'_>)| {
+        let label = |(key, value): (&elbow_yaml::Key, View<'_>)| {
             Some((key.name.clone(), value.strict_text()?.to_owned()))
         };
         let labels = metadata.get("labels").fields().into_iter();
@@ -78,6 +87,7 @@ impl Meta {
                 file: object.file.clone(),
                 at: view.at(),
             },
+            object: object.path().into(),
         }
     }
 
@@ -88,7 +98,22 @@ impl Meta {
 
     /// `kind/namespace/name`, as diagnostics name it.
     pub fn path(&self) -> String {
-        crate::object::path(&self.kind, &self.namespace, &self.name)
+        self.object.to_string()
+    }
+
+    /// Where the object was written.
+    pub fn origin(&self) -> Origin {
+        self.place.origin(&self.object, Arc::default())
+    }
+
+    /// Where the value of `annotation` was written; `key` is its whole key.
+    pub fn origin_of(&self, key: &str, annotation: &Annotation) -> Origin {
+        let place = Place {
+            file: self.place.file.clone(),
+            at: annotation.at,
+        };
+        let field = format!("metadata.annotations.{key}");
+        place.origin(&self.object, field.into())
     }
 
     /// An error about the whole object.
@@ -96,28 +121,28 @@ impl Meta {
         Box::new(self.found(Diagnostic::error(code, message)))
     }
 
-    /// The error that there would be too much of something.
+    /// The error that a bound is exceeded.
     pub(crate) fn too_much(&self, bound: TooMuch) -> Box<Diagnostic> {
         Box::new(self.refuse(bound.code, bound.message).hint(bound.hint))
     }
 
-    /// Gives a finding the place and the name of this object.
+    /// Points a finding at this object.
     pub fn found(&self, diagnostic: Diagnostic) -> Diagnostic {
         let Place { file, at } = &self.place;
         diagnostic
             .at(&**file, at.line, at.column)
-            .object(self.path())
+            .object(&*self.object)
     }
 }
 
-/// Bytes that the annotations of an object may have together, keys and values: the limit of the apiserver.
+/// The API server's limit for the annotations of an object: bytes of all keys and values together.
 const MAX_ANNOTATIONS: usize = 256 * 1024;
 
 fn annotations(view: &View<'_>) -> Annotations {
     let mut annotations = Annotations::new();
     let mut bytes = 0;
     for (key, value) in view.fields() {
-        // The apiserver keeps `key:` without a value as an empty text.
+        // The API server stores `key:` without a value as an empty string.
         let text = if value.is_absent() {
             Some("")
         } else {
@@ -127,8 +152,8 @@ fn annotations(view: &View<'_>) -> Annotations {
         bytes += key.name.len() + text.len();
         if bytes > MAX_ANNOTATIONS {
             let message = format!(
-                "the annotations of an object may have {MAX_ANNOTATIONS} bytes together; with this one of {} they have \
-                 more: keep large values in a ConfigMap",
+                "the annotations of an object exceed {MAX_ANNOTATIONS} bytes with this one of {} bytes; keep large values in \
+                 a ConfigMap",
                 text.len()
             );
             value.error("too-large", message);
@@ -144,20 +169,20 @@ fn annotations(view: &View<'_>) -> Annotations {
     annotations
 }
 
-/// A Secret: what it holds, still encoded.
+/// A Secret, with its values still encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
     /// Name, namespace, place.
     pub meta: Meta,
     /// `kubernetes.io/tls`, `Opaque`.
     pub kind: String,
-    /// Its keys; values of `data` are base64 as they stand, those of `stringData` are plain.
+    /// Its values by key: base64 from `data`, plain from `stringData`.
     pub data: BTreeMap<String, SecretValue>,
-    /// Where its values stand, by key.
+    /// The positions of its values, by key.
     pub places: BTreeMap<String, Position>,
 }
 
-/// A value of a Secret, which no message shows.
+/// A value of a Secret. Its debug form hides the content.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SecretValue {
     /// From `data`: base64.
@@ -195,9 +220,9 @@ impl Secret {
         }
     }
 
-    /// The ARN that its certificate is known by, from the annotation `elbow.dev/certificate-arn`.
+    /// The ARN of its certificate, from the annotation `elbow.dev/certificate-arn`.
     pub fn arn(&self) -> Option<&str> {
-        let annotation = self.meta.annotations.get("elbow.dev/certificate-arn");
+        let annotation = self.meta.annotations.get(CERTIFICATE_ARN.key);
         annotation.map(|annotation| annotation.value.trim())
     }
 }

@@ -1,4 +1,4 @@
-//! What AWS limits, and how much of it a plan uses.
+//! The quotas of AWS, and how much of them a plan uses.
 //!
 //! The limits are the defaults of an account. They are those of the user guides' pages "Quotas for your Application
 //! Load Balancers", "Quotas for your Network Load Balancers" and "Quotas for your Classic Load Balancer", of
@@ -7,30 +7,31 @@
 
 use std::collections::BTreeMap;
 
+use elbow_model::At;
 use elbow_model::diagnostic::Diagnostic;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::stack::{Action, Listener, ListenerRule, LoadBalancer, SecurityGroup, Stack};
 
-/// How many targets the target groups have, by the name of the group, and how many instances the Classic load
-/// balancers, by theirs; of those that are not there it is not known.
+/// The number of targets by the name of their target group, and of instances by the name of their Classic load balancer.
+/// For names that are missing it is unknown.
 pub type Targets = BTreeMap<String, usize>;
 
 /// How much of a quota is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Usage {
-    /// Whose: `web` (a load balancer, a target group, a security group), `web:443/10` (a rule), or the region.
+    /// The resource: `web` (a load balancer, a target group, a security group), `web:443/10` (a rule), or the region.
     pub resource: String,
-    /// AWS's name of it.
+    /// AWS's name of the quota.
     pub quota: &'static str,
-    /// What is counted, for a person.
+    /// What is counted, in words.
     #[serde(skip)]
     pub what: &'static str,
     /// How much of it the plan uses.
     pub used: usize,
-    /// How much AWS gives an account.
+    /// The default limit of an account.
     pub limit: usize,
     /// Whether AWS raises it on request.
     pub adjustable: bool,
@@ -42,12 +43,12 @@ impl Usage {
         self.used > self.limit
     }
 
-    /// Whether it is worth an eye: more than half is used.
+    /// Whether more than half is used.
     pub const fn is_high(&self) -> bool {
         self.used * 2 > self.limit
     }
 
-    /// The warning about what AWS would refuse.
+    /// The warning that AWS would refuse it.
     pub fn warning(&self) -> Option<Diagnostic> {
         if !self.is_exceeded() {
             return None;
@@ -60,13 +61,13 @@ impl Usage {
             ..
         } = self;
         let message = format!(
-            "{resource} has {used} {what}; AWS takes at most {limit} ({})",
+            "{resource} has {used} {what}; AWS allows at most {limit} ({})",
             self.quota
         );
         let hint = if self.adjustable {
-            "AWS raises this quota on request (Service Quotas); elbow serves it as it is"
+            "AWS raises this quota on request (Service Quotas); elbow serves it anyway"
         } else {
-            "AWS does not raise this quota; elbow serves it as it is"
+            "AWS does not raise this quota; elbow serves it anyway"
         };
         Some(Diagnostic::warning("quota-exceeded", message).hint(hint))
     }
@@ -143,7 +144,7 @@ const CONDITION_VALUES: Quota = Quota(
     3,
     false,
 );
-/// The page of quotas says 6 in some languages and 5 in others; the larger is taken.
+/// The translations of the quota page say 5 or 6; this is the larger.
 const RULE_WILDCARDS: Quota = Quota(
     "condition-wildcards-per-alb-rule",
     "wildcards in its conditions",
@@ -164,7 +165,7 @@ const NLB_CERTIFICATES: Quota = Quota(
     true,
 );
 const NLB_TARGETS: Quota = Quota("targets-per-network-load-balancer", "targets", 3_000, true);
-/// With cross-zone load balancing the quota of one zone is that of the load balancer.
+/// With cross-zone load balancing, the quota of one zone applies to the load balancer.
 const NLB_CROSS_ZONE_TARGETS: Quota = Quota(
     "targets-per-availability-zone-per-network-load-balancer",
     "targets, with cross-zone load balancing",
@@ -190,7 +191,7 @@ const SECURITY_GROUPS: Quota = Quota(
     true,
 );
 
-/// What one stack uses. Of quotas for each rule there is the rule that uses most, and every one that uses too much.
+/// The usage of one stack. For quotas of a rule: the rule that uses most, and every rule that exceeds the quota.
 ///
 /// ```
 /// use elbow_manifest::{Context, plan, quota, read};
@@ -208,12 +209,12 @@ const SECURITY_GROUPS: Quota = Quota(
 /// ```
 pub fn of_stack(stack: &Stack, targets: &Targets) -> Vec<Usage> {
     let mut used = Vec::new();
-    // A stack has one load balancer of its own kind; a frontend NLB would be a second.
     for (id, balancer) in &stack.load_balancers {
         let listeners: Vec<&Listener> = stack
             .listeners
             .values()
             .filter(|listener| listener.load_balancer.leads_to(id))
+            .map(|listener| &**listener)
             .collect();
         if balancer.kind == "network" {
             network(balancer, &listeners, stack, targets, &mut used);
@@ -244,7 +245,7 @@ pub fn of_stack(stack: &Stack, targets: &Targets) -> Vec<Usage> {
     used
 }
 
-/// What all stacks use together, of what AWS limits for an account in one region.
+/// The usage of all stacks together, for the quotas of an account in one region.
 pub fn of_region(stacks: &[Stack], region: &str) -> Vec<Usage> {
     let balancers = || {
         stacks
@@ -280,10 +281,12 @@ fn application(
     used.push(ALB_LISTENERS.used(name, listeners.len()));
     used.push(ALB_RULES.used(name, stack.rules.len()));
     used.push(ALB_CERTIFICATES.used(name, certificates(listeners, 1)));
-    used.push(ALB_GROUPS.used(name, stack.target_groups.len()));
+    let groups = stack.target_groups.keys();
+    let groups = groups.filter(|id| !stack.alb_targets.contains_key(*id));
+    used.push(ALB_GROUPS.used(name, groups.count()));
     used.push(ALB_VERIFYING.used(name, listeners.iter().filter(verifies).count()));
     if !targets.is_empty() {
-        used.push(ALB_TARGETS.used(name, registered(stack, targets)));
+        used.push(ALB_TARGETS.used(name, registered(stack, targets, false)));
     }
     let named = |listener: &Listener| format!("{name}:{}", listener.port);
     let defaults = listeners
@@ -294,7 +297,7 @@ fn application(
             let listener = listeners
                 .iter()
                 .find(|listener| rule.listener.leads_to(&listener.port.to_string()));
-            listener.map_or_else(|| name.clone(), |listener| named(listener))
+            listener.map_or_else(|| name.value.clone(), |listener| named(listener))
         };
         let named = move |rule| format!("{}/{}", place(rule), rule.priority);
         stack.rules.values().map(move |rule| (named(rule), rule))
@@ -322,20 +325,25 @@ fn network(
         return;
     }
     let cross_zone = balancer.load_balancer_attributes.iter().any(|attribute| {
-        attribute.key == "load_balancing.cross_zone.enabled" && attribute.value == "true"
+        attribute.key == "load_balancing.cross_zone.enabled" && *attribute.value == "true"
     });
+    // The only load balancer, or the one in front of an ALB.
+    let is_in_front = !stack.alb_targets.is_empty();
     let quota = if cross_zone {
         &NLB_CROSS_ZONE_TARGETS
     } else {
         &NLB_TARGETS
     };
-    used.push(quota.used(name, registered(stack, targets)));
+    used.push(quota.used(name, registered(stack, targets, is_in_front)));
 }
 
-/// A target counts once for each group it is in.
-fn registered(stack: &Stack, targets: &Targets) -> usize {
-    let groups = stack.target_groups.values();
-    groups.filter_map(|group| targets.get(&group.name)).sum()
+/// A target counts once for each group it is in. Groups of type `alb` are those of a load balancer in front.
+fn registered(stack: &Stack, targets: &Targets, in_front: bool) -> usize {
+    let groups = stack.target_groups.iter();
+    let groups = groups.filter(|(id, _)| stack.alb_targets.contains_key(*id) == in_front);
+    groups
+        .filter_map(|(_, group)| targets.get(&group.name))
+        .sum()
 }
 
 /// All certificates of the listeners, without the first `defaults` of each.
@@ -344,7 +352,7 @@ fn certificates(listeners: &[&Listener], defaults: usize) -> usize {
     listeners.iter().map(besides).sum()
 }
 
-/// The largest count, and all that are too large.
+/// Adds the largest count, and all that exceed the quota.
 fn most(quota: &Quota, counts: impl Iterator<Item = (String, usize)>, used: &mut Vec<Usage>) {
     let counts: Vec<_> = counts.collect();
     let Quota(.., limit, _) = *quota;
@@ -352,21 +360,21 @@ fn most(quota: &Quota, counts: impl Iterator<Item = (String, usize)>, used: &mut
     let too_many = counts.iter().filter(|(_, count)| *count > limit);
     used.extend(too_many.map(|(at, count)| quota.used(at, *count)));
     if used.len() == before {
-        // Of equal ones the first.
+        // Of equal counts, the first.
         let largest = counts.iter().rev().max_by_key(|(_, count)| *count);
         used.extend(largest.map(|(at, count)| quota.used(at, *count)));
     }
 }
 
-fn groups_in_action(actions: &[Action]) -> usize {
-    let groups = |action: &Action| match action {
+fn groups_in_action(actions: &[At<Action>]) -> usize {
+    let groups = |action: &At<Action>| match &action.value {
         Action::Forward(forward) => forward.target_groups.len(),
         Action::Other { .. } => 0,
     };
     actions.iter().map(groups).max().unwrap_or(0)
 }
 
-/// The texts that a condition compares with; of an expression too.
+/// The values of a condition, including regular expressions.
 fn values(condition: &Value) -> impl Iterator<Item = &str> {
     let configs = condition.as_object().into_iter().flatten();
     let lists = configs.flat_map(|(_, config)| [&config["values"], &config["regexValues"]]);
@@ -375,7 +383,7 @@ fn values(condition: &Value) -> impl Iterator<Item = &str> {
 }
 
 fn values_of_rule(rule: &ListenerRule) -> usize {
-    rule.conditions.iter().flat_map(values).count()
+    rule.conditions.iter().flat_map(|one| values(one)).count()
 }
 
 fn values_of_condition(rule: &ListenerRule) -> usize {
@@ -383,18 +391,22 @@ fn values_of_condition(rule: &ListenerRule) -> usize {
     counts.max().unwrap_or(0)
 }
 
-/// `*` and `?` where they stand for any text: not in expressions, methods and addresses.
+/// The wildcards `*` and `?`, which expressions, methods and addresses do not have.
 fn wildcards(rule: &ListenerRule) -> usize {
-    let matches = |condition: &&Value| {
+    let matches = |condition: &&At<Value>| {
         let field = condition["field"].as_str().unwrap_or_default();
         !matches!(field, "http-request-method" | "source-ip")
             && !condition.to_string().contains("\"regexValues\"")
     };
-    let texts = rule.conditions.iter().filter(matches).flat_map(values);
+    let texts = rule
+        .conditions
+        .iter()
+        .filter(matches)
+        .flat_map(|one| values(one));
     texts.flat_map(|text| text.matches(['*', '?'])).count()
 }
 
-/// Each range counts as a rule of its own; of a prefix list its entries would, which are not known here.
+/// The inbound rules: one for each range. Each entry of a prefix list would count too, but is unknown here.
 fn inbound(group: &SecurityGroup) -> usize {
     let sources = group.ingress.iter().map(|permission| {
         permission.ip_ranges.len() + permission.ipv6_ranges.len() + permission.prefix_lists.len()

@@ -1,66 +1,15 @@
-//! What a part of the translation looks at: whoever makes it anew when something changes must know what it was
-//! made from, things that were looked for and not there included.
+//! Access to the objects that records which facts were read.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use crate::context::Ownership;
+pub(crate) use crate::inventory::{Fact, Reads};
 use crate::inventory::{Inventory, Key};
 use crate::objects::{
     Binding, EndpointSet, Ingress, IngressClass, IngressClassParams, Node, Pod, Secret, Service,
 };
 
-/// The class that the chart of AWS's controller makes, which manifests therefore leave out.
-const CHART_CLASS: &str = "alb";
-
-/// Something that can be looked at and can change.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Fact {
-    /// A Service.
-    Service(Key),
-    /// An Ingress.
-    Ingress(Key),
-    /// An IngressClass.
-    Class(String),
-    /// Which IngressClasses are the default.
-    DefaultClass,
-    /// IngressClassParams.
-    Params(String),
-    /// The labels of a namespace.
-    Namespace(String),
-    /// A Secret.
-    Secret(Key),
-    /// The Secret that an ARN stands for.
-    Arn(String),
-    /// The host names of all certificates.
-    CertificateNames,
-    /// The endpoints of a Service.
-    Endpoints(Key),
-    /// A node.
-    Node(String),
-    /// Which nodes there are, and what they are like.
-    Nodes,
-    /// A Pod.
-    Pod(Key),
-    /// A MinIO Tenant.
-    Tenant(Key),
-    /// The Pods of a Tenant.
-    TenantPods(Key),
-    /// The TargetGroupBindings for a target group.
-    Bindings(String),
-    /// Whether an Ingress leads to a Service.
-    Backend(Key),
-    /// Whether a Service of a namespace asks clients who they are.
-    Authentication(String),
-    /// Whose the target group of a name is, and what it is like.
-    TargetGroup(String),
-    /// The hosts that a certificate is wanted for, by ARN.
-    Hosts(String),
-}
-
-/// What was looked at.
-pub(crate) type Reads = RefCell<BTreeSet<Fact>>;
-
-/// The objects, with a note of each that is looked at.
+/// The objects, with a record of the facts that are read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scope<'a> {
     inventory: &'a Inventory,
@@ -72,12 +21,12 @@ impl<'a> Scope<'a> {
         Self { inventory, reads }
     }
 
-    /// Takes note that something is looked at.
+    /// Records that a fact is read.
     pub(crate) fn note(self, fact: Fact) {
         self.reads.borrow_mut().insert(fact);
     }
 
-    /// Whether load balancers are to serve: then Secrets stand in for the certificates of AWS.
+    /// Whether load balancers will serve, in which case Secrets stand in for the certificates of AWS.
     pub(crate) fn is_serving(self) -> bool {
         self.inventory.serving
     }
@@ -94,29 +43,34 @@ impl<'a> Scope<'a> {
         self.inventory.ingresses.get(key)
     }
 
+    /// Whether a namespace has an Ingress that cannot be read, so that its backends are not known.
+    pub(crate) fn has_unread_ingress(self, namespace: &str) -> bool {
+        self.note(Fact::UnreadIngress(namespace.to_owned()));
+        self.inventory.unread_ingresses.contains_key(namespace)
+    }
+
     pub(crate) fn class(self, name: &str) -> Option<&'a IngressClass> {
         self.note(Fact::Class(name.to_owned()));
         self.inventory.classes.get(name)
     }
 
-    /// The class that is ours without an IngressClass.
-    pub(crate) fn own_class(self) -> &'a str {
-        match &*self.inventory.ingress_class {
-            "" => CHART_CLASS,
-            class => class,
-        }
+    /// By which names objects ask for a load balancer.
+    pub(crate) fn ownership(self) -> &'a Ownership {
+        &self.inventory.ownership
     }
 
-    /// Every IngressClass that is the default.
+    /// Every IngressClass that is marked as default.
     pub(crate) fn default_classes(self) -> impl Iterator<Item = &'a IngressClass> {
         self.note(Fact::DefaultClass);
         let classes = self.inventory.classes.values();
         classes.filter(|class| class.is_default())
     }
 
-    pub(crate) fn params(self, name: &str) -> Option<&'a IngressClassParams> {
-        self.note(Fact::Params(name.to_owned()));
-        self.inventory.params.get(name)
+    /// IngressClassParams; those of EKS Auto Mode are of another API group.
+    pub(crate) fn params(self, is_auto: bool, name: &str) -> Option<&'a IngressClassParams> {
+        let key = IngressClassParams::key_of(is_auto, name);
+        self.note(Fact::Params(key.clone()));
+        self.inventory.params.get(&key)
     }
 
     /// The labels of a namespace.
@@ -193,20 +147,21 @@ impl<'a> Scope<'a> {
         bindings.filter_map(move |binding| self.inventory.bindings.get(binding))
     }
 
-    /// Whether an Ingress leads to the Service, whoever it belongs to.
+    /// Whether an Ingress has the Service as its backend, whichever controller it belongs to.
     pub(crate) fn is_backend(self, service: &Key) -> bool {
         self.note(Fact::Backend(service.clone()));
         self.inventory.indexes.backends.contains_key(service)
     }
 
-    /// Whether a Service of the namespace asks clients who they are: its Ingress may say how.
+    /// Whether a Service of the namespace turns authentication on, which its Ingress may configure.
     pub(crate) fn authenticates(self, namespace: &str) -> bool {
         self.note(Fact::Authentication(namespace.to_owned()));
         self.inventory.indexes.asking.contains_key(namespace)
     }
 
-    /// The names of the Services of a namespace, for advice that need not be up to date.
+    /// The names of the Services of a namespace.
     pub(crate) fn services_of(self, namespace: &str) -> impl Iterator<Item = &'a str> {
+        self.note(Fact::ServiceNames(namespace.to_owned()));
         self.inventory.services_of(namespace)
     }
 }

@@ -14,7 +14,7 @@ pub(crate) fn pair(secret: &Secret) -> Result<(String, String), Refusal> {
     Ok((certificate, key))
 }
 
-/// The host names that the certificate in a Secret holds for; none when there is none to read.
+/// The host names of the certificate in a Secret; empty when it cannot be read.
 pub(crate) fn names(secret: &Secret) -> Vec<String> {
     let Ok((certificate, _)) = pair(secret) else {
         return Vec::new();
@@ -39,7 +39,7 @@ pub(crate) fn names(secret: &Secret) -> Vec<String> {
 fn pem(secret: &Secret, key: &str, marker: &str) -> Result<String, Refusal> {
     let text = match secret.data.get(key) {
         None => {
-            let message = format!("the Secret lacks {key}");
+            let message = format!("the Secret has no {key}");
             return Err(refuse(secret, key, "incomplete-secret", message)
                 .hint("a Secret of type kubernetes.io/tls holds tls.crt and tls.key")
                 .into());
@@ -48,9 +48,9 @@ fn pem(secret: &Secret, key: &str, marker: &str) -> Result<String, Refusal> {
         Some(SecretValue::Encoded(text)) => {
             let bytes = decode(text).and_then(|bytes| String::from_utf8(bytes).ok());
             let Some(text) = bytes else {
-                let message = format!("{key} is not the base64 of a text");
+                let message = format!("{key} is not text in base64");
                 return Err(refuse(secret, key, "invalid-secret", message)
-                    .hint("values that are not encoded go into stringData")
+                    .hint("put values that are not encoded under stringData")
                     .into());
             };
             text
@@ -59,7 +59,7 @@ fn pem(secret: &Secret, key: &str, marker: &str) -> Result<String, Refusal> {
     if text.contains(marker) {
         return Ok(text);
     }
-    let message = format!("{key} is no PEM: it has no {marker}");
+    let message = format!("{key} is not PEM: it does not contain {marker}");
     Err(refuse(secret, key, "invalid-secret", message).into())
 }
 
@@ -71,7 +71,7 @@ fn refuse(secret: &Secret, key: &str, code: &'static str, message: String) -> Di
         .field(format!("data.{key}"))
 }
 
-/// Base64 with padding, white space left out.
+/// Decodes base64 with padding, ignoring white space.
 fn decode(text: &str) -> Option<Vec<u8>> {
     let letters: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
     let stem = letters

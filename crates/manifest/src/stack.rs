@@ -1,68 +1,67 @@
-//! A stack: what one IngressGroup, one Service or one Tenant becomes at AWS, in the shape in which the controller prints it.
+//! A stack: the AWS resources of one IngressGroup, Service or Tenant, in the form that the controller prints.
 
 use std::collections::BTreeMap;
 
+use elbow_model::Origin;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::classic::ClassicSpec;
-use crate::object::Place;
-use crate::objects::Meta;
-
+mod classic;
+mod conditions;
 mod spec;
+mod target_group;
 
+pub use classic::*;
+pub(crate) use conditions::{condition, text, transform};
 pub use spec::*;
+pub use target_group::*;
 
-/// All resources of one IngressGroup or Service, by id.
+/// All resources of one IngressGroup or Service, by id. Large ones are boxed: a map has room for several in each node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stack {
     /// `namespace/name`, or the name of the group.
     pub id: String,
-    /// Namespaces and names of the Ingresses that it is made of, in order; none of a Service's.
+    /// Namespaces and names of the Ingresses that it is made from, in order; empty for a Service.
     pub members: Vec<(String, String)>,
     /// `AWS::ElasticLoadBalancing::LoadBalancer`.
     pub classic: Option<ClassicSpec>,
-    /// The Ingresses of the group, the Service or the Tenant that it is made of.
+    /// The Ingresses of the group, the Service or the Tenant that it is made from.
     pub origins: Vec<Origin>,
     /// `AWS::EC2::SecurityGroup`.
     pub security_groups: BTreeMap<String, SecurityGroup>,
     /// `AWS::ElasticLoadBalancingV2::LoadBalancer`.
-    pub load_balancers: BTreeMap<String, LoadBalancer>,
+    pub load_balancers: BTreeMap<String, Box<LoadBalancer>>,
     /// `AWS::ElasticLoadBalancingV2::Listener`.
-    pub listeners: BTreeMap<String, Listener>,
+    pub listeners: BTreeMap<String, Box<Listener>>,
     /// `AWS::ElasticLoadBalancingV2::ListenerRule`.
-    pub rules: BTreeMap<String, ListenerRule>,
+    pub rules: BTreeMap<String, Box<ListenerRule>>,
     /// `AWS::ElasticLoadBalancingV2::TargetGroup`.
-    pub target_groups: BTreeMap<String, TargetGroup>,
+    pub target_groups: BTreeMap<String, Box<TargetGroup>>,
     /// `K8S::ElasticLoadBalancingV2::TargetGroupBinding`.
     pub bindings: BTreeMap<String, TargetGroupBinding>,
-    /// Resources of other types, whole: type, id, resource.
+    /// The listeners that the target groups of type `alb` lead to, by the id of the target group.
+    pub alb_targets: BTreeMap<String, AlbTarget>,
+    /// Other resources, by type and id.
     pub others: BTreeMap<(String, String), Value>,
 }
 
-/// An object that a stack is made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// `kind/namespace/name`, as diagnostics name it.
-    pub object: String,
-    /// Where it stands.
-    pub place: Place,
-}
+/// The prefix of a Secret's name in place of a certificate's ARN.
+pub(crate) const SECRET: &str = "secret/";
+/// The prefix of a host in place of a certificate's ARN: a self-signed certificate.
+pub(crate) const OWN: &str = "self-signed/";
 
-impl From<&Meta> for Origin {
-    fn from(meta: &Meta) -> Self {
-        Self {
-            object: meta.path(),
-            place: meta.place.clone(),
-        }
-    }
-}
+/// The prefix of the id of a certificate of the stack in place of a certificate's ARN.
+pub(crate) const CREATED: &str = "created/";
 
 const SECURITY_GROUP: &str = "AWS::EC2::SecurityGroup";
 const LOAD_BALANCER: &str = "AWS::ElasticLoadBalancingV2::LoadBalancer";
 const LISTENER: &str = "AWS::ElasticLoadBalancingV2::Listener";
 const LISTENER_RULE: &str = "AWS::ElasticLoadBalancingV2::ListenerRule";
 const TARGET_GROUP: &str = "AWS::ElasticLoadBalancingV2::TargetGroup";
+pub(crate) const CERTIFICATE: &str = "AWS::ACM::Certificate";
+/// The id of the Network Load Balancer in front of an Application Load Balancer.
+pub const FRONTEND_NLB: &str = "FrontendNlb";
+const FRONTEND: &str = "FrontendNLBTargetGroup";
 const CLASSIC: &str = "AWS::ElasticLoadBalancing::LoadBalancer";
 const BINDING: &str = "K8S::ElasticLoadBalancingV2::TargetGroupBinding";
 
@@ -75,11 +74,12 @@ impl Stack {
         }
     }
 
-    /// What no other stack has: a Service and an Ingress may share a name, and then their stacks share an id.
+    /// A unique key: the stacks of a Service and an Ingress of the same name share an id.
     pub fn key(&self) -> String {
-        match self.members.is_empty() {
-            true => Self::key_of_service(&self.id),
-            false => Self::key_of_group(&self.id),
+        if self.members.is_empty() {
+            Self::key_of_service(&self.id)
+        } else {
+            Self::key_of_group(&self.id)
         }
     }
 
@@ -93,10 +93,46 @@ impl Stack {
         format!("{id} (Ingress)")
     }
 
-    /// The same, made of `object`.
+    /// The stack without the Network Load Balancer in front of its Application Load Balancer, and that one alone; `None` if
+    /// there is none in front.
+    pub(crate) fn in_two(&self) -> Option<(Self, Self)> {
+        let balancer = self.load_balancers.get(FRONTEND_NLB)?;
+        let mut main = self.clone();
+        main.load_balancers.remove(FRONTEND_NLB);
+        main.listeners
+            .retain(|_, listener| !listener.load_balancer.leads_to(FRONTEND_NLB));
+        main.target_groups
+            .retain(|id, _| !self.alb_targets.contains_key(id));
+        main.alb_targets.clear();
+        let of_front = |listener: &Listener| listener.load_balancer.leads_to(FRONTEND_NLB);
+        let front = Self {
+            id: self.id.clone(),
+            members: self.members.clone(),
+            origins: self.origins.clone(),
+            security_groups: self.security_groups.clone(),
+            load_balancers: BTreeMap::from([(FRONTEND_NLB.to_owned(), balancer.clone())]),
+            listeners: self
+                .listeners
+                .iter()
+                .filter(|(_, listener)| of_front(listener))
+                .map(|(id, listener)| (id.clone(), listener.clone()))
+                .collect(),
+            target_groups: self
+                .target_groups
+                .iter()
+                .filter(|(id, _)| self.alb_targets.contains_key(*id))
+                .map(|(id, group)| (id.clone(), group.clone()))
+                .collect(),
+            alb_targets: self.alb_targets.clone(),
+            ..Self::default()
+        };
+        Some((main, front))
+    }
+
+    /// Adds an object that the stack is made from.
     #[must_use]
-    pub fn made_of(mut self, object: impl Into<Origin>) -> Self {
-        self.origins.push(object.into());
+    pub fn made_of(mut self, object: Origin) -> Self {
+        self.origins.push(object);
         self
     }
 
@@ -122,6 +158,15 @@ impl Stack {
                 json!({"LoadBalancer": {"spec": classic}}),
             );
         }
+        if !self.alb_targets.is_empty() {
+            let targets = self.alb_targets.iter();
+            let targets = targets.filter_map(|(id, to)| self.alb_target(id, to));
+            let targets: Map<String, Value> = targets.collect();
+            resources.insert(
+                FRONTEND.to_owned(),
+                json!({(FRONTEND): {"TargetGroups": targets}}),
+            );
+        }
         for ((kind, id), resource) in &self.others {
             let entry = resources.entry(kind.clone()).or_insert_with(|| json!({}));
             if let Value::Object(entry) = entry {
@@ -129,6 +174,19 @@ impl Stack {
             }
         }
         json!({"id": self.id, "resources": resources})
+    }
+
+    /// The target of a group of type `alb`, by the name of the group.
+    fn alb_target(&self, id: &str, to: &AlbTarget) -> Option<(String, Value)> {
+        let name = &self.target_groups.get(id)?.name;
+        let target = json!({
+            "ARN": Reference::target_group(id),
+            "Name": name,
+            "Port": self.target_groups.get(id)?.port,
+            "TargetARN": Reference::load_balancer(&to.load_balancer),
+            "TargetPort": to.port,
+        });
+        Some((name.clone(), target))
     }
 }
 
@@ -143,10 +201,10 @@ fn put<T: Serialize>(resources: &mut Map<String, Value>, kind: &str, specs: &BTr
     resources.insert(kind.to_owned(), specs.into());
 }
 
-/// An id that is known, or that of a resource of the stack.
+/// A known id, or the id of a resource of the stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reference {
-    /// Known.
+    /// A known id.
     Literal(String),
     /// A field of a resource: its type, id and attribute.
     Resource {
@@ -180,9 +238,14 @@ impl Reference {
         Self::to(SECURITY_GROUP, id, "groupID")
     }
 
-    /// Whether it is that of the resource `id` of the stack.
+    /// Whether it refers to the resource `id` of the stack.
     pub fn leads_to(&self, other: &str) -> bool {
         matches!(self, Self::Resource { id, .. } if id == other)
+    }
+
+    /// The ARN of the certificate `id`.
+    pub fn certificate(id: impl Into<String>) -> Self {
+        Self::to(CERTIFICATE, id, "certificateARN")
     }
 
     fn to(kind: &'static str, id: impl Into<String>, attribute: &'static str) -> Self {

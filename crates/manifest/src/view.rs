@@ -1,14 +1,14 @@
-//! Reading a positioned tree: each value knows its field path, and a value of the wrong type becomes a
-//! diagnostic with file, line and column instead of a guess.
+//! Reading a tree with positions. Each value knows its path, and a value of the wrong type becomes a diagnostic with
+//! file, line and column.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::suggest::did_you_mean;
-use elbow_model::yaml::{Key, Node, Position, Value};
+use elbow_yaml::{Key, Meaning, Node, Position, Value};
 
-/// Where the findings of one document go.
+/// The findings of one document.
 #[derive(Debug)]
 pub struct Log {
     file: Arc<str>,
@@ -26,12 +26,12 @@ impl Log {
         }
     }
 
-    /// Everything found, in the order of the reading.
+    /// All findings, in the order of reading.
     pub fn into_found(self) -> Vec<Diagnostic> {
         self.found.into_inner()
     }
 
-    /// Whether an error was found, so that what was read cannot be relied on.
+    /// Whether there is an error, so that the result is unreliable.
     pub fn is_refused(&self) -> bool {
         self.found.borrow().iter().any(Diagnostic::is_error)
     }
@@ -48,7 +48,7 @@ impl Log {
     }
 }
 
-/// A value of the tree, or the absence of one.
+/// A value of the tree, or a missing one.
 #[derive(Clone, Debug)]
 pub struct View<'a> {
     log: &'a Log,
@@ -88,7 +88,12 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Whether nothing stands here.
+    /// What a scalar means to Kubernetes.
+    fn meaning(&self) -> Option<Meaning<'a>> {
+        self.node?.meaning()
+    }
+
+    /// Whether the value is missing or null.
     pub fn is_absent(&self) -> bool {
         self.value().is_none()
     }
@@ -149,18 +154,17 @@ impl<'a> View<'a> {
         match self.value()? {
             (_, Value::Scalar(text)) => Some(text),
             _ => {
-                self.wrong_type("text");
+                self.wrong_type("a string");
                 None
             }
         }
     }
 
-    /// Text where Kubernetes takes nothing else: `true` and `1` without quotes are no text there.
+    /// A string, for fields where Kubernetes refuses `true` and `1` without quotes.
     pub fn strict_text(&self) -> Option<&'a str> {
         let text = self.text()?;
-        let plain = self.node.is_some_and(|node| node.plain);
-        if plain && (is_boolean(text) || is_number(text)) {
-            let found = Diagnostic::error("wrong-type", format!("{text} is no text here"))
+        if !matches!(self.meaning(), Some(Meaning::Text(_))) {
+            let found = Diagnostic::error("wrong-type", format!("expected a string, found {text}"))
                 .field(self.path.clone())
                 .hint(format!("put it in quotes: \"{text}\""));
             self.log.push(self.at(), found);
@@ -176,10 +180,15 @@ impl<'a> View<'a> {
         items.iter().filter_map(text).collect()
     }
 
-    /// A whole number that fits.
+    /// A whole number in the range of `T`.
     pub fn number<T: std::str::FromStr>(&self) -> Option<T> {
         let text = self.text()?;
-        let number = text.parse().ok();
+        let number = match self.meaning() {
+            // As Kubernetes writes it: `0x1bb` is 443.
+            Some(Meaning::Integer(number)) => number.to_string().parse().ok(),
+            Some(Meaning::Float(number)) => number.to_string().parse().ok(),
+            _ => text.parse().ok(),
+        };
         if number.is_none() {
             self.wrong_type("a whole number in range");
         }
@@ -188,9 +197,10 @@ impl<'a> View<'a> {
 
     /// `true` or `false`.
     pub fn boolean(&self) -> Option<bool> {
-        match self.text()? {
-            "true" | "True" | "TRUE" => Some(true),
-            "false" | "False" | "FALSE" => Some(false),
+        match (self.meaning(), self.text()?) {
+            (Some(Meaning::Boolean(value)), _) => Some(value),
+            (_, "true" | "True" | "TRUE") => Some(true),
+            (_, "false" | "False" | "FALSE") => Some(false),
             _ => {
                 self.wrong_type("true or false");
                 None
@@ -198,17 +208,22 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Reports the fields that are none of `known`, with the nearest of them as a hint.
+    /// Reports unknown fields, with the nearest known one as a hint.
     pub fn only(&self, known: &[&str]) {
         for (key, field) in self.fields() {
             if known.contains(&&*key.name) {
                 continue;
             }
-            let message = format!("there is no field \"{}\" here", key.name);
+            let message = format!("unknown field \"{}\"", key.name);
             let mut found = Diagnostic::error("unknown-field", message).field(field.path);
             found.hint = did_you_mean(&key.name, known.iter().copied());
             self.log.push(key.at, found);
         }
+    }
+
+    /// Reports a finding about this value, at the place of its key.
+    pub fn key_found(&self, key: &Key, found: Diagnostic) {
+        self.log.push(key.at, found.field(self.path.clone()));
     }
 
     /// Reports an error on this value.
@@ -217,16 +232,7 @@ impl<'a> View<'a> {
         self.log.push(self.at(), found);
     }
 
-    fn wrong_type(&self, wanted: &str) {
-        self.error("wrong-type", format!("{wanted} is wanted here"));
+    fn wrong_type(&self, expected: &str) {
+        self.error("wrong-type", format!("expected {expected}"));
     }
-}
-
-fn is_boolean(text: &str) -> bool {
-    matches!(text, "true" | "True" | "TRUE" | "false" | "False" | "FALSE")
-}
-
-fn is_number(text: &str) -> bool {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    digits.starts_with(|c: char| c.is_ascii_digit()) && digits.parse::<f64>().is_ok()
 }

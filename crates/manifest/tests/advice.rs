@@ -1,9 +1,9 @@
-//! What manifests say in vain: misspelt, in the wrong place, for another controller, or beside something that
-//! goes before it. control-plane.md 2.2, 3.1 and 4 say who reads what.
+//! Warnings about annotations without effect: misspelt, in the wrong place, for another controller, or overridden by
+//! others. control-plane.md 2.2, 3.1 and 4 list which controller reads what.
 
 use elbow_manifest::{Context, advice, plan, read};
 
-/// The findings about annotations that `text` gets: code, key without its prefix, hint.
+/// The findings about the annotations of `text`: code, key without its prefix, hint.
 fn found(text: &str, personality: &str) -> Vec<(String, String, String)> {
     let (objects, errors) = read(text, "input.yaml");
     assert_eq!(errors, []);
@@ -23,7 +23,7 @@ fn found(text: &str, personality: &str) -> Vec<(String, String, String)> {
     about.collect()
 }
 
-/// What is found in a Service with `annotations`, in the order of their lines.
+/// The findings about a Service with `annotations`, in the order of their lines.
 fn service(annotations: &[(&str, &str)], personality: &str) -> Vec<(String, String, String)> {
     let lines: Vec<String> = annotations
         .iter()
@@ -42,7 +42,7 @@ metadata:
     found(&text, personality)
 }
 
-/// The same of an Ingress in front of the Service `web`, whose annotations are `behind`.
+/// The findings about an Ingress in front of the Service `web`, which has the annotations `behind`.
 fn ingress(annotations: &[(&str, &str)], behind: &[(&str, &str)]) -> Vec<(String, String, String)> {
     let lines = |annotations: &[(&str, &str)]| {
         let line = |(key, value): &(&str, &str)| format!("    {key}: {value:?}\n");
@@ -76,7 +76,7 @@ metadata:
 const S: &str = "service.beta.kubernetes.io/aws-load-balancer";
 
 #[test]
-fn misspelt_annotations_of_services() {
+fn misspelt_annotations_of_services_get_a_hint() {
     for (key, meant) in [
         (
             "service.beta.kubernetes.io/aws-load-balancer-shceme",
@@ -109,7 +109,7 @@ fn misspelt_annotations_of_services() {
 }
 
 #[test]
-fn annotations_for_others_are_none_of_our_business() {
+fn annotations_of_other_projects_are_ignored() {
     let strangers = [
         (
             "service.beta.kubernetes.io/azure-load-balancer-internal",
@@ -127,9 +127,9 @@ fn annotations_for_others_are_none_of_our_business() {
     assert_eq!(ingress(&strangers, &[]), []);
 }
 
-/// control-plane.md 3.1, last line, and 4: what one controller reads the other does not.
+/// control-plane.md 3.1, last line, and 4: each controller reads annotations that the other does not.
 #[test]
-fn annotations_for_another_load_balancer() {
+fn annotations_for_another_controller_are_reported() {
     for (name, value, owners) in [
         ("connection-idle-timeout", "60", ["", "", "LBC"]),
         ("extra-security-groups", "sg-1", ["", "", "LBC"]),
@@ -167,7 +167,7 @@ fn annotations_for_another_load_balancer() {
 }
 
 #[test]
-fn annotations_of_services_beside_others() {
+fn annotations_of_services_without_effect_beside_others() {
     let key = |name: &str| format!("{S}-{name}");
     for (annotations, idle) in [
         (vec![("ssl-ports", "443")], "ssl-ports"),
@@ -218,7 +218,7 @@ fn annotations_of_services_beside_others() {
             .collect();
         assert_eq!(found, [("no-effect", &*key(idle))]);
     }
-    // S14 writes tcp, which says what happens anyway.
+    // S14 writes tcp, which is the default.
     assert_eq!(
         service(&[(&key("backend-protocol"), "tcp")], "lbc-default"),
         []
@@ -227,7 +227,7 @@ fn annotations_of_services_beside_others() {
 
 /// A Tenant whose annotations describe load balancers that exposeServices does not ask for.
 #[test]
-fn a_load_balancer_that_nobody_asks_for() {
+fn annotations_of_a_tenant_that_is_not_exposed_have_no_effect() {
     let tenant = "apiVersion: minio.min.io/v2
 kind: Tenant
 metadata: {name: store, namespace: shop}
@@ -235,6 +235,7 @@ spec:
   serviceMetadata:
     minioServiceAnnotations:
       service.beta.kubernetes.io/aws-load-balancer-scheme: internet-facing
+  pools: [{servers: 1, volumesPerServer: 1, volumeClaimTemplate: {}}]
 ";
     let found = found(tenant, "lbc-default");
     let [(code, key, hint)] = &found[..] else {
@@ -247,7 +248,7 @@ spec:
 const A: &str = "alb.ingress.kubernetes.io";
 
 #[test]
-fn annotations_of_ingresses_that_do_not_exist() {
+fn unknown_annotations_of_ingresses_get_a_hint() {
     for (key, meant) in [
         ("alb.ingress.kubernetes.io/schema", "scheme"),
         (
@@ -275,7 +276,7 @@ fn annotations_of_ingresses_that_do_not_exist() {
 }
 
 #[test]
-fn annotations_in_the_wrong_place() {
+fn annotations_in_the_wrong_place_are_reported() {
     for (key, meant) in [
         ("scheme", "scheme"),
         ("ssl-cert", "certificate-arn"),
@@ -299,14 +300,14 @@ fn annotations_in_the_wrong_place() {
         ],
     );
     assert_eq!(found, [("no-effect".into(), scheme, String::new())]);
-    // Nothing leads to this one.
+    // No path has this backend.
     let path = format!("{A}/healthcheck-path");
     let found = service(&[(&path, "/x")], "lbc-default");
     assert_eq!(found, [("no-effect".into(), path, String::new())]);
 }
 
 #[test]
-fn annotations_of_ingresses_beside_others() {
+fn annotations_of_ingresses_without_effect_beside_others() {
     for (annotations, idle) in [
         (
             vec![("security-groups", "sg-1"), ("inbound-cidrs", "10.0.0.0/8")],
@@ -362,7 +363,7 @@ fn annotations_of_ingresses_beside_others() {
 }
 
 #[test]
-fn actions_that_no_path_leads_to() {
+fn actions_that_no_path_uses_are_reported() {
     let action = r#"{"type":"fixed-response","fixedResponseConfig":{"statusCode":"200"}}"#;
     let key = format!("{A}/actions.wed");
     let found = ingress(&[(&key, action)], &[]);
@@ -372,9 +373,9 @@ fn actions_that_no_path_leads_to() {
     );
 }
 
-/// control-plane.md 1, S10 and S11: nobody verifies what stands behind; one note for a stack.
+/// control-plane.md 1, S10 and S11: target certificates are not verified; one note for a stack.
 #[test]
-fn backends_are_not_verified() {
+fn unverified_targets_get_one_note() {
     let text = "apiVersion: v1
 kind: Service
 metadata:

@@ -1,5 +1,5 @@
-//! What one object costs is in proportion to its size: nothing compares all of its parts with all others. A
-//! controller makes the load balancers of all tenants on one thread.
+//! The cost of one object is proportional to its size: nothing compares all of its parts with all others. One thread
+//! plans the load balancers of all tenants.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ fn cpu() -> f64 {
     stat.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
 }
 
-/// What is found in `text`, which must not cost too much.
+/// The diagnostics of `text`; fails if they take too long.
 fn found(text: &str) -> Vec<Diagnostic> {
     let (objects, found) = read(text, "a.yaml");
     assert_eq!(found, []);
@@ -71,7 +71,7 @@ fn paths(count: usize, service: &str) -> String {
 }
 
 #[test]
-fn annotations_that_no_path_leads_to() {
+fn annotations_that_no_path_uses() {
     let mut annotations = String::new();
     for name in 0..3_000 {
         writeln!(
@@ -85,7 +85,7 @@ fn annotations_that_no_path_leads_to() {
 }
 
 #[test]
-fn services_that_are_missing_among_many() {
+fn missing_services_among_many() {
     let mut text = ingress("    a: b", &paths(3_000, "web"));
     for name in 0..3_000 {
         write!(

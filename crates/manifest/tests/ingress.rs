@@ -1,8 +1,10 @@
-//! What Ingresses become, where no recording says it.
+//! The stacks of Ingresses that no recording covers.
 
 #![allow(clippy::unwrap_used)] // what cannot be read fails the test
 
+use elbow_manifest::context::UnknownResources;
 use elbow_manifest::{Context, Translation, plan, read};
+use elbow_model::diagnostic::Severity;
 use serde_json::{Value, json};
 
 const SERVICE: &str = "
@@ -12,7 +14,7 @@ metadata: {name: web}
 spec: {type: NodePort, ports: [{name: http, port: 80, nodePort: 30080}]}
 ";
 
-/// An Ingress with these annotations and paths, before a Service `web`.
+/// An Ingress with these annotations and paths, in front of a Service `web`.
 fn ingress(name: &str, annotations: &Value, paths: &Value) -> String {
     let ingress = json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
@@ -66,7 +68,7 @@ fn paths_are_sorted_by_type_and_length() {
 
 /// control-plane.md 2.7: rules behind a redirect of everything are left out.
 #[test]
-fn a_redirect_hides_what_stands_behind_it() {
+fn a_redirect_hides_later_rules() {
     let annotations = json!({"alb.ingress.kubernetes.io/actions.go":
         r#"{"Type":"redirect","RedirectConfig":{"protocol":"HTTPS","statusCode":"HTTP_301"}}"#});
     let paths_in = json!([
@@ -101,7 +103,7 @@ fn a_missing_service_answers_503() {
 }
 
 #[test]
-fn a_refused_ingress_leaves_the_others() {
+fn a_refused_ingress_does_not_affect_the_others() {
     let port = json!({"number": 80});
     let paths_in = json!([path("/", "Prefix", "web", &port)]);
     let bad = ingress(
@@ -135,9 +137,10 @@ fn the_order_of_documents_makes_no_difference() {
 }
 
 #[test]
-fn a_misspelt_annotation_is_named() {
+fn a_misspelt_annotation_gets_a_hint() {
     let annotations = json!({"alb.ingress.kubernetes.io/sheme": "internal"});
-    let translation = translated(&[&ingress("a", &annotations, &json!([]))]);
+    let paths = json!([path("/", "Prefix", "web", &json!({"name": "http"}))]);
+    let translation = translated(&[&ingress("a", &annotations, &paths), SERVICE]);
     let [found] = &translation.diagnostics[..] else {
         panic!("{:?}", translation.diagnostics)
     };
@@ -145,7 +148,7 @@ fn a_misspelt_annotation_is_named() {
     assert_eq!(found.hint.as_deref(), Some("did you mean \"scheme\"?"));
 }
 
-/// Kubernetes takes only texts as annotations.
+/// Kubernetes accepts only strings as annotations.
 #[test]
 fn an_annotation_without_quotes_is_refused() {
     let text = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: a\n  annotations:\n    \
@@ -161,7 +164,7 @@ fn an_annotation_without_quotes_is_refused() {
 
 /// control-plane.md 2.1: the annotation is compared with `--ingress-class`, or with `alb` when the flag is empty.
 #[test]
-fn the_class_that_the_annotation_names_is_that_of_the_flag() {
+fn the_class_annotation_is_compared_with_the_flag() {
     let of = |class: &str| {
         let ingress = json!({
             "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
@@ -182,9 +185,9 @@ fn the_class_that_the_annotation_names_is_that_of_the_flag() {
     assert_eq!(owned(&context), ["default/internal"]);
 }
 
-/// Who reads the event of a live cluster is to know what to change: the annotation, or the environment.
+/// The reader of an event in a live cluster must learn what to change: the annotation or the environment file.
 #[test]
-fn an_unknown_subnet_is_told_at_its_annotation() {
+fn an_unknown_subnet_is_reported_at_its_annotation() {
     let root = json!([path("/", "Prefix", "web", &json!({"number": 80}))]);
     for (subnet, hint) in [
         (
@@ -195,10 +198,24 @@ fn an_unknown_subnet_is_told_at_its_annotation() {
     ] {
         let annotations =
             json!({"alb.ingress.kubernetes.io/subnets": format!("public-b, {subnet}")});
-        let translation = translated(&[SERVICE, &ingress("web", &annotations, &root)]);
+        let (objects, _) = read(
+            &[SERVICE, &ingress("web", &annotations, &root)].join("\n---\n"),
+            "a.yaml",
+        );
+        let (mut context, _) = Context::parse("unknownResources: controller", "env.yaml");
+        let translation = plan(&objects, &context);
         assert!(translation.stacks.is_empty());
         let found = &translation.diagnostics[0];
         assert_eq!(found.message, format!("there is no subnet {subnet}"));
+        assert!(found.is_error());
+        context.unknown_resources = UnknownResources::StandIn;
+        let translation = plan(&objects, &context);
+        assert_eq!(translation.stacks[0].id, "default/web");
+        let found = &translation.diagnostics[0];
+        assert_eq!(
+            (found.severity, found.code),
+            (Severity::Warning, "unknown-subnet")
+        );
         assert_eq!(
             found.field,
             "metadata.annotations.alb.ingress.kubernetes.io/subnets"

@@ -1,4 +1,4 @@
-//! What a file or an object may make of itself in memory is bounded, however its parts multiply.
+//! The memory that a file or an object can take is bounded, however its parts multiply.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use elbow_manifest::cluster::{Change, Outcome};
@@ -10,7 +10,7 @@ use elbow_model::diagnostic::Diagnostic;
 #[path = "../../../fuzz/src/peak.rs"]
 mod peak;
 
-/// A text of 50 KB and 16,000 aliases of it, in 98 KB.
+/// 98 KB: a string of 50 KB and 16,000 aliases of it.
 #[test]
 fn aliases_are_charged_in_manifests_and_in_the_environment() {
     let (long, aliases) = ("x".repeat(50_000), "*a,".repeat(16_000));
@@ -27,7 +27,7 @@ fn lists_in_lists_are_not_copied() {
     let open = r#"{"apiVersion":"v1","kind":"List","items":["#.repeat(30);
     let names = "\"x\",".repeat(20_000);
     let text = format!(
-        "{open}{{\"apiVersion\":\"v1\",\"kind\":\"A\",\"a\":[{names}]}}{}",
+        "{open}{{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"a\":[{names}]}}{}",
         "]}".repeat(30)
     );
     let (_, found) = peak::within(24 << 20, || read(&text, "a.json"));
@@ -42,7 +42,7 @@ spec: {controller: ingress.k8s.aws/alb}
 ---
 ";
 
-/// An Ingress that listens on so many ports and has so many paths, with more annotations.
+/// An Ingress with this many ports and paths, and these further annotations.
 fn ingress(ports: usize, paths: usize, annotations: &str) -> String {
     let ports: Vec<String> = (1..=ports)
         .map(|port| format!("{{\"HTTP\":{port}}}"))
@@ -70,10 +70,15 @@ spec:
     )
 }
 
-/// A Service of class `nlb` with so many ports, and more of its metadata.
+/// A Service of class `nlb` with this many ports and these further annotations.
 fn service(ports: usize, annotations: &str) -> String {
-    let ports =
-        (1..=ports).map(|port| format!("  - {{name: p{port}, port: {port}, nodePort: 30000}}\n"));
+    let port = |port| {
+        format!(
+            "  - {{name: p{port}, port: {port}, nodePort: {}}}\n",
+            29_999 + port
+        )
+    };
+    let ports = (1..=ports).map(port);
     let ports: String = ports.collect();
     format!(
         "
@@ -97,8 +102,8 @@ fn many(count: usize, item: impl Fn(usize) -> String) -> String {
     items.join(",")
 }
 
-/// The errors of `text`, each as `code object`, which are the same however it is read: as files, by `plan` and in a
-/// cluster, each of which holds at most `bound` bytes.
+/// The errors of `text`, each as `code object`. They are the same from files, from `plan` and in a cluster, and each of
+/// the three takes at most `bound` bytes.
 fn refused(text: &str, context: &Context, bound: usize) -> Vec<String> {
     let (objects, found) = read(text, "a.yaml");
     assert_eq!(found, []);
@@ -129,10 +134,10 @@ fn refused(text: &str, context: &Context, bound: usize) -> Vec<String> {
     errors(&found)
 }
 
-/// Heap in bytes that one object may make of itself on any of the three ways.
+/// Heap in bytes that one object may take in any of the three.
 const OBJECT: usize = 64 << 20;
 
-/// 25 KB that stood for 100,000 rules and took 818 MB.
+/// Unbounded, these 25 KB are 100,000 rules in 818 MB.
 #[test]
 fn ports_times_paths_are_bounded() {
     let context = Context::default();
@@ -149,7 +154,7 @@ fn ports_times_paths_are_bounded() {
     assert_eq!(refused(1, 5_001), ["too-many-rules Ingress/default/web"]);
 }
 
-/// What is far above AWS's quotas and below the bounds serves: 50 listeners and 5,000 rules.
+/// 50 listeners and 5,000 rules are far above AWS's quotas, but below the bounds.
 #[test]
 fn a_hundred_paths_on_fifty_ports_serve() {
     assert_eq!(
@@ -158,7 +163,7 @@ fn a_hundred_paths_on_fifty_ports_serve() {
     );
 }
 
-/// 44 KB that took 4.6 GB and told 5,000 errors.
+/// Unbounded, these 44 KB take 4.6 GB and report 5,000 errors.
 #[test]
 fn conditions_times_rules_are_bounded() {
     let values = many(4_000, |value| format!("\"v{value}\""));
@@ -173,9 +178,9 @@ fn conditions_times_rules_are_bounded() {
     );
 }
 
-/// An annotation that is wrong for every port and path is told once.
+/// An annotation that is invalid for every port and path is reported once.
 #[test]
-fn a_wrong_condition_is_told_once() {
+fn an_invalid_condition_is_reported_once() {
     let values = many(10, |value| format!("\"v{value}\""));
     let conditions = format!(
         "    alb.ingress.kubernetes.io/conditions.web: '[{{\"field\":\"http-header\",\"httpHeaderConfig\":\
@@ -221,7 +226,7 @@ fn ports_times_lists_of_an_ingress_are_bounded() {
     assert_eq!(of(&text), ["too-many-certificates Ingress/default/web"]);
 }
 
-/// The same of a Service, by each of the controllers.
+/// The same for a Service, in each of the controllers.
 #[test]
 fn ports_times_lists_of_a_service_are_bounded() {
     let key = "    service.beta.kubernetes.io/";
@@ -234,7 +239,7 @@ fn ports_times_lists_of_a_service_are_bounded() {
         )
     };
     let name = |code: &str| vec![format!("{code} Service/default/web")];
-    assert_eq!(refused_by(&lbc, 501, "x: y"), name("invalid-service"));
+    assert_eq!(refused_by(&lbc, 501, "x: z"), name("invalid-service"));
     let tags = many(10_000, |n| format!("k{n}=v"));
     let tags = format!("aws-load-balancer-additional-resource-tags: '{tags}'");
     assert_eq!(refused_by(&lbc, 400, &tags), name("invalid-service"));

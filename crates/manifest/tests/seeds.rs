@@ -1,4 +1,4 @@
-//! Replays the seeds of the fuzz targets `kubegen` and `environment`, and some inputs at random, on the stable toolchain.
+//! Replays the seeds of the fuzz targets `kubegen` and `environment`, and some random inputs, on the stable toolchain.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -31,7 +31,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn generated_objects() {
+fn seeds_of_objects_never_panic() {
     let context = agreement::surroundings();
     let mut state = 1_u64;
     let mut byte = || {
@@ -57,7 +57,7 @@ fn generated_objects() {
 }
 
 #[test]
-fn environment_files() {
+fn seeds_of_environment_files_never_panic() {
     for seed in seeds("environment") {
         let text = String::from_utf8(seed).unwrap();
         for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {

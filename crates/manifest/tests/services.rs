@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 const PREFIX: &str = "service.beta.kubernetes.io/aws-load-balancer";
 
-/// What the context of `environment` makes of `text`.
-fn made(text: &str, environment: &str) -> Translation {
+/// The plan of `text` in the environment file `environment`.
+fn planned(text: &str, environment: &str) -> Translation {
     let (context, found) = Context::parse(environment, "environment.yaml");
     assert_eq!(found, []);
     let (objects, found) = read(&text.replace("$P", PREFIX), "input.yaml");
@@ -34,14 +34,14 @@ const TARGET_GROUP: &str = "AWS::ElasticLoadBalancingV2::TargetGroup";
 
 /// control-plane.md 1, S1: a Tenant with TLS becomes two Classic load balancers.
 #[test]
-fn tenant_on_classic() {
+fn tenant_with_tls_gets_two_classic_load_balancers() {
     let tenant = "
 apiVersion: minio.min.io/v2
 kind: Tenant
 metadata: {name: store, namespace: shop}
-spec: {exposeServices: {console: true, minio: true}}
+spec: {exposeServices: {console: true, minio: true}, pools: [{servers: 1, volumesPerServer: 1, volumeClaimTemplate: {}}]}
 ";
-    let made = made(tenant, "personality: intree");
+    let made = planned(tenant, "personality: intree");
     assert_eq!(found(&made), [] as [String; 0]);
     for (stack, port) in [("shop/minio", 443), ("shop/store-console", 9443)] {
         let spec = &resource(&made, stack, CLASSIC, "LoadBalancer")["spec"];
@@ -65,7 +65,7 @@ spec: {exposeServices: {console: true, minio: true}}
 
 /// control-plane.md 1, S3: annotations of the Tenant reach its Services, and keep their places.
 #[test]
-fn annotations_of_a_tenant() {
+fn annotations_of_a_tenant_reach_its_services() {
     let tenant = "
 apiVersion: minio.min.io/v2
 kind: Tenant
@@ -76,14 +76,15 @@ spec:
     minioServiceAnnotations:
       $P-internal: 'true'
       $P-proxy-protocol: 'yes'
+  pools: [{servers: 1, volumesPerServer: 1, volumeClaimTemplate: {}}]
 ";
-    let made = made(tenant, "personality: intree");
+    let made = planned(tenant, "personality: intree");
     assert_eq!(found(&made), ["invalid-annotation 10:68"]);
 }
 
 /// control-plane.md 1, S3 and S5: anything but `false` makes a Classic load balancer internal.
 #[test]
-fn internal_classic() {
+fn any_text_but_false_makes_a_classic_load_balancer_internal() {
     for (value, scheme) in [
         ("true", "internal"),
         ("no", "internal"),
@@ -95,7 +96,7 @@ kind: Service
 metadata: {name: a, annotations: {$P-internal: 'VALUE'}}
 spec: {type: LoadBalancer, ports: [{port: 80}]}
 ";
-        let made = made(&service.replace("VALUE", value), "personality: intree");
+        let made = planned(&service.replace("VALUE", value), "personality: intree");
         let balancer = resource(&made, "default/a", CLASSIC, "LoadBalancer");
         assert_eq!(balancer["spec"]["scheme"], scheme, "{value}");
     }
@@ -120,11 +121,11 @@ spec:
   - {name: https, port: 9443, nodePort: 30443}
 ";
 
-/// control-plane.md 1, S4: TLS ends on 9090, and 9443 becomes plain HTTP, which is worth a warning.
+/// control-plane.md 1, S4: TLS ends on 9090, and 9443 becomes plain HTTP, with a warning.
 #[test]
-fn tls_on_classic_breaks_the_other_port() {
+fn classic_port_outside_ssl_ports_becomes_plain_http() {
     let console = CONSOLE.replace("BACKEND", "http").replace("TYPE", "''");
-    let made = made(&console, "personality: intree");
+    let made = planned(&console, "personality: intree");
     let spec = &resource(&made, "minio-operator/console", CLASSIC, "LoadBalancer")["spec"];
     let protocols = |index: usize| {
         let listener = &spec["listeners"][index];
@@ -145,11 +146,11 @@ fn tls_on_classic_breaks_the_other_port() {
 
 /// control-plane.md 1, S14: TLS ends on 9090 of an NLB, 9443 is passed through.
 #[test]
-fn tls_on_network() {
+fn nlb_passes_tls_through_on_a_port_outside_ssl_ports() {
     let console = CONSOLE
         .replace("BACKEND", "tcp")
         .replace("TYPE", "external");
-    let made = made(&console, "personality: lbc");
+    let made = planned(&console, "personality: lbc");
     assert_eq!(found(&made), [] as [String; 0]);
     let listener =
         |port: &str| resource(&made, "minio-operator/console", LISTENER, port)["spec"].clone();
@@ -168,9 +169,9 @@ fn tls_on_network() {
     );
 }
 
-/// control-plane.md 3.1: an annotation that is misspelt is named, with what was meant.
+/// control-plane.md 3.1: a misspelt annotation gets a hint with the right one.
 #[test]
-fn misspelt_annotations() {
+fn misspelt_annotation_gets_a_hint() {
     let service = "
 apiVersion: v1
 kind: Service
@@ -180,13 +181,13 @@ metadata:
     $P-schema: internal
 spec: {type: LoadBalancer, ports: [{port: 80}]}
 ";
-    let made = made(service, "");
+    let made = planned(service, "");
     assert_eq!(found(&made), ["unknown-annotation 7:5"]);
     let hint = made.diagnostics[0].hint.clone().unwrap_or_default();
     assert!(hint.contains("aws-load-balancer-scheme"), "{hint}");
 }
 
-/// control-plane.md 1, S19: IPv6 needs a dualstack load balancer; the error stands at the field.
+/// control-plane.md 1, S19: IPv6 needs a dualstack load balancer; the error points at the field.
 #[test]
 fn ipv6_needs_dualstack() {
     let service = "
@@ -198,19 +199,19 @@ spec:
   ipFamilies: [IPv6]
   ports: [{port: 80}]
 ";
-    assert_eq!(found(&made(service, "")), ["invalid-service 7:15"]);
+    assert_eq!(found(&planned(service, "")), ["invalid-service 7:15"]);
 }
 
 /// control-plane.md 0.2: type `nlb` is the provider's, with its own health check (3.3).
 #[test]
-fn network_of_the_provider() {
+fn type_nlb_gets_the_load_balancer_of_the_provider() {
     let service = "
 apiVersion: v1
 kind: Service
 metadata: {name: a, uid: d824df76-48d7-4e20-9bb9-60970b55be53, annotations: {$P-type: nlb}}
 spec: {type: LoadBalancer, ports: [{port: 80, nodePort: 30080}]}
 ";
-    let made = made(service, "personality: intree");
+    let made = planned(service, "personality: intree");
     let balancer = resource(
         &made,
         "default/a",
@@ -225,9 +226,9 @@ spec: {type: LoadBalancer, ports: [{port: 80, nodePort: 30080}]}
     assert_eq!(group["spec"]["healthCheckConfig"], expected);
 }
 
-/// control-plane.md 3.1: connections shared with another Service of the namespace.
+/// control-plane.md 3.1: a listener shares its connections with another Service of the namespace.
 #[test]
-fn weighted_backends() {
+fn listener_forwards_to_weighted_backends() {
     let services = r#"
 apiVersion: v1
 kind: Service
@@ -242,7 +243,7 @@ kind: Service
 metadata: {name: b}
 spec: {type: NodePort, ports: [{port: 8080}]}
 "#;
-    let made = made(services, "");
+    let made = planned(services, "");
     let listener = resource(&made, "default/a", LISTENER, "80");
     let groups = &listener["spec"]["defaultActions"][0]["forwardConfig"]["targetGroups"];
     assert_eq!([&groups[0]["weight"], &groups[1]["weight"]], [90, 10]);
@@ -251,9 +252,9 @@ spec: {type: NodePort, ports: [{port: 8080}]}
     assert_eq!(groups[1]["targetGroupARN"]["$ref"], id);
 }
 
-/// control-plane.md 3.1 and 4: what an annotation may not say, each refused at its own line.
+/// control-plane.md 3.1 and 4: an invalid value is refused at its own line.
 #[test]
-fn refused_annotations() {
+fn invalid_annotations_are_refused() {
     const NETWORK: &[(&str, &str)] = &[
         ("scheme", "public"),
         ("internal", "yes"),
@@ -303,13 +304,22 @@ metadata:
 spec: {{type: LoadBalancer, ports: [{{port: 80}}]}}
 "
             );
-            let made = made(&service, &format!("personality: {personality}"));
+            let made = planned(
+                &service,
+                &format!("personality: {personality}\nunknownResources: controller"),
+            );
             assert!(made.stacks.is_empty(), "{personality} {key}: {value}");
             let place = made
                 .diagnostics
                 .first()
                 .map(|found| (found.code, found.line));
-            assert_eq!(place, Some(("invalid-annotation", 7)), "{key}: {value}");
+            let code = match *key {
+                "subnets" => "unknown-subnet",
+                // Without quotes, a truth value of YAML 1.1.
+                _ if *value == "yes" => "wrong-type",
+                _ => "invalid-annotation",
+            };
+            assert_eq!(place, Some((code, 7)), "{key}: {value}");
         }
     }
 }

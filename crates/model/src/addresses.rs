@@ -1,34 +1,42 @@
-//! Every load balancer gets an address of its own, as long as there are enough.
+//! Assigns an address of a pool to each load balancer that has none.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-pub use ipnet::Ipv4Net;
+pub use ipnet::{Ipv4Net, Ipv6Net};
 
-use crate::load_balancer::name_hash;
-use crate::{LoadBalancer, Model};
+use crate::identity::name_hash;
+use crate::kinds::Transport;
+use crate::load_balancer::LoadBalancer;
+use crate::model::Model;
 
-/// Where each load balancer listens, by its name.
+mod ipv6;
+
+pub use ipv6::{DEFAULT_IPV6_POOL, Ipv6Source, add_ipv6};
+
+/// The addresses that each load balancer listens on, by name.
 pub type Addresses = BTreeMap<Arc<str>, Vec<IpAddr>>;
 
-/// The pool that is used unless told otherwise: on Linux all of 127.0.0.0/8 answers without set-up.
+/// The default pool. On Linux, every address of 127.0.0.0/8 is local without set-up.
 pub const DEFAULT_POOL: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 10, 0), 24);
 
-/// There are more load balancers without an address than the pool has addresses, and they listen on the same ports.
+/// The pool has no free address for some load balancers, and they cannot share one because their ports are taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the address pool {pool} has no address left for load balancer {}, and its ports are taken on those that it has",
+    "the address pool {pool} has no address left for load balancer {}, and its ports are taken on every address",
     some(.load_balancers)
 )]
 pub struct PoolFull {
     /// The pool.
     pub pool: Ipv4Net,
-    /// All that got none, by name.
+    /// The load balancers without an address, by name.
     pub load_balancers: Vec<Arc<str>>,
+    /// The addresses of the others.
+    pub assigned: Addresses,
 }
 
-/// The first of `names`, and how many there are besides.
+/// The first of `names`, and how many more there are.
 fn some(names: &[Arc<str>]) -> String {
     match names {
         [] => String::new(),
@@ -37,42 +45,78 @@ fn some(names: &[Arc<str>]) -> String {
     }
 }
 
-/// Gives every load balancer of `model` without addresses one from `pool`; the others keep theirs.
+/// Addresses that load balancers should have, for example because a record of names and addresses says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preferred {
+    /// By the name of the load balancer.
+    pub addresses: BTreeMap<Arc<str>, IpAddr>,
+    /// Whether they also move load balancers that have another address already.
+    pub moves: bool,
+}
+
+/// Assigns an address of `pool` to every load balancer of `model` that has none; the others keep theirs.
 ///
-/// The address depends on the name, so that a restart keeps it, and hardly on the other load
-/// balancers: one of two that fall on the same address takes the next free one. One that had an
-/// address of the pool `before` keeps it. When no address is free, those whose ports differ share one: a pool may be
-/// the one address of a machine.
+/// A load balancer keeps the pool address that it had `before`, else it gets the `preferred` one if it is free; with
+/// [`Preferred::moves`], the preferred one comes first. Otherwise the address depends on the name, so that a restart keeps
+/// it. If two names lead to the same address, the second takes the next free one. When no address is free, load balancers
+/// with different ports share one: a pool can be the only address of a machine.
 ///
 /// ```
 /// use elbow_model::{Model, addresses};
 ///
-/// let assigned = addresses::assign(&Model::default(), addresses::DEFAULT_POOL, |_| None);
+/// let pool = addresses::DEFAULT_POOL;
+/// let assigned = addresses::assign(&Model::default(), pool, &addresses::Preferred::default(), |_| None);
 /// assert!(assigned.unwrap().is_empty());
 /// ```
 pub fn assign<'a>(
     model: &Model,
     pool: Ipv4Net,
+    preferred: &Preferred,
     before: impl Fn(&str) -> Option<&'a [IpAddr]>,
 ) -> Result<Addresses, PoolFull> {
     let mut assigned = Addresses::new();
     let mut taken = Taken::default();
     let mut without: BTreeMap<&Arc<str>, &LoadBalancer> = BTreeMap::new();
     for load_balancer in &model.load_balancers {
-        let mut addresses = load_balancer.addresses.clone();
-        if addresses.is_empty()
-            && let Some([IpAddr::V4(held)]) = before(&load_balancer.name)
-            && is_host(pool, *held)
-        {
-            addresses.push(IpAddr::V4(*held));
-        }
-        if addresses.is_empty() {
+        if load_balancer.addresses.is_empty() {
             without.insert(&load_balancer.name, load_balancer);
+            continue;
         }
-        for address in &addresses {
+        for address in &load_balancer.addresses {
             taken.add(*address, load_balancer);
         }
+        let addresses = load_balancer.addresses.clone();
         assigned.insert(Arc::clone(&load_balancer.name), addresses);
+    }
+    let kept = |name: &str| {
+        let mut held = before(name)?.iter().copied();
+        held.find(|address| is_host(pool, *address))
+    };
+    let wanted = |name: &str| preferred.addresses.get(name).copied();
+    let first = |name: &str| {
+        if preferred.moves {
+            wanted(name)
+        } else {
+            kept(name)
+        }
+    };
+    let then = |name: &str| {
+        if preferred.moves {
+            kept(name)
+        } else {
+            wanted(name)
+        }
+    };
+    for held in [&first as &dyn Fn(&str) -> Option<IpAddr>, &then] {
+        without.retain(|name, load_balancer| {
+            let address = held(name).filter(|address| is_host(pool, *address));
+            let address = address.filter(|address| taken.has_room(*address, load_balancer));
+            if let Some(address) = address {
+                taken.add(address, load_balancer);
+                assigned.insert(Arc::clone(name), vec![address]);
+            }
+            address.is_none()
+        });
     }
     let mut left_over = Vec::new();
     // By name, whatever the order of the input.
@@ -94,29 +138,36 @@ pub fn assign<'a>(
     Err(PoolFull {
         pool,
         load_balancers: left_over,
+        assigned,
     })
 }
 
-/// The addresses that load balancers have, with the ports that they listen on there.
+/// The addresses in use, with the ports that are taken on each.
 #[derive(Default)]
 struct Taken {
-    ports: HashMap<IpAddr, HashSet<u16>>,
-    /// Whether an address of the pool was looked for in vain, so that nobody looks again.
+    ports: HashMap<IpAddr, HashSet<(u16, Transport)>>,
+    /// Whether a search found no free address, so that it need not be repeated.
     is_full: bool,
 }
 
 impl Taken {
     fn add(&mut self, address: IpAddr, load_balancer: &LoadBalancer) {
-        let ports = load_balancer.listeners.iter().map(|listener| listener.port);
-        self.ports.entry(address).or_default().extend(ports);
+        let ports = self.ports.entry(address).or_default();
+        ports.extend(ports_of(load_balancer));
     }
 
-    /// The first address from that of `name` on that nobody has.
+    /// Whether the ports of the load balancer are free on an address.
+    fn has_room(&self, address: IpAddr, load_balancer: &LoadBalancer) -> bool {
+        let taken = self.ports.get(&address);
+        taken.is_none_or(|taken| !ports_of(load_balancer).any(|port| taken.contains(&port)))
+    }
+
+    /// The first free address, starting at the one of `name`.
     fn free(&mut self, name: &str, pool: Ipv4Net) -> Option<IpAddr> {
         if self.is_full {
             return None;
         }
-        // One more than is taken is always enough to try.
+        // One more than the number of taken addresses is enough to find a free one.
         let tries = self.ports.len() as u64 + 1;
         let mut found = candidates(name, pool, tries);
         let found = found.find(|address| !self.ports.contains_key(address));
@@ -124,18 +175,22 @@ impl Taken {
         found
     }
 
-    /// The first address from that of the load balancer's name on where nobody has one of its ports.
+    /// The first address on which all ports of the load balancer are free, starting at the one of its name.
     fn shared(&self, load_balancer: &LoadBalancer, pool: Ipv4Net) -> Option<IpAddr> {
-        let is_taken = |ports: &HashSet<u16>| {
-            let mut listeners = load_balancer.listeners.iter();
-            listeners.any(|listener| ports.contains(&listener.port))
-        };
         candidates(&load_balancer.name, pool, u64::MAX)
-            .find(|address| !self.ports.get(address).is_some_and(is_taken))
+            .find(|address| self.has_room(*address, load_balancer))
     }
 }
 
-/// The addresses of `pool`, at most `tries`, from the one that belongs to `name` on.
+fn ports_of(load_balancer: &LoadBalancer) -> impl Iterator<Item = (u16, Transport)> {
+    let listeners = load_balancer.listeners.iter();
+    listeners.flat_map(|listener| {
+        let transports = listener.protocol.transports().iter();
+        transports.map(|transport| (listener.port, *transport))
+    })
+}
+
+/// At most `tries` addresses of `pool`, starting at the one of `name`.
 fn candidates(name: &str, pool: Ipv4Net, tries: u64) -> impl Iterator<Item = IpAddr> {
     let (first, count) = hosts(pool);
     let start = name_hash(name) % count;
@@ -145,15 +200,22 @@ fn candidates(name: &str, pool: Ipv4Net, tries: u64) -> impl Iterator<Item = IpA
     })
 }
 
-fn is_host(pool: Ipv4Net, address: Ipv4Addr) -> bool {
-    let (first, count) = hosts(pool);
-    address
-        .to_bits()
-        .checked_sub(first)
-        .is_some_and(|offset| u64::from(offset) < count)
+/// The address of `pool` that a load balancer of this name has if no other came first.
+pub fn home(name: &str, pool: Ipv4Net) -> Option<IpAddr> {
+    candidates(name, pool, 1).next()
 }
 
-/// The first address and how many there are, without those of the network and of broadcast.
+/// Whether `address` is one that `pool` can give to a load balancer.
+pub fn is_host(pool: Ipv4Net, address: IpAddr) -> bool {
+    let IpAddr::V4(address) = address else {
+        return false;
+    };
+    let (first, count) = hosts(pool);
+    let offset = address.to_bits().checked_sub(first);
+    offset.is_some_and(|offset| u64::from(offset) < count)
+}
+
+/// The first address and the number of addresses, without the network and broadcast addresses.
 fn hosts(pool: Ipv4Net) -> (u32, u64) {
     let first = pool.network().to_bits();
     let all = 1_u64 << (32 - pool.prefix_len());
@@ -163,6 +225,3 @@ fn hosts(pool: Ipv4Net) -> (u32, u64) {
         (first, all)
     }
 }
-
-#[cfg(test)]
-mod tests;

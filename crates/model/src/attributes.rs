@@ -1,8 +1,202 @@
+//! Attributes of load balancers, listeners and target groups.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Algorithm;
+use crate::invalid::{Checked, Findings, Place};
+use crate::{Algorithm, LoadBalancerType, Protocol};
+
+pub use table::ATTRIBUTES;
+
+mod check;
+mod parsed;
+mod table;
+
+/// Attributes by their AWS keys, see [`ATTRIBUTES`].
+pub type AttributesSpec = BTreeMap<String, String>;
+
+/// Characters in the name of a header that an attribute sets.
+pub const MAX_HEADER_NAME: usize = 40;
+
+/// Bytes in the value of a header that an attribute sets (ALB guide: header modification).
+pub const MAX_HEADER_VALUE: usize = 1024;
+
+/// One row of [`ATTRIBUTES`]: the name of an attribute, the resources that have it, and its values.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Attribute {
+    /// AWS's key.
+    pub key: &'static str,
+    /// Which kinds of resources have it, with these values and this default.
+    pub of: &'static [Resource],
+    /// Its valid values.
+    pub values: Values,
+    /// The default; empty if there is none, or if it depends on other settings.
+    pub default: &'static str,
+    /// The values that elbow serves; any other valid value is accepted with a warning. `None`: all.
+    pub served_values: Option<&'static [&'static str]>,
+    /// Conditions on other attributes without which AWS refuses it.
+    pub requires: &'static [Requirement],
+}
+
+impl Attribute {
+    /// The attribute that a resource of one kind has.
+    ///
+    /// ```
+    /// use elbow_model::{Attribute, Resource};
+    ///
+    /// let of = |kind| Attribute::find(kind, "idle_timeout.timeout_seconds");
+    /// assert_eq!(of(Resource::Application).unwrap().default, "60");
+    /// assert!(of(Resource::Network).is_none());
+    /// ```
+    pub fn find(of: Resource, key: &str) -> Option<&'static Self> {
+        ATTRIBUTES
+            .iter()
+            .find(|a| a.key == key && a.of.contains(&of))
+    }
+
+    /// The attribute of that kind, or else of another one of the same family.
+    fn of_family(of: Resource, key: &str) -> Option<&'static Self> {
+        Self::find(of, key).or_else(|| {
+            let mut same = ATTRIBUTES.iter().filter(|a| a.key == key);
+            same.find(|a| a.of.iter().any(|other| other.is_sibling(of)))
+        })
+    }
+}
+
+/// The kinds of resources that have attributes of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// An ALB.
+    Application,
+    /// An NLB.
+    Network,
+    /// A Classic load balancer.
+    Classic,
+    /// A listener of protocol HTTP of an ALB.
+    HttpListener,
+    /// A listener of protocol HTTPS of an ALB.
+    HttpsListener,
+    /// A listener of protocol TCP of an NLB.
+    TcpListener,
+    /// A listener of another protocol.
+    OtherListener,
+    /// A target group of an ALB.
+    ApplicationGroup,
+    /// A target group of an NLB.
+    NetworkGroup,
+}
+
+impl Resource {
+    /// A listener of this protocol.
+    pub fn of_listener(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Http => Self::HttpListener,
+            Protocol::Https => Self::HttpsListener,
+            Protocol::Tcp => Self::TcpListener,
+            _ => Self::OtherListener,
+        }
+    }
+
+    /// A target group of this protocol.
+    pub fn of_target_group(protocol: Protocol) -> Self {
+        if protocol.is_http() {
+            Self::ApplicationGroup
+        } else {
+            Self::NetworkGroup
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Application => "application load balancers",
+            Self::Network => "network load balancers",
+            Self::Classic => "classic load balancers",
+            Self::HttpListener => "listeners of protocol HTTP",
+            Self::HttpsListener => "listeners of protocol HTTPS",
+            Self::TcpListener => "listeners of protocol TCP",
+            Self::OtherListener => "listeners of other protocols",
+            Self::ApplicationGroup => "groups of protocol HTTP and HTTPS",
+            Self::NetworkGroup => "groups of protocol TCP, TLS, UDP and TCP_UDP",
+        }
+    }
+
+    /// Whether both are load balancers, listeners or target groups.
+    pub fn is_sibling(self, other: Self) -> bool {
+        let family = |resource: Self| match resource {
+            Self::Application | Self::Network | Self::Classic => 0,
+            Self::HttpListener | Self::HttpsListener | Self::TcpListener | Self::OtherListener => 1,
+            Self::ApplicationGroup | Self::NetworkGroup => 2,
+        };
+        family(self) == family(other)
+    }
+}
+
+impl From<LoadBalancerType> for Resource {
+    fn from(kind: LoadBalancerType) -> Self {
+        match kind {
+            LoadBalancerType::Application => Self::Application,
+            LoadBalancerType::Network => Self::Network,
+            LoadBalancerType::Classic => Self::Classic,
+        }
+    }
+}
+
+/// The valid values of an attribute. In AWS, all values are strings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// `true` or `false`.
+    Flag,
+    /// `true`; AWS refuses `false`.
+    AlwaysOn,
+    /// A number in this range.
+    Number(u32, u32),
+    /// 0 or a number in this range.
+    ZeroOr(u32, u32),
+    /// `off` or a number in this range.
+    OffOr(u32, u32),
+    /// One of these.
+    OneOf(&'static [&'static str]),
+    /// The name of a header of requests.
+    HeaderName,
+    /// The value of a header of responses; empty for none.
+    HeaderValue,
+    /// The name of a cookie of an application.
+    CookieName,
+    /// A folder in a bucket.
+    S3Prefix,
+    /// Any text.
+    Text,
+}
+
+/// A condition on another attribute, without which AWS refuses an attribute.
+#[derive(Clone, Copy, Debug)]
+pub enum Requirement {
+    /// Unless the attribute has one of the values `unless`, the attribute `key` has one of `values`.
+    OneOf {
+        /// Values that require nothing.
+        unless: &'static [&'static str],
+        /// The other attribute.
+        key: &'static str,
+        /// The values that the other attribute may have.
+        values: &'static [&'static str],
+    },
+    /// Unless the attribute has one of the values `unless`, the attribute `key` is given.
+    Given {
+        /// Values that require nothing.
+        unless: &'static [&'static str],
+        /// Another attribute and the value that it must have for this to apply.
+        when: Option<(&'static str, &'static str)>,
+        /// The attribute that is needed.
+        key: &'static str,
+    },
+    /// The number is not less than that of the attribute `key`.
+    NotBelow {
+        /// The other attribute.
+        key: &'static str,
+    },
+}
 
 /// Load balancer attributes, parsed; `raw` holds what was written, by AWS key
 /// (`ModifyLoadBalancerAttributes`).
@@ -36,6 +230,11 @@ pub struct LoadBalancerAttributes {
     pub tls_version_and_cipher_headers: bool,
     /// NLB: `tcp.idle_timeout.seconds`, 350 s, 60-6000, of TCP listeners that have none of their own.
     pub tcp_idle_timeout: Duration,
+    /// ALB: `elbow.interim_responses.enabled`: clients of HTTP/1.1 get the interim responses of
+    /// targets, such as 103 (RFC 9110, 15.2).
+    pub passes_interim_responses: bool,
+    /// ALB: `elbow.trailers.enabled`: trailers pass between clients and targets (RFC 9110, 6.5).
+    pub passes_trailers: bool,
     /// `elbow.max_connections`: client connections that may be open, on all listeners together; none unless set.
     /// AWS's load balancers grow instead.
     pub max_connections: Option<u64>,
@@ -45,31 +244,36 @@ pub struct LoadBalancerAttributes {
     pub raw: BTreeMap<String, String>,
 }
 
+impl LoadBalancerAttributes {
+    /// The attributes of a load balancer of this kind.
+    ///
+    /// ```
+    /// use elbow_model::{AttributesSpec, LoadBalancerAttributes, LoadBalancerType};
+    ///
+    /// let prefix = AttributesSpec::from([("access_logs.s3.prefix".into(), "AWSLogs/web".into())]);
+    /// let faults = LoadBalancerAttributes::new(LoadBalancerType::Network, &prefix).value.unwrap_err();
+    /// assert_eq!(faults[0].field.to_string(), "access_logs.s3.prefix");
+    /// ```
+    pub fn new(kind: LoadBalancerType, given: &AttributesSpec) -> Checked<Self> {
+        Findings::of(|at| Some(Self::build(kind, given, at)))
+    }
+
+    pub(crate) fn build(kind: LoadBalancerType, given: &AttributesSpec, at: &Place<'_>) -> Self {
+        let of = kind.into();
+        Self::of(of, check::check(given, of, at))
+    }
+}
+
+/// The defaults of an ALB.
 impl Default for LoadBalancerAttributes {
     fn default() -> Self {
-        Self {
-            idle_timeout: Duration::from_secs(60),
-            client_keep_alive: Duration::from_secs(3600),
-            request_header_timeout: Duration::from_secs(60),
-            tls_handshake_timeout: Duration::from_secs(10),
-            desync_mitigation_mode: DesyncMitigationMode::Defensive,
-            drop_invalid_header_fields: false,
-            preserve_host_header: false,
-            xff_client_port: false,
-            xff_header_processing_mode: XffHeaderProcessingMode::Append,
-            http2_enabled: true,
-            tls_version_and_cipher_headers: false,
-            tcp_idle_timeout: Duration::from_secs(350),
-            max_connections: None,
-            connection_draining: None,
-            raw: BTreeMap::new(),
-        }
+        Self::of(Resource::Application, BTreeMap::new())
     }
 }
 
 /// Listener attributes, parsed; `raw` holds what was written, by AWS key
 /// (`ModifyListenerAttributes`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerAttributes {
     /// TCP listeners: `tcp.idle_timeout.seconds`, 60-6000 s.
     pub tcp_idle_timeout: Option<Duration>,
@@ -87,19 +291,38 @@ pub struct ListenerAttributes {
     pub raw: BTreeMap<String, String>,
 }
 
+impl ListenerAttributes {
+    /// The attributes of a listener of this protocol.
+    pub fn new(protocol: Protocol, given: &AttributesSpec) -> Checked<Self> {
+        Findings::of(|at| Some(Self::build(protocol, given, at)))
+    }
+
+    pub(crate) fn build(protocol: Protocol, given: &AttributesSpec, at: &Place<'_>) -> Self {
+        let of = Resource::of_listener(protocol);
+        Self::of(of, check::check(given, of, at))
+    }
+}
+
+/// The defaults of a listener.
+impl Default for ListenerAttributes {
+    fn default() -> Self {
+        Self::of(Resource::HttpListener, BTreeMap::new())
+    }
+}
+
 /// `routing.http.desync_mitigation_mode` (ALB guide: edit attributes).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DesyncMitigationMode {
-    /// Let everything through that can be read.
+    /// Pass every request that can be parsed.
     Monitor,
-    /// Block what is severe, close after what is ambiguous.
+    /// Block severe requests, close the connection after ambiguous ones.
     #[default]
     Defensive,
-    /// Block what is not compliant.
+    /// Block requests that are not compliant with the RFCs.
     Strictest,
 }
 
-/// The header that tells a target who the client is, in front of a connection's first byte.
+/// The header before a connection's first byte that tells a target the client's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyProtocol {
     /// As text (CLB).
@@ -139,7 +362,7 @@ impl Default for MinimumHealthy {
     }
 }
 
-/// `stickiness.type`, with what belongs to it: how a client meets the same target again.
+/// `stickiness.type` and its settings: how a client stays with one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stickiness {
     /// ALB: by a cookie of the load balancer.
@@ -170,7 +393,7 @@ pub struct TargetGroupAttributes {
     pub minimum_healthy: MinimumHealthy,
     /// `stickiness.*`, when `stickiness.enabled` is true.
     pub stickiness: Option<Stickiness>,
-    /// ALB: `elbow.connect_failover.enabled`, true unless told otherwise. A request whose target
+    /// ALB: `elbow.connect_failover.enabled`, true by default. A request whose target
     /// refuses the connection, so that no byte of it has left, goes to another target of the group;
     /// with `false` it is answered 502 at once. AWS's guides leave this open.
     pub connect_failover: bool,
@@ -178,28 +401,27 @@ pub struct TargetGroupAttributes {
     pub deregistration_connection_termination: bool,
     /// NLB: `target_health_state.unhealthy.connection_termination.enabled`.
     pub unhealthy_connection_termination: bool,
-    /// The group is what the instances of a Classic load balancer form: none of them is used unless
-    /// it is healthy, and their states are those of the older API.
-    pub of_classic: bool,
     /// NLB: `proxy_protocol_v2.enabled`; CLB: a policy of type `ProxyProtocolPolicyType`.
     pub proxy_protocol: Option<ProxyProtocol>,
     /// As written.
     pub raw: BTreeMap<String, String>,
 }
 
+impl TargetGroupAttributes {
+    /// The attributes of a target group of this protocol.
+    pub fn new(protocol: Protocol, given: &AttributesSpec) -> Checked<Self> {
+        Findings::of(|at| Some(Self::build(protocol, given, at)))
+    }
+
+    pub(crate) fn build(protocol: Protocol, given: &AttributesSpec, at: &Place<'_>) -> Self {
+        let of = Resource::of_target_group(protocol);
+        Self::of(of, check::check(given, of, at))
+    }
+}
+
+/// The defaults of a target group of an ALB.
 impl Default for TargetGroupAttributes {
     fn default() -> Self {
-        Self {
-            deregistration_delay: Duration::from_secs(300),
-            algorithm: Algorithm::RoundRobin,
-            minimum_healthy: MinimumHealthy::default(),
-            stickiness: None,
-            connect_failover: true,
-            deregistration_connection_termination: false,
-            unhealthy_connection_termination: true,
-            of_classic: false,
-            proxy_protocol: None,
-            raw: BTreeMap::new(),
-        }
+        Self::of(Resource::ApplicationGroup, BTreeMap::new())
     }
 }

@@ -1,16 +1,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What one list of shared parts has that another has not, see [`changed`].
+/// The differences between two lists of shared values, see [`changed`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed<'a, T> {
-    /// Of names that are not there any more.
+    /// Values whose name is not in the new list.
     pub gone: Vec<&'a Arc<T>>,
-    /// New, or other than before: what it was, and what it is.
+    /// Values that are new or differ: the old one, if any, and the new one.
     pub set: Vec<(Option<&'a Arc<T>>, &'a Arc<T>)>,
 }
 
-/// Compares lists whose parts have names of their own. A part that both share costs one comparison of pointers.
+/// Compares two lists of values with unique names. A value that both share costs one comparison of pointers.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -25,7 +25,7 @@ pub fn changed<'a, T: PartialEq>(
     new: &'a [Arc<T>],
     name: impl Fn(&T) -> &str,
 ) -> Changed<'a, T> {
-    // As a rule one part in thousands is another one.
+    // Usually one value among thousands differs.
     let same = |(old, new): &(&Arc<T>, &Arc<T>)| Arc::ptr_eq(old, new);
     let start = old.iter().zip(new).take_while(same).count();
     let (old, new) = (
@@ -61,7 +61,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_told_makes_the_new_of_the_old(
+        fn changes_lead_from_the_old_list_to_the_new(
             old in prop::collection::btree_map("[a-f]", 0_u8..3, 0..6),
             new in prop::collection::btree_map("[a-f]", 0_u8..3, 0..6),
             turn in 0_usize..6,
@@ -71,7 +71,7 @@ mod tests {
             };
             let old = of(&old);
             let mut new = of(&new);
-            // Half of what is equal is shared as well.
+            // Half of the equal values are shared.
             for part in new.iter_mut().step_by(2) {
                 if let Some(shared) = old.iter().find(|o| *o == part) {
                     *part = Arc::clone(shared);
@@ -86,10 +86,10 @@ mod tests {
             }
             for part in &new {
                 let before = old.iter().find(|o| o.0 == part.0);
-                let told = changed.set.iter().find(|(_, now)| *now == part);
-                prop_assert_eq!(told.is_some(), before != Some(part));
-                if let Some((told, _)) = told {
-                    prop_assert_eq!(*told, before);
+                let reported = changed.set.iter().find(|(_, now)| *now == part);
+                prop_assert_eq!(reported.is_some(), before != Some(part));
+                if let Some((reported, _)) = reported {
+                    prop_assert_eq!(*reported, before);
                 }
             }
         }

@@ -136,11 +136,12 @@ impl fmt::Display for Diagnostic {
         write!(f, "{}[{}]", self.severity, self.code)?;
         if !self.file.is_empty() {
             write!(f, " {}", self.file)?;
-            if self.line > 0 {
-                write!(f, ":{}:{}", self.line, self.column)?;
-            }
+        }
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
         } else if !self.object.is_empty() {
-            // An object of a live cluster stands in no file: its name and the field are the place.
+            // An object of a live cluster stands in no file, and one that Kustomize or Helm built has no line there: its
+            // name and the field are the place.
             write!(f, " {}", self.object)?;
             if !self.field.is_empty() {
                 write!(f, " {}", self.field)?;
@@ -183,9 +184,11 @@ mod tests {
         let expected = r#"{"severity":"warning","code":"no-effect","message":"x"}"#;
         assert_eq!(serde_json::to_string(&found).unwrap(), expected);
         assert_eq!(found.to_string(), "warning[no-effect]: x");
+        let found = found.at("a.yaml", 0, 0);
+        assert_eq!(found.to_string(), "warning[no-effect] a.yaml: x");
         assert_eq!(
-            found.at("a.yaml", 0, 0).to_string(),
-            "warning[no-effect] a.yaml: x"
+            found.object("Service/a/b").to_string(),
+            "warning[no-effect] a.yaml Service/a/b: x"
         );
     }
 

@@ -4,25 +4,25 @@ use std::fmt;
 
 use regex::bytes::{Captures, Regex, RegexBuilder};
 
-/// Memory for one compiled expression: `(a{99}){99}` is short and asks for far more.
+/// Bytes of one compiled expression at most: a short one such as `(a{99}){99}` would need far more.
 const MAX_COMPILED: usize = 256 * 1024;
 
-/// Memory that matching may use beside it, per thread at work.
+/// Bytes of the matching cache at most, per thread.
 const MAX_CACHE: usize = 256 * 1024;
 
-/// A compiled regular expression over bytes, found anywhere in the subject unless `^` and `$` hold it.
-/// Matching takes time linear in the subject, whatever the expression and the client send.
+/// A compiled regular expression over bytes. It matches anywhere in the subject unless `^` or `$` anchors it. Matching
+/// takes time linear in the subject for every expression.
 #[derive(Clone)]
 pub struct Expression(Regex);
 
 impl Expression {
-    /// Characters in a condition.
+    /// Characters of an expression in a condition, at most.
     pub const MAX_CONDITION: usize = 128;
 
-    /// Characters in a transform.
+    /// Characters of an expression in a transform, at most.
     pub const MAX_TRANSFORM: usize = 1024;
 
-    /// Compiles `text`. The error says in one line what is wrong.
+    /// Compiles `text`. The error is one line.
     ///
     /// ```
     /// use elbow_model::Expression;
@@ -32,6 +32,9 @@ impl Expression {
     /// assert!(Expression::new("(?=a)", false).is_err());
     /// ```
     pub fn new(text: &str, ignore_case: bool) -> Result<Self, String> {
+        if has_possessive_quantifier(text) {
+            return Err("possessive quantifiers are not supported".to_owned());
+        }
         RegexBuilder::new(text)
             .unicode(false)
             .case_insensitive(ignore_case)
@@ -41,7 +44,7 @@ impl Expression {
             .map(Self)
             .map_err(|error| match error {
                 regex::Error::CompiledTooBig(_) => "it needs too much memory".to_owned(),
-                // The last line of a picture of the place.
+                // The message ends with the reason, below a picture of the place.
                 error => {
                     let text = error.to_string();
                     let last = text.lines().last().unwrap_or_default();
@@ -55,13 +58,13 @@ impl Expression {
         self.0.as_str()
     }
 
-    /// Whether it is found in `subject`.
+    /// Whether it matches `subject`.
     pub fn is_match(&self, subject: &[u8]) -> bool {
         self.0.is_match(subject)
     }
 
-    /// Appends `subject` to `out` with the first match replaced; false, and nothing appended, when
-    /// there is none. In `replace`, `$1` and `${1}` stand for groups, `$0` for the match, `$$` for `$`.
+    /// Appends `subject` with its first match replaced to `out`. Without a match, returns false and appends nothing. In
+    /// `replace`, `$1` and `${1}` stand for groups, `$0` for the match, `$$` for `$`.
     ///
     /// ```
     /// use elbow_model::Expression;
@@ -83,6 +86,39 @@ impl Expression {
     }
 }
 
+/// Whether a `+` follows a quantifier (ALB guide: listener rules). The engine would read `a++` as a repeated repetition,
+/// which matches differently.
+fn has_possessive_quantifier(text: &str) -> bool {
+    let mut after_quantifier = false;
+    let mut in_class = 0_u32;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let is_quantifier = match c {
+            '\\' => {
+                chars.next();
+                false
+            }
+            '[' => {
+                in_class += 1;
+                // A `]` at the start is a member of the class.
+                chars.next_if_eq(&'^');
+                chars.next_if_eq(&']');
+                false
+            }
+            ']' => {
+                in_class = in_class.saturating_sub(1);
+                false
+            }
+            '+' if after_quantifier && in_class == 0 => return true,
+            // A `}` outside a class always ends a repetition.
+            '*' | '+' | '?' | '}' => in_class == 0,
+            _ => false,
+        };
+        after_quantifier = is_quantifier;
+    }
+    false
+}
+
 fn expand(replace: &str, captures: &Captures<'_>, out: &mut Vec<u8>) {
     let mut rest = replace;
     while let Some((before, after)) = rest.split_once('$') {
@@ -101,8 +137,8 @@ fn expand(replace: &str, captures: &Captures<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(rest.as_bytes());
 }
 
-/// The group that a text behind `$` starts with, and what follows. As many digits are taken as make
-/// the number of a group there is: `$10` is group 1 and a zero when there are no ten groups.
+/// The group number at the start of the text behind a `$`, and the rest of the text. The longest number that is a group
+/// counts: with fewer than ten groups, `$10` is group 1 and a zero.
 fn reference(after: &str, groups: usize) -> Option<(usize, &str)> {
     if let Some(braced) = after.strip_prefix('{') {
         let (number, tail) = braced.split_once('}')?;
@@ -139,18 +175,29 @@ impl fmt::Display for Expression {
 mod tests {
     use super::*;
 
-    // Parity 1.3: what ALB's expressions lack, the engine refuses.
+    // Parity 1.3.
     #[test]
-    fn what_alb_does_not_take_is_refused() {
+    fn syntax_that_alb_refuses_is_refused() {
         for text in [
-            "(?=a)", "(?!a)", "(?<=a)b", r"(a)\1", "(?>a)", r"\p{L}", "(?P>n)",
+            "(?=a)", "(?!a)", "(?<=a)b", r"(a)\1", "(?>a)", r"\p{L}", "(?P>n)", "a++", "a*+",
+            "a?+", "a{1,2}+", "[+]++", "(a|b)*+c",
         ] {
             assert!(Expression::new(text, false).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn a_short_expression_cannot_ask_for_much_memory() {
+    fn a_plus_that_is_not_possessive_is_accepted() {
+        for text in [
+            "a+", "a+?", r"a\++", r"\*+", "[*+]+", "[a?]+", "a+b+", "(a+)+", r"a\}+", "[]*+]",
+            "[^]*+]",
+        ] {
+            assert!(Expression::new(text, false).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn memory_of_a_short_expression_is_bounded() {
         assert_eq!(
             Expression::new("((a{99}){99}){99}", false).unwrap_err(),
             "it needs too much memory"
@@ -158,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn matching_is_unanchored_and_minds_case_only_where_asked() {
+    fn matching_is_unanchored_and_can_ignore_case() {
         let table = [
             ("x?z", false, "/a/z", true),
             ("^z", false, "/a/z", false),
@@ -172,7 +219,7 @@ mod tests {
         }
     }
 
-    // Parity 1.4, transforms: a regex and a replacement with $1..; no match leaves all as it is.
+    // Parity 1.4, transforms: without a match, nothing is rewritten.
     #[test]
     fn rewrites_fill_in_groups() {
         let table = [

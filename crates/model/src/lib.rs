@@ -1,48 +1,117 @@
-//! The ELB nouns in AWS's own words, validated when built; values only.
+//! The resources of Elastic Load Balancing as valid values, in AWS's terms.
 //!
-//! A [`Model`] is everything that describes the load balancers of one process: read from the native
-//! file ([`mod@file`]), or built by another door. It does no I/O and knows no clock. Names and defaults
-//! follow the ELBv2 API reference (`CreateLoadBalancer`, `CreateListener`, `CreateTargetGroup`, ...).
+//! A [`Model`] describes the load balancers of one process. This crate does no I/O and reads no clock. Names
+//! and defaults follow the ELBv2 API reference (`CreateLoadBalancer`, `CreateListener`, `CreateTargetGroup`, ...).
+//!
+//! Constructors build all values from unchecked descriptions ([`ModelSpec`] and its parts): they fill in
+//! AWS's defaults and refuse what AWS refuses. They report all faults at once, each with its field ([`Invalid`]), so that
+//! a reader can point at the place that the field came from. A setting that AWS accepts and elbow does not serve is a
+//! warning, or an error with the code `not-supported` if serving it wrongly could grant access.
+//!
+//! ```
+//! use elbow_model::{ActionSpec, ListenerSpec, LoadBalancerSpec, Model, ModelSpec, TargetGroupSpec};
+//!
+//! let listener = ListenerSpec {
+//!     port: Some(80),
+//!     protocol: Some("HTTP".into()),
+//!     default_actions: Some(vec![ActionSpec::forward("pods")]),
+//!     ..ListenerSpec::default()
+//! };
+//! let balancer = LoadBalancerSpec {
+//!     name: Some("web".into()),
+//!     kind: Some("application".into()),
+//!     listeners: vec![listener],
+//!     ..LoadBalancerSpec::default()
+//! };
+//! let group = TargetGroupSpec {
+//!     name: Some("pods".into()),
+//!     protocol: Some("HTTP".into()),
+//!     port: Some(8080),
+//!     ..TargetGroupSpec::default()
+//! };
+//! let mut spec = ModelSpec {
+//!     load_balancers: vec![balancer],
+//!     target_groups: vec![group],
+//!     ..ModelSpec::default()
+//! };
+//! let model = Model::new(&spec).value.unwrap();
+//! assert_eq!(model.target_groups[0].health_check.interval.as_secs(), 30);
+//!
+//! spec.load_balancers[0].listeners[0].port = Some(0);
+//! spec.target_groups[0].attributes.insert("slow_start.duration_seconds".into(), "10".into());
+//! let faults = Model::new(&spec).value.unwrap_err();
+//! let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+//! assert_eq!(faults, [
+//!     "targetGroups[0].attributes[slow_start.duration_seconds]: 10 is not from 30 to 900",
+//!     "loadBalancers[0].listeners[0].port: 0 is not from 1 to 65535",
+//! ]);
+//! ```
 
 pub mod addresses;
 pub mod diagnostic;
-pub mod file;
+pub mod personality;
 pub mod suggest;
-pub mod yaml;
 
+mod action;
 mod attributes;
 mod certificate;
 mod changed;
-mod classic;
-mod diff;
+mod condition;
 mod expression;
+mod health_check;
+mod hidden;
+mod identity;
+mod instance;
+mod invalid;
+mod kinds;
 mod listener;
 mod load_balancer;
+mod model;
+mod origin;
+mod private_key;
+mod read;
 mod rule;
+mod scope;
 mod security_group;
+mod seen;
+mod spec;
 mod ssl_policy;
 mod target_group;
+mod zone;
 
+pub use action::{Action, FixedResponse, Forward, Redirect, WeightedTargetGroup};
 pub use attributes::{
-    DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, MinimumHealthy,
-    ProxyProtocol, Stickiness, TargetGroupAttributes, XffHeaderProcessingMode,
+    ATTRIBUTES, Attribute, AttributesSpec, DesyncMitigationMode, ListenerAttributes,
+    LoadBalancerAttributes, MAX_HEADER_NAME, MAX_HEADER_VALUE, MinimumHealthy, ProxyProtocol,
+    Requirement, Resource, Stickiness, TargetGroupAttributes, Values, XffHeaderProcessingMode,
 };
-pub use certificate::{Certificate, CertificateSource, PrivateKey, is_certificate_host};
+pub use certificate::{Certificate, CertificateSource, MAX_CERTIFICATE_HOSTS, is_certificate_host};
 pub use changed::{Changed, changed};
-pub use classic::{BackendServerPolicy, Classic, Instance, InstanceEnd};
-pub use diff::{Change, ChangeAction, diff, diff_rendered, summary};
+pub use condition::{
+    Condition, ConditionSpec, HttpHeaderSpec, Patterns, PatternsSpec, QueryPair, QueryPairSpec,
+    QueryStringSpec, ValuesSpec,
+};
 pub use expression::Expression;
-pub use listener::{AlpnPolicy, Listener, Protocol};
-pub use load_balancer::{
-    DnsZone, IpAddressType, LoadBalancer, LoadBalancerType, Model, Scheme, dns_name,
+pub use health_check::{HealthCheck, HealthCheckPort, Matcher};
+pub use hidden::hidden;
+pub use identity::{Account, DnsZone, dns_name, stable_id};
+pub use instance::{Classic, Instance, InstanceEnd};
+pub use invalid::{Checked, FieldPath, Invalid, Step};
+pub use kinds::{
+    Algorithm, AlpnPolicy, BackendServerPolicy, ContentType, HealthCheckProtocol, IpAddressType,
+    IpProtocol, LoadBalancerType, Protocol, ProtocolVersion, RedirectStatus, Scheme, TargetType,
+    Transport,
 };
-pub use rule::{
-    Action, Condition, ContentType, FixedResponse, Forward, Patterns, QueryPair, Redirect,
-    RedirectStatus, Rewrite, Rule, Transforms, WeightedTargetGroup,
-};
-pub use security_group::{IpProtocol, Permission, SecurityGroup, Sources};
+pub use listener::Listener;
+pub use load_balancer::LoadBalancer;
+pub use model::Model;
+pub use origin::{At, Origin};
+pub use personality::{HttpPersonality, Personality};
+pub use private_key::PrivateKey;
+pub use rule::{Rewrite, Rule, Transforms};
+pub use scope::Scope;
+pub use security_group::{Permission, SecurityGroup, Sources};
+pub use spec::*;
 pub use ssl_policy::{SslPolicy, TlsVersion, classic_ssl_policies, ssl_policies, ssl_policy};
-pub use target_group::{
-    Algorithm, HealthCheck, HealthCheckPort, HealthCheckProtocol, Matcher, ProtocolVersion, Target,
-    TargetGroup, TargetId, TargetState, TargetType,
-};
+pub use target_group::{Target, TargetGroup, TargetId, TargetState};
+pub use zone::{Zone, ZoneName};

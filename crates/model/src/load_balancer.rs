@@ -1,37 +1,32 @@
+//! Load balancers.
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::security_group::{Sources, tcp_sources};
-use crate::{
-    Action, Certificate, Classic, Forward, Listener, LoadBalancerAttributes, SecurityGroup,
-    TargetGroup,
+use crate::action::{Action, Forward};
+use crate::attributes::{
+    LoadBalancerAttributes, MinimumHealthy, ProxyProtocol, TargetGroupAttributes,
 };
-
-/// Everything that describes the load balancers of one process; names in it resolve.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Model {
-    /// In the order of the input. Shared with the models before and after, where it stayed as it was.
-    pub load_balancers: Vec<Arc<LoadBalancer>>,
-    /// In the order of the input; names are unique.
-    pub target_groups: Vec<Arc<TargetGroup>>,
-    /// In the order of the input; names are unique.
-    pub certificates: Vec<Arc<Certificate>>,
-}
-
-impl Model {
-    /// The target group called `name`.
-    pub fn target_group(&self, name: &str) -> Option<&Arc<TargetGroup>> {
-        self.target_groups.iter().find(|g| &*g.name == name)
-    }
-
-    /// The certificate called `name`.
-    pub fn certificate(&self, name: &str) -> Option<&Arc<Certificate>> {
-        self.certificates.iter().find(|c| &*c.name == name)
-    }
-}
+use crate::certificate::Certificate;
+use crate::health_check::HealthCheck;
+use crate::identity::{DnsZone, dns_name, stable_id};
+use crate::instance::{Classic, Instance, InstanceEnd, backend_server_policies};
+use crate::invalid::{Checked, Findings, Place};
+use crate::kinds::{
+    Algorithm, BackendServerPolicy, IpAddressType, LoadBalancerType, ProtocolVersion, Scheme,
+    TargetType,
+};
+use crate::listener::{Front, Listener, refuse_field};
+use crate::read::{one_of, resource_name};
+use crate::scope::Scope;
+use crate::security_group::{SecurityGroup, Sources, tcp_sources};
+use crate::spec::LoadBalancerSpec;
+use crate::target_group::{Target, TargetGroup};
+use crate::zone::{Zone, ip_address};
 
 /// One load balancer and its listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoadBalancer {
     /// At most 32 characters: alphanumerics and hyphens (`CreateLoadBalancer`, Name).
     pub name: Arc<str>,
@@ -43,7 +38,9 @@ pub struct LoadBalancer {
     pub ip_address_type: IpAddressType,
     /// Where it listens; empty: an address of the pool, chosen by name.
     pub addresses: Vec<IpAddr>,
-    /// Together they say who may open connections; without any, everybody may.
+    /// Where its nodes are; empty: nothing is known of zones.
+    pub zones: Vec<Zone>,
+    /// Together they allow clients to connect; without any group, every client may.
     pub security_groups: Vec<SecurityGroup>,
     /// Attributes by their AWS keys, parsed.
     pub attributes: LoadBalancerAttributes,
@@ -54,6 +51,63 @@ pub struct LoadBalancer {
 }
 
 impl LoadBalancer {
+    /// The load balancer that `spec` describes, with AWS's defaults (`CreateLoadBalancer`, `CreateListener`,
+    /// `CreateRule`). Its listeners name target groups and certificates of `scope`.
+    pub fn new(spec: &LoadBalancerSpec, scope: &Scope) -> Checked<Self> {
+        Findings::of(|at| Self::build(spec, scope, at))
+    }
+
+    pub(crate) fn build(spec: &LoadBalancerSpec, scope: &Scope, at: &Place<'_>) -> Option<Self> {
+        let kind = match &spec.kind {
+            Some(text) => one_of(text, LoadBalancerType::NAMES, &at.field("type")),
+            None => {
+                at.missing("type");
+                None
+            }
+        };
+        let scheme = match &spec.scheme {
+            Some(text) => one_of(text, Scheme::NAMES, &at.field("scheme")),
+            None => Some(Scheme::default()),
+        };
+        let ip_address_type = match &spec.ip_address_type {
+            Some(text) => one_of(text, IpAddressType::NAMES, &at.field("ipAddressType")),
+            None => Some(IpAddressType::default()),
+        };
+        let addresses = addresses(&spec.addresses, ip_address_type, &at.field("addresses"));
+        let zones = Zone::build_all(&spec.availability_zones, &at.field("availabilityZones"));
+        let security_groups =
+            SecurityGroup::build_all(&spec.security_groups, &at.field("securityGroups"));
+        let attributes = kind.map(|kind| {
+            LoadBalancerAttributes::build(kind, &spec.attributes, &at.field("attributes"))
+        });
+        let front = Front {
+            kind,
+            load_balancer: spec.name.as_deref().unwrap_or_default(),
+            scope,
+        };
+        let listeners = Listener::build_all(&spec.listeners, front, &at.field("listeners"));
+        let classic = classic(spec, kind, &listeners, at);
+        let name = match &spec.name {
+            Some(name) => resource_name(name, &at.field("name")),
+            None => {
+                at.missing("name");
+                None
+            }
+        };
+        Some(Self {
+            name: name?,
+            kind: kind?,
+            scheme: scheme?,
+            ip_address_type: ip_address_type?,
+            addresses,
+            zones,
+            security_groups,
+            attributes: attributes?,
+            listeners,
+            classic,
+        })
+    }
+
     /// A stable 16-digit id made of the name, as the last part of an ARN and of a DNS name.
     pub fn id(&self) -> String {
         stable_id(&self.name)
@@ -118,81 +172,137 @@ impl LoadBalancer {
     pub fn dns_name(&self, zone: &DnsZone) -> String {
         dns_name(self.kind, self.scheme, &self.name, zone)
     }
-}
 
-/// What the DNS names of load balancers end in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DnsZone {
-    /// The AWS region.
-    pub region: String,
-    /// What stands for `amazonaws.com`.
-    pub suffix: String,
-}
+    /// The groups that the instances of a Classic load balancer form, one for each way in which its
+    /// listeners reach them; none of other load balancers.
+    pub fn instance_groups(&self) -> Vec<TargetGroup> {
+        let Some(classic) = &self.classic else {
+            return Vec::new();
+        };
+        let ends = self.instance_ends().into_iter();
+        ends.map(|end| self.instance_group(classic, end)).collect()
+    }
 
-impl Default for DnsZone {
-    fn default() -> Self {
-        Self {
-            region: "us-east-1".to_owned(),
-            suffix: "localhost".to_owned(),
+    /// The ways in which its listeners reach instances, each once.
+    pub fn instance_ends(&self) -> Vec<InstanceEnd> {
+        let mut ends = Vec::new();
+        for end in self.listeners.iter().filter_map(|l| l.instance) {
+            if !ends.contains(&end) {
+                ends.push(end);
+            }
+        }
+        ends
+    }
+
+    fn instance_group(&self, classic: &Classic, end: InstanceEnd) -> TargetGroup {
+        let target = |instance: &Instance| Target {
+            id: instance.id.clone(),
+            port: instance.port(end.port),
+            availability_zone: instance.availability_zone.clone(),
+        };
+        TargetGroup {
+            name: end.group_name(&self.name),
+            protocol: end.protocol,
+            protocol_version: ProtocolVersion::Http1,
+            port: end.port,
+            target_type: TargetType::Instance,
+            health_check: classic.health_check.clone(),
+            attributes: self.instance_attributes(classic, end),
+            targets: classic.instances.iter().map(target).collect(),
+        }
+    }
+
+    /// How a Classic load balancer treats its instances, in the words of target groups (CLB guide: listeners,
+    /// connection draining, proxy protocol).
+    fn instance_attributes(&self, classic: &Classic, end: InstanceEnd) -> TargetGroupAttributes {
+        let is_http = end.protocol.is_http();
+        let policies = classic.backend_server_policies.get(&end.port);
+        let has_proxy_protocol =
+            policies.is_some_and(|p| !is_http && p.contains(&BackendServerPolicy::ProxyProtocol));
+        TargetGroupAttributes {
+            minimum_healthy: MinimumHealthy::default(),
+            stickiness: None,
+            deregistration_delay: self.attributes.connection_draining.unwrap_or_default(),
+            algorithm: if is_http {
+                Algorithm::LeastOutstandingRequests
+            } else {
+                Algorithm::RoundRobin
+            },
+            connect_failover: true,
+            deregistration_connection_termination: true,
+            unhealthy_connection_termination: false,
+            proxy_protocol: has_proxy_protocol.then_some(ProxyProtocol::V1),
+            raw: crate::AttributesSpec::new(),
         }
     }
 }
 
-/// The DNS name of a load balancer in AWS's shape under a local suffix: an NLB has 16 hex digits behind its name, the
-/// others have decimal ones.
-pub fn dns_name(kind: LoadBalancerType, scheme: Scheme, name: &str, zone: &DnsZone) -> String {
-    let (id, digits) = (stable_id(name), TEN_DIGITS + name_hash(name) % TEN_DIGITS);
-    let name = name.to_lowercase();
-    let DnsZone { region, suffix } = zone;
-    match (kind, scheme) {
-        (LoadBalancerType::Network, _) => format!("{name}-{id}.elb.{region}.{suffix}"),
-        (_, Scheme::InternetFacing) => format!("{name}-{digits}.{region}.elb.{suffix}"),
-        (_, Scheme::Internal) => format!("internal-{name}-{digits}.{region}.elb.{suffix}"),
+fn addresses(given: &[String], family: Option<IpAddressType>, at: &Place<'_>) -> Vec<IpAddr> {
+    let address = |(i, text): (usize, &String)| {
+        let at = at.index(i);
+        let address = ip_address(text, &at)?;
+        if address.is_ipv6() && family == Some(IpAddressType::Ipv4) {
+            at.error_with(
+                "invalid-combination",
+                format!("{address} is an IPv6 address, and ipAddressType is ipv4"),
+                "set ipAddressType: dualstack".to_owned(),
+            );
+        }
+        Some(address)
+    };
+    given.iter().enumerate().filter_map(address).collect()
+}
+
+/// The parts of a Classic load balancer beside its listeners; `None` for other types, which must not have them.
+fn classic(
+    spec: &LoadBalancerSpec,
+    kind: Option<LoadBalancerType>,
+    listeners: &[Listener],
+    at: &Place<'_>,
+) -> Option<Classic> {
+    match kind {
+        Some(LoadBalancerType::Classic) => {}
+        Some(_) => {
+            refuse_classic(spec, at);
+            return None;
+        }
+        None => return None,
     }
-}
-
-/// The least number of ten digits.
-const TEN_DIGITS: u64 = 1_000_000_000;
-
-/// 16 hex digits that depend on `name` alone, for ids that outlive a restart.
-pub(crate) fn stable_id(name: &str) -> String {
-    format!("{:016x}", name_hash(name))
-}
-
-/// FNV-1a.
-pub(crate) fn name_hash(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
+    let ends: Vec<InstanceEnd> = listeners.iter().filter_map(|l| l.instance).collect();
+    let first_port = ends.first().map(|end| end.port);
+    let check = spec.health_check.as_ref();
+    let instances = spec.instances.as_deref().unwrap_or_default();
+    let policies = spec.backend_server_policies.as_ref();
+    let at_policies = at.field("backendServerPolicies");
+    Some(Classic {
+        health_check: HealthCheck::build_classic(check, first_port, &at.field("healthCheck")),
+        instances: Instance::build_all(instances, &ends, &at.field("instances")),
+        backend_server_policies: policies
+            .map(|given| backend_server_policies(given, &ends, &at_policies))
+            .unwrap_or_default(),
     })
 }
 
-/// `Type` of `CreateLoadBalancer`, and the Classic one of the older API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoadBalancerType {
-    /// ALB: layer 7.
-    Application,
-    /// NLB: layer 4.
-    Network,
-    /// CLB.
-    Classic,
-}
-
-/// `Scheme` of `CreateLoadBalancer`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scheme {
-    /// Reachable from the internet on AWS.
-    #[default]
-    InternetFacing,
-    /// Reachable from the VPC on AWS.
-    Internal,
-}
-
-/// `IpAddressType` of `CreateLoadBalancer`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum IpAddressType {
-    /// IPv4 alone.
-    #[default]
-    Ipv4,
-    /// IPv4 and IPv6.
-    Dualstack,
+/// Refuses what only a Classic load balancer has.
+fn refuse_classic(spec: &LoadBalancerSpec, at: &Place<'_>) {
+    let fields = [
+        (
+            "healthCheck",
+            spec.health_check.is_some(),
+            "healthCheckConfig of a target group says how its targets are checked",
+        ),
+        (
+            "instances",
+            spec.instances.is_some(),
+            "target groups hold the targets",
+        ),
+        (
+            "backendServerPolicies",
+            spec.backend_server_policies.is_some(),
+            "proxy_protocol_v2.enabled is an attribute of target groups",
+        ),
+    ];
+    for (name, _, hint) in fields.iter().filter(|(_, is_given, _)| *is_given) {
+        refuse_field(name, hint, at);
+    }
 }

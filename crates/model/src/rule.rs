@@ -1,12 +1,17 @@
-use std::fmt;
+//! Listener rules and their transforms (ALB guide: listener rules, transforms).
+
 use std::sync::Arc;
-use std::time::Duration;
 
-use ipnet::IpNet;
+use crate::action::{Action, Owner};
+use crate::condition::{Condition, expression};
+use crate::expression::Expression;
+use crate::hidden::hidden;
+use crate::invalid::Place;
+use crate::read::{in_range, is_printable, one_of};
+use crate::seen::Seen;
+use crate::spec::{RewriteSpec, RewritesSpec, RuleSpec, TransformSpec};
 
-use crate::Expression;
-
-/// A listener rule (ALB guide: listener rules).
+/// A listener rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// 1-50000, unique per listener; the lowest that matches wins.
@@ -19,8 +24,86 @@ pub struct Rule {
     pub transforms: Transforms,
 }
 
-/// The transforms of a rule (ALB guide: transforms). They come after the match, which is not made
-/// again, and change what a target gets.
+impl Rule {
+    /// The rules of a listener, by ascending priority.
+    pub(crate) fn build_all(specs: &[RuleSpec], listener: Owner<'_>, at: &Place<'_>) -> Vec<Self> {
+        let mut priorities = Seen::new("priority");
+        let mut rules: Vec<(usize, Self)> = specs
+            .iter()
+            .enumerate()
+            .filter_map(|(i, spec)| {
+                let rule = Self::build(spec, listener, &mut priorities, &at.index(i))?;
+                Some((i, rule))
+            })
+            .collect();
+        rules.sort_by_key(|(_, rule)| rule.priority);
+        Self::warn_of_hidden(&rules, at);
+        rules.into_iter().map(|(_, rule)| rule).collect()
+    }
+
+    /// Warns of rules that can never match.
+    fn warn_of_hidden(rules: &[(usize, Self)], at: &Place<'_>) {
+        let conditions = rules.iter().map(|(_, rule)| &*rule.conditions);
+        for ((i, rule), hider) in rules.iter().zip(hidden(conditions)) {
+            let Some((_, hider)) = hider.and_then(|hider| rules.get(hider)) else {
+                continue;
+            };
+            at.index(*i).warn(
+                "hidden-rule",
+                format!(
+                    "rule {} can never match: rule {} comes first and matches every request that it would",
+                    rule.priority, hider.priority
+                ),
+            );
+        }
+    }
+
+    fn build(
+        spec: &RuleSpec,
+        listener: Owner<'_>,
+        priorities: &mut Seen<u32>,
+        at: &Place<'_>,
+    ) -> Option<Self> {
+        let at_priority = at.field("priority");
+        let priority = match spec.priority {
+            Some(priority) => in_range(priority, 1..=50_000, &at_priority),
+            None => {
+                at.missing("priority");
+                None
+            }
+        };
+        if let Some(priority) = priority {
+            priorities.check(priority, &at_priority, "duplicate-priority");
+        }
+        let conditions = match &spec.conditions {
+            Some(specs) => Condition::build_all(specs, &at.field("conditions")),
+            None => {
+                at.missing("conditions");
+                Vec::new()
+            }
+        };
+        let owner = Owner {
+            rule: priority,
+            ..listener
+        };
+        let actions = match &spec.actions {
+            Some(specs) => Action::build_all(specs, owner, &at.field("actions")),
+            None => {
+                at.missing("actions");
+                Vec::new()
+            }
+        };
+        let transforms = Transforms::build(&spec.transforms, &at.field("transforms"));
+        Some(Self {
+            priority: priority?,
+            conditions,
+            actions,
+            transforms,
+        })
+    }
+}
+
+/// The transforms of a rule. They come after the match, which is not made again, and change what a target gets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transforms {
     /// `host-header-rewrite`: of Host without its port, in any case.
@@ -38,236 +121,121 @@ pub struct Rewrite {
     pub replace: Arc<str>,
 }
 
-/// A rule condition; values within one are alternatives (ALB guide: condition types).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// `host-header`: in any case, without the port.
-    HostHeader(Patterns),
-    /// `path-pattern`: minds case; on the path alone.
-    PathPattern(Patterns),
-    /// `http-header`: in any case, on each field of that name.
-    HttpHeader {
-        /// In any case; never Host.
-        name: Arc<str>,
-        /// Of the value.
-        values: Patterns,
-    },
-    /// `http-request-method`: compared exactly.
-    HttpRequestMethod(Vec<Arc<str>>),
-    /// `query-string`: in any case.
-    QueryString(Vec<QueryPair>),
-    /// `source-ip`: who is connected, whatever X-Forwarded-For says.
-    SourceIp(Vec<IpNet>),
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    HostHeader,
+    Url,
 }
 
-/// What a condition compares with, written in one of two ways.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Patterns {
-    /// `values`: the whole subject, with `*` and `?`.
-    Wildcards(Vec<Arc<str>>),
-    /// `regexValues`: found anywhere in the subject.
-    Regexes(Vec<Expression>),
-}
+const KINDS: &[(&str, Kind)] = &[
+    ("host-header-rewrite", Kind::HostHeader),
+    ("url-rewrite", Kind::Url),
+];
 
-/// One of the `values` of `query-string`; in both parts `*` and `?` are wildcards unless `\` stands
-/// before them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueryPair {
-    /// Any key without it.
-    pub key: Option<Arc<str>>,
-    /// What the key is set to.
-    pub value: Arc<str>,
-}
+impl Kind {
+    fn config(self) -> &'static str {
+        match self {
+            Self::HostHeader => "hostHeaderRewriteConfig",
+            Self::Url => "urlRewriteConfig",
+        }
+    }
 
-/// What is done with a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Send to a target group.
-    Forward(Forward),
-    /// Answer 301 or 302.
-    Redirect(Redirect),
-    /// Answer with a fixed body.
-    FixedResponse(FixedResponse),
-}
-
-/// `ForwardConfig`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forward {
-    /// 1-5, of which each request or flow goes to one by weight.
-    pub target_groups: Vec<WeightedTargetGroup>,
-    /// `TargetGroupStickinessConfig`, when it is enabled: how long a client stays with its group.
-    pub stickiness: Option<Duration>,
-}
-
-impl Forward {
-    /// All to one group.
-    pub fn to(target_group: Arc<str>) -> Self {
-        Self {
-            target_groups: vec![WeightedTargetGroup {
-                target_group,
-                weight: 1,
-            }],
-            stickiness: None,
+    fn of(self, spec: &TransformSpec) -> Option<&RewritesSpec> {
+        match self {
+            Self::HostHeader => spec.host_header_rewrite_config.as_ref(),
+            Self::Url => spec.url_rewrite_config.as_ref(),
         }
     }
 }
 
-/// A target group of a forward action.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WeightedTargetGroup {
-    /// Name of a target group of the model.
-    pub target_group: Arc<str>,
-    /// 0-999; the share is weight / sum.
-    pub weight: u32,
-}
+impl Transforms {
+    /// `type` of each kind of transform.
+    pub const TYPES: &'static [&'static str] = &["host-header-rewrite", "url-rewrite"];
 
-/// `RedirectConfig`: fields may hold `#{protocol}`, `#{host}`, `#{port}`, `#{path}`, `#{query}`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Redirect {
-    /// `HTTP`, `HTTPS` or `#{protocol}` (the default).
-    pub protocol: Arc<str>,
-    /// 1-65535 or `#{port}` (the default).
-    pub port: Arc<str>,
-    /// 1-128 characters, `#{host}` by default.
-    pub host: Arc<str>,
-    /// Starts with `/`; `/#{path}` by default.
-    pub path: Arc<str>,
-    /// Without `?`; `#{query}` by default.
-    pub query: Arc<str>,
-    /// 301 or 302.
-    pub status: RedirectStatus,
-}
-
-/// `StatusCode` of a redirect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RedirectStatus {
-    /// `HTTP_301`: permanent.
-    Moved,
-    /// `HTTP_302`: temporary.
-    Found,
-}
-
-impl RedirectStatus {
-    /// 301 or 302.
-    pub fn code(self) -> u16 {
-        match self {
-            Self::Moved => 301,
-            Self::Found => 302,
-        }
-    }
-}
-
-/// `FixedResponseConfig`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FixedResponse {
-    /// 2XX, 4XX or 5XX.
-    pub status: u16,
-    /// Of the body.
-    pub content_type: ContentType,
-    /// 0-1024 bytes.
-    pub body: Arc<str>,
-}
-
-/// `ContentType` of a fixed response.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ContentType {
-    /// text/plain
-    #[default]
-    TextPlain,
-    /// text/css
-    TextCss,
-    /// text/html
-    TextHtml,
-    /// application/javascript
-    Javascript,
-    /// application/json
-    Json,
-}
-
-impl ContentType {
-    /// As in the Content-Type header, without the charset.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::TextPlain => "text/plain",
-            Self::TextCss => "text/css",
-            Self::TextHtml => "text/html",
-            Self::Javascript => "application/javascript",
-            Self::Json => "application/json",
-        }
-    }
-}
-
-impl fmt::Display for Condition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::HostHeader(patterns) => write!(f, "host-header {patterns}"),
-            Self::PathPattern(patterns) => write!(f, "path-pattern {patterns}"),
-            Self::HttpHeader { name, values } => write!(f, "http-header {name} {values}"),
-            Self::HttpRequestMethod(methods) => {
-                write!(f, "http-request-method is {}", methods.join(" or "))
+    /// At most one of each type.
+    fn build(specs: &[TransformSpec], at: &Place<'_>) -> Self {
+        let mut transforms = Self::default();
+        let mut seen = Seen::new("transform");
+        for (i, spec) in specs.iter().enumerate() {
+            match transform(spec, &mut seen, &at.index(i)) {
+                Some((Kind::HostHeader, rewrite)) => transforms.host_header = Some(rewrite),
+                Some((Kind::Url, rewrite)) => transforms.url = Some(rewrite),
+                None => {}
             }
-            Self::QueryString(pairs) => write!(f, "query-string has {}", alternatives(pairs)),
-            Self::SourceIp(networks) => write!(f, "source-ip is in {}", alternatives(networks)),
         }
+        transforms
     }
 }
 
-impl fmt::Display for Patterns {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Wildcards(values) => write!(f, "is {}", values.join(" or ")),
-            Self::Regexes(values) => write!(f, "matches {}", alternatives(values)),
+fn transform(
+    spec: &TransformSpec,
+    seen: &mut Seen<&'static str>,
+    at: &Place<'_>,
+) -> Option<(Kind, Rewrite)> {
+    let Some(name) = &spec.kind else {
+        at.missing("type");
+        return None;
+    };
+    let kind = one_of(name, KINDS, &at.field("type"))?;
+    for (name, other) in KINDS {
+        if *other == kind {
+            seen.check(name, at, "duplicate-transform");
+        } else if other.of(spec).is_some() {
+            let config = other.config();
+            at.field(config).error(
+                "invalid-combination",
+                format!("{config} belongs to transforms of type {name}"),
+            );
         }
     }
-}
-
-impl fmt::Display for QueryPair {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.key {
-            Some(key) => write!(f, "{key}={}", self.value),
-            None => write!(f, "*={}", self.value),
-        }
+    let Some(rewrites) = kind.of(spec) else {
+        at.missing(kind.config());
+        return None;
+    };
+    let at = at.field(kind.config());
+    let Some(specs) = &rewrites.rewrites else {
+        at.missing("rewrites");
+        return None;
+    };
+    let at = at.field("rewrites");
+    if specs.len() != 1 {
+        at.error(
+            "out-of-range",
+            format!("a transform has one rewrite, not {}", specs.len()),
+        );
     }
+    Rewrite::build(specs.first()?, kind, &at.index(0)).map(|rewrite| (kind, rewrite))
 }
 
-fn alternatives(values: &[impl fmt::Display]) -> String {
-    let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-    values.join(" or ")
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Forward(forward) => {
-                let groups = &forward.target_groups;
-                f.write_str("forward to ")?;
-                for (i, group) in groups.iter().enumerate() {
-                    let separator = if i == 0 { "" } else { ", " };
-                    write!(f, "{separator}{}", group.target_group)?;
-                    if groups.len() > 1 {
-                        write!(f, " (weight {})", group.weight)?;
-                    }
-                }
-                match forward.stickiness {
-                    Some(duration) => write!(f, ", sticky for {} s", duration.as_secs()),
-                    None => Ok(()),
-                }
+impl Rewrite {
+    fn build(spec: &RewriteSpec, kind: Kind, at: &Place<'_>) -> Option<Self> {
+        let text = |given: &Option<String>, name| match given {
+            Some(text) => is_transform_text(text, &at.field(name)).then(|| text.clone()),
+            None => {
+                at.missing(name);
+                None
             }
-            Self::Redirect(Redirect {
-                protocol,
-                host,
-                port,
-                path,
-                query,
-                status,
-            }) => {
-                let code = status.code();
-                write!(
-                    f,
-                    "redirect {code} to {protocol}://{host}:{port}{path}?{query}"
-                )
-            }
-            Self::FixedResponse(response) => write!(f, "fixed response {}", response.status),
-        }
+        };
+        let regex = text(&spec.regex, "regex");
+        // Names of hosts are the same in any case; paths are not.
+        let regex =
+            regex.and_then(|text| expression(&text, kind == Kind::HostHeader, &at.field("regex")));
+        let replace = text(&spec.replace, "replace");
+        Some(Self {
+            regex: regex?,
+            replace: replace?.into(),
+        })
     }
+}
+
+fn is_transform_text(text: &str, at: &Place<'_>) -> bool {
+    const MAX: usize = Expression::MAX_TRANSFORM;
+    let is_valid = text.len() <= MAX && is_printable(text);
+    if !is_valid {
+        at.error(
+            "invalid-pattern",
+            format!("{text:?} is not up to {MAX} characters of printable ASCII"),
+        );
+    }
+    is_valid
 }

@@ -1,58 +1,154 @@
+//! Security groups: which clients may connect.
+
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::condition::network;
+use crate::invalid::{Checked, Findings, Place};
+use crate::kinds::IpProtocol;
+use crate::read::{in_range, one_of};
+use crate::spec::{PermissionSpec, SecurityGroupSpec};
+
 /// A security group of a load balancer (`AuthorizeSecurityGroupIngress`; ALB, NLB and CLB guides: security
 /// groups).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SecurityGroup {
     /// Its name.
     pub name: Arc<str>,
-    /// Who may open connections, and to which ports; whom none of them names stays out.
+    /// Which clients may connect, and to which ports; all others are refused.
     pub ingress: Vec<Permission>,
 }
 
 /// One of the permissions of a security group.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Permission {
-    /// Of which protocol.
+    /// The protocol.
     pub protocol: IpProtocol,
-    /// To which ports.
+    /// The destination ports.
     pub ports: RangeInclusive<u16>,
-    /// From where.
+    /// The sources.
     pub sources: Vec<IpNet>,
 }
 
-/// `IpProtocol` of a permission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IpProtocol {
-    /// `-1`
-    All,
-    /// `tcp`
-    Tcp,
-    /// `udp`
-    Udp,
-    /// `icmp`: nothing that a listener has to do with.
-    Icmp,
-    /// `icmpv6`: nothing that a listener has to do with.
-    Icmpv6,
+impl SecurityGroup {
+    /// The security group that `spec` describes.
+    pub fn new(spec: &SecurityGroupSpec) -> Checked<Self> {
+        Findings::of(|at| Self::build(spec, at))
+    }
+
+    pub(crate) fn build_all(specs: &[SecurityGroupSpec], at: &Place<'_>) -> Vec<Self> {
+        let groups = specs.iter().enumerate();
+        groups
+            .filter_map(|(i, spec)| Self::build(spec, &at.index(i)))
+            .collect()
+    }
+
+    fn build(spec: &SecurityGroupSpec, at: &Place<'_>) -> Option<Self> {
+        let place = at.field("ingress");
+        let ingress = spec.ingress.iter().enumerate();
+        let ingress = ingress
+            .filter_map(|(i, spec)| Permission::build(spec, &place.index(i)))
+            .collect();
+        let Some(name) = &spec.group_name else {
+            at.missing("groupName");
+            return None;
+        };
+        Some(Self {
+            name: name[..].into(),
+            ingress,
+        })
+    }
 }
 
-/// Where connections may come from: blocks, each once and none inside another.
+impl Permission {
+    fn build(spec: &PermissionSpec, at: &Place<'_>) -> Option<Self> {
+        let protocol = match &spec.ip_protocol {
+            Some(text) => one_of(text, IpProtocol::NAMES, &at.field("ipProtocol")),
+            None => {
+                at.missing("ipProtocol");
+                None
+            }
+        };
+        let v4 = sources(
+            &spec.ip_ranges,
+            "cidrIP",
+            IpAddr::is_ipv4,
+            &at.field("ipRanges"),
+        );
+        let v6 = &at.field("ipv6Ranges");
+        let v6 = sources(&spec.ipv6_ranges, "cidrIPv6", IpAddr::is_ipv6, v6);
+        Some(Self {
+            protocol: protocol?,
+            ports: ports(spec, protocol?, at)?,
+            sources: v4.into_iter().chain(v6).collect(),
+        })
+    }
+}
+
+/// The ports of a permission; all ports for protocols without ports.
+fn ports(
+    spec: &PermissionSpec,
+    protocol: IpProtocol,
+    at: &Place<'_>,
+) -> Option<RangeInclusive<u16>> {
+    if !matches!(protocol, IpProtocol::Tcp | IpProtocol::Udp) {
+        return Some(0..=u16::MAX);
+    }
+    let port = |given: Option<u32>, least, name| match given {
+        Some(number) => in_range(number, least..=u16::MAX.into(), &at.field(name)),
+        None => {
+            at.missing(name);
+            None
+        }
+    };
+    let from = port(spec.from_port, 0, "fromPort")?;
+    let to = port(spec.to_port, from, "toPort")?;
+    Some(u16::try_from(from).ok()?..=u16::try_from(to).ok()?)
+}
+
+/// The CIDR blocks, which all have to be of one address family.
+fn sources(
+    given: &[Option<String>],
+    field: &'static str,
+    is_of_family: fn(&IpAddr) -> bool,
+    at: &Place<'_>,
+) -> Vec<IpNet> {
+    let source = |(i, text): (usize, &Option<String>)| {
+        let at = at.index(i);
+        let Some(text) = text else {
+            at.missing(field);
+            return None;
+        };
+        let at = at.field(field);
+        let network = network(text, &at)?;
+        if !is_of_family(&network.addr()) {
+            let reason = format!("{network} is of the other address family");
+            at.error("invalid-cidr", reason);
+            return None;
+        }
+        Some(network)
+    };
+    given.iter().enumerate().filter_map(source).collect()
+}
+
+/// CIDR blocks that connections may come from. No block is inside another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources(Vec<IpNet>);
 
 impl Sources {
-    /// Whether connections from `client` are let in.
+    /// Whether `client` may connect.
     pub fn contains(&self, client: IpAddr) -> bool {
         self.0.iter().any(|block| block.contains(&client))
     }
 }
 
-/// Where the TCP connections to `port` may come from, as `groups` have it; `None`: from everywhere, since
-/// there are no groups or one of them leaves both families open.
+/// The sources from which these groups allow TCP connections to `port`. `None`: all, because there are no groups or they
+/// allow all addresses of both families.
 pub(crate) fn tcp_sources(groups: &[SecurityGroup], port: u16) -> Option<Sources> {
     if groups.is_empty() {
         return None;
@@ -92,19 +188,19 @@ mod tests {
     }
 
     #[test]
-    fn without_a_group_everybody_gets_in() {
+    fn without_groups_every_client_may_connect() {
         assert_eq!(texts(&[], 443), None);
     }
 
     #[test]
-    fn whom_no_permission_names_stays_out() {
+    fn clients_without_permission_are_refused() {
         let web = group(IpProtocol::Tcp, 443..=443, &["10.0.0.0/8"]);
         assert_eq!(
             texts(std::slice::from_ref(&web), 443),
             Some(vec!["10.0.0.0/8".into()])
         );
         assert_eq!(texts(std::slice::from_ref(&web), 80), Some(Vec::new()));
-        // Groups add up, and a block inside another is that other.
+        // The permissions of several groups add up; a block inside another is merged into it.
         let more = group(IpProtocol::All, 0..=65535, &["10.1.0.0/16", "192.0.2.1/32"]);
         let both = ["10.0.0.0/8", "192.0.2.1/32"];
         assert_eq!(
@@ -114,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_let_in_by_the_block_that_it_is_of() {
+    fn a_client_may_connect_from_an_allowed_block() {
         let web = group(IpProtocol::Tcp, 443..=443, &["10.0.0.0/8", "2001:db8::/32"]);
         let sources = tcp_sources(&[web], 443).unwrap();
         for (client, let_in) in [
@@ -140,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn both_families_open_is_everybody() {
+    fn both_families_together_allow_every_client() {
         let v4 = group(IpProtocol::Tcp, 443..=443, &["0.0.0.0/0"]);
         assert_eq!(
             texts(std::slice::from_ref(&v4), 443),

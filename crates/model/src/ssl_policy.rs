@@ -1,15 +1,15 @@
 //! The predefined security policies of ALB and NLB (ALB guide: security policies).
 
-/// A security policy: what is offered to clients, before what a TLS library can do of it.
+/// A security policy as AWS defines it; a TLS library may support a part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SslPolicy {
     /// AWS's name.
     pub name: &'static str,
     /// From the newest to the oldest.
     pub versions: &'static [TlsVersion],
-    /// OpenSSL names in the server's order of preference, which decides.
+    /// OpenSSL names in order of preference; the server's order decides.
     pub suites: &'static [&'static str],
-    /// Whether hybrid post-quantum key exchange (ML-KEM) stands beside the classical groups.
+    /// Whether hybrid post-quantum key exchange (ML-KEM) is offered in addition to the classical groups.
     pub post_quantum: bool,
 }
 
@@ -26,7 +26,7 @@ pub enum TlsVersion {
     Tls13,
 }
 
-/// The policy called `name`, of whatever kind of load balancer.
+/// The policy called `name`, of any type of load balancer.
 ///
 /// ```
 /// use elbow_model::{TlsVersion, ssl_policy};
@@ -145,7 +145,7 @@ const CLASSIC: [&str; 8] = [
     "ELBSecurityPolicy-2014-01",
 ];
 
-/// Those that no ALB or NLB has. Their suites with DHE are left out: no server of today has them.
+/// Policies that only Classic load balancers have. Their DHE suites are left out: current TLS libraries lack them.
 const CLASSIC_ALONE: &[SslPolicy] = &[
     policy("ELBSecurityPolicy-2015-03", OLD_1_0, ALL_3DES),
     policy("ELBSecurityPolicy-2015-02", OLD_1_0, ALL),
@@ -153,7 +153,7 @@ const CLASSIC_ALONE: &[SslPolicy] = &[
     policy("ELBSecurityPolicy-2014-01", OLD_1_0, ALL_3DES),
 ];
 
-// Families of suites, by what rustls makes of them: G is AEAD with forward secrecy; C2 and C1 are CBC;
+// Families of suites: G is AEAD with forward secrecy; C2 and C1 are CBC;
 // R2 and R1 exchange keys by RSA alone. Each list is in the server's order.
 
 const T13: &[&str] = &[

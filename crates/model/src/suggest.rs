@@ -1,16 +1,15 @@
 //! "Did you mean ...?"
 
-/// Candidates that a word is compared with. Nobody reads a hint that takes as long as the work itself.
+/// At most this many candidates are compared, so that a hint stays cheap.
 const CANDIDATES: usize = 1_000;
 
-/// The hint that offers the candidate nearest to `word`, when one is near enough to be a slip of
-/// the hand.
+/// A hint with the candidate nearest to `word`, if it is near enough for a typing error.
 pub fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
     let length = word.chars().count();
-    // A word of the size of a paragraph is no slip, and comparing it would cost.
+    // A long text is no typing error, and comparing it is expensive.
     if length > 100 {
         return None;
     }
@@ -23,9 +22,9 @@ pub fn did_you_mean<'a>(
         .map(|candidate| format!("did you mean \"{candidate}\"?"))
 }
 
-/// Optimal string alignment distance; upper and lower case are the same, so a difference in case
-/// alone is the nearest of all.
-fn distance(a: &str, b: &str) -> usize {
+/// The number of typing errors between two texts: letters that are missing, added, wrong or swapped with the next, ignoring
+/// case (optimal string alignment distance).
+pub fn distance(a: &str, b: &str) -> usize {
     let a: Vec<char> = a.to_lowercase().chars().collect();
     let b: Vec<char> = b.to_lowercase().chars().collect();
     let mut before: Vec<usize> = Vec::new();
@@ -51,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_of_the_hand_are_near() {
+    fn typing_errors_are_near() {
         let names = ["minio", "console", "healthCheckConfig"];
         let hint = |word| did_you_mean(word, names);
         assert_eq!(hint("minoi").as_deref(), Some("did you mean \"minio\"?"));

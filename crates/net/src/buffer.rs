@@ -10,14 +10,14 @@ use crate::Stream;
 #[cfg(test)]
 mod tests;
 
-/// Bytes in a small buffer: message heads, and what a slow peer has not taken yet.
+/// Size in bytes of a small buffer, which holds message heads and data that a slow peer has not taken yet.
 pub const SMALL: usize = 32 * 1024;
 
-/// Bytes in a large buffer: one read of bulk data. Four times the size was not faster, a quarter
-/// of it was slower.
+/// Size in bytes of a large buffer, which holds one read of bulk data. In measurements, 1 MiB was not
+/// faster and 64 KiB was slower.
 pub const LARGE: usize = 256 * 1024;
 
-/// Bytes in a head buffer: the largest request head (ALB guide: quotas).
+/// Size in bytes of a head buffer, which holds the largest allowed request head (ALB guide: quotas).
 pub const HEAD: usize = 64 * 1024;
 
 /// Small buffers that an idle worker keeps: 2 MiB.
@@ -26,20 +26,20 @@ const SMALL_KEPT: usize = 64;
 /// Large buffers that an idle worker keeps: 1 MiB.
 const LARGE_KEPT: usize = 4;
 
-/// Large buffers that are out at a time, 16 MiB; slow readers beyond that make do with small ones.
+/// Limit of large buffers in use, 16 MiB in all. Slow readers beyond it get small buffers.
 const LARGE_OUT: usize = 64;
 
 /// Head buffers that an idle worker keeps: 1 MiB.
 const HEADS_KEPT: usize = 16;
 
-/// Head buffers that are out at a time, 32 MiB. They are apart from the large ones, so that slow
-/// readers, who keep those, cannot keep a head from coming.
+/// Limit of head buffers in use, 32 MiB in all. They have their own pool, so that slow readers holding
+/// large buffers cannot block request heads.
 const HEADS_OUT: usize = 512;
 
-/// A worker's buffers. They are cleared when first made and never again.
+/// The buffer pools of one worker. A buffer is zeroed when it is allocated and not when it is reused.
 ///
-/// The pools are stacks, so that work that comes and goes uses the same warm memory: as long as
-/// nobody keeps a buffer, the worker has one large buffer that all its connections share.
+/// Each pool is a stack, so that the memory used last, which is still in the CPU cache, is used next.
+/// As long as no connection holds a buffer, all connections share one large buffer.
 #[derive(Debug)]
 pub struct Buffers {
     pools: Rc<Pools>,
@@ -56,13 +56,13 @@ impl Buffers {
         }
     }
 
-    /// A buffer of [`SMALL`] bytes.
+    /// Takes a buffer of [`SMALL`] bytes.
     pub fn take(&self) -> Buffer {
         self.buffer(self.pools.small.take(SMALL))
     }
 
-    /// A buffer of [`LARGE`] bytes, to be given back before the task yields unless the bytes in it
-    /// have nowhere to go. When too many are out already, a small one.
+    /// Takes a buffer of [`LARGE`] bytes, or a small one when too many large ones are in use. Drop it
+    /// before the task yields unless its content cannot be written yet.
     pub fn take_large(&self) -> Buffer {
         if self.pools.large.out.get() >= LARGE_OUT {
             return self.take();
@@ -70,14 +70,14 @@ impl Buffers {
         self.buffer(self.pools.large.take(LARGE))
     }
 
-    /// A buffer of [`HEAD`] bytes, for a head that a small one is too small for and that has not all
-    /// come. `None` when too many are out: that is no fault of whoever sends the head.
+    /// Takes a buffer of [`HEAD`] bytes, for an incomplete head that does not fit into a small buffer.
+    /// `None` when too many are in use; that is not the fault of the sender.
     pub fn take_head(&self) -> Option<Buffer> {
         let heads = &self.pools.heads;
         (heads.out.get() < HEADS_OUT).then(|| self.buffer(heads.take(HEAD)))
     }
 
-    /// How many buffers of all sizes are with connections now.
+    /// The number of buffers of all sizes that are in use.
     pub fn in_use(&self) -> usize {
         let pools = &self.pools;
         pools.small.out.get() + pools.large.out.get() + pools.heads.out.get()
@@ -93,7 +93,7 @@ impl Buffers {
     }
 }
 
-/// A pooled buffer: filled at the back, consumed at the front, given back when dropped.
+/// A pooled buffer: filled at the back, consumed at the front, returned to its pool when dropped.
 pub struct Buffer {
     bytes: Box<[u8]>,
     start: usize,
@@ -102,7 +102,7 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Forgets `n` bytes at the front, or all there are.
+    /// Removes up to `n` bytes from the front.
     pub fn consume(&mut self, n: usize) {
         self.start = self.end.min(self.start.saturating_add(n));
         if self.start == self.end {
@@ -110,17 +110,17 @@ impl Buffer {
         }
     }
 
-    /// Makes the first `n` bytes of the spare room part of the content, or all of it.
+    /// Adds up to `n` bytes of the spare capacity to the content.
     pub fn commit(&mut self, n: usize) {
         self.end = self.bytes.len().min(self.end.saturating_add(n));
     }
 
-    /// Forgets everything.
+    /// Removes the content.
     pub fn clear(&mut self) {
         (self.start, self.end) = (0, 0);
     }
 
-    /// Moves the content to the front, so that all the room is behind it.
+    /// Moves the content to the front, so that all spare capacity is behind it.
     pub fn compact(&mut self) {
         if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
@@ -129,7 +129,7 @@ impl Buffer {
         }
     }
 
-    /// Appends as much of `bytes` as there is room for, and says how much that was.
+    /// Appends as much of `bytes` as fits, and returns the number of bytes appended.
     pub fn extend(&mut self, bytes: &[u8]) -> usize {
         let spare = self.spare();
         let n = spare.len().min(bytes.len());
@@ -140,28 +140,28 @@ impl Buffer {
         n
     }
 
-    /// The room behind the content, with whatever was in it before.
+    /// The spare capacity behind the content. It may hold bytes of earlier content.
     pub fn spare(&mut self) -> &mut [u8] {
         self.bytes.get_mut(self.end..).unwrap_or_default()
     }
 
-    /// The content, to be changed in place.
+    /// The content, mutable.
     pub fn filled_mut(&mut self) -> &mut [u8] {
         self.bytes.get_mut(self.start..self.end).unwrap_or_default()
     }
 
-    /// How many bytes fit in an empty one.
+    /// The size of the buffer in bytes.
     pub fn capacity(&self) -> usize {
         self.bytes.len()
     }
 
-    /// How many more bytes fit behind the content.
+    /// The spare capacity behind the content in bytes.
     pub fn room(&self) -> usize {
         self.bytes.len() - self.end
     }
 
-    /// Reads once, up to `limit` bytes, into the spare room; 0 when there is no room or the
-    /// stream has ended.
+    /// Reads once, up to `limit` bytes, into the spare capacity. Returns 0 when there is no spare
+    /// capacity or the stream has ended.
     pub fn poll_read<S: Stream>(
         &mut self,
         cx: &mut Context<'_>,
@@ -175,8 +175,8 @@ impl Buffer {
         Poll::Ready(Ok(n))
     }
 
-    /// Itself, or a small buffer with its content when that fits: what a connection keeps while
-    /// it waits.
+    /// Moves the content into a small buffer if it fits. Call this before holding the buffer while
+    /// waiting.
     pub fn shrink(self) -> Self {
         if self.capacity() == SMALL || self.len() > SMALL {
             return self;
@@ -220,10 +220,10 @@ impl fmt::Debug for Buffer {
     }
 }
 
-/// Reads once into `slot`'s buffer, which is taken from the pool when there is none, and goes
-/// straight back when nothing came: a connection that waits holds no buffer.
+/// Reads once into the buffer in `slot`. An empty slot gets a buffer from the pool, which is returned
+/// when no data arrived: a waiting connection holds no buffer.
 ///
-/// `Ok(0)` is the end of the stream. The caller makes room first: a full buffer is an error.
+/// `Ok(0)` is the end of the stream. A full buffer is an error; the caller frees capacity first.
 pub fn poll_read_pooled<S: Stream>(
     cx: &mut Context<'_>,
     buffers: &Buffers,

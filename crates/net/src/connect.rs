@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::{Stream, timeout};
 
@@ -16,19 +16,20 @@ mod tests;
 
 /// Opens connections to targets; `plane` supplies the one that also speaks TLS.
 pub trait Connect: 'static {
-    /// What it opens.
+    /// The type of the connections.
     type Io: Stream;
 
-    /// What [`Self::connect`] would open now.
+    /// The transport that [`Self::connect`] currently uses.
     fn transport(&self, tls: bool) -> Transport {
-        match tls {
-            true => Transport::tls(0),
-            false => Transport::CLEAR,
+        if tls {
+            Transport::tls(0)
+        } else {
+            Transport::CLEAR
         }
     }
 
-    /// A connection to `target`, under TLS when `tls`, ready for the first byte. Every step has its
-    /// timeout.
+    /// Opens a connection to `target`, with TLS if `tls` is set, ready for the first byte. Every step
+    /// has a timeout.
     fn connect(
         &self,
         target: SocketAddr,
@@ -37,7 +38,16 @@ pub trait Connect: 'static {
         self.connect_with(target, tls, &[])
     }
 
-    /// As [`Self::connect`]; `preface` is the first that `target` gets, in clear and before any TLS
+    /// Like [`Self::connect`], for HTTP/2: with TLS, ALPN offers `h2` alone.
+    fn connect_h2(
+        &self,
+        target: SocketAddr,
+        tls: bool,
+    ) -> impl Future<Output = Result<Self::Io, ConnectError>> {
+        self.connect(target, tls)
+    }
+
+    /// Like [`Self::connect`], but sends `preface` first, unencrypted and before any TLS handshake
     /// ([`proxy`](crate::proxy)).
     fn connect_with(
         &self,
@@ -45,11 +55,21 @@ pub trait Connect: 'static {
         tls: bool,
         preface: &[u8],
     ) -> impl Future<Output = Result<Self::Io, ConnectError>>;
+
+    /// Like [`Self::connect`] without TLS, to a listener of this process at `target`, which takes `client` for the other
+    /// end: it serves the client of another listener.
+    fn connect_as(
+        &self,
+        client: SocketAddr,
+        target: SocketAddr,
+    ) -> impl Future<Output = Result<Self::Io, ConnectError>> {
+        let _ = client;
+        self.connect(target, false)
+    }
 }
 
-/// How a connection carries bytes: in clear, or under the TLS of one originator, with its policy,
-/// verification and server name. Of two open connections to one target, either serves only if this
-/// is the same.
+/// How a connection carries bytes: unencrypted, or with the TLS settings (policy, verification, server
+/// name) of one originator. Connections to a target are interchangeable only if their transport is equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Transport(Option<u64>);
 
@@ -57,13 +77,13 @@ impl Transport {
     /// No TLS.
     pub const CLEAR: Self = Self(None);
 
-    /// TLS of the originator with the number `id`.
+    /// TLS with the settings of the originator number `id`.
     pub const fn tls(id: u64) -> Self {
         Self(Some(id))
     }
 }
 
-/// Why no connection could be opened.
+/// Why a connection could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}")]
 pub struct ConnectError {
@@ -74,48 +94,48 @@ pub struct ConnectError {
     pub source: Option<io::Error>,
 }
 
-/// The step that failed; layer 7 makes 502 or 504 of it (ALB guide: troubleshooting).
+/// The step that failed. HTTP listeners answer 502 or 504 to it (ALB guide: troubleshooting).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectErrorKind {
-    /// RST at connect.
+    /// The target answered SYN with RST.
     Refused,
-    /// No route, ICMP unreachable, and the rest.
+    /// No route, ICMP unreachable, or any other connect error.
     Unreachable,
-    /// No answer to SYN in time.
+    /// The target did not answer SYN in time.
     Timeout,
     /// The TLS handshake failed.
     TlsHandshake,
-    /// The TLS handshake did not end in time.
+    /// The TLS handshake did not complete in time.
     TlsTimeout,
-    /// elbow itself lacks something; nothing is known of the target.
-    Exhausted(Lack),
+    /// elbow itself is out of a resource; this says nothing about the target.
+    Exhausted(Resource),
 }
 
-/// What elbow has none left of for one more connection.
+/// A local resource that every connection needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lack {
+pub enum Resource {
     /// File descriptors, of the process or of the machine.
     OpenFiles,
-    /// Local ports towards one address.
+    /// Local ports for connections to one address.
     LocalPorts,
-    /// Memory of the kernel.
+    /// Kernel memory.
     Memory,
 }
 
-impl Lack {
-    /// What `error`, of a connect to `target`, says that elbow lacks; `None` when it is about the target.
+impl Resource {
+    /// The resource that `error` from connecting to `target` reports exhausted; `None` if the target is at fault.
     fn of(error: &io::Error, target: SocketAddr) -> Option<Self> {
         match Errno::from_io_error(error)? {
             Errno::MFILE | Errno::NFILE => Some(Self::OpenFiles),
             Errno::NOBUFS | Errno::NOMEM => Some(Self::Memory),
-            // With IPv6 it also says that no own address leads to the target.
+            // With IPv6 this error can also mean that no local address can reach the target.
             Errno::ADDRNOTAVAIL if target.is_ipv4() => Some(Self::LocalPorts),
             _ => None,
         }
     }
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::OpenFiles => "no file descriptor left",
@@ -126,16 +146,21 @@ impl fmt::Display for Lack {
 }
 
 impl ConnectErrorKind {
-    /// Whether it is elbow that lacks something, so that no target is to blame and no other one worth a try.
+    /// Whether elbow itself is out of a resource: the target is not at fault, and another one would fail as well.
     pub fn is_own(self) -> bool {
         matches!(self, Self::Exhausted(_))
+    }
+
+    /// Whether the TLS handshake with the target failed.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Self::TlsHandshake | Self::TlsTimeout)
     }
 }
 
 impl fmt::Display for ConnectErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Exhausted(lack) => return lack.fmt(f),
+            Self::Exhausted(resource) => return resource.fmt(f),
             Self::Refused => "connection refused",
             Self::Unreachable => "target unreachable",
             Self::Timeout => "connect timed out",
@@ -145,10 +170,10 @@ impl fmt::Display for ConnectErrorKind {
     }
 }
 
-/// Connects in clear, and refuses TLS.
+/// Opens unencrypted connections, and refuses TLS.
 #[derive(Clone, Copy, Debug)]
 pub struct TcpConnector {
-    /// AWS's ALB gives a target 10 s.
+    /// Limit of the whole connect. An ALB uses 10 s.
     pub timeout: Duration,
 }
 
@@ -194,9 +219,40 @@ impl Connect for TcpConnector {
     }
 }
 
+impl TcpConnector {
+    /// Connects to an address of this machine, from the same address. `bound` gets the local end before the other side
+    /// can see the connection.
+    pub async fn connect_bound(
+        &self,
+        target: SocketAddr,
+        bound: impl FnOnce(SocketAddr),
+    ) -> Result<TcpStream, ConnectError> {
+        let opening = pin!(async {
+            let socket = match target {
+                SocketAddr::V4(_) => TcpSocket::new_v4(),
+                SocketAddr::V6(_) => TcpSocket::new_v6(),
+            }?;
+            socket.bind(SocketAddr::new(target.ip(), 0))?;
+            bound(socket.local_addr()?);
+            let stream = socket.connect(target).await?;
+            // Small messages must not wait for an ACK; a failure only costs latency.
+            let _ = stream.set_nodelay(true);
+            io::Result::Ok(stream)
+        });
+        let timed_out = ConnectError {
+            kind: ConnectErrorKind::Timeout,
+            source: None,
+        };
+        match timeout(self.timeout, opening).await {
+            Ok(opened) => opened.map_err(|error| connect_error(error, target)),
+            Err(_) => Err(timed_out),
+        }
+    }
+}
+
 fn connect_error(source: io::Error, target: SocketAddr) -> ConnectError {
-    let kind = match (Lack::of(&source, target), source.kind()) {
-        (Some(lack), _) => ConnectErrorKind::Exhausted(lack),
+    let kind = match (Resource::of(&source, target), source.kind()) {
+        (Some(resource), _) => ConnectErrorKind::Exhausted(resource),
         (None, io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset) => {
             ConnectErrorKind::Refused
         }

@@ -8,21 +8,21 @@ use tokio::net::TcpStream;
 use crate::sys::is_acknowledged;
 use crate::{Stream, Timer, Worker};
 
-/// Until the next look.
+/// Delay until the next check.
 const NEXT_TICK: Duration = Duration::ZERO;
 
-/// The wait until a peer has what was written to it, before a reset that would destroy the rest: RST
-/// empties the send queue of its sender.
+/// Waits until a peer has acknowledged everything written to it. Sending RST earlier would discard the
+/// rest of the send queue.
 ///
-/// The kernel tells nobody that a send queue is empty, so that the wait looks once per tick.
+/// The kernel does not notify about an empty send queue, so the queue is checked once per tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Delivery {
-    /// The tick at which it is given up.
+    /// The tick at which the wait ends in any case.
     deadline: u64,
 }
 
 impl Delivery {
-    /// Begins now, with `timer` for the looks.
+    /// Starts the wait; `timer` paces the checks.
     pub(crate) fn new(worker: &Worker, timer: &Timer) -> Self {
         timer.reset(NEXT_TICK);
         Self {
@@ -30,7 +30,7 @@ impl Delivery {
         }
     }
 
-    /// Ready once everything is `written` to `socket` and acknowledged, once the connection is over,
+    /// Ready once all data is `written` to `socket` and acknowledged, once the connection is closed,
     /// or at the deadline.
     pub(crate) fn poll(
         self,
@@ -40,7 +40,7 @@ impl Delivery {
         socket: &TcpStream,
         written: bool,
     ) -> Poll<()> {
-        // What cannot be asked has no queue.
+        // A socket that cannot be queried has no send queue.
         let is_over = || is_acknowledged(socket).unwrap_or(true);
         if worker.timers.now() >= self.deadline || written && is_over() {
             return Poll::Ready(());
@@ -52,12 +52,12 @@ impl Delivery {
     }
 }
 
-/// Waits until the peer of `stream` has acknowledged everything that was written, so that a reset
-/// destroys nothing; at most for [`Worker::delivery_timeout`].
+/// Waits until the peer of `stream` has acknowledged everything written, so that a reset loses no data,
+/// for at most [`Worker::set_delivery_timeout`].
 pub async fn deliver<S: Stream>(worker: &Worker, timer: &Timer, stream: &mut S) {
     let delivery = Delivery::new(worker, timer);
     poll_fn(|cx| {
-        // A stream that cannot be flushed has nothing more to deliver.
+        // An error while flushing also ends the wait: nothing more can be delivered.
         let flushed = Pin::new(&mut *stream).poll_flush(cx).is_ready();
         if worker.stopping() {
             return Poll::Ready(());

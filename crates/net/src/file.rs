@@ -1,6 +1,6 @@
-//! Files that somebody names: only regular ones are read, and only a bounded part of them.
+//! Reads files that a user names: regular files only, and up to a size limit.
 //!
-//! A FIFO, a device or a socket in the place of a file would block its reader or never end.
+//! Reading a FIFO, a device or a socket could block or never end.
 
 use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, Read};
@@ -12,17 +12,17 @@ use rustix::fs::OFlags;
 #[cfg(test)]
 mod tests;
 
-/// Opens the regular file at `path` for reading, wherever links lead. Never blocks on what else is there.
+/// Opens the regular file at `path` for reading; follows symbolic links. Never blocks, whatever the path is.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidInput`] when it is not a regular file: the message says what it is.
+/// [`io::ErrorKind::InvalidInput`] if it is not a regular file; the message says what it is.
 pub fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(flags.bits().cast_signed())
         .open(path)?;
-    match name(file.metadata()?.file_type()) {
+    match special_kind(file.metadata()?.file_type()) {
         None => Ok(file),
         Some(what) => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -31,23 +31,23 @@ pub fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Reads the regular file at `path`, which may have `limit` bytes, also when it grows meanwhile.
+/// Reads the regular file at `path`, which may have up to `limit` bytes, even if it grows while it is read.
 ///
 /// # Errors
-/// As [`open`], and [`io::ErrorKind::FileTooLarge`] when it has more than `limit` bytes.
+/// As [`open`], and [`io::ErrorKind::FileTooLarge`] if it has more than `limit` bytes.
 pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let length = file.metadata()?.len();
     if length > limit as u64 {
         return Err(too_large(limit));
     }
-    // Two more, so that the end of a file that does not grow is found without a larger buffer.
+    // Two spare bytes, so that reaching the end of an unchanged file does not reallocate the buffer.
     let mut content = Vec::with_capacity(usize::try_from(length).unwrap_or(limit) + 2);
     file.take(limit as u64 + 1).read_to_end(&mut content)?;
-    match content.len() > limit {
-        true => Err(too_large(limit)),
-        false => Ok(content),
+    if content.len() > limit {
+        return Err(too_large(limit));
     }
+    Ok(content)
 }
 
 fn too_large(limit: usize) -> io::Error {
@@ -55,8 +55,8 @@ fn too_large(limit: usize) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, message)
 }
 
-/// What is not a regular file.
-fn name(kind: FileType) -> Option<&'static str> {
+/// A name for `kind`, with its article; `None` for a regular file.
+fn special_kind(kind: FileType) -> Option<&'static str> {
     if kind.is_file() {
         None
     } else if kind.is_dir() {

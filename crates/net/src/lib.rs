@@ -1,5 +1,5 @@
-//! Listeners, worker threads, the relay, buffers, timers and bounded reading of files: what every room
-//! that handles bytes stands on, and the only unsafe code of the house (`sys`).
+//! The I/O foundation of every other crate: listeners, worker state, the TCP relay, buffers, timers, and
+//! bounded file reads. `sys` contains the only unsafe code of the project.
 
 pub mod file;
 pub mod listen;
@@ -23,7 +23,7 @@ mod transfer;
 mod worker;
 
 pub use buffer::{Buffer, Buffers, HEAD, LARGE, SMALL, poll_read_pooled};
-pub use connect::{Connect, ConnectError, ConnectErrorKind, Lack, TcpConnector, Transport};
+pub use connect::{Connect, ConnectError, ConnectErrorKind, Resource, TcpConnector, Transport};
 pub use delivery::deliver;
 pub use relay::{Direction, Early, RelayEnd, Relayed, relay, relay_counted, relay_until_idle};
 pub use stream::{ConnMeta, Stream, TlsMeta};

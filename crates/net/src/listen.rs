@@ -1,4 +1,4 @@
-//! Listening sockets, one per worker and address, and the loop that accepts from them.
+//! Listening sockets, one per worker and address, and the accept loop.
 
 use std::future::poll_fn;
 use std::io;
@@ -16,47 +16,73 @@ use crate::{Timer, Worker};
 #[cfg(test)]
 mod tests;
 
-/// Connections that the kernel completes before they are accepted; `net.core.somaxconn` may allow
-/// less.
+/// Length of the accept queue; `net.core.somaxconn` may limit it further.
 const BACKLOG: i32 = 4096;
 
-/// Connections accepted at a time, so that a burst does not keep those that are open waiting.
+/// Connections accepted in one poll, so that a burst does not delay open connections.
 const BATCH: usize = 16;
 
-/// How long a loop that is out of descriptors or memory waits for some to come back.
+/// How long the loop waits after it ran out of descriptors or memory.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// A listening socket of one worker: others may bind the same address and share the load.
-pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM.nonblocking().cloexec(),
-        Some(Protocol::TCP),
-    )?;
-    if address.is_ipv6() {
-        // IPv4 has listeners of its own.
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
+/// Whether an address is one of the machine's, or local by a route alone. Unlike an IPv4 address, an IPv6 address of the latter
+/// kind can be bound only on request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Locality {
+    /// It is assigned to an interface, or IPv4.
+    Assigned,
+    /// A route makes it local. Nothing checks that: a socket at any other address receives nothing.
+    Routed,
+}
+
+/// Opens a listening socket for one worker. Other workers can bind the same address (`SO_REUSEPORT`).
+pub fn bind(address: SocketAddr, locality: Locality) -> io::Result<std::net::TcpListener> {
+    let socket = at(address, locality)?;
     socket.set_reuse_port(true)?;
-    // Inherited by what is accepted, which saves a system call per connection.
+    // Accepted sockets inherit this, which saves a system call per connection.
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-/// Accepts until the worker drains, with what has been queued until then; dropping it stops too.
+/// Opens a listening socket that shares its address with nobody; fails if anything already listens on it.
+pub fn bind_alone(address: SocketAddr, locality: Locality) -> io::Result<std::net::TcpListener> {
+    let socket = at(address, locality)?;
+    socket.bind(&address.into())?;
+    socket.listen(1)?;
+    Ok(socket.into())
+}
+
+/// A socket for a listener at an address, not bound yet.
+fn at(address: SocketAddr, locality: Locality) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking().cloexec(),
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        // IPv4 addresses get their own sockets.
+        socket.set_only_v6(true)?;
+        if locality == Locality::Routed {
+            socket.set_freebind_v6(true)?;
+        }
+    }
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
+/// Accepts connections until the worker drains, then accepts what is still queued and returns.
 ///
-/// `on` gets each connection; it must not do work of its own, but start a task. `failed` is told
-/// of each failure. Without descriptors or memory the loop backs off.
+/// Calls `on` with each connection; `on` must return quickly and do its work in a task. Calls `failed`
+/// with each error. Out of descriptors or memory, the loop backs off.
 pub async fn accept(
     listener: &TcpListener,
     worker: &Worker,
     on: impl FnMut(TcpStream, SocketAddr),
     failed: impl FnMut(&io::Error),
 ) {
-    let mut accepting = Accepting {
+    let mut accepting = AcceptLoop {
         timer: worker.timers.timer(Duration::MAX),
         backing_off: false,
         on,
@@ -65,15 +91,15 @@ pub async fn accept(
     poll_fn(|cx| accepting.poll(cx, listener, worker)).await;
 }
 
-struct Accepting<F, E> {
-    /// Wakes the loop at drain, and ends a back-off.
+struct AcceptLoop<F, E> {
+    /// Wakes the loop when the worker drains, and ends a back-off.
     timer: Timer,
     backing_off: bool,
     on: F,
     failed: E,
 }
 
-impl<F, E> Accepting<F, E>
+impl<F, E> AcceptLoop<F, E>
 where
     F: FnMut(TcpStream, SocketAddr),
     E: FnMut(&io::Error),
@@ -94,7 +120,7 @@ where
                 Poll::Ready(Ok((stream, peer))) => (self.on)(stream, peer),
                 Poll::Ready(Err(e)) => {
                     (self.failed)(&e);
-                    if !is_of_one_connection(&e) {
+                    if !is_connection_error(&e) {
                         self.backing_off = true;
                         self.timer.reset(BACK_OFF);
                         break;
@@ -114,8 +140,8 @@ where
         Poll::Pending
     }
 
-    /// Accepts what the kernel has completed: closing the listener would reset it. The runtime may
-    /// not know of it yet, so that the kernel itself is asked.
+    /// Accepts the connections in the accept queue, because closing the listener would reset them. Asks
+    /// the kernel directly, because the runtime may not have seen them yet.
     fn take_queued(&mut self, listener: &TcpListener) {
         for _ in 0..BACKLOG {
             match accept_now(listener) {
@@ -123,7 +149,7 @@ where
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Err(e) => {
                     (self.failed)(&e);
-                    if !is_of_one_connection(&e) {
+                    if !is_connection_error(&e) {
                         return;
                     }
                 }
@@ -139,9 +165,9 @@ fn accept_now(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     Ok((stream, peer))
 }
 
-/// The failure is of the connection that would have been accepted: the next one may be fine.
-/// Anything else would come back at once.
-fn is_of_one_connection(e: &io::Error) -> bool {
+/// Whether the error concerns only the connection to be accepted, so that the next accept can succeed.
+/// Any other error would recur at once.
+fn is_connection_error(e: &io::Error) -> bool {
     [
         Errno::CONNABORTED,
         Errno::INTR,

@@ -1,42 +1,42 @@
-//! Memory that is free goes back to the system once connections have ended.
+//! Returns free heap memory to the system after connections have ended.
 //!
-//! The allocator keeps what was freed, for the next time: one client that took 100 MB for a minute
-//! would leave a process of that size for good.
+//! The allocator keeps freed memory for reuse. Without trimming, one client that needed 100 MB for a
+//! minute would leave the process at that size for good.
 
 #[cfg(target_env = "gnu")]
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// From the end of a connection to a look at the heap: connections end in groups.
+/// Delay from the end of a connection to the check of the heap, because connections end in groups.
 pub(crate) const SETTLE: Duration = Duration::from_secs(5);
 
-/// Free memory, in bytes, that is worth a trim: it walks the whole heap, and locks each arena.
-const WORTH: u64 = 16 * 1024 * 1024;
+/// Free memory, in bytes, that justifies a trim, which walks the whole heap and locks each arena.
+const TRIM_THRESHOLD: u64 = 16 * 1024 * 1024;
 
-/// Free bytes that the last trim could not give back, since parts of their pages are in use.
-static STUCK: AtomicU64 = AtomicU64::new(0);
+/// Free bytes that the last trim could not return, because parts of their pages are in use.
+static UNRECLAIMED: AtomicU64 = AtomicU64::new(0);
 
-/// Gives free memory back to the system if there is much of it. Other allocators than glibc's do
-/// that by themselves.
+/// Returns free memory to the system if there is enough of it. Allocators other than glibc's do this by
+/// themselves.
 pub(crate) fn trim() {
     let Some(free) = free() else { return };
-    let stuck = STUCK.load(Ordering::Relaxed);
-    if free < stuck.saturating_add(WORTH) {
-        // What was stuck is in use again.
-        STUCK.fetch_min(free, Ordering::Relaxed);
+    let unreclaimed = UNRECLAIMED.load(Ordering::Relaxed);
+    if free < unreclaimed.saturating_add(TRIM_THRESHOLD) {
+        // Some of the unreclaimed memory is in use again.
+        UNRECLAIMED.fetch_min(free, Ordering::Relaxed);
         return;
     }
     #[cfg(target_env = "gnu")]
     crate::sys::heap::trim();
-    STUCK.store(self::free().unwrap_or(0), Ordering::Relaxed);
+    UNRECLAIMED.store(self::free().unwrap_or(0), Ordering::Relaxed);
 }
 
-/// Bytes that are resident and not in use.
+/// Bytes of the heap that are resident and free.
 #[cfg(target_env = "gnu")]
 fn free() -> Option<u64> {
-    // Modulo 4 GiB, as the heap counts: what is more than that reads as less, and is given back in
-    // two steps. Memory in use that was never touched is not resident: then there is nothing free.
+    // Modulo 4 GiB, like the counters of the heap: more than 4 GiB of free memory is returned in two
+    // trims. Allocated but untouched memory is not resident, so the difference can be negative.
     let difference = (anonymous()? as u32).wrapping_sub(crate::sys::heap::in_use());
     u64::try_from(difference.cast_signed()).ok()
 }
@@ -46,7 +46,7 @@ fn free() -> Option<u64> {
     None
 }
 
-/// Bytes of this process in memory that are not pages of files.
+/// Anonymous resident memory of this process in bytes.
 #[cfg(target_env = "gnu")]
 pub(crate) fn anonymous() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;

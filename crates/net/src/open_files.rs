@@ -1,4 +1,4 @@
-//! The limit of open files: each connection takes two, each listener one for every worker.
+//! The limit of open files: each connection uses two descriptors, each listener one per worker.
 
 use std::io;
 
@@ -9,10 +9,10 @@ mod budget;
 
 pub use budget::{Budget, Full, Needs, Slot, Slots};
 
-/// Raises this process's limit as far as it may, and says what it is then; `None`: there is none.
+/// Raises the soft limit of this process to its hard limit and returns it; `None` means unlimited.
 ///
 /// # Errors
-/// When the system does not let a process have what its own hard limit allows.
+/// If the system refuses to raise it.
 pub fn raise() -> io::Result<Option<u64>> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum {
@@ -27,22 +27,22 @@ pub fn raise() -> io::Result<Option<u64>> {
     Ok(maximum)
 }
 
-/// This process's limit; `None` means unlimited.
+/// The limit of this process; `None` means unlimited.
 pub fn limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// What to do about `error` when too many files are open.
+/// What to do about `error` if it says that too many files are open.
 pub fn advice(error: &io::Error) -> Option<String> {
     match Errno::from_io_error(error)? {
         Errno::MFILE => {
             let limit = limit().map_or_else(String::new, |limit| format!(" of {limit}"));
             Some(format!(
-                "the process has reached its limit{limit}: a listener takes one for each worker; raise it \
-                 (`ulimit -Hn`, LimitNOFILE=) or have fewer --workers"
+                "the process has reached its limit{limit}: a listener uses one for each worker; raise it \
+                 (`ulimit -Hn`, LimitNOFILE=) or use fewer --workers"
             ))
         }
-        Errno::NFILE => Some("the machine has reached its limit: raise fs.file-max".to_owned()),
+        Errno::NFILE => Some("the machine has reached its limit; raise fs.file-max".to_owned()),
         _ => None,
     }
 }
@@ -52,14 +52,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_is_raised_as_far_as_it_may_be() {
+    fn limit_is_raised_to_the_hard_limit() {
         let limit = raise().unwrap();
         let now = getrlimit(Resource::Nofile);
         assert_eq!((now.current, now.maximum), (limit, limit));
     }
 
     #[test]
-    fn only_what_limits_cause_gets_advice() {
+    fn only_limit_errors_get_advice() {
         let advice = |errno: Errno| advice(&errno.into());
         assert!(advice(Errno::MFILE).unwrap().contains("LimitNOFILE"));
         assert!(advice(Errno::NFILE).unwrap().contains("fs.file-max"));

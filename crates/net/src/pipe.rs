@@ -9,25 +9,25 @@ use tokio::net::TcpStream;
 
 use crate::open_files::{Slot, Slots};
 
-/// What a pipe is made to hold; the kernel may allow less, which costs speed alone.
+/// Requested pipe capacity in bytes. The kernel may grant less, which only costs speed.
 pub(crate) const PIPE: usize = 1024 * 1024;
 
 /// Pipes that an idle worker keeps.
 const KEPT: usize = 16;
 
-/// Pipes that are out at a time; flows beyond that are copied. A pipe costs two descriptors, and
-/// with a slow reader up to [`PIPE`] bytes of the kernel's memory.
+/// Limit of pipes in use; further flows are copied. A pipe costs two descriptors and, with a slow
+/// reader, up to [`PIPE`] bytes of kernel memory.
 const OUT: usize = 256;
 
 const FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
 
-/// A worker's pipes, for splice(2).
+/// The pipe pool of a worker, for splice(2).
 #[derive(Debug)]
 pub(crate) struct Pipes {
     pool: Rc<Pool>,
-    /// Pipes that may be out at a time.
+    /// Limit of pipes in use.
     most: usize,
-    /// Where their descriptors come from.
+    /// The descriptor budget of the pipes.
     slots: Rc<Slots>,
 }
 
@@ -36,7 +36,7 @@ impl Pipes {
         Self::with_most(OUT, slots)
     }
 
-    /// Never has a pipe, so that everything is copied.
+    /// A pool without pipes, so that all data is copied.
     pub(crate) fn none(slots: Rc<Slots>) -> Self {
         Self::with_most(0, slots)
     }
@@ -50,7 +50,7 @@ impl Pipes {
         Self { pool, most, slots }
     }
 
-    /// An empty pipe; `None` when there are too many, or no more descriptors.
+    /// Takes an empty pipe; `None` when too many are in use or no descriptors are left.
     pub(crate) fn take(&self) -> Option<Pipe> {
         let kept = self.pool.kept.borrow_mut().pop();
         let ends = match kept {
@@ -66,7 +66,7 @@ impl Pipes {
         })
     }
 
-    /// Closes those that nobody uses, and says how many there were.
+    /// Closes the unused pipes and returns their number.
     pub(crate) fn clear(&self) -> usize {
         self.pool.kept.borrow_mut().drain(..).count()
     }
@@ -82,8 +82,8 @@ impl Pipes {
     }
 }
 
-/// A pipe with `len` bytes in it; goes back to the pool when dropped empty, and is closed when not:
-/// the next flow must not find bytes of this one.
+/// A pipe that contains `len` bytes. An empty pipe returns to the pool when dropped; one with content is
+/// closed, so that the next flow does not get its bytes.
 pub(crate) struct Pipe {
     ends: Option<Ends>,
     len: usize,
@@ -150,7 +150,7 @@ struct Ends {
 impl Ends {
     fn new(slot: Slot) -> io::Result<Self> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        // Users without privilege have a quota; a pipe of the default size works as well.
+        // Unprivileged users have a quota; a pipe of the default size works as well.
         let _ = fcntl_setpipe_size(&write, PIPE);
         Ok(Self {
             read,

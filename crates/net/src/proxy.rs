@@ -1,24 +1,24 @@
-//! Headers of the PROXY protocol: what a target is told of the client in front of the first byte
+//! PROXY protocol headers, which tell a target the addresses of the client before the first byte of data
 //! (haproxy.org, The PROXY protocol, versions 1 and 2).
 
 use std::net::{IpAddr, SocketAddr};
 
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
-/// Version 2, and the command PROXY.
+/// Version 2, command PROXY.
 const PROXY: u8 = 0x21;
-/// Version 2, and the command LOCAL: the connection is the load balancer's own.
+/// Version 2, command LOCAL: the load balancer itself opened the connection.
 const LOCAL: u8 = 0x20;
 const TCP_OVER_IPV4: u8 = 0x11;
 const TCP_OVER_IPV6: u8 = 0x21;
-/// Length of what follows the addresses: a CRC32C, and a NOOP that fills up what an NLB fills up.
+/// Length of the TLVs after the addresses: a CRC32C, and a NOOP that pads to the length an NLB sends.
 const EXTRA: u8 = 72;
 const PP2_TYPE_CRC32C: u8 = 0x03;
 const PP2_TYPE_NOOP: u8 = 0x04;
 const CRC_LENGTH: u8 = 4;
-/// What the type and the length of a TLV take.
+/// Length of the type and length fields of a TLV.
 const TLV_HEAD: u8 = 3;
 
-/// The line of version 1 (CLB guide: proxy protocol).
+/// The version 1 header line (CLB guide: proxy protocol).
 ///
 /// ```
 /// let (client, proxy) = ("192.0.2.7:5001".parse().unwrap(), "127.0.10.1:80".parse().unwrap());
@@ -29,15 +29,14 @@ pub fn v1(client: SocketAddr, proxy: SocketAddr) -> Vec<u8> {
     let family = match (from, to) {
         (IpAddr::V4(_), IpAddr::V4(_)) => "TCP4",
         (IpAddr::V6(_), IpAddr::V6(_)) => "TCP6",
-        // The line knows no mixture.
+        // Version 1 cannot mix address families.
         _ => return b"PROXY UNKNOWN\r\n".to_vec(),
     };
     let (client, proxy) = (client.port(), proxy.port());
     format!("PROXY {family} {from} {to} {client} {proxy}\r\n").into_bytes()
 }
 
-/// The header of version 2 as an NLB writes it: addresses, CRC32C, NOOP (NLB guide: proxy
-/// protocol).
+/// The version 2 header as an NLB sends it: addresses, CRC32C, NOOP (NLB guide: proxy protocol).
 pub fn v2(client: SocketAddr, proxy: SocketAddr) -> Vec<u8> {
     let (from, to) = (client.ip().to_canonical(), proxy.ip().to_canonical());
     let mut addresses = Vec::with_capacity(36);
@@ -58,9 +57,9 @@ pub fn v2(client: SocketAddr, proxy: SocketAddr) -> Vec<u8> {
     header(PROXY, family, &addresses)
 }
 
-/// The header of version 2 in front of a health check.
+/// The version 2 header of a health check.
 pub fn v2_local() -> Vec<u8> {
-    // Whoever reads LOCAL ignores family and addresses.
+    // Receivers of LOCAL ignore family and addresses.
     header(LOCAL, 0, &[])
 }
 
@@ -73,7 +72,7 @@ fn in_ipv6(ip: IpAddr) -> [u8; 16] {
 
 fn header(command: u8, family: u8, addresses: &[u8]) -> Vec<u8> {
     let noop = EXTRA - CRC_LENGTH - TLV_HEAD - TLV_HEAD;
-    // 36 bytes of addresses at most.
+    // At most 36 bytes of addresses.
     let length = u16::try_from(addresses.len()).unwrap_or_default() + u16::from(EXTRA);
     let mut out = Vec::with_capacity(16 + usize::from(length));
     out.extend_from_slice(&SIGNATURE);
@@ -92,7 +91,7 @@ fn header(command: u8, family: u8, addresses: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Castagnoli's CRC. One header a connection is not worth a table.
+/// CRC32C (Castagnoli), without a table: it is computed once per connection.
 fn crc32c(bytes: &[u8]) -> u32 {
     let step = |crc: u32, byte: &u8| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
@@ -112,7 +111,7 @@ mod tests {
 
     // Parity section 4: `PROXY TCP4 <client> <proxy> <cport> <pport>\r\n`.
     #[test]
-    fn version_1_is_a_line() {
+    fn version_1_is_one_line() {
         for (client, proxy, line) in [
             (
                 "198.51.100.22:35646",
@@ -137,7 +136,7 @@ mod tests {
 
     // Parity 3.5 and check 38: signature, 21 11, length 84, addresses, CRC32C, NOOP.
     #[test]
-    fn version_2_has_the_layout_of_an_nlb() {
+    fn version_2_has_the_nlb_layout() {
         let header = v2(at("192.0.2.1:5001"), at("198.51.100.2:443"));
         assert_eq!(header.len(), 100);
         let mut expected = Vec::new();
@@ -148,7 +147,7 @@ mod tests {
         assert_eq!(header[..31], expected);
         assert_eq!(header[35..38], [0x04, 0, 62]);
         assert!(header[38..].iter().all(|byte| *byte == 0));
-        // The sum is over the whole header with zeros in its place.
+        // The checksum covers the whole header with the checksum field zeroed.
         let sum = u32::from_be_bytes(header[31..35].try_into().unwrap());
         let mut zeroed = header;
         zeroed[31..35].fill(0);
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn version_2_maps_what_is_of_two_families() {
+    fn version_2_maps_mixed_families_to_ipv6() {
         let header = v2(at("127.0.0.1:1"), at("[::1]:2"));
         assert_eq!(header[12..16], [0x21, 0x21, 0, 108]);
         assert_eq!(
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_is_the_load_balancers_own() {
+    fn health_check_uses_the_local_command() {
         let header = v2_local();
         assert_eq!(header[12..16], [0x20, 0, 0, 72]);
         assert_eq!(header.len(), 88);
@@ -176,7 +175,7 @@ mod tests {
 
     // RFC 3720, B.4.
     #[test]
-    fn the_sum_is_castagnolis() {
+    fn checksum_is_crc32c() {
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
     }

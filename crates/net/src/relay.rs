@@ -14,11 +14,11 @@ use crate::{Buffer, Stream, Timer, Worker};
 #[cfg(test)]
 mod tests;
 
-/// How long the sockets of a forgotten flow are kept, waiting for late data. Peers that are gone
-/// for good must not hold descriptors for ever.
-const FORGOTTEN: Duration = Duration::from_secs(3600);
+/// How long the sockets of an expired flow stay open for late data, so that vanished peers do not hold
+/// descriptors forever.
+const EXPIRED_LINGER: Duration = Duration::from_secs(3600);
 
-/// What a relay did.
+/// The result of a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relayed {
     /// Bytes from the client.
@@ -38,26 +38,26 @@ pub enum RelayEnd {
     ClientReset,
     /// The target's connection failed; the client gets RST.
     TargetReset,
-    /// Silence ended it; both get FIN ([`relay_until_idle`]).
+    /// The idle timeout passed; both get FIN ([`relay_until_idle`]).
     Idle,
-    /// Data after the idle timeout; both get RST (NLB guide: load balancers).
+    /// Data arrived after the idle timeout; both get RST (NLB guide: load balancers).
     IdleReset,
-    /// The target was taken out; both get RST.
-    Cut,
-    /// The worker stops; both get FIN.
+    /// The connections to the target were terminated; both get RST.
+    Terminated,
+    /// The worker stopped; both get FIN.
     Stopped,
 }
 
-/// A direction of a relay.
+/// The direction of relayed bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// What the client sends.
+    /// From the client to the target.
     ClientToTarget,
-    /// What the target sends.
+    /// From the target to the client.
     TargetToClient,
 }
 
-/// Bytes that were read before a relay began; the other side gets them first.
+/// Bytes that were read before the relay began. The other side gets them first.
 #[derive(Debug, Default)]
 pub struct Early {
     /// For the target.
@@ -66,59 +66,58 @@ pub struct Early {
     pub from_target: Option<Buffer>,
 }
 
-/// Passes bytes both ways until the flow ends; the caller then drops both streams, which closes or
-/// resets them.
+/// Relays bytes in both directions until the flow ends. The caller then drops both streams, which closes
+/// or resets them.
 ///
-/// FIN is passed on as FIN and leaves the other direction alone, RST as RST, once the other side has
-/// acknowledged what came before it ([`Worker::delivery_timeout`]). After `idle` of silence
-/// the flow is forgotten without a word: nothing is forwarded any more, and data from either side
-/// is answered with RST to both. TCP keep-alive from a peer is activity. When `cut` says so, and it
-/// is asked whenever the task is woken, both sides get RST. A flow outlives the drain of its worker
-/// until [`Worker::stop`], since nobody can tell a flow that is over from one that is silent.
+/// FIN is passed on as FIN and leaves the other direction open. RST is passed on as RST once the other
+/// side has acknowledged the data before it ([`Worker::set_delivery_timeout`]). After `idle` without activity
+/// the flow expires silently: nothing is forwarded any more, and data from either side is answered with
+/// RST to both. TCP keep-alive from a peer is activity. Once `is_terminated` returns true, which is
+/// checked whenever the task is woken, both sides get RST. A flow outlives the drain of its worker until
+/// [`Worker::stop`], because an idle flow cannot be told from a finished one.
 pub async fn relay<A: Stream, B: Stream>(
     worker: &Worker,
     client: &mut A,
     target: &mut B,
     idle: Duration,
-    cut: impl Fn() -> bool,
+    is_terminated: impl Fn() -> bool,
 ) -> Relayed {
-    relay_counted(worker, client, target, idle, cut, |_, _| {}).await
+    relay_counted(worker, client, target, idle, is_terminated, |_, _| {}).await
 }
 
-/// [`relay`] that calls `count` with the bytes of each direction as they pass, so that flows which
-/// live for days show in the counters.
+/// Like [`relay`], but calls `count` with the bytes of each direction as they pass, so that the counters
+/// include long-lived flows.
 pub async fn relay_counted<A: Stream, B: Stream>(
     worker: &Worker,
     client: &mut A,
     target: &mut B,
     idle: Duration,
-    cut: impl Fn() -> bool,
+    is_terminated: impl Fn() -> bool,
     count: impl Fn(Direction, u64),
 ) -> Relayed {
     let phase = Phase::Live(Silence::FirstHalf);
     let mut flow = Flow::new(worker, idle, phase, Early::default());
-    flow.run(client, target, cut, count).await
+    flow.run(client, target, is_terminated, count).await
 }
 
-/// [`relay`] as layer 7 does it: after `idle` without a byte both sides are closed, keep-alive or
-/// not (ALB guide: edit attributes; CLB guide: idle timeout). What is `early` is subject to `idle`,
-/// `cut` and draining like all that follows.
+/// Like [`relay_counted`], but closes both sides after `idle` without data, regardless of TCP keep-alive
+/// (ALB guide: edit attributes; CLB guide: idle timeout). `early` is relayed first, under the same rules.
 pub async fn relay_until_idle<A: Stream, B: Stream>(
     worker: &Worker,
     client: &mut A,
     target: &mut B,
     early: Early,
     idle: Duration,
-    cut: impl Fn() -> bool,
+    is_terminated: impl Fn() -> bool,
     count: impl Fn(Direction, u64),
 ) -> Relayed {
     let mut flow = Flow::new(worker, idle, Phase::UntilIdle, early);
-    flow.run(client, target, cut, count).await
+    flow.run(client, target, is_terminated, count).await
 }
 
 struct Flow<'w> {
     worker: &'w Worker,
-    /// Expires after half of `idle` while live, see [`Silence`].
+    /// Expires after half of `idle` while the flow is live, see [`Silence`].
     timer: Timer,
     idle: Duration,
     up: Half,
@@ -129,23 +128,23 @@ struct Flow<'w> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Live(Silence),
-    /// The flow is closed when it is idle.
+    /// Closed when idle.
     UntilIdle,
-    /// Idle for too long.
-    Forgotten,
-    /// One side has failed, and the other is still to get what it sent before.
+    /// The idle timeout has passed.
+    Expired,
+    /// One side has failed, and the other still gets the data sent before.
     Delivering(Failed, Delivery),
 }
 
-/// The side that ended a flow by a reset or another failure.
+/// The side whose connection failed, by a reset or otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failed {
     Client,
     Target,
 }
 
-/// How much of the idle timeout has passed. Keep-alive probes can only be seen in a count of
-/// segments, which is too dear to read at every event: it is read after half of the timeout, and
+/// How much of the idle timeout has passed. Keep-alive probes only show in the segment counters of the
+/// sockets, which are too expensive to read at every event. They are read after half of the timeout, and
 /// compared after the other half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Silence {
@@ -162,9 +161,9 @@ struct Half {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HalfState {
     Open,
-    /// The reader has ended, and everything is written: FIN is next.
+    /// The reader has ended and everything is written; FIN is next.
     Ending,
-    /// FIN is out.
+    /// FIN is sent.
     Closed,
 }
 
@@ -189,15 +188,15 @@ impl<'w> Flow<'w> {
         &mut self,
         client: &mut A,
         target: &mut B,
-        cut: impl Fn() -> bool,
+        is_terminated: impl Fn() -> bool,
         count: impl Fn(Direction, u64),
     ) -> Relayed {
-        let end = poll_fn(|cx| self.poll(cx, client, target, &cut, &count)).await;
+        let end = poll_fn(|cx| self.poll(cx, client, target, &is_terminated, &count)).await;
         match end {
             RelayEnd::Closed | RelayEnd::Idle | RelayEnd::Stopped => {}
             RelayEnd::ClientReset => target.reset_on_close(),
             RelayEnd::TargetReset => client.reset_on_close(),
-            RelayEnd::IdleReset | RelayEnd::Cut => {
+            RelayEnd::IdleReset | RelayEnd::Terminated => {
                 client.reset_on_close();
                 target.reset_on_close();
             }
@@ -214,11 +213,11 @@ impl<'w> Flow<'w> {
         cx: &mut Context<'_>,
         client: &mut A,
         target: &mut B,
-        cut: &impl Fn() -> bool,
+        is_terminated: &impl Fn() -> bool,
         count: &impl Fn(Direction, u64),
     ) -> Poll<RelayEnd> {
-        if cut() {
-            return Poll::Ready(RelayEnd::Cut);
+        if is_terminated() {
+            return Poll::Ready(RelayEnd::Terminated);
         }
         if self.worker.stopping() {
             finish(cx, client, target);
@@ -228,11 +227,11 @@ impl<'w> Flow<'w> {
             Phase::Delivering(failed, delivery) => {
                 return self.poll_delivery(cx, client, target, count, failed, delivery);
             }
-            // Nothing is lost with it.
-            Phase::Forgotten if self.worker.draining() => {
+            // No data is lost.
+            Phase::Expired if self.worker.draining() => {
                 return Poll::Ready(RelayEnd::IdleReset);
             }
-            Phase::Forgotten => return self.poll_forgotten(cx, client, target),
+            Phase::Expired => return self.poll_expired_flow(cx, client, target),
             Phase::Live(_) | Phase::UntilIdle => {}
         }
         match self.poll_halves(cx, client, target, count) {
@@ -249,9 +248,9 @@ impl<'w> Flow<'w> {
                 finish(cx, client, target);
                 return Poll::Ready(RelayEnd::Idle);
             }
-            if self.hush(client, target) {
-                self.forget();
-                return self.poll_forgotten(cx, client, target);
+            if self.check_silence(client, target) {
+                self.expire();
+                return self.poll_expired_flow(cx, client, target);
             }
         }
         Poll::Pending
@@ -271,7 +270,7 @@ impl<'w> Flow<'w> {
                 count(Direction::ClientToTarget, n);
             });
         let last = self.up.state == HalfState::Closed;
-        // Polled even when the other has failed: what the peer said before still arrives.
+        // Polled even if the other direction has failed: data that the peer sent before still arrives.
         let down = self
             .down
             .poll(cx, self.worker, &self.timer, target, client, last, |n| {
@@ -292,8 +291,8 @@ impl<'w> Flow<'w> {
         }
     }
 
-    /// Gives the side that is left what `failed` sent before it failed; what is on its way to
-    /// `failed` has nowhere to go. Ready once it is there, or `delivery` has taken too long.
+    /// Delivers the data that `failed` sent before it failed to the other side, and discards the data
+    /// meant for `failed`. Ready once it is delivered or `delivery` has timed out.
     fn poll_delivery<A: Stream, B: Stream>(
         &mut self,
         cx: &mut Context<'_>,
@@ -322,8 +321,8 @@ impl<'w> Flow<'w> {
         }
     }
 
-    /// The timer has expired. Whether the whole idle timeout has passed in silence.
-    fn hush<A: Stream, B: Stream>(&mut self, client: &A, target: &B) -> bool {
+    /// Called when the timer has expired; returns whether the whole idle timeout passed without activity.
+    fn check_silence<A: Stream, B: Stream>(&mut self, client: &A, target: &B) -> bool {
         let segments = (
             segments_in(client.socket()).unwrap_or_default(),
             segments_in(target.socket()).unwrap_or_default(),
@@ -338,23 +337,23 @@ impl<'w> Flow<'w> {
         false
     }
 
-    fn forget(&mut self) {
-        self.phase = Phase::Forgotten;
+    fn expire(&mut self) {
+        self.phase = Phase::Expired;
         self.up.transfer.discard();
         self.down.transfer.discard();
-        self.timer.reset(FORGOTTEN);
+        self.timer.reset(EXPIRED_LINGER);
     }
 
-    /// Waits for anything from a side that has not ended yet.
-    fn poll_forgotten<A: Stream, B: Stream>(
+    /// Waits for data, FIN or RST from a side that has not sent FIN yet.
+    fn poll_expired_flow<A: Stream, B: Stream>(
         &mut self,
         cx: &mut Context<'_>,
         client: &A,
         target: &B,
     ) -> Poll<RelayEnd> {
-        let spoken = self.up.state == HalfState::Open && poll_spoken(cx, client).is_ready()
-            || self.down.state == HalfState::Open && poll_spoken(cx, target).is_ready();
-        if spoken || self.timer.poll_expired(cx).is_ready() {
+        let is_active = self.up.state == HalfState::Open && poll_activity(cx, client).is_ready()
+            || self.down.state == HalfState::Open && poll_activity(cx, target).is_ready();
+        if is_active || self.timer.poll_expired(cx).is_ready() {
             return Poll::Ready(RelayEnd::IdleReset);
         }
         Poll::Pending
@@ -369,9 +368,9 @@ impl Half {
         }
     }
 
-    /// Moves bytes, then FIN. `last`: the other direction is closed already, so that plain sockets
-    /// are closed in a moment anyway, which sends FIN.
-    #[allow(clippy::too_many_arguments)] // One call in two directions.
+    /// Moves bytes, then FIN. `last` means that the other direction is closed already: plain sockets
+    /// are about to be closed, which sends FIN.
+    #[allow(clippy::too_many_arguments)] // Called once per direction.
     fn poll<R: Stream, W: Stream>(
         &mut self,
         cx: &mut Context<'_>,
@@ -407,9 +406,9 @@ impl Half {
         Poll::Ready(Ok(()))
     }
 
-    /// After a failure of `from`: moves what it sent before, without a FIN behind it. Ready once
-    /// `to` has acknowledged that, or will not.
-    #[allow(clippy::too_many_arguments)] // One call in two directions.
+    /// After a failure of `from`: moves the data it sent before, without a FIN. Ready once `to` has
+    /// acknowledged it, or never will.
+    #[allow(clippy::too_many_arguments)] // Called once per direction.
     fn poll_last<R: Stream, W: Stream>(
         &mut self,
         cx: &mut Context<'_>,
@@ -422,7 +421,7 @@ impl Half {
     ) -> Poll<()> {
         if self.state == HalfState::Open {
             match self.poll_transfer(cx, worker, timer, from, to, count) {
-                // The failure was told already, so that the end looks like an end.
+                // The failure was already reported, so the stream now just ends.
                 Poll::Ready(Ok(()) | Err(TransferError::Reader(_))) => {
                     self.state = HalfState::Ending;
                 }
@@ -456,7 +455,7 @@ impl Half {
     }
 }
 
-/// Whether a failed read is an end all the same: TLS without close_notify.
+/// Whether a failed read counts as the end of the stream: TLS closed without close_notify.
 fn is_end(e: &io::Error) -> bool {
     e.kind() == io::ErrorKind::UnexpectedEof
 }
@@ -470,15 +469,15 @@ impl TransferError {
     }
 }
 
-/// Says goodbye under TLS (close_notify); the close that follows sends FIN.
+/// Sends close_notify with TLS; closing the socket afterwards sends FIN.
 fn finish<A: Stream, B: Stream>(cx: &mut Context<'_>, client: &mut A, target: &mut B) {
-    // What cannot be said at once is left unsaid.
+    // Best effort: if it cannot be sent at once, it is not sent.
     let _ = Pin::new(client).poll_shutdown(cx);
     let _ = Pin::new(target).poll_shutdown(cx);
 }
 
-/// Ready when the peer has sent data, FIN or RST that nobody has read.
-fn poll_spoken<S: Stream>(cx: &mut Context<'_>, stream: &S) -> Poll<()> {
+/// Ready when the peer has sent data, FIN or RST that was not read yet.
+fn poll_activity<S: Stream>(cx: &mut Context<'_>, stream: &S) -> Poll<()> {
     let mut byte = [0];
     stream
         .socket()

@@ -10,16 +10,16 @@ use tokio::net::TcpStream;
 
 use crate::socket;
 
-/// A connection in clear or under TLS, as the rooms see it.
+/// A connection, with or without TLS.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
-    /// The socket itself when its bytes are this stream's bytes, so that they may be spliced;
-    /// `None` under TLS.
+    /// The socket if it carries the bytes of this stream unchanged, so that they can be spliced; `None`
+    /// with TLS.
     fn plain(&self) -> Option<&TcpStream>;
 
-    /// The socket below, whatever is above it.
+    /// The underlying socket.
     fn socket(&self) -> &TcpStream;
 
-    /// Reads once; 0 at the end. [`AsyncRead::poll_read`] by the shortest way.
+    /// Reads once; 0 at the end of the stream. A faster [`AsyncRead::poll_read`].
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         if let Some(socket) = self.plain() {
             return socket::poll_recv(cx, socket, into);
@@ -29,7 +29,7 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
         Poll::Ready(Ok(into.filled().len()))
     }
 
-    /// Writes once. [`AsyncWrite::poll_write`] by the shortest way.
+    /// Writes once. A faster [`AsyncWrite::poll_write`].
     fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.plain() {
             Some(socket) => socket::poll_send(cx, socket, bytes),
@@ -37,9 +37,9 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
         }
     }
 
-    /// Makes the coming close send RST instead of FIN.
+    /// Makes the next close send RST instead of FIN.
     fn reset_on_close(&self) {
-        // A socket that is already gone cannot be reset, which is what is wanted anyway.
+        // This fails only on a socket that is closed already.
         let _ = self.socket().set_zero_linger();
     }
 }
@@ -54,7 +54,7 @@ impl Stream for TcpStream {
     }
 }
 
-/// What is known of a client connection when its first byte is read; only added to.
+/// The properties of a client connection that are known before its first byte is read.
 #[derive(Clone, Debug)]
 pub struct ConnMeta {
     /// The peer.
@@ -67,12 +67,12 @@ pub struct ConnMeta {
     pub tls: Option<Arc<TlsMeta>>,
 }
 
-/// What a TLS handshake with a client settled.
+/// The result of a TLS handshake with a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsMeta {
-    /// The name that the client asked for.
+    /// The server name that the client sent.
     pub sni: Option<Box<str>>,
-    /// Whether `sni` chose the certificate; otherwise the default one was served.
+    /// Whether `sni` selected the certificate; otherwise the default certificate was served.
     pub sni_matched: bool,
     /// `h2`, `http/1.1`, ...
     pub alpn: Option<Box<[u8]>>,
@@ -80,7 +80,7 @@ pub struct TlsMeta {
     pub version: &'static str,
     /// OpenSSL's spelling, e.g. `ECDHE-RSA-AES128-GCM-SHA256`.
     pub cipher: &'static str,
-    /// The session was resumed.
+    /// Whether the session was resumed.
     pub resumed: bool,
     /// ARN-shaped name of the certificate served.
     pub certificate_arn: Option<Arc<str>>,

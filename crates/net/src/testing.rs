@@ -1,4 +1,4 @@
-//! What the tests of this crate share: loopback sockets and a stream that behaves like TLS.
+//! Test helpers: loopback sockets, and a stream that behaves like TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,16 +11,16 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::Stream;
 
-/// Nothing here takes this long unless it hangs.
+/// A step that takes this long hangs.
 const HANG: Duration = Duration::from_secs(60);
 
-/// Both ends of a loopback connection.
+/// The two ends of a loopback connection.
 pub(crate) async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     join(TcpSocket::new_v4().unwrap(), &listener).await
 }
 
-/// The same with socket buffers so small that they are soon full.
+/// Like [`pair`], with small socket buffers that fill up quickly.
 pub(crate) async fn tight_pair() -> (TcpStream, TcpStream) {
     let listening = TcpSocket::new_v4().unwrap();
     listening.set_recv_buffer_size(8192).unwrap();
@@ -43,25 +43,25 @@ async fn join(socket: TcpSocket, listener: &TcpListener) -> (TcpStream, TcpStrea
     (near, far)
 }
 
-/// Fails the test instead of hanging.
+/// Awaits `future`, and panics instead of hanging.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(HANG, future).await.expect("hangs")
 }
 
-/// Lets every task that can go on do so.
+/// Runs all tasks until none can proceed.
 pub(crate) async fn settle() {
     for _ in 0..64 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Bytes whose every part says where it belongs.
+/// A byte pattern in which misplaced, lost or repeated bytes show.
 pub(crate) struct Pattern(Vec<u8>);
 
 impl Pattern {
     pub(crate) fn new(seed: u64) -> Self {
         let mut state = seed | 1;
-        // A prime, so that no power of two lines up with it.
+        // A prime length, so that no power of two aligns with it.
         let block = (0..1_000_003).map(|_| {
             state ^= state << 13;
             state ^= state >> 7;
@@ -125,8 +125,8 @@ impl Pattern {
     }
 }
 
-/// A stream over a socket that may not be spliced, reads little at a time, and keeps what is written
-/// until it is flushed: as TLS does.
+/// A stream that behaves like TLS: it cannot be spliced, returns little per read, and buffers writes
+/// until flushed.
 pub(crate) struct Opaque {
     socket: TcpStream,
     unsent: Vec<u8>,

@@ -9,24 +9,24 @@ use tokio::time::{Instant, timeout_at};
 #[cfg(test)]
 mod tests;
 
-/// A timer that is later than this did not wait for its turn: the process did not run (SIGSTOP, a
-/// suspended machine, a busy host), and its peers were not heard.
+/// A timer that fires later than this shows that the process did not run (SIGSTOP, a suspended machine, a
+/// busy host) and could not read from its peers.
 pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 
-/// Parts of a timeout, each of which is counted or, when the process did not run, is not. At most one part passes
-/// unnoticed.
+/// A timeout is waited for in this many parts. A part in which the process was paused does not count, so at most one
+/// part is waited for again.
 const PARTS: u32 = 4;
 
-/// The time is over.
+/// The timeout has elapsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("timed out")]
 pub struct Elapsed;
 
-/// Awaits `future` for `after`, in which time the process runs: a pause of the process itself does not count. What has
-/// come meanwhile is looked at before the timeout is believed.
+/// Awaits `future` for at most `after`. Time in which the process was paused does not count. Polls `future` once more
+/// before reporting a timeout, in case data has arrived meanwhile.
 ///
 /// # Errors
-/// When the time is over and `future` is not ready.
+/// If `future` is not ready in time.
 pub async fn timeout<F: Future>(after: Duration, future: F) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
     let mut left = PARTS;
@@ -40,7 +40,7 @@ pub async fn timeout<F: Future>(after: Duration, future: F) -> Result<F::Output,
         if due.elapsed() < PAUSE {
             left -= 1;
         }
-        // A signal wakes the process before its sockets are looked at.
+        // After a pause the timer may fire before the sockets are polled; this polls them first.
         yield_now().await;
     }
     poll_fn(|cx| {

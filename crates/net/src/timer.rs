@@ -14,22 +14,22 @@ mod tests;
 /// One tick of the coarse clock.
 pub const TICK: Duration = Duration::from_millis(100);
 
-/// Slots of the wheel, one per tick: a longer deadline goes around more than once.
+/// Slots of the wheel, one per tick. Entries with a longer deadline go around more than once.
 const SLOTS: u64 = 1024;
 
-/// The list of entries that are due in the advance in progress; lists below it are the slots.
+/// Index of the list of entries due in the current advance; the lists before it are the slots.
 const DUE: usize = SLOTS as usize;
 
-/// End of a list.
+/// Marks the end of a list.
 const NONE: u32 = u32::MAX;
 
-/// A worker's coarse clock and its timers, in one wheel.
+/// The coarse clock and the timer wheel of one worker.
 ///
-/// A timer that is touched stays where it is in the wheel: only when its old deadline comes up is
-/// its owner woken, and puts it at the new one. So the cost of activity is one store.
+/// Touching a timer does not move it in the wheel. When its old deadline comes up, its owner is woken and
+/// re-arms it with the new one. Activity thus costs a single store.
 ///
-/// The clock stands still while nobody uses it, so that a worker without connections is not woken: users
-/// are timers that can expire, and whoever holds a [`ClockUse`].
+/// The clock stops while it is unused, so that a worker without connections is never woken. Timers that
+/// can expire use it, and so does every [`ClockUse`].
 #[derive(Debug)]
 pub struct Timers {
     wheel: Rc<Wheel>,
@@ -52,19 +52,19 @@ impl Timers {
         }
     }
 
-    /// Ticks since the worker began; of use to those only who use the clock.
+    /// Ticks since the worker started. Only current while the clock is in use.
     pub fn now(&self) -> u64 {
         self.wheel.now.get()
     }
 
-    /// Keeps the clock going until the result is dropped, and for one tick more.
+    /// Keeps the clock running until the result is dropped, and for one more tick.
     pub fn use_clock(&self) -> ClockUse {
         ClockUse::new(&self.wheel)
     }
 
-    /// From now on the clock shows the time that passes.
-    pub(crate) fn start(&self) -> Source {
-        let source = Source {
+    /// Starts the clock: from now on it follows real time.
+    pub(crate) fn start(&self) -> ClockSource {
+        let source = ClockSource {
             start: Instant::now(),
             offset: self.now(),
         };
@@ -72,15 +72,15 @@ impl Timers {
         source
     }
 
-    /// From now on the clock does not count `time` that has passed.
-    pub(crate) fn pass_over(&self, time: Duration) -> Source {
+    /// Excludes `time`, which has just passed, from the clock.
+    pub(crate) fn skip(&self, time: Duration) -> ClockSource {
         let mut source = self.wheel.source.get().unwrap_or_else(|| self.start());
         source.start += time;
         self.wheel.source.set(Some(source));
         source
     }
 
-    /// Ready as soon as somebody uses the clock. It stands still meanwhile, and is set by the first user.
+    /// Waits until the clock is in use. It stops meanwhile, and the first user sets it.
     pub(crate) async fn until_used(&self) {
         if self.wheel.users.get() == 0 {
             self.wheel.parked.set(true);
@@ -88,8 +88,8 @@ impl Timers {
         }
     }
 
-    /// A timer that expires once `after` has passed without a [`Timer::touch`]. It never expires
-    /// early, and at most two ticks late. `Duration::MAX` never comes.
+    /// A timer that expires once `after` has passed without a [`Timer::touch`]: never early, and at most
+    /// two ticks late. With `Duration::MAX` it never expires.
     pub fn timer(&self, after: Duration) -> Timer {
         let wheel = Rc::clone(&self.wheel);
         let after = ticks(after);
@@ -107,17 +107,17 @@ impl Timers {
         }
     }
 
-    /// The tick by which `after` has passed from now on.
+    /// The tick by which `after` will have passed.
     pub(crate) fn deadline(&self, after: Duration) -> u64 {
         self.now().saturating_add(ticks(after))
     }
 
-    /// Wakes the owner of every timer, expired or not: something that all connections look at has
-    /// changed. Rare.
+    /// Wakes the owners of all timers, expired or not, because state that all connections check has
+    /// changed. For rare events.
     pub fn wake_all(&self) {
         let mut key = 0;
         loop {
-            // Wakers run with nothing borrowed: they may make and drop timers.
+            // Wakers run without a borrow, because they may create and drop timers.
             let waker = {
                 let mut lists = self.wheel.lists.borrow_mut();
                 if key >= lists.entries.capacity() {
@@ -132,8 +132,8 @@ impl Timers {
         }
     }
 
-    /// Moves the clock on to `now` and wakes the owners of timers that are due. The worker's ticks
-    /// do this; tests may.
+    /// Advances the clock to `now` and wakes the owners of timers that are due. Called by
+    /// [`Worker::run_ticks`](crate::Worker::run_ticks), and by tests.
     pub fn advance(&self, now: u64) {
         let before = self.wheel.now.get();
         self.wheel.now.set(before.max(now));
@@ -150,26 +150,26 @@ impl Timers {
     }
 }
 
-/// A deadline that moves on with activity; belongs to one task.
+/// A deadline that activity postpones. Belongs to one task.
 pub struct Timer {
     wheel: Rc<Wheel>,
     key: usize,
-    /// Of a timer that can expire.
+    /// Set if the timer can expire.
     clock: Cell<Option<ClockUse>>,
-    /// Ticks of silence until expiry.
+    /// Ticks without activity until expiry.
     after: Cell<u64>,
     touched: Cell<u64>,
-    /// Where it is in the wheel; in the past when it is not there.
+    /// Its deadline in the wheel; in the past when it is not in the wheel.
     armed: Cell<u64>,
 }
 
 impl Timer {
-    /// Notes activity: the deadline moves on.
+    /// Records activity, which postpones the deadline.
     pub fn touch(&self) {
         self.touched.set(self.wheel.now.get());
     }
 
-    /// Notes activity, and changes how much silence is allowed.
+    /// Records activity and changes the timeout.
     pub fn reset(&self, after: Duration) {
         let after = ticks(after);
         match self.clock.take() {
@@ -185,7 +185,7 @@ impl Timer {
         }
     }
 
-    /// Ready once expired, and until touched; else the task is woken at expiry, and by
+    /// Ready once expired, until touched. Otherwise the task is woken at expiry and by
     /// [`Timers::wake_all`].
     pub fn poll_expired(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_expired() {
@@ -196,11 +196,11 @@ impl Timer {
     }
 
     /// Whether it has expired.
-    pub fn is_expired(&self) -> bool {
+    pub(crate) fn is_expired(&self) -> bool {
         self.deadline() <= self.wheel.now.get()
     }
 
-    /// Lets the task be woken at expiry, and by [`Timers::wake_all`].
+    /// Registers the task to be woken at expiry and by [`Timers::wake_all`].
     pub fn register(&self, cx: &mut Context<'_>) {
         if self.armed.get() <= self.wheel.now.get() && !self.is_expired() {
             self.arm(self.deadline());
@@ -234,7 +234,7 @@ impl Drop for Timer {
             lists.unlink(self.key);
             lists.entries.try_remove(self.key).and_then(|e| e.waker)
         };
-        // Outside the borrow: the last waker of a task takes the task with it.
+        // Outside the borrow: dropping the last waker of a task drops the task.
         drop(waker);
     }
 }
@@ -248,7 +248,7 @@ impl fmt::Debug for Timer {
     }
 }
 
-/// Somebody who needs the clock of a worker to go.
+/// Keeps the clock of a worker running while it exists.
 #[derive(Debug)]
 pub struct ClockUse(Rc<Wheel>);
 
@@ -271,22 +271,22 @@ impl Drop for ClockUse {
     }
 }
 
-/// What sets a clock: the time since its start.
+/// The time source of a clock.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Source {
+pub(crate) struct ClockSource {
     start: Instant,
     offset: u64,
 }
 
-impl Source {
-    /// The tick that it is.
+impl ClockSource {
+    /// The current tick.
     pub(crate) fn now(&self) -> u64 {
         let elapsed = self.start.elapsed().as_millis() / TICK.as_millis();
         let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX);
         self.offset.saturating_add(elapsed)
     }
 
-    /// When `tick` begins.
+    /// The time at which `tick` begins.
     pub(crate) fn at(&self, tick: u64) -> Instant {
         let ticks = u32::try_from(tick.saturating_sub(self.offset)).unwrap_or(u32::MAX);
         self.start + TICK * ticks
@@ -297,16 +297,16 @@ impl Source {
 struct Wheel {
     now: Cell<u64>,
     users: Cell<usize>,
-    /// What sets the clock; unless given, [`Timers::advance`] alone does.
-    source: Cell<Option<Source>>,
-    /// The clock stands still.
+    /// The time source; without one, only [`Timers::advance`] sets the clock.
+    source: Cell<Option<ClockSource>>,
+    /// Whether the clock is stopped.
     parked: Cell<bool>,
     unparked: Notify,
     lists: RefCell<Lists>,
 }
 
-/// Doubly linked lists over one slab, so that a timer costs no allocation of its own and leaves
-/// its list at once when dropped.
+/// Doubly linked lists over one slab: a timer needs no allocation of its own, and is unlinked as soon as
+/// it is dropped.
 #[derive(Debug)]
 struct Lists {
     entries: Slab<Entry>,
@@ -319,7 +319,7 @@ struct Entry {
     waker: Option<Waker>,
     previous: u32,
     next: u32,
-    /// The list that it is in; `NONE` when in none.
+    /// Index of the list that contains it; `NONE` if none does.
     list: u32,
 }
 
@@ -337,7 +337,7 @@ impl Lists {
     }
 
     fn link(&mut self, key: usize, deadline: u64, now: u64) {
-        // A deadline of now or earlier is served by the next tick.
+        // A deadline that has passed already is due at the next tick.
         let tick = deadline.clamp(now + 1, now + SLOTS - 1);
         if let Some(entry) = self.entries.get_mut(key) {
             entry.deadline = deadline;
@@ -379,8 +379,8 @@ impl Lists {
         }
     }
 
-    /// Moves the slot of `tick` to the due list, entry by entry, so that each knows where it is
-    /// when a waker drops it.
+    /// Moves the slot of `tick` to the due list, entry by entry: each entry must know its list in case a
+    /// waker drops it.
     fn detach(&mut self, tick: u64) {
         let slot = (tick % SLOTS) as usize;
         while let Some(&head) = self.heads.get(slot).filter(|head| **head != NONE) {
@@ -389,7 +389,7 @@ impl Lists {
         }
     }
 
-    /// The next waker to wake; entries for a later turn of the wheel go back into it.
+    /// The next waker to wake. Puts entries for a later turn of the wheel back into it.
     fn pop_due(&mut self, now: u64) -> Option<Waker> {
         while let Some(&key) = self.heads.get(DUE).filter(|head| **head != NONE) {
             let key = key as usize;
@@ -406,10 +406,10 @@ impl Lists {
     }
 }
 
-/// Ticks that no worker lives to see.
+/// The tick of a timer that never expires.
 const NEVER: u64 = u64::MAX;
 
-/// Whole ticks, rounded up, and one more because the clock may be almost a tick behind.
+/// `after` in whole ticks, rounded up, plus one because the clock may be almost a tick behind.
 fn ticks(after: Duration) -> u64 {
     let ticks = after.as_millis().div_ceil(TICK.as_millis()) + 1;
     u64::try_from(ticks).unwrap_or(NEVER)

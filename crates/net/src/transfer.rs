@@ -13,37 +13,37 @@ use crate::{Stream, Timer, Worker};
 #[cfg(test)]
 mod tests;
 
-/// A read that counts as bulk, and the least known length that is spliced from its first byte.
+/// Minimum size in bytes of a read that counts as bulk.
 const BULK: usize = 32 * 1024;
 
-/// Bulk reads in a row that move a direction to splice(2), and short ones that move it back.
-const TURN: u8 = 4;
+/// Consecutive bulk reads that switch a direction to splice(2), and short reads that switch it back.
+const SWITCH_AFTER: u8 = 4;
 
-/// Reads of one poll; then the worker's other connections get their turn.
+/// Reads in one poll, after which other connections of the worker get their turn.
 const ROUNDS: usize = 4;
 
-/// Bytes on their way in one direction, from one stream to another.
+/// Moves bytes in one direction, from one stream to another.
 ///
-/// What was read is written at once, from a buffer that all connections of the worker share. Only
-/// what the writer does not take is kept, and while something is kept nothing is read. Between
-/// plain sockets bulk data does not pass through memory of this process at all (splice(2)).
+/// Data is written as soon as it is read, from a buffer that all connections of the worker share. Only
+/// data that the writer does not accept is kept, and nothing more is read meanwhile. Between plain
+/// sockets, bulk data does not pass through the memory of this process (splice(2)).
 #[derive(Debug)]
 pub struct Transfer {
-    /// Bytes still to read; `None` when the end of the stream is the end.
+    /// Bytes still to read; `None` until the end of the stream.
     left: Option<u64>,
     moved: u64,
     kept: Kept,
     splicing: Splicing,
-    /// Bulk reads in a row.
+    /// Consecutive bulk reads.
     streak: u8,
     ended: bool,
-    /// The writer buffers, and has not been flushed since the last write.
+    /// Whether the writer buffers and has not been flushed since the last write.
     unflushed: bool,
-    /// Of the reader; told once everything that was read is in the writer, and flushed.
+    /// Error of the reader, returned once everything read before it is written and flushed.
     failed: Option<io::Error>,
 }
 
-/// Read and not yet written.
+/// Data that was read and not written yet.
 #[derive(Debug)]
 enum Kept {
     Nothing,
@@ -53,42 +53,41 @@ enum Kept {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Splicing {
-    /// When both streams are plain and the flow turns to bulk.
+    /// Starts once the data turns to bulk, if both streams are plain.
     Later,
     Now,
-    /// The kernel will not.
+    /// Not supported here.
     Never,
 }
 
-/// Which side ended a transfer before its end.
+/// Which side ended a transfer early.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    /// The stream that is read: an error, or its end before the last byte
-    /// ([`io::ErrorKind::UnexpectedEof`]).
-    #[error("reading: {0}")]
+    /// The reader failed, or ended before the last byte ([`io::ErrorKind::UnexpectedEof`]).
+    #[error("cannot read: {0}")]
     Reader(#[source] io::Error),
-    /// The stream that is written.
-    #[error("writing: {0}")]
+    /// The writer failed.
+    #[error("cannot write: {0}")]
     Writer(#[source] io::Error),
 }
 
 impl Transfer {
-    /// Until the reader ends.
+    /// A transfer until the reader ends.
     pub fn until_end() -> Self {
         Self::new(None)
     }
 
-    /// Of exactly `len` bytes: not one more is read.
+    /// A transfer of exactly `len` bytes; no byte beyond them is read.
     pub fn exact(len: u64) -> Self {
         let mut this = Self::new(Some(len));
         if len >= BULK as u64 * 2 {
             this.splicing = Splicing::Now;
-            this.streak = TURN;
+            this.streak = SWITCH_AFTER;
         }
         this
     }
 
-    /// Until the reader ends; `bytes` were read from it already and are written first.
+    /// A transfer until the reader ends, which first writes `bytes` that were read earlier.
     pub(crate) fn until_end_after(bytes: Option<Buffer>) -> Self {
         let mut this = Self::new(None);
         if let Some(bytes) = bytes {
@@ -117,12 +116,12 @@ impl Transfer {
         self.moved
     }
 
-    /// Whether something was read that the writer has not taken yet.
+    /// Whether data is kept because the writer does not accept it yet.
     pub fn is_blocked(&self) -> bool {
         !matches!(self.kept, Kept::Nothing)
     }
 
-    /// The error of the reader while the writer has not taken everything that came before it.
+    /// The error of the reader while data from before it is still to be written.
     pub(crate) fn failure(&self) -> Option<&io::Error> {
         self.failed.as_ref()
     }
@@ -132,10 +131,10 @@ impl Transfer {
         self.splicing == Splicing::Now
     }
 
-    /// Moves what can be moved now. Ready when everything is in the writer, and flushed.
+    /// Moves as many bytes as possible now. Ready when everything is written and flushed.
     ///
-    /// Touches `timer` when bytes move; its expiry is the caller's to look at. After an error the
-    /// transfer is over. An error of the reader comes after what was read before it.
+    /// Touches `timer` when bytes move; the caller checks its expiry. The transfer ends with the first
+    /// error. An error of the reader is returned after the data read before it is written.
     pub fn poll<R: Stream, W: Stream>(
         &mut self,
         cx: &mut Context<'_>,
@@ -160,7 +159,7 @@ impl Transfer {
                 Poll::Ready(Err(TransferError::Reader(e))) => self.failed = Some(e),
                 Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
                 Poll::Pending => {
-                    // Nothing more comes now that would push out what the writer has buffered.
+                    // No further write will push out the data that the writer has buffered.
                     let _ = self.poll_flush(cx, to)?;
                     return Poll::Pending;
                 }
@@ -170,12 +169,12 @@ impl Transfer {
         Poll::Pending
     }
 
-    /// Forgets what is kept.
+    /// Drops the kept data.
     pub(crate) fn discard(&mut self) {
         self.kept = Kept::Nothing;
     }
 
-    /// Writes what is kept.
+    /// Writes the kept data.
     fn poll_kept<W: Stream>(
         &mut self,
         cx: &mut Context<'_>,
@@ -198,8 +197,8 @@ impl Transfer {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads once and writes what came. Pending when there is nothing to read; never because of
-    /// the writer.
+    /// Reads once and writes the data. Pending only when there is nothing to read, never because of the
+    /// writer.
     fn poll_more<R: Stream, W: Stream>(
         &mut self,
         cx: &mut Context<'_>,
@@ -248,8 +247,8 @@ impl Transfer {
         Poll::Ready(Ok(()))
     }
 
-    /// A TLS stream gives a record at a time: takes more of them, so that they are written in one
-    /// system call.
+    /// Reads more TLS records into `buffer`, so that they are written in one system call: a TLS stream
+    /// returns one record per read.
     fn gather<R: Stream>(
         &mut self,
         cx: &mut Context<'_>,
@@ -273,7 +272,7 @@ impl Transfer {
         }
     }
 
-    /// `None` when it has to be copied after all.
+    /// Splices once; `None` if the data has to be copied instead.
     fn poll_splice(
         &mut self,
         cx: &mut Context<'_>,
@@ -325,14 +324,14 @@ impl Transfer {
         Poll::Ready(Ok(()))
     }
 
-    /// How much may be read now, at most `most`.
+    /// The number of bytes that may be read now, at most `most`.
     fn limit(&self, most: usize) -> usize {
         self.left
             .and_then(|left| usize::try_from(left).ok())
             .map_or(most, |left| left.min(most))
     }
 
-    /// The reader has ended.
+    /// Handles the end of the reader.
     fn end(&mut self) -> Result<(), TransferError> {
         self.ended = true;
         match self.left {
@@ -341,7 +340,7 @@ impl Transfer {
         }
     }
 
-    /// `n` bytes were read at once.
+    /// Counts `n` bytes of one read, and decides between copying and splicing.
     fn count(&mut self, n: usize) {
         self.moved += n as u64;
         if let Some(left) = &mut self.left {
@@ -351,11 +350,11 @@ impl Transfer {
             Splicing::Later if n < BULK => self.streak = 0,
             Splicing::Later => {
                 self.streak += 1;
-                if self.streak == TURN {
+                if self.streak == SWITCH_AFTER {
                     self.splicing = Splicing::Now;
                 }
             }
-            Splicing::Now if n >= BULK => self.streak = TURN,
+            Splicing::Now if n >= BULK => self.streak = SWITCH_AFTER,
             Splicing::Now => {
                 self.streak -= 1;
                 if self.streak == 0 {
@@ -392,7 +391,7 @@ fn poll_write<W: Stream>(
     Poll::Ready(Ok(()))
 }
 
-/// Writes all that the pipe has.
+/// Writes the whole content of the pipe.
 fn poll_drain(
     cx: &mut Context<'_>,
     timer: &Timer,
@@ -411,7 +410,7 @@ fn poll_drain(
     Poll::Ready(Ok(()))
 }
 
-/// The kernel or its sandbox does not splice here.
+/// Whether the kernel or a sandbox does not support splice(2) here.
 fn is_unsupported(e: &io::Error) -> bool {
     [Errno::INVAL, Errno::NOSYS, Errno::PERM, Errno::OPNOTSUPP]
         .iter()

@@ -16,43 +16,43 @@ use crate::pipe::Pipes;
 use crate::timeout::PAUSE;
 use crate::timer::{TICK, Timers};
 
-/// [`Worker::delivery_timeout`] unless set: the default of `--drain-timeout`.
+/// [`Worker::set_delivery_timeout`] unless set: the default of `--drain-timeout`.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the connections of one worker thread share; nothing in it is shared with other threads.
+/// The state that the connections of one worker thread share. No other thread accesses it.
 #[derive(Debug)]
 pub struct Worker {
-    /// 0, 1, ...: which cell of shared counters is this worker's own.
+    /// Number of the worker, from 0; selects its cell in shared counters.
     pub id: usize,
     /// Its clock and timers.
     pub timers: Timers,
     /// Its buffers.
     pub buffers: Buffers,
     pub(crate) pipes: Pipes,
-    /// Its part of the descriptors that traffic may use.
+    /// Its share of the descriptors that traffic may use.
     pub slots: Rc<Slots>,
     draining: Cell<bool>,
     stopping: Cell<bool>,
     delivery_timeout: Cell<Duration>,
     random: Cell<u64>,
-    /// Told when a connection has ended.
+    /// Notified when a connection has ended.
     ended: Notify,
 }
 
 impl Worker {
-    /// The worker of this thread, with as many descriptors as it can get.
+    /// A worker for this thread, without a limit on descriptors.
     pub fn new(id: usize) -> Rc<Self> {
-        Self::within(id, Budget::unlimited())
+        Self::with_budget(id, Budget::unlimited())
     }
 
-    /// The worker of this thread, with descriptors of `budget`.
-    pub fn within(id: usize, budget: Arc<Budget>) -> Rc<Self> {
+    /// A worker for this thread that takes its descriptors from `budget`.
+    pub fn with_budget(id: usize, budget: Arc<Budget>) -> Rc<Self> {
         let slots = Slots::new(budget);
         Self::with_pipes(id, Pipes::new(Rc::clone(&slots)), slots)
     }
 
-    /// As [`Self::within`], but it carries bytes by read and write alone, never by splice(2).
-    pub fn portable(id: usize, budget: Arc<Budget>) -> Rc<Self> {
+    /// Like [`Self::with_budget`], but moves bytes only with read and write, never with splice(2).
+    pub fn without_splice(id: usize, budget: Arc<Budget>) -> Rc<Self> {
         let slots = Slots::new(budget);
         Self::with_pipes(id, Pipes::none(Rc::clone(&slots)), slots)
     }
@@ -67,13 +67,13 @@ impl Worker {
             draining: Cell::new(false),
             stopping: Cell::new(false),
             delivery_timeout: Cell::new(DELIVERY_TIMEOUT),
-            // The standard library takes its keys from the operating system.
+            // The standard library seeds its keys from the operating system.
             random: Cell::new(RandomState::new().build_hasher().finish()),
             ended: Notify::new(),
         })
     }
 
-    /// A random number, for load spreading and not for secrets (wyrand).
+    /// A random number (wyrand), for spreading load; not for secrets.
     pub fn random(&self) -> u64 {
         let state = self.random.get().wrapping_add(0xa076_1d64_78bd_642f);
         self.random.set(state);
@@ -81,52 +81,52 @@ impl Worker {
         (wide >> 64) as u64 ^ wide as u64
     }
 
-    /// Whether the worker takes no new connections and ends those it has as soon as they can.
+    /// Whether the worker is draining: it accepts no new connections, and open ones end as soon as they can.
     pub fn draining(&self) -> bool {
         self.draining.get()
     }
 
-    /// Closes the pipes that no flow uses, for their descriptors, and says how many there were.
+    /// Closes unused pipes to free their descriptors, and returns their number.
     pub fn close_spare_pipes(&self) -> usize {
         self.pipes.clear()
     }
 
-    /// Starts to drain, and tells every connection.
+    /// Starts draining and notifies every connection.
     pub fn drain(&self) {
         self.draining.set(true);
         self.timers.wake_all();
     }
 
-    /// Whether what is still in progress ends now.
+    /// Whether open connections must end now.
     pub fn stopping(&self) -> bool {
         self.stopping.get()
     }
 
-    /// Ends the drain: tells every connection to end now.
+    /// Ends the drain: notifies every connection to end now.
     pub fn stop(&self) {
         self.draining.set(true);
         self.stopping.set(true);
         self.timers.wake_all();
     }
 
-    /// How long a peer may take to acknowledge what the other side of its flow sent before a reset;
-    /// then it is reset all the same. 30 s unless set.
-    pub fn delivery_timeout(&self) -> Duration {
+    /// The value of [`Self::set_delivery_timeout`].
+    pub(crate) fn delivery_timeout(&self) -> Duration {
         self.delivery_timeout.get()
     }
 
-    /// Sets [`Self::delivery_timeout`].
+    /// Sets how long a peer may take to acknowledge the data that the other side sent before a reset; after
+    /// that it is reset anyway. 30 s unless set.
     pub fn set_delivery_timeout(&self, timeout: Duration) {
         self.delivery_timeout.set(timeout);
     }
 
-    /// Notes that a connection has ended, and that its memory is free.
+    /// Records that a connection has ended and its memory is free.
     pub fn connection_ended(&self) {
         self.ended.notify_one();
     }
 
-    /// Gives memory back to the system some seconds after connections have ended; sleeps while none
-    /// does. Never ends; drop it to stop.
+    /// Returns free memory to the system some seconds after connections have ended. Never returns; drop
+    /// it to stop.
     pub async fn run_trims(self: Rc<Self>) {
         loop {
             self.ended.notified().await;
@@ -135,24 +135,24 @@ impl Worker {
         }
     }
 
-    /// Keeps the clock going while somebody uses it, and calls `on_tick` every tick, the last time after the
-    /// last use. Never ends; drop it to stop.
+    /// Advances the clock while it is in use and calls `on_tick` every tick, and once more after the last
+    /// use. Never returns; drop it to stop.
     ///
-    /// The clock stands still while the process does not run for half a second or more, so that no
-    /// deadline falls into a pause: its peers went on, and what they said waits in the sockets.
+    /// The clock does not count pauses of the process of half a second or more, so that no deadline
+    /// expires during a pause: data that peers sent meanwhile is still waiting in the sockets.
     pub async fn run_ticks(self: Rc<Self>, mut on_tick: impl FnMut()) {
         let mut source = self.timers.start();
         loop {
             self.timers.until_used().await;
-            // After a stall the clock jumps once instead of ticking quickly.
+            // After a stall the clock jumps once instead of catching up tick by tick.
             let due = source.at(self.timers.now() + 1);
             sleep_until(due).await;
             let late = due.elapsed();
             if late >= PAUSE {
-                source = self.timers.pass_over(late);
+                source = self.timers.skip(late);
             }
             if late >= TICK {
-                // The sockets get a turn, so that what has come is heard before a deadline ends its wait.
+                // Lets the runtime poll the sockets first, so that data already received beats a deadline.
                 yield_now().await;
             }
             self.timers.advance(source.now());
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_clock_ticks_and_stands_still_in_a_pause() {
+    async fn clock_ticks_and_does_not_count_pauses() {
         let worker = Worker::new(0);
         let calls = Cell::new(0);
         let ticks = worker.clone().run_ticks(|| calls.set(calls.get() + 1));
@@ -189,11 +189,11 @@ mod tests {
             assert_eq!((worker.timers.now(), calls.get()), (10, 10));
             tokio::time::advance(Duration::from_secs(60)).await;
             tokio::time::sleep(Duration::from_millis(50)).await;
-            assert_eq!(worker.timers.now(), 11, "of the pause nothing counts");
-            assert!(calls.get() <= 13, "a pause is made up for in one go");
+            assert_eq!(worker.timers.now(), 11, "the pause does not count");
+            assert!(calls.get() <= 13, "the clock catches up in one step");
             tokio::time::advance(Duration::from_millis(400)).await;
             tokio::time::sleep(Duration::from_millis(70)).await;
-            assert_eq!(worker.timers.now(), 16, "a slow turn counts");
+            assert_eq!(worker.timers.now(), 16, "a short delay counts");
         };
         tokio::select! {
             () = ticks => {}
@@ -202,12 +202,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_clock_that_nobody_uses_stands_still_and_is_right_when_it_is_used_again() {
+    async fn unused_clock_stops_and_is_correct_on_next_use() {
         let worker = Worker::new(0);
         let calls = Cell::new(0);
         let ticks = worker.clone().run_ticks(|| calls.set(calls.get() + 1));
         let script = async {
-            // One that never expires does not use it.
+            // A timer that never expires does not use the clock.
             let never = worker.timers.timer(Duration::MAX);
             tokio::time::sleep(Duration::from_secs(60)).await;
             assert_eq!(calls.get(), 0);
@@ -217,7 +217,7 @@ mod tests {
             assert_eq!((worker.timers.now(), calls.get()), (602, 2));
             drop(user);
             tokio::time::sleep(Duration::from_secs(60)).await;
-            assert_eq!(calls.get(), 3, "the last tick is after the last use");
+            assert_eq!(calls.get(), 3, "one more tick after the last use");
             never.reset(Duration::from_millis(500));
             let start = tokio::time::Instant::now();
             std::future::poll_fn(|cx| never.poll_expired(cx)).await;

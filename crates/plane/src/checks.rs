@@ -1,4 +1,4 @@
-//! The health checks of the snapshot in force; they run on the control thread.
+//! The health checks of the active snapshot. They run on the control thread.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,35 +8,40 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use elbow_balance::{Group, Target};
-use elbow_health::{Asker, CLASSIC_USER_AGENT, Outcome, Reason, Tracker, USER_AGENT};
+use elbow_health::{Outcome, Prober, Reason, Tracker};
+use elbow_model::personality::{HealthCheckHost, HealthUnit, UnhealthyConnections};
 use elbow_model::{
-    HealthCheck, HealthCheckPort, LoadBalancerType, Protocol, ProxyProtocol, TargetState,
+    HealthCheck, HealthCheckPort, LoadBalancerType, Personality, ProxyProtocol, TargetState,
 };
 use elbow_net::proxy;
 use elbow_telemetry::GroupMetrics;
 use rustc_hash::FxHashMap;
-use tokio::task::{AbortHandle, spawn_local};
 use tracing::info;
 
-use crate::control::abort;
-use crate::instances::{self, InstanceTargets};
-use crate::plane::Shared;
-use crate::snapshot::{GroupState, Snapshot, forwarded_groups};
-use crate::stream::Connector;
+use crate::connector::Connector;
+use crate::shared::Shared;
+use crate::snapshot::{GroupState, InstanceTargets, Snapshot, forwarded_groups};
+use crate::state_name::state_name;
+use crate::task::Task;
 
-/// Between the first checks of two targets, so that those of many are not all due at the same moments.
-const PACE: Duration = Duration::from_micros(100);
+mod diagnosis;
 
-/// The checks that run.
+use diagnosis::Told;
+
+/// Delay between the first checks of two targets, so that the checks of many targets are spread over time.
+const SPACING: Duration = Duration::from_micros(100);
+
+/// The running checks.
 pub(crate) struct Checks {
     shared: Arc<Shared>,
     connector: Rc<Connector>,
     running: FxHashMap<Owner, FxHashMap<Key, Check>>,
-    /// When the next check that starts has its first turn.
-    turn: Instant,
+    told: Told,
+    /// When the next new check may start.
+    next_start: Instant,
 }
 
-/// Whose health checks ask for; checks come and go with it.
+/// The owner of a set of checks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Owner {
     Group(Arc<str>),
@@ -44,65 +49,70 @@ enum Owner {
     Balancer(Arc<str>),
 }
 
-/// What has one health.
+/// What a check determines the health of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
     /// A target of a group, by [`Target::serial`].
     Target(u64),
-    /// An instance of a Classic load balancer: at this address, with these ports.
+    /// An instance of a Classic load balancer, by address and ports.
     Instance(IpAddr, BTreeMap<u16, u16>),
 }
 
-/// A check as it is configured.
+/// The configuration of a check.
 #[derive(Clone, PartialEq, Eq)]
 struct Config {
     check: HealthCheck,
     address: SocketAddr,
-    asker: Asker,
+    prober: Prober,
 }
 
-/// A check that is to run, and the targets whose health it is.
+/// A check that should run, and the targets whose health it determines.
 struct Wanted {
     config: Config,
     targets: Vec<(Arc<Group>, Arc<Target>)>,
 }
 
-/// One that runs.
+/// A running check.
 struct Check {
     config: Config,
     tracker: Rc<RefCell<Tracker>>,
     targets: Rc<RefCell<Vec<Checked>>>,
-    task: AbortHandle,
+    task: Task,
 }
 
 impl Checks {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
-            connector: Rc::new(Connector::of_reserve(shared.originators.tls13.clone())),
+            connector: Rc::new(Connector::for_health_checks(
+                shared.originators.tls13.clone(),
+            )),
             shared,
             running: FxHashMap::default(),
-            turn: Instant::now(),
+            told: Told::default(),
+            next_start: Instant::now(),
         }
     }
 
-    /// Starts what the group called `name` needs and is not there, ends what it does not need.
+    /// Starts the missing checks of the group `name`, and stops those no longer needed.
     pub(crate) fn follow_group(&mut self, snapshot: &Snapshot, name: &Arc<str>) {
         let state = snapshot.groups.get(name);
-        let wanted = state.map_or_else(FxHashMap::default, |state| of_group(snapshot, state));
+        let wanted = state.map_or_else(FxHashMap::default, |state| group_checks(snapshot, state));
         self.follow(Owner::Group(Arc::clone(name)), wanted);
     }
 
-    /// The same for the instances of the load balancer called `name`.
+    /// Like [`Self::follow_group`], for the instances of the load balancer `name`.
     pub(crate) fn follow_instances(&mut self, snapshot: &Snapshot, name: &Arc<str>) {
         let state = snapshot.balancers.get(name);
-        let instances = state.into_iter().flat_map(|s| instances::of(snapshot, s));
-        let wanted = instances.map(of_instance).collect();
+        let instances = state
+            .into_iter()
+            .flat_map(|state| snapshot.instances(state));
+        let wanted = instances.map(instance_check).collect();
         self.follow(Owner::Balancer(Arc::clone(name)), wanted);
     }
 
     fn follow(&mut self, owner: Owner, wanted: FxHashMap<Key, Wanted>) {
         let mut running = self.running.remove(&owner).unwrap_or_default();
-        running.retain(|key, check| wanted.contains_key(key) || abort(&mut check.task));
+        running.retain(|key, _| wanted.contains_key(key));
         for (key, wanted) in wanted {
             let targets = wanted.targets.into_iter();
             let targets: Vec<Checked> = targets.map(|t| Checked::new(&self.shared, t)).collect();
@@ -112,7 +122,7 @@ impl Checks {
                     if check.config == wanted.config {
                         check
                     } else {
-                        check.task.abort();
+                        drop(check.task);
                         let mut tracker = check.tracker.borrow_mut();
                         tracker.reconfigure(&wanted.config.check);
                         drop(tracker);
@@ -138,22 +148,31 @@ impl Checks {
         targets: Rc<RefCell<Vec<Checked>>>,
     ) -> Check {
         let connector = Rc::clone(&self.connector);
-        let (asked, of_run, checked) = (config.clone(), Rc::clone(&tracker), Rc::clone(&targets));
-        // Nearly at once, as a new target waits for nothing else.
+        let (own_config, own_tracker, checked) =
+            (config.clone(), Rc::clone(&tracker), Rc::clone(&targets));
+        let told = self.told.clone();
+        // As soon as possible: a new target gets no traffic before its first check.
         let now = Instant::now();
-        let delay = self.turn.saturating_duration_since(now);
-        self.turn = now + delay + PACE;
+        let delay = self.next_start.saturating_duration_since(now);
+        self.next_start = now + delay + SPACING;
         let run = async move {
             let Config {
                 check,
                 address,
-                asker,
-            } = asked;
-            let on_result = |outcome: Outcome| on_result(&of_run, &checked.borrow(), &outcome);
-            elbow_health::run(&*connector, &check, address, &asker, delay, on_result).await;
+                prober,
+            } = own_config;
+            let on_result = |outcome: Outcome| {
+                let targets = checked.borrow();
+                if on_result(&own_tracker, &targets, &outcome) {
+                    for checked in targets.iter() {
+                        told.follow(&checked.group, &check, address, &outcome);
+                    }
+                }
+            };
+            elbow_health::run(&*connector, &check, address, &prober, delay, on_result).await;
         };
         Check {
-            task: spawn_local(run).abort_handle(),
+            task: Task::spawn(run),
             config,
             tracker,
             targets,
@@ -162,7 +181,7 @@ impl Checks {
 }
 
 impl Check {
-    /// Goes on for `targets`; those that are new are as healthy as it knows them to be.
+    /// Replaces the targets of the check. New ones get its current state.
     fn adopt(&self, targets: Vec<Checked>) {
         let tracker = self.tracker.borrow();
         for checked in &targets {
@@ -176,18 +195,18 @@ impl Check {
     }
 }
 
-/// The checks that a group needs; a Classic load balancer has its instances checked.
-fn of_group(snapshot: &Snapshot, state: &GroupState) -> FxHashMap<Key, Wanted> {
+/// The checks of a group; none with a Classic load balancer, whose instances are checked instead.
+fn group_checks(snapshot: &Snapshot, state: &GroupState) -> FxHashMap<Key, Wanted> {
     let group = &state.group;
-    if !state.in_use() || group.config.attributes.of_classic {
+    if !state.in_use() || group.personality.health_unit == HealthUnit::Instance {
         return FxHashMap::default();
     }
-    let host = match is_layer_4(group) {
-        true => host_of_network(snapshot, state),
-        false => None,
+    let host = match group.personality.health_check_host {
+        HealthCheckHost::Target => None,
+        HealthCheckHost::Listener => host_of_listener(snapshot, state),
     };
     let wanted = |target: &Arc<Target>| Wanted {
-        config: of_target(group, target, host.as_deref()),
+        config: target_config(group, target, host.as_deref()),
         targets: vec![(Arc::clone(group), Arc::clone(target))],
     };
     let targets = state.registered().iter();
@@ -196,21 +215,21 @@ fn of_group(snapshot: &Snapshot, state: &GroupState) -> FxHashMap<Key, Wanted> {
         .collect()
 }
 
-fn of_target(group: &Group, target: &Target, host: Option<&str>) -> Config {
+fn target_config(group: &Group, target: &Target, host: Option<&str>) -> Config {
     let check = &group.config.health_check;
     let port = match check.port {
         HealthCheckPort::TrafficPort => target.address.port(),
         HealthCheckPort::Port(port) => port,
     };
     let address = SocketAddr::new(target.address.ip(), port);
-    let own = || elbow_health::host(check.protocol, address.ip(), port);
-    let host = host.map_or_else(own, str::to_owned);
+    let default_host = || elbow_health::host(check.protocol, address.ip(), port);
+    let host = host.map_or_else(default_host, str::to_owned);
     Config {
         check: check.clone(),
         address,
-        asker: Asker {
+        prober: Prober {
             host,
-            user_agent: USER_AGENT,
+            user_agent: group.personality.health_check_user_agent,
             preface: match group.config.attributes.proxy_protocol {
                 Some(ProxyProtocol::V2) => proxy::v2_local(),
                 _ => Vec::new(),
@@ -219,13 +238,13 @@ fn of_target(group: &Group, target: &Target, host: Option<&str>) -> Config {
     }
 }
 
-/// An NLB names its own address and listener port, an ALB the target (NLB guide: health checks; ALB
-/// guide: troubleshooting).
-fn host_of_network(snapshot: &Snapshot, group: &GroupState) -> Option<String> {
+/// The address and port of the listener that forwards to `group`, if its kind of load balancer sends them as Host.
+fn host_of_listener(snapshot: &Snapshot, group: &GroupState) -> Option<String> {
+    let sends_own_host =
+        |kind: LoadBalancerType| kind.personality().health_check_host == HealthCheckHost::Listener;
     let balancers = group.users.iter();
-    let balancers = balancers.filter_map(|name| snapshot.balancers.get(name));
-    let mut network = balancers.filter(|state| state.config.kind == LoadBalancerType::Network);
-    let balancer = network.next()?;
+    let mut balancers = balancers.filter_map(|name| snapshot.balancers.get(name));
+    let balancer = balancers.find(|state| sends_own_host(state.config.kind))?;
     let name = &group.group.config.name;
     let mut listeners = balancer.config.listeners.iter();
     let listener = listeners.find(|listener| forwarded_groups(listener).any(|g| g == name))?;
@@ -233,7 +252,7 @@ fn host_of_network(snapshot: &Snapshot, group: &GroupState) -> Option<String> {
     Some(SocketAddr::new(ip, listener.port).to_string())
 }
 
-fn of_instance(instance: InstanceTargets) -> (Key, Wanted) {
+fn instance_check(instance: InstanceTargets) -> (Key, Wanted) {
     let InstanceTargets {
         instance,
         ip,
@@ -242,13 +261,13 @@ fn of_instance(instance: InstanceTargets) -> (Key, Wanted) {
     } = instance;
     let port = match check.port {
         HealthCheckPort::Port(port) => instance.port(port),
-        // A Classic check always names its port.
+        // A check of a Classic load balancer always has a port.
         HealthCheckPort::TrafficPort => 0,
     };
     let config = Config {
-        asker: Asker {
+        prober: Prober {
             host: elbow_health::host(check.protocol, ip, port),
-            user_agent: CLASSIC_USER_AGENT,
+            user_agent: Personality::CLASSIC.health_check_user_agent,
             preface: Vec::new(),
         },
         address: SocketAddr::new(ip, port),
@@ -260,7 +279,7 @@ fn of_instance(instance: InstanceTargets) -> (Key, Wanted) {
     )
 }
 
-/// A target that a check speaks for.
+/// A target whose health a check determines.
 struct Checked {
     shared: Arc<Shared>,
     metrics: Arc<GroupMetrics>,
@@ -268,12 +287,14 @@ struct Checked {
     target: Arc<Target>,
 }
 
-fn on_result(tracker: &RefCell<Tracker>, targets: &[Checked], outcome: &Outcome) {
+/// Applies the result of a check to its targets, and returns whether their state changed.
+fn on_result(tracker: &RefCell<Tracker>, targets: &[Checked], outcome: &Outcome) -> bool {
     let mut tracker = tracker.borrow_mut();
-    let transition = tracker.on_result(outcome);
+    let changed = tracker.on_result(outcome);
     for checked in targets {
-        checked.on_result(&tracker, outcome, transition.is_some());
+        checked.on_result(&tracker, outcome, changed);
     }
+    changed
 }
 
 impl Checked {
@@ -310,21 +331,18 @@ impl Checked {
             target_group = %self.group.config.name,
             id = %self.target.registered.id,
             port = self.target.registered.port,
-            state = match self.group.config.attributes.of_classic {
-                true => state.as_instance_state(),
-                false => state.as_str(),
-            },
+            state = state_name(self.group.personality, state),
             reason = tracker.reason().map_or("-", |r| r.code),
             "target health changed"
         );
         if state == TargetState::Unhealthy {
-            self.end_flows();
+            self.terminate_flows();
         }
     }
 
-    /// An NLB ends the connections of a target that became unhealthy, unless none is healthy (NLB
-    /// guide: edit target group attributes, unhealthy connection termination).
-    fn end_flows(&self) {
+    /// Terminates the connections of the target, which became unhealthy, if its kind of load balancer does so and another
+    /// target is healthy.
+    fn terminate_flows(&self) {
         let snapshot = self.shared.snapshot.load();
         let Some(state) = snapshot.groups.get(&self.group.config.name) else {
             return;
@@ -334,21 +352,22 @@ impl Checked {
             .targets
             .iter()
             .any(|t| t.state() == TargetState::Healthy);
-        let attributes = &group.config.attributes;
-        if is_layer_4(group) && another && attributes.unhealthy_connection_termination {
-            self.target.cut();
+        let terminates = match group.personality.unhealthy_connections {
+            UnhealthyConnections::Keep => false,
+            UnhealthyConnections::AsConfigured => {
+                group.config.attributes.unhealthy_connection_termination
+            }
+        };
+        if terminates && another {
+            self.target.terminate_connections();
             self.shared.wake_workers();
         }
     }
 }
 
-/// A target that began to drain while it was asked, or went out of use, stays so.
+/// Whether checks determine the state of `target`: not if it is draining or unused.
 fn is_checked(target: &Target) -> bool {
     !matches!(target.state(), TargetState::Draining | TargetState::Unused)
-}
-
-pub(crate) fn is_layer_4(group: &Group) -> bool {
-    !matches!(group.config.protocol, Protocol::Http | Protocol::Https)
 }
 
 #[cfg(test)]

@@ -6,17 +6,20 @@ use std::thread;
 
 use elbow_balance::{Group, Target};
 use elbow_model::TargetState;
+use elbow_model::personality::DrainedConnections;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, LocalSet, spawn_local};
+use tokio::task::LocalSet;
 use tracing::{error, info};
 
-use crate::checks::{Checks, is_layer_4};
+use crate::checks::Checks;
+use crate::message::Update;
 use crate::names;
-use crate::plane::Shared;
-use crate::snapshot::{Changes, GroupState, Snapshot};
+use crate::shared::Shared;
+use crate::snapshot::GroupState;
+use crate::task::Task;
 
-/// The control thread as the plane holds it.
+/// The plane's handle to the control thread.
 pub(crate) struct ControlHandle {
     pub(crate) updates: mpsc::UnboundedSender<Update>,
     stop: mpsc::UnboundedSender<()>,
@@ -66,27 +69,19 @@ pub(crate) fn spawn(shared: Arc<Shared>) -> io::Result<ControlHandle> {
     })
 }
 
-/// What the control thread is told of.
-pub(crate) struct Update {
-    /// In force from now on.
-    pub(crate) snapshot: Arc<Snapshot>,
-    /// What is new about it.
-    pub(crate) changes: Changes,
-}
-
-/// What runs for the snapshot in force.
+/// What runs for the active snapshot.
 struct Control {
     shared: Arc<Shared>,
     checks: Checks,
     names: FxHashMap<Arc<str>, Followed>,
-    /// By the names of groups; those of a group by [`Target::serial`].
-    delays: FxHashMap<Arc<str>, FxHashMap<u64, AbortHandle>>,
+    /// Running deregistration delays, by group name and [`Target::serial`].
+    delays: FxHashMap<Arc<str>, FxHashMap<u64, Task>>,
 }
 
-/// A host name that is looked up.
+/// A host name that is resolved repeatedly.
 struct Followed {
-    task: AbortHandle,
-    /// Whose targets it is.
+    _task: Task,
+    /// The groups with this target.
     groups: FxHashSet<Arc<str>>,
 }
 
@@ -100,7 +95,7 @@ impl Control {
         }
     }
 
-    /// Starts what the snapshot needs and is not there, ends what it does not need.
+    /// Starts the missing tasks of the snapshot, and stops those no longer needed.
     fn follow(&mut self, Update { snapshot, changes }: &Update) {
         for name in &changes.groups {
             let group = snapshot.groups.get(name);
@@ -121,13 +116,13 @@ impl Control {
             if !wanted.contains(host) {
                 followed.groups.remove(group);
             }
-            !followed.groups.is_empty() || abort(&mut followed.task)
+            !followed.groups.is_empty()
         });
         for host in wanted {
             let shared = &self.shared;
             let followed = self.names.entry(Arc::clone(host));
             let followed = followed.or_insert_with(|| Followed {
-                task: follow_name(Arc::clone(shared), Arc::clone(host)),
+                _task: follow_name(Arc::clone(shared), Arc::clone(host)),
                 groups: FxHashSet::default(),
             });
             followed.groups.insert(Arc::clone(group));
@@ -138,7 +133,7 @@ impl Control {
         let draining = state.map_or(&[][..], GroupState::draining);
         if let Some(running) = self.delays.get_mut(name) {
             let drains = |serial: &u64| draining.iter().any(|target| target.serial == *serial);
-            running.retain(|serial, task| drains(serial) || abort(task));
+            running.retain(|serial, _| drains(serial));
         }
         let Some(state) = state.filter(|_| !draining.is_empty()) else {
             self.delays.remove(name);
@@ -148,38 +143,39 @@ impl Control {
         for target in draining {
             running.entry(target.serial).or_insert_with(|| {
                 let (group, target) = (Arc::clone(&state.group), Arc::clone(target));
-                spawn_local(end_of_delay(Arc::clone(&self.shared), group, target)).abort_handle()
+                Task::spawn(deregister_after_delay(
+                    Arc::clone(&self.shared),
+                    group,
+                    target,
+                ))
             });
         }
     }
 }
 
-fn follow_name(shared: Arc<Shared>, name: Arc<str>) -> AbortHandle {
+fn follow_name(shared: Arc<Shared>, name: Arc<str>) -> Task {
     let follow = names::follow(name, move |name, found| {
         match &found {
             Ok(addresses) => info!(%name, ?addresses, "resolved"),
-            Err(error) => error!(%name, %error, "a target does not resolve"),
+            Err(error) => error!(%name, %error, "cannot resolve target"),
         }
         shared.resolve(name, found);
     });
-    spawn_local(follow).abort_handle()
+    Task::spawn(follow)
 }
 
-/// Ends a task that is no longer needed; false, as `retain` wants it.
-pub(crate) fn abort(task: &mut AbortHandle) -> bool {
-    task.abort();
-    false
-}
-
-/// After the deregistration delay: what still runs on an ALB's target is cut and the target is
-/// unused; an NLB lets flows live on unless told otherwise (ALB guide and NLB guide: edit target
-/// group attributes).
-async fn end_of_delay(shared: Arc<Shared>, group: Arc<Group>, target: Arc<Target>) {
+/// Waits for the deregistration delay. Then the target is unused, and its open connections are terminated if the kind of
+/// load balancer does so.
+async fn deregister_after_delay(shared: Arc<Shared>, group: Arc<Group>, target: Arc<Target>) {
     let attributes = &group.config.attributes;
     tokio::time::sleep(attributes.deregistration_delay).await;
     target.set_state(TargetState::Unused);
-    if !is_layer_4(&group) || attributes.deregistration_connection_termination {
-        target.cut();
+    let ends = match group.personality.drained_connections {
+        DrainedConnections::Close => true,
+        DrainedConnections::AsConfigured => attributes.deregistration_connection_termination,
+    };
+    if ends {
+        target.terminate_connections();
         shared.wake_workers();
     }
     info!(target_group = %group.config.name, id = %target.registered.id, "target drained");

@@ -1,4 +1,4 @@
-//! Who gets descriptors for traffic, and what is closed to make room for them.
+//! Descriptors for traffic. Closes idle pipes and connections when they run out.
 
 use std::rc::Rc;
 
@@ -6,7 +6,7 @@ use elbow_http::Pools;
 use elbow_net::Worker;
 use elbow_net::open_files::{Full, Slot};
 
-use crate::stream::TargetStream;
+use crate::target_stream::TargetStream;
 
 /// The descriptors of one worker.
 pub(crate) struct Descriptors {
@@ -19,7 +19,7 @@ impl Descriptors {
         Self { worker, pools }
     }
 
-    /// For a client that was accepted; [`elbow_net::open_files::Slots::client`].
+    /// Takes the descriptors for an accepted client; see [`elbow_net::open_files::Slots::client`].
     pub(crate) fn client(&self) -> Result<Slot, Full> {
         let slots = &self.worker.slots;
         loop {
@@ -31,7 +31,7 @@ impl Descriptors {
         }
     }
 
-    /// For a connection to a target; [`elbow_net::open_files::Slots::target`].
+    /// Takes the descriptors for a connection to a target; see [`elbow_net::open_files::Slots::target`].
     pub(crate) fn target(&self) -> Option<Slot> {
         loop {
             let slot = self.worker.slots.target();

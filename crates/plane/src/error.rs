@@ -1,116 +1,172 @@
-//! Why a model is not served.
+//! Errors of applying a model.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use elbow_model::addresses::PoolFull;
+use elbow_model::addresses::{Ipv4Net, PoolFull};
 use elbow_model::diagnostic::Diagnostic;
+use elbow_model::{Listener, Transport};
 use elbow_net::open_files;
 
-/// Why a model was not applied; what served before serves on.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// The model cannot be served.
-    #[error("{} error(s) in the configuration", .0.len())]
-    Rejected(Vec<Rejection>),
-    /// Listeners cannot have their sockets; not empty.
-    #[error("{}", some(.0))]
-    Bind(Vec<BindError>),
-    /// The pool has no address left.
-    #[error("{0}")]
-    Addresses(#[from] PoolFull),
+/// Why a model was not applied. The previous one still serves.
+///
+/// It contains all failures, so that a caller can leave out the load balancers in [`Failure::load_balancers`] and apply
+/// the rest.
+#[derive(Debug)]
+pub struct ApplyError {
+    /// Not empty. First load balancers without an address, then invalid parts, then listeners without a socket.
+    pub failures: Vec<Failure>,
 }
 
-/// Something in a model that cannot be served.
-#[derive(Clone, Debug)]
-pub struct Rejection {
-    /// Whose it is; empty when no load balancer has to do with it.
-    pub load_balancers: Vec<Arc<str>>,
-    /// What is wrong.
-    pub diagnostic: Diagnostic,
-}
-
-/// A listener that cannot have its socket.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "load balancer \"{load_balancer}\", listener {port}: cannot listen on {address}: {source}{}",
-    advice(source)
-)]
-pub struct BindError {
-    /// Whose listener.
-    pub load_balancer: Arc<str>,
-    /// As configured.
-    pub port: u16,
-    /// What was asked for, offset included.
-    pub address: SocketAddr,
-    /// The system's answer.
-    pub source: io::Error,
-}
-
-/// Why a load balancer keeps a model from being served.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One thing that cannot be served.
+#[derive(Debug)]
 pub struct Failure {
-    /// Without it the rest may be served; `None` when leaving one out does not help.
-    pub load_balancer: Option<Arc<str>>,
-    /// What is wrong with it.
-    pub message: String,
+    /// The load balancers to leave out so that the others can be served, in the order of the model. Empty if leaving out
+    /// load balancers does not help.
+    pub load_balancers: Vec<Arc<str>>,
+    /// The listener at fault; `None` if it is the whole load balancer or something that several share.
+    pub listener: Option<ListenerId>,
+    /// What is wrong.
+    pub cause: Cause,
+}
+
+/// A listener of a load balancer, as configured: without the port offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerId {
+    /// 1-65535.
+    pub port: u16,
+    /// TCP or UDP; together with the port unique within a load balancer.
+    pub transport: Transport,
+}
+
+impl ListenerId {
+    /// The listener's port and transport; the first one if it uses both.
+    pub(crate) fn of(listener: &Listener) -> Self {
+        Self {
+            port: listener.port,
+            transport: match listener.protocol.transports() {
+                [first, ..] => *first,
+                [] => Transport::Tcp,
+            },
+        }
+    }
+}
+
+/// What is wrong.
+#[derive(Debug)]
+pub enum Cause {
+    /// The model asks for something that cannot be served.
+    Invalid(Diagnostic),
+    /// The system refuses the socket of the listener.
+    Bind {
+        /// The address, including the port offset.
+        address: SocketAddr,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// The address pool has no address left for the load balancer.
+    PoolFull {
+        /// The pool.
+        pool: Ipv4Net,
+    },
 }
 
 impl ApplyError {
-    /// Every load balancer that is at fault, once, so that the others can be served without them.
-    pub fn failures(&self) -> Vec<Failure> {
-        let mut failures = match self {
-            Self::Rejected(rejections) => rejections.iter().flat_map(Rejection::failures).collect(),
-            Self::Bind(errors) => errors.iter().map(BindError::failure).collect(),
-            Self::Addresses(full) => {
-                let failure = |name: &Arc<str>| Failure {
-                    load_balancer: Some(Arc::clone(name)),
-                    message: format!(
-                        "the address pool {} has no address left, and others listen on these ports of those that it has",
-                        full.pool
-                    ),
-                };
-                full.load_balancers.iter().map(failure).collect::<Vec<_>>()
+    /// The failures of an invalid model.
+    pub fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.failures
+            .iter()
+            .filter_map(|failure| match &failure.cause {
+                Cause::Invalid(diagnostic) => Some(diagnostic),
+                Cause::Bind { .. } | Cause::PoolFull { .. } => None,
+            })
+    }
+
+    /// The failures of the environment: unavailable sockets and addresses.
+    pub fn environment(&self) -> impl Iterator<Item = &Failure> {
+        let failures = self.failures.iter();
+        failures.filter(|failure| !matches!(failure.cause, Cause::Invalid(_)))
+    }
+}
+
+impl fmt::Display for ApplyError {
+    /// The first failure of the environment and the number of others; without one, the number of errors in the model,
+    /// which are diagnostics.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut environment = self.environment();
+        let Some(first) = environment.next() else {
+            return write!(f, "{} error(s) in the configuration", self.failures.len());
+        };
+        first.fmt(f)?;
+        match environment.count() {
+            0 => Ok(()),
+            more => write!(f, " (and {more} more like it)"),
+        }
+    }
+}
+
+impl std::error::Error for ApplyError {}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Cause::Invalid(diagnostic) => f.write_str(&diagnostic.message),
+            Cause::Bind { address, source } => {
+                self.write_subject(f)?;
+                write!(f, "cannot listen on {address}: {source}")?;
+                match open_files::advice(source) {
+                    Some(advice) => write!(f, "; {advice}"),
+                    None => Ok(()),
+                }
             }
-        };
-        failures.sort_by(|a, b| a.load_balancer.cmp(&b.load_balancer));
-        failures.dedup_by(|a, b| a.load_balancer.is_some() && a.load_balancer == b.load_balancer);
-        failures
-    }
-}
-
-impl Rejection {
-    fn failures(&self) -> Vec<Failure> {
-        let failure = |load_balancer| Failure {
-            load_balancer,
-            message: self.diagnostic.message.clone(),
-        };
-        match self.load_balancers.as_slice() {
-            [] => vec![failure(None)],
-            names => names.iter().cloned().map(Some).map(failure).collect(),
+            Cause::PoolFull { pool } => {
+                self.write_subject(f)?;
+                write!(
+                    f,
+                    "the address pool {pool} has no address left, and its ports are taken on every address"
+                )
+            }
         }
     }
 }
 
-impl BindError {
-    fn failure(&self) -> Failure {
-        Failure {
-            load_balancer: Some(Arc::clone(&self.load_balancer)),
-            message: self.to_string(),
+impl Failure {
+    fn write_subject(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, load_balancer) in self.load_balancers.iter().enumerate() {
+            let separator = if i > 0 { ", " } else { "" };
+            write!(f, "{separator}load balancer \"{load_balancer}\"")?;
+        }
+        match self.listener {
+            Some(listener) => write!(f, ", listener {}: ", listener.port),
+            None => f.write_str(": "),
         }
     }
-}
 
-/// The first of `errors`, and how many there are besides.
-fn some(errors: &[BindError]) -> String {
-    match errors {
-        [] => String::new(),
-        [error] => error.to_string(),
-        [error, rest @ ..] => format!("{error} (and {} more like it)", rest.len()),
+    /// The failure of an invalid listener.
+    pub(crate) fn invalid_listener(
+        load_balancer: &Arc<str>,
+        listener: ListenerId,
+        diagnostic: Diagnostic,
+    ) -> Self {
+        Self {
+            load_balancers: vec![Arc::clone(load_balancer)],
+            listener: Some(listener),
+            cause: Cause::Invalid(
+                diagnostic
+                    .object(format!("loadBalancer/{load_balancer}"))
+                    .field(format!("listeners[port {}]", listener.port)),
+            ),
+        }
     }
-}
 
-fn advice(error: &io::Error) -> String {
-    open_files::advice(error).map_or_else(String::new, |advice| format!("; {advice}"))
+    /// The failures of load balancers without an address.
+    pub(crate) fn pool_full(full: &PoolFull) -> impl Iterator<Item = Self> {
+        full.load_balancers.iter().map(|name| Self {
+            load_balancers: vec![Arc::clone(name)],
+            listener: None,
+            cause: Cause::PoolFull { pool: full.pool },
+        })
+    }
 }

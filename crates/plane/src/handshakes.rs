@@ -1,4 +1,4 @@
-//! TLS handshakes with clients that are in progress on one worker.
+//! The TLS handshakes with clients in progress on one worker.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -6,31 +6,31 @@ use std::rc::Rc;
 
 use tokio::task::AbortHandle;
 
-/// Handshakes of one worker at a time: some 20 KiB each, and more than complete within a round trip.
-const MOST: usize = 1024;
+/// Limit of concurrent handshakes per worker, about 20 KiB each: more than can complete within a round trip.
+const MAX: usize = 1024;
 
-/// The handshakes of one worker in the order in which they began.
+/// The handshakes in progress on one worker, oldest first.
 pub(crate) struct Handshakes {
-    most: usize,
+    max: usize,
     running: RefCell<VecDeque<(u64, AbortHandle)>>,
     next: Cell<u64>,
 }
 
 impl Handshakes {
-    /// None yet.
+    /// Creates it without handshakes.
     pub(crate) fn new() -> Rc<Self> {
-        Self::with_most(MOST)
+        Self::with_max(MAX)
     }
 
-    fn with_most(most: usize) -> Rc<Self> {
+    fn with_max(max: usize) -> Rc<Self> {
         Rc::new(Self {
-            most,
+            max,
             running: RefCell::default(),
             next: Cell::new(0),
         })
     }
 
-    /// A new one, to be kept by its task until the handshake is over.
+    /// Registers a new handshake. Its task keeps the guard until the handshake has ended.
     pub(crate) fn begin(self: &Rc<Self>) -> Handshake {
         let number = self.next.get();
         self.next.set(number + 1);
@@ -40,12 +40,13 @@ impl Handshakes {
         }
     }
 
-    /// Notes the task of the handshake with this `number`, before it runs. When there are too many, the oldest one
-    /// ends, and this says so: a client that means it needs a round trip, so that those which do not are older.
+    /// Records the task of the handshake with this `number`, before it runs. If there are too many handshakes, aborts
+    /// the oldest one and returns true: honest clients complete within a round trip, so the oldest one is the most
+    /// likely to be stalled.
     pub(crate) fn started(&self, number: u64, task: AbortHandle) -> bool {
         let mut running = self.running.borrow_mut();
         running.push_back((number, task));
-        if running.len() <= self.most {
+        if running.len() <= self.max {
             return false;
         }
         let oldest = running.pop_front();
@@ -54,7 +55,7 @@ impl Handshakes {
     }
 }
 
-/// A handshake in progress, until it is dropped.
+/// A handshake in progress. Dropping it ends the registration.
 pub(crate) struct Handshake {
     of: Rc<Handshakes>,
     pub(crate) number: u64,
@@ -63,7 +64,7 @@ pub(crate) struct Handshake {
 impl Drop for Handshake {
     fn drop(&mut self) {
         let mut running = self.of.running.borrow_mut();
-        // One that had to make room is not there any more.
+        // An aborted handshake has already been removed.
         if let Ok(place) = running.binary_search_by_key(&self.number, |(number, _)| *number) {
             running.remove(place);
         }
@@ -92,9 +93,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_oldest_handshake_makes_room_for_a_new_one() {
+    async fn oldest_handshake_is_aborted_for_a_new_one() {
         let script = async {
-            let handshakes = Handshakes::with_most(2);
+            let handshakes = Handshakes::with_max(2);
             let (_first, until_first) = oneshot::channel();
             let (second, until_second) = oneshot::channel();
             let (_third, until_third) = oneshot::channel();
@@ -103,7 +104,7 @@ mod tests {
             assert!(!full);
             let (served, full) = start(&handshakes, until_second);
             assert!(!full);
-            // Once it is over, its connection is none of ours.
+            // After its handshake the connection is not aborted any more.
             second.send(()).unwrap();
             while handshakes.running.borrow().len() > 1 {
                 tokio::task::yield_now().await;

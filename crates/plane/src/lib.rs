@@ -1,35 +1,45 @@
-//! Joins the rooms: starts, changes, drains and stops listeners as snapshots arrive.
+//! The data plane: starts, changes, drains and stops listeners as models are applied.
 //!
 //! ```text
 //!   Model --apply--> Snapshot --ArcSwap--> workers: accept -> [tls] -> tcp | http -> target
 //!                        \--------------> control: health checks, names, deregistration delays
 //! ```
 //!
-//! A [`Plane`] owns the worker threads (one runtime each, no shared lock on the path of a byte) and
-//! one control thread. [`Plane::apply`] turns a validated model into an immutable snapshot and swaps
-//! it in; when anything is wrong the old snapshot keeps serving and the caller gets the reasons.
+//! A [`Plane`] owns the worker threads (one runtime each, no shared lock in the data path) and one
+//! control thread. [`Plane::apply`] turns a validated model into an immutable snapshot and publishes it.
+//! If anything is wrong, the previous snapshot keeps serving and the caller gets the reasons.
 
+mod apply;
 mod checks;
+mod clients;
+mod connector;
 mod control;
 mod descriptors;
 mod error;
 mod handshakes;
-mod instances;
+mod listener_key;
+mod message;
 mod names;
+mod options;
 mod plane;
+mod shared;
 mod snapshot;
+mod state_name;
 mod status;
-mod stream;
+mod target_stream;
+mod task;
 mod view;
 mod worker;
 
-/// The limit of open files, to be raised before any is opened.
+pub use apply::Applied;
+/// The limit of open files; raise it before opening any.
 pub use elbow_net::open_files;
-pub use error::{ApplyError, BindError, Failure, Rejection};
-pub use plane::{DataPath, Options, Plane};
+pub use error::{ApplyError, Cause, Failure, ListenerId};
+pub use options::{DataPath, Options};
+pub use plane::Plane;
 pub use snapshot::check;
 pub use status::{
-    CertificateStatus, ListenerStatus, LoadBalancerStatus, RuleStatus, Status, TargetGroupStatus,
-    TargetHealth, TargetStatus,
+    CertificateStatus, ListenerStatus, LoadBalancerStatus, RuleStatus, Served, Status,
+    TargetGroupStatus, TargetHealth, TargetStatus,
 };
-pub use view::{Served, View};
+pub use view::View;

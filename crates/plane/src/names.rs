@@ -1,4 +1,4 @@
-//! Targets given by host name: looked up, and looked up again when their records expire.
+//! DNS lookups of targets registered by host name, repeated when their records expire.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
 
-/// A record that lives longer is looked up again after this time all the same, since container
-/// networks hand out long-lived records for addresses that change with a restart.
-const LONGEST_TTL: Duration = Duration::from_secs(30);
-/// No name is looked up more often, whatever its TTL.
-const SHORTEST_TTL: Duration = Duration::from_secs(1);
-/// After a failure.
+/// Maximum time between lookups, even if the TTL is longer: container networks hand out records with long
+/// TTLs for addresses that change with a restart.
+const MAX_TTL: Duration = Duration::from_secs(30);
+/// Minimum time between lookups, even if the TTL is shorter.
+const MIN_TTL: Duration = Duration::from_secs(1);
+/// Delay after a failed lookup.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// The outcome of one look-up.
+/// The result of one lookup.
 pub(crate) type Resolved = Result<Vec<IpAddr>, String>;
 
-/// Looks `name` up for as long as it is polled; tells `on_change` the addresses, in order, whenever
-/// they differ from the last. A failure is told once, and the addresses of before stay in use.
+/// Resolves `name` repeatedly, and calls `on_change` with the sorted addresses or the error whenever the
+/// result differs from the previous one. Never returns; drop it to stop.
 pub(crate) async fn follow(name: Arc<str>, mut on_change: impl FnMut(&Arc<str>, Resolved)) {
     let mut last: Option<Resolved> = None;
     loop {
@@ -32,7 +32,7 @@ pub(crate) async fn follow(name: Arc<str>, mut on_change: impl FnMut(&Arc<str>, 
 }
 
 async fn look_up(name: &str) -> (Resolved, Duration) {
-    // Built each time, since resolv.conf and the hosts file may have changed; this is not a hot path.
+    // Built each time, because resolv.conf and the hosts file may have changed. This is not a hot path.
     let resolver = match TokioResolver::builder_tokio().and_then(|builder| builder.build()) {
         Ok(resolver) => resolver,
         Err(e) => return (Err(e.to_string()), RETRY),
@@ -45,7 +45,7 @@ async fn look_up(name: &str) -> (Resolved, Duration) {
             let mut addresses: Vec<IpAddr> = found.iter().collect();
             addresses.sort_unstable();
             addresses.dedup();
-            (Ok(addresses), ttl.clamp(SHORTEST_TTL, LONGEST_TTL))
+            (Ok(addresses), ttl.clamp(MIN_TTL, MAX_TTL))
         }
         Err(e) => (Err(e.to_string()), RETRY),
     }

@@ -1,28 +1,28 @@
-//! What is in force, as values that are easy to print: the source of `/targets`, `/health` and
+//! The active configuration and its state as printable values: the source of `/targets`, `/health` and
 //! `elbow get`.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use elbow_balance::{Group, Target};
 use elbow_health::Reason;
-use elbow_model::{
-    Action, Listener, LoadBalancer, LoadBalancerType, Scheme, TargetId, TargetState,
-};
+use elbow_model::personality::HealthUnit;
+use elbow_model::{Action, Listener, LoadBalancer, Scheme, TargetId, TargetState, Transport};
 use elbow_telemetry::{CertificateRow, GroupRow, TargetRow};
 use serde::Serialize;
 
+use crate::listener_key::ListenerKey;
 use crate::names::Resolved;
-use crate::plane::Shared;
+use crate::shared::Shared;
 use crate::snapshot::Snapshot;
-use crate::view::Served;
+use crate::state_name::state_name;
 
-/// Everything in force, with live numbers.
+/// The active configuration with its current state.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// Rises with every change of the configuration or of resolved names.
+    /// Increases with every change of the configuration or of resolved names.
     pub generation: u64,
     /// In the order of the configuration.
     pub load_balancers: Vec<LoadBalancerStatus>,
@@ -38,16 +38,16 @@ pub struct Status {
 pub struct LoadBalancerStatus {
     /// Its name.
     pub name: String,
-    /// application, network or classic.
+    /// `application`, `network` or `classic`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// internet-facing or internal.
+    /// `internet-facing` or `internal`.
     pub scheme: &'static str,
-    /// In AWS's shape under a local suffix.
+    /// DNS name in the format of AWS, with a local suffix.
     pub dns_name: String,
-    /// The first address that it listens on.
+    /// The first address of its listeners.
     pub address: String,
-    /// By port.
+    /// Its listeners.
     pub listeners: Vec<ListenerStatus>,
 }
 
@@ -57,18 +57,18 @@ pub struct LoadBalancerStatus {
 pub struct ListenerStatus {
     /// As configured.
     pub port: u16,
-    /// HTTP, HTTPS, TCP, TLS.
+    /// `HTTP`, `HTTPS`, `TCP`, `TLS`.
     pub protocol: &'static str,
-    /// The socket that is listened on, port offset included.
+    /// The bound socket address, including the port offset.
     pub bound: String,
-    /// Whether it serves.
+    /// Whether it accepts connections.
     pub serving: bool,
     /// The security policy of TLS listeners.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssl_policy: Option<String>,
-    /// Names; the first is the default.
+    /// Names of its certificates, the default one first.
     pub certificates: Vec<String>,
-    /// By ascending priority, the default rule last.
+    /// Rules by ascending priority, the default rule last.
     pub rules: Vec<RuleStatus>,
 }
 
@@ -78,9 +78,9 @@ pub struct ListenerStatus {
 pub struct RuleStatus {
     /// A number, or `default`.
     pub priority: String,
-    /// In words, e.g. `host-header is minio.example.localhost`.
+    /// Conditions as text, for example `host-header is minio.example.localhost`.
     pub conditions: Vec<String>,
-    /// In words, e.g. `forward to minio`.
+    /// Actions as text, for example `forward to minio`.
     pub actions: Vec<String>,
 }
 
@@ -90,13 +90,13 @@ pub struct RuleStatus {
 pub struct TargetGroupStatus {
     /// Its name.
     pub name: String,
-    /// What targets are spoken to in.
+    /// Protocol of the connections to targets.
     pub protocol: &'static str,
     /// Default port.
     pub port: u16,
-    /// Targets in state healthy.
+    /// Number of healthy targets.
     pub healthy: usize,
-    /// Registered, then draining.
+    /// Registered targets, followed by draining ones.
     pub targets: Vec<TargetStatus>,
 }
 
@@ -104,24 +104,24 @@ pub struct TargetGroupStatus {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetStatus {
-    /// The group's name.
+    /// Name of its group.
     pub target_group: String,
     /// As registered.
     pub id: String,
     /// As registered.
     pub port: u16,
-    /// Where it is connected to; none while its name does not resolve.
+    /// Address for connections; none while its name does not resolve.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// Its zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub availability_zone: Option<String>,
-    /// AWS's state.
+    /// State as in the AWS API.
     pub state: &'static str,
-    /// AWS's reason code.
+    /// Reason code as in the AWS API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The reason in words.
+    /// Description of the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Requests or connections in progress.
@@ -130,33 +130,42 @@ pub struct TargetStatus {
     pub requests: u64,
 }
 
-/// The health of a target as the API of its load balancer spells it.
+/// The health of a target, in the terms of the API of its load balancer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetHealth {
-    /// `TargetHealth.State`; of an instance of a Classic load balancer, `InstanceState.State`.
+    /// `TargetHealth.State`, or `InstanceState.State` for an instance of a Classic load balancer.
     pub state: &'static str,
-    /// `TargetHealth.Reason`, e.g. `Target.Timeout`; none while it is healthy.
+    /// `TargetHealth.Reason`, for example `Target.Timeout`; none while healthy.
     pub reason: Option<&'static str>,
     /// `TargetHealth.Description`.
     pub description: Option<Cow<'static, str>>,
+}
+
+/// The DNS name and addresses of a load balancer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// DNS name in the format of AWS, with a local suffix.
+    pub dns_name: String,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// A certificate.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CertificateStatus {
-    /// ARN-shaped; ends in its name.
+    /// Its ARN, which ends with its name.
     pub arn: String,
-    /// DNS names that it is valid for.
+    /// The DNS names that it is valid for.
     pub names: Vec<String>,
-    /// Who issued it, as a distinguished name.
+    /// The distinguished name of its issuer.
     pub issuer: String,
-    /// End of validity, seconds since the epoch.
+    /// End of validity in Unix seconds.
     pub not_after: i64,
 }
 
 impl Status {
-    /// Whether every listener serves.
+    /// Whether all listeners accept connections.
     pub fn serving(&self) -> bool {
         self.load_balancers
             .iter()
@@ -190,34 +199,45 @@ pub(crate) fn of(shared: &Shared) -> Status {
     }
 }
 
-/// The generation in force and what does not serve in it, without the cost of a whole [`Status`]: probes ask for it.
+/// The active generation and its sockets that do not accept connections. Cheaper than [`Status`], for probes.
 pub(crate) fn not_serving(shared: &Shared) -> (u64, Vec<String>) {
     let snapshot = shared.snapshot.load_full();
-    let mut missing = Vec::new();
+    let mut missing = Vec::clone(&shared.left_out.load());
     for balancer in &snapshot.model.load_balancers {
         for listener in &balancer.listeners {
-            let bound = bound(shared, &snapshot, &balancer.name, listener);
-            if !bound.is_some_and(|bound| snapshot.listeners.contains_key(&bound)) {
-                missing.push(bound.map_or_else(String::new, |bound| bound.to_string()));
+            let keys = bound(shared, &snapshot, &balancer.name, listener);
+            if keys.is_empty() {
+                missing.push(String::new());
             }
+            let keys = keys.iter();
+            let keys = keys.filter(|key| !snapshot.listeners.contains_key(key));
+            missing.extend(keys.map(ToString::to_string));
         }
     }
     (snapshot.generation, missing)
 }
 
-/// The first socket of a listener; none while its load balancer has no address.
+/// The sockets of a listener on the first address of its load balancer; none without an address.
 fn bound(
     shared: &Shared,
     snapshot: &Snapshot,
     balancer: &str,
     listener: &Listener,
-) -> Option<SocketAddr> {
-    let ip = *snapshot.balancers.get(balancer)?.addresses.first()?;
+) -> Vec<ListenerKey> {
+    let state = snapshot.balancers.get(balancer);
+    let Some(ip) = state.and_then(|state| state.addresses.first()) else {
+        return Vec::new();
+    };
     let port = listener.port.saturating_add(shared.options.port_offset);
-    Some(SocketAddr::new(ip, port))
+    let transports = listener.protocol.transports().iter();
+    let key = |transport: &Transport| ListenerKey {
+        address: SocketAddr::new(*ip, port),
+        transport: *transport,
+    };
+    transports.map(key).collect()
 }
 
-/// Where the load balancer called `name` serves.
+/// The DNS name and addresses of the load balancer `name`.
 pub(crate) fn served(shared: &Shared, name: &str) -> Option<Served> {
     let snapshot = shared.snapshot.load();
     let balancer = snapshot.balancers.get(name)?;
@@ -239,8 +259,9 @@ fn load_balancer(
         ListenerStatus {
             port: listener.port,
             protocol: listener.protocol.as_str(),
-            bound: bound.map_or_else(String::new, |b| b.to_string()),
-            serving: bound.is_some_and(|b| snapshot.listeners.contains_key(&b)),
+            bound: bound.first().map_or_else(String::new, ToString::to_string),
+            serving: !bound.is_empty()
+                && bound.iter().all(|key| snapshot.listeners.contains_key(key)),
             ssl_policy: listener.ssl_policy.as_ref().map(ToString::to_string),
             certificates: listener
                 .certificates
@@ -252,11 +273,7 @@ fn load_balancer(
     });
     LoadBalancerStatus {
         name: config.name.to_string(),
-        kind: match config.kind {
-            LoadBalancerType::Application => "application",
-            LoadBalancerType::Network => "network",
-            LoadBalancerType::Classic => "classic",
-        },
+        kind: config.kind.as_str(),
         scheme: match config.scheme {
             Scheme::InternetFacing => "internet-facing",
             Scheme::Internal => "internal",
@@ -333,21 +350,23 @@ fn target_status(group: &Group, target: &Target) -> TargetStatus {
     }
 }
 
-/// The health of `target` in the words of `DescribeTargetHealth`, or of `DescribeInstanceHealth`.
+/// The health of `target` as in `DescribeTargetHealth` or `DescribeInstanceHealth`.
 fn health(group: &Group, target: &Target) -> TargetHealth {
     let reason = match target.state() {
-        state if group.config.attributes.of_classic => Reason::of_instance(state),
+        state if group.personality.health_unit == HealthUnit::Instance => {
+            Reason::of_instance(state)
+        }
         TargetState::Unused => Some(Reason::NOT_IN_USE),
         _ => Reason::from_bits(target.reason()),
     };
     TargetHealth {
-        state: state_name(group, target),
+        state: state_name(group.personality, target.state()),
         reason: reason.as_ref().map(|reason| reason.code),
         description: reason.map(|reason| reason.description),
     }
 }
 
-/// The health of one target. A name that stands for several addresses is as healthy as the least of them.
+/// The health of one target. A name with several addresses has the worst health among them.
 pub(crate) fn target_health(
     shared: &Shared,
     target_group: &str,
@@ -356,7 +375,7 @@ pub(crate) fn target_health(
 ) -> Option<TargetHealth> {
     let snapshot = shared.snapshot.load();
     let group = &snapshot.groups.get(target_group)?.group;
-    let is_asked = |target: &&elbow_model::Target| {
+    let is_requested = |target: &&elbow_model::Target| {
         target.port == port
             && match &target.id {
                 TargetId::Ip(ip) => id.parse() == Ok(*ip),
@@ -364,8 +383,8 @@ pub(crate) fn target_health(
             }
     };
     let targets = group.targets.iter();
-    let found = targets.filter(|target| is_asked(&&target.registered));
-    // One that drains goes, and another one may have come in its place.
+    let found = targets.filter(|target| is_requested(&&target.registered));
+    // A draining target ranks last, because another one may have replaced it.
     let worst = found.min_by_key(|target| match target.state() {
         TargetState::Unhealthy => 0,
         TargetState::Initial => 1,
@@ -375,20 +394,11 @@ pub(crate) fn target_health(
     if let Some(target) = worst {
         return Some(health(group, target));
     }
-    let registered = group.config.targets.iter().find(is_asked)?;
+    let registered = group.config.targets.iter().find(is_requested)?;
     unresolved(shared, group, registered)
 }
 
-/// What the API of the load balancer calls the state of `target`.
-fn state_name(group: &Group, target: &Target) -> &'static str {
-    let state = target.state();
-    match group.config.attributes.of_classic {
-        true => state.as_instance_state(),
-        false => state.as_str(),
-    }
-}
-
-/// Registered names that stand for no address.
+/// Registered names without an address.
 fn unresolved_rows(shared: &Shared, group: &Group) -> Vec<TargetStatus> {
     let row = |target: &elbow_model::Target| {
         let health = unresolved(shared, group, target)?;
@@ -408,37 +418,41 @@ fn unresolved_rows(shared: &Shared, group: &Group) -> Vec<TargetStatus> {
     group.config.targets.iter().filter_map(row).collect()
 }
 
-/// The health of a registered name that stands for no address.
+/// The health of a registered name without an address; `None` if it has one.
 fn unresolved(
     shared: &Shared,
     group: &Group,
     target: &elbow_model::Target,
 ) -> Option<TargetHealth> {
-    let TargetId::Host(name) = &target.id else {
-        return None;
-    };
-    let description = match shared.resolved(name) {
-        Some(Resolved::Ok(addresses)) if !addresses.is_empty() => return None,
-        Some(Resolved::Err(error)) => format!("the name does not resolve: {error}").into(),
-        _ => "the name does not resolve yet".into(),
+    let description = match &target.id {
+        TargetId::Ip(_) => return None,
+        TargetId::Host(name) => match shared.resolved(name) {
+            Some(Resolved::Ok(addresses)) if !addresses.is_empty() => return None,
+            Some(Resolved::Err(error)) => format!("cannot resolve the host name: {error}").into(),
+            _ => "the host name is not resolved yet".into(),
+        },
+        TargetId::Alb(name) => {
+            let mut targets = group.targets.iter();
+            if targets.any(|one| one.registered == *target) {
+                return None;
+            }
+            format!("the load balancer {name} does not serve").into()
+        }
     };
     Some(TargetHealth {
-        state: match group.config.attributes.of_classic {
-            true => TargetState::Unused.as_instance_state(),
-            false => TargetState::Unused.as_str(),
-        },
+        state: state_name(group.personality, TargetState::Unused),
         reason: Some("Target.IpUnusable"),
         description: Some(description),
     })
 }
 
-/// Every group with its targets and their live numbers, for the metrics.
+/// All groups with the current state of their targets, for the metrics.
 pub(crate) fn group_rows(shared: &Shared) -> Vec<GroupRow> {
     let snapshot = shared.snapshot.load();
     let row = |group: &Group, target: &Target| TargetRow {
         target: format!("{}:{}", target.registered.id, target.registered.port),
         state: target.state(),
-        state_name: state_name(group, target),
+        state_name: state_name(group.personality, target.state()),
         in_flight: u64::from(target.in_flight()),
         requests: target.requests(),
     };
@@ -450,7 +464,7 @@ pub(crate) fn group_rows(shared: &Shared) -> Vec<GroupRow> {
     rows.collect()
 }
 
-/// Every certificate in force, for the metrics.
+/// All certificates of the active configuration, for the metrics.
 pub(crate) fn certificate_rows(shared: &Shared) -> Vec<CertificateRow> {
     let snapshot = shared.snapshot.load();
     let row = |certificate: &Arc<elbow_tls::Loaded>| CertificateRow {

@@ -3,57 +3,49 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use elbow_model::addresses::{Ipv4Net, home};
 use elbow_model::{DnsZone, Model};
 use elbow_telemetry::Telemetry;
 use tokio::sync::watch;
 
-use crate::plane::Shared;
-use crate::status::{self, Status, TargetHealth};
+use crate::shared::Shared;
+use crate::status::{self, Served, Status, TargetHealth};
 
-/// A look at a running [`Plane`](crate::Plane); cheap to clone.
+/// A read-only view of a running [`Plane`](crate::Plane); cheap to clone.
 #[derive(Clone)]
 pub struct View(Arc<Shared>);
-
-/// Where a load balancer serves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Served {
-    /// In AWS's shape under a local suffix.
-    pub dns_name: String,
-    /// Its addresses.
-    pub addresses: Vec<IpAddr>,
-}
 
 impl View {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self(shared)
     }
 
-    /// What is in force, with live numbers.
+    /// The active configuration with its current state.
     pub fn status(&self) -> Status {
         status::of(&self.0)
     }
 
-    /// Whether it takes no new connections any more, and ends ([`Plane::drain`](crate::Plane::drain)).
+    /// Whether the plane is draining ([`Plane::drain`](crate::Plane::drain)) and accepts no new connections.
     pub fn is_draining(&self) -> bool {
         self.0.draining.load(Ordering::Relaxed)
     }
 
-    /// The model in force.
+    /// The active model.
     pub fn model(&self) -> Arc<Model> {
         Arc::clone(&self.0.snapshot.load().model)
     }
 
-    /// The numbers of the plane.
+    /// The metrics of the plane.
     pub fn telemetry(&self) -> &Arc<Telemetry> {
         &self.0.telemetry
     }
 
-    /// Writes every metric in OpenMetrics' text, without the mark of the end.
+    /// Writes all metrics as OpenMetrics text, without the final `# EOF`.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// Errors of `out`.
     pub fn write_metrics(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        // What nobody held any more a moment ago is not shown.
+        // Series that are no longer used are not exposed.
         self.0.telemetry.prune();
         self.0.count_descriptors();
         let groups = status::group_rows(&self.0);
@@ -61,28 +53,45 @@ impl View {
         self.0.telemetry.write(groups, certificates, out)
     }
 
-    /// The generation in force, and the sockets that are to be listened on and do not serve.
+    /// The active generation, and the sockets of its listeners that do not accept connections.
     pub fn not_serving(&self) -> (u64, Vec<String>) {
         status::not_serving(&self.0)
     }
 
-    /// What the DNS names of load balancers end in.
+    /// The region and suffix of DNS names.
     pub fn dns_zone(&self) -> &DnsZone {
         &self.0.options.dns
     }
 
-    /// Where the load balancer called `name` serves; `None` when there is none.
+    /// The pool of addresses of load balancers.
+    pub fn address_pool(&self) -> Ipv4Net {
+        self.0.options.address_pool
+    }
+
+    /// The load balancers with an address of the pool that does not follow from their name, and these addresses.
+    pub fn displaced(&self) -> Vec<(Arc<str>, IpAddr)> {
+        let pool = self.address_pool();
+        let snapshot = self.0.snapshot.load();
+        let balancers = snapshot.balancers.values();
+        let pooled = balancers.filter(|state| state.config.addresses.is_empty());
+        let displaced = pooled.filter_map(|state| {
+            let (name, address) = (&state.config.name, *state.addresses.first()?);
+            (home(name, pool) != Some(address)).then(|| (Arc::clone(name), address))
+        });
+        displaced.collect()
+    }
+
+    /// The DNS name and addresses of the load balancer `name`, if it exists.
     pub fn load_balancer(&self, name: &str) -> Option<Served> {
         status::served(&self.0, name)
     }
 
-    /// The health of the target that is registered as `id` at `port` in `target_group`; `None` when there is no such
-    /// target.
+    /// The health of the target registered as `id` with `port` in `target_group`, if it exists.
     pub fn target_health(&self, target_group: &str, id: &str, port: u16) -> Option<TargetHealth> {
         status::target_health(&self.0, target_group, id, port)
     }
 
-    /// A number that rises when the state of any target changes, or the reason for it.
+    /// A number that increases whenever the state of a target or its reason changes.
     pub fn health_changes(&self) -> watch::Receiver<u64> {
         self.0.health_changes.subscribe()
     }

@@ -16,7 +16,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// For the pod `name`, reached by that name, at 127.0.0.1 and by each of `names`.
+    /// A certificate for the pod `name`, localhost, 127.0.0.1 and `names`.
     pub(crate) fn new(name: &str, names: &[String]) -> Result<Self, Error> {
         let own = [
             name.to_owned(),
@@ -36,7 +36,7 @@ impl Identity {
         })
     }
 
-    /// Serves this certificate.
+    /// A server configuration with this certificate.
     pub(crate) fn server(&self) -> Result<ServerConfig, Error> {
         let chain = vec![self.certificate.clone()];
         let mut config =
@@ -48,7 +48,7 @@ impl Identity {
         Ok(config)
     }
 
-    /// Trusts this certificate and no other.
+    /// A client configuration that trusts only this certificate.
     pub(crate) fn client(&self) -> Result<ClientConfig, Error> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone())?;

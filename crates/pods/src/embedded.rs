@@ -19,19 +19,19 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::Error;
-use crate::pods::Plan;
+use crate::plan::Plan;
 use crate::port::Port;
 
-/// Names the pod that answered.
+/// The response header with the pod's name.
 const X_POD: HeaderName = HeaderName::from_static("x-pod");
-/// After `accept` failed, for want of file descriptors as a rule.
+/// The pause after a failed accept, usually without file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// An S3 service over `folder` for requests signed with this key. Objects are files called by their
-/// keys: a key that ends with a slash, or has `.` or nothing between two, is not kept as it is.
+/// An S3 service on `folder` for requests signed with this key. Objects are files named by their
+/// keys. Keys that end with a slash, or have `.` or nothing between slashes, are not kept exactly.
 ///
-/// Pods that share a folder share the service: two services would give their temporary files the
-/// same names.
+/// Pods that share a folder share the service: two services would use the same names for
+/// temporary files.
 pub(crate) fn service(
     folder: &Path,
     access_key: &str,
@@ -68,7 +68,7 @@ impl Server {
             acceptor: TlsAcceptor::from(Arc::new(plan.identity.server()?)),
             lenient,
             service,
-            // Names of pods are plain ASCII; any other would be shown as "pod".
+            // Pod names are ASCII; any other name would become "pod".
             name: HeaderValue::from_str(&plan.name).unwrap_or(HeaderValue::from_static("pod")),
             page: console_page(&plan.name),
         };
@@ -94,7 +94,7 @@ impl Server {
         Ok(())
     }
 
-    /// Closes listeners and connections at once, as the kernel does for a process that was killed.
+    /// Closes listeners and connections at once, as the kernel does for a killed process.
     pub(crate) async fn stop(&self) {
         let tasks = self.running.borrow_mut().take();
         if let Some(mut tasks) = tasks {
@@ -103,7 +103,7 @@ impl Server {
     }
 }
 
-/// Serves every connection in a task of its own; all of them end with this one.
+/// Accepts connections and serves each in its own task; the tasks end with this one.
 async fn accept<F>(listener: TcpListener, pod: Arc<Pod>, serve: fn(TcpStream, Arc<Pod>) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -113,12 +113,12 @@ where
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    // Latency alone is lost without it.
+                    // Without it only latency suffers.
                     let _ = stream.set_nodelay(true);
                     connections.spawn(serve(stream, Arc::clone(&pod)));
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "a pod cannot accept");
+                    tracing::debug!(%error, "a pod cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -133,7 +133,7 @@ async fn serve_s3(stream: TcpStream, pod: Arc<Pod>) {
     }
     match pod.acceptor.accept(stream).await {
         Ok(stream) => serve(stream, &pod, s3).await,
-        Err(error) => tracing::debug!(%error, "a client of a pod failed its handshake"),
+        Err(error) => tracing::debug!(%error, "TLS handshake with a pod failed"),
     }
 }
 
@@ -143,12 +143,12 @@ async fn serve_console(stream: TcpStream, pod: Arc<Pod>) {
     }
     match pod.acceptor.accept(stream).await {
         Ok(stream) => serve(stream, &pod, console).await,
-        Err(error) => tracing::debug!(%error, "a client of a console failed its handshake"),
+        Err(error) => tracing::debug!(%error, "TLS handshake with a console failed"),
     }
 }
 
-/// Whether the client's first byte is that of a TLS handshake (RFC 8446, 5.1), which no method of HTTP
-/// begins with.
+/// Whether the client's first byte starts a TLS handshake (RFC 8446, 5.1); no HTTP method starts with
+/// it.
 async fn begins_tls(stream: &TcpStream) -> bool {
     let mut first = [0];
     matches!(stream.peek(&mut first).await, Ok(1)) && first == [22]
@@ -171,11 +171,11 @@ where
     });
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
-        tracing::debug!(%error, "a connection to a pod ended");
+        tracing::debug!(%error, "a connection to a pod failed");
     }
 }
 
-/// MinIO's health pages, and S3 for the rest.
+/// MinIO's health pages, and S3 for all other paths.
 async fn s3(request: Request<Incoming>, pod: Arc<Pod>) -> Result<Response<Body>, HttpError> {
     match request.uri().path() {
         "/minio/health/live" | "/minio/health/ready" => Ok(Response::new(Body::empty())),
@@ -183,14 +183,18 @@ async fn s3(request: Request<Incoming>, pod: Arc<Pod>) -> Result<Response<Body>,
             let query = request.uri().query().unwrap_or_default();
             let encoded = query.contains("encoding-type=url");
             let response = pod.service.call(request.map(Body::from)).await?;
-            Ok(if encoded { plainly(response) } else { response })
+            Ok(if encoded {
+                remove_encoding_claim(response)
+            } else {
+                response
+            })
         }
     }
 }
 
-/// The store says that the keys of a listing are URL-encoded when a client asked for that, but they
-/// never are: without the claim, clients take a `+` or a `%` for what it is.
-fn plainly(mut response: Response<Body>) -> Response<Body> {
+/// Removes the claim that the keys of a listing are URL-encoded. The store adds it when a client asks
+/// for it, but never encodes, and clients would decode a `+` or a `%`.
+fn remove_encoding_claim(mut response: Response<Body>) -> Response<Body> {
     const CLAIM: &str = "<EncodingType>url</EncodingType>";
     let Some(body) = response.body_mut().take_bytes() else {
         return response;
@@ -222,13 +226,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listing_does_not_claim_an_encoding_that_it_does_not_have() {
+    fn listing_does_not_claim_an_encoding() {
         let listing = "<ListBucketResult><EncodingType>url</EncodingType>\
                        <Contents><Key>a+b%20c</Key></Contents></ListBucketResult>";
         let mut response = Response::new(Body::from(listing.to_owned()));
         let length = HeaderValue::from(listing.len());
         response.headers_mut().insert(CONTENT_LENGTH, length);
-        let response = plainly(response);
+        let response = remove_encoding_claim(response);
         assert_eq!(
             response.body().bytes().as_deref(),
             Some(

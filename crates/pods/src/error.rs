@@ -3,25 +3,25 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-/// Why pods could not be started or stopped.
+/// Why pods cannot be started or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A folder or file of a pod cannot be made.
+    /// A folder or file of a pod cannot be written.
     #[error("cannot write {}", path.display())]
     Write {
-        /// Which.
+        /// The path.
         path: PathBuf,
         /// The cause.
         #[source]
         source: io::Error,
     },
-    /// A pod's certificate cannot be made.
-    #[error("cannot make a certificate")]
+    /// A pod's certificate cannot be issued.
+    #[error("cannot issue a certificate for a pod")]
     Certificate(#[from] rcgen::Error),
     /// A pod's certificate cannot be used.
     #[error("cannot use the certificate of a pod")]
     Tls(#[from] rustls::Error),
-    /// No port can be had, or it cannot be listened on again.
+    /// No port is free, or it cannot be listened on again.
     #[error("cannot listen for a pod")]
     Listen(#[source] io::Error),
     /// The folder of an embedded pod cannot be used.
@@ -29,46 +29,46 @@ pub enum Error {
     Store {
         /// The folder.
         path: PathBuf,
-        /// What the store says.
+        /// The error of the store.
         reason: String,
     },
-    /// MinIO's program does not run.
+    /// MinIO's program cannot be run.
     #[error("cannot run {}", program.display())]
     Run {
-        /// What was to be run.
+        /// The program.
         program: PathBuf,
         /// The cause.
         #[source]
         source: io::Error,
     },
     /// A MinIO process ended instead of serving.
-    #[error("{pod} ended ({status}); the end of its log:\n{log}")]
+    #[error("{pod} exited ({status}); the end of its log:\n{log}")]
     Exited {
-        /// Name of the pod.
+        /// The name of the pod.
         pod: String,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
-        /// The last lines that it wrote.
+        /// The last lines of its log.
         log: String,
     },
     /// A MinIO process runs but does not serve.
     #[error("{pod} does not serve after {} s; the end of its log:\n{log}", after.as_secs())]
     NotServing {
-        /// Name of the pod.
+        /// The name of the pod.
         pod: String,
-        /// How long it was given.
+        /// The timeout.
         after: Duration,
-        /// The last lines that it wrote.
+        /// The last lines of its log.
         log: String,
     },
     /// There is no pod of this name.
-    #[error("there is no pod \"{0}\"")]
+    #[error("pod \"{0}\" not found")]
     UnknownPod(String),
     /// A pod was stopped while it was starting.
-    #[error("{0} was stopped while it started")]
+    #[error("{0} was stopped while it was starting")]
     Stopped(String),
     /// The thread of the pods cannot start, or is gone.
-    #[error("the pods' thread does not run")]
+    #[error("the pods' thread is not running")]
     Thread(#[source] Option<io::Error>),
 }
 

@@ -15,25 +15,29 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use crate::certificate::Identity;
-use crate::pods::Plan;
+use crate::plan::Plan;
 use crate::port::Port;
 use crate::{Error, Options, probe};
 
-/// A process is given this long to serve; a busy machine takes seconds.
+/// How long a process may take to start; a busy machine takes seconds.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// Between two looks at a process that starts.
+/// The time between probes of a starting process.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Fewer processes than this do not make a distributed deployment that survives the loss of one.
+/// The fewest processes that form a distributed deployment that survives the loss of one.
 const MIN_DISTRIBUTED: usize = 4;
-/// This much of the end of a log is shown in an error.
+/// The number of log lines shown in an error.
 const LOG_LINES: usize = 15;
 
-/// The process serves.
+/// 200 if the process serves.
 const LIVE: &str = "/minio/health/live";
-/// The deployment has a quorum and takes writes.
+/// 200 if the deployment has a quorum and accepts writes.
 const CLUSTER: &str = "/minio/health/cluster";
+/// 200 if the deployment would keep its quorum without this process: the process sees all others. A quorum alone is too
+/// little at a start: one process may write to three stores while another reads from the fourth, and does not find what
+/// was written.
+const CLUSTER_WITHOUT_THIS: &str = "/minio/health/cluster?maintenance=true";
 
-/// The program `minio` on PATH.
+/// The program `minio` on `PATH`.
 pub fn find_minio() -> Option<PathBuf> {
     on_path("minio")
 }
@@ -45,7 +49,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
         .find(|file| executable(file).is_ok())
 }
 
-/// `setpriv` would report a program that does not run in its own words.
+/// Checks that a program can be run; `setpriv` would report the failure in its own words.
 fn executable(program: &Path) -> io::Result<()> {
     let metadata = program.metadata()?;
     if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 {
@@ -54,7 +58,7 @@ fn executable(program: &Path) -> io::Result<()> {
     Err(io::ErrorKind::PermissionDenied.into())
 }
 
-/// A pod that is a MinIO process of its own.
+/// A pod that is a MinIO process.
 pub(crate) struct Process {
     name: String,
     command: Vec<OsString>,
@@ -63,10 +67,11 @@ pub(crate) struct Process {
     s3: Port,
     _console: Port,
     tls: Arc<ClientConfig>,
+    distributed: bool,
     child: RefCell<Option<Child>>,
 }
 
-/// Prepares folders and commands of one deployment, or of separate stores when the pods are too few.
+/// Prepares folders and commands of one deployment, or of separate stores if there are too few pods.
 pub(crate) async fn prepare(
     options: &Options,
     program: &Path,
@@ -114,6 +119,7 @@ pub(crate) async fn prepare(
             name: plan.name,
             s3: plan.s3,
             _console: plan.console,
+            distributed,
             child: RefCell::new(None),
         });
     }
@@ -133,16 +139,16 @@ fn arguments(certs: &Path, s3: SocketAddr, console: SocketAddr) -> [OsString; 8]
     ]
 }
 
-/// Nothing else of this process's environment reaches MinIO, whose every setting can be a variable.
+/// The environment of MinIO. It inherits nothing else, because every setting of MinIO can be a variable.
 fn environment(options: &Options, folder: &Path, s3: SocketAddr) -> Vec<(&'static str, OsString)> {
     let mut environment = vec![
         ("HOME", folder.into()),
         ("MINIO_ROOT_USER", options.access_key.clone().into()),
         ("MINIO_ROOT_PASSWORD", options.secret_key.clone().into()),
         ("MINIO_UPDATE", "off".into()),
-        // Lets a deployment keep its data on the disk of the system.
+        // Lets a deployment keep its data on the system disk.
         ("MINIO_CI_CD", "1".into()),
-        // In a container MinIO waits for an address beyond loopback, unless it is told that this
+        // In a container MinIO waits for an address beyond loopback unless this says that the
         // endpoint is its own.
         ("_MINIO_SERVER_LOCAL", s3.to_string().into()),
     ];
@@ -150,7 +156,7 @@ fn environment(options: &Options, folder: &Path, s3: SocketAddr) -> Vec<(&'stati
     environment
 }
 
-/// MinIO's folder: its own certificate and key, and in `CAs` whom it trusts: its siblings.
+/// Writes MinIO's folder of certificates: its own certificate and key, and in `CAs` the certificates of all pods.
 fn write_certificates(
     folder: &Path,
     identity: &Identity,
@@ -168,8 +174,8 @@ fn write_certificates(
     Ok(())
 }
 
-/// `setpriv` (util-linux) makes the kernel kill a process when its parent dies, whatever the parent
-/// dies of. Without it, pods still end with [`Pods`](crate::Pods), but not when elbow is killed.
+/// A command prefix: `setpriv` (util-linux) makes the kernel kill a process when its parent dies, for whatever
+/// reason. Without it, pods still end with [`Pods`](crate::Pods), but not when elbow is killed.
 async fn dies_with_parent() -> Vec<OsString> {
     let Some(setpriv) = on_path("setpriv") else {
         return Vec::new();
@@ -195,7 +201,7 @@ async fn dies_with_parent() -> Vec<OsString> {
 }
 
 impl Process {
-    /// Starts the process; it does not serve yet.
+    /// Starts the process without waiting until it serves.
     pub(crate) fn spawn(&self) -> Result<(), Error> {
         let mut child = self.child.borrow_mut();
         if let Some(child) = child.as_mut()
@@ -226,21 +232,26 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
-            // Ctrl-C is elbow's: it ends its pods when it has drained.
+            // Ctrl-C is for elbow, which ends its pods after draining.
             .process_group(0)
             .kill_on_drop(true);
         *child = Some(command.spawn().map_err(run)?);
         Ok(())
     }
 
-    /// Waits until the process answers.
+    /// Waits until the process serves.
     pub(crate) async fn is_live(&self) -> Result<(), Error> {
         self.answers(LIVE).await
     }
 
-    /// Waits until the deployment takes writes.
-    pub(crate) async fn has_quorum(&self) -> Result<(), Error> {
-        self.answers(CLUSTER).await
+    /// Waits until the deployment accepts writes and this process sees all of its stores.
+    pub(crate) async fn is_complete(&self) -> Result<(), Error> {
+        let path = if self.distributed {
+            CLUSTER_WITHOUT_THIS
+        } else {
+            CLUSTER
+        };
+        self.answers(path).await
     }
 
     async fn answers(&self, path: &str) -> Result<(), Error> {

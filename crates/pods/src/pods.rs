@@ -10,65 +10,30 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
 use crate::certificate::Identity;
+use crate::options::{Kind, Options};
+use crate::plan::Plan;
 use crate::port::Port;
 use crate::{Error, embedded, minio};
 
-/// What the file system still has to do when pods end may take this long.
+/// How long pending file system work may take at shutdown.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Which pods to start.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// How many; they are called `minio-0`, `minio-1`, ...
-    pub count: usize,
-    /// Each pod keeps its files in a folder of its name in here; made if missing, never removed.
-    pub folder: PathBuf,
-    /// For signed requests; MinIO wants three characters or more.
-    pub access_key: String,
-    /// For signed requests; MinIO wants eight characters or more.
-    pub secret_key: String,
-    /// Further names and addresses in the pods' certificates, e.g. those of a load balancer that
-    /// passes TLS through to them.
-    pub names: Vec<String>,
-    /// What a pod is.
-    pub kind: Kind,
-}
-
-/// What a pod is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A server in this process.
-    Embedded {
-        /// All pods keep their objects in the one folder `shared`, as the pods of one MinIO
-        /// deployment have the same objects; otherwise each has its own `data`.
-        shared: bool,
-        /// Each port speaks TLS or plain HTTP, as a client begins, and so stands for pods of either
-        /// kind. Otherwise S3 is under TLS, and the console plain.
-        lenient: bool,
-    },
-    /// A process of this program.
-    Minio {
-        /// MinIO; [`find_minio`](crate::find_minio) looks on PATH.
-        program: PathBuf,
-    },
-}
-
-/// One pod and where it is reached.
+/// A pod and its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pod {
     /// `minio-0`, `minio-1`, ...
     pub name: String,
-    /// S3 under TLS.
+    /// The S3 endpoint, under TLS.
     pub s3: SocketAddr,
     /// The console.
     pub console: SocketAddr,
-    /// Whether the console speaks TLS, with the same certificate.
+    /// Whether the console uses TLS, with the same certificate.
     pub console_tls: bool,
     /// The pod's self-signed certificate.
     pub certificate_pem: String,
 }
 
-/// Running pods; they end when this is dropped.
+/// Running pods; dropping it ends them.
 #[derive(Debug)]
 pub struct Pods {
     pods: Vec<Pod>,
@@ -90,7 +55,7 @@ enum Change {
 }
 
 impl Pods {
-    /// Starts pods and waits until all of them serve. If this future is dropped, they end.
+    /// Starts pods and waits until all of them serve. Dropping the future ends them.
     pub async fn launch(options: Options) -> Result<Self, Error> {
         let (commands, queue) = mpsc::unbounded_channel();
         let (ready, launched) = oneshot::channel();
@@ -103,23 +68,23 @@ impl Pods {
             commands: Some(commands),
             thread: Some(thread),
         };
-        // If this future is dropped, `launched` goes first: that is how the thread knows.
+        // If this future is dropped, `launched` is dropped first, which tells the thread.
         pods.pods = launched.await.map_err(|_| Error::Thread(None))??;
         Ok(pods)
     }
 
-    /// Every pod, stopped ones as well.
+    /// All pods, including stopped ones.
     pub fn list(&self) -> &[Pod] {
         &self.pods
     }
 
-    /// Starts the pod `name` on the ports it had and waits until it serves; nothing if it runs.
+    /// Starts the pod `name` on its ports and waits until it serves; does nothing if it runs.
     pub async fn start(&self, name: &str) -> Result<(), Error> {
         self.change(name, Change::Start).await
     }
 
-    /// Ends the pod `name` as if it had been killed: connections are cut, new ones refused. Its ports
-    /// stay its own. Nothing if it does not run.
+    /// Stops the pod `name` as if it had been killed: connections are cut, new ones refused. The pod keeps
+    /// its ports. Does nothing if it does not run.
     pub async fn stop(&self, name: &str) -> Result<(), Error> {
         self.change(name, Change::Stop).await
     }
@@ -144,7 +109,7 @@ impl Drop for Pods {
     fn drop(&mut self) {
         self.commands = None;
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread has been reported by its hook.
+            // The panic hook has already reported a panic of the thread.
             let _ = thread.join();
         }
     }
@@ -158,7 +123,7 @@ fn run(options: &Options, queue: mpsc::UnboundedReceiver<Command>, ready: Ready)
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            // Nobody waits any more: there is nobody to tell.
+            // The receiver may be gone.
             let _ = ready.send(Err(Error::Thread(Some(error))));
             return;
         }
@@ -186,7 +151,7 @@ async fn serve(options: &Options, mut queue: mpsc::UnboundedReceiver<Command>, m
     };
     while let Some(command) = queue.recv().await {
         let backends = Rc::clone(&backends);
-        // A pod that takes its time to start does not keep others from being stopped.
+        // A slow start does not delay the stop of other pods.
         tokio::task::spawn_local(async move {
             let result = match (backends.get(command.pod), command.change) {
                 (Some(backend), Change::Start) => backend.start().await,
@@ -196,7 +161,7 @@ async fn serve(options: &Options, mut queue: mpsc::UnboundedReceiver<Command>, m
                 }
                 (None, _) => Err(Error::Thread(None)),
             };
-            // Whoever asked may have gone.
+            // The caller may be gone.
             let _ = command.done.send(result);
         });
     }
@@ -227,14 +192,6 @@ impl Backend {
             Self::Minio(process) => process.stop().await,
         }
     }
-}
-
-/// What a pod is made of.
-pub(crate) struct Plan {
-    pub(crate) name: String,
-    pub(crate) identity: Identity,
-    pub(crate) s3: Port,
-    pub(crate) console: Port,
 }
 
 async fn launch(options: &Options) -> Result<(Vec<Pod>, Vec<Backend>), Error> {
@@ -301,7 +258,7 @@ async fn launch_minio(
         process.spawn()?;
     }
     for process in &processes {
-        process.has_quorum().await?;
+        process.is_complete().await?;
     }
     let boxed = processes.into_iter().map(Box::new);
     Ok(boxed.map(Backend::Minio).collect())

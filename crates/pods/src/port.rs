@@ -3,11 +3,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::{TcpListener, TcpSocket};
 
-/// A port of 127.0.0.1 that belongs to a pod for as long as this lives, whether or not the pod runs.
+/// A port of 127.0.0.1, reserved for a pod while this lives, whether or not the pod runs.
 ///
-/// The socket is bound and never listens: while the pod is stopped, clients are refused, and no
-/// other socket, not even one that connects to this very port, is given the number. `SO_REUSEADDR`
-/// lets the pod listen beside it.
+/// The socket is bound but never listens: while the pod is stopped, clients are refused, and no
+/// other socket gets the port, not even one that connects to it. `SO_REUSEADDR`
+/// lets the pod listen on it as well.
 #[derive(Debug)]
 pub(crate) struct Port {
     address: SocketAddr,

@@ -9,10 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// One request of a probe may take this long.
+/// The timeout of one probe.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Whether `GET path` under TLS is answered with 200 by a server that `tls` trusts.
+/// Whether a server that `tls` trusts answers `GET path` under TLS with 200.
 pub(crate) async fn is_ok(address: SocketAddr, tls: &Arc<ClientConfig>, path: &str) -> bool {
     let status = tokio::time::timeout(TIMEOUT, status_line(address, tls, path)).await;
     matches!(status, Ok(Ok(line)) if line == *b"HTTP/1.1 200")

@@ -3,12 +3,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use siphasher::sip::SipHasher13;
 
-/// IANA's number of TCP.
+/// The IANA protocol number of TCP.
 const TCP: u8 = 6;
 
-/// The hash that chooses a flow's target: of protocol, source and destination, and of `random` in
-/// place of the SYN's sequence number, which a socket does not show. So the same client address and
-/// port may meet another target the next time (NLB guide: introduction).
+/// The hash that selects the target of a flow: protocol, source, destination, and `random` in place of
+/// the TCP sequence number, which a socket does not expose. Thus the next flow with the same client
+/// address and port may go to another target (NLB guide: introduction).
 pub(crate) fn hash(source: SocketAddr, destination: SocketAddr, random: u64) -> u64 {
     let mut hasher = SipHasher13::new_with_keys(random, !random);
     hasher.write_u8(TCP);
@@ -22,8 +22,8 @@ pub(crate) fn hash(source: SocketAddr, destination: SocketAddr, random: u64) -> 
     hasher.finish()
 }
 
-/// The hash of sticky groups: the same for all flows of one address (NLB guide: target groups,
-/// sticky sessions), and in every process.
+/// The hash for sticky groups: the same for all flows of one client address (NLB guide: target groups,
+/// sticky sessions), in every process.
 pub(crate) fn source_hash(source: IpAddr) -> u64 {
     let mut hasher = SipHasher13::new_with_keys(0x656c_626f_7720_736f, 0);
     match source.to_canonical() {
@@ -40,9 +40,9 @@ mod tests {
 
     use super::{hash, source_hash};
 
-    // Parity 3.2: protocol, addresses, ports, and what tells reconnects apart.
+    // Parity 3.2: protocol, addresses, ports, and the sequence number.
     #[test]
-    fn everything_that_makes_a_flow_is_in_its_hash() {
+    fn hash_depends_on_all_properties_of_a_flow() {
         let ends: [SocketAddr; 4] = [
             "10.0.0.1:1000".parse().unwrap(),
             "10.0.0.1:1001".parse().unwrap(),
@@ -63,7 +63,7 @@ mod tests {
     }
     // Parity 3.4: stickiness.type source_ip.
     #[test]
-    fn a_source_is_its_address_alone() {
+    fn source_hash_depends_only_on_the_address() {
         let hash = |ip: &str| source_hash(ip.parse().unwrap());
         assert_eq!(hash("10.0.0.1"), hash("::ffff:10.0.0.1"));
         assert_ne!(hash("10.0.0.1"), hash("10.0.0.2"));

@@ -1,10 +1,15 @@
-//! Layer 4 of NLB and CLB: passthrough of TCP, and of what is inside TLS.
+//! TCP and TLS listeners of NLB and CLB, which relay the bytes of TCP or decrypted TLS connections.
 //!
-//! One connection is one flow: it gets a target when it starts ([`serve`]), keeps it for life, and
-//! its bytes are relayed as they are. What happened comes back as a value, [`Served`]: counters are
-//! the caller's.
+//! One connection is one flow. It gets a target when it starts ([`serve`]), keeps it to the end, and its
+//! bytes are relayed unchanged. Metrics and the access log are written from its [`FlowRecord`].
 
+mod context;
 mod flow;
+mod listener;
+mod record;
 mod serve;
 
-pub use serve::{Listener, Manners, Outcome, Served, serve};
+pub use context::Context;
+pub use listener::Listener;
+pub use record::{FlowEnd, FlowRecord, Side};
+pub use serve::serve;

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use crate::{Counter, Histogram, SharedCounter, Shed, ShedReason, StatusCounts};
 
-/// What tells the series of one listener from those of another.
+/// The labels of the series of a listener.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ListenerKey {
+pub struct ListenerLabels {
     /// Name of the load balancer.
     pub load_balancer: Arc<str>,
     /// `application`, `network` or `classic`.
@@ -15,18 +15,18 @@ pub struct ListenerKey {
     pub protocol: &'static str,
 }
 
-/// The numbers of one listener, in one cell per worker.
+/// The metrics of one listener, with one set of cells per worker.
 #[derive(Debug)]
 pub struct ListenerMetrics {
-    key: ListenerKey,
+    labels: ListenerLabels,
     workers: Box<[ListenerCells]>,
     shed: Arc<Shed>,
 }
 
 impl ListenerMetrics {
-    pub(crate) fn new(key: ListenerKey, workers: usize, shed: Arc<Shed>) -> Self {
+    pub(crate) fn new(labels: ListenerLabels, workers: usize, shed: Arc<Shed>) -> Self {
         Self {
-            key,
+            labels,
             shed,
             workers: (0..workers.max(1))
                 .map(|_| ListenerCells::default())
@@ -34,23 +34,23 @@ impl ListenerMetrics {
         }
     }
 
-    /// Whose numbers these are.
-    pub fn key(&self) -> &ListenerKey {
-        &self.key
+    /// The labels of the listener.
+    pub fn labels(&self) -> &ListenerLabels {
+        &self.labels
     }
 
-    /// The cells that worker `id` alone may write.
+    /// The cells of worker `id`, which only that worker may write.
     pub fn worker(&self, id: usize) -> &ListenerCells {
-        // There is at least one worker, and none has an id beyond their number.
+        // There is at least one worker, and every ID is less than their number.
         &self.workers[id % self.workers.len()]
     }
 
-    /// All cells, for reading.
+    /// The cells of all workers, for reading.
     pub fn cells(&self) -> &[ListenerCells] {
         &self.workers
     }
 
-    /// Counts work of this listener that was turned away; the counter is the process's.
+    /// Counts shed work of this listener in the counter of the process.
     pub fn shed(&self, reason: ShedReason) {
         self.shed.increment(reason);
     }
@@ -61,43 +61,43 @@ impl ListenerMetrics {
         counters.fold(0, u64::wrapping_add)
     }
 
-    /// Client connections open now.
+    /// Open client connections.
     pub fn active_connections(&self) -> u64 {
-        // Read in this order, a connection that ends in between counts as open, never as minus one.
+        // In this order a connection that closes in between counts as open, and the result is never negative.
         let closed = self.sum(|c| &c.connections_closed);
         self.sum(|c| &c.connections).saturating_sub(closed)
     }
 }
 
-/// What one worker counts for one listener. AWS's metric of the same meaning stands behind each.
+/// What one worker counts for one listener. The corresponding AWS metric is in parentheses.
 ///
-/// Padded to two cache lines (the unit that CPUs fetch) so that workers do not share any.
+/// Aligned to two cache lines (the unit that CPUs fetch), so that workers share none.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct ListenerCells {
     /// Client connections accepted (NewConnectionCount, NewFlowCount).
     pub connections: Counter,
-    /// Those of them that are over.
+    /// Client connections closed.
     pub connections_closed: Counter,
-    /// Client connections refused: a limit, or no target (RejectedConnectionCount).
+    /// Client connections refused because of a limit or without a target (RejectedConnectionCount).
     pub rejected: Counter,
-    /// Bytes from clients (half of ProcessedBytes).
+    /// Bytes from clients (part of ProcessedBytes).
     pub received_bytes: Counter,
-    /// Bytes to clients (the other half).
+    /// Bytes to clients (part of ProcessedBytes).
     pub sent_bytes: Counter,
     /// Requests answered by the load balancer itself (HTTPCode_ELB_*).
     pub elb_responses: StatusCounts,
     /// Requests answered by a target (HTTPCode_Target_*).
     pub target_responses: StatusCounts,
-    /// Request read to last byte of the response written.
+    /// Time from request read to last byte of the response written.
     pub latency: Histogram,
-    /// Request sent to first byte of the target's response (TargetResponseTime).
+    /// Time from request sent to first byte of the response (TargetResponseTime).
     pub target_response_time: Histogram,
-    /// Handshakes with clients that failed (ClientTLSNegotiationErrorCount).
+    /// Failed TLS handshakes with clients (ClientTLSNegotiationErrorCount).
     pub tls_handshake_errors: Counter,
     /// Connections to targets that could not be opened (TargetConnectionErrorCount).
     pub connect_errors: Counter,
-    /// Handshakes with targets that failed (TargetTLSNegotiationErrorCount).
+    /// Failed TLS handshakes with targets (TargetTLSNegotiationErrorCount).
     pub target_tls_errors: Counter,
     /// Connections that the load balancer reset (TCP_ELB_Reset_Count).
     pub resets_by_elb: Counter,
@@ -105,24 +105,26 @@ pub struct ListenerCells {
     pub resets_by_client: Counter,
     /// Connections that the target reset (TCP_Target_Reset_Count).
     pub resets_by_target: Counter,
-    /// Requests sent on a connection that was already open.
+    /// Requests sent over an open connection from the pool.
     pub pool_reused: Counter,
     /// Connections to targets opened.
     pub pool_opened: Counter,
-    /// Answers by a fixed-response action (HTTP_Fixed_Response_Count).
+    /// Responses of fixed-response actions (HTTP_Fixed_Response_Count).
     pub fixed_responses: Counter,
-    /// Answers by a redirect action (HTTP_Redirect_Count).
+    /// Responses of redirect actions (HTTP_Redirect_Count).
     pub redirects: Counter,
-    /// Requests that RFC 7230 does not allow (DesyncMitigationMode_NonCompliant_Request_Count).
+    /// Requests that violate RFC 7230 (DesyncMitigationMode_NonCompliant_Request_Count).
     pub desync_non_compliant: Counter,
-    /// Requests to sticky groups that no cookie told the target or group of (NonStickyRequestCount).
+    /// Requests to sticky groups without a valid stickiness cookie (NonStickyRequestCount).
     pub non_sticky: Counter,
+    /// gRPC calls answered, by a target or by the load balancer (GrpcRequestCount).
+    pub grpc_requests: Counter,
     /// Requests or flows sent to a group without a healthy target (UnhealthyRoutingRequestCount,
     /// UnhealthyRoutingFlowCount).
     pub fail_open: Counter,
 }
 
-/// The numbers of one target group that do not belong to a single target.
+/// The metrics of one target group, apart from those of its targets.
 #[derive(Debug)]
 pub struct GroupMetrics {
     name: Arc<str>,
@@ -130,7 +132,7 @@ pub struct GroupMetrics {
     pub health_checks_passed: SharedCounter,
     /// Health checks that failed.
     pub health_checks_failed: SharedCounter,
-    /// Health checks that were not made, since elbow lacked what they need.
+    /// Health checks skipped because elbow was out of a resource.
     pub health_checks_skipped: SharedCounter,
 }
 

@@ -1,38 +1,39 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use crate::field::{micros, number, parties, quoted, token};
+use crate::RequestLine;
+use crate::field::{endpoints, micros, number, quoted, token};
 use crate::record::MAX_USER_AGENT;
-use crate::{RequestLine, Stamps};
+use crate::stamp::Timestamps;
 
-/// One request or connection of a Classic load balancer: a line of its access log, field by field in
-/// AWS's order (CLB guide: access logs).
+/// One request or connection of a Classic load balancer, written as a line of its access log with the
+/// fields in AWS's order (CLB guide: access logs).
 #[derive(Clone, Debug)]
 pub struct ClassicRecord<'a> {
-    /// 1: the request was received.
+    /// 1: when the request was received.
     pub time: SystemTime,
-    /// 2: the load balancer's name.
+    /// 2: the name of the load balancer.
     pub elb: &'a str,
     /// 3: the peer.
     pub client: SocketAddr,
-    /// 4: where the request was sent.
+    /// 4: the instance that the request was sent to.
     pub backend: Option<SocketAddr>,
-    /// 5: request received, or connection accepted, to its sending; `None` (-1) when it was not sent.
+    /// 5: from request received, or connection accepted, to sending it; `None` (-1) if it was not sent.
     pub request_processing_time: Option<Duration>,
-    /// 6: request sent to the head of the response, or the time of a connect; `None` (-1) when there
-    /// was none.
+    /// 6: from request sent to the head of the response, or the time of the connect; `None` (-1) without
+    /// either.
     pub backend_processing_time: Option<Duration>,
-    /// 7: head of the response to its sending to the client; `None` (-1) when not.
+    /// 7: from head of the response to sending it to the client; `None` (-1) if it was not sent.
     pub response_processing_time: Option<Duration>,
-    /// 8 and 9: of the response, and of the instance or 0; `None` for connections of layer 4.
+    /// 8 and 9: status sent to the client, and status of the instance or 0; `None` for TCP and SSL listeners.
     pub status_codes: Option<(u16, u16)>,
-    /// 10: from the client, without headers.
+    /// 10: bytes from the client, excluding headers.
     pub received_bytes: u64,
-    /// 11: to the client, without headers.
+    /// 11: bytes to the client, excluding headers.
     pub sent_bytes: u64,
-    /// 12: the request line; `None` for connections of layer 4.
+    /// 12: the request line; `None` for TCP and SSL listeners.
     pub request: Option<RequestLine<'a>>,
-    /// 13: `User-Agent`; cut at 8 KiB.
+    /// 13: `User-Agent`, truncated to 8 KiB.
     pub user_agent: Option<&'a [u8]>,
     /// 14: OpenSSL's name of the cipher suite.
     pub ssl_cipher: Option<&'a str>,
@@ -41,15 +42,15 @@ pub struct ClassicRecord<'a> {
 }
 
 impl ClassicRecord<'_> {
-    /// Appends the line, with its line feed.
+    /// Appends the line, including the line feed.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        self.write_with(&mut Stamps::default(), out);
+        self.write_with(&mut Timestamps::default(), out);
     }
 
-    /// As [`Self::write_to`], with times written by `stamps`, which remembers the last second.
-    pub fn write_with(&self, stamps: &mut Stamps, out: &mut Vec<u8>) {
-        stamps.write(self.time, out);
-        parties(out, self.elb, self.client, self.backend);
+    /// Like [`Self::write_to`], but writes times with the cache of `timestamps`.
+    pub(crate) fn write_with(&self, timestamps: &mut Timestamps, out: &mut Vec<u8>) {
+        timestamps.write(self.time, out);
+        endpoints(out, self.elb, self.client, self.backend);
         for duration in [
             self.request_processing_time,
             self.backend_processing_time,
@@ -104,7 +105,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    /// The request of the guide's first example.
+    /// The request of the first example in the guide.
     fn http() -> ClassicRecord<'static> {
         ClassicRecord {
             time: UNIX_EPOCH + Duration::from_micros(1_431_560_383_945_958),
@@ -133,7 +134,7 @@ mod tests {
 
     // CLB guide, access logs: the fields, an HTTP listener.
     #[test]
-    fn a_request() {
+    fn request_line_matches_the_guide() {
         assert_eq!(
             line(&http()),
             "2015-05-13T23:39:43.945958Z my-loadbalancer 192.168.131.39:2817 10.0.0.1:80 0.000073 \
@@ -142,9 +143,9 @@ mod tests {
         );
     }
 
-    // The same: a TCP or SSL listener.
+    // CLB guide, access logs: the fields, a TCP or SSL listener.
     #[test]
-    fn a_connection() {
+    fn connection_line_matches_the_guide() {
         let connection = ClassicRecord {
             status_codes: None,
             received_bytes: 82,
@@ -162,9 +163,9 @@ mod tests {
         );
     }
 
-    // Times are -1 and the instance's status is 0 when there was no instance.
+    // Without an instance, times are -1 and the status of the instance is 0.
     #[test]
-    fn a_failure() {
+    fn request_without_an_instance_has_placeholders() {
         let failed = ClassicRecord {
             backend: None,
             request_processing_time: None,
@@ -195,7 +196,7 @@ mod tests {
             let line = line.strip_suffix('\n').unwrap();
             prop_assert!(line.bytes().all(|b| matches!(b, b' '..=b'~')));
             let quotes: Vec<&str> = line.split('"').collect();
-            prop_assert_eq!(quotes.len(), 5, "two fields in quotes");
+            prop_assert_eq!(quotes.len(), 5, "two quoted fields");
             let outside = [quotes[0], quotes[2], quotes[4]].map(|part| part.split(' ').count() - 1);
             prop_assert_eq!(outside, [11, 1, 2]);
         }

@@ -2,9 +2,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A number that one thread alone adds to and any thread reads.
+/// A counter that one thread increments and any thread reads.
 ///
-/// Adding is a load and a store, not a locked instruction: a second writer would lose counts.
+/// Incrementing is a load and a store instead of an atomic read-modify-write, so a second writer would
+/// lose counts.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -20,13 +21,13 @@ impl Counter {
         self.add(1);
     }
 
-    /// The sum so far.
+    /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// A number that any thread adds to: for what happens off the data path.
+/// A counter that any thread increments, for events outside the data path.
 #[derive(Debug, Default)]
 pub struct SharedCounter(AtomicU64);
 
@@ -41,13 +42,13 @@ impl SharedCounter {
         self.add(1);
     }
 
-    /// The sum so far.
+    /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// How many answers had each status code. A class takes memory from its first answer on.
+/// Counts responses by status code. Memory for a class (like 4xx) is allocated with its first response.
 #[derive(Debug, Default)]
 pub struct StatusCounts {
     classes: [OnceLock<Box<[Counter]>>; Self::CLASSES],
@@ -55,15 +56,15 @@ pub struct StatusCounts {
 }
 
 impl StatusCounts {
-    /// From 1xx to 5xx.
+    /// The number of classes, from 1xx to 5xx.
     pub(crate) const CLASSES: usize = 5;
 
-    /// Which classes have a count.
+    /// For each class, whether any response was counted.
     pub(crate) fn classes(&self) -> impl Iterator<Item = bool> {
         self.classes.iter().map(|class| class.get().is_some())
     }
 
-    /// Counts one answer with `status`; what is not in 100-599 counts as "other".
+    /// Counts one response with `status`; codes outside 100-599 count as "other".
     pub fn increment(&self, status: u16) {
         let slot = usize::from(status)
             .checked_sub(100)
@@ -75,7 +76,7 @@ impl StatusCounts {
         counter.unwrap_or(&self.other).increment();
     }
 
-    /// How many answers had `status`.
+    /// The number of responses with `status`.
     pub fn get(&self, status: u16) -> u64 {
         let counter = usize::from(status).checked_sub(100).and_then(|i| {
             let class = self.classes.get(i / 100)?.get()?;
@@ -84,7 +85,7 @@ impl StatusCounts {
         counter.map_or(0, Counter::get)
     }
 
-    /// How many answers had a code outside 100-599.
+    /// The number of responses with a code outside 100-599.
     pub fn other(&self) -> u64 {
         self.other.get()
     }
@@ -96,7 +97,7 @@ const BOUNDS: [u64; 16] = [
     2_500_000, 5_000_000, 10_000_000, 30_000_000, 60_000_000,
 ];
 
-/// Durations by bucket, half a millisecond to a minute; one thread alone writes.
+/// A histogram of durations, with buckets from 0.5 ms to 60 s. Only one thread may write it.
 #[derive(Debug, Default)]
 pub struct Histogram {
     buckets: [Counter; BOUNDS.len() + 1],
@@ -114,13 +115,13 @@ impl Histogram {
         self.micros.add(micros);
     }
 
-    /// How many durations were counted.
+    /// The number of durations counted.
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(Counter::get).sum()
     }
 }
 
-/// The sum of several [`Histogram`]s, as it is exposed.
+/// The sum of several [`Histogram`]s, for a scrape.
 #[derive(Debug, Default)]
 pub(crate) struct HistogramSum {
     buckets: [u64; BOUNDS.len() + 1],
@@ -143,7 +144,7 @@ impl HistogramSum {
         self.buckets.iter().sum()
     }
 
-    /// (upper bound in seconds, count in this bucket alone).
+    /// Pairs of upper bound in seconds and non-cumulative count.
     pub(crate) fn buckets(&self) -> Vec<(f64, u64)> {
         let bounds = BOUNDS.iter().map(|&micros| micros as f64 / 1e6);
         bounds
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_on_a_bound_belongs_to_the_bucket_below_it() {
+    fn duration_equal_to_a_bound_is_in_its_bucket() {
         let histogram = Histogram::default();
         for micros in [0, 500, 501, 60_000_000, 60_000_001] {
             histogram.observe(Duration::from_micros(micros));
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absurd_duration_is_counted() {
+    fn maximal_duration_is_counted() {
         let histogram = Histogram::default();
         histogram.observe(Duration::MAX);
         assert_eq!(histogram.count(), 1);

@@ -1,21 +1,21 @@
-//! The two text forms of a scrape.
+//! The two text formats of a scrape.
 
 use std::fmt::{self, Write};
 
-/// What a scraper reads.
+/// A format that scrapers read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Prometheus' text format 0.0.4, which every scraper reads.
+    /// Prometheus text format 0.0.4, which every scraper supports.
     Prometheus,
-    /// OpenMetrics 1.0.0, for those who ask for it.
+    /// OpenMetrics 1.0.0, for scrapers that request it.
     OpenMetrics,
 }
 
 impl Format {
-    /// The format to answer a request with whose `Accept` header is `accept`: OpenMetrics if the request prefers it to
-    /// plain text (RFC 9110 section 12.5.1), in version 1.0.0 or in any.
+    /// Selects the format for a request with the `Accept` header `accept`: OpenMetrics if the request accepts version
+    /// 1.0.0 and prefers it to plain text (RFC 9110 section 12.5.1).
     ///
-    /// Prometheus asks for both and gives OpenMetrics the higher weight; curl and browsers ask for `*/*`.
+    /// Prometheus accepts both and gives OpenMetrics the higher weight; curl and browsers send `*/*`.
     pub fn negotiate(accept: &str) -> Self {
         let (mut open_metrics, mut text, mut any) = (None, None, None);
         for range in accept.split(',').map(MediaRange::parse) {
@@ -43,12 +43,12 @@ impl Format {
     }
 }
 
-/// One member of an `Accept` header.
+/// One media range of an `Accept` header.
 struct MediaRange<'a> {
     /// Type and subtype, in lower case.
     name: String,
     version: Option<&'a str>,
-    /// Thousandths.
+    /// The weight in thousandths.
     weight: u16,
 }
 
@@ -76,7 +76,7 @@ impl<'a> MediaRange<'a> {
     }
 }
 
-/// A weight of RFC 9110 section 12.4.2; `None` for anything else.
+/// Parses a weight (RFC 9110 section 12.4.2) into thousandths; `None` if it is invalid.
 fn thousandths(text: &str) -> Option<u16> {
     let weight: f32 = text.parse().ok()?;
     (0.0..=1.0)
@@ -84,14 +84,14 @@ fn thousandths(text: &str) -> Option<u16> {
         .then(|| (weight * 1000.0).round() as u16)
 }
 
-/// Takes families in OpenMetrics' text, without the mark of the end, and writes them in a [`Format`].
+/// Converts metric families in OpenMetrics text, without the final `# EOF`, to a [`Format`].
 pub struct Exposition<'w> {
     format: Format,
     out: &'w mut dyn Write,
     at_line_start: bool,
-    /// The comment line that is being received.
+    /// The comment line received so far.
     comment: Option<String>,
-    /// Name and text of a help line whose type is not known yet.
+    /// Name and text of the HELP line whose TYPE line follows.
     help: Option<(String, String)>,
 }
 
@@ -103,7 +103,7 @@ impl fmt::Debug for Exposition<'_> {
 }
 
 impl<'w> Exposition<'w> {
-    /// Writes to `out`.
+    /// Creates a converter that writes to `out`.
     pub fn new(format: Format, out: &'w mut dyn Write) -> Self {
         Self {
             format,
@@ -114,7 +114,7 @@ impl<'w> Exposition<'w> {
         }
     }
 
-    /// Writes what ends a scrape.
+    /// Writes the end of the scrape.
     ///
     /// # Errors
     /// Those of the writer.
@@ -125,8 +125,8 @@ impl<'w> Exposition<'w> {
         }
     }
 
-    /// Prometheus' text names the samples of counters and of facts, where OpenMetrics names their family, and knows
-    /// no units.
+    /// Converts a comment line to Prometheus text, which names the samples of counters and infos where OpenMetrics
+    /// names their family, and has no units.
     fn comment(&mut self, line: &str) -> fmt::Result {
         let mut words = line.splitn(4, ' ');
         let _hash = words.next();
@@ -168,9 +168,10 @@ impl Write for Exposition<'_> {
                 comment => {
                     let mut line = comment.unwrap_or_default();
                     line.push_str(piece);
-                    match self.at_line_start {
-                        true => self.comment(&line)?,
-                        false => self.comment = Some(line),
+                    if self.at_line_start {
+                        self.comment(&line)?;
+                    } else {
+                        self.comment = Some(line);
                     }
                 }
             }
@@ -184,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn open_metrics_is_for_those_who_ask() {
+    fn open_metrics_is_used_on_request() {
         let prometheus_2_42 = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
              text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
         let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
@@ -259,7 +260,7 @@ d_info{e=\"f\"} 1
 ";
 
     #[test]
-    fn open_metrics_stays_as_it_is_and_gets_its_end() {
+    fn open_metrics_is_unchanged_and_ends_with_eof() {
         assert_eq!(
             exposed(Format::OpenMetrics, &[FAMILIES]),
             format!("{FAMILIES}# EOF\n")
@@ -267,7 +268,7 @@ d_info{e=\"f\"} 1
     }
 
     #[test]
-    fn prometheus_text_names_samples_and_has_neither_units_nor_an_end() {
+    fn prometheus_text_names_samples_and_has_no_units_or_eof() {
         assert_eq!(exposed(Format::Prometheus, &[FAMILIES]), TEXT);
         let characters: Vec<String> = FAMILIES.chars().map(String::from).collect();
         let characters: Vec<&str> = characters.iter().map(String::as_str).collect();

@@ -1,5 +1,5 @@
-//! The parts of an access-log line: numbers, addresses, tokens and quoted text, appended without
-//! an allocation.
+//! The fields of an access-log line: numbers, addresses, tokens and quoted text, appended without
+//! allocation.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ pub(crate) fn number(out: &mut Vec<u8>, mut value: u64) {
     out.extend_from_slice(&text[text.len() - length..]);
 }
 
-/// Seconds with three decimals; `-1` when there is no such time.
+/// Seconds with three decimals; `-1` for `None`.
 pub(crate) fn seconds(out: &mut Vec<u8>, duration: Option<Duration>) {
     let Some(duration) = duration else {
         return out.extend_from_slice(b"-1");
@@ -40,7 +40,7 @@ pub(crate) fn seconds(out: &mut Vec<u8>, duration: Option<Duration>) {
     out.extend_from_slice(&digits::<3>((millis % 1_000) as u32));
 }
 
-/// Seconds with six decimals; `-1` when there is no such time.
+/// Seconds with six decimals; `-1` for `None`.
 pub(crate) fn micros(out: &mut Vec<u8>, duration: Option<Duration>) {
     let Some(duration) = duration else {
         return out.extend_from_slice(b"-1");
@@ -50,8 +50,8 @@ pub(crate) fn micros(out: &mut Vec<u8>, duration: Option<Duration>) {
     out.extend_from_slice(&digits::<6>(duration.subsec_micros()));
 }
 
-/// The load balancer, the client and the target, each with the space before it; `-` for no target.
-pub(crate) fn parties(
+/// The load balancer, the client and the target, each preceded by a space; `-` for no target.
+pub(crate) fn endpoints(
     out: &mut Vec<u8>,
     elb: &str,
     client: SocketAddr,
@@ -78,12 +78,12 @@ pub(crate) fn address(out: &mut Vec<u8>, address: SocketAddr) {
             }
             number(out, v4.port().into());
         }
-        // A write to a Vec does not fail.
+        // Writing to a Vec cannot fail.
         SocketAddr::V6(v6) => drop(write!(out, "[{}]:{}", v6.ip(), v6.port())),
     }
 }
 
-/// Text without quotes: whatever could end the field or the line is escaped. Empty is `-`.
+/// Unquoted text. Bytes that could end the field or the line are escaped; empty text is `-`.
 pub(crate) fn token(out: &mut Vec<u8>, text: &[u8]) {
     if text.is_empty() {
         return out.push(b'-');
@@ -91,7 +91,7 @@ pub(crate) fn token(out: &mut Vec<u8>, text: &[u8]) {
     escaped(out, text, |b| b != b' ');
 }
 
-/// Text in quotes; `"-"` when there is none.
+/// Quoted text; `"-"` if it is absent or empty.
 pub(crate) fn quoted(out: &mut Vec<u8>, text: Option<&[u8]>) {
     match text {
         Some(text) if !text.is_empty() => {
@@ -103,17 +103,17 @@ pub(crate) fn quoted(out: &mut Vec<u8>, text: Option<&[u8]>) {
     }
 }
 
-/// What may stand inside quotes.
+/// The content of a quoted text.
 pub(crate) fn quotable(out: &mut Vec<u8>, text: &[u8]) {
     escaped(out, text, |_| true);
 }
 
-/// Copies `text`; `"`, `\`, control bytes, bytes beyond ASCII and those that `plain` refuses become
-/// `\xNN`, so that no client can end a field or a line.
+/// Copies `text`. `"`, `\`, control bytes, non-ASCII bytes and those that `plain` rejects become `\xNN`,
+/// so that no client can end a field or a line.
 #[inline]
 fn escaped(out: &mut Vec<u8>, text: &[u8], plain: impl Fn(u8) -> bool) {
     let safe = |b: u8| (b' '..=b'~').contains(&b) & (b != b'"') & (b != b'\\') & plain(b);
-    // Almost all text is safe; without an early exit the compiler checks 16 bytes at a time.
+    // Almost all text is safe. Without an early exit the compiler vectorizes this check.
     if text.iter().fold(true, |all, &b| all & safe(b)) {
         return out.extend_from_slice(text);
     }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_ends_a_field_or_a_line() {
+    fn no_text_can_end_a_field_or_a_line() {
         let evil = b"a \"b\\\r\n\t\x00\x7f\xc3\xa9";
         assert_eq!(
             text(|out| quoted(out, Some(evil))),

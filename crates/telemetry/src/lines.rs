@@ -1,4 +1,4 @@
-//! Lines for people, on their way to a pipe or a terminal that may take its time.
+//! A queue for log lines whose reader, a pipe or a terminal, may be slow.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -11,46 +11,46 @@ use std::time::{Duration, Instant};
 #[cfg(test)]
 mod tests;
 
-/// What may wait for a reader, in bytes: some thousand lines.
+/// Capacity of the queue in bytes: some thousand lines.
 const QUEUE_BYTES: usize = 1 << 20;
 
-/// A thread that writes lines, and the bounded queue before it. Nobody who writes into it ever waits: what a full
-/// queue does not take is lost and counted.
+/// A thread that writes lines, and its bounded queue. Pushing never blocks: when the queue is full, lines are dropped and
+/// counted.
 #[derive(Debug)]
-pub struct Lines {
+pub struct LineQueue {
     shared: Arc<Shared>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    /// Told when there is something to write, and when all is written.
+    /// Notified when lines are queued, and after each write.
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Vec<u8>>,
-    /// Of what is in the queue or being written.
+    /// Size of the lines that are queued or being written.
     bytes: usize,
     /// Lines lost so far.
     lost: u64,
-    /// How many of them the reader was told of.
-    told: u64,
+    /// Lost lines already reported to the reader.
+    reported: u64,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere leaves it whole: each change is one step.
+        // A panic cannot leave it inconsistent: each change is a single step.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Lines {
+impl LineQueue {
     /// Starts the thread, which writes to `out`.
     ///
     /// # Errors
-    /// The system refuses a thread.
+    /// If the thread cannot be started.
     pub fn start(mut out: impl Write + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
@@ -60,13 +60,13 @@ impl Lines {
         Ok(Self { shared })
     }
 
-    /// Takes whole lines.
+    /// Queues whole lines.
     pub fn push(&self, lines: Vec<u8>) {
         if lines.is_empty() {
             return;
         }
         let mut state = self.shared.lock();
-        // What alone is longer than the queue passes when nothing else waits.
+        // A text larger than the queue is accepted when the queue is empty.
         if state.bytes > 0 && state.bytes + lines.len() > QUEUE_BYTES {
             state.lost += count(&lines);
             return;
@@ -82,16 +82,16 @@ impl Lines {
         self.shared.lock().lost
     }
 
-    /// Waits until all is written, for `patience` at most.
-    pub fn flush(&self, patience: Duration) {
-        let deadline = Instant::now() + patience;
+    /// Waits until all lines are written, for at most `timeout`.
+    pub fn flush(&self, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
         let mut state = self.shared.lock();
         while state.bytes > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
                 return;
             }
-            let waited = self.shared.changed.wait_timeout(state, left);
+            let waited = self.shared.changed.wait_timeout(state, remaining);
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -113,14 +113,14 @@ fn write_queue(shared: &Shared, out: &mut impl Write) {
                 }
             }
         };
-        let lost = state.lost - state.told;
-        state.told = state.lost;
+        let lost = state.lost - state.reported;
+        state.reported = state.lost;
         drop(state);
         let mut written = Ok(());
         if lost > 0 {
             written = writeln!(
                 out,
-                "{lost} lines are missing here: nobody read them in time"
+                "{lost} lines were dropped here because the reader was too slow"
             );
         }
         let written = written
@@ -129,7 +129,7 @@ fn write_queue(shared: &Shared, out: &mut impl Write) {
         let mut state = shared.lock();
         state.bytes -= lines.len();
         if written.is_err() {
-            // Nobody can be told when the reader is gone.
+            // Without a reader this cannot be reported.
             state.lost += count(&lines);
         }
         drop(state);
@@ -137,36 +137,36 @@ fn write_queue(shared: &Shared, out: &mut impl Write) {
     }
 }
 
-/// Standard error, once a process serves.
-static STDERR: OnceLock<Lines> = OnceLock::new();
+/// The queue of standard error, once the process serves.
+static STDERR: OnceLock<LineQueue> = OnceLock::new();
 
-/// From now on what is written to [`stderr`] is written by a thread.
+/// From now on, a thread writes the lines of [`stderr`].
 ///
 /// # Errors
-/// The system refuses a thread, or standard error is closed.
+/// If the thread cannot be started, or standard error is closed.
 pub fn queue_stderr() -> io::Result<()> {
-    // A descriptor of its own: the lock of the standard library would be held by a write that blocks.
+    // Uses its own descriptor: a blocked write would hold the lock of the standard library.
     let out = File::from(io::stderr().as_fd().try_clone_to_owned()?);
-    // Who calls twice has two threads, and nothing worse.
-    let _ = STDERR.set(Lines::start(out)?);
+    // A second call only starts an unused thread.
+    let _ = STDERR.set(LineQueue::start(out)?);
     Ok(())
 }
 
-/// Where lines for people go: they are written as a whole when the result is dropped, at once or, after
-/// [`queue_stderr`], by a thread.
+/// A writer to standard error. Dropping it writes the collected lines in one piece, directly or, after
+/// [`queue_stderr`], through the queue.
 pub fn stderr() -> Stderr {
     Stderr(Vec::new())
 }
 
-/// Lines lost on their way to standard error.
-pub fn stderr_lost() -> u64 {
-    STDERR.get().map_or(0, Lines::lost)
+/// Lines lost in the queue of standard error.
+pub(crate) fn stderr_lost() -> u64 {
+    STDERR.get().map_or(0, LineQueue::lost)
 }
 
-/// Waits until all is written, for `patience` at most.
-pub fn flush_stderr(patience: Duration) {
+/// Waits until all lines are written to standard error, for at most `timeout`.
+pub fn flush_stderr(timeout: Duration) {
     if let Some(lines) = STDERR.get() {
-        lines.flush(patience);
+        lines.flush(timeout);
     }
 }
 
@@ -190,7 +190,7 @@ impl Drop for Stderr {
         let lines = std::mem::take(&mut self.0);
         match STDERR.get() {
             Some(queue) => queue.push(lines),
-            // Nobody can be told when stderr is gone.
+            // A failure of stderr cannot be reported.
             None => drop(io::stderr().write_all(&lines)),
         }
     }

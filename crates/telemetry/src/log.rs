@@ -7,16 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::{AccessRecord, ClassicRecord, Stamps};
+use crate::stamp::Timestamps;
+use crate::{AccessRecord, ClassicRecord, TlsRecord};
 use writer::Writer;
 
 mod writer;
 
-/// A worker hands over its lines when it holds this much, or when its tick asks it to.
+/// A worker sends its lines to the writer when it holds this many bytes, or at its tick.
 const BATCH: usize = 64 * 1024;
-/// Room for the line that fills a batch, so that a buffer rarely grows.
-const ROOM: usize = BATCH + 4 * 1024;
-/// How long [`AccessLog::close`] waits for an output that takes nothing.
+/// Initial capacity of a buffer in bytes, so that the last line of a batch rarely makes it grow.
+const CAPACITY: usize = BATCH + 4 * 1024;
+/// How long [`AccessLog::close`] waits for a stuck output.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where access-log lines go.
@@ -24,13 +25,13 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub enum Sink {
     /// Standard output.
     Stdout,
-    /// Appended to a file, which is made when it is missing and again when it was moved away
+    /// Appended to a file, which is created if it is missing, and created again after it was moved away
     /// (logrotate).
     File(PathBuf),
 }
 
-/// The thread that writes access-log lines, and the bounded queue before it. A full queue drops
-/// lines and counts them: a slow disk never slows a request.
+/// The writer thread of the access log and its bounded queue. When the queue is full, lines are dropped
+/// and counted, so that a slow disk never delays a request.
 #[derive(Debug)]
 pub struct AccessLog {
     queue: SyncSender<Message>,
@@ -41,7 +42,7 @@ pub struct AccessLog {
 #[derive(Debug)]
 struct Running {
     handle: JoinHandle<()>,
-    /// Says nothing; disconnected when the thread ends.
+    /// Carries no messages; disconnected when the thread ends.
     ended: Receiver<()>,
 }
 
@@ -71,7 +72,7 @@ struct Batch {
 }
 
 impl AccessLog {
-    /// Opens `sink` and starts its thread; `queue_batches` batches of about 64 KiB may wait for it.
+    /// Opens `sink` and starts the writer thread. The queue holds `queue_batches` batches of about 64 KiB.
     pub fn start(sink: Sink, queue_batches: usize) -> io::Result<Arc<Self>> {
         let mut writer = Writer::open(sink)?;
         let counts = Arc::new(Counts::default());
@@ -91,7 +92,7 @@ impl AccessLog {
         }))
     }
 
-    /// A buffer for one worker.
+    /// Creates the buffer of one worker.
     pub fn buffer(self: &Arc<Self>) -> LogBuffer {
         LogBuffer {
             log: Arc::clone(self),
@@ -104,13 +105,13 @@ impl AccessLog {
         self.counts.written.load(Ordering::Relaxed)
     }
 
-    /// Lines lost so far: the queue was full, or the output failed.
+    /// Lines dropped so far, because the queue was full or the output failed.
     pub fn dropped(&self) -> u64 {
         self.counts.dropped.load(Ordering::Relaxed)
     }
 
-    /// Writes what was flushed into the queue, then ends the thread; later lines count as dropped.
-    /// An output that takes nothing (a pipe that nobody reads) is given up after five seconds.
+    /// Writes the queued lines, then ends the thread. Later lines count as dropped. Gives up after five
+    /// seconds if the output is stuck, like a pipe without a reader.
     pub fn close(&self) {
         let running = self
             .thread
@@ -123,16 +124,16 @@ impl AccessLog {
         let deadline = Instant::now() + CLOSE_TIMEOUT;
         while let Err(TrySendError::Full(_)) = self.queue.try_send(Message::Close) {
             if Instant::now() >= deadline {
-                return tracing::warn!("access log: the output is stuck, lines were lost");
+                return tracing::warn!("access log: the output is stuck; lines were lost");
             }
             thread::sleep(Duration::from_millis(1));
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        match running.ended.recv_timeout(left) {
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        match running.ended.recv_timeout(remaining) {
             Err(RecvTimeoutError::Timeout) => {
-                tracing::warn!("access log: the output is stuck, lines were lost");
+                tracing::warn!("access log: the output is stuck; lines were lost");
             }
-            // A panic of the thread has been reported by its hook.
+            // The panic hook has already reported a panic of the thread.
             _ => drop(running.handle.join()),
         }
     }
@@ -167,19 +168,19 @@ fn write_batches(writer: &mut Writer, batches: &Receiver<Message>, counts: &Coun
                 counts.drop_lines(batch.lines);
                 // Once per outage: a full disk must not fill the log of the process as well.
                 if !failing {
-                    tracing::warn!(%error, "access log: cannot write, lines are lost");
+                    tracing::warn!(%error, "access log: cannot write; lines are lost");
                 }
                 failing = true;
             }
         }
     }
-    // Whoever sent after the close lost its lines.
+    // Lines sent after the close are dropped.
     while let Ok(Message::Batch(batch)) = batches.try_recv() {
         counts.drop_lines(batch.lines);
     }
 }
 
-/// The lines of one worker that wait for its tick.
+/// The buffered lines of one worker.
 #[derive(Debug)]
 pub struct LogBuffer {
     log: Arc<AccessLog>,
@@ -190,31 +191,36 @@ pub struct LogBuffer {
 struct Pending {
     bytes: Vec<u8>,
     lines: u64,
-    stamps: Stamps,
+    timestamps: Timestamps,
 }
 
 impl LogBuffer {
-    /// Appends the line of `record`; hands the lines over when they are a batch.
+    /// Appends the line of `record`. Flushes when the buffer holds a full batch.
     pub fn record(&self, record: &AccessRecord<'_>) {
-        self.line(|stamps, out| record.write_with(stamps, out));
+        self.line(|timestamps, out| record.write_with(timestamps, out));
     }
 
-    /// As [`Self::record`], for a Classic load balancer.
+    /// Like [`Self::record`], for a Classic load balancer.
     pub fn classic(&self, record: &ClassicRecord<'_>) {
-        self.line(|stamps, out| record.write_with(stamps, out));
+        self.line(|timestamps, out| record.write_with(timestamps, out));
     }
 
-    fn line(&self, write: impl FnOnce(&mut Stamps, &mut Vec<u8>)) {
+    /// Like [`Self::record`], for a TLS connection of an NLB.
+    pub fn tls(&self, record: &TlsRecord<'_>) {
+        self.line(|timestamps, out| record.write_with(timestamps, out));
+    }
+
+    fn line(&self, write: impl FnOnce(&mut Timestamps, &mut Vec<u8>)) {
         let mut pending = self.pending.borrow_mut();
         let Pending {
             bytes,
             lines,
-            stamps,
+            timestamps,
         } = &mut *pending;
         if bytes.capacity() == 0 {
-            bytes.reserve(ROOM);
+            bytes.reserve(CAPACITY);
         }
-        write(stamps, bytes);
+        write(timestamps, bytes);
         *lines += 1;
         if bytes.len() >= BATCH {
             drop(pending);
@@ -222,7 +228,7 @@ impl LogBuffer {
         }
     }
 
-    /// Hands over what there is; if the queue is full, the lines are lost and counted.
+    /// Sends the buffered lines to the writer thread. If its queue is full, they are dropped and counted.
     pub fn flush(&self) {
         let mut pending = self.pending.borrow_mut();
         if pending.lines == 0 {

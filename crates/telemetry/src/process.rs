@@ -1,6 +1,6 @@
 use std::fs;
 
-/// What the kernel says of this process; `None` where there is no `/proc`.
+/// Resource usage of this process; `None` without `/proc`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Process {
     pub(crate) resident_bytes: Option<u64>,
@@ -13,7 +13,7 @@ impl Process {
             resident_bytes: fs::read_to_string("/proc/self/status")
                 .ok()
                 .and_then(|status| resident(&status)),
-            // The directory being read is itself one of the entries.
+            // Reading the directory opens one more descriptor.
             open_fds: fs::read_dir("/proc/self/fd")
                 .ok()
                 .map(|entries| (entries.count() as u64).saturating_sub(1)),
@@ -21,7 +21,7 @@ impl Process {
     }
 }
 
-/// `VmRSS` of proc(5), which is in KiB.
+/// `VmRSS` (proc(5)), converted from KiB to bytes.
 fn resident(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn this_process_has_memory_and_files() {
+    fn process_has_resident_memory_and_open_files() {
         let process = Process::read();
         assert!(process.resident_bytes > Some(0));
         assert!(process.open_fds > Some(2));

@@ -1,98 +1,98 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use crate::Stamps;
-use crate::field::{address, number, parties, quotable, quoted, seconds, token};
+use crate::field::{address, endpoints, number, quotable, quoted, seconds, token};
+use crate::stamp::Timestamps;
 
-/// A user agent is cut here (ALB guide: access logs).
+/// User agents are truncated to this many bytes (ALB guide: access logs).
 pub(crate) const MAX_USER_AGENT: usize = 8 * 1024;
 
-/// One request of an ALB: a line of its access log, field by field in AWS's order
-/// (ALB guide: access logs). `None` and empty text are shown as `-`.
+/// One request of an ALB, written as a line of its access log with the fields in AWS's order
+/// (ALB guide: access logs). `None` and empty text are written as `-`.
 ///
-/// Text that a client can influence comes as bytes, whatever they are; what could end a field or
-/// the line is escaped as `\xNN`.
+/// Text that a client can influence is arbitrary bytes; those that could end a field or the line are
+/// escaped as `\xNN`.
 #[derive(Clone, Debug)]
 pub struct AccessRecord<'a> {
-    /// 1: what the client spoke.
+    /// 1: protocol of the request.
     pub kind: RequestType,
-    /// 2: the response was generated; a WebSocket was closed.
+    /// 2: when the response was generated, or a WebSocket was closed.
     pub time: SystemTime,
     /// 3: `app/name/id`.
     pub elb: &'a str,
     /// 4: the peer.
     pub client: SocketAddr,
-    /// 5: where the request was sent.
+    /// 5: the target of the request.
     pub target: Option<SocketAddr>,
-    /// 6: request received to request sent; `None` (-1) when it was not sent.
+    /// 6: from request received to request sent; `None` (-1) if it was not sent.
     pub request_processing_time: Option<Duration>,
-    /// 7: request sent to first byte of the response; `None` (-1) when there was none.
+    /// 7: from request sent to first byte of the response; `None` (-1) without a response.
     pub target_processing_time: Option<Duration>,
-    /// 8: first byte of the response to its sending to the client; `None` (-1) when not.
+    /// 8: from first byte of the response to sending it to the client; `None` (-1) if it was not sent.
     pub response_processing_time: Option<Duration>,
-    /// 9: the status that the client got, or 460 and the like.
+    /// 9: status sent to the client, or a code like 460.
     pub elb_status_code: Option<u16>,
-    /// 10: the status that the target gave.
+    /// 10: status sent by the target.
     pub target_status_code: Option<u16>,
-    /// 11: from the client, with headers, without TLS.
+    /// 11: bytes from the client including headers, excluding TLS.
     pub received_bytes: u64,
-    /// 12: to the client, with headers, without TLS.
+    /// 12: bytes to the client including headers, excluding TLS.
     pub sent_bytes: u64,
     /// 13: the request line.
     pub request: RequestLine<'a>,
-    /// 14: `User-Agent`; cut at 8 KiB.
+    /// 14: `User-Agent`, truncated to 8 KiB.
     pub user_agent: Option<&'a [u8]>,
     /// 15: OpenSSL's name of the cipher suite.
     pub ssl_cipher: Option<&'a str>,
     /// 16: `TLSv1.2`, `TLSv1.3`.
     pub ssl_protocol: Option<&'a str>,
-    /// 17: the group of the target.
+    /// 17: the target group.
     pub target_group_arn: Option<&'a str>,
-    /// 18: `X-Amzn-Trace-Id` as it was sent to the target.
+    /// 18: `X-Amzn-Trace-Id` as sent to the target.
     pub trace_id: Option<&'a [u8]>,
-    /// 19: SNI; `None` when the default certificate was served.
+    /// 19: SNI; `None` if the default certificate was served.
     pub domain_name: Option<&'a [u8]>,
-    /// 20: certificate served; `session-reused` when the session was resumed.
+    /// 20: certificate served; `session-reused` if the session was resumed.
     pub chosen_cert_arn: Option<&'a str>,
-    /// 21: 1-50000; 0 the default action; -1 a rule failed; `None` for other errors.
+    /// 21: 1-50000; 0 for the default action; -1 if a rule failed; `None` for other errors.
     pub matched_rule_priority: Option<i32>,
-    /// 22: the request was received.
+    /// 22: when the request was received.
     pub request_creation_time: SystemTime,
-    /// 23: `forward`, `redirect`, `fixed-response`; a comma between several.
+    /// 23: `forward`, `redirect`, `fixed-response`; separated by commas.
     pub actions_executed: Option<&'a str>,
-    /// 24: where a redirect action sent the client.
+    /// 24: location of a redirect action.
     pub redirect_url: Option<&'a [u8]>,
-    /// 25: one of AWS's reasons.
+    /// 25: one of AWS's error reasons.
     pub error_reason: Option<&'a str>,
-    /// 26: every target tried.
+    /// 26: all targets tried.
     pub target_list: &'a [SocketAddr],
-    /// 27: what they answered.
+    /// 27: their status codes.
     pub target_status_code_list: &'a [u16],
     /// 28: `Acceptable`, `Ambiguous`, `Severe`.
     pub classification: Option<&'a str>,
-    /// 29: why.
+    /// 29: the reason for the classification.
     pub classification_reason: Option<&'a str>,
-    /// 30: `TID_` and hex digits: one per connection.
+    /// 30: `TID_` and hex digits, unique per connection.
     pub conn_trace_id: Option<&'a str>,
     /// 31: host after a rewrite.
     pub transformed_host: Option<&'a [u8]>,
     /// 32: URI after a rewrite.
     pub transformed_uri: Option<&'a [u8]>,
-    /// 33: `TransformSuccess` and the like.
+    /// 33: for example `TransformSuccess`.
     pub request_transform_status: Option<&'a str>,
 }
 
-/// Field 13: `METHOD scheme://host:port/uri HTTP/x.y`. Empty parts are shown as `-`, as AWS does
-/// for requests that it could not read.
+/// Field 13: `METHOD scheme://host:port/uri HTTP/x.y`. Empty parts are written as `-`, as AWS does for
+/// malformed requests.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequestLine<'a> {
-    /// As received.
+    /// Method as received.
     pub method: &'a [u8],
     /// `http`, `https`, `ws`, `wss`.
     pub scheme: &'a str,
     /// `Host` or authority, with or without its port.
     pub host: &'a [u8],
-    /// Of the listener.
+    /// Port of the listener.
     pub port: u16,
     /// Path and query as received.
     pub uri: &'a [u8],
@@ -103,7 +103,7 @@ pub struct RequestLine<'a> {
 /// Field 1 of the access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestType {
-    /// HTTP in clear.
+    /// HTTP without TLS.
     Http,
     /// HTTP/1 over TLS.
     Https,
@@ -111,7 +111,7 @@ pub enum RequestType {
     H2,
     /// gRPC over TLS.
     Grpcs,
-    /// WebSocket in clear.
+    /// WebSocket without TLS.
     Ws,
     /// WebSocket over TLS.
     Wss,
@@ -132,24 +132,24 @@ impl RequestType {
 }
 
 impl AccessRecord<'_> {
-    /// Appends the line, with its line feed.
+    /// Appends the line, including the line feed.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        self.write_with(&mut Stamps::default(), out);
+        self.write_with(&mut Timestamps::default(), out);
     }
 
-    /// As [`Self::write_to`], with times written by `stamps`, which remembers the last second.
-    pub fn write_with(&self, stamps: &mut Stamps, out: &mut Vec<u8>) {
-        self.write_facts(stamps, out);
-        self.write_texts(stamps, out);
+    /// Like [`Self::write_to`], but writes times with the cache of `timestamps`.
+    pub(crate) fn write_with(&self, timestamps: &mut Timestamps, out: &mut Vec<u8>) {
+        self.write_numbers(timestamps, out);
+        self.write_texts(timestamps, out);
         out.push(b'\n');
     }
 
-    /// Fields 1 to 12, each with the space after it.
-    fn write_facts(&self, stamps: &mut Stamps, out: &mut Vec<u8>) {
+    /// Fields 1 to 12, each followed by a space.
+    fn write_numbers(&self, timestamps: &mut Timestamps, out: &mut Vec<u8>) {
         out.extend_from_slice(self.kind.as_str().as_bytes());
         out.push(b' ');
-        stamps.write(self.time, out);
-        parties(out, self.elb, self.client, self.target);
+        timestamps.write(self.time, out);
+        endpoints(out, self.elb, self.client, self.target);
         for duration in [
             self.request_processing_time,
             self.target_processing_time,
@@ -173,7 +173,7 @@ impl AccessRecord<'_> {
     }
 
     /// Fields 13 to 33.
-    fn write_texts(&self, stamps: &mut Stamps, out: &mut Vec<u8>) {
+    fn write_texts(&self, timestamps: &mut Timestamps, out: &mut Vec<u8>) {
         self.request.write_to(out);
         let user_agent = self.user_agent.map(|u| &u[..u.len().min(MAX_USER_AGENT)]);
         quoted_next(out, user_agent);
@@ -187,7 +187,7 @@ impl AccessRecord<'_> {
         out.push(b' ');
         self.write_priority(out);
         out.push(b' ');
-        stamps.write(self.request_creation_time, out);
+        timestamps.write(self.request_creation_time, out);
         quoted_next(out, self.actions_executed.map(str::as_bytes));
         quoted_next(out, self.redirect_url);
         quoted_next(out, self.error_reason.map(str::as_bytes));
@@ -238,13 +238,13 @@ impl RequestLine<'_> {
     }
 }
 
-/// `host` of `host:port`; an IPv6 address keeps its brackets.
+/// The `host` of `host:port`; an IPv6 address keeps its brackets.
 fn without_port(authority: &[u8]) -> &[u8] {
     let Some(colon) = authority.iter().rposition(|&b| b == b':') else {
         return authority;
     };
     let (host, port) = authority.split_at(colon);
-    // The colons of an address in brackets are not followed by digits alone.
+    // After the last colon of a bracketed address there is at least the bracket.
     let is_port = port[1..].iter().all(u8::is_ascii_digit);
     if is_port { host } else { authority }
 }
@@ -254,7 +254,7 @@ fn quoted_next(out: &mut Vec<u8>, text: Option<&[u8]>) {
     quoted(out, text);
 }
 
-/// AWS puts spaces between the members of a list.
+/// Appends a list; AWS separates its members by spaces.
 fn quoted_list<T>(out: &mut Vec<u8>, list: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
     out.extend_from_slice(b" \"");
     if list.is_empty() {

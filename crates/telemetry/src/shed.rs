@@ -1,36 +1,36 @@
 use crate::SharedCounter;
 
-/// Why elbow turned work away, for a lack of its own or because a limit was reached.
+/// Why elbow refused work: a local resource is exhausted, or a limit is reached.
 ///
 /// Each reason is a value of the label `reason` of `elbow_shed_total` and a row of `docs/limits.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ShedReason {
-    /// The process has no file descriptor left for a client, or for its connection to a target.
+    /// No file descriptor is left for a client or its connection to a target.
     OpenFiles,
-    /// There is no local port left towards a target.
+    /// No local port is left for a connection to a target.
     LocalPorts,
     /// The kernel has no memory left for a connection to a target.
     KernelMemory,
-    /// As many clients are served as `--max-connections` allows.
+    /// The limit of client connections (`--max-connections`) is reached.
     MaxConnections,
-    /// As many TLS handshakes are in progress as a worker takes; the oldest one ends.
+    /// The limit of concurrent TLS handshakes of a worker is reached; the oldest one is aborted.
     Handshakes,
-    /// As many clients are at the admin address as it takes; the oldest one goes.
+    /// The limit of connections to the admin address is reached; the oldest one is closed.
     AdminConnections,
-    /// As many clients of a load balancer are served as its `elbow.max_connections` allows.
+    /// The connection limit of a load balancer (`elbow.max_connections`) is reached.
     LoadBalancerConnections,
-    /// All that a worker has for large request heads is with heads that are still coming or, over
-    /// HTTP/2, wait for their target.
+    /// All buffers of a worker for large request heads are in use by incomplete heads or, with HTTP/2, by
+    /// requests that wait for their target.
     Buffers,
-    /// A client of HTTP/2 sent frames that cost more than they ask for.
+    /// An HTTP/2 client sent too many frames that cost work without making progress.
     Http2Flood,
-    /// As many large answers of the admin address as are made at a time are being read.
+    /// The limit of concurrent large responses of the admin address is reached.
     AdminAnswers,
 }
 
 impl ShedReason {
-    /// Every reason, in the order of their declaration.
+    /// All reasons, in the order of declaration.
     pub const ALL: [Self; 10] = [
         Self::OpenFiles,
         Self::LocalPorts,
@@ -44,7 +44,7 @@ impl ShedReason {
         Self::AdminAnswers,
     ];
 
-    /// The value of the label.
+    /// The value of the label `reason`.
     pub fn label(self) -> &'static str {
         match self {
             Self::OpenFiles => "open_files",
@@ -61,25 +61,25 @@ impl ShedReason {
     }
 }
 
-/// How often work was shed, by reason.
+/// Counts of shed work by reason.
 ///
-/// Any thread adds to it: shedding is rare beside serving, and costs a reset or a response anyway.
+/// Any thread may count: shedding is rare compared to serving, and costs a reset or a response anyway.
 #[derive(Debug, Default)]
 pub struct Shed([SharedCounter; ShedReason::ALL.len()]);
 
 impl Shed {
-    /// Counts one connection, request or other piece of work that was turned away.
+    /// Counts one refused connection, request or other piece of work.
     pub fn increment(&self, reason: ShedReason) {
         self.counter(reason).increment();
     }
 
-    /// How much was turned away for `reason`.
+    /// The count for `reason`.
     pub fn get(&self, reason: ShedReason) -> u64 {
         self.counter(reason).get()
     }
 
     fn counter(&self, reason: ShedReason) -> &SharedCounter {
-        // The discriminants are the places in `ALL`, as a test holds.
+        // The discriminants are the indexes in `ALL`; a test checks this.
         &self.0[reason as usize]
     }
 }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_reason_has_a_counter_and_a_label_of_its_own() {
+    fn each_reason_has_its_own_counter_and_label() {
         let shed = Shed::default();
         for (place, reason) in ShedReason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, place);

@@ -2,20 +2,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::field::digits;
 
-/// Writes times as access logs have them (`2018-07-02T22:23:00.186641Z`), and remembers the last
-/// second: the lines of a busy worker share it, so that the calendar is asked once a second.
+/// Writes timestamps for access logs (`2018-07-02T22:23:00.186641Z`). Caches the text of the last second,
+/// so that a busy worker computes the calendar date only once a second.
 #[derive(Clone, Debug)]
-pub struct Stamps {
+pub(crate) struct Timestamps {
     second: u64,
     text: [u8; LENGTH],
 }
 
 const LENGTH: usize = "2018-07-02T22:23:00".len();
 const DAY: u64 = 86_400;
-/// 9999-12-31T23:59:59: the last second that four digits of a year can say.
+/// 9999-12-31T23:59:59: the last second of a four-digit year.
 const LAST: u64 = 253_402_300_799;
 
-impl Default for Stamps {
+impl Default for Timestamps {
     fn default() -> Self {
         Self {
             second: 0,
@@ -24,23 +24,33 @@ impl Default for Stamps {
     }
 }
 
-impl Stamps {
+impl Timestamps {
     /// Appends `time` in UTC with microseconds.
-    pub fn write(&mut self, time: SystemTime, out: &mut Vec<u8>) {
+    pub(crate) fn write(&mut self, time: SystemTime, out: &mut Vec<u8>) {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        self.second(since, out);
+        out.push(b'.');
+        out.extend_from_slice(&digits::<6>(since.subsec_micros()));
+        out.push(b'Z');
+    }
+
+    /// Appends `time` in UTC without fraction and time zone, as in the access logs of NLBs.
+    pub(crate) fn write_seconds(&mut self, time: SystemTime, out: &mut Vec<u8>) {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        self.second(since, out);
+    }
+
+    fn second(&mut self, since: Duration, out: &mut Vec<u8>) {
         let second = since.as_secs().min(LAST);
         if second != self.second {
             self.second = second;
             self.text = calendar(second);
         }
         out.extend_from_slice(&self.text);
-        out.push(b'.');
-        out.extend_from_slice(&digits::<6>(since.subsec_micros()));
-        out.push(b'Z');
     }
 }
 
-/// The proleptic Gregorian calendar, counted from 1 March so that the leap day ends a year.
+/// Date and time in the proleptic Gregorian calendar. Years start on 1 March, so that they end with the leap day.
 fn calendar(second: u64) -> [u8; LENGTH] {
     let (days, time) = (second / DAY, (second % DAY) as u32);
     let days = days + 719_468; // from 0000-03-01 to 1970-01-01
@@ -72,7 +82,7 @@ mod tests {
 
     use super::*;
 
-    fn stamp(stamps: &mut Stamps, second: u64, micros: u32) -> String {
+    fn stamp(stamps: &mut Timestamps, second: u64, micros: u32) -> String {
         let mut out = Vec::new();
         let time = UNIX_EPOCH + Duration::new(second, micros * 1_000);
         stamps.write(time, &mut out);
@@ -81,7 +91,7 @@ mod tests {
 
     #[test]
     fn known_times() {
-        let mut stamps = Stamps::default();
+        let mut stamps = Timestamps::default();
         for (second, micros, text) in [
             (0, 0, "1970-01-01T00:00:00.000000Z"),
             (951_782_399, 999_999, "2000-02-28T23:59:59.999999Z"),
@@ -97,16 +107,16 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_before_the_epoch_is_the_epoch() {
+    fn time_before_the_epoch_is_written_as_the_epoch() {
         let mut out = Vec::new();
-        Stamps::default().write(UNIX_EPOCH - Duration::from_secs(5), &mut out);
+        Timestamps::default().write(UNIX_EPOCH - Duration::from_secs(5), &mut out);
         assert_eq!(out, b"1970-01-01T00:00:00.000000Z");
     }
 
     proptest! {
         #[test]
         fn agrees_with_jiff(second in 0..LAST, micros in 0u32..1_000_000) {
-            let text = stamp(&mut Stamps::default(), second, micros);
+            let text = stamp(&mut Timestamps::default(), second, micros);
             let theirs = jiff::Timestamp::new(second as i64, (micros * 1_000) as i32).unwrap();
             prop_assert_eq!(text, format!("{theirs:.6}"));
         }

@@ -1,47 +1,45 @@
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use crate::render::{self, CertificateRow, GroupRow};
-use crate::{AccessLog, GroupMetrics, ListenerKey, ListenerMetrics, SharedCounter, Shed};
+use crate::{AccessLog, GroupMetrics, ListenerLabels, ListenerMetrics, SharedCounter, Shed};
 
-/// Open files of a process as they are at the moment of a scrape; 0 is unknown.
+/// Current open-file numbers of a process; 0 is unknown.
 #[derive(Debug, Default)]
 pub struct OpenFiles {
-    /// What it may have at most.
+    /// The limit of the process.
     pub limit: AtomicU64,
-    /// What traffic uses, with what is promised to clients.
+    /// Descriptors that traffic uses, including those reserved for clients.
     pub traffic: AtomicU64,
-    /// What traffic may use.
+    /// Descriptors that traffic may use.
     pub max_traffic: AtomicU64,
-    /// Client connections that may be open.
+    /// The limit of open client connections.
     pub max_connections: AtomicU64,
 }
 
-/// Every number of one process.
+/// All metrics of one process.
 #[derive(Debug)]
 pub struct Telemetry {
     workers: usize,
     started: SystemTime,
-    listeners: Mutex<BTreeMap<ListenerKey, Arc<ListenerMetrics>>>,
+    listeners: Mutex<BTreeMap<ListenerLabels, Arc<ListenerMetrics>>>,
     groups: Mutex<BTreeMap<Arc<str>, Arc<GroupMetrics>>>,
     access_log: OnceLock<Arc<AccessLog>>,
     generation: AtomicU64,
     last_reload_ok: AtomicBool,
     reloads_ok: SharedCounter,
     reloads_failed: SharedCounter,
-    /// `accept` failed, e.g. for want of file descriptors.
+    /// Failed calls of `accept`, for example for lack of file descriptors.
     pub accept_errors: SharedCounter,
     /// Open files of the process.
     pub open_files: OpenFiles,
-    /// Work that was turned away; also at hand in every [`ListenerMetrics`].
+    /// Shed work; every [`ListenerMetrics`] counts into it as well.
     pub shed: Arc<Shed>,
 }
 
 impl Telemetry {
-    /// Numbers for `workers` workers, whose ids are 0..workers.
+    /// Creates the metrics for `workers` workers, with the IDs 0..workers.
     pub fn new(workers: usize) -> Arc<Self> {
         Arc::new(Self {
             workers,
@@ -59,7 +57,7 @@ impl Telemetry {
         })
     }
 
-    /// The numbers of a listener; the same ones for the same arguments, across reloads.
+    /// The metrics of a listener. The same arguments give the same metrics, across reloads.
     pub fn listener(
         &self,
         load_balancer: &str,
@@ -67,7 +65,7 @@ impl Telemetry {
         port: u16,
         protocol: &'static str,
     ) -> Arc<ListenerMetrics> {
-        let key = ListenerKey {
+        let key = ListenerLabels {
             load_balancer: load_balancer.into(),
             kind,
             port,
@@ -84,7 +82,7 @@ impl Telemetry {
         Arc::clone(metrics)
     }
 
-    /// The numbers of a target group; the same ones for the same name, across reloads.
+    /// The metrics of a target group. The same name gives the same metrics, across reloads.
     pub fn group(&self, name: &str) -> Arc<GroupMetrics> {
         let mut groups = lock(&self.groups);
         if let Some(metrics) = groups.get(name) {
@@ -96,22 +94,20 @@ impl Telemetry {
         metrics
     }
 
-    /// Forgets listeners and groups that nobody holds any more, so that a process which sees many
-    /// configurations does not expose every name it ever knew. To be called once a new snapshot is
-    /// in force and holds its own.
+    /// Removes listeners and groups that are no longer used, so that they do not accumulate over many
+    /// configurations. Call this once a new snapshot is active and holds its metrics.
     pub fn prune(&self) {
         lock(&self.listeners).retain(|_, metrics| Arc::strong_count(metrics) > 1);
         lock(&self.groups).retain(|_, metrics| Arc::strong_count(metrics) > 1);
     }
 
-    /// Exposes how many lines `log` wrote and dropped; the first log given stays.
+    /// Exposes the line counts of `log`. Only the first call has an effect.
     pub fn set_access_log(&self, log: Arc<AccessLog>) {
-        // There is one access log in a process; a second one is a mistake of the caller that costs
-        // two series and nothing else.
+        // A process has one access log; the counts of a second one would just not be exposed.
         let _ = self.access_log.set(log);
     }
 
-    /// A configuration was taken (`generation` is in force now) or refused (`generation` still is).
+    /// Counts a configuration that was applied or rejected; `generation` is the active one afterwards.
     pub fn config_reload(&self, ok: bool, generation: u64) {
         let counter = if ok {
             &self.reloads_ok
@@ -123,62 +119,48 @@ impl Telemetry {
         self.generation.store(generation, Ordering::Relaxed);
     }
 
-    /// Generation of the configuration in force.
+    /// Generation of the active configuration.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
     }
 
-    /// Whether the last configuration was taken.
-    pub fn last_reload_ok(&self) -> bool {
+    /// Whether the last configuration was applied.
+    pub(crate) fn last_reload_ok(&self) -> bool {
         self.last_reload_ok.load(Ordering::Relaxed)
     }
 
-    /// (taken, refused) configurations so far.
+    /// The numbers of configurations applied and rejected so far.
     pub fn reloads(&self) -> (u64, u64) {
         (self.reloads_ok.get(), self.reloads_failed.get())
     }
 
-    /// When the process started, near enough.
+    /// When this was created, approximately the start of the process.
     pub fn started(&self) -> SystemTime {
         self.started
     }
 
-    /// How many workers there are.
+    /// The number of workers.
     pub fn workers(&self) -> usize {
         self.workers
     }
 
-    /// Every listener known, in the order of their keys.
+    /// All listeners, sorted by labels.
     pub fn listeners(&self) -> Vec<Arc<ListenerMetrics>> {
         lock(&self.listeners).values().map(Arc::clone).collect()
     }
 
-    /// Every group known, in the order of their names.
+    /// All groups, sorted by name.
     pub fn groups(&self) -> Vec<Arc<GroupMetrics>> {
         lock(&self.groups).values().map(Arc::clone).collect()
     }
 
-    /// The access log whose lines are counted.
+    /// The access log whose line counts are exposed.
     pub fn access_log(&self) -> Option<&Arc<AccessLog>> {
         self.access_log.get()
     }
-
-    /// Writes everything in OpenMetrics' text, without the mark of the end: [`Exposition`](crate::Exposition) makes the
-    /// answer to a scrape of it. `groups` are target groups as they are now, `certificates` those in force.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn write(
-        self: &Arc<Self>,
-        groups: Vec<GroupRow>,
-        certificates: Vec<CertificateRow>,
-        out: &mut impl fmt::Write,
-    ) -> fmt::Result {
-        render::write(Arc::clone(self), groups, certificates, out)
-    }
 }
 
-/// A map under a lock is whole even if a thread panicked while it held the lock.
+/// Locks a map, which is consistent even if a thread panicked while it held the lock.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

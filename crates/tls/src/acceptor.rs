@@ -1,10 +1,11 @@
-//! TLS from clients.
+//! Server side of TLS: connections from clients.
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use elbow_model::LoadBalancerType;
+use elbow_model::Personality;
+use elbow_model::personality::Resumption;
 use elbow_net::TlsMeta;
 use rustls::server::{ClientHello, NoServerSessionStorage};
 use rustls::sign::SingleCertAndKey;
@@ -22,11 +23,11 @@ use crate::tickets::{Binding, Tickets};
 #[cfg(test)]
 mod tests;
 
-/// Tickets that a TLS 1.3 client gets; it gets another one whenever it resumes.
+/// Tickets sent to a TLS 1.3 client per handshake, including resumed ones.
 const TICKETS: usize = 1;
 
-/// Terminates TLS for one listener. Immutable and cheap to clone: a change of certificates or policy
-/// makes another one, which new handshakes use.
+/// Terminates TLS for one listener. Immutable and cheap to clone. A change of certificates or policy
+/// creates a new acceptor, which new handshakes use.
 #[derive(Clone, Debug)]
 pub struct Acceptor {
     inner: Arc<Inner>,
@@ -35,33 +36,34 @@ pub struct Acceptor {
 #[derive(Debug)]
 struct Inner {
     store: Store,
-    /// One for each certificate of the store.
+    /// One for each certificate of the store, in the same order.
     configs: Vec<Configs>,
     alpn: Vec<Vec<u8>>,
     tls13: bool,
 }
 
-/// What to serve one certificate with.
+/// The rustls configurations of one certificate.
 #[derive(Debug)]
 struct Configs {
-    /// With the listener's protocols.
+    /// With the ALPN protocols of the listener.
     alpn: Arc<ServerConfig>,
-    /// For clients whose protocols do not overlap: they get no answer and may go on (NLB guide:
-    /// listeners), where rustls would refuse them.
+    /// Without ALPN, for clients that offer none of the protocols: rustls would refuse them, but they
+    /// must be able to connect without ALPN (NLB guide: listeners).
     plain: Arc<ServerConfig>,
 }
 
 impl Acceptor {
-    /// For a listener of `load_balancer`, which is of `kind`. The first of `certificates` is the default. `alpn` is in order of preference ([`crate::alpn`]).
+    /// Creates the acceptor of a listener of `load_balancer`. The first of `certificates` is the default one. `alpn` is
+    /// in order of preference ([`crate::alpn`]).
     ///
-    /// Sessions resume at the listeners of the same load balancer that would choose the same certificate under the
-    /// same policy and protocols (parity 2.3).
+    /// A session can be resumed on any listener of the same load balancer that has the same policy and protocols and
+    /// chooses the same certificate (parity 2.3).
     ///
     /// # Errors
-    /// When there is no certificate, or none that rustls can use.
+    /// If there is no certificate, or rustls cannot use one.
     pub fn new(
         load_balancer: &str,
-        kind: LoadBalancerType,
+        personality: &Personality,
         policy: &Policy,
         certificates: Vec<Arc<Loaded>>,
         alpn: Vec<Vec<u8>>,
@@ -70,7 +72,6 @@ impl Acceptor {
         if certificates.is_empty() {
             return Err(rustls::Error::NoCertificatesPresented);
         }
-        let network = kind == LoadBalancerType::Network;
         let mut base = ServerConfig::builder_with_provider(policy.provider().clone())
             .with_protocol_versions(policy.versions())?
             .with_no_client_auth()
@@ -78,8 +79,8 @@ impl Acceptor {
         base.ignore_client_order = true;
         base.session_storage = Arc::new(NoServerSessionStorage {});
         base.send_tls13_tickets = 0;
-        // An NLB resumes nothing on a listener with several certificates (NLB guide: listeners).
-        let resumes = !network || certificates.len() == 1;
+        let resumption = personality.resumption;
+        let resumes = resumption == Resumption::TicketsAndIds || certificates.len() == 1;
         let mut configs = Vec::with_capacity(certificates.len());
         for certificate in &certificates {
             let mut own = base.clone();
@@ -90,7 +91,7 @@ impl Acceptor {
                 let sessions = tickets.sessions(binding)?;
                 own.ticketer = sessions.clone();
                 own.send_tls13_tickets = TICKETS;
-                if !network {
+                if resumption == Resumption::TicketsAndIds {
                     own.session_storage = sessions;
                 }
             }
@@ -98,7 +99,7 @@ impl Acceptor {
         }
         Ok(Self {
             inner: Arc::new(Inner {
-                store: Store::new(certificates, !network),
+                store: Store::new(certificates, personality.prefers_unexpired_certificates),
                 configs,
                 alpn,
                 tls13: policy.tls13(),
@@ -106,19 +107,19 @@ impl Acceptor {
         })
     }
 
-    /// The certificates that it serves, the default one first.
+    /// The certificates of the listener, the default one first.
     pub fn certificates(&self) -> &[Arc<Loaded>] {
         self.inner.store.certificates()
     }
 
-    /// The handshake with a client that was accepted at `accepted`.
+    /// Performs the handshake with a client that was accepted at `accepted`.
     pub async fn accept(
         &self,
         stream: TcpStream,
         timeout: Duration,
         accepted: Instant,
     ) -> Result<(ServerTls, TlsMeta), AcceptError> {
-        // Boxed, so that what only the handshake needs is gone after it.
+        // Boxed, so that the memory of the handshake is freed after it.
         match elbow_net::timeout(timeout, Box::pin(self.handshake(stream))).await {
             Ok(Ok((stream, mut meta))) => {
                 meta.handshake = accepted.elapsed();
@@ -190,7 +191,7 @@ impl Configs {
     }
 }
 
-/// Stands in the configuration that all others are made of.
+/// Placeholder in the configuration that the others are cloned from.
 #[derive(Debug)]
 struct NoCertificate;
 

@@ -1,8 +1,8 @@
-//! Which protocols a listener offers by ALPN, in the server's order of preference.
+//! The ALPN protocols that a listener offers, in the server's order of preference.
 
 use elbow_model::AlpnPolicy;
 
-/// Of an ALB's HTTPS listener; `http2` is the attribute `routing.http2.enabled`.
+/// The protocols of an ALB's HTTPS listener; `http2` is the attribute `routing.http2.enabled`.
 pub fn application(http2: bool) -> Vec<Vec<u8>> {
     if http2 {
         list(&["h2", "http/1.1"])
@@ -11,7 +11,7 @@ pub fn application(http2: bool) -> Vec<Vec<u8>> {
     }
 }
 
-/// Of an NLB's TLS listener (NLB guide: listeners).
+/// The protocols of an NLB's TLS listener (NLB guide: listeners).
 pub fn network(policy: AlpnPolicy) -> Vec<Vec<u8>> {
     match policy {
         AlpnPolicy::Http1Only => list(&["http/1.1", "http/1.0"]),

@@ -1,4 +1,4 @@
-//! A certificate with its key, checked when it is loaded.
+//! Certificates with their private keys, validated when loaded.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::pem::{Origin, Pem, PemError};
 #[cfg(test)]
 mod tests;
 
-/// A certificate that fits its key, and what the choice by SNI looks at.
+/// A certificate with its matching key, and the properties used for selection by SNI.
 #[derive(Debug)]
 pub struct Loaded {
     pub(crate) certified: Arc<CertifiedKey>,
@@ -31,7 +31,7 @@ pub struct Loaded {
     not_after: i64,
 }
 
-/// The kinds of keys that AWS's load balancers take.
+/// The types of keys that AWS's load balancers accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyType {
     /// RSA.
@@ -51,91 +51,94 @@ impl Loaded {
         &self.names
     }
 
-    /// Who issued it, as a distinguished name.
+    /// The distinguished name of the issuer.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// Kind of its key.
+    /// The type of its key.
     pub fn key_type(&self) -> KeyType {
         self.key_type
     }
 
-    /// Length of its key.
+    /// The length of its key in bits.
     pub fn key_bits(&self) -> usize {
         self.key_bits
     }
 
-    /// Bits of the digest it is signed with.
-    pub fn digest_bits(&self) -> u16 {
+    /// The size in bits of the digest in its signature.
+    pub(crate) fn digest_bits(&self) -> u16 {
         self.digest_bits
     }
 
-    /// Start of its validity, in seconds of Unix time.
+    /// Start of its validity in Unix seconds.
     pub fn not_before(&self) -> i64 {
         self.not_before
     }
 
-    /// End of its validity, in seconds of Unix time.
+    /// End of its validity in Unix seconds.
     pub fn not_after(&self) -> i64 {
         self.not_after
     }
 
-    /// Whether `now` (Unix seconds) lies in its validity.
+    /// Whether it is valid at `now` (Unix seconds).
     pub fn is_valid_at(&self, now: i64) -> bool {
         (self.not_before..=self.not_after).contains(&now)
     }
 }
 
-/// Why a certificate cannot be served; every message names where it is from and what to do.
+/// Why a certificate cannot be served. Each message says where the certificate comes from and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// One of the texts.
+    /// One of the PEM texts is unusable.
     #[error(transparent)]
     Pem(#[from] PemError),
     /// The leaf is not an X.509 version 3 certificate.
     #[error("{origin}: the first certificate cannot be parsed: {reason}; issue it again")]
     Certificate {
-        /// Which.
+        /// The text.
         origin: Origin,
         /// What is wrong.
         reason: String,
     },
     /// The key is damaged, or too short or too long to sign with.
-    #[error("{origin}: the private key cannot be used: {reason}; make another one")]
+    #[error("{origin}: the private key cannot be used: {reason}; create a new one")]
     Key {
-        /// Which.
+        /// The text.
         origin: Origin,
         /// What is wrong.
         reason: String,
     },
-    /// Neither RSA nor ECDSA.
+    /// The key is neither RSA nor ECDSA.
     #[error(
-        "{origin}: the private key is neither RSA nor ECDSA, which load balancers need; make \
-         another one"
+        "{origin}: the private key is neither RSA nor ECDSA, as load balancers require; create \
+         a new one"
     )]
     KeyType {
-        /// Which.
+        /// The text.
         origin: Origin,
     },
-    /// Both are fine, but not a pair.
+    /// Certificate and key are valid, but do not belong together.
     #[error(
-        "{key}: the private key does not belong to the certificate in {certificate}; give the key \
+        "{key}: the private key does not belong to the certificate in {certificate}; use the key \
          that the certificate was issued for, and put the leaf first in the chain"
     )]
     Mismatch {
-        /// Where the key is from.
+        /// Where the key comes from.
         key: Origin,
-        /// Where the chain is from.
+        /// Where the chain comes from.
         certificate: Origin,
     },
-    /// A local authority has yet to issue it.
-    #[error("is issued by a local authority, and has not been; serve it with elbow run")]
+    /// A local authority has not issued it yet.
+    #[error("not issued yet; `elbow run` issues it from the local authority")]
     NotIssued,
 }
 
-/// Reads and checks `certificate`. Blocks; an expired certificate passes, as on AWS.
-pub fn load(certificate: &model::Certificate) -> Result<Arc<Loaded>, CertificateError> {
+/// Reads and validates `certificate` of `account`. Blocks. An expired certificate is accepted, as on AWS.
+pub fn load(
+    certificate: &model::Certificate,
+    account: &model::Account,
+) -> Result<Arc<Loaded>, CertificateError> {
     let (chain, key) = match &certificate.source {
         CertificateSource::Files {
             certificate,
@@ -175,7 +178,7 @@ pub fn load(certificate: &model::Certificate) -> Result<Arc<Loaded>, Certificate
     }
     Ok(Arc::new(Loaded {
         certified: Arc::new(certified),
-        arn: certificate.arn().into(),
+        arn: certificate.arn(account).into(),
         names: names(&parsed),
         issuer: parsed.issuer().to_string().into(),
         key_type,
@@ -230,7 +233,7 @@ fn key_bits(certificate: &X509Certificate<'_>) -> usize {
     }
 }
 
-/// By the OID of the signature algorithm; unknown ones count as the weakest.
+/// Size in bits of the digest of the signature algorithm with this OID; 0 if unknown.
 fn digest_bits(oid: &str) -> u16 {
     match oid {
         // ecdsa-with-SHA512, sha512WithRSAEncryption, Ed25519 (which hashes with SHA-512)

@@ -1,12 +1,12 @@
-//! Trusts any certificate of a target, as ALB and NLB do (ALB guide: target groups; parity: 2.1).
+//! Accepts any certificate of a target, as ALB and NLB do (ALB guide: target groups; parity: 2.1).
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs;
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-/// Checks nothing: expired, self-signed and foreign certificates pass. Without a trusted certificate
-/// a signature proves nothing either, so that is not verified.
+/// Verifies nothing: expired, self-signed and mismatching certificates are accepted. Handshake signatures
+/// are not verified either, because without a trusted certificate they prove nothing.
 #[derive(Debug)]
 pub(crate) struct DangerousAnyCertificate;
 

@@ -1,42 +1,42 @@
-//! Why a client's handshake failed.
+//! Errors of handshakes with clients.
 
 use std::fmt;
 use std::io;
 
 use rustls::{Error as TlsError, InvalidMessage, PeerIncompatible};
 
-/// A handshake with a client that did not end well; counted as `ClientTLSNegotiationErrorCount`.
+/// A failed handshake with a client; counted as `ClientTLSNegotiationErrorCount`.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}")]
 pub struct AcceptError {
-    /// What went wrong.
+    /// The kind of failure.
     pub kind: AcceptErrorKind,
     /// The cause.
     #[source]
     pub source: Option<io::Error>,
 }
 
-/// What went wrong in a handshake with a client.
+/// The kind of failure of a handshake with a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AcceptErrorKind {
-    /// It took too long.
+    /// The handshake did not complete in time.
     Timeout,
-    /// The client speaks no version of the policy.
+    /// The client supports no TLS version of the policy.
     NoSharedVersion,
-    /// The client has no suite, group or signature scheme of the policy and the certificate.
+    /// The client supports no cipher suite, group or signature scheme of the policy and certificate.
     NoSharedSuite,
-    /// Not TLS, e.g. HTTP in clear.
+    /// The client does not speak TLS but for example plain HTTP.
     NotTls,
-    /// The client gave up with an alert, e.g. because it does not trust the certificate.
+    /// The client aborted with an alert, for example because it does not trust the certificate.
     ClientAlert,
     /// The client closed or reset the connection.
     ClientClosed,
-    /// The client broke the protocol.
+    /// The client violated the protocol.
     Protocol,
 }
 
 impl AcceptErrorKind {
-    /// A label for metrics and logs.
+    /// The name in logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Timeout => "timeout",
@@ -59,7 +59,7 @@ impl fmt::Display for AcceptErrorKind {
             Self::NotTls => "the client does not speak TLS",
             Self::ClientAlert => "the client refused the TLS handshake",
             Self::ClientClosed => "the client closed the connection during the TLS handshake",
-            Self::Protocol => "the client broke the TLS protocol",
+            Self::Protocol => "the client violated the TLS protocol",
         })
     }
 }
@@ -95,7 +95,7 @@ fn kind(error: &TlsError) -> AcceptErrorKind {
             _ => AcceptErrorKind::NoSharedSuite,
         },
         TlsError::AlertReceived(_) => AcceptErrorKind::ClientAlert,
-        // The first record says what it is: no content type of TLS, or no version of it.
+        // The first record has no content type or no version of TLS.
         TlsError::InvalidMessage(
             InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
         ) => AcceptErrorKind::NotTls,

@@ -1,5 +1,4 @@
-//! Security policies, the SNI certificate store, termination of TLS from clients and its
-//! origination to targets.
+//! Security policies, the SNI certificate store, TLS termination for clients, and TLS to targets.
 //!
 //! ```text
 //! model::Certificate -- load --> Loaded --+
@@ -9,8 +8,8 @@
 //! Originator -- connect(TcpStream) --> ClientTls
 //! ```
 //!
-//! What rustls cannot do (TLS 1.0 and 1.1, CBC suites, key exchange by RSA) is refused with an alert
-//! and a typed error. Both streams are [`elbow_net::Stream`]s.
+//! rustls does not support TLS 1.0 and 1.1, CBC suites and RSA key exchange; a client that needs them is
+//! refused with an alert and a typed error. Both streams are [`elbow_net::Stream`]s.
 
 mod acceptor;
 pub mod alpn;

@@ -1,4 +1,4 @@
-//! TLS to targets.
+//! Client side of TLS: connections to targets.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -19,24 +19,27 @@ use crate::stream::ClientTls;
 #[cfg(test)]
 mod tests;
 
-/// Targets whose sessions are remembered.
+/// Size of the session cache.
 const SESSIONS: usize = 1024;
 
-/// The policies towards targets (ALB guide: security policies).
+/// The security policies for connections to targets (ALB guide: security policies).
 const BACKEND_TLS13: &str = "ELBSecurityPolicy-TLS13-1-0-2021-06";
 const BACKEND: &str = "ELBSecurityPolicy-2016-08";
 
-/// Opens TLS to targets: no verification, no SNI, no ALPN, sessions resumed. Cheap to clone; clones
-/// share their sessions.
+/// Opens TLS connections to targets: without verification or SNI, and with session resumption. Cheap to clone;
+/// clones share their sessions.
 #[derive(Clone, Debug)]
 pub struct Originator {
+    /// Without ALPN.
     config: Arc<ClientConfig>,
+    /// With ALPN for HTTP/2.
+    h2: Arc<ClientConfig>,
     id: u64,
 }
 
 impl Originator {
-    /// `tls13` when the listener's policy has TLS 1.3 ([`crate::Policy::tls13`]); otherwise targets
-    /// get TLS 1.2 alone.
+    /// Creates an originator. `tls13` says whether the policy of the listener has TLS 1.3
+    /// ([`crate::Policy::tls13`]); otherwise targets are offered only TLS 1.2.
     pub fn new(tls13: bool) -> Result<Self, rustls::Error> {
         let policy = policy(if tls13 { BACKEND_TLS13 } else { BACKEND })
             .map_err(|e| rustls::Error::General(e.to_string()))?;
@@ -47,46 +50,69 @@ impl Originator {
             .with_no_client_auth();
         config.enable_sni = false;
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        let mut h2 = config.clone();
+        h2.alpn_protocols = vec![b"h2".to_vec()];
         static IDS: AtomicU64 = AtomicU64::new(0);
         Ok(Self {
             config: Arc::new(config),
+            h2: Arc::new(h2),
             id: IDS.fetch_add(1, Ordering::Relaxed),
         })
     }
 
-    /// What it makes of a connection; clones make the same.
+    /// The transport of its connections; clones have the same one.
     pub fn transport(&self) -> Transport {
         Transport::tls(self.id)
     }
 
-    /// The handshake on a fresh connection to `target`; AWS's ALB gives it 10 s.
+    /// Performs the handshake on a new connection to `target`. An ALB uses a timeout of 10 s.
     pub async fn connect(
         &self,
         stream: TcpStream,
         target: SocketAddr,
         timeout: Duration,
     ) -> Result<ClientTls, ConnectError> {
-        let connector = TlsConnector::from(self.config.clone());
-        // Boxed, so that what only the handshake needs is gone after it.
-        let handshake = Box::pin(connector.connect(session_name(target), stream));
-        match elbow_net::timeout(timeout, handshake).await {
-            Ok(Ok(stream)) => {
-                let (socket, connection) = stream.into_inner();
-                Ok(ClientTls::new(socket, connection))
-            }
-            Ok(Err(e)) => Err(ConnectError {
-                kind: ConnectErrorKind::TlsHandshake,
-                source: Some(e),
-            }),
-            Err(_) => Err(ConnectError {
-                kind: ConnectErrorKind::TlsTimeout,
-                source: None,
-            }),
-        }
+        handshake(&self.config, stream, target, timeout).await
+    }
+
+    /// Like [`Self::connect`], and offers `h2` with ALPN. A target without ALPN is expected to speak HTTP/2 all the
+    /// same.
+    pub async fn connect_h2(
+        &self,
+        stream: TcpStream,
+        target: SocketAddr,
+        timeout: Duration,
+    ) -> Result<ClientTls, ConnectError> {
+        handshake(&self.h2, stream, target, timeout).await
     }
 }
 
-/// A name for the session cache alone, which would mix up the targets of one address otherwise.
+async fn handshake(
+    config: &Arc<ClientConfig>,
+    stream: TcpStream,
+    target: SocketAddr,
+    timeout: Duration,
+) -> Result<ClientTls, ConnectError> {
+    let connector = TlsConnector::from(Arc::clone(config));
+    // Boxed, so that the memory of the handshake is freed after it.
+    let handshake = Box::pin(connector.connect(session_name(target), stream));
+    match elbow_net::timeout(timeout, handshake).await {
+        Ok(Ok(stream)) => {
+            let (socket, connection) = stream.into_inner();
+            Ok(ClientTls::new(socket, connection))
+        }
+        Ok(Err(e)) => Err(ConnectError {
+            kind: ConnectErrorKind::TlsHandshake,
+            source: Some(e),
+        }),
+        Err(_) => Err(ConnectError {
+            kind: ConnectErrorKind::TlsTimeout,
+            source: None,
+        }),
+    }
+}
+
+/// The key of the session cache: a name per address and port, never sent to the target.
 fn session_name(target: SocketAddr) -> ServerName<'static> {
     let address = match target.ip() {
         IpAddr::V4(ip) => format!("{:08x}", ip.to_bits()),

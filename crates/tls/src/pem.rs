@@ -1,4 +1,4 @@
-//! Certificates and keys out of PEM; the only user of `rustls-pemfile`.
+//! Reads certificates and keys from PEM. The only user of `rustls-pemfile`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,18 +11,18 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 #[cfg(test)]
 mod tests;
 
-/// A text may be this large: ACM takes a chain of 2 MB.
+/// Limit of a PEM text in bytes: ACM accepts a chain of 2 MB.
 pub const MAX_BYTES: usize = 2 << 20;
 
-/// A chain may have this many certificates; real ones have less than five.
+/// Limit of certificates in a chain; real chains have fewer than five.
 const MAX_CHAIN: usize = 32;
 
-/// Where a PEM text is from.
+/// Where a PEM text comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A file.
     File(PathBuf),
-    /// The configuration itself; what it is there.
+    /// The configuration itself; names the field.
     Text(&'static str),
 }
 
@@ -35,80 +35,84 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Why a PEM text cannot be used; every variant names where it is from and what to do.
+/// Why a PEM text cannot be used. Each message says where the text comes from and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum PemError {
-    /// It cannot be opened or read.
+    /// The file cannot be opened or read.
     #[error("{origin}: cannot be read: {source}; check the path and its permissions")]
     Read {
-        /// Which.
+        /// The text.
         origin: Origin,
         /// The cause.
         source: io::Error,
     },
-    /// It is too large to be what it is meant to be.
+    /// The text is larger than [`MAX_BYTES`].
     #[error("{origin}: is larger than {MAX_BYTES} bytes; expected PEM")]
     TooLarge {
-        /// Which.
+        /// The text.
         origin: Origin,
     },
-    /// Something between BEGIN and END is broken.
-    // What the parser says would show a key that stands on the line of its BEGIN.
+    /// The text between BEGIN and END is invalid.
+    // The parser's error is not shown: it would contain a key that is on the same line as BEGIN.
     #[error(
-        "{origin}: is not valid PEM; the lines of BEGIN and END stand alone, with base64 between them"
+        "{origin}: is not valid PEM; put BEGIN and END on lines of their own, with base64 between them"
     )]
     Malformed {
-        /// Which.
+        /// The text.
         origin: Origin,
     },
-    /// No certificate in it.
+    /// The text contains no certificate.
     #[error(
-        "{origin}: holds no certificate; expected a chain of \"-----BEGIN CERTIFICATE-----\", leaf first"
+        "{origin}: contains no certificate; expected a chain of \"-----BEGIN CERTIFICATE-----\", leaf first"
     )]
     NoCertificate {
-        /// Which.
+        /// The text.
         origin: Origin,
     },
-    /// More certificates than a chain can have.
+    /// The text contains more certificates than a chain may have.
     #[error(
-        "{origin}: holds more than {MAX_CHAIN} certificates; keep the leaf and its intermediates"
+        "{origin}: contains more than {MAX_CHAIN} certificates; keep the leaf and its intermediates"
     )]
     ChainTooLong {
-        /// Which.
+        /// The text.
         origin: Origin,
     },
-    /// No private key in it.
+    /// The text contains no private key.
     #[error(
-        "{origin}: holds no private key; expected \"-----BEGIN PRIVATE KEY-----\" (PKCS#8), RSA or EC"
+        "{origin}: contains no private key; expected \"-----BEGIN PRIVATE KEY-----\" (PKCS#8), RSA or EC"
     )]
     NoKey {
-        /// Which.
+        /// The text.
         origin: Origin,
     },
     /// The key needs a passphrase.
-    #[error("{origin}: holds an encrypted private key; decrypt it, e.g. with openssl pkey")]
+    #[error(
+        "{origin}: contains an encrypted private key; decrypt it, for example with openssl pkey"
+    )]
     EncryptedKey {
-        /// Which.
+        /// The text.
         origin: Origin,
     },
-    /// More than one private key in it.
-    #[error("{origin}: holds {count} private keys; keep the one of the certificate")]
+    /// The text contains more than one private key.
+    #[error(
+        "{origin}: contains {count} private keys; keep the one that belongs to the certificate"
+    )]
     SeveralKeys {
-        /// Which.
+        /// The text.
         origin: Origin,
-        /// How many.
+        /// The number of keys.
         count: usize,
     },
 }
 
-/// A PEM text that is not read yet.
+/// A PEM text that is not parsed yet.
 pub struct Pem<'a> {
     origin: Origin,
     text: Cow<'a, [u8]>,
 }
 
 impl<'a> Pem<'a> {
-    /// The content of `file`.
+    /// Reads `file`.
     pub fn open(file: &Path) -> Result<Self, PemError> {
         let origin = Origin::File(file.to_owned());
         match elbow_net::file::read(file, MAX_BYTES) {
@@ -118,7 +122,7 @@ impl<'a> Pem<'a> {
         }
     }
 
-    /// `text`, which is `what` in the configuration.
+    /// Takes `text` from the configuration; `what` names its field.
     pub fn text(what: &'static str, text: &'a str) -> Result<Self, PemError> {
         Self::new(Origin::Text(what), text.as_bytes().into())
     }
@@ -130,12 +134,12 @@ impl<'a> Pem<'a> {
         Ok(Self { origin, text })
     }
 
-    /// Where it is from.
+    /// Where the text comes from.
     pub fn origin(&self) -> Origin {
         self.origin.clone()
     }
 
-    /// The chain in it, in its order; a key beside it is passed over.
+    /// Parses the certificate chain, in order; ignores keys.
     pub fn chain(&self) -> Result<Vec<CertificateDer<'static>>, PemError> {
         let chain: Vec<_> = self
             .items()?
@@ -153,7 +157,7 @@ impl<'a> Pem<'a> {
         }
     }
 
-    /// The one private key in it (PKCS#8, PKCS#1 or SEC1); certificates beside it are passed over.
+    /// Parses the only private key (PKCS#8, PKCS#1 or SEC1); ignores certificates.
     pub fn key(&self) -> Result<PrivateKeyDer<'static>, PemError> {
         let mut keys: Vec<PrivateKeyDer<'static>> = self
             .items()?
@@ -184,7 +188,7 @@ impl<'a> Pem<'a> {
     }
 }
 
-/// Such a section is skipped by the parser, which would call the file empty.
+/// Whether the text contains an encrypted key, which the parser skips silently.
 fn is_encrypted(bytes: &[u8]) -> bool {
     let marker = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
     bytes.windows(marker.len()).any(|window| window == marker)

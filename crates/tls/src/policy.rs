@@ -1,4 +1,4 @@
-//! Security policies of the model, one rustls provider for each.
+//! Security policies as rustls providers.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 #[cfg(test)]
 mod tests;
 
-/// The part of a security policy that rustls can serve: suites and groups in AWS's order, versions.
+/// The part of a security policy that rustls supports: versions, and suites and groups in AWS's order.
 #[derive(Clone, Debug)]
 pub struct Policy {
     name: &'static str,
@@ -25,7 +25,7 @@ impl Policy {
         self.name
     }
 
-    /// Whether TLS 1.3 is on; the connections to targets then offer it as well.
+    /// Whether the policy has TLS 1.3; connections to targets then offer it as well.
     pub fn tls13(&self) -> bool {
         self.versions.contains(&&TLS13)
     }
@@ -40,19 +40,20 @@ impl Policy {
 }
 
 impl From<&SslPolicy> for Policy {
-    /// Leaves out what rustls does not have: TLS 1.0 and 1.1, CBC, key exchange by RSA.
+    /// Leaves out what rustls does not support: TLS 1.0 and 1.1, CBC, RSA key exchange.
     fn from(policy: &SslPolicy) -> Self {
         let suites = policy.suites.iter().filter_map(|name| by_name(name));
-        let groups: &[&dyn SupportedKxGroup] = match policy.post_quantum {
-            false => &[kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1],
+        let groups: &[&dyn SupportedKxGroup] = if policy.post_quantum {
             // rustls has no SecP384r1MLKEM1024.
-            true => &[
+            &[
                 kx_group::X25519MLKEM768,
                 kx_group::SECP256R1MLKEM768,
                 kx_group::X25519,
                 kx_group::SECP256R1,
                 kx_group::SECP384R1,
-            ],
+            ]
+        } else {
+            &[kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1]
         };
         let versions = policy.versions.iter().filter_map(|version| match version {
             TlsVersion::Tls13 => Some(&TLS13),
@@ -71,7 +72,7 @@ impl From<&SslPolicy> for Policy {
     }
 }
 
-/// The policy called `name`, e.g. `ELBSecurityPolicy-TLS13-1-2-2021-06`.
+/// Returns the policy called `name`, for example `ELBSecurityPolicy-TLS13-1-2-2021-06`.
 pub fn policy(name: &str) -> Result<Policy, UnknownPolicy> {
     match ssl_policy(name) {
         Some(policy) => Ok(policy.into()),
@@ -83,9 +84,9 @@ pub fn policy(name: &str) -> Result<Policy, UnknownPolicy> {
 
 /// No policy has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown security policy \"{name}\"; known ones are {}", known())]
+#[error("unknown security policy \"{name}\"; use one of {}", known())]
 pub struct UnknownPolicy {
-    /// What was asked for.
+    /// The unknown name.
     pub name: String,
 }
 
@@ -94,7 +95,7 @@ fn known() -> String {
     names.join(", ")
 }
 
-/// OpenSSL's name of a suite, as policies and access logs spell it.
+/// OpenSSL's name of a suite, as used in policies and access logs.
 pub(crate) fn openssl_name(suite: SupportedCipherSuite) -> &'static str {
     SUITES
         .iter()
@@ -109,7 +110,7 @@ fn by_name(name: &str) -> Option<SupportedCipherSuite> {
         .map(|(_, suite)| *suite)
 }
 
-/// What AWS and rustls have in common; no policy has ChaCha20 at TLS 1.2.
+/// The suites that both AWS and rustls support. No policy has ChaCha20 with TLS 1.2.
 static SUITES: [(&str, SupportedCipherSuite); 7] = [
     ("TLS_AES_128_GCM_SHA256", suite::TLS13_AES_128_GCM_SHA256),
     ("TLS_AES_256_GCM_SHA384", suite::TLS13_AES_256_GCM_SHA384),

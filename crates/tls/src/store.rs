@@ -1,4 +1,4 @@
-//! Which certificate a client gets (ALB guide: SSL certificates; parity: 2.2).
+//! Certificate selection by SNI (ALB guide: SSL certificates; parity: 2.2).
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -12,25 +12,25 @@ use crate::certificate::{KeyType, Loaded};
 #[cfg(test)]
 mod tests;
 
-/// The certificates of a listener by the names they are for.
+/// The certificates of a listener, indexed by name.
 #[derive(Debug)]
 pub(crate) struct Store {
     certificates: Vec<Arc<Loaded>>,
-    /// Name to indexes; a wildcard without its `*`, so with a leading dot.
+    /// Indexes by name. The key of a wildcard is the name without `*`, so it starts with a dot.
     by_name: HashMap<Box<str>, Vec<usize>>,
-    /// ALB alone passes over expired certificates.
+    /// Prefer unexpired certificates; only an ALB does.
     skip_expired: bool,
 }
 
-/// What the choice looks at.
+/// The inputs of the selection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hello<'a> {
     pub(crate) sni: Option<&'a str>,
     pub(crate) schemes: &'a [SignatureScheme],
     pub(crate) suites: &'a [CipherSuite],
-    /// Whether the policy has TLS 1.3, where suites say nothing about the key.
+    /// Whether the policy has TLS 1.3, whose suites do not depend on the type of key.
     pub(crate) tls13: bool,
-    /// Unix seconds.
+    /// Current time in Unix seconds.
     pub(crate) now: i64,
 }
 
@@ -68,16 +68,16 @@ impl<'a> Hello<'a> {
     }
 }
 
-/// The certificate for one handshake.
+/// The certificate selected for one handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Choice {
     pub(crate) index: usize,
-    /// Whether the name chose it; otherwise it is the default one.
+    /// Whether the name matched; otherwise it is the default certificate.
     pub(crate) sni_matched: bool,
 }
 
 impl Store {
-    /// The first of `certificates` is the default one.
+    /// Creates a store. The first of `certificates` is the default one.
     pub(crate) fn new(certificates: Vec<Arc<Loaded>>, skip_expired: bool) -> Self {
         let mut by_name: HashMap<Box<str>, Vec<usize>> = HashMap::new();
         for (index, certificate) in certificates.iter().enumerate() {
@@ -100,7 +100,7 @@ impl Store {
         &self.certificates
     }
 
-    /// The best match for the name that the client can use; the default one without a match.
+    /// Selects the best match for the name that the client supports, or the default certificate.
     pub(crate) fn choose(&self, hello: &Hello<'_>) -> Choice {
         let best = hello.sni.and_then(|name| {
             self.matches(&name.to_ascii_lowercase())
@@ -119,9 +119,9 @@ impl Store {
         }
     }
 
-    /// Exact matches, and wildcards for exactly one label.
+    /// Indexes of exact matches, and of wildcards, which match exactly one label.
     fn matches(&self, name: &str) -> impl Iterator<Item = usize> {
-        // A leading dot is how wildcards are kept, and no host name.
+        // A key with a leading dot is a wildcard; no host name starts with a dot.
         let exact = (!name.starts_with('.')).then(|| self.by_name.get(name));
         let wildcard = name
             .find('.')
@@ -135,8 +135,8 @@ impl Store {
             .copied()
     }
 
-    /// AWS's order, best first: usable by this client, ECDSA before RSA, not expired, stronger
-    /// digest, longer key, longer valid; then the order of the listener's list.
+    /// AWS's order, best first: supported by the client, ECDSA before RSA, not expired, stronger digest,
+    /// longer key, later expiry; then the order in the list of the listener.
     fn rank(&self, hello: &Hello<'_>, index: usize, certificate: &Loaded) -> impl Ord + use<> {
         (
             !hello.supports(certificate),

@@ -1,5 +1,5 @@
-//! TLS over a socket, driven directly so that an idle connection holds little and a busy one makes
-//! few system calls.
+//! TLS streams. They drive rustls directly, so that an idle connection holds little memory and a busy one
+//! makes few system calls.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -17,36 +17,36 @@ use tokio::net::TcpStream;
 #[cfg(test)]
 mod tests;
 
-/// Records are read into one buffer per thread, so many bytes at a time.
+/// Size in bytes of the read buffer; each thread has one.
 const READ_BUFFER: usize = 64 << 10;
 
-/// A read asks the socket for at least this much, however little the caller wants.
+/// Minimum number of bytes requested from the socket, even if the caller wants fewer.
 const MIN_READ: usize = 4 << 10;
 
-/// A write takes at most this much plaintext, four full records, which wait if the socket is full.
+/// Maximum plaintext of one write: four full records, which are buffered if the socket is full.
 const WRITE_BUFFER: usize = 64 << 10;
 
 thread_local! {
-    /// Holds bytes only while they are handed to rustls, which copies them.
+    /// Holds records only until rustls has copied them.
     static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER].into());
 }
 
-/// A connection with a client, terminated here.
+/// A TLS connection with a client.
 pub type ServerTls = Tls<ServerConnection>;
 
-/// A connection with a target, originated here.
+/// A TLS connection to a target.
 pub type ClientTls = Tls<ClientConnection>;
 
-/// TLS over a socket after its handshake. A write may leave records behind when the socket is full:
-/// they go out with the next write, read, flush or shutdown.
+/// A TLS stream after the handshake. If the socket is full, a write leaves records in the buffer; the next
+/// write, read, flush or shutdown sends them.
 pub struct Tls<C> {
     socket: TcpStream,
     connection: C,
-    /// Records that rustls did not take because decrypted bytes wait; mostly empty.
-    refused: Vec<u8>,
-    /// A batch of records was large enough for rustls to grow its buffer.
+    /// Records that rustls did not accept because decrypted bytes are pending; usually empty.
+    deferred: Vec<u8>,
+    /// Whether rustls has grown its buffer for a large batch of records.
     grown: bool,
-    /// No plaintext will follow: close_notify or FIN was seen.
+    /// Whether close_notify or FIN was received, so that no plaintext follows.
     read_closed: bool,
     write_closed: bool,
 }
@@ -56,20 +56,20 @@ where
     C: DerefMut + Deref<Target = ConnectionCommon<D>>,
     D: SideData,
 {
-    /// `connection` has shaken hands over `socket`.
+    /// Creates the stream after `connection` has completed its handshake over `socket`.
     pub(crate) fn new(socket: TcpStream, mut connection: C) -> Self {
         connection.set_buffer_limit(Some(WRITE_BUFFER));
         Self {
             socket,
             connection,
-            refused: Vec::new(),
+            deferred: Vec::new(),
             grown: false,
             read_closed: false,
             write_closed: false,
         }
     }
 
-    /// Moves decrypted bytes into `buf`; whether it has news: bytes or the end.
+    /// Moves decrypted bytes into `buf`. Returns true if there were any or the stream has ended.
     fn take_plaintext(&mut self, buf: &mut ReadBuf<'_>) -> bool {
         let before = buf.remaining();
         while buf.remaining() > 0 {
@@ -84,7 +84,7 @@ where
                     buf.put_slice(now);
                     taken
                 }
-                // Nothing yet.
+                // No data yet.
                 Err(_) => break,
             };
             self.connection.reader().consume(taken);
@@ -92,11 +92,11 @@ where
         buf.remaining() < before || self.read_closed
     }
 
-    /// Reads records, about as many as fill `want` bytes, and decrypts them.
+    /// Reads about `want` bytes of records and decrypts them.
     fn poll_fill(&mut self, cx: &mut Context<'_>, want: usize) -> Poll<io::Result<()>> {
-        if !self.refused.is_empty() {
-            let refused = mem::take(&mut self.refused);
-            return Poll::Ready(self.decrypt(cx, &refused));
+        if !self.deferred.is_empty() {
+            let deferred = mem::take(&mut self.deferred);
+            return Poll::Ready(self.decrypt(cx, &deferred));
         }
         READ.with_borrow_mut(|buffer| {
             let (buffer, _) = buffer.split_at_mut(want.clamp(MIN_READ, READ_BUFFER));
@@ -105,7 +105,7 @@ where
                 return Poll::Pending;
             };
             if read == 0 {
-                // Without close_notify too: many clients just close, and bodies have their own end.
+                // Accepted without close_notify: many clients just close, and HTTP bodies have their own framing.
                 self.read_closed = true;
                 return Poll::Ready(Ok(()));
             }
@@ -114,27 +114,27 @@ where
         })
     }
 
-    /// Before a wait: rustls gives the memory of large records back when it is asked to read.
+    /// Called before waiting: makes rustls free the memory of large records, which it does on reading.
     fn shrink(&mut self) {
         if mem::take(&mut self.grown) {
-            let _ = self.connection.read_tls(&mut Nothing);
+            let _ = self.connection.read_tls(&mut WouldBlock);
         }
     }
 
     fn decrypt(&mut self, cx: &mut Context<'_>, mut records: &[u8]) -> io::Result<()> {
         while !records.is_empty() {
             match self.connection.read_tls(&mut records) {
-                // After close_notify; RFC 8446, 6.1: what follows must be ignored.
+                // After close_notify, data must be ignored (RFC 8446, 6.1).
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
                 Err(_) if self.connection.reader().fill_buf().is_ok() => {
-                    self.refused = records.to_vec();
+                    self.deferred = records.to_vec();
                     return Ok(());
                 }
                 Err(e) => return Err(e),
             }
             if let Err(e) = self.connection.process_new_packets() {
-                // The alert that tells the peer; the connection is lost if it cannot be sent.
+                // Sends the alert, best effort: the connection has failed in any case.
                 let _ = self.poll_drain(cx);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, e));
             }
@@ -142,7 +142,7 @@ where
         Ok(())
     }
 
-    /// Sends the records that wait.
+    /// Sends the buffered records.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.connection.wants_write() {
             let mut socket = SocketWriter {
@@ -159,7 +159,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    /// Encrypts what `write` writes, once everything older is gone, and starts to send it.
+    /// Sends the buffered records, then encrypts what `write` writes and starts sending it.
     fn poll_encrypt(
         &mut self,
         cx: &mut Context<'_>,
@@ -188,7 +188,7 @@ where
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // An error shows at the next write or read of the socket.
+        // The next write or read of the socket reports an error.
         let _ = this.poll_drain(cx);
         loop {
             if this.take_plaintext(buf) || buf.remaining() == 0 {
@@ -287,10 +287,10 @@ impl Write for SocketWriter<'_, '_> {
     }
 }
 
-/// A source without a byte, which is not its end.
-struct Nothing;
+/// A reader that has no data but has not ended.
+struct WouldBlock;
 
-impl Read for Nothing {
+impl Read for WouldBlock {
     fn read(&mut self, _buf: &mut [u8]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
     }

@@ -1,4 +1,4 @@
-//! Certificates in a folder of their own, and handshakes over loopback.
+//! Test helpers: certificates in a temporary folder, and handshakes over loopback.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use elbow_model as model;
-use elbow_model::LoadBalancerType;
+use elbow_model::Personality;
 use elbow_net::TlsMeta;
 use rcgen::{CertificateParams, KeyPair, RsaKeySize};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -24,7 +24,7 @@ use crate::{AcceptError, Acceptor, Loaded, ServerTls, Tickets, load, policy};
 
 pub(crate) const LONG: Duration = Duration::from_secs(10);
 
-/// A folder that goes away with it.
+/// A temporary folder, removed on drop.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
@@ -87,34 +87,31 @@ pub(crate) fn pem(names: &[&str], key: Key, until: i32) -> (String, String) {
 }
 
 pub(crate) fn declare(name: &str, chain: PathBuf, key: PathBuf) -> model::Certificate {
-    model::Certificate {
-        name: name.into(),
-        source: model::CertificateSource::Files {
-            certificate: chain,
-            private_key: key,
-        },
-        declared: None,
-    }
+    built(&model::CertificateSpec::files(name, chain, key))
 }
 
-/// A certificate called `name`.
+pub(crate) fn built(spec: &model::CertificateSpec) -> model::Certificate {
+    model::Certificate::new(spec).value.unwrap()
+}
+
+/// A loaded certificate called `name`.
 pub(crate) fn loaded_until(name: &str, names: &[&str], key: Key, until: i32) -> Arc<Loaded> {
     let folder = Folder::new();
     let (chain, key) = pem(names, key, until);
     let chain = folder.write("chain.pem", &chain);
     let key = folder.write("key.pem", &key);
-    load(&declare(name, chain, key)).unwrap()
+    load(&declare(name, chain, key), &model::Account::default()).unwrap()
 }
 
 pub(crate) fn loaded(name: &str, names: &[&str], key: Key) -> Arc<Loaded> {
     loaded_until(name, names, key, 2099)
 }
 
-/// An ALB's acceptor without ALPN.
+/// The acceptor of an ALB, without ALPN.
 pub(crate) fn acceptor(policy_name: &str, certificates: Vec<Arc<Loaded>>) -> Acceptor {
     Acceptor::new(
         "alb",
-        LoadBalancerType::Application,
+        &Personality::APPLICATION,
         &policy(policy_name).unwrap(),
         certificates,
         Vec::new(),
@@ -123,7 +120,7 @@ pub(crate) fn acceptor(policy_name: &str, certificates: Vec<Arc<Loaded>>) -> Acc
     .unwrap()
 }
 
-/// A client that trusts anything.
+/// A client that accepts any certificate.
 pub(crate) fn client(versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
     client_with(aws_lc_rs::default_provider(), versions)
 }
@@ -140,7 +137,7 @@ pub(crate) fn client_with(
         .with_no_client_auth()
 }
 
-/// Two ends of a connection over loopback: accepted, connected.
+/// The two ends of a loopback connection: accepted, connected.
 pub(crate) async fn sockets() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -148,13 +145,17 @@ pub(crate) async fn sockets() -> (TcpStream, TcpStream) {
     (accepted.unwrap().0, connected.unwrap())
 }
 
-pub(crate) type Shaken = (
+pub(crate) type Handshake = (
     Result<(ServerTls, TlsMeta), AcceptError>,
     io::Result<TlsStream<TcpStream>>,
 );
 
-/// A handshake of `client`, which asks for `name`, with `acceptor`.
-pub(crate) async fn shake(acceptor: &Acceptor, client: &Arc<ClientConfig>, name: &str) -> Shaken {
+/// Performs a handshake between `acceptor` and `client`, which sends `name` as SNI.
+pub(crate) async fn handshake(
+    acceptor: &Acceptor,
+    client: &Arc<ClientConfig>,
+    name: &str,
+) -> Handshake {
     let (accepted, connected) = sockets().await;
     let name = ServerName::try_from(name.to_owned()).unwrap();
     tokio::join!(
@@ -163,13 +164,13 @@ pub(crate) async fn shake(acceptor: &Acceptor, client: &Arc<ClientConfig>, name:
     )
 }
 
-/// A handshake that succeeds, one byte each way (which brings the tickets), and what was settled.
-pub(crate) async fn settle(
+/// Performs a successful handshake and exchanges one byte each way, so that the client gets its tickets.
+pub(crate) async fn connect(
     acceptor: &Acceptor,
     client: &Arc<ClientConfig>,
     name: &str,
 ) -> (TlsMeta, TlsStream<TcpStream>) {
-    let (server, client) = shake(acceptor, client, name).await;
+    let (server, client) = handshake(acceptor, client, name).await;
     let (mut server, meta) = server.unwrap();
     let mut client = client.unwrap();
     server.write_all(b"s").await.unwrap();

@@ -1,4 +1,4 @@
-//! Sessions that can be resumed, which outlive the acceptors that follow one another.
+//! Session resumption, independent of the lifetime of acceptors.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -7,14 +7,14 @@ use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::{ProducesTickets, ServerSessionMemoryCache, StoresServerSessions};
 use sha2::{Digest, Sha256};
 
-/// Sessions of TLS 1.2 clients without tickets that the process remembers, some 300 bytes each.
+/// Size of the session cache for TLS 1.2 clients without tickets, about 300 bytes per session.
 const SESSIONS: usize = 4096;
 
-/// The keys of tickets, and the sessions of clients without tickets: one for the whole process, shared by all workers.
+/// The ticket keys, and the session cache for clients without tickets. The process has one, shared by all workers.
 ///
-/// A session belongs to a load balancer, a policy, a protocol and a certificate, and can be resumed for these alone:
-/// rustls skips the choice of a certificate when it resumes, so whoever else holds the key could resume where the
-/// certificate is absent. Keys rotate every six hours, and tickets live for twelve.
+/// A session can be resumed only with the same load balancer, policy, protocols and certificate. rustls does not select
+/// a certificate when it resumes a session, so without this binding a session could be resumed on a listener that does
+/// not have its certificate. Keys rotate every six hours; tickets are valid for twelve.
 #[derive(Default)]
 pub struct Tickets {
     shared: OnceLock<Shared>,
@@ -27,7 +27,7 @@ struct Shared {
 }
 
 impl Tickets {
-    /// Without keys; the first acceptor makes them.
+    /// Creates it without keys; the first acceptor generates them.
     pub fn new() -> Self {
         Self::default()
     }
@@ -37,11 +37,11 @@ impl Tickets {
         let shared = match self.shared.get() {
             Some(shared) => shared,
             None => {
-                let made = Shared {
+                let new = Shared {
                     ticketer: Ticketer::new()?,
                     cache: ServerSessionMemoryCache::new(SESSIONS),
                 };
-                self.shared.get_or_init(|| made)
+                self.shared.get_or_init(|| new)
             }
         };
         Ok(Arc::new(Sessions {
@@ -57,35 +57,34 @@ impl fmt::Debug for Tickets {
     }
 }
 
-/// What a session was made under, as a SHA-256: another load balancer, certificate, policy or list of protocols has
-/// another one.
+/// SHA-256 of the parameters that a session is bound to: load balancer, policy, certificate and protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Binding([u8; Self::LENGTH]);
 
 impl Binding {
-    /// Bytes of a binding.
+    /// Length of a binding in bytes.
     const LENGTH: usize = 32;
 
-    /// Of a handshake at `load_balancer` under the security policy called `policy` with the certificate `leaf`, with
-    /// `alpn` to choose from.
+    /// The binding of handshakes with `load_balancer`, the security policy `policy`, the certificate `leaf` and the
+    /// protocols `alpn`.
     pub(crate) fn new(load_balancer: &str, policy: &str, leaf: &[u8], alpn: &[Vec<u8>]) -> Self {
         let mut hash = Sha256::new();
         let fields = [load_balancer.as_bytes(), policy.as_bytes(), leaf];
         for field in fields.into_iter().chain(alpn.iter().map(Vec::as_slice)) {
-            // With the length in front, no two lists of fields are the same bytes.
+            // The length prefix keeps different lists of fields from hashing the same bytes.
             hash.update((field.len() as u64).to_be_bytes());
             hash.update(field);
         }
         Self(hash.finalize().into())
     }
 
-    /// `content` with the binding in front.
+    /// Prefixes `content` with the binding.
     fn prefix(self, content: &[u8]) -> Vec<u8> {
         [&self.0[..], content].concat()
     }
 }
 
-/// The sessions of one binding: tickets, and session ids for clients without them.
+/// The sessions of one binding: tickets, and session IDs for clients without tickets.
 pub(crate) struct Sessions {
     binding: Binding,
     shared: Shared,
@@ -104,7 +103,7 @@ impl ProducesTickets for Sessions {
         self.shared.ticketer.encrypt(&self.binding.prefix(plain))
     }
 
-    /// `None` is a full handshake.
+    /// `None` leads to a full handshake.
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
         let mut plain = self.shared.ticketer.decrypt(cipher)?;
         plain.starts_with(&self.binding.0).then(|| {
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_binding_differs_in_every_part_of_it() {
+    fn binding_depends_on_every_parameter() {
         let web = || Binding::new("web", "2021-06", b"leaf", &alpn(&["h2", "http/1.1"]));
         assert_eq!(web(), web());
         for other in [
@@ -157,7 +156,7 @@ mod tests {
             Binding::new("web", "2016-08", b"leaf", &alpn(&["h2", "http/1.1"])),
             Binding::new("web", "2021-06", b"fale", &alpn(&["h2", "http/1.1"])),
             Binding::new("web", "2021-06", b"leaf", &alpn(&["http/1.1"])),
-            // The same bytes in other fields.
+            // The same bytes, divided differently into fields.
             Binding::new("we", "b2021-06", b"leaf", &alpn(&["h2", "http/1.1"])),
         ] {
             assert_ne!(web(), other);
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_known_under_its_binding_alone() {
+    fn session_is_found_only_with_its_binding() {
         let tickets = Tickets::new();
         let of = |name| {
             let binding = Binding::new(name, "policy", b"leaf", &[]);
@@ -174,7 +173,7 @@ mod tests {
         let (web, api) = (of("web"), of("api"));
         let ticket = web.encrypt(b"session").unwrap();
         assert_eq!(web.decrypt(&ticket).as_deref(), Some(&b"session"[..]));
-        // A later acceptor of the same listener.
+        // A later acceptor of the same listener shares the sessions.
         assert_eq!(of("web").decrypt(&ticket).as_deref(), Some(&b"session"[..]));
         assert_eq!(api.decrypt(&ticket), None);
 

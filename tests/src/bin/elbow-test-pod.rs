@@ -1,8 +1,8 @@
-//! What runs in a pod of the cluster tests: it answers every request with the name of its pod, its version and how many bytes came,
-//! as `web-7d9f-x2x4 1 65536`. A request for `/slow` is answered half a second after it came.
+//! The program in pods of the cluster tests. It answers every request with the name of its pod, its version and the number of received bytes,
+//! as `web-7d9f-x2x4 1 65536`. It answers `/slow` after half a second.
 //!
-//! It knows no signals, so the pod decides how it ends: as the first process of its container it serves until it is killed, beside a
-//! first process it dies of the first signal.
+//! It handles no signals, so the pod's spec decides how it ends: as the first process of its container it serves until it is killed; beside
+//! another first process it dies of the first signal.
 #![allow(
     clippy::unwrap_used,
     reason = "in a program for tests a panic is how a test fails"

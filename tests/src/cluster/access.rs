@@ -1,4 +1,4 @@
-//! An API server and the ways to ask it, whatever it runs on.
+//! Access to an API server.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,9 +13,9 @@ use crate::command::stdout;
 const KINDS: &str = "services,ingresses,ingressclasses,endpointslices,nodes,pods,secrets,configmaps,\
     tenants,ingressclassparams,targetgroupbindings";
 
-/// An API server, asked as its administrator.
+/// Administrator access to an API server.
 pub struct Access {
-    /// What `up.sh` was given.
+    /// The folder given to `up.sh`.
     folder: PathBuf,
 }
 
@@ -38,7 +38,7 @@ impl Access {
         command
     }
 
-    /// A shell in which kubectl is this one.
+    /// A shell with this kubectl on PATH.
     pub fn shell(&self, script: &str) -> Command {
         let mut command = Command::new("bash");
         let path = env::var("PATH").unwrap();
@@ -50,7 +50,7 @@ impl Access {
         command
     }
 
-    /// What kubectl prints with these arguments.
+    /// The output of kubectl with these arguments.
     pub fn ask(&self, args: &[&str]) -> String {
         stdout(self.kubectl().args(args))
     }
@@ -63,7 +63,7 @@ impl Access {
         .unwrap()
     }
 
-    /// Applies objects; the API server must take all of them.
+    /// Applies objects; fails unless the API server accepts all.
     pub fn apply(&self, objects: &[Value]) {
         let mut command = self.kubectl();
         command.args(["apply", "--server-side", "--filename"]);
@@ -89,7 +89,7 @@ impl Access {
         path
     }
 
-    /// The objects of a manifest, without what only the cluster that they came from can mean.
+    /// The objects of a manifest, without fields that are valid only in their original cluster.
     pub fn read(&self, manifest: &Path) -> Vec<Value> {
         let mut command = self.kubectl();
         command.args([
@@ -104,7 +104,7 @@ impl Access {
         documents.map(|object| fresh(object.unwrap())).collect()
     }
 
-    /// Waits until every pod of `namespace` that its StatefulSets and Deployments want is ready.
+    /// Waits until all pods of the StatefulSets and Deployments in `namespace` are ready.
     pub fn wait_for_pods(&self, namespace: &str) {
         let list = self.ask(&[
             "get",
@@ -119,7 +119,7 @@ impl Access {
         }
     }
 
-    /// What prints everything that elbow reads, as a user dumps it: `kubectl get -A … -o yaml`.
+    /// A command that prints everything that elbow reads, as users dump it: `kubectl get -A … -o yaml`.
     pub fn dump(&self) -> Command {
         let mut command = self.kubectl();
         command.args(["get", "--all-namespaces", KINDS, "--output", "yaml"]);
@@ -127,7 +127,7 @@ impl Access {
     }
 }
 
-/// Without status, and without owners that this cluster has not: what they own would be collected.
+/// Removes status, and owners that this cluster does not have: it would garbage-collect the object.
 fn fresh(mut object: Value) -> Value {
     let whole = object.as_object_mut().unwrap();
     whole.remove("status");

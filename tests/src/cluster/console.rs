@@ -1,4 +1,4 @@
-//! Pods of a cluster that are a console, as that of MinIO's operator was.
+//! Pods with a console, like that of MinIO's operator.
 
 use serde_json::{Value, json};
 
@@ -6,11 +6,11 @@ use super::MINIO_IMAGE;
 use crate::Ca;
 use crate::s3::{ACCESS_KEY, SECRET_KEY};
 
-/// How many pods there are.
+/// The number of pods.
 pub const PODS: usize = 2;
 
-/// Everything that the API server has to know of two pods labelled `app: console` in `namespace`, with MinIO's console
-/// on 9090 in clear and on 9443 under TLS.
+/// Objects for two pods labelled `app: console` in `namespace`, with MinIO's console
+/// on 9090 over HTTP and on 9443 over TLS.
 pub fn objects(namespace: &str, ca: &Ca) -> Vec<Value> {
     let leaf = ca.leaf(&["console"]);
     let container = |name: &str, args: &[&str], port: u16, scheme: &str| {

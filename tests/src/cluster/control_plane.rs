@@ -7,18 +7,27 @@ use crate::TempDir;
 use crate::address::Ports;
 use crate::command::stdout;
 
-/// etcd, an API server and its controllers, with ports of their own: for what needs no pod that runs. Several may run. It ends
-/// when dropped.
+/// etcd, an API server and controllers on their own ports, for tests without running pods. Several may run at a time. Dropping it
+/// ends it.
 pub struct ControlPlane {
     access: Access,
     dir: TempDir,
-    /// Held as long as its programs may run.
+    /// Held while its programs may run.
     _ports: Ports,
 }
 
 impl ControlPlane {
-    /// Starts one; otherwise what is missing for that.
+    /// Starts one; `Err` says what is missing.
     pub fn start() -> Result<Self, String> {
+        Self::start_with(None)
+    }
+
+    /// As [`Self::start`], with IPv4 and IPv6 addresses for Services.
+    pub fn start_dual_stack() -> Result<Self, String> {
+        Self::start_with(Some("10.100.0.0/16,fd00:10:100::/112"))
+    }
+
+    fn start_with(services: Option<&str>) -> Result<Self, String> {
         if let Some(missing) = missing_program() {
             return Err(missing);
         }
@@ -36,6 +45,9 @@ impl ControlPlane {
             .env("UP_NODE", "0")
             .env("ETCD_PORT", first.to_string())
             .env("API_PORT", (first + 2).to_string());
+        if let Some(services) = services {
+            up.env("SERVICE_CIDR", services);
+        }
         stdout(&mut up);
         Ok(control_plane)
     }

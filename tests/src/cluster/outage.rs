@@ -1,4 +1,4 @@
-//! A cluster whose API server is away.
+//! An outage of the API server.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::command::{output, stdout};
 use crate::wait;
 
-/// An API server that was killed, until it is started again.
+/// A killed API server, until it is restarted.
 #[must_use]
 pub struct Outage {
     folder: PathBuf,
@@ -25,9 +25,9 @@ impl Outage {
         Self { folder, command }
     }
 
-    /// Starts it again as it was, and waits until it answers.
+    /// Restarts it as it was, and waits until it is ready.
     pub fn end(self) {
-        // As up.sh does it, so that down.sh finds it.
+        // Like up.sh, so that down.sh finds it.
         let start = "setsid \"$@\" >>apiserver.log 2>&1 </dev/null & echo $! >apiserver.pid";
         let mut shell = Command::new("bash");
         shell

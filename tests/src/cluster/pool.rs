@@ -1,4 +1,4 @@
-//! Pods of a cluster that are one MinIO, as MinIO's operator makes them of a Tenant's pool.
+//! Pods that form one MinIO deployment, as MinIO's operator makes them for a Tenant's pool.
 
 use serde_json::{Map, Value, json};
 
@@ -6,24 +6,24 @@ use super::MINIO_IMAGE;
 use crate::Ca;
 use crate::s3::{ACCESS_KEY, SECRET_KEY};
 
-/// As many servers as survive the loss of one.
+/// The smallest number of servers that survives the loss of one.
 pub const SERVERS: usize = 4;
 
-/// Four MinIO servers of one namespace.
+/// Four MinIO servers in a namespace.
 pub struct Pool<'a> {
-    /// Where they are.
+    /// The namespace.
     pub namespace: &'a str,
-    /// What Services select them by.
+    /// The labels that Services select.
     pub labels: &'a [(&'a str, &'a str)],
-    /// Which of the pools in the cluster this is, from 0: their servers know one another by addresses
-    /// of their own, there being no DNS.
+    /// The index of the pool in the cluster, from 0. There is no DNS, so the servers find one another by
+    /// addresses that depend on it.
     pub number: usize,
-    /// Who vouches for them; in clear without.
+    /// The CA of their certificates; `None` for plain HTTP.
     pub tls: Option<&'a Ca>,
 }
 
 impl Pool<'_> {
-    /// Everything that the API server has to know of them.
+    /// The objects of the pool.
     pub fn objects(&self) -> Vec<Value> {
         let mut objects = vec![json!({"apiVersion": "v1", "kind": "Namespace",
             "metadata": {"name": self.namespace}})];
@@ -46,7 +46,7 @@ impl Pool<'_> {
         format!("10.100.0.{}", 16 + self.number * SERVERS + server)
     }
 
-    /// The Service by which the other servers know this one, ready or not.
+    /// The Service by which the other servers reach this one, ready or not.
     fn peer(&self, server: usize) -> Value {
         let pod = self.pod(server);
         json!({"apiVersion": "v1", "kind": "Service",
@@ -64,8 +64,8 @@ impl Pool<'_> {
             "stringData": {"public.crt": leaf.certificate, "private.key": leaf.key, "ca.crt": ca.pem()}})
     }
 
-    /// Without service links: variables that tell of Services called minio would be taken for MinIO's own, and servers
-    /// that started at different times refuse one another over them.
+    /// The StatefulSet. It has no service links: MinIO would read the variables of Services named minio as its own settings,
+    /// and servers started at different times would then refuse one another.
     fn servers(&self) -> Value {
         let labels: Map<String, Value> = self
             .labels
@@ -108,7 +108,7 @@ impl Pool<'_> {
         }
         let (name, last) = (self.name(), SERVERS - 1);
         args.push(format!("{scheme}://{name}-{{0...{last}}}:9000/data"));
-        // All data is on the disk of the one node, which MinIO takes for a mistake otherwise.
+        // All data is on one disk, which MinIO refuses otherwise.
         let environment = json!([{"name": "MINIO_ROOT_USER", "value": ACCESS_KEY},
             {"name": "MINIO_ROOT_PASSWORD", "value": SECRET_KEY}, {"name": "MINIO_CI_CD", "value": "1"}]);
         json!({"name": "minio", "image": MINIO_IMAGE, "imagePullPolicy": "Never", "args": args, "env": environment,

@@ -1,37 +1,37 @@
-//! Pods of a Deployment that say who they are, and the Service and the Ingress before them.
+//! A Deployment of pods that identify themselves, with its Service and Ingress.
 
 use serde_json::{Value, json};
 
 use super::MINIO_IMAGE;
 
-/// Where such a pod listens.
+/// The port of the pods.
 pub const PORT: u16 = 8080;
-/// The path that is answered late.
+/// The path with a slow response.
 pub const SLOW: &str = "/slow";
-/// How many there are.
+/// The number of replicas.
 pub const COUNT: usize = 3;
-/// The program, in the image beside MinIO.
+/// The program, in the image with MinIO.
 pub const PROGRAM: &str = "elbow-test-pod";
 
-/// How a pod ends that is told to.
+/// How a pod terminates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// It goes on for a while and is told then, of which it dies at once: what AWS's guides recommend.
+    /// The preStop hook delays the signal, which kills the program at once: AWS's guides recommend this.
     PreStop,
-    /// It is told at once and serves on until it is killed, by when it has finished what it had.
+    /// The program ignores the signal and serves until it is killed, when it has finished its requests.
     Graceful,
 }
 
-/// A Deployment called `web`, with its Service.
+/// A Deployment named `web`, with its Service.
 #[derive(Clone, Copy, Debug)]
 pub struct Replicas<'a> {
-    /// Where it is.
+    /// The namespace.
     pub namespace: &'a str,
-    /// What its pods say they are.
+    /// The version that its pods report.
     pub version: &'a str,
-    /// How they end.
+    /// How the pods terminate.
     pub ending: Ending,
-    /// The target groups whose word the pods wait for before they are ready.
+    /// The target groups of the pods' readiness gates.
     pub gates: &'a [String],
 }
 
@@ -57,7 +57,7 @@ impl Replicas<'_> {
                 "template": {"metadata": {"labels": labels}, "spec": {
                     "automountServiceAccountToken": false, "readinessGates": gates, "containers": [container],
                     "terminationGracePeriodSeconds": if self.ending == Ending::PreStop { 30 } else { 5 },
-                    // The first process of a container is not killed by a signal that it does not know; beside another, it is.
+                    // A signal without a handler does not kill the first process of a container, but kills any other.
                     "shareProcessNamespace": self.ending != Ending::Graceful}}}})
     }
 
@@ -73,8 +73,8 @@ impl Replicas<'_> {
     }
 }
 
-/// An Ingress called `name` before the Service `web`, with an ALB whose target group gives pods up quickly. What `annotations` says
-/// wins.
+/// An Ingress `name` for the Service `web`, with an ALB that detects failed pods quickly. `annotations` override the
+/// defaults.
 pub fn ingress(namespace: &str, name: &str, annotations: &Value) -> Value {
     let mut all = json!({
         "alb.ingress.kubernetes.io/target-type": "ip",

@@ -1,4 +1,4 @@
-//! What users change in a cluster is served as it is then.
+//! Changes that users make in a cluster.
 
 use elbow_tests::certificates::client_that_trusts_all;
 use elbow_tests::cluster::replicas::{COUNT, Ending, Replicas, class, ingress};
@@ -12,7 +12,7 @@ use crate::shared::turn;
 
 const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
-/// Puts three pods and `objects` into a namespace.
+/// Creates a namespace with three pods and `objects`.
 fn put(cluster: &Cluster, namespace: &str, objects: &[Value]) {
     let web = Replicas {
         namespace,
@@ -34,7 +34,7 @@ fn balanced(namespace: &str, name: &str, target_type: &str) -> Value {
         "spec": {"type": "LoadBalancer", "selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}})
 }
 
-/// The pod that answers.
+/// The name of the pod that answers.
 fn answer(client: &mut Client, host: &str) -> String {
     let answer = client.ask(client::get(host, "/"));
     assert_eq!(answer.status, 200, "{}", answer.head);
@@ -43,7 +43,7 @@ fn answer(client: &mut Client, host: &str) -> String {
 
 /// control-plane.md 0.4, 3.6.
 #[test]
-fn a_service_that_is_edited_keeps_its_name_and_follows_its_nodes_and_pods() {
+fn edited_service_keeps_its_name_and_updates_its_targets() {
     let turn = match turn(&need!("minio")) {
         Ok(turn) => turn,
         Err(needs) => return tools::skipped(&needs),
@@ -103,7 +103,7 @@ fn a_service_that_is_edited_keeps_its_name_and_follows_its_nodes_and_pods() {
     let nodes = live.groups(namespace, "nodes");
     turn.cluster
         .ask(&["label", "node", "node1", &format!("{EXCLUDE}=")]);
-    wait::until("no node to be asked", || {
+    wait::until("the node to be deregistered", || {
         live.healthy(&nodes[0]).is_empty().then_some(())
     });
     turn.cluster
@@ -114,7 +114,7 @@ fn a_service_that_is_edited_keeps_its_name_and_follows_its_nodes_and_pods() {
         [NODE.to_string()]
     );
 
-    // AWS's controller serves what is annotated, whatever its type.
+    // AWS's controller serves an annotated Service of any type.
     let away = r#"{"spec": {"type": "ClusterIP"}, "metadata": {"annotations": null}}"#;
     kubectl(&["patch", "service", "nodes", "-p", away]);
     live.wait_for_field(
@@ -135,7 +135,7 @@ fn a_service_that_is_edited_keeps_its_name_and_follows_its_nodes_and_pods() {
 
 /// control-plane.md 0.4, 2.1, 2.4, 5.1.
 #[test]
-fn an_ingress_that_moves_loses_its_class_or_gets_a_new_certificate_serves_on() {
+fn ingress_keeps_serving_while_group_class_or_certificate_change() {
     let turn = match turn(&need!("minio")) {
         Ok(turn) => turn,
         Err(needs) => return tools::skipped(&needs),
@@ -171,7 +171,7 @@ fn an_ingress_that_moves_loses_its_class_or_gets_a_new_certificate_serves_on() {
         json!(["group.ingress.k8s.aws/shared"])
     );
 
-    // New handshakes get the new certificate, and connections that are there live on.
+    // New handshakes get the new certificate; existing connections continue.
     let tls = client_that_trusts_all(ALL_VERSIONS, &[]);
     let connect = || Client::tls((address, 443), "web.example.com", &tls).unwrap();
     for group in live.groups(namespace, "web") {
@@ -187,7 +187,7 @@ fn an_ingress_that_moves_loses_its_class_or_gets_a_new_certificate_serves_on() {
     answer(&mut kept, "web.example.com");
     answer(&mut connect(), "web.example.com");
 
-    // A member whose class is gone is no stranger: what it had serves on.
+    // A member without its class is not released: it keeps serving.
     turn.cluster.ask(&["delete", "ingressclass", "alb"]);
     wait::until("the class to be gone", || {
         let classes = live
@@ -225,7 +225,7 @@ fn an_ingress_that_moves_loses_its_class_or_gets_a_new_certificate_serves_on() {
     for host in ["web.example.com", "two.example.com"] {
         answer(&mut Client::plain(http(address)), host);
     }
-    // Everything in it goes with a namespace.
+    // Deleting the namespace deletes everything in it.
     turn.cluster
         .ask(&["delete", "namespace", namespace, "--timeout=60s"]);
     assert_eq!(live.elbow.json("/status")["loadBalancers"], json!([]));

@@ -1,4 +1,4 @@
-//! elbow ends and starts again, and the API server does.
+//! Restarts of elbow and of the API server.
 
 use elbow_tests::cluster::replicas::{COUNT, Ending, Replicas, class, ingress};
 use elbow_tests::load::Load;
@@ -11,7 +11,7 @@ use crate::shared::turn;
 
 const NAMESPACE: &str = "faults";
 
-/// What would change if anything of it were written.
+/// The versions of all objects, which change with every write.
 fn versions(live: &Live<'_>) -> Vec<(String, String)> {
     let list = live.cluster.get(&["services,ingresses", "-n", NAMESPACE]);
     let items = list["items"].as_array().unwrap().iter();
@@ -31,7 +31,7 @@ fn synced(live: &Live<'_>, value: f64) {
 }
 
 #[test]
-fn a_restart_writes_nothing_and_an_api_server_that_is_away_costs_no_request() {
+fn restart_writes_nothing_and_api_server_outage_loses_no_request() {
     let turn = match turn(&need!("minio")) {
         Ok(turn) => turn,
         Err(needs) => return tools::skipped(&needs),
@@ -63,7 +63,7 @@ fn a_restart_writes_nothing_and_an_api_server_that_is_away_costs_no_request() {
     for signal in [Signal::KILL, Signal::TERM] {
         live.elbow.process().signal(signal);
         live.elbow.process().wait();
-        live.start_again();
+        live.restart();
         synced(&live, 1.0);
         live.wait_for_targets(&group, COUNT);
     }
@@ -88,7 +88,7 @@ fn a_restart_writes_nothing_and_an_api_server_that_is_away_costs_no_request() {
     load.wait_for_more(100);
     assert_eq!(versions(&live), before);
 
-    // What happens from then on is seen again.
+    // Later changes are seen again.
     turn.cluster.ask(&[
         "-n",
         NAMESPACE,
@@ -103,7 +103,7 @@ fn a_restart_writes_nothing_and_an_api_server_that_is_away_costs_no_request() {
     assert_eq!(tally.lost, Vec::<String>::new());
     assert!(tally.answered() > 350, "{tally:#?}");
 
-    // Uninstalled: all its objects first, then elbow; nobody waits for a finalizer.
+    // Uninstall: delete all objects first, then stop elbow; no finalizer is left.
     turn.cluster.ask(&[
         "-n",
         NAMESPACE,

@@ -25,12 +25,12 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// Starts it again where it was.
-    pub(crate) fn start_again(&mut self) {
+    /// Restarts elbow with the same addresses.
+    pub(crate) fn restart(&mut self) {
         self.elbow = control(&self.place, &[]);
     }
 
-    /// An object; null when there is none.
+    /// An object; null if there is none.
     pub(crate) fn object(&self, kind: &str, namespace: &str, name: &str) -> Value {
         let args = [
             "get",
@@ -45,7 +45,7 @@ impl<'a> Live<'a> {
         serde_json::from_str(&self.cluster.ask(&args)).unwrap_or_default()
     }
 
-    /// Waits until an object's `field`, as a JSON pointer, is `value`.
+    /// Waits until `field` of an object, a JSON pointer, is `value`.
     pub(crate) fn wait_for_field(&self, object: (&str, &str, &str), field: &str, value: &Value) {
         let (kind, namespace, name) = object;
         wait::until(&format!("{field} of {kind} {name} to be {value}"), || {
@@ -54,26 +54,26 @@ impl<'a> Live<'a> {
         });
     }
 
-    /// Which of its finalizers an object carries.
+    /// The finalizers of an object.
     pub(crate) fn finalizers(&self, kind: &str, namespace: &str, name: &str) -> Value {
         self.object(kind, namespace, name)["metadata"]["finalizers"].clone()
     }
 
-    /// What `kubectl get` shows as the address of a Service or an Ingress.
+    /// The host name in the status of a Service or an Ingress.
     pub(crate) fn hostname(&self, kind: &str, namespace: &str, name: &str) -> Option<String> {
         let object = self.object(kind, namespace, name);
         let status = &object["status"]["loadBalancer"]["ingress"];
         Some(status[0]["hostname"].as_str()?.to_owned())
     }
 
-    /// Where the load balancer of a Service or an Ingress is, by its status.
+    /// The address of the load balancer of a Service or an Ingress, by its status.
     pub(crate) fn address(&self, kind: &str, namespace: &str, name: &str) -> Ipv4Addr {
         wait::until(&format!("an address of {kind} {namespace}/{name}"), || {
             self.address_of(&self.hostname(kind, namespace, name)?)
         })
     }
 
-    /// Where the load balancer called so serves.
+    /// The address of the load balancer with this host name.
     pub(crate) fn address_of(&self, hostname: &str) -> Option<Ipv4Addr> {
         let status = self.elbow.json("/status");
         let balancers = status["loadBalancers"].as_array().unwrap();
@@ -81,7 +81,7 @@ impl<'a> Live<'a> {
         balancer["address"].as_str()?.parse().ok()
     }
 
-    /// The names of the target groups of this Service.
+    /// The names of the target groups of a Service.
     pub(crate) fn groups(&self, namespace: &str, service: &str) -> Vec<String> {
         // As AWS's controller shortens names.
         let short = |name: &str| name.replace('-', "").chars().take(8).collect::<String>();
@@ -104,7 +104,7 @@ impl<'a> Live<'a> {
             .collect()
     }
 
-    /// Waits until exactly `count` targets of a group are healthy and nothing else is registered.
+    /// Waits until a group has exactly `count` targets, all healthy.
     pub(crate) fn wait_for_targets(&self, group: &str, count: usize) {
         wait::until(&format!("{count} healthy targets of {group}"), || {
             let rows = rows(&self.elbow.json("/targets"));
@@ -130,7 +130,7 @@ fn control(place: &Place, args: &[&str]) -> Elbow {
     Elbow::control(place, &[&["--leader-elect=false"], args].concat())
 }
 
-/// Port 80 there.
+/// Port 80 of an address.
 pub(crate) fn http(address: Ipv4Addr) -> SocketAddr {
     (address, 80).into()
 }

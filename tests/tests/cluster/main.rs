@@ -1,6 +1,6 @@
-//! On a real Kubernetes cluster, with real MinIO pods: what its API server says of them is served, from dumps and as it changes.
+//! Tests on a real Kubernetes cluster with real MinIO pods, from dumps and live.
 //!
-//! All tests are one program, so that they share one cluster.
+//! They are one program, so that they share one cluster.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 mod changes;

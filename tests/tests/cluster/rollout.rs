@@ -1,5 +1,5 @@
-//! Pods come and go while clients ask. control-plane.md 3.8; issue-free behaviour of AWS's guides: a readiness gate, and a pause before
-//! the end.
+//! Rolling updates and killed pods under load. control-plane.md 3.8 and AWS's guides: a readiness gate, and a pause before
+//! a pod ends.
 
 use elbow_tests::cluster::replicas::{COUNT, Ending, Replicas, class, ingress};
 use elbow_tests::load::{Load, Tally};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::live::{Live, http};
 use crate::shared::turn;
 
-/// A Deployment behind an ALB, with `elbow controller` and clients at work.
+/// A Deployment behind an ALB, with `elbow controller` and running clients.
 struct Rollout<'a> {
     live: Live<'a>,
     namespace: &'static str,
@@ -45,7 +45,7 @@ impl<'a> Rollout<'a> {
         rollout
     }
 
-    /// Has the pods be of `version`, behind the gate of the target group, and waits until those before are gone.
+    /// Deploys `version` with the readiness gate of the target group, and waits until the old pods are gone.
     fn deploy(&self, version: &str, ending: Ending) {
         let gates = [self.group.clone()];
         let web = Replicas {
@@ -92,7 +92,7 @@ impl<'a> Rollout<'a> {
     }
 }
 
-/// Whether the gate of `group` is open for a pod.
+/// Whether a pod's gate for `group` is open.
 fn gate(pod: &Value, group: &str) -> bool {
     let kind = format!("target-health.elbv2.k8s.aws/{group}");
     let conditions = pod["status"]["conditions"].as_array().unwrap();
@@ -101,10 +101,10 @@ fn gate(pod: &Value, group: &str) -> bool {
         .any(|c| c["type"] == *kind && c["status"] == "True")
 }
 
-/// AWS's guides: with a readiness gate, and a preStop hook that outlasts the deregistration of a pod, nothing is lost; nor is it
-/// without the hook when a pod finishes what it has.
+/// AWS's guides: with a readiness gate and a preStop hook that outlasts the deregistration, no request is lost. The same
+/// holds without the hook if a pod finishes its requests.
 #[test]
-fn a_rolling_update_behind_an_alb_loses_no_request() {
+fn rolling_update_loses_no_request() {
     let turn = match turn(&need!("minio")) {
         Ok(turn) => turn,
         Err(needs) => return tools::skipped(&needs),
@@ -127,10 +127,10 @@ fn a_rolling_update_behind_an_alb_loses_no_request() {
     );
 }
 
-/// A pod that is deleted with its grace, and a Deployment that grows and shrinks, lose nothing. Of a pod that is killed with all that
-/// it has, AWS loses what it was answering: at most one request of each client.
+/// A pod deleted with its grace period, and a Deployment that grows and shrinks, lose no request. A killed pod loses the requests
+/// in progress, as on AWS: at most one per client.
 #[test]
-fn pods_that_go_with_grace_lose_nothing_and_a_killed_one_what_it_had() {
+fn only_a_killed_pod_loses_requests_in_progress() {
     let turn = match turn(&need!("minio")) {
         Ok(turn) => turn,
         Err(needs) => return tools::skipped(&needs),

@@ -1,4 +1,4 @@
-//! Rows S1 to S18 of `config/eks`, in front of MinIO.
+//! Rows S1 to S18 of `config/eks`, with MinIO pods.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 
 use crate::live::Live;
 use crate::shared::turn;
-use crate::table::{ANY, Behind, Both, Nodes, Pods, ROWS, Row, eks, folders};
+use crate::table::{ANY, Backend, Both, Nodes, Pods, ROWS, Row, eks, folders};
 use crate::witness::{TENANT, Witness, text};
 
-/// For what a client reads after the word, on a busy machine.
+/// How long a client may read after the signal file exists, on a busy machine.
 const READS: Duration = Duration::from_secs(180);
 
-/// What elbow serves of a row.
+/// A row as served by an elbow.
 struct Served<'a> {
     witness: &'a Witness<'a>,
     row: &'a Row,
@@ -30,7 +30,7 @@ struct Served<'a> {
 }
 
 impl Served<'_> {
-    /// Waits until all targets are healthy, and says where they are.
+    /// Waits until all targets are healthy; returns their ids.
     fn healthy(&self) -> BTreeSet<String> {
         let what = format!("the targets of {} to be healthy", self.row.folder);
         wait::until_for(Duration::from_secs(60), &what, || {
@@ -64,18 +64,18 @@ impl Served<'_> {
         let wanted: BTreeSet<&str> = self.row.listeners.iter().map(|(name, _)| *name).collect();
         assert_eq!(found, wanted, "{}", self.row.folder);
         for (name, bound) in &listeners {
-            for (_, behind) in self
+            for (_, backend) in self
                 .row
                 .listeners
                 .iter()
                 .filter(|(wanted, _)| wanted == name)
             {
-                self.ask(name, *bound, *behind);
+                self.ask(name, *bound, *backend);
             }
         }
     }
 
-    /// Every listener, and where it is bound.
+    /// Every listener with its bound address.
     fn listeners(&self) -> Vec<(String, SocketAddr)> {
         let config = self.elbow.json("/status");
         let mut listeners = Vec::new();
@@ -90,25 +90,25 @@ impl Served<'_> {
         listeners
     }
 
-    fn ask(&self, name: &str, bound: SocketAddr, behind: Behind) {
-        match behind {
-            Behind::S3(host) => {
+    fn ask(&self, name: &str, bound: SocketAddr, backend: Backend) {
+        match backend {
+            Backend::S3(host) => {
                 let answer = stdout(&mut self.witness.s3(host, bound, "round-trip", &[]));
                 assert_eq!(answer, "good\n", "{}: {name}", self.row.folder);
             }
-            Behind::Nobody => {
+            Backend::Nobody => {
                 let mut client = Client::plain(bound);
                 // The reset may come before or after the request.
                 let sent = client.try_send(client::get(ANY, "/"));
                 let answer = sent.and_then(|()| client.try_response("GET"));
                 assert!(answer.is_err(), "{}: {name}", self.row.folder);
             }
-            Behind::Misled => {
+            Backend::PlainToTls => {
                 let answer = Client::plain(bound).ask(client::get(ANY, "/"));
                 assert_eq!(answer.status, 400, "{}: {}", self.row.folder, answer.head);
             }
-            Behind::Console(host) => {
-                // Pods show their own TLS where nobody ends it before them.
+            Backend::Console(host) => {
+                // Pods show their own TLS certificate unless the load balancer terminates TLS.
                 let mut client = if name.ends_with("TCP:9090") {
                     Client::plain(bound)
                 } else {
@@ -127,7 +127,7 @@ impl Served<'_> {
 }
 
 impl Witness<'_> {
-    /// Puts a row into the cluster, has `check` look at it, and takes it out again.
+    /// Applies a row to the cluster, runs `check`, and deletes the row.
     fn with(&self, row: &Row, check: impl FnOnce(&Path, &[Value])) {
         let folder = eks(row);
         let objects = self.objects(&folder);
@@ -161,10 +161,10 @@ impl Witness<'_> {
     }
 }
 
-/// control-plane.md 3.6: what a cluster says of its nodes and endpoints is what is served. S19 is none of them: this cluster has IPv4
-/// alone, and its API server does not take a Service with IPv6.
+/// control-plane.md 3.6: the nodes and endpoints of a cluster are served. S19 is left out: this cluster has only
+/// IPv4, and its API server rejects a Service with IPv6.
 #[test]
-fn every_row_that_an_api_server_takes_is_served_live_and_from_its_dump() {
+fn every_row_is_served_live_and_from_its_dump() {
     let (minio, python) = (need!("minio"), need_python!());
     let turn = match turn(&minio) {
         Ok(turn) => turn,
@@ -189,14 +189,14 @@ fn every_row_that_an_api_server_takes_is_served_live_and_from_its_dump() {
             witness.served(row, &live.elbow).check();
             witness.served(row, &dumped).check();
             written(&live, objects);
-            // What has a finalizer goes while somebody is there who takes it off.
+            // Finalizers are removed only while the controller runs.
             turn.cluster.delete(objects);
             assert_eq!(live.elbow.json("/status")["loadBalancers"], json!([]));
         });
     }
 }
 
-/// control-plane.md 0.4: `kubectl get` shows where everything is served, and `kubectl describe` that all is well.
+/// control-plane.md 0.4: the status shows the addresses, and events show success.
 fn written(live: &Live<'_>, objects: &[Value]) {
     let status = live.elbow.json("/status");
     let balancers = status["loadBalancers"].as_array().unwrap();
@@ -228,7 +228,7 @@ fn written(live: &Live<'_>, objects: &[Value]) {
     );
 }
 
-/// That of the controller which makes such load balancers of Services.
+/// The finalizer of the controller that makes such load balancers of Services.
 fn service_finalizer(balancers: &[Value]) -> &'static str {
     if balancers
         .iter()
@@ -240,10 +240,10 @@ fn service_finalizer(balancers: &[Value]) -> &'static str {
     }
 }
 
-/// control-plane.md 3.6, deregistration: a pod that is gone gets nothing once a dump without it is applied, and
+/// control-plane.md 3.6, deregistration: a deleted pod gets no traffic once a dump without it is applied, and
 /// its successor gets its share.
 #[test]
-fn a_pod_is_deleted_and_a_fresh_dump_moves_the_traffic_without_an_error() {
+fn fresh_dump_moves_traffic_from_a_deleted_pod_without_errors() {
     let (minio, python) = (need!("minio"), need_python!());
     let turn = match turn(&minio) {
         Ok(turn) => turn,

@@ -1,4 +1,4 @@
-//! One cluster for all tests of this program, each having it for itself for a while.
+//! One cluster for all tests of this program; each has exclusive use of it for a while.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,14 @@ use elbow_tests::cluster::Cluster;
 
 use crate::witness::{self, Witness};
 
-/// What tests share.
+/// Shared by the tests.
 pub(crate) struct Shared {
     pub(crate) cluster: Cluster,
     pods: OnceLock<TempDir>,
 }
 
 impl Shared {
-    /// MinIO's pods in it, made when first asked for.
+    /// MinIO's pods in the cluster, created at the first call.
     pub(crate) fn witness(&self, python: PathBuf) -> Witness<'_> {
         Witness {
             cluster: &self.cluster,
@@ -26,9 +26,9 @@ impl Shared {
     }
 }
 
-/// The cluster, and the right to change what is in it.
+/// Exclusive use of the cluster.
 pub(crate) struct Turn {
-    // The turn ends before the cluster, which goes with the last test that waits for it.
+    // Dropped before the cluster, which ends with the last test that waits for it.
     turn: MutexGuard<'static, ()>,
     shared: Arc<Shared>,
 }
@@ -50,7 +50,7 @@ impl Drop for Turn {
     }
 }
 
-/// Waits for this test's turn; otherwise what is missing for a cluster.
+/// Waits for exclusive use of the cluster; `Err` says what is missing to start it.
 pub(crate) fn turn(minio: &Path) -> Result<Turn, String> {
     static SHARED: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
     static TURN: Mutex<()> = Mutex::new(());

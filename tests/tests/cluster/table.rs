@@ -1,4 +1,4 @@
-//! The rows of `config/eks` that the API server of this cluster takes, and what must come of each.
+//! The rows of `config/eks` that this cluster's API server accepts, with their expected listeners.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,19 +6,19 @@ use std::path::PathBuf;
 
 use elbow_tests::tools;
 
-/// Folders of `config/eks` that the API server does not take: nobody can read the first, and this cluster
-/// has IPv4 alone.
+/// Folders of `config/eks` that the API server rejects: the first is not valid YAML, and this cluster
+/// has only IPv4.
 const NOT_TAKEN: [&str; 2] = ["mis-indented", "s19-nlb-dualstack"];
 
-/// A folder of `config/eks` whose objects the API server takes.
+/// A folder of `config/eks` with objects that the API server accepts.
 pub(crate) struct Row {
     pub(crate) folder: &'static str,
     pub(crate) targets: Targets,
     pub(crate) listeners: &'static [Listener],
 }
 
-/// `type protocol:port`, and what stands behind it.
-pub(crate) type Listener = (&'static str, Behind);
+/// `type protocol:port`, and its backend.
+pub(crate) type Listener = (&'static str, Backend);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Targets {
@@ -29,17 +29,17 @@ pub(crate) enum Targets {
 pub(crate) use Targets::{Both, Nodes, Pods};
 
 #[derive(Clone, Copy)]
-pub(crate) enum Behind {
-    /// S3, under this name.
+pub(crate) enum Backend {
+    /// S3, with this host name.
     S3(&'static str),
-    /// A console, under this name.
+    /// A console, with this host name.
     Console(&'static str),
-    /// A console that expects TLS and is spoken to in clear, as control-plane.md S4 has it.
-    Misled,
-    /// Clients are turned away.
+    /// A console that expects TLS but gets plain HTTP, as in control-plane.md S4.
+    PlainToTls,
+    /// Clients are rejected.
     Nobody,
 }
-use Behind::{Console, Misled, Nobody, S3};
+use Backend::{Console, Nobody, PlainToTls, S3};
 
 pub(crate) const ANY: &str = "any.example.com";
 
@@ -79,7 +79,7 @@ const CLASSIC_CONSOLE: &[Listener] = &[
     ("classic TCP:9090", Console(ANY)),
     ("classic TCP:9443", Console(ANY)),
 ];
-/// A security group of the environment lets clients in at 9443 alone.
+/// A security group of the environment admits clients only at 9443.
 const CLASSIC_BOTH: &[Listener] = &[
     ("classic TCP:443", S3(ANY)),
     ("classic TCP:9090", Nobody),
@@ -87,7 +87,7 @@ const CLASSIC_BOTH: &[Listener] = &[
 ];
 const CLASSIC_TLS: &[Listener] = &[
     ("classic HTTPS:9090", Console(ANY)),
-    ("classic HTTP:9443", Misled),
+    ("classic HTTP:9443", PlainToTls),
 ];
 const CLASSIC_END_TO_END: &[Listener] =
     &[("classic HTTPS:443", S3(ANY)), ("classic SSL:443", S3(ANY))];
@@ -113,7 +113,7 @@ pub(crate) fn eks(row: &Row) -> PathBuf {
     tools::repository().join("config/eks").join(row.folder)
 }
 
-/// All folders of `config/eks` that the API server takes.
+/// All folders of `config/eks` that the API server accepts.
 pub(crate) fn folders() -> BTreeSet<String> {
     let folders = fs::read_dir(tools::repository().join("config/eks")).unwrap();
     folders

@@ -1,4 +1,4 @@
-//! MinIO's pods, and what rows need besides.
+//! MinIO's pods in the cluster, and what the rows need besides.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,15 +15,15 @@ use serde_json::{Value, json};
 pub(crate) const TENANT: &str = "tenant-ns";
 const OPERATOR: &str = "minio-operator";
 
-/// A cluster with a Tenant's pods, under TLS, and an operator's console.
+/// A cluster with a Tenant's pods under TLS, and an operator's console.
 pub(crate) struct Witness<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) python: PathBuf,
-    /// For the environment of a row, and its certificate.
+    /// A folder for the environment of a row and its certificate.
     pub(crate) dir: &'a TempDir,
 }
 
-/// Puts the pods into the cluster, and makes a folder with a certificate for all rows.
+/// Creates the pods in the cluster, and a folder with a certificate for all rows.
 pub(crate) fn start(cluster: &Cluster) -> TempDir {
     let ca = Ca::new();
     let pool = Pool {
@@ -43,8 +43,8 @@ pub(crate) fn start(cluster: &Cluster) -> TempDir {
 }
 
 impl Witness<'_> {
-    /// The objects of a row, and the Services that MinIO's operator would make of its Tenant: there is
-    /// no operator here.
+    /// The objects of a row, with the Services that MinIO's operator would make of its Tenant; there is
+    /// no operator in this cluster.
     pub(crate) fn objects(&self, folder: &Path) -> Vec<Value> {
         let mut objects = Vec::new();
         for manifest in manifests(folder) {
@@ -62,7 +62,7 @@ impl Witness<'_> {
         objects
     }
 
-    /// Waits until every Service of `objects` has all its pods.
+    /// Waits until every Service of `objects` has endpoints for all its pods.
     pub(crate) fn wait_for_endpoints(&self, objects: &[Value]) {
         for service in objects.iter().filter(|o| o["kind"] == "Service") {
             let (namespace, name) = (text(service, "namespace"), text(service, "name"));
@@ -89,7 +89,7 @@ impl Witness<'_> {
         }
     }
 
-    /// The environment of a row, with a certificate behind every ARN.
+    /// The environment of a row, with a certificate for every ARN.
     pub(crate) fn environment(&self, folder: &Path) -> PathBuf {
         let text = fs::read_to_string(folder.join("environment.yaml")).unwrap();
         let certificate = "certificates: [{arn: 'arn:aws:acm:*:certificate/*', certificateFile: acm.pem, privateKeyFile: acm.key}]";
@@ -123,7 +123,7 @@ pub(crate) fn text<'a>(object: &'a Value, field: &str) -> &'a str {
     object["metadata"][field].as_str().unwrap()
 }
 
-/// The manifests of a row that a user applies: where pods and nodes are, a cluster knows by itself.
+/// The manifests of a row that a user applies; the cluster itself provides nodes and endpoints.
 fn manifests(folder: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(folder)
         .unwrap()

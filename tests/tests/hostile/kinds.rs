@@ -1,4 +1,4 @@
-//! The attacks.
+//! The attack kinds.
 
 use std::{env, thread};
 
@@ -8,7 +8,7 @@ use elbow_tests::{Client, wait};
 use crate::Kind;
 use crate::stage::Stage;
 
-/// Every kind, with its bound.
+/// Every kind with its bound; the names are those of docs/limits.md.
 pub(crate) const KINDS: &[Kind] = &[
     Kind {
         name: "HTTP/2: 100 downloads, window 2^31-1, nothing read",
@@ -16,12 +16,12 @@ pub(crate) const KINDS: &[Kind] = &[
         attack: hoarded_windows,
     },
     Kind {
-        name: "HTTP/2: 100 uploads, target silent",
+        name: "HTTP/2: 100 uploads to a silent target",
         bound: 2048,
         attack: unread_uploads,
     },
     Kind {
-        name: "HTTP/2: 100 heads of 30 KB, target silent",
+        name: "HTTP/2: 100 heads of 30 KB for a silent target",
         bound: 6144,
         attack: large_heads,
     },
@@ -31,7 +31,7 @@ pub(crate) const KINDS: &[Kind] = &[
         attack: rapid_reset,
     },
     Kind {
-        name: "HTTP/2: CONTINUATION without end",
+        name: "HTTP/2: endless CONTINUATION",
         bound: 384,
         attack: continuation,
     },
@@ -51,7 +51,7 @@ pub(crate) const KINDS: &[Kind] = &[
         attack: idle,
     },
     Kind {
-        name: "interim responses without number from a target",
+        name: "endless interim responses from a target",
         bound: 96,
         attack: interim,
     },
@@ -66,7 +66,7 @@ pub(crate) const KINDS: &[Kind] = &[
         attack: slow_large_head,
     },
     Kind {
-        name: "HTTP/1: body that does not go on",
+        name: "HTTP/1: body that stalls",
         bound: 96,
         attack: slow_body,
     },
@@ -97,12 +97,12 @@ pub(crate) const KINDS: &[Kind] = &[
     },
 ];
 
-/// Streams of one connection.
+/// The streams per connection.
 const STREAMS: u32 = 100;
-/// Frames of a flood: far more than fit into the sockets on the way.
+/// The frames of a flood: far more than the sockets on the way hold.
 const FLOOD: usize = 20_000;
 
-/// `n` clients that each do `attack`, at the same time.
+/// `n` clients that run `attack` at the same time.
 fn at_once(n: usize, attack: impl Fn() -> Client + Sync) -> Vec<Client> {
     thread::scope(|scope| {
         let attacking: Vec<_> = (0..n).map(|_| scope.spawn(&attack)).collect();
@@ -114,7 +114,7 @@ fn streams() -> impl Iterator<Item = u32> {
     (0..STREAMS).map(|n| 2 * n + 1)
 }
 
-/// How many connections [`hoarded_windows`] makes: more than leave by themselves what may stay.
+/// The number of connections of [`hoarded_windows`]; their memory exceeds what may remain.
 fn hoarders() -> usize {
     env::var("ELBOW_TEST_HOARDERS").map_or(24, |n| n.parse().unwrap())
 }
@@ -141,7 +141,7 @@ fn unread_uploads(stage: &Stage) -> Vec<Client> {
         for id in streams() {
             client.send(frames::request(id, "POST", "/mute", &[], false));
         }
-        // All of the connection's window, a piece for each.
+        // All of the connection's window, one piece per stream.
         for id in streams() {
             let _ = client.try_send(frame(frames::DATA, 0, id, &[0; 10_000]));
         }
@@ -193,7 +193,7 @@ fn continuation(stage: &Stage) -> Vec<Client> {
     })
 }
 
-/// `bytes` over and over.
+/// Sends `bytes` repeatedly.
 fn flood(stage: &Stage, bytes: &[u8]) -> Vec<Client> {
     at_once(8, || {
         let mut client = stage.over_h2(WINDOW_MAX);
@@ -233,7 +233,7 @@ fn interim(stage: &Stage) -> Vec<Client> {
     clients
 }
 
-/// `n` clients of the HTTP listener that send `bytes` and nothing more.
+/// `n` clients of the HTTP listener that send `bytes` and then stall.
 fn stopped(stage: &Stage, n: usize, bytes: &str) -> Vec<Client> {
     let send = |_| {
         let mut client = Client::plain(stage.http);
@@ -295,7 +295,7 @@ fn slow_reader_tls(stage: &Stage) -> Vec<Client> {
 }
 
 fn half_open(stage: &Stage) -> Vec<Client> {
-    // A record of 16 KiB that holds a ClientHello, and its first half.
+    // The first half of a 16 KiB record with a ClientHello.
     let mut record = vec![22, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc, 3, 3];
     record.resize(8 * 1024, 0);
     let send = |_| {

@@ -1,5 +1,5 @@
-//! What clients that want to use up memory can make elbow hold, per connection, and that it goes
-//! back once they have left. Each kind has an elbow of its own; they run side by side.
+//! The memory per connection that hostile clients can make elbow hold, and that it returns to the system
+//! once they have left. Each kind has its own elbow; they run in parallel.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 mod kinds;
@@ -14,26 +14,26 @@ use elbow_tests::{Client, memory, wait};
 use kinds::KINDS;
 use stage::Stage;
 
-/// What may stay when they have left: less than is worth giving back (16 MiB), and the buffers that
-/// two idle workers keep (3 MiB each).
+/// The memory that may remain after they have left: less than is worth returning (16 MiB), and the buffers of
+/// two idle workers (3 MiB each).
 const LEFT_MAX: u64 = 24 << 20;
 
-/// A way to be a burden.
+/// A kind of attack.
 struct Kind {
     name: &'static str,
-    /// The most that one connection may cost, in KiB: as it is in docs/limits.md.
+    /// The bound per connection in KiB, as in docs/limits.md.
     bound: u64,
-    /// Connects, does it, and returns the connections, still open if elbow has not closed them.
+    /// Connects, attacks, and returns the connections that elbow has not closed.
     attack: fn(&Stage) -> Vec<Client>,
 }
 
-/// What one kind did.
+/// The measurement of one kind.
 struct Row {
     kind: &'static Kind,
     connections: u64,
-    /// Bytes above the start at the worst moment.
+    /// The peak, in bytes above the start.
     peak: u64,
-    /// Bytes above the start after they left.
+    /// The rest after the clients left, in bytes above the start.
     left: u64,
 }
 
@@ -49,8 +49,8 @@ impl Row {
         stage.assert_serves();
         let connections = clients.len() as u64;
         drop(clients);
-        let late = Instant::now() + wait::PATIENCE / 2;
-        let left = wait::until("memory to go back", || {
+        let late = Instant::now() + wait::TIMEOUT / 2;
+        let left = wait::until("memory to be returned", || {
             let left = memory::resident(process).saturating_sub(start);
             (left <= LEFT_MAX || Instant::now() > late).then_some(left)
         });
@@ -67,7 +67,7 @@ impl Row {
     }
 }
 
-/// The peak, once it rises no more.
+/// The peak, once it no longer rises.
 fn settled(process: u32) -> u64 {
     const LOOKS: usize = 25;
     let mut peaks = [0; LOOKS];
@@ -79,7 +79,7 @@ fn settled(process: u32) -> u64 {
 }
 
 #[test]
-fn a_hostile_connection_costs_no_more_than_its_bound() {
+fn hostile_connection_stays_within_its_bound() {
     let rows: Vec<Row> = thread::scope(|scope| {
         let measuring: Vec<_> = KINDS
             .iter()
@@ -108,6 +108,6 @@ fn a_hostile_connection_costs_no_more_than_its_bound() {
         let cost = row.kib_per_connection();
         let (name, left) = (row.kind.name, row.left / 1024);
         assert!(cost <= row.kind.bound, "{name}: {cost} KiB per connection");
-        assert!(row.left <= LEFT_MAX, "{name}: {left} KiB did not go back");
+        assert!(row.left <= LEFT_MAX, "{name}: {left} KiB were not returned");
     }
 }

@@ -1,4 +1,4 @@
-//! A target of thousands of connections that sends without end, in one thread.
+//! A target that sends endlessly to thousands of connections, in one thread.
 
 use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,13 +10,13 @@ use std::time::Duration;
 use elbow_tests::Target;
 use rustix::net::sockopt;
 
-/// What the kernel holds of one connection: what matters is what elbow holds.
+/// The send buffer of a connection, kept small because only elbow's memory matters.
 const SEND_BUFFER: usize = 16 * 1024;
-/// Between two turns: the machine has other things to do, too.
+/// The pause between rounds, to leave the machine some CPU.
 const PAUSE: Duration = Duration::from_millis(20);
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n";
 
-/// Sends a body without end to whoever connects, and reads nothing.
+/// Sends an endless body on every connection, and reads nothing.
 pub(crate) struct Source {
     /// Answers its health checks.
     pub(crate) health: Target,
@@ -35,7 +35,7 @@ impl Source {
         let health = Target::refusing();
         let listener = TcpListener::bind(health.addr()).unwrap();
         sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER).unwrap();
-        // The queue of the standard library is too short for this.
+        // The backlog of the standard library is too short.
         rustix::net::listen(&listener, 4096).unwrap();
         listener.set_nonblocking(true).unwrap();
         let shared = Arc::<Shared>::default();
@@ -51,7 +51,7 @@ impl Source {
         self.health.addr()
     }
 
-    /// How many connections it took.
+    /// The number of accepted connections.
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::Relaxed)
     }
@@ -81,7 +81,7 @@ fn send(listener: &TcpListener, state: &Shared) {
     }
 }
 
-/// Fills a connection; `false` once it has ended.
+/// Fills a connection's buffer; `false` once it has ended.
 fn takes_more(stream: &mut TcpStream) -> bool {
     io::copy(&mut io::repeat(b'x'), stream).is_err_and(|e| e.kind() == ErrorKind::WouldBlock)
 }

@@ -1,4 +1,4 @@
-//! One elbow with every kind of listener, and targets that do not help.
+//! One elbow with all kinds of listeners, and unhelpful targets.
 
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -15,35 +15,35 @@ use serde_json::{Value, json};
 
 use crate::source::Source;
 
-/// A client that does not read lets a write of its own wait no longer than this.
+/// How long a write of a client may block.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
-/// A SYN that is not answered by then meets a full queue.
+/// A connect that takes this long meets a full queue.
 const QUEUE_IS_FULL: Duration = Duration::from_millis(500);
-/// Bytes of interim responses before the final one.
+/// The total size of interim responses before the final one.
 const INTERIM: usize = 256 * 1024;
 
 /// Addresses of the listeners, and the targets behind them.
 pub(crate) struct Stage {
-    /// Of an ALB.
+    /// Listeners of an ALB.
     pub(crate) http: SocketAddr,
     pub(crate) https: SocketAddr,
-    /// Of an NLB in front of `source`.
+    /// Listeners of an NLB in front of `source`.
     pub(crate) tcp: SocketAddr,
     pub(crate) tls: SocketAddr,
-    /// Answers `/source` with a body that does not end.
+    /// Answers `/source` with an endless body.
     pub(crate) source: Source,
     h2: Arc<ClientConfig>,
     h1: Arc<ClientConfig>,
     /// Answers `/web`.
     _web: Target,
-    /// Answers `/interim` after very many interim responses.
+    /// Answers `/interim` after many interim responses.
     _interim: Target,
-    /// Takes no connection, for `/mute`.
+    /// Accepts no connection; for `/mute`.
     _mute: (Target, OwnedFd, Vec<TcpStream>),
 }
 
 impl Stage {
-    /// The program, and what is around it.
+    /// Starts elbow and its targets.
     pub(crate) fn new() -> (Elbow, Self) {
         let source = Source::start();
         let (web, interim) = (Target::ok("hi"), Target::start(many_interim));
@@ -102,7 +102,7 @@ impl Stage {
         (elbow, stage)
     }
 
-    /// Asserts that others are served.
+    /// Asserts that other clients are served.
     pub(crate) fn assert_serves(&self) {
         let get = client::get("a.example", "/web");
         assert_eq!(Client::plain(self.http).ask(&get).text(), "hi");
@@ -120,18 +120,19 @@ impl Stage {
 
     /// A TLS connection without ALPN.
     pub(crate) fn over_tls(&self, to: SocketAddr) -> Client {
-        impatient(Client::tls(to, "a.example", &self.h1).unwrap())
+        with_write_timeout(Client::tls(to, "a.example", &self.h1).unwrap())
     }
 
-    /// An HTTP/2 connection whose windows are `window`.
+    /// An HTTP/2 connection with windows of `window` bytes.
     pub(crate) fn over_h2(&self, window: u32) -> Client {
-        let mut client = impatient(Client::tls(self.https, "a.example", &self.h2).unwrap());
+        let mut client =
+            with_write_timeout(Client::tls(self.https, "a.example", &self.h2).unwrap());
         client.send(frames::preface(window, window));
         client
     }
 }
 
-fn impatient(client: Client) -> Client {
+fn with_write_timeout(client: Client) -> Client {
     client
         .socket()
         .set_write_timeout(Some(WRITE_TIMEOUT))
@@ -164,7 +165,7 @@ fn with_rules(port: u16, protocol: &str) -> Value {
 
 fn many_interim(peer: &mut Peer) -> io::Result<()> {
     let early = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n";
-    // A request that follows another on its connection is answered, too.
+    // Also answers further requests on the connection.
     while peer.read(&mut [0; 4096])? > 0 {
         peer.send(early.repeat(INTERIM / early.len()))?;
         peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")?;
@@ -172,8 +173,8 @@ fn many_interim(peer: &mut Peer) -> io::Result<()> {
     Ok(())
 }
 
-/// A target whose health checks succeed, and whose queue of connections is full: further SYNs get no
-/// answer, so that elbow has to keep what was for it.
+/// A target with passing health checks and a full accept queue: further SYNs get no
+/// answer, so that elbow has to hold the requests for it.
 fn mute() -> (Target, OwnedFd, Vec<TcpStream>) {
     let target = Target::refusing();
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();

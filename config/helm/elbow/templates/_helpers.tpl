@@ -46,6 +46,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- with .Values.defaultLoadBalancerScheme }}
 - --default-load-balancer-scheme={{ . }}
 {{- end }}
+{{- with .Values.controllerName }}
+- --controller-name={{ . }}
+{{- end }}
 {{- with .Values.loadBalancerClass }}
 - --load-balancer-class={{ . }}
 {{- end }}

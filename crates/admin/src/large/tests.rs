@@ -11,7 +11,7 @@ fn large() -> (Large, Arc<Telemetry>) {
 }
 
 #[tokio::test]
-async fn a_small_answer_has_its_length_and_a_large_one_comes_in_pieces() {
+async fn small_answer_has_a_length_and_large_answer_is_streamed() {
     let (large, _) = large();
     let small = large.answer(|sink| Ok(sink.write_str("hello")?)).await;
     let small = small.unwrap();
@@ -35,7 +35,7 @@ async fn a_small_answer_has_its_length_and_a_large_one_comes_in_pieces() {
 }
 
 #[tokio::test]
-async fn an_answer_is_made_on_another_thread_than_that_of_probes() {
+async fn answer_is_produced_on_another_thread() {
     let (large, _) = large();
     let probes = std::thread::current().id();
     let write = move |sink: &mut Sink| {
@@ -47,10 +47,10 @@ async fn an_answer_is_made_on_another_thread_than_that_of_probes() {
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_made_is_an_error_and_never_a_part() {
+async fn failed_answer_is_an_error_and_never_truncated() {
     let (large, _) = large();
     let failed = large.answer(|_| Err(Gone)).await;
-    assert_eq!(failed.err(), Some(Trouble::Failed));
+    assert_eq!(failed.err(), Some(AnswerError::Failed));
     let midway = large
         .answer(|sink| {
             sink.push(&[b'a'; PIECE])?;
@@ -60,9 +60,9 @@ async fn an_answer_that_cannot_be_made_is_an_error_and_never_a_part() {
     assert!(midway.unwrap().collect().await.is_err());
 }
 
-/// Until it is read, no more than the pieces that wait are made; when the client has gone, nothing more is.
+/// Only a few pieces are produced until the client reads, and none once it is gone.
 #[tokio::test]
-async fn a_client_that_does_not_read_costs_a_few_pieces() {
+async fn unread_answer_costs_a_few_pieces() {
     let (large, telemetry) = large();
     let made = Arc::new(AtomicUsize::new(0));
     let endless = || {
@@ -75,11 +75,11 @@ async fn a_client_that_does_not_read_costs_a_few_pieces() {
         }
     };
     let mut unread = Vec::new();
-    for _ in 0..AT_A_TIME {
+    for _ in 0..MAX_ANSWERS {
         unread.push(large.answer(endless()).await.unwrap());
     }
-    // One that was received, and those that wait.
-    let most = AT_A_TIME * (1 + PIECES);
+    // One received piece per answer, and those that wait.
+    let most = MAX_ANSWERS * (1 + PIECES);
     while made.load(Ordering::SeqCst) < most {
         tokio::task::yield_now().await;
     }
@@ -87,9 +87,9 @@ async fn a_client_that_does_not_read_costs_a_few_pieces() {
     let fifth = large.clone();
     let fifth = tokio::spawn(async move { fifth.answer(|_| Ok(())).await.err() });
     tokio::task::yield_now().await;
-    // Timers are coarse to a millisecond.
-    tokio::time::advance(TURN + Duration::from_millis(1)).await;
-    assert_eq!(fifth.await.unwrap(), Some(Trouble::Busy));
+    // Timers have a resolution of a millisecond.
+    tokio::time::advance(QUEUE_TIMEOUT + Duration::from_millis(1)).await;
+    assert_eq!(fifth.await.unwrap(), Some(AnswerError::Busy));
     assert_eq!(telemetry.shed.get(ShedReason::AdminAnswers), 1);
     assert_eq!(made.load(Ordering::SeqCst), most);
     tokio::time::resume();

@@ -1,11 +1,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use elbow_model::{
-    HealthCheck, HealthCheckPort, HealthCheckProtocol, Matcher, MinimumHealthy, Protocol,
-    ProtocolVersion, TargetGroupAttributes, TargetId, TargetType,
-};
+use elbow_model::{MinimumHealthy, TargetGroupSpec};
 use proptest::prelude::*;
 
 use super::*;
@@ -15,35 +11,18 @@ use TargetState::{Draining, Healthy, Initial, Unavailable, Unhealthy, Unused};
 const STATES: [TargetState; 6] = [Unused, Initial, Healthy, Unhealthy, Draining, Unavailable];
 
 fn group(algorithm: Algorithm, states: &[TargetState], workers: usize) -> Group {
-    let config = TargetGroup {
-        name: "g".into(),
-        protocol: Protocol::Http,
-        protocol_version: ProtocolVersion::Http1,
-        port: 80,
-        target_type: TargetType::Ip,
-        health_check: HealthCheck {
-            protocol: HealthCheckProtocol::Http,
-            port: HealthCheckPort::TrafficPort,
-            path: "/".into(),
-            matcher: Matcher(vec![200..=200]),
-            interval: Duration::from_secs(30),
-            timeout: Duration::from_secs(5),
-            healthy_threshold: 5,
-            unhealthy_threshold: 2,
-        },
-        attributes: TargetGroupAttributes {
-            algorithm,
-            ..TargetGroupAttributes::default()
-        },
-        targets: Vec::new(),
+    let spec = TargetGroupSpec {
+        name: Some("g".to_owned()),
+        protocol: Some("HTTP".to_owned()),
+        port: Some(80),
+        target_type: Some("ip".to_owned()),
+        ..TargetGroupSpec::default()
     };
+    let mut config = TargetGroup::new(&spec).value.unwrap();
+    config.attributes.algorithm = algorithm;
     let target = |(i, state): (usize, &TargetState)| {
         let address = SocketAddr::from(([10, 0, (i >> 8) as u8, i as u8], 80));
-        let registered = elbow_model::Target {
-            id: TargetId::Ip(address.ip()),
-            port: 80,
-            availability_zone: None,
-        };
+        let registered = elbow_model::Target::at(address);
         let target = Target::new(registered, address);
         target.set_state(*state);
         Arc::new(target)
@@ -52,7 +31,7 @@ fn group(algorithm: Algorithm, states: &[TargetState], workers: usize) -> Group 
     Group::new(Arc::new(config), targets, workers)
 }
 
-/// The index of what was chosen.
+/// The index of the chosen target.
 fn index(group: &Group, chosen: Option<Chosen<'_>>) -> Option<usize> {
     let serial = chosen?.target.serial;
     group.targets.iter().position(|t| t.serial == serial)
@@ -66,21 +45,25 @@ fn choices(group: &Group, worker: usize, count: usize) -> Vec<usize> {
 
 /// ALB guide, edit target group attributes: sequential over healthy targets, per node.
 #[test]
-fn round_robin_goes_through_the_healthy_ones_in_order() {
+fn round_robin_uses_healthy_targets_in_order() {
     let group = group(
         Algorithm::RoundRobin,
         &[Healthy, Unhealthy, Healthy, Initial, Healthy, Draining],
         2,
     );
     assert_eq!(choices(&group, 0, 7), [0, 2, 4, 0, 2, 4, 0]);
-    assert_eq!(choices(&group, 1, 4), [2, 4, 0, 2], "a worker stands alone");
+    assert_eq!(
+        choices(&group, 1, 4),
+        [2, 4, 0, 2],
+        "each worker has its own position"
+    );
     group.targets[2].set_state(Unhealthy);
     assert_eq!(choices(&group, 0, 3), [4, 0, 4]);
 }
 
-// Parity 1.8, unhealthy routing: either limit, when undercut, opens the group to all.
+// Parity 1.8, unhealthy routing: below either limit, all targets are used.
 #[test]
-fn too_few_healthy_targets_open_the_group_to_all() {
+fn too_few_healthy_targets_cause_fail_open() {
     let states = [Healthy, Healthy, Unhealthy, Initial, Draining, Unused];
     for (count, percentage, opens) in [
         (1, 0, false),
@@ -105,20 +88,20 @@ fn too_few_healthy_targets_open_the_group_to_all() {
     }
 }
 
-// Cookies: the target that a client knows, while it may be chosen.
+// A sticky target is chosen as long as it is eligible.
 #[test]
-fn a_known_target_is_chosen_while_it_may_be() {
+fn target_is_chosen_by_key_while_eligible() {
     let group = group(Algorithm::RoundRobin, &[Healthy, Unhealthy, Draining], 1);
-    let known = |i: usize| index(&group, group.choose_known(group.targets[i].key()));
+    let known = |i: usize| index(&group, group.choose_by_key(group.targets[i].key()));
     assert_eq!((known(0), known(1), known(2)), (Some(0), None, None));
     group.targets[0].set_state(Unhealthy);
     assert_eq!((known(0), known(1), known(2)), (Some(0), Some(1), None));
-    assert!(group.choose_known(7).is_none());
+    assert!(group.choose_by_key(7).is_none());
 }
 
-/// ALB guide, target groups: all unhealthy, so all registered ones are used.
+/// ALB guide, target groups: if all targets are unhealthy, all registered ones are used.
 #[test]
-fn fail_open_uses_all_that_are_registered() {
+fn fail_open_uses_all_registered_targets() {
     let states = [Unhealthy, Draining, Initial, Unused];
     for algorithm in [
         Algorithm::RoundRobin,
@@ -146,7 +129,7 @@ fn fail_open_uses_all_that_are_registered() {
 }
 
 #[test]
-fn nothing_is_registered_so_nothing_is_chosen() {
+fn without_registered_targets_nothing_is_chosen() {
     for states in [&[][..], &[Draining, Unused][..]] {
         for algorithm in [
             Algorithm::RoundRobin,
@@ -187,14 +170,14 @@ fn least_outstanding_requests_takes_turns_among_equals() {
 }
 
 #[test]
-fn an_unknown_worker_is_served_all_the_same() {
+fn unknown_worker_is_served() {
     let group = group(Algorithm::RoundRobin, &[Unhealthy, Healthy], 0);
     assert_eq!(index(&group, group.choose(9, 0)), Some(1));
 }
 
 /// ALB guide, action types: weights 0-999, share = weight / sum, 0 gets nothing.
 #[test]
-fn weights_are_shares() {
+fn weights_are_proportional_shares() {
     let mut counts = [0; 4];
     for random in 0..1000 {
         counts[choose_weighted([1, 0, 3, 6].into_iter(), random).unwrap()] += 1;
@@ -204,7 +187,7 @@ fn weights_are_shares() {
     assert_eq!(choose_weighted([].into_iter(), 3), None);
 }
 
-/// Flows spread evenly: with 8 targets and 80,000 flows each gets 10,000, give or take 5 %.
+/// With 8 targets and 80,000 flows, each target gets 10,000, plus or minus 5 %.
 #[test]
 fn flows_spread_evenly() {
     let group = group(Algorithm::RoundRobin, &[Healthy; 8], 1);
@@ -224,7 +207,7 @@ fn states() -> impl Strategy<Value = Vec<TargetState>> {
 
 proptest! {
     #[test]
-    fn round_robin_gives_every_healthy_target_exactly_its_share(
+    fn round_robin_gives_every_healthy_target_an_equal_share(
         states in states(), rounds in 1_usize..5, worker in 0_usize..3,
     ) {
         let group = group(Algorithm::RoundRobin, &states, 3);
@@ -237,7 +220,7 @@ proptest! {
     }
 
     #[test]
-    fn what_drains_or_is_unused_is_never_chosen(
+    fn draining_or_unused_target_is_never_chosen(
         states in states(), random in any::<u64>(), algorithm in 0_usize..3,
     ) {
         let algorithm = [
@@ -269,7 +252,7 @@ proptest! {
     }
 
     #[test]
-    fn a_flow_moves_only_when_its_own_target_goes(
+    fn flow_moves_only_when_its_target_is_removed(
         mut states in states(), hash in any::<u64>(), other in any::<prop::sample::Index>(),
     ) {
         states.extend([Healthy, Healthy]);
@@ -285,7 +268,7 @@ proptest! {
     }
 
     #[test]
-    fn a_weight_of_zero_is_never_chosen(
+    fn zero_weight_is_never_chosen(
         weights in prop::collection::vec(0_u32..1000, 0..6), random in any::<u64>(),
     ) {
         match choose_weighted(weights.iter().copied(), random) {
@@ -295,7 +278,7 @@ proptest! {
     }
 }
 
-/// What a refused connection leads to: each other target once, then none.
+/// After a refused connection: each other target once, then none.
 #[test]
 fn other_targets_are_tried_once_each() {
     let group = group(
@@ -305,24 +288,40 @@ fn other_targets_are_tried_once_each() {
     );
     let mut tried = Vec::new();
     let mut order = Vec::new();
-    while let Some(other) = group.choose_other(0, &tried) {
-        tried.push(other.target.serial);
-        order.extend(index(&group, Some(other)));
+    for _ in 0..6 {
+        let other = group.choose_other(0, &tried);
+        tried.extend(other.map(|other| other.target.serial));
+        order.extend(index(&group, other));
     }
     assert_eq!(order, [0, 1, 3]);
 }
 
-/// CLB guide, HTTP errors (503): instances that are not healthy get nothing, even when none is.
+/// CLB guide, HTTP errors (503): unhealthy instances get no requests, even if all are unhealthy.
 #[test]
-fn instances_of_a_classic_load_balancer_do_not_fail_open() {
+fn classic_load_balancer_does_not_fail_open() {
     for algorithm in [Algorithm::RoundRobin, Algorithm::LeastOutstandingRequests] {
         let like = group(algorithm, &[Unhealthy, Initial, Draining], 1);
-        let mut config = TargetGroup::clone(&like.config);
-        config.attributes.of_classic = true;
-        let group = Group::new(Arc::new(config), like.targets.clone(), 1);
+        let group = like.with_personality(&Personality::CLASSIC);
         assert!(group.choose(0, 0).is_none());
         assert!(group.choose_other(0, &[]).is_none());
         group.targets[1].set_state(Healthy);
         assert_eq!(choices(&group, 0, 3), [1, 1, 1]);
     }
+}
+
+/// The last healthy target can turn unhealthy between counting and choosing.
+#[test]
+fn target_lost_while_choosing_is_replaced_if_the_group_fails_open() {
+    let fails_open = group(Algorithm::RoundRobin, &[Draining, Unhealthy], 1);
+    let chosen = fails_open.chosen(None, Eligible::Healthy).unwrap();
+    assert!(chosen.fail_open);
+    assert_eq!(index(&fails_open, Some(chosen)), Some(1));
+    let refuses = fails_open.with_personality(&Personality::CLASSIC);
+    assert!(refuses.chosen(None, Eligible::Healthy).is_none());
+}
+
+#[test]
+fn group_without_registered_targets_has_no_eligible_ones() {
+    let group = group(Algorithm::RoundRobin, &[Draining], 1);
+    assert_eq!(group.eligible(), None);
 }

@@ -1,32 +1,24 @@
-//! `elbow cert`: a certificate authority of this user's own, and what it has issued.
+//! `elbow cert`: the local certificate authority on the command line.
 
-mod authority;
-pub(crate) mod expiry;
-mod file;
-mod home;
-mod print;
+mod list;
 mod trust;
-
-pub(crate) use authority::Authority;
-pub(crate) use home::{Error, Home, locate, resolve};
-
-pub(crate) use print::date;
 
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::Failure;
-use crate::cli::{CertArgs, CertCommand};
+use crate::args::{CertArgs, CertCommand};
+use crate::authority::{Authority, Error, Home};
+use crate::process::Failure;
 
-/// Does what the subcommand says; the authority is made on first use.
+/// Runs the subcommand. The first use creates the authority.
 pub(crate) fn cert(args: &CertArgs) -> Result<(), Failure> {
     let home = match &args.dir {
         Some(dir) => Home::at(dir),
         None => Home::find().map_err(refused)?,
     };
-    let authority = home.open().map_err(refused)?;
+    let authority = Authority::open(&home).map_err(refused)?;
     let text = match &args.command {
-        CertCommand::List { output } => print::list(&authority, *output).map_err(refused)?,
+        CertCommand::List { output } => list::list(&authority, *output).map_err(refused)?,
         CertCommand::Ca { path: true } => authority.certificate().display().to_string(),
         CertCommand::Ca { path: false } => authority.pem().to_owned(),
         CertCommand::Issue { hosts, out } => issue(&authority, hosts, out.as_deref())?,
@@ -37,18 +29,18 @@ pub(crate) fn cert(args: &CertArgs) -> Result<(), Failure> {
         CertCommand::Trust => trust::text(authority.certificate()),
     };
     writeln!(io::stdout(), "{}", text.trim_end())
-        .map_err(|e| Failure::environment(e, "is the reader of the output still there?"))
+        .map_err(|e| Failure::environment(e, "check the reader of the output"))
 }
 
 fn refused(error: Error) -> Failure {
-    Failure::environment(error, "ELBOW_CA_DIR and --dir name another folder")
+    Failure::environment(error, "name another folder with --dir or ELBOW_CA_DIR")
 }
 
-/// A certificate for `hosts`, as two files in `out` when that is given; where it is.
+/// Issues a certificate for `hosts`, copied to two files in `out` if given; returns the paths.
 fn issue(authority: &Authority, hosts: &[String], out: Option<&Path>) -> Result<String, Failure> {
     if let Some(bad) = hosts.iter().find(|h| !elbow_model::is_certificate_host(h)) {
         let hint = "give DNS names (the first label may be *) and IP addresses";
-        let what = format!("no certificate can be issued for \"{bad}\"");
+        let what = format!("cannot issue a certificate for \"{bad}\"");
         return Err(Failure::environment(what, hint));
     }
     let leaf = authority.leaf(hosts).map_err(refused)?;

@@ -1,10 +1,10 @@
-//! How a machine comes to trust an authority. elbow says it, and never does it.
+//! The command that makes a machine trust an authority. elbow prints it and never runs it.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-/// The line for this machine, and as comments what those need that do not ask the machine.
+/// The command for this machine, and comments for clients with trust stores of their own.
 pub(super) fn text(certificate: &Path) -> String {
     let system = if cfg!(target_os = "macos") {
         "ID=macos".to_owned()
@@ -17,8 +17,8 @@ pub(super) fn text(certificate: &Path) -> String {
     let _ = write!(
         text,
         "
-# Run the line above to make this machine trust the certificates of this authority. Those that need
-# to be told themselves:
+# Run the command above to make this machine trust the certificates of this authority. Clients with a
+# trust store of their own:
 # curl:     curl --cacert {file} https://…
 # aws-cli:  export AWS_CA_BUNDLE={file}
 # Python:   export REQUESTS_CA_BUNDLE={file}
@@ -29,7 +29,7 @@ pub(super) fn text(certificate: &Path) -> String {
     text
 }
 
-/// The line for the system that `os_release` (os-release(5)) tells of.
+/// The command for the system that `os_release` (os-release(5)) describes.
 fn line(os_release: &str, file: &str) -> String {
     let value = |key: &str| {
         let line = os_release.lines().find_map(|line| line.strip_prefix(key));
@@ -71,11 +71,11 @@ fn line(os_release: &str, file: &str) -> String {
         };
         return format!("sudo cp {file} {to} && sudo {update}");
     }
-    // What p11-kit is for, wherever it is.
+    // p11-kit works on most other systems.
     format!("sudo trust anchor --store {file}")
 }
 
-/// As one word of a shell.
+/// `word`, quoted as one word for a shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.,+=@".contains(c);
     if word.chars().all(plain) {
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_system_has_its_line() {
+    fn each_system_has_its_command() {
         let debian = "sudo cp /ca.pem /usr/local/share/ca-certificates/elbow.crt && sudo update-ca-certificates";
         let fedora =
             "sudo cp /ca.pem /etc/pki/ca-trust/source/anchors/elbow.pem && sudo update-ca-trust";
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_is_one_and_the_rest_are_comments() {
+    fn one_command_is_followed_by_comments() {
         let text = text(Path::new("/home/o'neil/my ca.pem"));
         let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(lines.len(), 1, "{text}");

@@ -1,43 +1,56 @@
-//! A plane, as a controller of a cluster sees it.
+//! A plane as the load balancers of a cluster controller.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use elbow_kube::{ApplyFailure, LoadBalancers, Served, TargetHealth};
+use elbow_desired::Failure;
+use elbow_kube::{LoadBalancers, Served, TargetHealth};
 use elbow_model::Model;
-use elbow_model::diagnostic::Diagnostic;
+use elbow_model::addresses::{Ipv4Net, Preferred};
 use elbow_plane::{Plane, View};
 use tokio::sync::watch;
 
-use crate::{cert, run};
+use crate::{deploy, placed};
 
 /// Serves models with a plane.
 pub(super) struct Balancers {
     plane: Arc<Plane>,
     view: View,
+    /// Addresses from before a restart. What the status of objects shows takes precedence.
+    recorded: BTreeMap<Arc<str>, IpAddr>,
 }
 
 impl Balancers {
     pub(super) fn new(plane: Arc<Plane>) -> Self {
         Self {
             view: plane.view(),
+            recorded: placed::recorded(plane.view().address_pool()),
             plane,
         }
     }
 }
 
 impl LoadBalancers for Balancers {
-    fn apply(&self, model: Model) -> Result<(), Vec<ApplyFailure>> {
-        let wanted = model.clone();
-        let model = cert::resolve(model).map_err(|refused| rejected(&wanted, &refused))?;
-        self.plane.apply(model).map_err(|failure| {
-            let hint = run::hint(&failure);
-            let failures = failure.failures().into_iter();
-            let told = failures.map(|one| ApplyFailure {
-                load_balancer: one.load_balancer.map(|name| name.to_string()),
-                message: format!("{}; {hint}", one.message),
-            });
-            told.collect()
-        })
+    fn apply(&self, model: Model) -> Result<(), Vec<Failure>> {
+        deploy::apply(&self.plane, model)
+    }
+
+    fn prefer(&self, preferred: Preferred) {
+        let mut all = self.recorded.clone();
+        all.extend(preferred.addresses);
+        self.plane.prefer(Preferred {
+            addresses: all,
+            ..preferred
+        });
+    }
+
+    fn address_pool(&self) -> Option<Ipv4Net> {
+        Some(self.view.address_pool())
+    }
+
+    fn set_left_out(&self, sockets: Vec<String>) {
+        self.plane.set_left_out(sockets);
     }
 
     fn served(&self, load_balancer: &str) -> Option<Served> {
@@ -45,6 +58,7 @@ impl LoadBalancers for Balancers {
         Some(Served {
             dns_name: served.dns_name.to_lowercase(),
             addresses: served.addresses,
+            front: None,
         })
     }
 
@@ -63,29 +77,4 @@ impl LoadBalancers for Balancers {
     fn health_changes(&self) -> watch::Receiver<u64> {
         self.view.health_changes()
     }
-}
-
-/// Whose certificates cannot be issued.
-fn rejected(model: &Model, refused: &[Diagnostic]) -> Vec<ApplyFailure> {
-    let mut failures = Vec::new();
-    for found in refused {
-        let name = found.object.strip_prefix("certificate/");
-        let uses = |lb: &&Arc<elbow_model::LoadBalancer>| {
-            let mut certificates = lb.listeners.iter().flat_map(|l| &l.certificates);
-            certificates.any(|one| name == Some(&*one.name))
-        };
-        let before = failures.len();
-        let culprits = model.load_balancers.iter().filter(uses);
-        failures.extend(culprits.map(|lb| ApplyFailure {
-            load_balancer: Some(lb.name.to_string()),
-            message: found.message.clone(),
-        }));
-        if failures.len() == before {
-            failures.push(ApplyFailure {
-                load_balancer: None,
-                message: found.message.clone(),
-            });
-        }
-    }
-    failures
 }

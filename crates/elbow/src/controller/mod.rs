@@ -1,6 +1,5 @@
 //! `elbow controller`.
 
-mod args;
 mod balancers;
 mod routes;
 
@@ -17,20 +16,23 @@ use elbow_telemetry::stderr;
 use tokio::sync::watch;
 use tracing::warn;
 
-pub(crate) use args::ControllerArgs;
-use args::ControllerCommand;
 use balancers::Balancers;
 
-use crate::cluster::failure;
-use crate::reload::{self, Reloader, Seen};
+use crate::args::{ControllerArgs, ControllerCommand};
+use crate::authority::expiry;
+use crate::cluster::{self, failure};
+use crate::loaded::{self, Loaded};
+use crate::look::Look;
+use crate::process::Failure;
+use crate::reload::{self, Reloader};
 use crate::run::{self, Signals};
-use crate::source::{self, Loaded, Source};
-use crate::{Failure, cert, dns, manifests, pipes};
+use crate::source::{Reader, Source};
+use crate::{dns, manifests, pipes};
 
-/// Threads beside those of the plane: one may be at work on a large cluster while the other answers probes.
+/// The number of threads besides those of the plane: one may process a large cluster while the other answers probes.
 const THREADS: usize = 2;
 
-/// Serves a cluster until a signal ends it, or does what the subcommand says.
+/// Serves a cluster until SIGTERM or SIGINT, or runs the subcommand.
 pub(crate) fn controller(args: ControllerArgs) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -45,27 +47,27 @@ pub(crate) fn controller(args: ControllerArgs) -> Result<(), Failure> {
     }
 }
 
-/// The definitions, as they are applied.
+/// Prints the CRDs as YAML.
 fn crds() -> Result<(), Failure> {
-    let text = elbow_kube::crd::yaml().map_err(|e| Failure::environment(e, "tell its authors"))?;
+    let text = elbow_kube::crd::yaml().map_err(|e| Failure::environment(e, "report a bug"))?;
     let written = io::stdout().write_all(text.as_bytes());
-    written.map_err(|e| Failure::environment(e, "is the reader of the output still there?"))
+    written.map_err(|e| Failure::environment(e, "check the reader of the output"))
 }
 
-/// Says what the cluster lacks.
+/// Reports what the cluster lacks.
 async fn check(args: &ControllerArgs) -> Result<(), Failure> {
-    let server = args.cluster.open().await.map_err(failure)?;
+    let server = cluster::open(&args.cluster).await.map_err(failure)?;
     let checked = elbow_kube::check(&server, &options(args)?).await;
     let (version, found) = checked.map_err(failure)?;
     let mut out = io::stdout().lock();
     let told = writeln!(out, "API server {} is Kubernetes {version}", server.url)
-        .and_then(|()| source::report(&found, &mut out));
-    told.map_err(|e| Failure::environment(e, "is the reader still there?"))?;
+        .and_then(|()| loaded::report(&found, &mut out));
+    told.map_err(|e| Failure::environment(e, "check the reader of the output"))?;
     match found.iter().filter(|found| found.is_error()).count() {
         0 => Ok(()),
         lacking => Err(Failure::environment(
-            format!("the cluster lacks {lacking} of the things that elbow needs"),
-            "config/kube has all rules in one place; what can be served without them is served",
+            format!("the cluster lacks {lacking} things that elbow needs"),
+            "apply config/kube, which has all permissions and CRDs; elbow serves what it can without them",
         )),
     }
 }
@@ -82,19 +84,19 @@ fn options(args: &ControllerArgs) -> Result<Options, Failure> {
 
 async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     pipes::keep(args.config.as_deref());
-    crate::log_to_stderr("info")?;
+    crate::process::log_to_stderr("info")?;
     let options = options(&args)?;
     let native = args.config.clone().map(Source::Native);
-    let native = native.map(Beside::load).transpose()?;
+    let native = native.map(NativeFile::load).transpose()?;
     let mut signals = Signals::new()?;
-    let server = args.cluster.open().await.map_err(failure)?;
+    let server = cluster::open(&args.cluster).await.map_err(failure)?;
     let admin = run::Admin::bind(&args.serving).await?;
     if let Some(secret) = args.admin_token_secret {
-        let (client, door) = (server.client.clone(), admin.probes_token());
+        let (client, probes_token) = (server.client.clone(), admin.probes_token());
         tokio::spawn(async move {
             match Token::new(&elbow_kube::token::keep(client, &secret).await) {
                 // Nothing else sets it.
-                Some(token) => drop(door.set(token)),
+                Some(token) => drop(probes_token.set(token)),
                 None => warn!("Secret {secret} has no token: expected visible ASCII characters"),
             }
         });
@@ -106,9 +108,9 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     let mut controller = Controller::new(server, options, balancers).with_webhook(webhook);
     let mut hang_up = None;
     if let Some(native) = native {
-        let (models, told) = watch::channel(native.model.clone());
-        controller = controller.beside(told);
-        let reloader = native.reloader(&plane).beside(models);
+        let (models, receiver) = watch::channel(native.model.clone());
+        controller = controller.with_native(receiver);
+        let reloader = native.reloader(&plane).publishing_to(models);
         hang_up = Some(reload::start(reloader)?);
     }
     let watching = Arc::new(Watching {
@@ -116,47 +118,48 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
         ready: controller.ready(),
     });
     admin.serve(Pages::new(plane.view(), watching));
-    tokio::spawn(cert::expiry::watch(plane.view()));
+    tokio::spawn(expiry::watch(plane.view()));
     let stop = watch::Sender::new(false);
     let mut watching = tokio::spawn(controller.run(stop.subscribe()));
     tokio::select! {
         () = signals.until_stop(|| {
             if let Some(hang_up) = &hang_up {
-                // Full: a reload is on its way.
+                // A full channel means that a reload is pending.
                 let _ = hang_up.try_send(());
             }
         }) => {}
         ended = &mut watching => match ended {
             Ok(Err(error)) => return Err(failure(error)),
-            Ok(Ok(())) => return Err(Failure::environment("the cluster is watched no longer", "start elbow again")),
-            Err(panic) => return Err(Failure::environment(panic, "start elbow again, and tell its authors")),
+            Ok(Ok(())) => return Err(Failure::environment("the watch of the cluster ended", "start elbow again")),
+            Err(panic) => return Err(Failure::environment(panic, "start elbow again, and report a bug")),
         },
     }
-    // Nothing is written any more, and the status stays: another replica, or the next start, serves the same.
+    // The status stays in the cluster: another replica, or the next start, serves the same.
     stop.send_replace(true);
-    // It has only to let go of its Lease, for which the listeners do not wait.
+    // The controller only has to release its Lease; the listeners drain meanwhile.
     let _ = tokio::join!(watching, signals.drain(&plane, args.serving.drain_timeout));
     Ok(())
 }
 
-/// The native file beside the cluster.
-struct Beside {
-    source: Source,
-    /// The file before it was read.
-    seen: Seen,
+/// A native file that is served in addition to the cluster.
+struct NativeFile {
+    reader: Reader,
+    /// The state of the file before it was read.
+    seen: Look,
     loaded: Loaded,
     model: Model,
 }
 
-impl Beside {
+impl NativeFile {
     fn load(source: Source) -> Result<Self, Failure> {
-        let seen = Seen::of(&source);
-        let loaded = source.load_to_serve(None);
-        // Nobody can be told when stderr is gone.
-        let _ = source::report(&loaded.diagnostics, &mut stderr());
+        let mut reader = Reader::new(source);
+        let seen = reader.look();
+        let loaded = reader.load();
+        // A closed stderr cannot be reported anywhere.
+        let _ = loaded::report(&loaded.diagnostics, &mut stderr());
         let model = loaded.model.clone().ok_or(Failure::Input)?;
         Ok(Self {
-            source,
+            reader,
             seen,
             loaded,
             model,
@@ -164,16 +167,16 @@ impl Beside {
     }
 
     fn reloader(self, plane: &Arc<Plane>) -> Reloader {
-        Reloader::new(self.source, self.seen, Arc::clone(plane), &self.loaded)
+        Reloader::new(self.reader, self.seen, Arc::clone(plane), &self.loaded)
     }
 }
 
-/// The environment file, with the flags that go before it.
+/// The context from the environment file and the flags, which override it.
 fn context(args: &ControllerArgs) -> Result<Context, Failure> {
     let mut found = Vec::new();
     let mut context = manifests::environment(args.flags.environment.as_deref(), &mut found);
-    // Nobody can be told when stderr is gone.
-    let _ = source::report(&found, &mut stderr());
+    // A closed stderr cannot be reported anywhere.
+    let _ = loaded::report(&found, &mut stderr());
     if found.iter().any(Diagnostic::is_error) {
         return Err(Failure::Input);
     }
@@ -181,7 +184,7 @@ fn context(args: &ControllerArgs) -> Result<Context, Failure> {
     Ok(context)
 }
 
-/// What the admin address says of the controller.
+/// The state of the controller for the admin address.
 struct Watching {
     metrics: Metrics,
     ready: watch::Receiver<bool>,

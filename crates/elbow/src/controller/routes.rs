@@ -1,14 +1,15 @@
-//! `elbow controller routes`: how pods are reached from this machine.
+//! `elbow controller routes`: routes from this machine to pods.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, UdpSocket};
 
 use serde_json::Value;
 
-use crate::Failure;
-use crate::cluster::{self, ClusterArgs};
+use crate::args::ClusterArgs;
+use crate::cluster;
+use crate::process::Failure;
 
-/// Prints a line for each network of pods behind a node; why there is none goes to stderr.
+/// Prints a command for each pod network behind a node; the reason for a missing one goes to stderr.
 pub(super) fn routes(args: &ClusterArgs) -> Result<(), Failure> {
     let listing = cluster::list(args)?;
     let nodes = listing.objects.iter().filter(|one| one["kind"] == "Node");
@@ -19,22 +20,22 @@ pub(super) fn routes(args: &ClusterArgs) -> Result<(), Failure> {
         let found = of_node(node);
         if found.is_empty() {
             eprintln!(
-                "{name}: says no podCIDRs with an InternalIP of their family: the network of its pods has routes of its own"
+                "{name}: no podCIDRs with an InternalIP of the same family; the pod network routes by other means"
             );
         }
         for (network, via) in found {
             if is_here(via) {
-                eprintln!("{name}: is this machine: {network} needs no route");
+                eprintln!("{name}: this machine; {network} needs no route");
                 continue;
             }
             let ip = if via.is_ipv6() { "ip -6" } else { "ip" };
             written = written.and_then(|()| writeln!(out, "{ip} route add {network} via {via}"));
         }
     }
-    written.map_err(|e| Failure::environment(e, "is the reader of the output still there?"))
+    written.map_err(|e| Failure::environment(e, "check the reader of the output"))
 }
 
-/// The networks of a node's pods, each with the node's address of that family.
+/// The pod networks of a node, each with the node's address of the same family.
 fn of_node(node: &Value) -> Vec<(&str, IpAddr)> {
     let addresses = node["status"]["addresses"].as_array().into_iter().flatten();
     let addresses: Vec<IpAddr> = addresses
@@ -53,7 +54,7 @@ fn of_node(node: &Value) -> Vec<(&str, IpAddr)> {
         .collect()
 }
 
-/// Whether an address is one of this machine's: only those can be bound.
+/// Whether `address` belongs to this machine: other addresses cannot be bound.
 fn is_here(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
@@ -65,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_is_behind_the_nodes_address_of_its_family() {
+    fn network_is_behind_the_node_address_of_its_family() {
         let node = json!({
             "spec": {"podCIDRs": ["10.244.1.0/24", "fd00:10:244:1::/64"]},
             "status": {"addresses": [
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_this_machine_is_known() {
+    fn addresses_of_this_machine_are_recognized() {
         assert!(is_here("127.0.0.1".parse().unwrap()));
         assert!(!is_here("192.0.2.1".parse().unwrap()));
     }

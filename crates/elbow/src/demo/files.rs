@@ -1,4 +1,4 @@
-//! What the demo writes: a certificate authority, certificates, and the configuration.
+//! The files of the demo: a certificate authority, certificates and the configuration.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,28 +8,28 @@ use std::path::PathBuf;
 use elbow_model::{DnsZone, LoadBalancerType, Scheme, dns_name};
 use elbow_pods::Pod;
 
-use crate::cert::{self, Home};
+use crate::authority::{self, Authority, Home};
 
 use super::{CONSOLE_HOST, MINIO_HOST};
 
 /// The folder of a demo.
 pub(super) struct Folder {
     path: PathBuf,
-    /// It was not there before.
-    made: bool,
+    /// Whether the demo created it.
+    is_created: bool,
 }
 
 impl Folder {
-    /// `dir`, or a temporary folder.
+    /// Creates `dir` or a temporary folder.
     pub(super) fn create(dir: Option<PathBuf>) -> io::Result<Self> {
         let path = dir.unwrap_or_else(|| {
             std::env::temp_dir().join(format!("elbow-demo-{}", std::process::id()))
         });
-        let made = !path.exists();
+        let is_created = !path.exists();
         fs::create_dir_all(&path)?;
         Ok(Self {
             path: fs::canonicalize(path)?,
-            made,
+            is_created,
         })
     }
 
@@ -37,19 +37,19 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// The authority of this demo alone.
+    /// The authority of this demo.
     pub(super) fn authority(&self) -> Home {
         Home::at(&self.path)
     }
 
-    /// Removes what the demo put there.
+    /// Removes the files of the demo.
     pub(super) fn remove(self) {
-        let removed = if self.made {
+        let removed = if self.is_created {
             fs::remove_dir_all(&self.path)
         } else {
             let folders = FOLDERS.map(|name| fs::remove_dir_all(self.file(name)));
             let files = FILES.map(|name| fs::remove_file(self.file(name)));
-            // A demo of manifests writes no configuration.
+            // A demo with manifests writes no configuration.
             let missing = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
             let mut failed = folders.into_iter().chain(files);
             failed
@@ -57,44 +57,48 @@ impl Folder {
                 .unwrap_or(Ok(()))
         };
         if let Err(error) = removed {
-            tracing::warn!(folder = %self.path.display(), %error, "not all of the folder could be removed");
+            tracing::warn!(folder = %self.path.display(), %error, "cannot remove all files of the demo");
         }
     }
 }
 
-/// Where the pods keep theirs.
+/// The folder with the data of pods.
 pub(super) const PODS: &str = "pods";
-/// Where the authority keeps what it issues.
+/// The folder with the certificates that the authority issues.
 pub(super) const LEAVES: &str = "leaves";
 const FOLDERS: [&str; 2] = [PODS, LEAVES];
 const FILES: [&str; 4] = ["ca.pem", "ca.key", "lock", CONFIG];
 const CONFIG: &str = "elbow.yaml";
 
-/// Writes everything; the path of the configuration.
-pub(super) fn write(folder: &Folder, pods: &[Pod], https: u16) -> Result<PathBuf, cert::Error> {
+/// Writes all files; returns the path of the configuration.
+pub(super) fn write(
+    folder: &Folder,
+    pods: &[Pod],
+    https: u16,
+) -> Result<PathBuf, authority::Error> {
     use LoadBalancerType::{Application, Network};
-    let authority = folder.authority().open()?;
+    let authority = Authority::open(&folder.authority())?;
     let leaf = |kind, name, hosts: &[&str]| {
         let dns_name = dns_name(kind, Scheme::InternetFacing, name, &DnsZone::default());
         let hosts: Vec<&str> = hosts.iter().copied().chain([&*dns_name]).collect();
         let file = authority.leaf(&hosts)?.file;
         let file = file.file_name().unwrap_or_default().to_string_lossy();
-        Ok::<_, cert::Error>(format!("{LEAVES}/{file}"))
+        Ok::<_, authority::Error>(format!("{LEAVES}/{file}"))
     };
     let alb = leaf(Application, "minio-alb", &[MINIO_HOST, CONSOLE_HOST])?;
     let console = leaf(Network, "console-nlb", &[])?;
     let config = folder.file(CONFIG);
     match fs::write(&config, configuration(pods, https, &alb, &console)) {
         Ok(()) => Ok(config),
-        Err(source) => Err(cert::Error::File {
+        Err(source) => Err(authority::Error::File {
             path: config,
             source,
         }),
     }
 }
 
-/// The native file of the demo; clients reach the ALB's HTTPS listener on port `https`, and `alb` and
-/// `console` are the files of the certificates.
+/// The native configuration of the demo. Clients reach the HTTPS listener of the ALB on port `https`; `alb` and
+/// `console_leaf` are the certificate files.
 fn configuration(pods: &[Pod], https: u16, alb: &str, console_leaf: &str) -> String {
     let tls_console = pods.iter().all(|pod| pod.console_tls);
     let console = if tls_console { "TLS" } else { "TCP" };

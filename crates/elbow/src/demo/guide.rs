@@ -1,4 +1,4 @@
-//! What to type at load balancers that manifests ask for.
+//! Addresses and commands to try, for the load balancers of manifests.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use elbow_plane::{LoadBalancerStatus, Status};
 use super::screen::{REGION, balancer, port_note};
 use super::{ACCESS_KEY, Demo, SECRET_KEY, hosts_of, say};
 
-/// Addresses, and what to type.
+/// Prints the addresses and commands to try.
 pub(super) fn introduce(demo: &Demo, status: &Status) {
     port_note(demo);
     let model = demo.plane.view().model();
@@ -33,7 +33,7 @@ pub(super) fn introduce(demo: &Demo, status: &Status) {
     ));
 }
 
-/// A line for each host that the listener knows, or one for its address.
+/// A command for each host in the rules of the listener, or one for its address.
 fn lines(demo: &Demo, listener: &Listener, status: &LoadBalancerStatus) -> Vec<String> {
     let port = listener.port.saturating_add(demo.port_offset);
     let address = &status.address;
@@ -49,10 +49,10 @@ fn lines(demo: &Demo, listener: &Listener, status: &LoadBalancerStatus) -> Vec<S
     if hosts.is_empty() {
         hosts.push(&status.dns_name);
     }
-    let ours = |c: &Arc<Certificate>| is_ours(demo, c);
+    let from_demo = |c: &Arc<Certificate>| is_from_demo(demo, c);
     let (scheme, trust) = match (listener.protocol.is_tls(), listener.certificates.first()) {
         (false, _) => ("http", String::new()),
-        (true, Some(first)) if ours(first) => {
+        (true, Some(first)) if from_demo(first) => {
             let ca = demo.folder.file("ca.pem");
             ("https", format!("--cacert {} ", ca.display()))
         }
@@ -64,8 +64,8 @@ fn lines(demo: &Demo, listener: &Listener, status: &LoadBalancerStatus) -> Vec<S
     hosts.iter().map(line).collect()
 }
 
-/// Whether the demo's own authority has issued it.
-fn is_ours(demo: &Demo, certificate: &Certificate) -> bool {
+/// Whether the authority of the demo issued `certificate`.
+fn is_from_demo(demo: &Demo, certificate: &Certificate) -> bool {
     match &certificate.source {
         CertificateSource::Files { certificate, .. } => {
             certificate.starts_with(demo.folder.file("leaves"))
@@ -74,7 +74,7 @@ fn is_ours(demo: &Demo, certificate: &Certificate) -> bool {
     }
 }
 
-/// What passes through TCP is not known; by AWS's habit plain HTTP has these ports.
+/// Whether a TCP listener probably carries plain HTTP, judged by its port.
 fn is_plain(listener: &Listener) -> bool {
     matches!(listener.port, 80 | 8080 | 9090)
 }

@@ -5,29 +5,29 @@ use std::io::{self, IsTerminal, Read};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use tokio::sync::mpsc;
 
-/// Reads keys for as long as it lives; then the terminal is as before.
+/// Reads single keys; dropping restores the terminal.
 pub(super) struct Keys {
     before: Termios,
     keys: mpsc::UnboundedReceiver<u8>,
 }
 
 impl Keys {
-    /// `None` where there is no terminal to read from.
+    /// Opens the terminal; `None` if stdin is not a terminal or the process runs in the background.
     pub(super) fn open() -> Option<Self> {
         let stdin = io::stdin();
-        // In the background a terminal must be left alone.
+        // A background process must not change the terminal.
         let foreground = tcgetpgrp(&stdin).ok()? == rustix::process::getpgrp();
         if !stdin.is_terminal() || !foreground {
             return None;
         }
         let before = tcgetattr(&stdin).ok()?;
         let mut raw = before.clone();
-        // Signals stay, so that Ctrl-C ends the demo.
+        // ISIG stays set, so that Ctrl-C ends the demo.
         raw.local_modes
             .remove(LocalModes::ICANON | LocalModes::ECHO);
         tcsetattr(&stdin, OptionalActions::Now, &raw).ok()?;
         let (sender, keys) = mpsc::unbounded_channel();
-        // Blocks in read until the process ends; nothing else reads the terminal.
+        // The thread blocks in read until the process ends; nothing else reads the terminal.
         std::thread::spawn(move || {
             for key in io::stdin().lock().bytes() {
                 let Ok(key) = key else { return };
@@ -39,7 +39,7 @@ impl Keys {
         Some(Self { before, keys })
     }
 
-    /// The next key; never, when the terminal is gone.
+    /// The next key; pending forever when the terminal is gone.
     pub(super) async fn next(&mut self) -> u8 {
         match self.keys.recv().await {
             Some(key) => key,

@@ -1,5 +1,4 @@
-//! `elbow demo`: three load balancers, or those of manifests, in front of S3 pods, on this machine, with
-//! nothing set up.
+//! `elbow demo`: three load balancers, or those of manifests, in front of S3 pods on this machine, without any setup.
 
 mod files;
 mod guide;
@@ -15,42 +14,45 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use elbow_admin::{Actions, Done, Door, Pages};
-use elbow_model::addresses::Ipv4Net;
+use elbow_admin::{Access, Actions, Done, Pages};
+use elbow_model::addresses::{DEFAULT_IPV6_POOL, Ipv4Net};
 use elbow_model::{Condition, DnsZone, Listener, Model, Patterns};
-use elbow_plane::{
-    ApplyError, BindError, DataPath, Options, Plane, Status, TargetGroupStatus, TargetStatus,
-};
+use elbow_plane::{Cause, DataPath, Options, Plane, Status, TargetGroupStatus, TargetStatus};
 use elbow_pods::{Kind, Pod, Pods};
-use elbow_telemetry::Lines;
+use elbow_telemetry::LineQueue;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-use crate::cli::{DEFAULT_ADMIN, DemoArgs, TextOrJson};
+use crate::args::{DEFAULT_ADMIN, DemoArgs, TextOrJson};
 use crate::demo::files::Folder;
 use crate::demo::scene::Scene;
-use crate::run::{Signals, refused, start_plane};
-use crate::{Failure, LAST_WORDS};
+use crate::deploy::{apply_all, refused};
+use crate::dualstack;
+use crate::process::{Failure, LAST_WORDS};
+use crate::run::{Signals, start_plane};
 
-/// What the pods know their one user by.
+/// The credentials of the only user of the pods.
 const ACCESS_KEY: &str = "elbowdemo";
 const SECRET_KEY: &str = "elbow-demo-secret";
-/// The hosts that the ALB routes by.
+/// The hosts in the rules of the ALB.
 const MINIO_HOST: &str = "minio.example.localhost";
 const CONSOLE_HOST: &str = "console.example.localhost";
-/// Added to ports where those below 1024 are not allowed.
+/// Added to every port if ports below 1024 are not allowed.
 const UNPRIVILEGED_OFFSET: u16 = 8000;
-/// Until every target is healthy.
+/// How long targets may take to become healthy.
 const HEALTHY_TIMEOUT: Duration = Duration::from_secs(60);
-/// Between looks at the targets.
-const LOOK: Duration = Duration::from_millis(50);
-/// Connections may finish for so long at the end.
+/// The time between two checks of the targets.
+const POLL: Duration = Duration::from_millis(50);
+/// How long connections may take to finish at the end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Serves until SIGINT or SIGTERM and leaves nothing behind.
+/// Serves until SIGINT or SIGTERM, then removes all files.
+///
+/// # Errors
+/// The manifests have errors, or pods or load balancers cannot start.
 pub(crate) fn demo(args: DemoArgs) -> Result<(), Failure> {
-    crate::log_to_stderr("warn")?;
-    let stdout = Lines::start(io::stdout())
+    crate::process::log_to_stderr("warn")?;
+    let stdout = LineQueue::start(io::stdout())
         .map_err(|e| Failure::environment(e, "raise the limits of threads and open files"))?;
     let stdout = STDOUT.get_or_init(|| stdout);
     let shown = show(args);
@@ -61,8 +63,8 @@ pub(crate) fn demo(args: DemoArgs) -> Result<(), Failure> {
 fn show(args: DemoArgs) -> Result<(), Failure> {
     let text = args.output == TextOrJson::Text;
     let scene = Scene::new(&args)?;
-    let unless_said = if scene.is_own() { "auto" } else { "never" };
-    let minio = find_minio(args.minio.as_deref().unwrap_or(unless_said))?;
+    let default = if scene.is_own() { "auto" } else { "never" };
+    let minio = find_minio(args.minio.as_deref().unwrap_or(default))?;
     if text {
         let what = minio
             .as_ref()
@@ -74,11 +76,11 @@ fn show(args: DemoArgs) -> Result<(), Failure> {
     }
     let folder = Folder::create(args.dir.clone()).map_err(|e| {
         Failure::environment(
-            format!("cannot make the folder of the demo: {e}"),
+            format!("cannot create the folder of the demo: {e}"),
             "name another with --dir",
         )
     })?;
-    crate::runtime()?.block_on(async {
+    crate::process::runtime()?.block_on(async {
         let mut signals = Signals::new()?;
         let pods = tokio::select! {
             pods = start_pods(&args, minio, &folder) => pods?,
@@ -106,8 +108,8 @@ fn show(args: DemoArgs) -> Result<(), Failure> {
     })
 }
 
-/// Standard output, which may be a pipe that nobody reads.
-static STDOUT: OnceLock<Lines> = OnceLock::new();
+/// Standard output. Writing does not block, because nobody may read the pipe.
+static STDOUT: OnceLock<LineQueue> = OnceLock::new();
 
 fn say(line: &str) {
     print(format!("{line}\n"));
@@ -125,7 +127,7 @@ fn find_minio(asked: &str) -> Result<Option<PathBuf>, Failure> {
         "auto" => Ok(elbow_pods::find_minio()),
         path if Path::new(path).is_file() => Ok(Some(path.into())),
         path => Err(Failure::environment(
-            format!("--minio {path}: there is no such file"),
+            format!("--minio {path}: no such file"),
             "give the path of a minio binary, or --minio never for embedded pods",
         )),
     }
@@ -142,23 +144,23 @@ async fn start_pods(
         access_key: ACCESS_KEY.into(),
         secret_key: SECRET_KEY.into(),
         names: Vec::new(),
-        // The pods of one deployment have the same objects, whichever answers.
+        // All pods of a deployment have the same objects.
         kind: match minio {
             Some(program) => Kind::Minio { program },
             None => Kind::Embedded {
                 shared: true,
-                // What somebody's Services speak is theirs to say.
-                lenient: !args.files.is_empty(),
+                // Services of manifests choose HTTP or HTTPS.
+                lenient: !args.manifests.is_empty(),
             },
         },
     };
     Pods::launch(options).await.map_err(|e| {
-        let hint = "--minio never uses embedded pods";
-        Failure::environment(format!("the pods do not start: {e}"), hint)
+        let hint = "use embedded pods with --minio never";
+        Failure::environment(format!("cannot start the pods: {e}"), hint)
     })
 }
 
-/// The pods and which of them are stopped: by key, or `POST /demo/pods/minio-0/stop` and `/start`.
+/// The pods and the names of stopped ones. Keys and `POST /demo/pods/minio-0/stop` or `/start` switch them.
 struct Switch {
     pods: Pods,
     stopped: Mutex<HashSet<String>>,
@@ -192,7 +194,7 @@ impl Switch {
     }
 }
 
-/// The switch as the admin address reaches it.
+/// The switch for the admin address.
 struct PodActions(Arc<Switch>);
 
 impl Actions for PodActions {
@@ -207,7 +209,7 @@ impl Actions for PodActions {
     }
 }
 
-/// The hosts that the rules of `listener` know, but for patterns.
+/// The hosts in the rules of `listener`, without patterns.
 fn hosts_of(listener: &Listener) -> impl Iterator<Item = &str> {
     let conditions = listener.rules.iter().flat_map(|rule| &rule.conditions);
     let hosts = conditions.filter_map(|condition| match condition {
@@ -222,9 +224,9 @@ fn hosts_of(listener: &Listener) -> impl Iterator<Item = &str> {
         .filter(move |host| seen.insert(*host))
 }
 
-/// Everything that runs.
+/// A running demo.
 struct Demo {
-    /// Whether the load balancers are its own.
+    /// Whether the load balancers are those of the demo itself.
     own: bool,
     switch: Arc<Switch>,
     plane: Arc<Plane>,
@@ -234,7 +236,7 @@ struct Demo {
     port_offset: u16,
 }
 
-/// What serves.
+/// The parts that serve.
 struct Stage {
     plane: Arc<Plane>,
     admin: (TcpListener, SocketAddr),
@@ -275,7 +277,7 @@ impl Demo {
         });
         let actions = Arc::new(PodActions(Arc::clone(&switch)));
         let pages = Pages::new(plane.view(), actions);
-        let serving_admin = tokio::spawn(pages.serve(listener, Door::default()));
+        let serving_admin = tokio::spawn(pages.serve(listener, Access::default()));
         Self {
             own,
             switch,
@@ -291,7 +293,7 @@ impl Demo {
         self.switch.pods.list()
     }
 
-    /// Shows what there is until a person has seen enough; for a machine, without an end.
+    /// Shows the demo until the user quits; with JSON output, until the process ends.
     async fn present(&self, text: bool) -> Result<(), Failure> {
         let status = self.until_healthy().await?;
         if text && self.own {
@@ -307,12 +309,15 @@ impl Demo {
         Ok(())
     }
 
-    /// Until every target is healthy; of manifests, whose health checks may ask what pods do not answer,
-    /// until all are judged.
+    /// Waits until every target is healthy. Health checks of manifests may fail at the pods, so there it waits until
+    /// every target has a result.
     async fn until_healthy(&self) -> Result<Status, Failure> {
-        let is_ready = |group: &TargetGroupStatus| match self.own {
-            true => group.healthy == group.targets.len(),
-            false => group.targets.iter().all(is_judged),
+        let is_ready = |group: &TargetGroupStatus| {
+            if self.own {
+                group.healthy == group.targets.len()
+            } else {
+                group.targets.iter().all(has_result)
+            }
         };
         let ready = async {
             loop {
@@ -320,13 +325,13 @@ impl Demo {
                 if status.target_groups.iter().all(is_ready) {
                     return status;
                 }
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL).await;
             }
         };
         match tokio::time::timeout(HEALTHY_TIMEOUT, ready).await {
             Ok(status) => Ok(status),
             Err(_) if self.own => {
-                let hint = "`elbow get targets -o wide` says why";
+                let hint = "see the reasons with `elbow get targets -o wide`";
                 let what = "not every pod became healthy in time";
                 Err(Failure::environment(what, hint))
             }
@@ -334,11 +339,11 @@ impl Demo {
         }
     }
 
-    /// Drains, ends the pods and removes the folder; a second signal ends the draining.
+    /// Drains, stops the pods and removes the folder; a second signal ends the draining.
     async fn end(self, signals: Signals) {
         signals.drain(&self.plane, DRAIN_TIMEOUT).await;
         self.serving_admin.abort();
-        // Switches of requests in progress are dropped with the runtime; the folder goes last.
+        // Requests in progress drop their switches with the runtime. The folder is removed last.
         let Self { switch, folder, .. } = self;
         if let Some(switch) = Arc::into_inner(switch) {
             switch.pods.shutdown();
@@ -347,20 +352,22 @@ impl Demo {
     }
 }
 
-/// Whether health checks have come to a result; an instance is out of service by "ELB" until then.
-fn is_judged(target: &TargetStatus) -> bool {
+/// Whether health checks have a result. Until then, an instance of a Classic Load Balancer is out of service with the
+/// reason "ELB".
+fn has_result(target: &TargetStatus) -> bool {
     target.state != "initial" && target.reason.as_deref() != Some("ELB")
 }
 
-/// A plane at this pool of addresses, or at the first that is free, so that demos can run side by side.
+/// Starts a plane with `pool`, or with the first free pool, so that several demos can run at once.
 fn serve(model: &Model, pool: Option<Ipv4Net>, port_offset: u16) -> Result<Plane, Failure> {
-    let usual = |third| Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, third, 0), 24);
-    let pools = pool.map_or_else(|| (10..20).map(usual).collect(), |pool| vec![pool]);
+    let default_pool = |third| Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, third, 0), 24);
+    let pools = pool.map_or_else(|| (10..20).map(default_pool).collect(), |pool| vec![pool]);
     let mut last = None;
     for address_pool in pools {
         let options = Options {
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             address_pool,
+            ipv6: dualstack::source(DEFAULT_IPV6_POOL, address_pool),
             port_offset,
             data_path: DataPath::Auto,
             dns: DnsZone::default(),
@@ -369,20 +376,19 @@ fn serve(model: &Model, pool: Option<Ipv4Net>, port_offset: u16) -> Result<Plane
             drain_timeout: DRAIN_TIMEOUT,
         };
         let plane = start_plane(options, None)?;
-        match plane.apply(model.clone()) {
+        match apply_all(&plane, model.clone()) {
             Ok(()) => return Ok(plane),
             Err(failure) => {
                 plane.drain(Duration::ZERO);
-                let in_use = |error: &BindError| error.source.kind() == io::ErrorKind::AddrInUse;
-                let busy = matches!(&failure, ApplyError::Bind(e) if e.iter().all(in_use));
-                if !busy {
-                    return Err(refused(failure));
+                let is_taken = |cause: &Cause| matches!(cause, Cause::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse);
+                if !failure.failures.iter().all(|one| is_taken(&one.cause)) {
+                    return Err(refused(&failure));
                 }
                 last = Some(failure);
             }
         }
     }
-    Err(last.map_or(Failure::Input, refused))
+    Err(last.as_ref().map_or(Failure::Input, refused))
 }
 
 fn may_bind_low_ports() -> bool {
@@ -390,9 +396,10 @@ fn may_bind_low_ports() -> bool {
     !matches!(probe, Err(e) if e.kind() == io::ErrorKind::PermissionDenied)
 }
 
-/// The usual admin address, or any other when that is taken.
+/// Binds the default admin address, or any free port if it is taken.
 async fn bind_admin() -> Result<(TcpListener, SocketAddr), Failure> {
-    let refused = |e| Failure::environment(format!("admin address: {e}"), "is 127.0.0.1 there?");
+    let refused =
+        |e| Failure::environment(format!("admin address: {e}"), "check that 127.0.0.1 exists");
     let listener = match TcpListener::bind(DEFAULT_ADMIN).await {
         Ok(listener) => listener,
         Err(_) => TcpListener::bind("127.0.0.1:0").await.map_err(refused)?,

@@ -1,47 +1,54 @@
-//! Which load balancers a demo has.
+//! The load balancers of a demo.
 
 use std::path::Path;
 
 use elbow_manifest::{Context, Object};
 use elbow_model::Model;
-use elbow_model::diagnostic::Diagnostic;
+use elbow_model::diagnostic::{Diagnostic, Severity};
 use elbow_pods::Pod;
 
 use super::files::{self, Folder};
-use super::stand_in::Lacking;
-use crate::cli::DemoArgs;
-use crate::source::{self, Source};
-use crate::{Failure, cert};
+use super::stand_in::Unanswered;
+use crate::args::DemoArgs;
+use crate::authority::{self, Authority};
+use crate::loaded;
+use crate::manifests::Manifests;
+use crate::process::Failure;
+use crate::source::Source;
 
-/// Which load balancers a demo has.
+/// The load balancers of a demo.
 pub(super) enum Scene {
-    /// Three of its own.
+    /// The three that the demo itself describes.
     Own,
-    /// Those of somebody's manifests.
+    /// Those of manifests.
     Manifests(Vec<Object>, Box<Context>),
 }
 
 impl Scene {
-    /// What `args` ask for; manifests are read, all of which have to be readable.
+    /// Reads the manifests that `args` name, if any.
+    ///
+    /// # Errors
+    /// A manifest cannot be read.
     pub(super) fn new(args: &DemoArgs) -> Result<Self, Failure> {
-        if args.files.is_empty() {
+        if args.manifests.is_empty() {
             return Ok(Self::Own);
         }
         let mut found = Vec::new();
-        let (objects, context) = args.surroundings.manifests(&args.files).read(&mut found);
-        tell(&found);
+        let (objects, context) =
+            Manifests::new(&args.manifests, &args.surroundings).read(&mut found);
+        report(&found);
         if found.iter().any(Diagnostic::is_error) {
             return Err(Failure::Input);
         }
         Ok(Self::Manifests(objects, Box::new(context)))
     }
 
-    /// Whether the load balancers are the demo's own.
+    /// Whether the load balancers are those of the demo itself.
     pub(super) fn is_own(&self) -> bool {
         matches!(self, Self::Own)
     }
 
-    /// The load balancers, in front of `pods`; certificates are in `folder`.
+    /// The model of the load balancers in front of `pods`, with certificates in `folder`.
     pub(super) async fn model(
         self,
         pods: &[Pod],
@@ -50,16 +57,17 @@ impl Scene {
     ) -> Result<Model, Failure> {
         match self {
             Self::Own => {
-                let config = files::write(folder, pods, 443 + port_offset).map_err(unwritten)?;
+                let config =
+                    files::write(folder, pods, 443 + port_offset).map_err(write_failure)?;
                 native(config.as_path())
             }
             Self::Manifests(objects, context) => {
-                let lacking = Lacking::find(&objects).await;
-                for name in lacking.names() {
-                    // A machine reads but one line.
-                    tracing::info!(service = name, "pods stand in");
+                let unanswered = Unanswered::find(&objects).await;
+                for name in unanswered.names() {
+                    // Logged, because stdout may have to be one line of JSON.
+                    tracing::info!(service = name, "Service without endpoints gets the pods");
                 }
-                let objects = lacking.fill(objects, pods);
+                let objects = unanswered.fill(objects, pods);
                 translated(&objects, &context, folder)
             }
         }
@@ -67,45 +75,55 @@ impl Scene {
 }
 
 fn native(config: &Path) -> Result<Model, Failure> {
-    let loaded = Source::Native(config.to_owned()).load(None);
-    tell(&loaded.diagnostics);
+    let loaded = Source::Native(config.to_owned()).load();
+    report(&loaded.diagnostics);
     loaded.model.ok_or(Failure::Input)
 }
 
-/// What is wrong with one load balancer leaves the others.
+/// Translates the manifests; an error in one load balancer leaves out that one.
 fn translated(objects: &[Object], context: &Context, folder: &Folder) -> Result<Model, Failure> {
-    let mut serving = elbow_manifest::serve(objects, context);
-    serving.check(elbow_plane::check);
-    let (model, mut found) = serving.into_model();
+    let (mut model, mut found) = elbow_manifest::translate(objects, context);
+    let unusable = elbow_plane::check(&model);
+    let is_unusable = |name: &str| {
+        let mut objects = unusable.iter().map(|one| &one.object);
+        objects.any(|object| object.strip_prefix("certificate/") == Some(name))
+    };
+    model.load_balancers.retain(|balancer| {
+        let listeners = balancer.listeners.iter();
+        let mut certificates = listeners.flat_map(|listener| &listener.certificates);
+        !certificates.any(|one| is_unusable(&one.name))
+    });
+    model
+        .certificates
+        .retain(|certificate| !is_unusable(&certificate.name));
+    found.extend(unusable);
     if model.load_balancers.is_empty() && !found.iter().any(Diagnostic::is_error) {
-        let nothing = Diagnostic::error(
-            "no-load-balancers",
-            "the manifests ask for no load balancer",
-        );
-        found.push(nothing.hint(
-            "a Service asks for one by type: LoadBalancer, an Ingress by ingressClassName: alb, a Tenant by \
-             exposeServices; see --personality for who answers",
-        ));
+        let nothing = elbow_manifest::seen(objects).nothing_to_serve();
+        found.push(Diagnostic {
+            severity: Severity::Error,
+            code: "no-load-balancers",
+            ..nothing
+        });
     }
-    tell(&found);
+    report(&found);
     if model.load_balancers.is_empty() {
         return Err(Failure::Input);
     }
     let home = folder.authority();
-    // Clients are told of it whether a listener needs it or not.
-    home.open().map_err(unwritten)?;
-    home.resolve(model).map_err(|refused| {
-        tell(&refused);
+    // The output names the authority's certificate even if no listener needs one.
+    Authority::open(&home).map_err(write_failure)?;
+    authority::resolve_with(&home, model).map_err(|refused| {
+        report(&refused);
         Failure::Input
     })
 }
 
-fn unwritten(error: cert::Error) -> Failure {
+fn write_failure(error: authority::Error) -> Failure {
     let what = format!("cannot write the files of the demo: {error}");
     Failure::environment(what, "name another folder with --dir")
 }
 
-fn tell(found: &[Diagnostic]) {
-    // Nobody can be told when stderr is gone.
-    let _ = source::report(found, &mut elbow_telemetry::stderr());
+fn report(found: &[Diagnostic]) {
+    // A closed stderr cannot be reported anywhere.
+    let _ = loaded::report(found, &mut elbow_telemetry::stderr());
 }

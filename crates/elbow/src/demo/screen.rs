@@ -1,4 +1,4 @@
-//! What the demo says.
+//! The output of the demo.
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal};
@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use super::keys::Keys;
 use super::{ACCESS_KEY, CONSOLE_HOST, Demo, MINIO_HOST, SECRET_KEY, hosts_of, print, say};
 
-/// Where AWS would have these load balancers.
+/// The region that S3 clients use.
 pub(super) const REGION: &str = "us-east-1";
-/// Between two pictures.
+/// The time between two updates of the screen.
 const REFRESH: Duration = Duration::from_millis(500);
 
-/// The line for machines.
+/// The line of JSON output.
 pub(super) fn json(demo: &Demo, status: &Status) -> Value {
     let balancer = |lb: &LoadBalancerStatus| {
         let listeners = lb
@@ -42,7 +42,7 @@ pub(super) fn json(demo: &Demo, status: &Status) -> Value {
     })
 }
 
-/// The pod that a target is a port of.
+/// The pod with the port of `target`.
 fn pod<'a>(demo: &'a Demo, target: &TargetStatus) -> Option<&'a str> {
     let has_port = |pod: &&Pod| [pod.s3.port(), pod.console.port()].contains(&target.port);
     demo.pods()
@@ -63,7 +63,7 @@ fn address(status: &Status, name: &str) -> String {
     balancer(status, name).map_or_else(String::new, |lb| lb.address.clone())
 }
 
-/// The address of each host that a rule knows.
+/// The load balancer address of each host in a rule.
 fn hosts(demo: &Demo, status: &Status) -> Value {
     let mut hosts = serde_json::Map::new();
     for config in &demo.plane.view().model().load_balancers {
@@ -75,6 +75,7 @@ fn hosts(demo: &Demo, status: &Status) -> Value {
     hosts.into()
 }
 
+/// Prints a note if ports are offset.
 pub(super) fn port_note(demo: &Demo) {
     if demo.port_offset > 0 {
         say(&format!(
@@ -84,7 +85,7 @@ pub(super) fn port_note(demo: &Demo) {
     }
 }
 
-/// Addresses, and what to type.
+/// Prints the addresses and commands to try.
 pub(super) fn introduce(demo: &Demo, status: &Status) {
     let ca = demo.folder.file("ca.pem");
     let ca = ca.display();
@@ -120,24 +121,24 @@ minio-alb    ALB, HTTPS by host name to HTTPS pods, 404 for other hosts, HTTP re
         (needs this line in /etc/hosts: {alb} {MINIO_HOST} {CONSOLE_HOST})
 
 Configuration: {}   Admin: http://{}/targets /metrics /health /config
-Try: stop a pod and see its targets turn unhealthy, traffic move, and nothing fail.",
+Try: stop a pod, and see its targets turn unhealthy and traffic move without errors.",
         80 + demo.port_offset,
         demo.folder.file("elbow.yaml").display(),
         demo.admin,
     ));
 }
 
-/// The targets as they change, and the keys that stop and start pods; until `q`.
+/// Shows the targets and handles the keys that stop and start pods, until `q`.
 pub(super) async fn live(demo: &Demo) {
     let mut keys = Keys::open();
     let names: Vec<String> = demo.pods().iter().map(|pod| pod.name.clone()).collect();
     match &keys {
         Some(_) => say(&format!(
-            "Keys: 1-{} stop or start a pod, q or Ctrl-C ends.\n",
+            "Keys: 1-{} stop or start a pod, q or Ctrl-C quits.\n",
             names.len()
         )),
         None => say(&format!(
-            "curl -X POST http://{}/demo/pods/{}/stop (or /start); Ctrl-C ends.\n",
+            "curl -X POST http://{}/demo/pods/{}/stop (or /start); Ctrl-C quits.\n",
             demo.admin,
             names.first().map_or("minio-0", String::as_str)
         )),
@@ -147,9 +148,9 @@ pub(super) async fn live(demo: &Demo) {
     loop {
         view.show(demo, &demo.plane.view().status());
         let terminal = view.terminal;
-        let next_picture = async {
+        let next_update = async {
             if terminal {
-                // Requests are counted in it.
+                // The lines have request counts, which change without health changes.
                 tokio::time::sleep(REFRESH).await;
             } else if health.changed().await.is_err() {
                 std::future::pending::<()>().await;
@@ -162,7 +163,7 @@ pub(super) async fn live(demo: &Demo) {
             }
         };
         tokio::select! {
-            () = next_picture => {}
+            () = next_update => {}
             key = key => match key {
                 b'q' => return,
                 b'1'..=b'9' => {
@@ -179,11 +180,11 @@ pub(super) async fn live(demo: &Demo) {
 async fn toggle(demo: &Demo, name: &str) {
     let stop = !demo.switch.is_stopped(name);
     if let Err(error) = Arc::clone(&demo.switch).set(name.to_owned(), stop).await {
-        tracing::warn!(pod = name, %error, "the pod does not obey");
+        tracing::warn!(pod = name, %error, "cannot stop or start the pod");
     }
 }
 
-/// The table of targets: redrawn in place on a terminal, a line per change elsewhere.
+/// The table of targets: redrawn in place on a terminal, otherwise a line for each change.
 struct View {
     terminal: bool,
     drawn: usize,
@@ -204,7 +205,7 @@ impl View {
             targets(status).map(|t| line(demo, t)).collect()
         } else {
             targets(status)
-                .filter(|t| self.changed(t))
+                .filter(|t| self.is_changed(t))
                 .map(|t| line(demo, t))
                 .collect()
         };
@@ -222,7 +223,7 @@ impl View {
         print(format!("{up}{text}"));
     }
 
-    fn changed(&mut self, target: &TargetStatus) -> bool {
+    fn is_changed(&mut self, target: &TargetStatus) -> bool {
         let key = format!("{} {}:{}", target.target_group, target.id, target.port);
         self.states.insert(key, target.state) != Some(target.state)
     }

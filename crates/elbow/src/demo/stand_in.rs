@@ -1,41 +1,45 @@
-//! Pods behind the Services of manifests that nothing stands behind.
+//! Pods for the Services of manifests without endpoints that answer.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use elbow_manifest::inventory::{Inventory, Key};
+use elbow_manifest::cluster::{Change, Cluster};
+use elbow_manifest::inventory::Key;
 use elbow_manifest::objects::{
     EndpointSet, EndpointSlice, Port, Service, ServicePort, ServiceType,
 };
-use elbow_manifest::{Object, Translation, tenant};
+use elbow_manifest::{Context, Object};
 use elbow_pods::Pod;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-/// What the made objects are said to come from.
-const FILE: &str = "elbow demo";
-/// An endpoint that is there answers within this time.
+/// How long an endpoint may take to answer.
 const ANSWER: Duration = Duration::from_millis(300);
-/// So many endpoints of a Service are asked.
-const ASKED: usize = 8;
+/// The number of endpoints of a Service to try.
+const MAX_TRIES: usize = 8;
 /// The ports of MinIO's and the operator's consoles.
 const CONSOLE_PORTS: [u16; 2] = [9090, 9443];
 
-/// The Services of `objects`, with those of Tenants, that nothing answers behind.
-pub(super) struct Lacking {
+/// The Services of manifests, including those of Tenants, whose endpoints do not answer.
+pub(super) struct Unanswered {
     services: Vec<Service>,
-    /// Objects with the endpoints of these Services: kind, namespace and name.
+    /// The objects with the endpoints of these Services, as kind, namespace and name.
     dead: BTreeSet<(&'static str, Key)>,
 }
 
-impl Lacking {
-    /// Asks the endpoints that are written whether they are there.
+impl Unanswered {
+    /// Connects to the endpoints of each Service in `objects`.
     pub(super) async fn find(objects: &[Object]) -> Self {
-        // What is wrong with the objects is told when they are translated.
-        let mut inventory = Inventory::new(objects, &mut Vec::new());
-        tenant::translate(&mut inventory, &mut Translation::default());
-        let mut lacking = Self {
+        let mut cluster = Cluster::new(Context::default());
+        // The first of several objects with one name wins, so it is set last.
+        for object in objects.iter().rev() {
+            cluster.take(Change::Set(object.clone()));
+        }
+        // Errors in the objects are reported when they are translated.
+        cluster.reconcile();
+        let inventory = cluster.inventory();
+        let mut unanswered = Self {
             services: Vec::new(),
             dead: BTreeSet::new(),
         };
@@ -51,36 +55,36 @@ impl Lacking {
                 .iter()
                 .filter(|(_, slice)| of_service(slice))
                 .collect();
-            let written = inventory.endpoints.get(key);
+            let endpoints = inventory.endpoints.get(key);
             let sets = slices.iter().map(|(_, slice)| &slice.set);
-            let sets = sets.chain(written.iter().flat_map(|endpoints| &endpoints.sets));
+            let sets = sets.chain(endpoints.iter().flat_map(|one| &one.sets));
             if any_answers(sets).await {
                 continue;
             }
-            lacking.services.push(service.clone());
+            unanswered.services.push(service.clone());
             let slices = slices.into_iter().map(|(key, _)| key.clone());
-            lacking
+            unanswered
                 .dead
                 .extend(slices.map(|key| ("EndpointSlice", key)));
-            if written.is_some() {
-                lacking.dead.insert(("Endpoints", key.clone()));
+            if endpoints.is_some() {
+                unanswered.dead.insert(("Endpoints", key.clone()));
             }
         }
-        lacking
+        unanswered
     }
 
-    /// Names of the Services, as `namespace/name`.
+    /// The names of the Services as `namespace/name`.
     pub(super) fn names(&self) -> Vec<String> {
         self.services.iter().map(|s| s.meta.key()).collect()
     }
 
-    /// `objects` with `pods` behind these Services.
+    /// `objects` with `pods` as the endpoints of these Services.
     pub(super) fn fill(&self, objects: Vec<Object>, pods: &[Pod]) -> Vec<Object> {
         let is_dead = |object: &Object| {
             let key = (object.namespace.clone(), object.name.clone());
             let kinds = ["EndpointSlice", "Endpoints"];
             let kind = kinds.iter().find(|kind| object.kind == **kind);
-            // Without the cluster nobody listens on its nodes.
+            // The nodes of the cluster are not reachable here.
             object.kind == "Node" || kind.is_some_and(|kind| self.dead.contains(&(*kind, key)))
         };
         let mut objects = objects;
@@ -90,8 +94,8 @@ impl Lacking {
         objects.retain(|object| !is_dead(object));
         for service in &self.services {
             for slice in pods.iter().flat_map(|pod| slices(service, pod)) {
-                let (made, _) = elbow_manifest::read(&slice.to_string(), FILE);
-                objects.extend(made);
+                // An object of a cluster: nobody wrote it, so it is not validated as what a user wrote.
+                objects.extend(Object::from_json(slice));
             }
         }
         objects
@@ -99,15 +103,15 @@ impl Lacking {
 }
 
 async fn any_answers(sets: impl Iterator<Item = &EndpointSet>) -> bool {
-    let mut asked = 0;
+    let mut tries = 0;
     for set in sets {
         let ports: Vec<u16> = set.ports.iter().filter_map(|port| port.port).collect();
         for endpoint in &set.endpoints {
             for port in &ports {
-                if asked == ASKED {
+                if tries == MAX_TRIES {
                     return false;
                 }
-                asked += 1;
+                tries += 1;
                 let connecting = TcpStream::connect((endpoint.address.as_str(), *port));
                 if let Ok(Ok(_)) = tokio::time::timeout(ANSWER, connecting).await {
                     return true;
@@ -118,7 +122,8 @@ async fn any_answers(sets: impl Iterator<Item = &EndpointSet>) -> bool {
     false
 }
 
-/// The EndpointSlices that put `pod` behind `service`: one, and one for IPv6 if the Service has that.
+/// The EndpointSlices that make `pod` an endpoint of `service`: one for IPv4, and one for IPv6 if the Service has that
+/// family.
 fn slices(service: &Service, pod: &Pod) -> Vec<Value> {
     let port = |port: &ServicePort| {
         let address = if is_console(service, port) {
@@ -157,7 +162,7 @@ fn slices(service: &Service, pod: &Pod) -> Vec<Value> {
     addresses.into_iter().map(slice).collect()
 }
 
-/// Whether a console is meant rather than S3.
+/// Whether the port is that of a console and not S3, judged by names and port numbers.
 fn is_console(service: &Service, port: &ServicePort) -> bool {
     let named = |name: &str| name.contains("console");
     match &port.target_port {
@@ -212,19 +217,19 @@ metadata: {{name: of-{name}}}
         )
     }
 
-    /// Services that somebody answers behind keep what is written.
+    /// Services with an endpoint that answers keep their endpoints.
     #[tokio::test]
-    async fn pods_stand_behind_what_nothing_answers_behind() {
+    async fn services_without_answering_endpoints_get_the_pods() {
         let alive = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let alive = alive.local_addr().map(|at| (at.port(), alive)).unwrap();
-        // Reserved (RFC 6335, 6): nobody listens there.
+        // Port 1 is unused here: nobody listens there.
         let text = service("dead", 1) + &service("alive", alive.0);
         let (objects, found) = elbow_manifest::read(&text, "a.yaml");
         assert_eq!(found, []);
-        let lacking = Lacking::find(&objects).await;
-        assert_eq!(lacking.names(), ["default/dead"]);
+        let unanswered = Unanswered::find(&objects).await;
+        assert_eq!(unanswered.names(), ["default/dead"]);
 
-        let objects = lacking.fill(objects, &[pod(10, 11), pod(20, 21)]);
+        let objects = unanswered.fill(objects, &[pod(10, 11), pod(20, 21)]);
         assert!(objects.iter().all(|object| object.kind != "Node"));
         let (model, found) = elbow_manifest::translate(&objects, &Context::default());
         assert_eq!(found, []);

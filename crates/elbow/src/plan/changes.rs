@@ -1,25 +1,26 @@
-//! What the manifests would change at a running elbow.
+//! The changes that manifests would make to a running elbow.
 
-use elbow_model::{Change, ChangeAction, Model, diff_rendered, file};
+use elbow_model::Model;
+use elbow_native::{Change, ChangeAction, diff_rendered};
 use serde::Serialize;
 use serde_json::Value;
 
-/// What would change.
+/// All changes.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Changes {
-    /// The admin address of the elbow that was asked.
+    /// The admin address of the running elbow.
     pub(crate) against: String,
-    /// How many objects come.
+    /// The number of objects that would be created.
     pub(crate) create: usize,
-    /// How many stay and become different.
+    /// The number of objects that would be changed.
     pub(crate) change: usize,
-    /// How many go.
+    /// The number of objects that would be deleted.
     pub(crate) delete: usize,
     pub(crate) items: Vec<Item>,
 }
 
-/// What would happen to one object.
+/// The change of one object.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Item {
@@ -28,11 +29,11 @@ pub(crate) struct Item {
     pub(crate) kind: &'static str,
     /// `web`, `web:443`, `web:443/10`, `pods/10.0.0.1:80`.
     pub(crate) name: String,
-    /// Of a change.
+    /// The changed fields; empty unless the action is a change.
     pub(crate) fields: Vec<Field>,
 }
 
-/// What happens.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Act {
@@ -41,7 +42,7 @@ pub(crate) enum Act {
     Delete,
 }
 
-/// A field that gets another value; an empty text: none.
+/// A field with another value; an empty string means no value.
 #[derive(Debug, Serialize)]
 pub(crate) struct Field {
     pub(crate) field: String,
@@ -49,10 +50,10 @@ pub(crate) struct Field {
     pub(crate) to: String,
 }
 
-/// From what runs, as `/config` shows it, to what is planned.
+/// The changes from `running`, an answer of `/config`, to `planned`.
 pub(crate) fn compare(running: &Value, planned: &Model, against: String) -> Changes {
     let mut items: Vec<Item> = Vec::new();
-    for Change { kind, name, action } in diff_rendered(running, &file::render(planned)) {
+    for Change { kind, name, action } in diff_rendered(running, &elbow_native::render(planned)) {
         let (action, field) = match action {
             ChangeAction::Added => (Act::Create, None),
             ChangeAction::Removed => (Act::Delete, None),
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     fn model(text: &str) -> Model {
-        file::parse(text, "a.yaml").0.unwrap()
+        elbow_native::parse(text, "a.yaml").0.unwrap()
     }
 
     #[test]
@@ -98,7 +99,7 @@ mod tests {
         let planned = model(
             "targetGroups: [{name: a, protocol: TLS, port: 81}, {name: c, protocol: TCP, port: 80}]",
         );
-        let changes = compare(&file::render(&running), &planned, "x".into());
+        let changes = compare(&elbow_native::render(&running), &planned, "x".into());
         let items: Vec<_> = changes
             .items
             .iter()

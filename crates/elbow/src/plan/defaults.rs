@@ -1,192 +1,130 @@
-//! What AWS sets where nothing is said: the defaults of `LoadBalancerAttribute`, `ListenerAttribute` and
-//! `TargetGroupAttribute` in the ELBv2 API reference.
+//! Attributes that are set to something else than AWS's default.
 
 use std::collections::BTreeMap;
 
 use elbow_manifest::classic::ClassicAttributes;
-use elbow_manifest::stack::{Attribute, LoadBalancer, TargetGroup};
+use elbow_manifest::stack::{self, LoadBalancer, TargetGroup};
+use elbow_model::{Attribute, Protocol, Resource};
 
-const BOTH: &[(&str, &str)] = &[
-    ("access_logs.s3.bucket", ""),
-    ("access_logs.s3.enabled", "false"),
-    ("access_logs.s3.prefix", ""),
-    ("deletion_protection.enabled", "false"),
-    ("zonal_shift.config.enabled", "false"),
-];
-
-const APPLICATION: &[(&str, &str)] = &[
-    ("client_keep_alive.seconds", "3600"),
-    ("connection_logs.s3.enabled", "false"),
-    ("health_check_logs.s3.enabled", "false"),
-    ("idle_timeout.timeout_seconds", "60"),
-    ("load_balancing.cross_zone.enabled", "true"),
-    ("routing.http.desync_mitigation_mode", "defensive"),
-    ("routing.http.drop_invalid_header_fields.enabled", "false"),
-    ("routing.http.preserve_host_header.enabled", "false"),
-    (
-        "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
-        "false",
-    ),
-    ("routing.http.xff_client_port.enabled", "false"),
-    ("routing.http.xff_header_processing.mode", "append"),
-    ("routing.http2.enabled", "true"),
-    ("waf.fail_open.enabled", "false"),
-];
-
-const NETWORK: &[(&str, &str)] = &[
-    ("dns_record.client_routing_policy", "any_availability_zone"),
-    ("load_balancing.cross_zone.enabled", "false"),
-];
-
-const LISTENER: &[(&str, &str)] = &[
-    ("routing.http.response.server.enabled", "true"),
-    ("tcp.idle_timeout.seconds", "350"),
-];
-
-const TARGET_GROUP: &[(&str, &str)] = &[
-    (
-        "deregistration_delay.connection_termination.enabled",
-        "false",
-    ),
-    ("deregistration_delay.timeout_seconds", "300"),
-    ("load_balancing.algorithm.anomaly_mitigation", "off"),
-    ("load_balancing.algorithm.type", "round_robin"),
-    (
-        "load_balancing.cross_zone.enabled",
-        "use_load_balancer_configuration",
-    ),
-    ("proxy_protocol_v2.enabled", "false"),
-    ("slow_start.duration_seconds", "0"),
-    ("stickiness.app_cookie.duration_seconds", "86400"),
-    ("stickiness.enabled", "false"),
-    ("stickiness.lb_cookie.duration_seconds", "86400"),
-    (
-        "target_group_health.dns_failover.minimum_healthy_targets.count",
-        "1",
-    ),
-    (
-        "target_group_health.dns_failover.minimum_healthy_targets.percentage",
-        "off",
-    ),
-    (
-        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
-        "1",
-    ),
-    (
-        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
-        "off",
-    ),
-    (
-        "target_health_state.unhealthy.connection_termination.enabled",
-        "true",
-    ),
-    (
-        "target_health_state.unhealthy.draining_interval_seconds",
-        "0",
-    ),
-];
-
-/// The attributes of a load balancer that are not as AWS has them.
+/// The attributes of a load balancer that differ from AWS's defaults.
 pub(crate) fn of_load_balancer(balancer: &LoadBalancer) -> BTreeMap<String, String> {
-    let own = if balancer.kind == "network" {
-        NETWORK
+    let resource = if balancer.kind == "network" {
+        Resource::Network
     } else {
-        APPLICATION
+        Resource::Application
     };
-    let said = balancer.load_balancer_attributes.iter().map(pair);
-    besides(said, &[BOTH, own])
+    let differs = |key: &str, value: &str| !is_default(resource, key, value);
+    select(balancer.load_balancer_attributes.iter().map(pair), differs)
 }
 
-/// The attributes of a listener that are not as AWS has them.
+/// The attributes of a listener that differ from AWS's defaults.
 pub(crate) fn of_listener<'a>(
-    said: impl Iterator<Item = (&'a str, &'a str)>,
+    protocol: &str,
+    given: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> BTreeMap<String, String> {
-    besides(said, &[LISTENER])
+    let resource = match protocol_named(protocol) {
+        Some(protocol) => Resource::of_listener(protocol),
+        None => Resource::OtherListener,
+    };
+    let differs = |key: &str, value: &str| !is_default(resource, key, value);
+    select(given, differs)
 }
 
-/// The attributes of a target group that are not as AWS has them.
+/// The attributes of a target group that differ from AWS's defaults.
 pub(crate) fn of_target_group(group: &TargetGroup) -> BTreeMap<String, String> {
-    let layer7 = matches!(&*group.protocol, "HTTP" | "HTTPS");
-    // NLB guide: UDP always keeps the client's address, TCP and TLS for targets that are instances.
-    let keeps = group.target_type == "instance" || !matches!(&*group.protocol, "TCP" | "TLS");
-    let own = [
-        (
-            "stickiness.type",
-            if layer7 { "lb_cookie" } else { "source_ip" },
-        ),
-        (
-            "preserve_client_ip.enabled",
-            if keeps { "true" } else { "false" },
-        ),
-    ];
-    let said = group.target_group_attributes.iter().map(pair);
-    besides(said, &[TARGET_GROUP, &own])
+    let resource = match protocol_named(&group.protocol) {
+        Some(protocol) => Resource::of_target_group(protocol),
+        None => Resource::NetworkGroup,
+    };
+    // NLB guide: UDP always keeps the client's address; TCP and TLS keep it if targets are instances.
+    let keeps_client_ip =
+        group.target_type == "instance" || !matches!(group.protocol.as_str(), "TCP" | "TLS");
+    let differs = |key: &str, value: &str| match key {
+        "preserve_client_ip.enabled" => value != keeps_client_ip.to_string(),
+        _ => !is_default(resource, key, value),
+    };
+    select(group.target_group_attributes.iter().map(pair), differs)
 }
 
-/// The attributes of a Classic load balancer that are not as ELB has them, by their names in
-/// `ModifyLoadBalancerAttributes`: no access log, no draining, 60 seconds idle, each zone by itself.
-pub(crate) fn of_classic(said: &ClassicAttributes) -> BTreeMap<String, String> {
+/// The attributes of a Classic load balancer that differ from AWS's defaults, by their names in
+/// `ModifyLoadBalancerAttributes` of the older API.
+pub(crate) fn of_classic(given: &ClassicAttributes) -> BTreeMap<String, String> {
     let mut attributes = BTreeMap::new();
     let mut set = |key: &str, value: String| attributes.insert(key.to_owned(), value);
-    let log = &said.access_log;
-    if log.enabled {
-        set("accessLog.enabled", "true".to_owned());
-        if let Some(minutes) = log.emit_interval {
+    let differs = |key: &str, value: &str| !is_default(Resource::Classic, key, value);
+    let log = &given.access_log;
+    let is_logged = log.enabled.to_string();
+    if differs("access_logs.s3.enabled", &is_logged) {
+        set("accessLog.enabled", is_logged);
+        if let Some(minutes) = &log.emit_interval {
             set("accessLog.emitInterval", minutes.to_string());
         }
         if let Some(bucket) = &log.s3_bucket_name {
-            set("accessLog.s3BucketName", bucket.clone());
+            set("accessLog.s3BucketName", bucket.value.clone());
         }
         if let Some(prefix) = &log.s3_bucket_prefix {
-            set("accessLog.s3BucketPrefix", prefix.clone());
+            set("accessLog.s3BucketPrefix", prefix.value.clone());
         }
     }
-    if said.connection_draining.enabled {
-        set("connectionDraining.enabled", "true".to_owned());
+    let is_drained = given.connection_draining.enabled.to_string();
+    if differs("connection_draining.enabled", &is_drained) {
+        set("connectionDraining.enabled", is_drained);
         set(
             "connectionDraining.timeout",
-            said.connection_draining.timeout.to_string(),
+            given.connection_draining.timeout.to_string(),
         );
     }
-    if said.connection_settings.idle_timeout != 60 {
-        let seconds = said.connection_settings.idle_timeout.to_string();
-        set("connectionSettings.idleTimeout", seconds);
+    let idle_timeout = given.connection_settings.idle_timeout.to_string();
+    if differs("idle_timeout.timeout_seconds", &idle_timeout) {
+        set("connectionSettings.idleTimeout", idle_timeout);
     }
-    if said.cross_zone_load_balancing.enabled {
-        set("crossZoneLoadBalancing.enabled", "true".to_owned());
+    let is_cross_zone = given.cross_zone_load_balancing.enabled.to_string();
+    if differs("load_balancing.cross_zone.enabled", &is_cross_zone) {
+        set("crossZoneLoadBalancing.enabled", is_cross_zone);
     }
     attributes
 }
 
-fn pair(attribute: &Attribute) -> (&str, &str) {
+fn protocol_named(name: &str) -> Option<Protocol> {
+    let mut names = Protocol::NAMES.iter();
+    names.find(|(known, _)| *known == name).map(|(_, p)| *p)
+}
+
+fn is_default(resource: Resource, key: &str, value: &str) -> bool {
+    Attribute::find(resource, key).is_some_and(|attribute| attribute.default == value)
+}
+
+fn pair(attribute: &stack::Attribute) -> (&str, &str) {
     (&attribute.key, &attribute.value)
 }
 
-fn besides<'a>(
-    said: impl Iterator<Item = (&'a str, &'a str)>,
-    defaults: &[&[(&str, &str)]],
+fn select<'a>(
+    given: impl Iterator<Item = (&'a str, &'a str)>,
+    is_wanted: impl Fn(&str, &str) -> bool,
 ) -> BTreeMap<String, String> {
-    let is_default = |said: &(&str, &str)| defaults.iter().any(|table| table.contains(said));
-    said.filter(|said| !is_default(said))
+    given
+        .filter(|(key, value)| is_wanted(key, value))
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use elbow_model::{At, Origin};
+
     use super::*;
 
-    fn attributes(said: &[(&str, &str)]) -> Vec<Attribute> {
-        let attribute = |(key, value): &(&str, &str)| Attribute {
+    fn attributes(given: &[(&str, &str)]) -> Vec<stack::Attribute> {
+        let attribute = |(key, value): &(&str, &str)| stack::Attribute {
             key: (*key).to_owned(),
-            value: (*value).to_owned(),
+            value: At::new((*value).to_owned(), Origin::default()),
         };
-        said.iter().map(attribute).collect()
+        given.iter().map(attribute).collect()
     }
 
-    /// Cross-zone load balancing is on for an ALB and off for an NLB where nothing is said.
+    /// Cross-zone load balancing is on by default for an ALB, off for an NLB.
     #[test]
-    fn what_differs_depends_on_the_type() {
+    fn defaults_depend_on_the_load_balancer_type() {
         let balancer = |kind| LoadBalancer {
             kind,
             load_balancer_attributes: attributes(&[
@@ -204,15 +142,46 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_by_its_own_table() {
-        let said = [
-            ("tcp.idle_timeout.seconds", "350"),
-            ("routing.http.response.server.enabled", "false"),
-        ];
-        let differs = of_listener(said.into_iter());
-        assert_eq!(
-            differs.into_keys().collect::<Vec<_>>(),
-            ["routing.http.response.server.enabled"]
-        );
+    fn defaults_depend_on_the_listener_protocol() {
+        let idle_timeout = [("tcp.idle_timeout.seconds", "350")];
+        let of = |protocol| of_listener(protocol, idle_timeout.into_iter());
+        assert_eq!(of("TCP"), BTreeMap::new());
+        assert_eq!(of("HTTP").len(), 1);
+        let server = |enabled| [("routing.http.response.server.enabled", enabled)].into_iter();
+        assert_eq!(of_listener("HTTPS", server("true")), BTreeMap::new());
+        assert_eq!(of_listener("HTTPS", server("false")).len(), 1);
+    }
+
+    /// The API reports these values for a target group that nobody configured.
+    #[test]
+    fn defaults_of_target_groups_are_left_out() {
+        let given = attributes(&[
+            ("deregistration_delay.timeout_seconds", "300"),
+            (
+                "load_balancing.cross_zone.enabled",
+                "use_load_balancer_configuration",
+            ),
+            ("preserve_client_ip.enabled", "false"),
+            ("stickiness.type", "source_ip"),
+        ]);
+        let differs = |protocol: &str, target_type: &str| {
+            let group = TargetGroup {
+                protocol: At::new(protocol.to_owned(), Origin::default()),
+                target_type: target_type.to_owned(),
+                target_group_attributes: given.clone(),
+                health_check_config: stack::HealthCheck::default(),
+                ip_address_type: "ipv4".to_owned(),
+                name: "pods".to_owned(),
+                port: Some(80),
+                protocol_version: None,
+                tags: BTreeMap::new(),
+                target_control_port: None,
+                origin: Origin::default(),
+            };
+            of_target_group(&group).into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(differs("TCP", "ip"), [""; 0]);
+        assert_eq!(differs("TCP", "instance"), ["preserve_client_ip.enabled"]);
+        assert_eq!(differs("UDP", "ip"), ["preserve_client_ip.enabled"]);
     }
 }

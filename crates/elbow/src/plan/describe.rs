@@ -1,8 +1,9 @@
-//! A stack as the report has it.
+//! Stacks in the form of the report.
 
 use elbow_manifest::classic::{ClassicListener, ClassicSecurityGroup, ClassicSpec};
 use elbow_manifest::stack::{self, Reference};
 use elbow_manifest::{Context, quota};
+use elbow_model::At;
 use serde_json::Value;
 
 use super::report::{
@@ -11,13 +12,13 @@ use super::report::{
 use super::words::text;
 use super::{defaults, words};
 
-/// `stack`, with the targets that its groups have.
+/// Describes `stack`; `targets` counts the known targets of its target groups.
 pub(crate) fn stack(stack: &stack::Stack, targets: &quota::Targets, context: &Context) -> Stack {
     let modern = stack.load_balancers.iter();
     let modern = modern.map(|(id, balancer)| load_balancer(id, balancer, stack, context));
     let classic = stack.classic.as_ref();
     let classic_groups = classic.into_iter().flat_map(|spec| &spec.security_groups);
-    // Only those that are made say who may come in.
+    // Only generated groups have ingress rules.
     let classic_groups = classic_groups.filter(|group| !group.ingress.is_empty());
     let security_groups = stack.security_groups.values().map(|group| SecurityGroup {
         name: group.group_name.clone(),
@@ -26,7 +27,11 @@ pub(crate) fn stack(stack: &stack::Stack, targets: &quota::Targets, context: &Co
     let groups = stack.target_groups.iter();
     Stack {
         id: stack.id.clone(),
-        objects: stack.origins.iter().map(|one| one.object.clone()).collect(),
+        objects: stack
+            .origins
+            .iter()
+            .map(|one| one.object.to_string())
+            .collect(),
         load_balancers: modern
             .chain(classic.map(|spec| self::classic(spec, targets, context)))
             .collect(),
@@ -47,7 +52,7 @@ fn load_balancer(
     stack: &stack::Stack,
     context: &Context,
 ) -> LoadBalancer {
-    let security_group = |reference: &Reference| match reference {
+    let security_group = |reference: &At<Reference>| match &reference.value {
         Reference::Literal(id) => id.clone(),
         Reference::Resource { id, .. } => match stack.security_groups.get(id) {
             Some(group) => group.group_name.clone(),
@@ -56,16 +61,16 @@ fn load_balancer(
     };
     let mut listeners: Vec<Listener> = stack
         .listeners
-        .values()
-        .filter(|listener| listener.load_balancer.leads_to(id))
-        .map(|listener| self::listener(listener, stack))
+        .iter()
+        .filter(|(_, listener)| listener.load_balancer.leads_to(id))
+        .map(|(id, listener)| self::listener(id, listener, stack))
         .collect();
     listeners.sort_by_key(|listener| listener.port);
     LoadBalancer {
-        name: from.name.clone(),
+        name: from.name.value.clone(),
         kind: from.kind.to_owned(),
-        scheme: from.scheme.clone(),
-        ip_address_type: Some(from.ip_address_type.clone()),
+        scheme: from.scheme.value.clone(),
+        ip_address_type: Some(from.ip_address_type.value.clone()),
         dns_name: dns_name(&from.name, from.kind, &from.scheme, &context.region),
         subnets: from
             .subnet_mapping
@@ -80,7 +85,7 @@ fn load_balancer(
     }
 }
 
-/// Section 0.3 of the specification: what AWS adds cannot be known beforehand.
+/// The shape of the DNS name. AWS appends digits that cannot be known in advance.
 fn dns_name(name: &str, kind: &str, scheme: &str, region: &str) -> String {
     let name = name.to_lowercase();
     match (kind, scheme) {
@@ -91,13 +96,10 @@ fn dns_name(name: &str, kind: &str, scheme: &str, region: &str) -> String {
 }
 
 fn mapping(from: &stack::SubnetMapping, context: &Context) -> Subnet {
-    let address = [
-        &from.allocation_id,
-        &from.private_ipv4_address,
-        &from.ipv6_address,
-    ];
+    let private = from.private_ipv4_address.as_ref().map(|one| &one.value);
+    let address = from.allocation_id.as_ref().or(private);
     Subnet {
-        address: address.into_iter().flatten().next().cloned(),
+        address: address.or(from.ipv6_address.as_ref()).cloned(),
         ..subnet(&from.subnet_id, context)
     }
 }
@@ -111,12 +113,12 @@ fn subnet(id: &str, context: &Context) -> Subnet {
     }
 }
 
-fn listener(from: &stack::Listener, stack: &stack::Stack) -> Listener {
-    let id = from.port.to_string();
-    let of_listener = |rule: &&stack::ListenerRule| rule.listener.leads_to(&id);
-    let mut own: Vec<&stack::ListenerRule> = stack.rules.values().filter(of_listener).collect();
+fn listener(id: &str, from: &stack::Listener, stack: &stack::Stack) -> Listener {
+    let of_listener = |rule: &&stack::ListenerRule| rule.listener.leads_to(id);
+    let rules = stack.rules.values().map(|rule| &**rule);
+    let mut own: Vec<&stack::ListenerRule> = rules.filter(of_listener).collect();
     own.sort_by_key(|rule| rule.priority);
-    let actions = |actions: &[stack::Action]| {
+    let actions = |actions: &[At<stack::Action>]| {
         let words = actions.iter().map(|action| words::action(action, stack));
         words.collect::<Vec<_>>()
     };
@@ -124,8 +126,16 @@ fn listener(from: &stack::Listener, stack: &stack::Stack) -> Listener {
         .into_iter()
         .map(|rule| Rule {
             priority: rule.priority.to_string(),
-            conditions: rule.conditions.iter().map(words::condition).collect(),
-            transforms: rule.transforms.iter().map(words::transform).collect(),
+            conditions: rule
+                .conditions
+                .iter()
+                .map(|one| words::condition(one))
+                .collect(),
+            transforms: rule
+                .transforms
+                .iter()
+                .map(|one| words::transform(one))
+                .collect(),
             actions: actions(&rule.actions),
         })
         .collect();
@@ -135,20 +145,20 @@ fn listener(from: &stack::Listener, stack: &stack::Stack) -> Listener {
         ..Rule::default()
     });
     let attributes = from.listener_attributes.iter();
-    let attributes = attributes.map(|attribute| (&*attribute.key, &*attribute.value));
+    let attributes = attributes.map(|attribute| (&*attribute.key, attribute.value.as_str()));
     let mutual = from.mutual_authentication.as_ref();
     Listener {
-        port: from.port,
-        protocol: from.protocol.clone(),
-        ssl_policy: from.ssl_policy.clone(),
-        alpn_policy: from.alpn_policy.first().cloned(),
+        port: *from.port,
+        protocol: from.protocol.value.clone(),
+        ssl_policy: from.ssl_policy.as_ref().map(|one| one.value.clone()),
+        alpn_policy: from.alpn_policy.first().map(|one| one.value.clone()),
         certificates: from
             .certificates
             .iter()
-            .map(|one| one.arn.clone())
+            .map(|one| one.arn.value.clone())
             .collect(),
-        mutual_authentication: mutual.and_then(words::mutual_authentication),
-        attributes: defaults::of_listener(attributes),
+        mutual_authentication: mutual.and_then(|one| words::mutual_authentication(one)),
+        attributes: defaults::of_listener(&from.protocol, attributes),
         rules,
         instance: None,
     }
@@ -174,12 +184,16 @@ fn target_group(
     let selector = binding.and_then(|binding| binding.spec.node_selector.as_ref());
     TargetGroup {
         name: from.name.clone(),
-        protocol: from.protocol.clone(),
-        protocol_version: from.protocol_version.clone(),
+        protocol: from.protocol.value.clone(),
+        protocol_version: from.protocol_version.as_ref().map(|one| one.value.clone()),
         port: from.port,
         target_type: from.target_type.clone(),
         ip_address_type: from.ip_address_type.clone(),
         service,
+        load_balancer: stack
+            .alb_targets
+            .get(id)
+            .map(|alb| format!("{}:{}", alb.name, alb.port)),
         targets: targets.get(&from.name).copied().unwrap_or(0),
         health_check: words::health_check(&from.health_check_config),
         attributes: defaults::of_target_group(from),
@@ -195,7 +209,7 @@ fn classic(from: &ClassicSpec, targets: &quota::Targets, context: &Context) -> L
     LoadBalancer {
         name: name.clone(),
         kind: "classic".to_owned(),
-        scheme: scheme.clone(),
+        scheme: scheme.value.clone(),
         ip_address_type: None,
         dns_name: dns_name(name, "classic", scheme, &context.region),
         subnets: from.subnets.iter().map(|id| subnet(id, context)).collect(),
@@ -219,7 +233,7 @@ fn classic_listener(from: &ClassicListener, of: &ClassicSpec) -> Listener {
         .filter(|policy| policy.instance_port == port);
     let names: Vec<&str> = own
         .flat_map(|one| &one.policy_names)
-        .map(String::as_str)
+        .map(|name| name.as_str())
         .collect();
     let mut instance = format!("{}:{port}", from.instance_protocol);
     if !names.is_empty() {
@@ -227,15 +241,19 @@ fn classic_listener(from: &ClassicListener, of: &ClassicSpec) -> Listener {
     }
     Listener {
         port: from.load_balancer_port,
-        protocol: from.protocol.to_owned(),
-        ssl_policy: from.policy_names.first().cloned(),
-        certificates: from.ssl_certificate_id.iter().cloned().collect(),
+        protocol: (*from.protocol).to_owned(),
+        ssl_policy: from.policy_names.first().map(|one| one.value.clone()),
+        certificates: from
+            .ssl_certificate_id
+            .iter()
+            .map(|one| one.value.clone())
+            .collect(),
         instance: Some(instance),
         ..Listener::default()
     }
 }
 
-/// Who may come in through a generated group.
+/// Describes a generated security group.
 fn classic_group(group: &ClassicSecurityGroup) -> SecurityGroup {
     SecurityGroup {
         name: group.group_name.clone(),
@@ -247,7 +265,7 @@ fn classic_group(group: &ClassicSecurityGroup) -> SecurityGroup {
     }
 }
 
-/// A Service among the other resources of a stack.
+/// Describes a Service among the other resources of a stack.
 fn service(((kind, name), spec): (&(String, String), &Value)) -> Option<Service> {
     if kind != "K8S::Service" {
         return None;

@@ -1,4 +1,4 @@
-//! `elbow plan`: what AWS would make of manifests, and what that changes at a running elbow.
+//! `elbow plan`: the AWS resources that manifests become, and how they differ from a running elbow.
 
 mod changes;
 mod defaults;
@@ -17,15 +17,20 @@ use elbow_manifest::{Context, Object, Stack, Translation, advice, quota};
 use elbow_model::Model;
 use elbow_model::diagnostic::Diagnostic;
 
-use crate::cli::{PlanArgs, PlanOutput};
-use crate::{Failure, source};
+use crate::args::{PlanArgs, PlanOutput};
+use crate::loaded;
+use crate::manifests::Manifests;
+use crate::process::Failure;
 
 use changes::Changes;
 use report::{Found, Report, Summary};
 use screen::Screen;
 
-/// Prints what AWS would make to stdout, and what people should know to stderr. A stack that is refused is left
-/// out.
+/// Prints the planned resources to stdout and diagnostics to stderr. Refused stacks are left out.
+///
+/// # Errors
+/// The input has errors, a running elbow is required and does not answer, or there are changes and the exit code is to
+/// say so.
 pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let mut found = Vec::new();
     let (objects, context) = read(args, &mut found)?;
@@ -35,6 +40,10 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
         ..
     } = elbow_manifest::plan(&objects, &context);
     found.extend(diagnostics);
+    let has_balancer = |one: &Stack| one.classic.is_some() || !one.load_balancers.is_empty();
+    if !found.iter().any(Diagnostic::is_error) && !stacks.iter().any(has_balancer) {
+        found.push(elbow_manifest::seen(&objects).nothing_to_serve());
+    }
     let is_report = args.output != PlanOutput::Stack;
     let mut model = Model::default();
     let mut running = None;
@@ -43,7 +52,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
         model = served;
         running = running::ask(args)?;
         if is_report {
-            add(more, &objects, &mut found);
+            add_new(more, &objects, &mut found);
         }
     }
     let has_errors = found.iter().any(Diagnostic::is_error);
@@ -59,9 +68,9 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
         print(&report, &found, args.output)
     } else {
         print_json(&stacks.iter().map(Stack::to_json).collect::<Vec<_>>())
-            .and_then(|()| source::report(&found, &mut io::stderr()))
+            .and_then(|()| loaded::report(&found, &mut io::stderr()))
     };
-    written.map_err(|e| Failure::environment(e, "is the reader of the output still there?"))?;
+    written.map_err(|e| Failure::environment(e, "check the reader of the output"))?;
     if has_errors {
         return Err(Failure::Input);
     }
@@ -71,10 +80,10 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is planned for, and its surroundings.
+/// The objects to plan for, and their context.
 fn read(args: &PlanArgs, found: &mut Vec<Diagnostic>) -> Result<(Vec<Object>, Context), Failure> {
     #[cfg_attr(not(feature = "controller"), expect(unused_mut))]
-    let (mut objects, context) = args.surroundings.manifests(&args.files).read(found);
+    let (mut objects, context) = Manifests::new(&args.manifests, &args.surroundings).read(found);
     #[cfg(feature = "controller")]
     if args.look.cluster {
         objects = crate::cluster::objects(&args.look.which, found)?;
@@ -82,8 +91,8 @@ fn read(args: &PlanArgs, found: &mut Vec<Diagnostic>) -> Result<(Vec<Object>, Co
     Ok((objects, context))
 }
 
-/// Adds what serving finds besides; of what is the same on AWS it is told but once.
-fn add(served: Vec<Diagnostic>, objects: &[Object], found: &mut Vec<Diagnostic>) {
+/// Adds the diagnostics of serving that the plan does not have yet.
+fn add_new(served: Vec<Diagnostic>, objects: &[Object], found: &mut Vec<Diagnostic>) {
     type Place = (String, u32, u32, &'static str, String);
     let place = |one: &Diagnostic| -> Place {
         let Diagnostic {
@@ -97,22 +106,23 @@ fn add(served: Vec<Diagnostic>, objects: &[Object], found: &mut Vec<Diagnostic>)
         (file.clone(), *line, *column, code, message.clone())
     };
     let known: HashSet<Place> = found.iter().map(place).collect();
-    let tells_targets = tells_targets(objects);
-    let besides = served.into_iter().filter(|one| {
-        // A plan needs no targets: nothing is wrong when the manifests say nothing about any.
-        let concerns = tells_targets || !matches!(one.code, "no-endpoints" | "no-nodes");
-        concerns && !known.contains(&place(one))
+    let has_targets = has_targets(objects);
+    let new = served.into_iter().filter(|one| {
+        // A plan needs no targets: manifests without any objects that describe targets are complete.
+        let is_relevant = has_targets || !matches!(one.code, "no-endpoints" | "no-nodes");
+        is_relevant && !known.contains(&place(one))
     });
-    found.extend(besides);
+    found.extend(new);
     found.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
 }
 
-fn tells_targets(objects: &[Object]) -> bool {
+/// Whether any object describes targets.
+fn has_targets(objects: &[Object]) -> bool {
     let kinds = ["Node", "Pod", "EndpointSlice", "Endpoints"];
     objects.iter().any(|object| kinds.contains(&&*object.kind))
 }
 
-/// The whole report; what it warns of goes to `found` too.
+/// Builds the report; its warnings are added to `found`.
 fn report(
     stacks: &[Stack],
     context: &Context,
@@ -140,9 +150,13 @@ fn report(
         .map(|stack| describe::stack(stack, &targets, context))
         .collect();
     let owners = owners(stacks);
-    let found_in = |diagnostic: &Diagnostic| Found {
-        stack: owners.get(&diagnostic.object).map(|id| (*id).to_owned()),
-        diagnostic: diagnostic.clone(),
+    let found_in = |diagnostic: &Diagnostic| {
+        let index = owners.get(&diagnostic.object).copied();
+        Found {
+            stack: index.map(|index| stacks[index].id.clone()),
+            index,
+            explained: diagnostic.into(),
+        }
     };
     Report {
         summary: Summary::of(&described, found),
@@ -153,32 +167,27 @@ fn report(
     }
 }
 
-/// A finding about a stack at the first object that the stack is made of.
+/// Places a diagnostic about a stack at the stack's first object.
 fn at_origin(found: Diagnostic, stack: &Stack) -> Option<Diagnostic> {
-    let origin = stack.origins.first()?;
-    let at = origin.place.at;
-    Some(
-        found
-            .at(&*origin.place.file, at.line, at.column)
-            .object(&*origin.object),
-    )
+    Some(stack.origins.first()?.place(found))
 }
 
-/// Which stack an object belongs to: the one that it is made into, else the first that it serves.
-fn owners(stacks: &[Stack]) -> HashMap<String, &str> {
+/// The index of the stack of each object: the one that it becomes, otherwise the first that routes to it. A Tenant, a
+/// Service and an Ingress of one name have stacks with one id.
+fn owners(stacks: &[Stack]) -> HashMap<String, usize> {
     let mut owners = HashMap::new();
-    for stack in stacks {
+    for (index, stack) in stacks.iter().enumerate() {
         for origin in &stack.origins {
-            owners.insert(origin.object.clone(), &*stack.id);
+            owners.insert(origin.object.to_string(), index);
         }
     }
-    for stack in stacks {
+    for (index, stack) in stacks.iter().enumerate() {
         for binding in stack.bindings.values() {
             let service = format!(
                 "Service/{}/{}",
                 binding.namespace, binding.spec.service_ref.name
             );
-            owners.entry(service).or_insert(&*stack.id);
+            owners.entry(service).or_insert(index);
         }
     }
     owners
@@ -193,7 +202,7 @@ fn print(report: &Report, found: &[Diagnostic], output: PlanOutput) -> io::Resul
         }
         PlanOutput::Table => {
             writeln!(io::stdout(), "{}", table::tables(report))?;
-            source::report(found, &mut io::stderr())
+            loaded::report(found, &mut io::stderr())
         }
         PlanOutput::Tree | PlanOutput::Stack => print_tree(report),
     }
@@ -205,20 +214,20 @@ fn print_json(value: &impl serde::Serialize) -> io::Result<()> {
     writeln!(out)
 }
 
-/// Each stack to stdout, and what is found in it to stderr below it.
+/// Prints each stack to stdout, followed by its diagnostics on stderr.
 fn print_tree(report: &Report) -> io::Result<()> {
     let screen = Screen::stdout();
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let mut found: HashMap<Option<&str>, Vec<&Diagnostic>> = HashMap::new();
+    let mut found: HashMap<Option<usize>, Vec<&Diagnostic>> = HashMap::new();
     for one in &report.diagnostics {
-        let of_stack = found.entry(one.stack.as_deref()).or_default();
-        of_stack.push(&one.diagnostic);
+        let of_stack = found.entry(one.index).or_default();
+        of_stack.push(&one.explained.diagnostic);
     }
-    for stack in &report.stacks {
+    for (index, stack) in report.stacks.iter().enumerate() {
         tree::stack(stack).write(screen, &mut out)?;
-        if let Some(found) = found.remove(&Some(&*stack.id)) {
+        if let Some(found) = found.remove(&Some(index)) {
             out.flush()?;
-            tell(&found)?;
+            print_diagnostics(&found)?;
         }
         writeln!(out)?;
     }
@@ -230,7 +239,7 @@ fn print_tree(report: &Report) -> io::Result<()> {
     }
     writeln!(out, "{}", tree::summary(&report.summary))?;
     out.flush()?;
-    tell(&found.remove(&None).unwrap_or_default())?;
+    print_diagnostics(&found.remove(&None).unwrap_or_default())?;
     match report.summary.errors {
         0 => Ok(()),
         1 => writeln!(io::stderr(), "1 error"),
@@ -238,7 +247,7 @@ fn print_tree(report: &Report) -> io::Result<()> {
     }
 }
 
-fn tell(found: &[&Diagnostic]) -> io::Result<()> {
+fn print_diagnostics(found: &[&Diagnostic]) -> io::Result<()> {
     let mut err = io::stderr().lock();
     for one in found {
         writeln!(err, "{one}")?;

@@ -1,5 +1,5 @@
-//! What a plan is, for machines: `-o json` and `-o yaml` print it, tree and table are made of it.
-//! `docs/plan.md` describes it for users: adding is free, changing is not.
+//! The report of a plan. `-o json` and `-o yaml` print it; tree and table are built from it. `docs/plan.md` documents
+//! it: fields may be added but not changed.
 
 use std::collections::BTreeMap;
 
@@ -8,24 +8,25 @@ use elbow_model::diagnostic::{Diagnostic, Severity};
 use serde::Serialize;
 
 use super::changes::Changes;
+use crate::explained::Explained;
 
-/// All of it.
+/// The whole report.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report {
-    /// How much of what.
+    /// The number of resources and diagnostics.
     pub(crate) summary: Summary,
-    /// By id.
+    /// In the order of their ids.
     pub(crate) stacks: Vec<Stack>,
-    /// What all stacks use together of what AWS limits for a region.
+    /// The usage of AWS's quotas for a region, over all stacks.
     pub(crate) quotas: Vec<Usage>,
-    /// Everything that is wrong or worth knowing.
+    /// All errors, warnings and notes.
     pub(crate) diagnostics: Vec<Found>,
-    /// What would change at a running elbow; `null`: none was asked.
+    /// The changes to a running elbow; `null` when there was no comparison.
     pub(crate) changes: Option<Changes>,
 }
 
-/// How much of what.
+/// The number of resources and diagnostics.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Summary {
@@ -40,19 +41,19 @@ pub(crate) struct Summary {
     pub(crate) notes: usize,
 }
 
-/// What one IngressGroup, Service or Tenant becomes.
+/// The resources of one IngressGroup, Service or Tenant.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Stack {
     /// `namespace/name`, or the name of the group.
     pub(crate) id: String,
-    /// `kind/namespace/name` of what it is made of.
+    /// `kind/namespace/name` of the objects that it is built from.
     pub(crate) objects: Vec<String>,
     pub(crate) load_balancers: Vec<LoadBalancer>,
     pub(crate) target_groups: Vec<TargetGroup>,
-    /// Those that are made.
+    /// The generated security groups.
     pub(crate) security_groups: Vec<SecurityGroup>,
-    /// The Services that MinIO's operator makes of a Tenant.
+    /// The Services that MinIO's operator creates for a Tenant.
     pub(crate) services: Vec<Service>,
     pub(crate) quotas: Vec<Usage>,
 }
@@ -68,17 +69,17 @@ pub(crate) struct LoadBalancer {
     pub(crate) scheme: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ip_address_type: Option<String>,
-    /// The shape of the name that AWS gives it.
+    /// The shape of the DNS name that AWS assigns.
     pub(crate) dns_name: String,
     pub(crate) subnets: Vec<Subnet>,
-    /// Ids, and names of those that are made.
+    /// Ids of existing security groups and names of generated ones.
     pub(crate) security_groups: Vec<String>,
-    /// Those that differ from AWS's defaults.
+    /// The attributes that differ from AWS's defaults.
     pub(crate) attributes: BTreeMap<String, String>,
-    /// Classic: in words.
+    /// The health check as text; Classic Load Balancers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) health_check: Option<String>,
-    /// Classic: how many are known.
+    /// The number of known instances; Classic Load Balancers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) instances: Option<usize>,
     pub(crate) listeners: Vec<Listener>,
@@ -91,7 +92,7 @@ pub(crate) struct Subnet {
     pub(crate) id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) availability_zone: Option<String>,
-    /// An elastic address, or one inside the subnet.
+    /// An Elastic IP address, or an address from the subnet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) address: Option<String>,
 }
@@ -106,21 +107,21 @@ pub(crate) struct Listener {
     pub(crate) ssl_policy: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) alpn_policy: Option<String>,
-    /// The first is the default.
+    /// The first one is the default certificate.
     pub(crate) certificates: Vec<String>,
-    /// How client certificates are taken, in words.
+    /// The verification of client certificates as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mutual_authentication: Option<String>,
-    /// Those that differ from AWS's defaults.
+    /// The attributes that differ from AWS's defaults.
     pub(crate) attributes: BTreeMap<String, String>,
-    /// By priority; that of the default is `default`. None of a Classic listener.
+    /// In the order of their priorities, the last of which is `default`; empty for Classic listeners.
     pub(crate) rules: Vec<Rule>,
-    /// Classic: to the instances.
+    /// The protocol and port of instances; Classic listeners only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) instance: Option<String>,
 }
 
-/// A rule, in words.
+/// A rule as text.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Rule {
@@ -145,23 +146,26 @@ pub(crate) struct TargetGroup {
     /// `namespace/name:port` of the Service whose endpoints or node ports are its targets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) service: Option<String>,
-    /// How many are known.
+    /// `name:port` of the Application Load Balancer that is its target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) load_balancer: Option<String>,
+    /// The number of known targets.
     pub(crate) targets: usize,
-    /// In words.
+    /// The health check as text.
     pub(crate) health_check: String,
-    /// Those that differ from AWS's defaults.
+    /// The attributes that differ from AWS's defaults.
     pub(crate) attributes: BTreeMap<String, String>,
-    /// Labels of the nodes that may be targets.
+    /// Labels that a node needs to be a target.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) node_labels: BTreeMap<String, String>,
 }
 
-/// A security group that is made.
+/// A generated security group.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SecurityGroup {
     pub(crate) name: String,
-    /// Who may come in, and where: in words.
+    /// The ingress rules as text.
     pub(crate) ingress: Vec<String>,
 }
 
@@ -176,18 +180,21 @@ pub(crate) struct Service {
     pub(crate) ports: Vec<String>,
 }
 
-/// A finding, and the stack that it is about.
+/// A diagnostic and its stack.
 #[derive(Debug, Serialize)]
 pub(crate) struct Found {
-    /// `None`: of no stack that is made.
+    /// `None` when the diagnostic belongs to no stack of the report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stack: Option<String>,
+    /// The index of that stack in the report: ids are not unique.
+    #[serde(skip)]
+    pub(crate) index: Option<usize>,
     #[serde(flatten)]
-    pub(crate) diagnostic: Diagnostic,
+    pub(crate) explained: Explained,
 }
 
 impl Summary {
-    /// Counts.
+    /// Counts the resources of `stacks` and the diagnostics in `found`.
     pub(crate) fn of(stacks: &[Stack], found: &[Diagnostic]) -> Self {
         let balancers = || stacks.iter().flat_map(|stack| &stack.load_balancers);
         let listeners = || balancers().flat_map(|balancer| &balancer.listeners);

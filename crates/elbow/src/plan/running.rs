@@ -1,4 +1,4 @@
-//! The elbow that runs, to compare with.
+//! The running elbow to compare a plan with.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,26 +9,27 @@ use elbow_model::diagnostic::{Diagnostic, Severity};
 use serde_json::Value;
 
 use super::changes::{self, Changes};
-use crate::cli::{AddressOrOff, DEFAULT_ADMIN, PlanArgs};
-use crate::{Failure, admin, cert};
+use crate::args::{AddressOrOff, DEFAULT_ADMIN, PlanArgs};
+use crate::process::Failure;
+use crate::{admin, authority, token};
 
-/// For an elbow that nobody said is there.
+/// How long to wait for an elbow at the default address, which may not run.
 const PROBE: Duration = Duration::from_secs(1);
 
-/// What an elbow serves.
+/// The configuration of a running elbow.
 pub(crate) struct Running {
-    /// Its admin address, or its pod.
+    /// Its admin address, or the name of its pod.
     address: String,
-    /// As its `/config` shows it.
+    /// The answer of its `/config`.
     config: Value,
 }
 
-/// The elbow that `args` name, or the one at the default address if one is there.
+/// The elbow that `args` name, or the one at the default address if it answers.
 ///
 /// # Errors
-/// The environment's: when an elbow is named, or needed for the exit code, and none answers.
+/// An elbow is named, or needed for the exit code, and none answers.
 pub(crate) fn ask(args: &PlanArgs) -> Result<Option<Running>, Failure> {
-    let token = args.token.to_ask()?;
+    let token = token::to_present(&args.token)?;
     let token = token.as_ref();
     let found = match args.admin {
         #[cfg(feature = "controller")]
@@ -45,7 +46,7 @@ pub(crate) fn ask(args: &PlanArgs) -> Result<Option<Running>, Failure> {
         }
     };
     if found.is_none() && args.detailed_exitcode {
-        let what = "--detailed-exitcode tells changes, and no elbow runs to compare with";
+        let what = "--detailed-exitcode needs a running elbow to compare with, and none was found";
         return Err(Failure::environment(
             what,
             "start elbow run, or name it with --admin",
@@ -67,24 +68,27 @@ fn checked(address: String, config: Value) -> Result<Running, Failure> {
     if config["loadBalancers"].is_array() {
         return Ok(Running { address, config });
     }
-    let what = format!("what answers on {address} is no elbow: its /config has no load balancers");
-    Err(Failure::environment(what, "--admin names another address"))
+    let what = format!(
+        "{address} answers, but is not an elbow admin address: its /config has no load balancers"
+    );
+    Err(Failure::environment(
+        what,
+        "name another address with --admin",
+    ))
 }
 
 impl Running {
-    /// The note that nobody knows what would change: a reload keeps what it is told wrongly about.
+    /// The note that there is no comparison: a reload keeps load balancers whose manifests have errors, so a plan with
+    /// errors does not show what would change.
     pub(crate) fn not_compared(&self) -> Diagnostic {
-        let message = format!(
-            "what would change at {} is not told while the input has errors",
-            self.address
-        );
+        let message = format!("cannot compare with {}: the input has errors", self.address);
         Diagnostic::new(Severity::Note, "not-compared", message)
     }
 
-    /// What `planned` changes.
+    /// The changes that `planned` would make.
     pub(crate) fn compare(&self, planned: &Model) -> Changes {
-        // What runs has the files of certificates that the plan wants issued.
-        let planned = cert::locate(planned.clone());
+        // The running elbow has the files of issued certificates where the plan still has requests.
+        let planned = authority::locate(planned.clone());
         changes::compare(&self.config, &planned, self.address.clone())
     }
 }

@@ -1,22 +1,22 @@
-//! Trees on a terminal or in a pipe: colour, and lines that fit.
+//! Trees on a terminal or in a pipe, with colour and line breaks.
 
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
 
-/// Below this lines are broken no more: nothing could be read.
+/// The minimal line width; narrower lines would be unreadable.
 const MIN_WIDTH: usize = 40;
 
-/// How stdout shows text.
+/// How text is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Screen {
-    /// Whether there is colour.
+    /// Whether to print colours.
     pub(crate) color: bool,
-    /// Columns; `None`: lines are as long as they are.
+    /// The line width in columns; `None` means that lines are not broken.
     pub(crate) width: Option<usize>,
 }
 
 impl Screen {
-    /// Stdout.
+    /// The properties of stdout.
     pub(crate) fn stdout() -> Self {
         let out = io::stdout();
         let columns = out.is_terminal().then(|| {
@@ -26,8 +26,8 @@ impl Screen {
         Self::of(columns, std::env::var_os("NO_COLOR").as_deref())
     }
 
-    /// A terminal of so many columns, 0 where it does not tell, or a pipe: plain and unbroken. `no_color` is the
-    /// variable of that name: anything but nothing in it means none (no-color.org).
+    /// A terminal of `columns` (0 if unknown), or a pipe (`None`), which gets plain unbroken lines. `no_color` is the
+    /// variable NO_COLOR: any value that is not empty turns colours off (no-color.org).
     fn of(columns: Option<u16>, no_color: Option<&OsStr>) -> Self {
         Self {
             color: columns.is_some() && no_color.is_none_or(OsStr::is_empty),
@@ -36,7 +36,7 @@ impl Screen {
     }
 }
 
-/// How a word looks.
+/// The style of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     Plain,
@@ -48,7 +48,7 @@ pub(crate) enum Style {
 }
 
 impl Style {
-    /// The parameter of SGR.
+    /// The parameter of the control sequence SGR.
     const fn code(self) -> Option<u8> {
         match self {
             Self::Plain => None,
@@ -61,7 +61,7 @@ impl Style {
     }
 }
 
-/// A line of a tree and what hangs on it.
+/// A line of a tree and its children.
 #[derive(Clone, Debug)]
 pub(crate) struct Branch {
     words: Vec<(Style, String)>,
@@ -77,14 +77,14 @@ impl Branch {
         }
     }
 
-    /// The same with a name after it.
+    /// Appends a name to the line.
     #[must_use]
     pub(crate) fn name(mut self, name: &str) -> Self {
         self.words.push((Style::Bold, clean(name)));
         self
     }
 
-    /// The same with plain text after it.
+    /// Appends plain text to the line.
     #[must_use]
     pub(crate) fn text(mut self, text: &str) -> Self {
         let words = text.split(' ').filter(|word| !word.is_empty());
@@ -93,7 +93,7 @@ impl Branch {
         self
     }
 
-    /// The same with more below it.
+    /// Adds children.
     #[must_use]
     pub(crate) fn with(mut self, children: impl IntoIterator<Item = Self>) -> Self {
         self.children.extend(children);
@@ -105,7 +105,7 @@ impl Branch {
         self.write_below("", "", screen, out)
     }
 
-    /// `first` stands before the first line, `rest` before all others.
+    /// Writes the tree with `first` before the first line and `rest` before all others.
     fn write_below(
         &self,
         first: &str,
@@ -167,19 +167,19 @@ fn columns(text: &str) -> usize {
     text.chars().count()
 }
 
-/// What manifests say must not move a terminal's cursor: control characters are spelt out.
+/// Escapes control characters, so that text from manifests cannot control the terminal.
 pub(crate) fn clean(text: &str) -> String {
     if !text.contains(char::is_control) {
         return text.to_owned();
     }
-    let spelt = |letter: char| -> String {
+    let escaped = |letter: char| -> String {
         if letter.is_control() {
             letter.escape_default().collect()
         } else {
             letter.into()
         }
     };
-    text.chars().map(spelt).collect()
+    text.chars().map(escaped).collect()
 }
 
 #[cfg(test)]
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_gets_whole_lines_without_colour() {
+    fn pipe_gets_unbroken_lines_without_colour() {
         assert_eq!(
             shown(&tree(), PIPE),
             "root\n├─ leaf a\n│  └─ leaf b\n└─ leaf c with a text that goes on for longer than the screen is wide\n"
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_gets_lines_that_fit() {
+    fn terminal_gets_lines_that_fit() {
         let screen = Screen {
             color: false,
             width: Some(40),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_is_for_terminals_that_may_have_it() {
+    fn colour_is_for_terminals_without_no_color() {
         let color =
             |columns, no_color: Option<&str>| Screen::of(columns, no_color.map(OsStr::new)).color;
         assert!(color(Some(80), None) && color(Some(80), Some("")));
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_is_around_words() {
+    fn colour_surrounds_words() {
         let screen = Screen {
             color: true,
             width: None,
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_are_spelt_out() {
+    fn control_characters_are_escaped() {
         let branch = Branch::new(Style::Plain, "body").text("a\u{1b}[2Jb\nc");
         assert_eq!(shown(&branch, PIPE), "body a\\u{1b}[2Jb\\nc\n");
     }

@@ -1,11 +1,11 @@
-//! `-o table`: a row for each resource, the kinds one after another, as kubectl prints them.
+//! `-o table`: a table for each kind of resource, in the layout of kubectl.
 
 use super::changes::{Act, Changes};
 use super::report::{Report, Stack};
 use super::screen::clean;
 use crate::table::table;
 
-/// All tables that have rows.
+/// All tables with at least one row.
 pub(crate) fn tables(report: &Report) -> String {
     let tables = [
         load_balancers(&report.stacks),
@@ -126,7 +126,7 @@ fn services(stacks: &[Stack]) -> Vec<Vec<String>> {
     rows
 }
 
-/// Those of which more than half is used.
+/// The quotas with more than half of them used.
 fn quotas(report: &Report) -> Vec<Vec<String>> {
     let mut rows = vec![row(["QUOTA", "RESOURCE", "USED", "LIMIT"])];
     let of_stacks = report.stacks.iter().flat_map(|stack| &stack.quotas);

@@ -1,4 +1,4 @@
-//! `-o tree`: the AWS resources for a person.
+//! `-o tree`: the AWS resources as a tree.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use super::changes::{Act, Changes};
 use super::report::{Listener, LoadBalancer, Rule, Stack, Summary, TargetGroup};
 use super::screen::{Branch, Style};
 
-/// A stack and all that is in it.
+/// A stack and its resources.
 pub(crate) fn stack(stack: &Stack) -> Branch {
     let title = Branch::new(Style::Bold, &stack.id).text(&made_of(&stack.objects));
     let balancers = stack.load_balancers.iter().map(load_balancer);
     let groups = stack.target_groups.iter().map(target_group);
     let security_groups = stack.security_groups.iter().map(|group| {
         let rest = match &group.ingress[..] {
-            [] => "lets nobody in".to_owned(),
+            [] => "no ingress rules".to_owned(),
             ingress => ingress.join("; "),
         };
         line("security group", &group.name, &rest)
@@ -33,7 +33,7 @@ pub(crate) fn stack(stack: &Stack) -> Branch {
         .with(high.map(quota))
 }
 
-/// The first of them; a group may have hundreds.
+/// The first objects of a stack; a group may have hundreds.
 fn made_of(objects: &[String]) -> String {
     const SHOWN: usize = 3;
     let more = match objects.len().saturating_sub(SHOWN) {
@@ -136,6 +136,7 @@ fn target_group(group: &TargetGroup) -> Branch {
             .iter()
             .map(|service| format!("Service {service}")),
     );
+    traits.extend(group.load_balancer.iter().map(|alb| format!("ALB {alb}")));
     if group.targets > 0 {
         traits.push(count(group.targets, "target"));
     }
@@ -158,7 +159,7 @@ fn quota(usage: &Usage) -> Branch {
     Branch::new(style, "quota").text(&text)
 }
 
-/// What all stacks use of what AWS limits for a region, where that is much.
+/// The quotas of the region with high usage, if there are any.
 pub(crate) fn region(quotas: &[Usage]) -> Option<Branch> {
     let high: Vec<Branch> = quotas
         .iter()
@@ -168,7 +169,7 @@ pub(crate) fn region(quotas: &[Usage]) -> Option<Branch> {
     (!high.is_empty()).then(|| Branch::new(Style::Bold, "region").with(high))
 }
 
-/// What would change.
+/// The changes to a running elbow.
 pub(crate) fn changes(changes: &Changes) -> Branch {
     let title = format!(
         "{} to create, {} to change, {} to delete",

@@ -1,7 +1,8 @@
-//! Conditions, actions and health checks in words.
+//! Conditions, actions, health checks and permissions as text.
 
 use elbow_manifest::classic::{ClassicHealthCheck, ClassicPermission};
 use elbow_manifest::stack::{self, Action, Matcher, Reference, Stack};
+use elbow_model::At;
 use serde_json::Value;
 
 /// `host-header is a.example or *.b.example`.
@@ -131,25 +132,26 @@ pub(crate) fn health_check(check: &stack::HealthCheck) -> String {
     if let Some(path) = &check.path {
         target = format!("{target} {path}");
     }
-    let expects = check.matcher.as_ref().map(|matcher| match matcher {
+    let expects = check.matcher.as_ref().map(|matcher| match &matcher.value {
         Matcher::HttpCode(codes) => format!("expects {codes}"),
         Matcher::GrpcCode(codes) => format!("expects gRPC {codes}"),
     });
-    let number = |before: &str, number: Option<i32>, unit: &str| {
+    let number = |before: &str, number: &Option<At<i32>>, unit: &str| {
+        let number = number.as_ref();
         number.map(|number| format!("{before} {number}{unit}"))
     };
     let rest = [
         expects,
-        number("every", check.interval_seconds, "s"),
-        number("timeout", check.timeout_seconds, "s"),
-        number("healthy after", check.healthy_threshold_count, ""),
-        number("unhealthy after", check.unhealthy_threshold_count, ""),
+        number("every", &check.interval_seconds, "s"),
+        number("timeout", &check.timeout_seconds, "s"),
+        number("healthy after", &check.healthy_threshold_count, ""),
+        number("unhealthy after", &check.unhealthy_threshold_count, ""),
     ];
     let parts = std::iter::once(target).chain(rest.into_iter().flatten());
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// The same of a Classic load balancer.
+/// As [`health_check`], for a Classic Load Balancer.
 pub(crate) fn classic_health_check(check: &ClassicHealthCheck) -> String {
     format!(
         "{}, every {}s, timeout {}s, healthy after {}, unhealthy after {}",
@@ -161,7 +163,7 @@ pub(crate) fn classic_health_check(check: &ClassicHealthCheck) -> String {
     )
 }
 
-/// `verify with arn:…, expired certificates pass`; `None`: not asked for.
+/// `verify with arn:…, expired certificates pass`; `None` when mutual authentication is off.
 pub(crate) fn mutual_authentication(mutual: &stack::MutualAuthentication) -> Option<String> {
     if mutual.mode == "off" {
         return None;
@@ -190,18 +192,18 @@ pub(crate) fn permission(permission: &stack::Permission) -> String {
     let lists = permission.prefix_lists.iter().map(|list| &*list.id);
     let from: Vec<&str> = ranges.chain(ranges6).chain(lists).collect();
     let ports = permission.from_port.zip(permission.to_port);
-    let_in(&permission.ip_protocol, ports, &from)
+    ingress(&permission.ip_protocol, ports, &from)
 }
 
-/// The same of a Classic load balancer's group.
+/// As [`permission`], for the security group of a Classic Load Balancer.
 pub(crate) fn classic_permission(permission: &ClassicPermission) -> String {
     let from = permission.ip_ranges.iter().map(|range| &*range.cidr_ip);
     let ports = (permission.from_port, permission.to_port);
     let from: Vec<&str> = from.collect();
-    let_in(permission.ip_protocol, Some(ports), &from)
+    ingress(permission.ip_protocol, Some(ports), &from)
 }
 
-fn let_in(protocol: &str, ports: Option<(i32, i32)>, from: &[&str]) -> String {
+fn ingress(protocol: &str, ports: Option<(i32, i32)>, from: &[&str]) -> String {
     let ports = match ports {
         Some((first, last)) if first == last => format!(" {first}"),
         Some((first, last)) => format!(" {first}-{last}"),
@@ -210,7 +212,7 @@ fn let_in(protocol: &str, ports: Option<(i32, i32)>, from: &[&str]) -> String {
     format!("{protocol}{ports} from {}", from.join(", "))
 }
 
-/// The text of a field; empty when it is none.
+/// The string in a field; empty if it is not a string.
 pub(crate) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_default()
 }
@@ -221,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    /// As the conditions of a running elbow are worded.
+    /// The same text that `elbow get rules` prints.
     #[test]
     fn conditions_of_every_kind() {
         for (written, words) in [
@@ -325,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn transforms_and_what_is_let_in() {
+    fn transforms_and_permissions() {
         let rewrite = json!({"type": "url-rewrite", "urlRewriteConfig": {"rewrites": [{"regex": "^/old/(.*)$", "replace": "/new/$1"}]}});
         assert_eq!(transform(&rewrite), "url-rewrite ^/old/(.*)$ to /new/$1");
         let mut allowed = stack::Permission {

@@ -1,4 +1,4 @@
-//! Folders in which something changes, as the kernel tells of it.
+//! Folders watched with inotify.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -16,32 +16,33 @@ use tracing::warn;
 
 use crate::manifests;
 
-/// Room for some hundred events.
+/// The buffer size for several hundred events, in bytes.
 const BUFFER: usize = 16 * 1024;
 
-/// Tells when files that count change. A file that is replaced, or a link that is swapped, is an event of its folder.
+/// Notifies of changes to the relevant files. It watches folders, because replacing a file or swapping a link is an event
+/// of the folder.
 ///
-/// What a folder tells of is what changes a file for good: that it was closed after writing, and that its name came or
-/// went. Opening and reading are none, and each line of a log is none either.
+/// Relevant events complete a change: a file is closed after writing, or a name is added or removed. Opening, reading
+/// and single writes (such as lines of a log) cause no event.
 pub(super) struct Folders {
-    /// `None`: there is none to be had, and files are polled.
+    /// `None` if inotify is not available; files are polled then.
     inotify: Option<AsyncFd<OwnedFd>>,
     watched: HashMap<i32, Names>,
-    /// Those that people were told of.
+    /// The folders with a logged error.
     refused: HashSet<PathBuf>,
 }
 
-/// Which of a folder's names count.
+/// The relevant names of a folder.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Names {
-    /// Those of all manifests that are or will be there, and of folders.
+    /// The names of all manifests, present or future, and of folders.
     manifests: bool,
-    /// These.
+    /// Names of single files.
     files: HashSet<OsString>,
 }
 
 impl Folders {
-    /// That watch nothing yet.
+    /// Creates an instance without watches.
     pub(super) fn new() -> Self {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK);
         let inotify = inotify
@@ -49,16 +50,14 @@ impl Folders {
             .and_then(elbow_net::readable);
         Self {
             inotify: inotify
-                .inspect_err(
-                    |error| warn!(%error, "files are polled, since they cannot be watched"),
-                )
+                .inspect_err(|error| warn!(%error, "cannot watch files, polling instead"))
                 .ok(),
             watched: HashMap::new(),
             refused: HashSet::new(),
         }
     }
 
-    /// From now on the `files` count, and every manifest in `folders`.
+    /// Watches `files` and every manifest in `folders`, and nothing else.
     pub(super) fn follow<'a>(
         &mut self,
         files: impl IntoIterator<Item = &'a PathBuf>,
@@ -86,19 +85,19 @@ impl Folders {
                 Ok(watch) => watched.entry(watch).or_default().add(names),
                 Err(error) => {
                     if self.refused.insert(folder.to_owned()) {
-                        warn!(folder = %folder.display(), %error, "polled, since it cannot be watched");
+                        warn!(folder = %folder.display(), %error, "cannot watch the folder, polling instead");
                     }
                 }
             }
         }
         for watch in self.watched.keys().filter(|w| !watched.contains_key(w)) {
-            // The folder may have gone, and the watch with it.
+            // Fails if the folder was removed, which removes the watch too.
             let _ = inotify::remove_watch(inotify.get_ref(), *watch);
         }
         self.watched = watched;
     }
 
-    /// Waits until something that counts has changed; for ever where nothing can be watched.
+    /// Waits for a relevant change; forever if inotify is not available.
     pub(super) async fn changed(&self) {
         let Some(inotify) = &self.inotify else {
             return pending().await;
@@ -116,21 +115,21 @@ impl Folders {
         }
     }
 
-    /// Takes all events that are there; whether one counts.
+    /// Reads all pending events; returns whether one is relevant.
     fn read(&self, inotify: &OwnedFd) -> io::Result<bool> {
         let mut buffer = [MaybeUninit::uninit(); BUFFER];
         let mut events = Reader::new(inotify, &mut buffer);
-        let mut counts = false;
+        let mut is_relevant = false;
         loop {
             match events.next() {
-                Ok(event) => counts |= self.counts(&event),
-                Err(Errno::AGAIN) if counts => return Ok(true),
+                Ok(event) => is_relevant |= self.is_relevant(&event),
+                Err(Errno::AGAIN) if is_relevant => return Ok(true),
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    fn counts(&self, event: &inotify::Event<'_>) -> bool {
+    fn is_relevant(&self, event: &inotify::Event<'_>) -> bool {
         let kind = event.events();
         if kind.intersects(ReadFlags::QUEUE_OVERFLOW | ReadFlags::IGNORED) {
             return true;
@@ -142,7 +141,7 @@ impl Folders {
         let is_folder = kind.contains(ReadFlags::ISDIR);
         names
             .zip(name)
-            .is_some_and(|(names, name)| names.count(name, is_folder))
+            .is_some_and(|(names, name)| names.contains(name, is_folder))
     }
 }
 
@@ -161,8 +160,8 @@ impl Names {
         self.files.extend(other.files);
     }
 
-    fn count(&self, name: &OsStr, is_folder: bool) -> bool {
-        // A mounted ConfigMap swaps the link `..data`, which is what its files lead through.
+    fn contains(&self, name: &OsStr, is_folder: bool) -> bool {
+        // A mounted ConfigMap swaps the link `..data`, through which its files resolve.
         self.files.contains(name)
             || name.as_bytes().starts_with(b"..")
             || self.manifests && manifests::is_wanted(Path::new(name), is_folder)
@@ -177,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_files_that_are_read_count_and_no_others() {
+    fn only_names_of_input_files_are_relevant() {
         let config = Names {
             manifests: false,
             files: HashSet::from(["elbow.yaml".into()]),
@@ -197,14 +196,14 @@ mod tests {
             ("4913", false, false, false),
         ] {
             let name = OsStr::new(name);
-            assert_eq!(config.count(name, is_folder), in_config, "{name:?}");
-            assert_eq!(folder.count(name, is_folder), in_folder, "{name:?}");
+            assert_eq!(config.contains(name, is_folder), in_config, "{name:?}");
+            assert_eq!(folder.contains(name, is_folder), in_folder, "{name:?}");
         }
     }
 
-    /// No look follows from what does not count, however often it happens.
+    /// Irrelevant events cause no checks, however many there are.
     #[tokio::test]
-    async fn reading_and_logs_of_others_are_no_change() {
+    async fn reading_and_logs_are_not_changes() {
         let folder = std::env::temp_dir().join(format!("elbow-folders-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let config = folder.join("elbow.yaml");
@@ -214,7 +213,7 @@ mod tests {
         let inotify = folders.inotify.as_ref().unwrap().get_ref();
         let events = || match folders.read(inotify) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
-            counts => counts.unwrap(),
+            is_relevant => is_relevant.unwrap(),
         };
         for line in 0..100 {
             fs::write(folder.join("other.log"), line.to_string()).unwrap();

@@ -1,30 +1,30 @@
-//! When a change is over.
+//! Waiting for the end of a change.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::look::Glance;
+use crate::look::Glance;
 
-/// A change is taken up after this much quiet, since editors write in several steps, and `git` one file after the
-/// other.
+/// A change is read after this much time without writes: editors write in several steps, and `git` writes one file
+/// after another.
 pub(super) const QUIET: Duration = Duration::from_millis(200);
-/// A file that is written in place is empty for a moment, which is no wish to serve nothing: its content may be late
-/// by this.
+/// An editor truncates a file before it writes: wait this long for the content.
 const EMPTY: Duration = Duration::from_millis(700);
-/// What never becomes quiet is taken up all the same.
+/// Read the files after this time even while they change.
 const NEVER_QUIET: Duration = Duration::from_secs(5);
 
-/// Waits until nobody writes any more at what looked like `before` when it was read.
+/// Waits until the files, which looked like `before` when they were read, stop changing.
 pub(super) async fn settle(before: Glance, mut glance: impl FnMut() -> Glance) {
     let start = Instant::now();
     let mut last = glance();
     while last != before {
         sleep(QUIET).await;
         let now = glance();
-        let patience = match now.empty > before.empty {
-            true => EMPTY,
-            false => Duration::ZERO,
+        let patience = if now.empty > before.empty {
+            EMPTY
+        } else {
+            Duration::ZERO
         };
         let waited = start.elapsed();
         if now == last && waited >= patience || waited >= NEVER_QUIET {

@@ -1,12 +1,13 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use elbow_model::{HealthCheckPort, Matcher};
+use elbow_model::{HealthCheckSpec, Matcher, Personality, Protocol};
 use elbow_net::TcpConnector;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::host;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -15,23 +16,20 @@ const TCP: TcpConnector = TcpConnector {
 };
 
 fn check(protocol: HealthCheckProtocol) -> HealthCheck {
-    HealthCheck {
-        protocol,
-        port: HealthCheckPort::TrafficPort,
-        path: "/minio/health/live?verbose=1".into(),
-        matcher: Matcher(vec![200..=200, 403..=403]),
-        interval: Duration::from_secs(30),
-        timeout: TIMEOUT,
-        healthy_threshold: 5,
-        unhealthy_threshold: 2,
-    }
+    let spec = HealthCheckSpec::default();
+    let mut check = HealthCheck::new(&spec, Protocol::Http).value.unwrap();
+    check.protocol = protocol;
+    check.path = "/minio/health/live?verbose=1".into();
+    check.matcher = Matcher(vec![200..=200, 403..=403]);
+    check.timeout = TIMEOUT;
+    check
 }
 
-/// Lives as long as the test.
-fn asker(host: &str) -> &'static Asker {
-    Box::leak(Box::new(Asker {
+/// A prober that lives as long as the test.
+fn prober(host: &str) -> &'static Prober {
+    Box::leak(Box::new(Prober {
         host: host.to_owned(),
-        user_agent: USER_AGENT,
+        user_agent: Personality::APPLICATION.health_check_user_agent,
         preface: Vec::new(),
     }))
 }
@@ -42,7 +40,7 @@ async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// A request head, read to its end.
+/// Reads a whole request head.
 async fn head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -51,26 +49,25 @@ async fn head(stream: &mut TcpStream) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// One check of a target that reads the request, answers with `answer` and closes; what it saw.
+/// One check of a target that reads the request, sends `answer` and closes; also returns the request.
 async fn asked(check: &HealthCheck, answer: &[u8]) -> (Outcome, String) {
     let (listener, address) = listener().await;
     let serve = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         let head = head(&mut stream).await;
-        // The probe may be gone before the end of a long answer.
+        // The probe may close before the end of a long response.
         let _ = stream.write_all(answer).await;
         head
     };
-    tokio::join!(probe(&TCP, check, address, asker("10.0.0.7:9000")), serve)
+    tokio::join!(probe(&TCP, check, address, prober("10.0.0.7:9000")), serve)
 }
 
 /// Parity 1.9: the request, byte for byte.
 #[tokio::test]
-async fn a_check_asks_as_aws_does() {
+async fn http_check_sends_the_request_of_aws() {
     let check = check(HealthCheckProtocol::Http);
     let (outcome, seen) = asked(&check, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     assert_eq!(outcome, Outcome::Pass { code: Some(200) });
-    assert!(outcome.passed());
     assert_eq!(
         seen,
         "GET /minio/health/live?verbose=1 HTTP/1.1\r\n\
@@ -82,7 +79,7 @@ async fn a_check_asks_as_aws_does() {
 
 /// Parity 1.9: the matcher decides; no redirect is followed.
 #[tokio::test]
-async fn the_code_decides() {
+async fn matcher_decides_by_status_code() {
     let check = check(HealthCheckProtocol::Http);
     let table: [(&[u8], Outcome); 7] = [
         (
@@ -102,7 +99,7 @@ async fn the_code_decides() {
             Outcome::Mismatch(301),
         ),
         (b"HTTP/1.1 204 No Content\r\n\r\n", Outcome::Mismatch(204)),
-        // The body is not waited for.
+        // The body is not read.
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
             Outcome::Pass { code: Some(200) },
@@ -122,9 +119,9 @@ async fn the_code_decides() {
     }
 }
 
-/// Parity 1.9: malformed answers fail the check.
+/// Parity 1.9: malformed responses fail the check.
 #[tokio::test]
-async fn garbage_fails() {
+async fn malformed_response_fails() {
     let check = check(HealthCheckProtocol::Http);
     let long = [
         b"HTTP/1.1 200 OK\r\nX: ",
@@ -156,7 +153,7 @@ async fn garbage_fails() {
 }
 
 #[tokio::test]
-async fn a_target_that_closes_or_resets_fails() {
+async fn closed_or_reset_connection_fails() {
     let check = check(HealthCheckProtocol::Http);
     for reset in [false, true] {
         let (listener, address) = listener().await;
@@ -166,17 +163,17 @@ async fn a_target_that_closes_or_resets_fails() {
                 stream.set_zero_linger().unwrap();
             }
         };
-        let (outcome, ()) = tokio::join!(probe(&TCP, &check, address, asker("h")), serve);
+        let (outcome, ()) = tokio::join!(probe(&TCP, &check, address, prober("h")), serve);
         assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
     }
 }
 
 #[tokio::test]
-async fn a_target_that_refuses_fails() {
+async fn refused_connection_fails() {
     let (listener, address) = listener().await;
     drop(listener);
     for protocol in [HealthCheckProtocol::Tcp, HealthCheckProtocol::Http] {
-        let outcome = probe(&TCP, &check(protocol), address, asker("h")).await;
+        let outcome = probe(&TCP, &check(protocol), address, prober("h")).await;
         assert!(
             matches!(&outcome, Outcome::Failed(why) if why.starts_with("connection refused: ")),
             "{outcome:?}"
@@ -184,9 +181,9 @@ async fn a_target_that_refuses_fails() {
     }
 }
 
-/// Parity 1.9: no answer in time. The clock is paused: it moves only when nothing else can happen.
+/// Parity 1.9: no response in time. The paused clock advances only when all tasks are idle.
 #[tokio::test(start_paused = true)]
-async fn silence_times_out() {
+async fn silent_target_times_out() {
     let check = check(HealthCheckProtocol::Http);
     for answer in [&b""[..], b"HTTP/1.1 200 OK\r\nX-Slow: "] {
         let (listener, address) = listener().await;
@@ -195,10 +192,10 @@ async fn silence_times_out() {
             let (mut stream, _) = listener.accept().await.unwrap();
             head(&mut stream).await;
             stream.write_all(answer).await.unwrap();
-            // The probe ends the connection, without another byte.
+            // The probe closes the connection without sending more.
             assert_eq!(stream.read(&mut [0; 1]).await.unwrap_or(0), 0);
         };
-        let (outcome, ()) = tokio::join!(probe(&TCP, &check, address, asker("h")), serve);
+        let (outcome, ()) = tokio::join!(probe(&TCP, &check, address, prober("h")), serve);
         assert_eq!(outcome, Outcome::Timeout);
         assert!(
             (TIMEOUT..TIMEOUT * 2).contains(&start.elapsed()),
@@ -208,9 +205,9 @@ async fn silence_times_out() {
     }
 }
 
-/// A head that comes byte by byte is one, as long as it comes in time.
+/// A head that arrives byte by byte is accepted if it arrives in time.
 #[tokio::test]
-async fn a_slow_answer_passes() {
+async fn slow_response_passes() {
     let check = check(HealthCheckProtocol::Http);
     let (listener, address) = listener().await;
     let serve = async {
@@ -222,23 +219,23 @@ async fn a_slow_answer_passes() {
             tokio::task::yield_now().await;
         }
     };
-    let (outcome, ()) = tokio::join!(probe(&TCP, &check, address, asker("h")), serve);
+    let (outcome, ()) = tokio::join!(probe(&TCP, &check, address, prober("h")), serve);
     assert_eq!(outcome, Outcome::Pass { code: Some(403) });
 }
 
 #[tokio::test]
-async fn a_tcp_check_only_connects() {
+async fn tcp_check_only_connects() {
     let (listener, address) = listener().await;
     let serve = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.read(&mut [0; 1]).await.unwrap()
     };
     let check = check(HealthCheckProtocol::Tcp);
-    let (outcome, read) = tokio::join!(probe(&TCP, &check, address, asker("h")), serve);
+    let (outcome, read) = tokio::join!(probe(&TCP, &check, address, prober("h")), serve);
     assert_eq!((outcome, read), (Outcome::Pass { code: None }, 0));
 }
 
-/// Remembers what it was asked for, and connects in clear or fails.
+/// Records requested connections; connects without TLS or fails.
 struct Asked {
     tls: Cell<Option<bool>>,
     fail: Option<ConnectErrorKind>,
@@ -261,9 +258,9 @@ impl Connect for Asked {
     }
 }
 
-/// HTTPS and SSL are asked for under TLS; whoever connects does not verify (parity 1.9).
+/// HTTPS and SSL checks use TLS without verification (parity 1.9).
 #[tokio::test]
-async fn https_and_ssl_are_under_tls() {
+async fn https_and_ssl_checks_use_tls() {
     for (protocol, tls) in [
         (HealthCheckProtocol::Tcp, false),
         (HealthCheckProtocol::Http, false),
@@ -287,14 +284,14 @@ async fn https_and_ssl_are_under_tls() {
             }
         };
         let check = check(protocol);
-        let (outcome, ()) = tokio::join!(probe(&connector, &check, address, asker("h")), serve);
+        let (outcome, ()) = tokio::join!(probe(&connector, &check, address, prober("h")), serve);
         assert_eq!(connector.tls.get(), Some(tls), "{protocol:?}");
         let code = http.then_some(200);
         assert_eq!(outcome, Outcome::Pass { code }, "{protocol:?}");
     }
 }
 
-/// Parity 1.9: in time or not decides between Timeout and FailedHealthChecks.
+/// Parity 1.9: timeouts lead to Timeout, other errors to FailedHealthChecks.
 #[tokio::test]
 async fn connect_errors_become_outcomes() {
     for (kind, timeout) in [
@@ -309,15 +306,16 @@ async fn connect_errors_become_outcomes() {
             fail: Some(kind),
         };
         let address = ([127, 0, 0, 1], 1).into();
-        let want = match timeout {
-            true => Outcome::Timeout,
-            false => Outcome::Failed(kind.to_string()),
+        let want = if timeout {
+            Outcome::Timeout
+        } else {
+            Outcome::Failed(kind.to_string())
         };
         let outcome = probe(
             &connector,
             &check(HealthCheckProtocol::Ssl),
             address,
-            asker("h"),
+            prober("h"),
         )
         .await;
         assert_eq!(outcome, want);
@@ -325,28 +323,27 @@ async fn connect_errors_become_outcomes() {
 }
 
 #[tokio::test]
-async fn without_a_descriptor_a_check_is_skipped() {
+async fn check_without_a_descriptor_is_skipped() {
     let connector = Asked {
         tls: Cell::new(None),
-        fail: Some(ConnectErrorKind::Exhausted(Lack::OpenFiles)),
+        fail: Some(ConnectErrorKind::Exhausted(Resource::OpenFiles)),
     };
     let check = check(HealthCheckProtocol::Http);
-    let outcome = probe(&connector, &check, ([127, 0, 0, 1], 1).into(), asker("h")).await;
-    assert_eq!(outcome, Outcome::Skipped(Lack::OpenFiles));
-    assert!(!outcome.passed());
+    let outcome = probe(&connector, &check, ([127, 0, 0, 1], 1).into(), prober("h")).await;
+    assert_eq!(outcome, Outcome::Skipped(Resource::OpenFiles));
 }
 
 #[tokio::test]
-async fn a_path_or_host_that_cannot_be_sent_fails() {
+async fn invalid_path_or_host_fails() {
     let (listener, address) = listener().await;
     let mut check = check(HealthCheckProtocol::Http);
-    let outcome = probe(&TCP, &check, address, asker("a\nb")).await;
+    let outcome = probe(&TCP, &check, address, prober("a\nb")).await;
     assert!(
         matches!(&outcome, Outcome::Failed(why) if why.contains("Host")),
         "{outcome:?}"
     );
     check.path = "/ a".into();
-    let outcome = probe(&TCP, &check, address, asker("h")).await;
+    let outcome = probe(&TCP, &check, address, prober("h")).await;
     assert!(
         matches!(&outcome, Outcome::Failed(why) if why.contains("path")),
         "{outcome:?}"
@@ -354,9 +351,9 @@ async fn a_path_or_host_that_cannot_be_sent_fails() {
     drop(listener);
 }
 
-/// Parity 1.9: the port is left out when it is the protocol's own.
+/// Parity 1.9: the default port of the protocol is omitted.
 #[test]
-fn the_host_header_leaves_default_ports_out() {
+fn host_header_omits_default_ports() {
     use HealthCheckProtocol::{Http, Https};
     for (protocol, ip, port, want) in [
         (Http, "10.0.0.7", 80, "10.0.0.7"),
@@ -369,4 +366,129 @@ fn the_host_header_leaves_default_ports_out() {
     ] {
         assert_eq!(host(protocol, ip.parse().unwrap(), port), want);
     }
+}
+
+/// A target of HTTP/2 that answers one request with `status` and these fields, and maybe trailers; returns the
+/// outcome of a check and what the target saw.
+async fn asked_h2(
+    check: &HealthCheck,
+    status: u16,
+    field: Option<&'static str>,
+    trailer: Option<&'static str>,
+) -> (Outcome, String) {
+    let (listener, address) = listener().await;
+    let serve = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut http = h2::server::handshake(stream).await.unwrap();
+        let (request, mut respond) = http.accept().await.unwrap().unwrap();
+        let (head, mut body) = request.into_parts();
+        let mut answer = async || {
+            let mut seen = format!("{} {}", head.method, head.uri);
+            let mut fields: Vec<_> = head
+                .headers
+                .iter()
+                .map(|(name, value)| format!("{name}={}", value.to_str().unwrap()))
+                .collect();
+            fields.sort();
+            for field in fields {
+                seen = format!("{seen} {field}");
+            }
+            let mut length = 0;
+            while let Some(data) = body.data().await {
+                length += data.unwrap().len();
+            }
+            let response = ::http::Response::builder().status(status);
+            let response = match field {
+                Some(code) => response.header("grpc-status", code),
+                None => response,
+            };
+            let mut stream = respond
+                .send_response(response.body(()).unwrap(), trailer.is_none())
+                .unwrap();
+            if let Some(code) = trailer {
+                let mut trailers = ::http::HeaderMap::new();
+                trailers.insert("grpc-status", code.parse().unwrap());
+                stream
+                    .send_data(bytes::Bytes::from_static(&[0; 5]), false)
+                    .unwrap();
+                stream.send_trailers(trailers).unwrap();
+            }
+            format!("{seen}, {length} bytes")
+        };
+        // The probe closes the connection when it has its answer.
+        let mut seen = Box::pin(answer());
+        let mut noted = None;
+        loop {
+            tokio::select! {
+                text = &mut seen, if noted.is_none() => noted = Some(text),
+                next = http.accept() => if next.is_none_or(|next| next.is_err()) { break },
+            }
+        }
+        noted.unwrap_or_default()
+    };
+    tokio::join!(probe(&TCP, check, address, prober("10.0.0.7:9000")), serve)
+}
+
+fn check_of(
+    version: ProtocolVersion,
+    path: &str,
+    codes: std::ops::RangeInclusive<u16>,
+) -> HealthCheck {
+    let mut check = check(HealthCheckProtocol::Http);
+    check.version = version;
+    check.path = path.into();
+    check.matcher = Matcher(vec![codes]);
+    check
+}
+
+/// Parity 1.9: checks use the protocol version of the group.
+#[tokio::test]
+async fn http2_check_asks_over_http2() {
+    let check = check_of(ProtocolVersion::Http2, "/up?x", 200..=299);
+    let (outcome, seen) = asked_h2(&check, 204, None, None).await;
+    assert_eq!(outcome, Outcome::Pass { code: Some(204) });
+    assert_eq!(
+        seen,
+        "GET http://10.0.0.7:9000/up?x user-agent=ELB-HealthChecker/2.0, 0 bytes"
+    );
+    let (outcome, _) = asked_h2(&check, 500, None, None).await;
+    assert_eq!(outcome, Outcome::Mismatch(500));
+}
+
+/// Parity 1.9: the call of a method, and its code.
+#[tokio::test]
+async fn grpc_check_calls_a_method_and_takes_its_code() {
+    let check = check_of(ProtocolVersion::Grpc, "/AWS.ALB/healthcheck", 12..=12);
+    let (outcome, seen) = asked_h2(&check, 200, Some("12"), None).await;
+    assert_eq!(outcome, Outcome::Pass { code: Some(12) });
+    assert_eq!(
+        seen,
+        "POST http://10.0.0.7:9000/AWS.ALB/healthcheck content-type=application/grpc \
+         te=trailers user-agent=ELB-HealthChecker/2.0, 5 bytes"
+    );
+    let (outcome, _) = asked_h2(&check, 200, None, Some("0")).await;
+    assert_eq!(outcome, Outcome::Mismatch(0));
+    let health = check_of(ProtocolVersion::Grpc, "/grpc.health.v1.Health/Check", 0..=0);
+    let (outcome, _) = asked_h2(&health, 200, None, Some("0")).await;
+    assert_eq!(outcome, Outcome::Pass { code: Some(0) });
+    let (outcome, _) = asked_h2(&health, 404, None, None).await;
+    assert_eq!(
+        outcome,
+        Outcome::Failed("status 404 without a gRPC status".to_owned())
+    );
+}
+
+/// A target of HTTP/1.1 in a group of HTTP/2 fails its checks.
+#[tokio::test]
+async fn http2_check_fails_at_a_target_of_http1() {
+    let check = check_of(ProtocolVersion::Http2, "/", 200..=499);
+    let (listener, address) = listener().await;
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let answer = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+        stream
+    };
+    let (outcome, _) = tokio::join!(probe(&TCP, &check, address, prober("h")), serve);
+    assert!(matches!(&outcome, Outcome::Failed(_)), "{outcome:?}");
 }

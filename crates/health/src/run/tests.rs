@@ -1,6 +1,6 @@
 use std::cell::RefCell;
 
-use elbow_model::{HealthCheckPort, HealthCheckProtocol, Matcher};
+use elbow_model::{HealthCheckSpec, Personality, Protocol};
 use elbow_net::{ConnectError, ConnectErrorKind};
 use tokio::net::TcpStream;
 
@@ -8,7 +8,7 @@ use super::*;
 
 const INTERVAL: Duration = Duration::from_secs(30);
 
-/// Takes the next of its times to fail, and remembers when it was asked.
+/// Fails after the next of its durations, and records when each check started.
 struct Slow {
     begun: Instant,
     takes: RefCell<Vec<u64>>,
@@ -33,19 +33,13 @@ impl Connect for Slow {
 }
 
 fn check(timeout: u64) -> HealthCheck {
-    HealthCheck {
-        protocol: HealthCheckProtocol::Tcp,
-        port: HealthCheckPort::TrafficPort,
-        path: "/".into(),
-        matcher: Matcher(vec![200..=200]),
-        interval: INTERVAL,
-        timeout: Duration::from_secs(timeout),
-        healthy_threshold: 5,
-        unhealthy_threshold: 2,
-    }
+    let spec = HealthCheckSpec::default();
+    let mut check = HealthCheck::new(&spec, Protocol::Tcp).value.unwrap();
+    (check.interval, check.timeout) = (INTERVAL, Duration::from_secs(timeout));
+    check
 }
 
-/// When checks started (seconds) and ended with what, for `total` seconds.
+/// The start times (seconds) and outcomes of the checks within `total` seconds.
 async fn watched(takes: &[u64], timeout: u64, delay: u64, total: u64) -> (Vec<u64>, Vec<Outcome>) {
     let connector = Slow {
         begun: Instant::now(),
@@ -56,12 +50,12 @@ async fn watched(takes: &[u64], timeout: u64, delay: u64, total: u64) -> (Vec<u6
     let target = ([127, 0, 0, 1], 1).into();
     let check = check(timeout);
     let delay = Duration::from_secs(delay);
-    let asker = Asker {
+    let prober = Prober {
         host: "h".to_owned(),
-        user_agent: crate::USER_AGENT,
+        user_agent: Personality::APPLICATION.health_check_user_agent,
         preface: Vec::new(),
     };
-    let checks = run(&connector, &check, target, &asker, delay, |outcome| {
+    let checks = run(&connector, &check, target, &prober, delay, |outcome| {
         outcomes.push(outcome)
     });
     let ended = tokio::time::timeout(Duration::from_secs(total), checks).await;
@@ -73,31 +67,31 @@ fn refused() -> Outcome {
     Outcome::Failed("connection refused".to_owned())
 }
 
-/// Parity 1.9: the interval is start to start, independent of answer time; the first check is at once.
+/// Parity 1.9: the interval is measured from start to start; the first check is immediate.
 #[tokio::test(start_paused = true)]
-async fn checks_start_at_the_interval() {
+async fn checks_start_at_every_interval() {
     let (asked, outcomes) = watched(&[0, 4, 2, 0], 5, 0, 100).await;
     assert_eq!(asked, [0, 30, 60, 90]);
     assert_eq!(outcomes, [refused(), refused(), refused(), refused()]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delay_spreads_the_checks() {
+async fn delay_spreads_the_checks() {
     let (asked, _) = watched(&[], 5, 7, 100).await;
     assert_eq!(asked, [7, 37, 67, 97]);
 }
 
-/// The whole check is bounded, and a late one does not move the others.
+/// The timeout limits the whole check, and a slow check does not shift the others.
 #[tokio::test(start_paused = true)]
-async fn a_check_that_takes_too_long_times_out() {
+async fn slow_check_times_out() {
     let (asked, outcomes) = watched(&[20, 0], 5, 0, 50).await;
     assert_eq!(asked, [0, 30]);
     assert_eq!(outcomes, [Outcome::Timeout, refused()]);
 }
 
-/// Checks of one target never overlap: the turn that was missed is left out.
+/// Checks of one target never overlap: missed ones are skipped.
 #[tokio::test(start_paused = true)]
-async fn a_check_longer_than_the_interval_skips_a_turn() {
+async fn check_longer_than_the_interval_skips_the_next() {
     let (asked, outcomes) = watched(&[40, 0], 45, 0, 100).await;
     assert_eq!(asked, [0, 40, 60, 90]);
     assert_eq!(outcomes.len(), 4);

@@ -1,22 +1,14 @@
-use std::time::Duration;
-
-use elbow_model::{HealthCheckPort, HealthCheckProtocol, Matcher};
-use elbow_net::Lack;
+use elbow_model::{HealthCheckSpec, Protocol};
+use elbow_net::Resource;
 use proptest::prelude::*;
 
 use super::*;
 
 fn check(healthy: u32, unhealthy: u32) -> HealthCheck {
-    HealthCheck {
-        protocol: HealthCheckProtocol::Http,
-        port: HealthCheckPort::TrafficPort,
-        path: "/".into(),
-        matcher: Matcher(vec![200..=200]),
-        interval: Duration::from_secs(30),
-        timeout: Duration::from_secs(5),
-        healthy_threshold: healthy,
-        unhealthy_threshold: unhealthy,
-    }
+    let spec = HealthCheckSpec::default();
+    let mut check = HealthCheck::new(&spec, Protocol::Http).value.unwrap();
+    (check.healthy_threshold, check.unhealthy_threshold) = (healthy, unhealthy);
+    check
 }
 
 const PASS: Outcome = Outcome::Pass { code: Some(200) };
@@ -38,10 +30,10 @@ fn code(tracker: &Tracker) -> Option<&'static str> {
     tracker.reason().map(|reason| reason.code)
 }
 
-/// A shortage of elbow's own does not count as a pass or as a failure.
+/// An exhausted local resource counts neither as a pass nor as a failure.
 #[test]
-fn a_skipped_check_changes_nothing() {
-    let skipped = Outcome::Skipped(Lack::OpenFiles);
+fn skipped_check_changes_nothing() {
+    let skipped = Outcome::Skipped(Resource::OpenFiles);
     let mut tracker = Tracker::new(&check(2, 2));
     let before = tracker.reason().cloned();
     assert_eq!(
@@ -69,7 +61,7 @@ fn a_skipped_check_changes_nothing() {
 
 /// Parity 1.9: initial, registered, first result pending.
 #[test]
-fn a_target_starts_as_initial() {
+fn new_target_is_initial() {
     let tracker = Tracker::new(&check(5, 2));
     assert_eq!(tracker.state(), TargetState::Initial);
     let reason = tracker.reason().unwrap();
@@ -82,20 +74,16 @@ fn a_target_starts_as_initial() {
     );
 }
 
-/// Parity 1.9: from initial the first pass is enough, whatever the threshold; healthy has no reason.
+/// Parity 1.9: from initial the first pass is enough, regardless of the threshold; healthy has no reason.
 #[test]
-fn the_first_pass_makes_an_initial_target_healthy() {
+fn first_pass_makes_an_initial_target_healthy() {
     let mut tracker = Tracker::new(&check(10, 2));
-    let transition = tracker.on_result(&PASS);
+    assert!(tracker.on_result(&PASS));
     assert_eq!(
-        transition,
-        Some(Transition {
-            from: TargetState::Initial,
-            to: TargetState::Healthy,
-            reason: None
-        })
+        (tracker.state(), tracker.reason()),
+        (TargetState::Healthy, None)
     );
-    assert_eq!(tracker.reason(), None);
+    assert!(!tracker.on_result(&PASS));
 
     let mut late = Tracker::new(&check(10, 3));
     assert_eq!(
@@ -106,9 +94,9 @@ fn the_first_pass_makes_an_initial_target_healthy() {
 
 /// Parity 1.9: a target that fails from the start.
 #[test]
-fn failures_in_a_row_make_an_initial_target_unhealthy() {
+fn consecutive_failures_make_an_initial_target_unhealthy() {
     let mut tracker = Tracker::new(&check(5, 3));
-    assert_eq!(tracker.on_result(&failed()), None);
+    assert!(!tracker.on_result(&failed()));
     let reason = tracker.reason().unwrap();
     assert_eq!(
         (reason.code, &*reason.description),
@@ -124,9 +112,9 @@ fn failures_in_a_row_make_an_initial_target_unhealthy() {
     assert_eq!(code(&tracker), Some("Target.FailedHealthChecks"));
 }
 
-/// Parity 1.9: both thresholds count results in a row.
+/// Parity 1.9: both thresholds count consecutive results.
 #[test]
-fn thresholds_count_results_in_a_row() {
+fn thresholds_count_consecutive_results() {
     let mut tracker = Tracker::new(&check(3, 2));
     let outcomes = [
         PASS,
@@ -162,7 +150,7 @@ fn thresholds_count_results_in_a_row() {
 
 /// Parity 1.9: codes and descriptions.
 #[test]
-fn a_failure_has_its_reason() {
+fn failure_has_its_reason() {
     let table = [
         (
             Outcome::Mismatch(503),
@@ -178,7 +166,7 @@ fn a_failure_has_its_reason() {
     ];
     let mut tracker = Tracker::new(&check(2, 1));
     tracker.on_result(&PASS);
-    // The last failure counts, without a change of state too.
+    // The last failure sets the reason, even without a change of state.
     for (outcome, code, description) in table {
         tracker.on_result(&outcome);
         let reason = tracker.reason().unwrap();
@@ -187,49 +175,19 @@ fn a_failure_has_its_reason() {
     }
 }
 
-/// Parity 1.9: draining, and checks no longer count.
-#[test]
-fn a_deregistered_target_drains() {
-    let mut tracker = Tracker::new(&check(2, 2));
-    tracker.on_result(&PASS);
-    let transition = tracker.on_deregister().unwrap();
-    assert_eq!(
-        (transition.from, transition.to),
-        (TargetState::Healthy, TargetState::Draining)
-    );
-    let reason = transition.reason.unwrap();
-    assert_eq!(
-        (reason.code, &*reason.description),
-        (
-            "Target.DeregistrationInProgress",
-            "Target deregistration is in progress"
-        )
-    );
-    assert_eq!(
-        states(&mut tracker, &[PASS, PASS, failed(), failed()]),
-        ["draining"; 4]
-    );
-    assert_eq!(tracker.on_deregister(), None);
-}
-
 /// Parity 1.9: the other descriptions.
 #[test]
-fn reasons_are_aws_words() {
+fn reasons_have_the_descriptions_of_aws() {
     for (reason, code, description) in [
         (
-            Reason::HEALTH_CHECK_DISABLED,
-            "Target.HealthCheckDisabled",
-            "Health checks are disabled",
+            Reason::DEREGISTRATION_IN_PROGRESS,
+            "Target.DeregistrationInProgress",
+            "Target deregistration is in progress",
         ),
         (
             Reason::NOT_IN_USE,
             "Target.NotInUse",
             "Target group is not configured to receive traffic from the load balancer",
-        ),
-        (
-            Reason::NOT_REGISTERED,
-            "Target.NotRegistered",
-            "Target is not registered to the target group",
         ),
     ] {
         assert_eq!((reason.code, &*reason.description), (code, description));
@@ -237,7 +195,7 @@ fn reasons_are_aws_words() {
 }
 
 #[test]
-fn a_target_that_stays_keeps_its_state() {
+fn reconfigured_target_keeps_its_state() {
     let mut tracker = Tracker::new(&check(2, 5));
     states(&mut tracker, &[PASS, failed(), failed()]);
     tracker.reconfigure(&check(2, 3));
@@ -246,7 +204,7 @@ fn a_target_that_stays_keeps_its_state() {
 }
 
 proptest! {
-    /// Whatever the results are: a state is left for the reason the rules give, and for no other.
+    /// For any results, the state changes exactly when the rules say so.
     #[test]
     fn states_follow_the_last_results(
         passes in proptest::collection::vec(any::<bool>(), 0..60),
@@ -258,7 +216,7 @@ proptest! {
             let seen = &passes[..end];
             let from = tracker.state();
             let outcome = if seen[end - 1] { PASS } else { failed() };
-            let transition = tracker.on_result(&outcome);
+            let changed = tracker.on_result(&outcome);
             let to = tracker.state();
 
             let row = seen.iter().rev().take_while(|pass| *pass == &seen[end - 1]).count() as u32;
@@ -271,7 +229,7 @@ proptest! {
                 _ => from,
             };
             prop_assert_eq!(to, want);
-            prop_assert_eq!(transition.is_some(), from != to);
+            prop_assert_eq!(changed, from != to);
             // Never healthy without a pass, never without a reason when not healthy.
             prop_assert!(to != TargetState::Healthy || seen.contains(&true));
             prop_assert_eq!(tracker.reason().is_none(), to == TargetState::Healthy);

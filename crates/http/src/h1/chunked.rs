@@ -1,17 +1,17 @@
-//! The strict decoder of `Transfer-Encoding: chunked` (RFC 9112, 7.1), and what the encoder writes.
+//! A strict decoder of `Transfer-Encoding: chunked` (RFC 9112, 7.1), and the lines of an encoder.
 
-/// Most bytes of chunk extensions in one body; they mean nothing to anybody and are dropped.
+/// The most bytes of chunk extensions in one body. Extensions are dropped.
 pub const EXTENSIONS_MAX: usize = 16 * 1024;
-/// Most bytes of trailers after one body; they are dropped.
+/// The most bytes of trailers behind one body.
 pub const TRAILERS_MAX: usize = 16 * 1024;
-/// Most digits of a chunk size: 64 bits.
+/// The most digits of a chunk size: 64 bits.
 const DIGITS_MAX: u8 = 16;
-/// Most bytes that [`size_line`] makes.
+/// The most bytes that [`size_line`] returns.
 pub const SIZE_LINE_MAX: usize = 18;
-/// What ends a chunked body that has no trailers.
+/// The end of a chunked body without trailers.
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// A chunked body that cannot be read in one way alone.
+/// Why a chunked body is malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChunkError {
     /// No hex digits, other bytes between them, or white space.
@@ -66,15 +66,17 @@ enum State {
 }
 
 /// Decodes one body, however its bytes are split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decoder {
     state: State,
-    /// Of the current chunk: its size, then what is left of its data.
+    /// The size of the current chunk, then the bytes of data yet to come.
     left: u64,
-    /// Of the current size.
+    /// Digits of the current size so far.
     digits: u8,
     extensions: usize,
     trailers: usize,
+    /// The lines of the trailers, if they are kept.
+    kept: Option<Vec<u8>>,
 }
 
 /// What [`Decoder::decode`] found.
@@ -82,7 +84,7 @@ pub struct Decoder {
 pub struct Decoded {
     /// Bytes used of the input.
     pub used: usize,
-    /// How many of them, the last ones, are data.
+    /// How many of them are data; these come last.
     pub data: usize,
 }
 
@@ -103,17 +105,32 @@ impl Default for Decoder {
             digits: 0,
             extensions: 0,
             trailers: 0,
+            kept: None,
         }
     }
 }
 
 impl Decoder {
+    /// A decoder that keeps the trailers for [`Decoder::take_trailers`]; by default they are dropped.
+    pub fn keeping_trailers() -> Self {
+        Self {
+            kept: Some(Vec::new()),
+            ..Self::default()
+        }
+    }
+
+    /// The lines of the trailers, without the empty one, once the body is over. They contain no
+    /// control bytes, but are not parsed.
+    pub fn take_trailers(&mut self) -> Option<Vec<u8>> {
+        self.kept.take()
+    }
+
     /// Whether the body and its trailers are over.
     pub fn is_done(&self) -> bool {
         self.state == State::Done
     }
 
-    /// Reads framing up to and with the next run of data, the end of the body, or of the input.
+    /// Decodes up to the end of the next run of data, of the body, or of the input.
     pub fn decode(&mut self, input: &[u8]) -> Result<Decoded, ChunkError> {
         let mut used = 0;
         while let Some(&byte) = input.get(used) {
@@ -157,7 +174,20 @@ impl Decoder {
     }
 
     fn framing(&mut self, byte: u8) -> Result<(), ChunkError> {
-        self.state = match (self.state, byte) {
+        let state = self.next(byte)?;
+        if let Some(kept) = &mut self.kept
+            && (matches!(state, State::Trailer | State::TrailerLf)
+                || self.state == State::TrailerLf)
+        {
+            kept.push(byte);
+        }
+        self.state = state;
+        Ok(())
+    }
+
+    /// The state after `byte` of framing.
+    fn next(&mut self, byte: u8) -> Result<State, ChunkError> {
+        Ok(match (self.state, byte) {
             (State::SizeStart, _) => {
                 (self.left, self.digits) = (0, 0);
                 self.digit(byte)?;
@@ -194,8 +224,7 @@ impl Decoder {
             (State::TrailerStart | State::Trailer, _) => return Err(ChunkError::Trailer),
             (State::EndLf, b'\n') => State::Done,
             _ => return Err(ChunkError::LineEnd),
-        };
-        Ok(())
+        })
     }
 
     fn digit(&mut self, byte: u8) -> Result<(), ChunkError> {

@@ -2,12 +2,12 @@
 
 use elbow_model::DesyncMitigationMode;
 
-/// How far a request is from the standard; without one it is compliant.
+/// How far a request departs from the standard. A compliant request has no tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
-    /// Not compliant, and known to be harmless.
+    /// Not compliant, but harmless.
     Acceptable,
-    /// Readers may disagree on it.
+    /// Implementations may read it differently.
     Ambiguous,
     /// An attack or a bug.
     Severe,
@@ -33,7 +33,7 @@ macro_rules! reasons {
         }
 
         impl Reason {
-            /// How bad it is.
+            /// The tier that it puts a request in.
             pub fn tier(self) -> Tier {
                 match self {
                     $(Self::$name => Tier::$tier,)*
@@ -67,13 +67,13 @@ reasons! {
     DuplicateContentLength: Ambiguous,
     /// A field without a name, or a line of white space.
     EmptyHeader: Ambiguous,
-    /// A name that some reader takes for `Transfer-Encoding` or `Content-Length`.
+    /// A name that some implementation takes for `Transfer-Encoding` or `Content-Length`.
     SuspiciousHeader: Ambiguous,
     /// GET or HEAD with a body by `Content-Length`.
     UndefinedContentLengthSemantics: Ambiguous,
     /// `Transfer-Encoding` on GET, HEAD or HTTP/1.0.
     UndefinedTransferEncodingSemantics: Ambiguous,
-    /// A `Content-Length` that is no number.
+    /// A `Content-Length` that is not a number.
     BadContentLength: Severe,
     /// NUL, CR or LF inside a field, or a folded field.
     BadHeader: Severe,
@@ -81,7 +81,7 @@ reasons! {
     BadTransferEncoding: Severe,
     /// NUL, CR or LF in the URI.
     BadUri: Severe,
-    /// A method that is no token.
+    /// A method that is not a token.
     BadMethod: Severe,
     /// A malformed version.
     BadVersion: Severe,

@@ -1,4 +1,4 @@
-//! Field lines that the strict parser refuses, and what frames a body.
+//! Field lines that the strict parser refuses, and the fields that frame a body.
 
 use std::str;
 
@@ -7,7 +7,7 @@ use httparse::Header;
 use super::desync::{Reason, Verdict};
 use super::{is_token, trim};
 
-/// Which framing field a name is, or looks like to some reader.
+/// Which framing field a name is, or could be taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framer {
     /// `Content-Length`.
@@ -24,7 +24,7 @@ pub(super) enum Framer {
 pub(super) fn framer(name: &[u8]) -> Option<Framer> {
     const LENGTH: &[u8] = b"content-length";
     const CODING: &[u8] = b"transfer-encoding";
-    // No look-alike is shorter than the letters alone.
+    // A look-alike has at least the letters of the name.
     if name.len() < 13 {
         return None;
     }
@@ -39,7 +39,7 @@ pub(super) fn framer(name: &[u8]) -> Option<Framer> {
         let wanted = wanted.iter().filter(|b| b.is_ascii_alphanumeric());
         letters.map(u8::to_ascii_lowercase).eq(wanted.copied())
     };
-    // Only names of the right first letter are worth the closer look.
+    // The first letter rules out most names cheaply.
     match name.iter().find(|b| b.is_ascii_alphanumeric()) {
         Some(b'c' | b'C') if letters_are(LENGTH) => Some(Framer::LooksLikeLength),
         Some(b't' | b'T') if letters_are(CODING) => Some(Framer::LooksLikeCoding),
@@ -47,9 +47,9 @@ pub(super) fn framer(name: &[u8]) -> Option<Framer> {
     }
 }
 
-/// Reads the field lines of a request that the strict parser refused, as ALB tolerates them. What
-/// has no clean form is left out, so it is never passed on. `lines` ends with the empty line, and
-/// every LF in it follows a CR.
+/// Reads the field lines of a request that the strict parser refused, as tolerantly as ALB. Fields
+/// without a clean form are left out, so they are never passed on. `lines` ends with the empty line,
+/// and every LF in it follows a CR.
 pub(super) fn lenient<'b>(
     lines: &'b [u8],
     framing: &mut RequestFraming,
@@ -99,27 +99,27 @@ fn is_control(byte: u8) -> bool {
     (byte < b' ' && byte != b'\t') || byte == 0x7f
 }
 
-/// What the framing fields of a request say so far.
+/// What the framing fields seen so far say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RequestFraming {
     /// `Content-Length`.
     pub(super) length: Option<u64>,
-    /// `Transfer-Encoding` is there.
+    /// Whether `Transfer-Encoding` is present.
     pub(super) coding: bool,
-    /// `chunked` is among the codings.
+    /// Whether `chunked` is among the codings.
     pub(super) chunked: bool,
-    /// A coding that elbow knows but does not pass on: gzip, deflate, compress.
+    /// Whether a known coding that elbow does not pass on is among them: gzip, deflate, compress.
     pub(super) compressed: bool,
-    /// A coding that nobody knows.
+    /// Whether an unknown coding is among them.
     pub(super) unknown: bool,
-    /// A look-alike is there, so that fields must be filtered.
+    /// Whether there is a look-alike, so that fields must be filtered.
     pub(super) look_alike: bool,
     looks_like_length: bool,
     looks_like_coding: bool,
 }
 
 impl RequestFraming {
-    /// Takes one framing field; the error has no reading at all.
+    /// Adds one framing field; an error if the request has no valid reading.
     pub(super) fn add(
         &mut self,
         framer: Framer,
@@ -149,7 +149,7 @@ impl RequestFraming {
         Ok(())
     }
 
-    /// What the fields say together.
+    /// Adds the reasons that follow from all fields together.
     pub(super) fn judge(&self, verdict: &mut Verdict) {
         let (length, coding) = (self.length.is_some(), self.coding);
         if length && coding {
@@ -187,7 +187,7 @@ impl RequestFraming {
     }
 }
 
-/// A number of digits alone that fits 64 bits.
+/// Parses a number of decimal digits only, up to 64 bits.
 pub(super) fn decimal(value: &[u8]) -> Option<u64> {
     if value.is_empty() {
         return None;

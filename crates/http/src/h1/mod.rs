@@ -1,8 +1,7 @@
 //! HTTP/1.x without I/O: bytes in, parsed heads and body framing out.
 //!
-//! Nothing in here knows a socket or a clock, and nothing keeps a borrowed byte longer than the
-//! caller's buffer lives. What elbow sends is always made anew from the parsed form, so that it has
-//! one reading even where the input had two.
+//! The codec knows neither sockets nor clocks, and its results borrow from the caller's buffer. elbow
+//! writes every head from the parsed form, so that it is unambiguous even if the input was not.
 
 pub mod chunked;
 pub mod desync;
@@ -32,13 +31,13 @@ pub struct Limits {
     pub first_line: usize,
     /// Any other line, with its line end.
     pub line: usize,
-    /// Everything up to and with the empty line.
+    /// The whole head, including the empty line.
     pub head: usize,
-    /// Lines; AWS names no number, this one bounds the work for one head.
+    /// The number of lines. AWS documents none; this one bounds the work for a head.
     pub lines: usize,
 }
 
-/// Most fields that a head may have; AWS names no number.
+/// The most fields that a head may have. AWS documents no number.
 pub const FIELDS_MAX: usize = 512;
 
 /// Limits of a request head.
@@ -79,13 +78,12 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
         )
 }
 
-/// Whether `bytes` is a token: not empty, token bytes alone.
+/// Whether `bytes` is a token: one or more token bytes.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().copied().all(is_token_byte)
 }
 
-/// `bytes` without spaces and tabs at both ends; other white space is not trimmed, since the
-/// grammar knows none.
+/// `bytes` without spaces and tabs at both ends; the grammar has no other white space.
 pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = bytes {
         bytes = rest;

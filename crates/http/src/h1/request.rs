@@ -1,4 +1,4 @@
-//! Request heads: parsed, classified and, where elbow must not pass them on, refused.
+//! Parses and classifies request heads, and refuses those that must not be passed on.
 
 use std::str;
 
@@ -9,18 +9,19 @@ use super::desync::{Reason, Verdict};
 use super::fields::{self, Framer, RequestFraming};
 use super::scan::ScanError;
 use super::{Framing, is_token, lists};
-use crate::head::{RequestHead, Version};
-use crate::uri;
+use crate::error::ErrorKind;
+use crate::header::head::{RequestHead, Version};
+use crate::header::uri::{self, RequestTarget};
 
 /// Fields that are parsed without an allocation.
 const FIELDS_USUAL: usize = 32;
 
-/// A request head with what follows from it.
+/// A request head and what it implies.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'b> {
-    /// For rules, header work and the log. Without fields that have no clean form.
+    /// The parsed head, without fields that have no clean form.
     pub head: RequestHead<'b>,
-    /// Of the body.
+    /// How the body is framed.
     pub framing: Framing,
     /// The client wants to keep the connection.
     pub persistent: bool,
@@ -28,26 +29,35 @@ pub struct Request<'b> {
     pub expects_continue: bool,
     /// A WebSocket handshake.
     pub websocket: bool,
-    /// Its desync class.
+    /// The desync class.
     pub verdict: Verdict,
-    /// The status that it is refused with.
-    pub refused: Option<u16>,
+    /// Why it is refused, although it can be read.
+    pub refused: Option<ErrorKind>,
 }
 
-/// A head that has no parsed form.
+/// A head that cannot be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What the client is answered; the connection is closed after it.
-    pub status: u16,
+    /// Determines the response; the connection is closed after it.
+    pub kind: ErrorKind,
     /// For the log.
     pub verdict: Verdict,
 }
 
 impl Refusal {
-    fn new(status: u16, reason: Reason) -> Self {
+    /// A head that is malformed for one of the desync reasons.
+    fn new(reason: Reason) -> Self {
         Self {
-            status,
+            kind: ErrorKind::BadRequest,
             verdict: Verdict(Some(reason)),
+        }
+    }
+
+    /// A refusal without a desync class.
+    fn unclassified(kind: ErrorKind) -> Self {
+        Self {
+            kind,
+            verdict: Verdict::default(),
         }
     }
 }
@@ -55,22 +65,18 @@ impl Refusal {
 impl From<ScanError> for Refusal {
     fn from(error: ScanError) -> Self {
         match error {
-            ScanError::FirstLineTooLong => Self {
-                status: 414,
-                verdict: Verdict::default(),
-            },
-            ScanError::LineTooLong | ScanError::HeadTooLong | ScanError::TooManyLines => Self {
-                status: 400,
-                verdict: Verdict::default(),
-            },
-            ScanError::BareLfInFirstLine => Self::new(400, Reason::BadUri),
-            ScanError::BareLf => Self::new(400, Reason::BadHeader),
+            ScanError::FirstLineTooLong => Self::unclassified(ErrorKind::UriTooLarge),
+            ScanError::LineTooLong | ScanError::HeadTooLong | ScanError::TooManyLines => {
+                Self::unclassified(ErrorKind::HeaderTooLarge)
+            }
+            ScanError::BareLfInFirstLine => Self::new(Reason::BadUri),
+            ScanError::BareLf => Self::new(Reason::BadHeader),
         }
     }
 }
 
 /// Parses a head that [`super::scan::Scan`] found complete: `head` from the first line through the
-/// empty line, `lines` of them. `then` sees it, also when it is refused.
+/// empty line, with `lines` lines. `then` gets the request even if it is refused.
 pub fn parse<R>(
     head: &[u8],
     lines: usize,
@@ -100,7 +106,7 @@ fn with_fields<'b, R>(
     then: impl FnOnce(&Request<'_>) -> R,
 ) -> Result<R, Refusal> {
     let mut framing = RequestFraming::default();
-    let refuse = |reason| Refusal::new(400, reason);
+    let refuse = Refusal::new;
     if !rest.is_ascii() {
         verdict.add(Reason::NonCompliantHeader);
     }
@@ -162,7 +168,7 @@ fn assemble<'b>(
     let mut request = Request {
         head: RequestHead {
             method: line.method,
-            target: line.target,
+            target: RequestTarget::parse(line.target),
             version: if is_http10 {
                 Version::Http10
             } else {
@@ -186,37 +192,37 @@ fn assemble<'b>(
     request
 }
 
-/// The status that a head is refused with although it can be read.
+/// Why a head is refused, although it can be read.
 fn refusal(
     line: &Line<'_>,
     framing: &RequestFraming,
     hosts: usize,
     verdict: Verdict,
     mode: DesyncMitigationMode,
-) -> Option<u16> {
+) -> Option<ErrorKind> {
     if line.method == "CONNECT" {
-        return Some(400);
+        return Some(ErrorKind::BadRequest);
     }
     if framing.compressed {
-        return Some(501);
+        return Some(ErrorKind::UnsupportedTransferCoding);
     }
     if verdict.blocked(mode) {
-        return Some(400);
+        return Some(ErrorKind::Desync);
     }
     if framing.unknown {
-        // Only in monitor mode; there is no way to pass such a body on.
-        return Some(501);
+        // Reached in monitor mode only. Such a body cannot be passed on.
+        return Some(ErrorKind::UnsupportedTransferCoding);
     }
     match hosts {
         // HTTP/1.0 without Host gets one; the absolute form does not replace it (RFC 9112, 3.2).
-        0 if line.minor > 0 => Some(400),
-        // The same section refuses them. ALB takes them, and its rules see the first one.
-        2.. if mode == DesyncMitigationMode::Strictest => Some(400),
+        0 if line.minor > 0 => Some(ErrorKind::BadRequest),
+        // The same section forbids more than one. ALB accepts them, and its rules see the first.
+        2.. if mode == DesyncMitigationMode::Strictest => Some(ErrorKind::BadRequest),
         _ => None,
     }
 }
 
-/// The fields that steer the connection.
+/// The fields that control the connection.
 #[derive(Default)]
 struct Control {
     hosts: usize,
@@ -255,29 +261,29 @@ impl Control {
 struct Line<'b> {
     method: &'b str,
     target: &'b str,
-    /// 0 for HTTP/1.0, 1 for all that is newer.
+    /// 0 for HTTP/1.0, 1 for newer versions.
     minor: u8,
 }
 
 impl<'b> Line<'b> {
     fn parse(line: &'b [u8], verdict: &mut Verdict) -> Result<Self, Refusal> {
         let Some(space) = memchr::memchr(b' ', line) else {
-            return Err(Refusal::new(400, Reason::BadMethod));
+            return Err(Refusal::new(Reason::BadMethod));
         };
         let (method, rest) = line.split_at(space);
         if !is_token(method) {
-            return Err(Refusal::new(400, Reason::BadMethod));
+            return Err(Refusal::new(Reason::BadMethod));
         }
         let rest = rest.get(1..).unwrap_or_default();
         if memchr::memchr2(0, b'\r', rest).is_some() {
-            return Err(Refusal::new(400, Reason::BadUri));
+            return Err(Refusal::new(Reason::BadUri));
         }
         let (target, minor) = match rest.strip_suffix(b" HTTP/1.1") {
             Some(target) => (target, 1),
             None => Self::version(rest, verdict)?,
         };
         let target = Self::target(target, verdict)?;
-        let method = str::from_utf8(method).map_err(|_| Refusal::new(400, Reason::BadMethod))?;
+        let method = str::from_utf8(method).map_err(|_| Refusal::new(Reason::BadMethod))?;
         let line = Self {
             method,
             target,
@@ -286,14 +292,11 @@ impl<'b> Line<'b> {
         if uri::is_path_of(method, target) || uri::is_absolute(target) || method == "CONNECT" {
             Ok(line)
         } else {
-            Err(Refusal {
-                status: 400,
-                verdict: Verdict::default(),
-            })
+            Err(Refusal::unclassified(ErrorKind::BadRequest))
         }
     }
 
-    /// Splits what follows the method when it does not end in ` HTTP/1.1`.
+    /// Splits target and version, for a version other than a clean ` HTTP/1.1`.
     fn version(rest: &'b [u8], verdict: &mut Verdict) -> Result<(&'b [u8], u8), Refusal> {
         let trimmed = rest.trim_ascii_end();
         let space = memchr::memrchr(b' ', trimmed).unwrap_or(0);
@@ -303,8 +306,8 @@ impl<'b> Line<'b> {
             verdict.add(Reason::NonCompliantVersion);
         }
         let Some(version) = version.strip_prefix(b"HTTP/") else {
-            // HTTP/0.9 has no version: it is refused, since nothing frames its answer.
-            return Err(Refusal::new(400, Reason::NonCompliantVersion));
+            // HTTP/0.9 has no version. It is refused: its response has no framing.
+            return Err(Refusal::new(Reason::NonCompliantVersion));
         };
         match version {
             b"1.0" => Ok((target, 0)),
@@ -314,11 +317,10 @@ impl<'b> Line<'b> {
                 Ok((target, 1))
             }
             // Such as the preface of HTTP/2.
-            [b'0' | b'2'..=b'9'] | [b'0' | b'2'..=b'9', b'.', b'0'..=b'9'] => Err(Refusal {
-                status: 505,
-                verdict: Verdict::default(),
-            }),
-            _ => Err(Refusal::new(400, Reason::BadVersion)),
+            [b'0' | b'2'..=b'9'] | [b'0' | b'2'..=b'9', b'.', b'0'..=b'9'] => {
+                Err(Refusal::unclassified(ErrorKind::UnsupportedVersion))
+            }
+            _ => Err(Refusal::new(Reason::BadVersion)),
         }
     }
 
@@ -334,7 +336,7 @@ impl<'b> Line<'b> {
                 _ => {}
             }
         }
-        str::from_utf8(trimmed).map_err(|_| Refusal::new(400, Reason::BadUri))
+        str::from_utf8(trimmed).map_err(|_| Refusal::new(Reason::BadUri))
     }
 }
 

@@ -11,16 +11,16 @@ use super::{Framing, lists, trim};
 /// Fields that are parsed without an allocation.
 const FIELDS_USUAL: usize = 32;
 
-/// A response head with what follows from it.
+/// A response head and what it implies.
 #[derive(Clone, Copy, Debug)]
 pub struct Response<'b> {
     /// 100-999.
     pub status: u16,
     /// As sent; may be empty.
     pub reason: &'b str,
-    /// In order.
+    /// In the order received.
     pub fields: &'b [Header<'b>],
-    /// Of the body.
+    /// How the body is framed.
     pub framing: Framing,
     /// `Content-Length`, which HEAD and 304 may carry without a body.
     pub length: Option<u64>,
@@ -30,19 +30,19 @@ pub struct Response<'b> {
     pub websocket: bool,
 }
 
-/// Why a response cannot be passed on; ALB makes 502 of it.
+/// Why a response cannot be passed on; the client gets 502, as from ALB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResponseError {
-    /// Larger than ALB takes.
+    /// Larger than ALB's limit.
     #[error("response head too large")]
     TooLarge,
-    /// No HTTP/1.x status line.
+    /// The first line is not an HTTP/1.x status line.
     #[error("malformed status line")]
     StatusLine,
-    /// A field that is none.
+    /// A malformed field.
     #[error("malformed field in response")]
     Field,
-    /// More than one reading of the body's end.
+    /// The end of the body is ambiguous.
     #[error("ambiguous framing of response")]
     Framing,
 }
@@ -139,7 +139,7 @@ fn with_fields<'b, R>(
         fields,
         framing,
         length: if chunked { None } else { length },
-        // With both framings somebody before the target may read the other one.
+        // With both framings, another reader on the way may choose the other one.
         persistent: !close
             && framing != Framing::UntilClose
             && (line.minor > 0 || keep_alive)
@@ -176,7 +176,7 @@ impl<'b> Line<'b> {
             status: status
                 .filter(|status| *status >= 100)
                 .ok_or(ResponseError::StatusLine)?,
-            // A phrase means nothing; one that is no UTF-8 is left out.
+            // The phrase has no meaning; one that is not UTF-8 is left out.
             reason: str::from_utf8(reason).unwrap_or_default(),
         })
     }

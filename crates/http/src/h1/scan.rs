@@ -4,11 +4,11 @@ use memchr::memchr;
 
 use super::Limits;
 
-/// Where the search for the end of a head stands; looks at every byte once however the input is
+/// The progress of a search for the end of a head. Each byte is looked at once, however the input is
 /// split.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scan {
-    /// Where the next look begins.
+    /// Where the search continues.
     position: usize,
     /// Where the current line begins.
     line: usize,
@@ -47,8 +47,8 @@ pub enum ScanError {
 }
 
 impl Scan {
-    /// Looks at what has come since the last call; `bytes` is everything from the head's first
-    /// byte. `None` when the end is not there yet.
+    /// Continues the search. `bytes` is everything received since the head began. `None` while the
+    /// head is incomplete.
     pub fn advance(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<Found>, ScanError> {
         while let Some(offset) = bytes.get(self.position..).and_then(|b| memchr(b'\n', b)) {
             let lf = self.position + offset;
@@ -86,7 +86,7 @@ impl Scan {
         Ok(None)
     }
 
-    /// Whether nothing but empty lines has come.
+    /// Whether only empty lines were found so far.
     pub fn is_empty(&self) -> bool {
         self.lines == 0 && self.position == self.line
     }

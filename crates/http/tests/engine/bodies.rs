@@ -10,7 +10,7 @@ const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 const EXPECTING: &[u8] =
     b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n";
 
-/// Bytes that tell their place.
+/// Bytes that depend on their position.
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|i| ((i / 251) ^ i) as u8).collect()
 }
@@ -60,7 +60,7 @@ fn a_client_that_does_not_wait_gets_no_100() {
 }
 
 #[test]
-fn what_is_answered_here_needs_no_100() {
+fn local_responses_come_without_100() {
     run(async {
         let alb = Alb::new(&[], LoadBalancerAttributes::default()).await;
         let page = error_page(503, "Service Temporarily Unavailable", true);
@@ -95,7 +95,7 @@ fn an_early_answer_reaches_a_client_that_is_still_sending() {
             peer.head().await;
             peer.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
                 .await;
-            // Reads no more, and stays: what is on its way fills the buffers.
+            // Reads no more and stays open, so that the upload fills the buffers.
             std::future::pending::<()>().await;
         })
         .await;
@@ -155,7 +155,7 @@ fn an_early_answer_and_a_close_reach_the_client() {
 #[test]
 fn a_response_may_flow_while_the_request_still_comes() {
     run(async {
-        // Echoes what comes, after a head that is sent at once.
+        // Sends a head at once, and then echoes the body.
         let pod = Pod::scripted(|mut peer| async move {
             peer.head().await;
             peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 600000\r\n\r\n")
@@ -257,7 +257,7 @@ fn framed(body: &[u8], chunked: bool) -> Vec<u8> {
         return bytes;
     }
     let mut bytes = b"Transfer-Encoding: chunked\r\n\r\n".to_vec();
-    // Sizes that fit no buffer.
+    // Sizes that divide no buffer evenly.
     for (i, chunk) in body.chunks(70_001).enumerate() {
         bytes.extend(format!("{:x};i={i}\r\n", chunk.len()).into_bytes());
         bytes.extend(chunk);
@@ -320,7 +320,7 @@ fn a_chunked_body_loses_its_chunks_for_http10() {
         let alb = Alb::with_defaults(pod.address).await;
         let response = alb.talk(b"GET / HTTP/1.0\r\n\r\n").await;
         assert_eq!(response, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc");
-        // The target's connection is whole.
+        // The connection to the target is reusable.
         assert_eq!(alb.pools.idle(), 1);
     });
 }

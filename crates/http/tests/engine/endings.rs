@@ -1,4 +1,4 @@
-//! Silence, closes and resets, on both sides.
+//! Timeouts, closes and resets, on both sides.
 
 use std::time::{Duration, Instant};
 
@@ -91,7 +91,7 @@ fn a_pooled_connection_that_was_closed_is_not_used() {
         client.write_all(GET).await.unwrap();
         expect(&mut client, OK_KEPT).await;
         soon(wait).await.unwrap();
-        // One turn of the worker's event loop brings the news of the close.
+        // One turn of the event loop reports the close.
         tokio::time::sleep(Duration::from_millis(1)).await;
         client.write_all(GET).await.unwrap();
         expect(&mut client, OK_KEPT).await;
@@ -130,7 +130,7 @@ fn idle_connections_to_targets_end_without_a_request() {
     });
 }
 
-// Parity 1.10: after the head has gone out, all that is left is to cut the connection.
+// Parity 1.10: once the head is sent, the connection can only be cut.
 #[test]
 fn a_response_that_breaks_off_is_cut() {
     run(async {
@@ -177,9 +177,9 @@ fn a_silent_target_is_504_after_the_idle_timeout() {
     });
 }
 
-// Parity 1.10: 408 for a head, 504 for a body that does not come; nothing for an idle connection.
+// Parity 1.10: 408 for an incomplete head, 504 for an incomplete body, nothing if idle.
 #[test]
-fn silent_clients_are_told_by_what_they_owe() {
+fn silent_clients_get_408_in_the_head_and_504_in_the_body() {
     run(async {
         let pod = Pod::answering(OK).await;
         let alb = Alb::new(&[pod.address], impatient()).await;
@@ -202,7 +202,7 @@ fn silent_clients_are_told_by_what_they_owe() {
                 bytes.escape_ascii()
             );
         }
-        // After a response as well.
+        // The connection is also closed silently after a response.
         assert_eq!(alb.talk(GET).await, OK_KEPT);
     });
 }
@@ -225,7 +225,7 @@ fn a_response_that_stops_is_cut_after_the_idle_timeout() {
     });
 }
 
-// Parity 1.10: 460, in the log alone.
+// Parity 1.10: 460, only in the log.
 #[test]
 fn a_client_that_leaves_while_the_target_works_is_460() {
     run(async {
@@ -265,7 +265,7 @@ fn a_client_that_leaves_in_its_body_is_400_in_the_log() {
 
 // Parity check 31: a request that outlives the deregistration delay is 502.
 #[test]
-fn a_target_that_is_cut_leaves_502() {
+fn terminated_connection_leads_to_502() {
     run(async {
         let pod =
             Pod::scripted(|mut peer| async move { while peer.request().await.is_some() {} }).await;
@@ -273,7 +273,7 @@ fn a_target_that_is_cut_leaves_502() {
         let mut client = alb.connect().await;
         client.write_all(GET).await.unwrap();
         until(|| !pod.seen().is_empty()).await;
-        alb.group.targets[0].cut();
+        alb.group.targets[0].terminate_connections();
         alb.worker.timers.wake_all();
         expect(
             &mut client,
@@ -299,7 +299,7 @@ fn a_head_that_comes_byte_by_byte_is_408_once_its_time_is_over() {
         let (mut reader, mut writer) = client.into_split();
         let drip = async {
             writer.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-            // Until the other side is gone.
+            // Until the other side closes.
             while writer.write_all(b"X: y\r\n").await.is_ok() {
                 tokio::time::sleep(TICK / 2).await;
             }
@@ -361,7 +361,7 @@ fn idle_connections_hold_no_buffer() {
     });
 }
 
-// 9,000 idle connections are to cost 3 KiB each at most, and the task is most of it.
+// An idle connection may cost 3 KiB at most; the task is the largest part of it.
 #[test]
 fn the_task_of_a_connection_is_small() {
     run(async {

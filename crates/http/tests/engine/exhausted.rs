@@ -1,24 +1,21 @@
-//! A connection to a target for which elbow has no descriptor, port or memory.
+//! Connects to targets that fail because elbow has no descriptor, port or memory left.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use elbow_http::Context;
 use elbow_model::{Action, Forward, LoadBalancerAttributes};
-use elbow_net::{ConnMeta, Connect, ConnectError, ConnectErrorKind, Lack, TcpConnector};
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::spawn_local;
+use elbow_net::{Connect, ConnectError, ConnectErrorKind, Resource, TcpConnector};
+use tokio::net::TcpStream;
 
-use crate::kit::{Alb, Pod, error_page, listener, read_to_end, run};
+use crate::kit::{Alb, Pod, ask, error_page, listener, run};
 
-/// Lacks something at first, and connects later.
+/// Lacks a resource at first, and connects later.
 struct Connector {
     tcp: TcpConnector,
-    lack: Cell<Option<Lack>>,
+    exhausted: Cell<Option<Resource>>,
     asked: Cell<usize>,
 }
 
@@ -32,9 +29,9 @@ impl Connect for Connector {
         preface: &[u8],
     ) -> Result<TcpStream, ConnectError> {
         self.asked.set(self.asked.get() + 1);
-        match self.lack.get() {
-            Some(lack) => Err(ConnectError {
-                kind: ConnectErrorKind::Exhausted(lack),
+        match self.exhausted.get() {
+            Some(exhausted) => Err(ConnectError {
+                kind: ConnectErrorKind::Exhausted(exhausted),
                 source: None,
             }),
             None => self.tcp.connect_with(target, tls, preface).await,
@@ -43,7 +40,7 @@ impl Connect for Connector {
 }
 
 #[test]
-fn what_elbow_lacks_is_503_and_no_target_is_blamed() {
+fn exhausted_resources_are_503_and_blame_no_target() {
     run(async {
         let (one, two) = (Pod::answering(OK).await, Pod::answering(OK).await);
         let targets = [one.address, two.address];
@@ -55,44 +52,21 @@ fn what_elbow_lacks_is_503_and_no_target_is_blamed() {
             tcp: TcpConnector {
                 timeout: Duration::from_secs(10),
             },
-            lack: Cell::new(None),
+            exhausted: Cell::new(None),
             asked: Cell::new(0),
         });
-        let context = Rc::new(Context {
-            worker: Rc::clone(&alb.worker),
-            connector: Rc::clone(&connector),
-            pools: Rc::clone(&alb.pools),
-            listener: Rc::new(move || Arc::clone(&in_force)),
-            metrics: Arc::clone(&alb.metrics),
-            log: None,
-        });
-        let request = async || {
-            let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let server = socket.local_addr().unwrap();
-            let mut client = TcpStream::connect(server).await.unwrap();
-            let (stream, peer) = socket.accept().await.unwrap();
-            let meta = ConnMeta {
-                client: peer,
-                server,
-                accepted: Instant::now(),
-                tls: None,
-            };
-            spawn_local(elbow_http::serve(Rc::clone(&context), stream, meta));
-            let head = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
-            client.write_all(head).await.unwrap();
-            read_to_end(&mut client).await
-        };
-        for lack in [Lack::OpenFiles, Lack::LocalPorts, Lack::Memory] {
-            connector.lack.set(Some(lack));
+        let context = alb.context_with(&connector, move || Arc::clone(&in_force));
+        for exhausted in [Resource::OpenFiles, Resource::LocalPorts, Resource::Memory] {
+            connector.exhausted.set(Some(exhausted));
             let page = error_page(503, "Service Temporarily Unavailable", true);
-            assert_eq!(request().await, page, "{lack}");
+            assert_eq!(ask(&context).await, page, "{exhausted}");
         }
         assert_eq!(connector.asked.get(), 3, "another target would not help");
         let cells = alb.metrics.worker(0);
         assert_eq!(cells.elb_responses.get(503), 3);
         assert_eq!(cells.connect_errors.get(), 0);
-        connector.lack.set(None);
-        assert!(request().await.starts_with("HTTP/1.1 200 OK\r\n"));
+        connector.exhausted.set(None);
+        assert!(ask(&context).await.starts_with("HTTP/1.1 200 OK\r\n"));
     });
 }
 

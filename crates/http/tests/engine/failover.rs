@@ -1,4 +1,4 @@
-//! A refused connection, before any byte has left.
+//! Connections that targets refuse, before any byte is sent.
 
 use elbow_model::LoadBalancerAttributes;
 use tokio::net::TcpListener;
@@ -8,13 +8,13 @@ use crate::kit::{Alb, Pod, error_page, run};
 
 const GET_LAST: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 
-/// An address that refuses.
+/// An address that refuses connections.
 async fn nobody() -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
 }
 
-// `elbow.connect_failover.enabled`, on unless told otherwise.
+// `elbow.connect_failover.enabled`, on by default.
 #[test]
 fn a_refused_request_goes_to_the_next_target_once() {
     run(async {
@@ -31,7 +31,7 @@ fn a_refused_request_goes_to_the_next_target_once() {
     });
 }
 
-// Parity check 2: 502 at once when nobody is left to ask.
+// Parity check 2: 502 at once when no target is left.
 #[test]
 fn when_every_target_refuses_it_is_502() {
     run(async {

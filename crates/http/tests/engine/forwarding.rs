@@ -1,4 +1,4 @@
-//! One request after the other: reuse, pipelining, heads, interim responses, records.
+//! Sequences of requests: reuse, pipelining, heads, interim responses, log lines.
 
 use elbow_model::LoadBalancerAttributes;
 use tokio::io::AsyncWriteExt;
@@ -56,7 +56,7 @@ fn pipelined_requests_are_answered_in_order() {
     run(async {
         let pod = Pod::scripted(|mut peer| async move {
             while let Some(request) = peer.request().await {
-                // A second request must not be here before the first is answered.
+                // The second request must not arrive before the first response is sent.
                 assert_eq!(peer.unread(), 0);
                 let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", path.len());
@@ -84,7 +84,7 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
-fn peers_of_one_byte_at_a_time_are_served() {
+fn peers_that_send_one_byte_at_a_time_are_served() {
     run(async {
         let pod = Pod::scripted(|mut peer| async move {
             while peer.request().await.is_some() {
@@ -119,7 +119,7 @@ fn peers_of_one_byte_at_a_time_are_served() {
     });
 }
 
-/// The data of a chunked body that must be complete.
+/// The data of a complete chunked body.
 pub(crate) fn unchunk(body: &str) -> String {
     let mut rest = body;
     let mut data = String::new();
@@ -181,7 +181,7 @@ fn responses_without_a_body_end_with_their_head() {
 }
 
 #[test]
-fn interim_responses_of_targets_go_no_further() {
+fn interim_responses_of_targets_are_dropped() {
     run(async {
         let pod = Pod::answering(
             b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n\
@@ -195,7 +195,7 @@ fn interim_responses_of_targets_go_no_further() {
 }
 
 #[test]
-fn hop_by_hop_fields_of_targets_go_no_further() {
+fn hop_by_hop_fields_of_targets_are_dropped() {
     run(async {
         let pod = Pod::answering(
             b"HTTP/1.1 200 Fine\r\nServer: pod\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\n\
@@ -237,7 +237,7 @@ fn http10_is_served() {
 }
 
 #[test]
-fn an_absolute_target_leaves_in_origin_form() {
+fn an_absolute_target_is_forwarded_in_origin_form() {
     run(async {
         let pod = Pod::answering(OK).await;
         let alb = Alb::with_defaults(pod.address).await;
@@ -323,9 +323,9 @@ fn draining_ends_idle_connections_and_lets_requests_finish() {
     });
 }
 
-// Parity 1.15, and checks 1, 2 and 19 as far as they concern the log.
+// Parity 1.15, and the log lines of checks 1, 2 and 19.
 #[test]
-fn requests_are_logged_with_their_fate() {
+fn requests_are_logged_with_their_outcome() {
     run(async {
         let pod = Pod::answering(OK).await;
         let alb = Alb::with_defaults(pod.address).await;

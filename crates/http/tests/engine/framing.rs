@@ -1,5 +1,5 @@
-//! Ambiguous framing: what a target sees has one reading, or it sees nothing (parity 1.14, checks
-//! 17 to 22).
+//! Ambiguous framing: a target gets a request with one reading, or none (parity 1.14, checks 17 to
+//! 22).
 
 use elbow_model::{DesyncMitigationMode, LoadBalancerAttributes};
 
@@ -9,17 +9,17 @@ use crate::kit::{Alb, FORWARDED, Pod, error_page, run};
 use DesyncMitigationMode::{Defensive, Monitor, Strictest};
 
 enum Expected {
-    /// Served; what the target sees, and whether the connection stays.
+    /// Served: the target gets this, and the connection stays or not.
     Seen(&'static str, bool),
-    /// Refused with this status; the target sees nothing.
+    /// Refused with this status: the target gets nothing.
     Refused(u16, &'static str),
 }
 use Expected::{Refused, Seen};
 
 const BAD: Expected = Refused(400, "Bad Request");
 
-/// What follows `Host: h` in a request, and what becomes of it. FORWARDED stands for the fields
-/// that the load balancer adds.
+/// The lines behind `Host: h` in a request, and its outcome. FORWARDED stands for the fields that
+/// the load balancer adds.
 const TABLE: &[(DesyncMitigationMode, &str, Expected)] = &[
     // Lengths.
     (
@@ -334,7 +334,7 @@ const TABLE: &[(DesyncMitigationMode, &str, Expected)] = &[
 ];
 
 #[test]
-fn what_leaves_has_one_reading() {
+fn forwarded_requests_have_one_reading() {
     run(async {
         for (mode, request, expected) in TABLE {
             let pod = Pod::answering(OK).await;
@@ -344,7 +344,7 @@ fn what_leaves_has_one_reading() {
             };
             let alb = Alb::new(&[pod.address], attributes).await;
             let case = format!("{mode:?} {request:?}");
-            // Whether the connection stays is seen by a second request.
+            // A second request shows whether the connection stays.
             let last = "GET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
             let response = alb.talk(format!("{request}{last}").as_bytes()).await;
             let mut seen = pod.seen();
@@ -355,9 +355,10 @@ fn what_leaves_has_one_reading() {
                         head.replace("FORWARDED", FORWARDED),
                         "{case}"
                     );
-                    let responses = match stays {
-                        true => OK_KEPT.to_owned() + OK_CLOSED,
-                        false => OK_CLOSED.to_owned(),
+                    let responses = if *stays {
+                        OK_KEPT.to_owned() + OK_CLOSED
+                    } else {
+                        OK_CLOSED.to_owned()
                     };
                     assert_eq!(response, responses, "{case}");
                     assert_eq!(seen.len(), usize::from(*stays), "{case}");
@@ -429,7 +430,7 @@ fn heads_have_the_limits_of_aws() {
     });
 }
 
-// Parity 1.1 and 1.10: response head over 32 K, and what cannot be read, is 502.
+// Parity 1.1 and 1.10: a response head over 32 K or a malformed one is 502.
 #[test]
 fn bad_responses_are_502() {
     let large: &'static [u8] = {

@@ -1,5 +1,4 @@
-//! The HTTP/1.x engine over loopback sockets: requests go through an ALB to scripted targets,
-//! bytes in and bytes out.
+//! HTTP/1.x over loopback sockets: byte for byte, through an ALB to scripted targets.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,6 +6,7 @@
 )]
 
 mod bodies;
+mod buffered;
 mod endings;
 mod exhausted;
 mod failover;
@@ -14,7 +14,7 @@ mod forwarding;
 mod framing;
 #[path = "../kit/mod.rs"]
 mod kit;
+mod options;
 mod pooling;
 mod shortage;
 mod upgrade;
-mod veiled;

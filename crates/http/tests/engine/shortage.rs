@@ -1,4 +1,4 @@
-//! A lack of buffers is our own: no valid request is answered 4xx for it.
+//! Without free buffers, a valid request gets 503, never 4xx.
 
 use elbow_net::{Buffer, LARGE, Worker};
 use elbow_telemetry::ShedReason;
@@ -16,13 +16,13 @@ fn large(connection: &str) -> Vec<u8> {
     (head + &field.repeat(5) + "\r\n").into_bytes()
 }
 
-/// All the large buffers of `worker`, as slow readers keep them.
+/// Takes all large buffers of `worker`, as slow readers do.
 fn large_buffers(worker: &Worker) -> Vec<Buffer> {
     let buffers = std::iter::repeat_with(|| worker.buffers.take_large());
     buffers.take_while(|b| b.capacity() == LARGE).collect()
 }
 
-/// All the buffers of `worker` for heads.
+/// Takes all head buffers of `worker`.
 fn head_buffers(worker: &Worker) -> Vec<Buffer> {
     std::iter::from_fn(|| worker.buffers.take_head()).collect()
 }

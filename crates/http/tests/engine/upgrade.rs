@@ -1,4 +1,4 @@
-//! A connection that becomes a WebSocket while its client reads nothing.
+//! A connection that is upgraded to WebSocket while its client does not read.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::kit::{Alb, Pod, run, soon};
 const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\n\
                         Connection: upgrade\r\nUpgrade: websocket\r\n\r\n";
 
-/// An ALB, and a WebSocket whose client has taken the head of the 101 and not the bytes behind it.
+/// An ALB, and a WebSocket whose client has read the head of the 101 but not the bytes behind it.
 async fn stalled(idle: Duration) -> (Alb, Stalled, TcpStream) {
     let pod = Pod::scripted(|mut peer| async move {
         peer.request().await;
@@ -42,7 +42,7 @@ async fn stalled(idle: Duration) -> (Alb, Stalled, TcpStream) {
 
 // Parity 1.1: the idle timeout still applies.
 #[test]
-fn early_bytes_that_nobody_reads_end_at_the_idle_timeout() {
+fn a_websocket_with_unread_early_bytes_ends_at_the_idle_timeout() {
     run(async {
         let (alb, stream, client) = stalled(Duration::from_millis(200)).await;
         soon(alb.serve(stream)).await;
@@ -56,7 +56,7 @@ fn early_bytes_that_nobody_reads_end_at_the_idle_timeout() {
 
 // Parity 1.9: after the deregistration delay connections are closed.
 #[test]
-fn early_bytes_that_nobody_reads_end_when_the_target_is_cut() {
+fn websocket_with_unread_early_bytes_ends_when_connections_are_terminated() {
     run(async {
         let (alb, stream, client) = stalled(Duration::from_secs(3600)).await;
         let target = alb.group.targets[0].clone();
@@ -66,7 +66,7 @@ fn early_bytes_that_nobody_reads_end_when_the_target_is_cut() {
             while worker.buffers.in_use() == 0 {
                 tokio::task::yield_now().await;
             }
-            target.cut();
+            target.terminate_connections();
             worker.timers.wake_all();
         };
         soon(async { tokio::join!(alb.serve(stream), cut) }).await;

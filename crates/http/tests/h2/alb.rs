@@ -1,4 +1,4 @@
-//! An ALB that speaks HTTP/2, and its client. Its clock stands still until a test moves it.
+//! An ALB that speaks HTTP/2, and its client. The clock moves only when a test moves it.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -10,12 +10,11 @@ use bytes::Bytes;
 use elbow_balance::{Group, Target};
 use elbow_http::{Context, Listener, Pools};
 use elbow_model::{
-    Action, AlpnPolicy, Forward, HealthCheck, HealthCheckPort, HealthCheckProtocol, IpAddressType,
-    ListenerAttributes, LoadBalancer, LoadBalancerAttributes, LoadBalancerType, Matcher, Protocol,
-    ProtocolVersion, Scheme, Stickiness, TargetGroup, TargetGroupAttributes, TargetId, TargetState,
-    TargetType,
+    Account, Action, ActionSpec, Forward, ListenerAttributes, ListenerSpec, LoadBalancer,
+    LoadBalancerAttributes, LoadBalancerSpec, Protocol, ProtocolVersion, Scope, Stickiness,
+    TargetGroup, TargetGroupAttributes, TargetGroupSpec, TargetState,
 };
-use elbow_net::{ConnMeta, TcpConnector, TlsMeta, Worker};
+use elbow_net::{ConnMeta, Stream, TcpConnector, TlsMeta, Worker};
 use elbow_telemetry::{AccessLog, ListenerMetrics, LogBuffer, Sink, Telemetry};
 use h2::client::SendRequest;
 use h2::{RecvStream, SendStream};
@@ -59,7 +58,7 @@ impl Alb {
         Self::of(Arc::new(listener), group)
     }
 
-    /// An ALB whose group is sticky and whose listener adds to responses.
+    /// An ALB whose group is sticky and whose listener adds fields to responses.
     pub(crate) fn sticky(targets: &[SocketAddr], more: ListenerAttributes) -> Self {
         let sticky = TargetGroupAttributes {
             stickiness: Some(Stickiness::LoadBalancerCookie {
@@ -70,6 +69,22 @@ impl Alb {
         let group = Arc::new(group(targets, sticky));
         let attributes = LoadBalancerAttributes::default();
         let listener = listener(attributes, more, forward(), &group);
+        Self::of(Arc::new(listener), group)
+    }
+
+    /// An ALB whose group has a protocol version.
+    pub(crate) fn speaking(version: ProtocolVersion, targets: &[SocketAddr]) -> Self {
+        let mut group = group(targets, TargetGroupAttributes::default());
+        let mut config = (*group.config).clone();
+        config.protocol_version = version;
+        group.config = Arc::new(config);
+        let group = Arc::new(group);
+        let listener = listener(
+            LoadBalancerAttributes::default(),
+            ListenerAttributes::default(),
+            forward(),
+            &group,
+        );
         Self::of(Arc::new(listener), group)
     }
 
@@ -105,8 +120,16 @@ impl Alb {
         }
     }
 
-    /// A connection on which ALPN settled on HTTP/2, and nothing was said yet.
+    /// A connection on which ALPN chose HTTP/2, and no byte was sent.
     pub(crate) async fn raw(&self) -> (TcpStream, JoinHandle<()>) {
+        self.raw_through(|stream| stream).await
+    }
+
+    /// As [`Alb::raw`], with the ALB's side of it in the stream that `wrap` returns.
+    pub(crate) async fn raw_through<S: Stream>(
+        &self,
+        wrap: impl FnOnce(TcpStream) -> S,
+    ) -> (TcpStream, JoinHandle<()>) {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let stream = TcpStream::connect(address).await.unwrap();
@@ -122,11 +145,8 @@ impl Alb {
                 ..TlsMeta::default()
             })),
         };
-        let context = Rc::clone(&self.context);
-        (
-            stream,
-            spawn_local(elbow_http::serve(context, server, meta)),
-        )
+        let served = elbow_http::serve(Rc::clone(&self.context), wrap(server), meta);
+        (stream, spawn_local(served))
     }
 
     pub(crate) async fn client(&self) -> Client {
@@ -265,60 +285,46 @@ fn listener(
     action: Action,
     group: &Arc<Group>,
 ) -> Listener {
-    let model = elbow_model::Listener {
-        port: 443,
-        protocol: Protocol::Https,
-        ssl_policy: None,
-        alpn_policy: AlpnPolicy::None,
-        attributes: of_listener,
-        certificates: Vec::new(),
-        rules: Vec::new(),
-        default_actions: vec![action],
-        instance: None,
+    let spec = ListenerSpec {
+        port: Some(443),
+        protocol: Some("HTTP".to_owned()),
+        default_actions: Some(vec![ActionSpec::fixed_response(404)]),
+        ..ListenerSpec::default()
     };
-    let lb = LoadBalancer {
-        name: "demo".into(),
-        kind: LoadBalancerType::Application,
-        scheme: Scheme::InternetFacing,
-        ip_address_type: IpAddressType::Ipv4,
-        addresses: Vec::new(),
-        security_groups: Vec::new(),
-        attributes,
-        listeners: Vec::new(),
-        classic: None,
+    let lb = LoadBalancerSpec {
+        name: Some("demo".to_owned()),
+        kind: Some("application".to_owned()),
+        listeners: vec![spec],
+        ..LoadBalancerSpec::default()
     };
-    Listener::new(&lb, &model, "lb.localhost".into(), |_| {
-        Some(Arc::clone(group))
-    })
+    let mut lb = LoadBalancer::new(&lb, &Scope::default()).value.unwrap();
+    lb.attributes = attributes;
+    let mut model = lb.listeners[0].clone();
+    model.default_actions = vec![action];
+    (model.protocol, model.attributes) = (Protocol::Https, of_listener);
+    Listener::new(
+        &lb,
+        &model,
+        "lb.localhost".into(),
+        &Account::default(),
+        |_| Some(Arc::clone(group)),
+    )
 }
 
 fn group(targets: &[SocketAddr], attributes: TargetGroupAttributes) -> Group {
-    let registered = |address: &SocketAddr| elbow_model::Target {
-        id: TargetId::Ip(address.ip()),
-        port: address.port(),
-        availability_zone: None,
+    let registered = elbow_model::Target::at;
+    let spec = TargetGroupSpec {
+        name: Some("pods".to_owned()),
+        protocol: Some("HTTP".to_owned()),
+        port: Some(80),
+        target_type: Some("ip".to_owned()),
+        ..TargetGroupSpec::default()
     };
-    let config = TargetGroup {
-        name: "pods".into(),
-        protocol: Protocol::Http,
-        protocol_version: ProtocolVersion::Http1,
-        port: 80,
-        target_type: TargetType::Ip,
-        health_check: HealthCheck {
-            protocol: HealthCheckProtocol::Http,
-            port: HealthCheckPort::TrafficPort,
-            path: "/".into(),
-            matcher: Matcher(vec![200..=200]),
-            interval: Duration::from_secs(30),
-            timeout: Duration::from_secs(5),
-            healthy_threshold: 5,
-            unhealthy_threshold: 2,
-        },
-        attributes,
-        targets: targets.iter().map(registered).collect(),
-    };
+    let mut config = TargetGroup::new(&spec).value.unwrap();
+    config.targets = targets.iter().map(|address| registered(*address)).collect();
+    config.attributes = attributes;
     let live = targets.iter().map(|address| {
-        let target = Target::new(registered(address), *address);
+        let target = Target::new(registered(*address), *address);
         target.set_state(TargetState::Healthy);
         Arc::new(target)
     });

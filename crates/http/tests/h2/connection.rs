@@ -1,4 +1,4 @@
-//! What becomes of connections.
+//! Limits, timeouts and ends of connections.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn fixed() -> Action {
     })
 }
 
-/// A target that answers when the test says so.
+/// A target that responds when the test tells it to.
 async fn patient() -> (Pod, impl Fn() -> bool, tokio::sync::watch::Sender<bool>) {
     let (flag, waiting) = flag();
     let (go, wait) = tokio::sync::watch::channel(false);
@@ -163,7 +163,7 @@ fn requests_reset_the_idle_timeout() {
     });
 }
 
-// A client that does not speak HTTP/2 after all.
+// A client that does not speak HTTP/2 despite ALPN.
 #[test]
 fn garbage_ends_the_connection() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -180,7 +180,7 @@ fn garbage_ends_the_connection() {
     });
 }
 
-/// A frame of HTTP/2 without flags but `flags`.
+/// A frame of HTTP/2 with `flags`.
 pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut frame = vec![length[1], length[2], length[3], kind, flags];

@@ -1,8 +1,10 @@
-//! Requests that fail, and what is seen of it.
+//! Requests that fail.
 
 use std::time::Duration;
 
 use bytes::Bytes;
+
+use elbow_model::ProtocolVersion;
 
 use crate::alb::{Alb, flag, get, method, until, whole};
 use crate::kit::{Pod, error_page, run, soon};
@@ -94,7 +96,7 @@ fn requests_beyond_the_limits_are_refused() {
         let value = list.parse().unwrap();
         request.headers_mut().insert("x-forwarded-for", value);
         assert_eq!(client.ask(request).await.unwrap().status, 463);
-        // The connection is none the worse for it.
+        // The connection still works.
         assert_eq!(client.get("/").await.status, 200);
         assert_eq!(pod.seen().len(), 1);
     });
@@ -113,7 +115,13 @@ fn grpc_to_an_http1_group_is_464() {
         assert_eq!(answer.status, 464);
         assert_eq!(answer.fields["grpc-status"], "2");
         assert!(pod.seen().is_empty());
-        let none = Alb::to(&[]);
+    });
+}
+
+#[test]
+fn grpc_without_targets_is_503_and_unavailable() {
+    run(async {
+        let none = Alb::speaking(ProtocolVersion::Grpc, &[]);
         let mut request = method("POST", "/pkg.Service/Call");
         let value = "application/grpc".parse().unwrap();
         request.headers_mut().insert("content-type", value);
@@ -154,7 +162,36 @@ fn a_silent_target_is_504() {
     });
 }
 
-// Parity 1.10: after the head the stream can only be reset.
+// Parity 1.10: the client has not sent all of its body.
+#[test]
+fn a_client_that_is_silent_in_its_body_is_504() {
+    run(async {
+        let (flag, waiting) = flag();
+        let pod = Pod::scripted(move |mut peer| {
+            let flag = flag.clone();
+            async move {
+                peer.head().await;
+                while peer.unread() < 3 && peer.more().await.is_some() {}
+                *flag.borrow_mut() = true;
+                peer.more().await;
+            }
+        })
+        .await;
+        let alb = Alb::to(&[pod.address]);
+        let mut client = alb.client().await;
+        let mut request = method("PUT", "/");
+        let length = "5".parse().unwrap();
+        request.headers_mut().insert("content-length", length);
+        let (response, mut upload) = client.start(request, true).await;
+        upload.send_data(Bytes::from_static(b"abc"), false).unwrap();
+        until("the target waits", waiting).await;
+        alb.pass(Duration::from_secs(61));
+        let answer = whole(soon(response).await.unwrap()).await.unwrap();
+        assert_eq!(answer.status, 504);
+    });
+}
+
+// Parity 1.10: once the head is sent, the stream can only be reset.
 #[test]
 fn a_response_that_breaks_off_resets_its_stream_alone() {
     run(async {
@@ -183,7 +220,7 @@ fn a_response_that_breaks_off_resets_its_stream_alone() {
     });
 }
 
-// Parity 1.10: 460, log-only in effect.
+// Parity 1.10: 460, only in the log.
 #[test]
 fn a_stream_reset_by_the_client_frees_its_target() {
     run(async {
@@ -240,7 +277,7 @@ fn an_early_answer_does_not_wait_for_the_body() {
 
 // Parity check 31: still-running requests are cut at the end of the deregistration delay.
 #[test]
-fn a_target_that_is_cut_fails_its_requests() {
+fn terminated_connection_fails_its_requests() {
     run(async {
         let (flag, waiting) = flag();
         let pod = Pod::scripted(move |mut peer| {
@@ -256,7 +293,7 @@ fn a_target_that_is_cut_fails_its_requests() {
         let mut client = alb.client().await;
         let (response, _) = client.start(get("/"), false).await;
         until("the target waits", waiting).await;
-        alb.group.targets[0].cut();
+        alb.group.targets[0].terminate_connections();
         alb.worker.timers.wake_all();
         assert_eq!(soon(response).await.unwrap().status(), 502);
     });

@@ -1,4 +1,4 @@
-//! Requests of HTTP/2 through an ALB to scripted targets.
+//! HTTP/2 clients through an ALB to scripted targets.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,6 +11,10 @@ mod kit;
 
 mod connection;
 mod failures;
+mod grpc;
 mod malformed;
 mod requests;
+mod target;
+mod trailers;
 mod windows;
+mod writes;

@@ -16,12 +16,10 @@ use std::time::{Duration, Instant};
 use elbow_balance::{Group, Target};
 use elbow_http::{Context, Listener, Pools};
 use elbow_model::{
-    Action, AlpnPolicy, ContentType, FixedResponse, Forward, HealthCheck, HealthCheckPort,
-    HealthCheckProtocol, IpAddressType, LoadBalancer, LoadBalancerAttributes, LoadBalancerType,
-    Matcher, Protocol, ProtocolVersion, Scheme, TargetGroup, TargetGroupAttributes, TargetId,
-    TargetState, TargetType,
+    Account, Action, ActionSpec, ContentType, FixedResponse, Forward, ListenerSpec, LoadBalancer,
+    LoadBalancerAttributes, LoadBalancerSpec, Scope, TargetGroup, TargetGroupSpec, TargetState,
 };
-use elbow_net::{ConnMeta, Stream, TcpConnector, Worker};
+use elbow_net::{ConnMeta, Connect, Stream, TcpConnector, Worker};
 use elbow_telemetry::{AccessLog, ListenerMetrics, Sink, Telemetry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -29,7 +27,7 @@ use tokio::task::{LocalSet, spawn_local};
 
 pub(crate) mod stalled;
 
-/// Nothing in these tests takes this long unless it hangs.
+/// A test that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs a test on one thread, as a worker runs its connections.
@@ -147,6 +145,22 @@ impl Alb {
         }
     }
 
+    /// This ALB's worker, pools and metrics with another connector and other listeners.
+    pub(crate) fn context_with<C: Connect<Io = TcpStream>>(
+        &self,
+        connector: &Rc<C>,
+        listener: impl Fn() -> Arc<Listener> + 'static,
+    ) -> Rc<Context<C>> {
+        Rc::new(Context {
+            worker: Rc::clone(&self.worker),
+            connector: Rc::clone(connector),
+            pools: Rc::clone(&self.pools),
+            listener: Rc::new(listener),
+            metrics: Arc::clone(&self.metrics),
+            log: None,
+        })
+    }
+
     /// Serves `stream` as if it were a client's connection from 127.0.0.1.
     pub(crate) async fn serve<S: Stream>(&self, stream: S) {
         let meta = ConnMeta {
@@ -196,77 +210,79 @@ impl Alb {
     }
 }
 
+/// Sends one request on a connection of its own that `context` serves, and returns the response.
+pub(crate) async fn ask<C: Connect<Io = TcpStream>>(context: &Rc<Context<C>>) -> String {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = socket.local_addr().unwrap();
+    let mut client = TcpStream::connect(server).await.unwrap();
+    let (stream, peer) = socket.accept().await.unwrap();
+    let meta = ConnMeta {
+        client: peer,
+        server,
+        accepted: Instant::now(),
+        tls: None,
+    };
+    spawn_local(elbow_http::serve(Rc::clone(context), stream, meta));
+    let head = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    client.write_all(head).await.unwrap();
+    read_to_end(&mut client).await
+}
+
 pub(crate) fn listener(
     attributes: LoadBalancerAttributes,
     action: Action,
     group: &Arc<Group>,
 ) -> Listener {
-    let model = elbow_model::Listener {
-        port: 80,
-        protocol: Protocol::Http,
-        ssl_policy: None,
-        alpn_policy: AlpnPolicy::None,
-        attributes: elbow_model::ListenerAttributes::default(),
-        certificates: Vec::new(),
-        rules: Vec::new(),
-        default_actions: vec![action],
-        instance: None,
+    let spec = ListenerSpec {
+        port: Some(80),
+        protocol: Some("HTTP".to_owned()),
+        default_actions: Some(vec![ActionSpec::fixed_response(404)]),
+        ..ListenerSpec::default()
     };
-    let lb = LoadBalancer {
-        name: "demo".into(),
-        kind: LoadBalancerType::Application,
-        scheme: Scheme::InternetFacing,
-        ip_address_type: IpAddressType::Ipv4,
-        addresses: Vec::new(),
-        security_groups: Vec::new(),
-        attributes,
-        listeners: Vec::new(),
-        classic: None,
+    let lb = LoadBalancerSpec {
+        name: Some("demo".to_owned()),
+        kind: Some("application".to_owned()),
+        listeners: vec![spec],
+        ..LoadBalancerSpec::default()
     };
-    Listener::new(&lb, &model, "lb.localhost".into(), |_| {
-        Some(Arc::clone(group))
-    })
+    let mut lb = LoadBalancer::new(&lb, &Scope::default()).value.unwrap();
+    lb.attributes = attributes;
+    let mut model = lb.listeners[0].clone();
+    model.default_actions = vec![action];
+    Listener::new(
+        &lb,
+        &model,
+        "lb.localhost".into(),
+        &Account::default(),
+        |_| Some(Arc::clone(group)),
+    )
 }
 
 fn group(targets: &[SocketAddr]) -> Group {
-    let registered = |address: &SocketAddr| elbow_model::Target {
-        id: TargetId::Ip(address.ip()),
-        port: address.port(),
-        availability_zone: None,
+    let registered = elbow_model::Target::at;
+    let spec = TargetGroupSpec {
+        name: Some("pods".to_owned()),
+        protocol: Some("HTTP".to_owned()),
+        port: Some(80),
+        target_type: Some("ip".to_owned()),
+        ..TargetGroupSpec::default()
     };
-    let config = TargetGroup {
-        name: "pods".into(),
-        protocol: Protocol::Http,
-        protocol_version: ProtocolVersion::Http1,
-        port: 80,
-        target_type: TargetType::Ip,
-        health_check: HealthCheck {
-            protocol: HealthCheckProtocol::Http,
-            port: HealthCheckPort::TrafficPort,
-            path: "/".into(),
-            matcher: Matcher(vec![200..=200]),
-            interval: Duration::from_secs(30),
-            timeout: Duration::from_secs(5),
-            healthy_threshold: 5,
-            unhealthy_threshold: 2,
-        },
-        attributes: TargetGroupAttributes::default(),
-        targets: targets.iter().map(registered).collect(),
-    };
+    let mut config = TargetGroup::new(&spec).value.unwrap();
+    config.targets = targets.iter().map(|address| registered(*address)).collect();
     let live = targets.iter().map(|address| {
-        let target = Target::new(registered(address), *address);
+        let target = Target::new(registered(*address), *address);
         target.set_state(TargetState::Healthy);
         Arc::new(target)
     });
     Group::new(Arc::new(config), live.collect(), 1)
 }
 
-/// A target that runs a script per connection.
+/// A target that runs a script for each connection.
 pub(crate) struct Pod {
     pub(crate) address: SocketAddr,
-    /// Every request seen, as bytes, trace ids made equal.
+    /// The requests received, with trace ids masked.
     pub(crate) seen: Rc<RefCell<Vec<String>>>,
-    /// Connections accepted.
+    /// The number of connections accepted.
     pub(crate) connections: Rc<RefCell<usize>>,
 }
 
@@ -324,7 +340,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Reads one whole request and notes it; `None` at the end of the connection.
+    /// Reads and records one whole request; `None` at the end of the connection.
     pub(crate) async fn request(&mut self) -> Option<String> {
         let head = self.head().await?;
         let lower = head.to_lowercase();
@@ -346,6 +362,11 @@ impl Peer {
         }
         self.seen.borrow_mut().push(text.clone());
         Some(text)
+    }
+
+    /// Records `text` as received.
+    pub(crate) fn note(&self, text: String) {
+        self.seen.borrow_mut().push(text);
     }
 
     /// Reads a head.
@@ -384,12 +405,12 @@ impl Peer {
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
-        // Whoever went away is seen by the next read.
+        // A peer that closed shows at the next read.
         let _ = self.stream.write_all(bytes).await;
     }
 }
 
-/// `head` with what differs from run to run made equal.
+/// `head` with the values that differ between runs masked.
 pub(crate) fn masked(head: &str) -> String {
     let lines = head
         .split_inclusive("\r\n")
@@ -426,7 +447,7 @@ pub(crate) async fn expect(stream: &mut TcpStream, expected: &str) {
     assert_eq!(text, expected);
 }
 
-/// What a target sees of a request from 127.0.0.1 with `Host: h`, between its own lines.
+/// The lines that are added to a request from 127.0.0.1 with `Host: h`.
 pub(crate) const FORWARDED: &str = "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n\
                              X-Forwarded-Port: 80\r\nX-Amzn-Trace-Id: TRACE\r\n";
 

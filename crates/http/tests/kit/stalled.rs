@@ -1,4 +1,4 @@
-//! A client that stops to read.
+//! A client that stops reading.
 
 use std::io;
 use std::pin::Pin;

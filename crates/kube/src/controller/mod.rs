@@ -1,15 +1,19 @@
-//! The loop: what the watches tell goes into the cluster, what the cluster asks for serves.
+//! The control loop: watch events update the cluster state, which is reconciled to a model that is served and a status
+//! that is written back.
 
 mod deploy;
+mod shown;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use elbow_manifest::Object;
-use elbow_manifest::cluster::{Change, Cluster, Outcome, Reconciled};
+use elbow_manifest::cluster::{Change, Cluster, Identity, Outcome, Reconciled};
+use elbow_manifest::objects::Binding;
+use elbow_manifest::{Context, Object};
 use elbow_model::Model;
-use kube::Client;
+use elbow_model::diagnostic::Diagnostic;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -19,24 +23,29 @@ use tracing::{error, info, warn};
 use crate::backoff::BackOff;
 use crate::client::{self, Server};
 use crate::lease::{self, LeaseOptions};
-use crate::watch::{KINDS, Settings, Standing, Told, Watches};
+use crate::neighbours::{self, Seen};
+use crate::watch::{KINDS, KindState, Settings, Update, Watches};
 use crate::webhook::{self, Gates};
 use crate::write::{Counter, Writer, WriterOptions};
-use crate::{Error, LeaderElection, LoadBalancers, Metrics, Options, check};
+use crate::{Error, LeaderElection, LoadBalancers, Metrics, Options};
 use deploy::Deploy;
+use shown::Shown;
 
-/// Changes come in bunches: after this much quiet they are served.
+/// Changes come in batches: a batch ends after this time without changes.
 const QUIET: Duration = Duration::from_millis(2);
-/// However many there are, they are served after this time.
-const BUNCH: Duration = Duration::from_millis(50);
-/// Changes that are taken without a look at the clock.
-const MANY: usize = 4096;
-/// For letting go of the Lease at the end.
-const FAREWELL: Duration = Duration::from_secs(2);
-/// The first version with lists that are streams.
-const STREAMS: u32 = 27;
+/// The longest time that a batch may collect changes.
+const BATCH: Duration = Duration::from_millis(50);
+/// The number of changes to take without a look at the clock.
+const CHUNK: usize = 4096;
+/// The time limit for releasing the Lease at the end.
+const RELEASE: Duration = Duration::from_secs(2);
+/// The kind of objects that AWS Load Balancer Controller serves without a class.
+const BINDING: &str = "TargetGroupBinding";
+const BINDING_GROUP: &str = "elbv2.k8s.aws";
+/// The first minor version of Kubernetes 1 with streaming lists.
+const STREAMING_LISTS: u32 = 27;
 
-/// Watches a cluster and has served what it asks for.
+/// Watches a cluster and serves its load balancers.
 pub struct Controller {
     server: Server,
     options: Options,
@@ -48,7 +57,7 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Does nothing before [`Self::run`].
+    /// Creates a controller, which does nothing before [`Self::run`].
     pub fn new(server: Server, options: Options, balancers: Arc<dyn LoadBalancers>) -> Self {
         Self {
             server,
@@ -61,34 +70,34 @@ impl Controller {
         }
     }
 
-    /// Gives new pods their readiness gates, when the API server asks here.
+    /// Serves the admission webhook at `listener`, which adds readiness gates to new pods.
     #[must_use]
     pub fn with_webhook(mut self, listener: Option<TcpListener>) -> Self {
         self.webhook = listener;
         self
     }
 
-    /// Serves the load balancers of a native file as well, which is there before the cluster and without it.
+    /// Also serves the load balancers of a native file, even before the cluster is reachable.
     #[must_use]
-    pub fn beside(mut self, native: watch::Receiver<Model>) -> Self {
+    pub fn with_native(mut self, native: watch::Receiver<Model>) -> Self {
         self.native = native;
         self
     }
 
-    /// What it counts.
+    /// The metrics of the controller.
     pub fn metrics(&self) -> Metrics {
         self.metrics.clone()
     }
 
-    /// Whether everything that was in the cluster at the start is served.
+    /// Whether the initial state of the cluster is served.
     pub fn ready(&self) -> watch::Receiver<bool> {
         self.ready.subscribe()
     }
 
-    /// Watches and serves until `stop` says so. An API server that is away is waited for; what it said last serves on.
+    /// Watches and serves until `stop` is true. While the API server is unreachable, the last known state is served.
     ///
     /// # Errors
-    /// The API server is too old, or does not know who asks.
+    /// The API server is too old or rejects the credentials.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
         let mut state = State::new(&self);
         let version = tokio::select! {
@@ -104,11 +113,17 @@ impl Controller {
             metrics: self.metrics.clone(),
         };
         let leading = watch::Sender::new(!self.options.leader_election.enabled);
+        state.leading = leading.subscribe();
         let mut tasks = JoinSet::new();
-        tasks.spawn(tell_leader(self.metrics.clone(), leading.subscribe()));
+        tasks.spawn(record_leadership(self.metrics.clone(), leading.subscribe()));
         let writer = state.writer.clone();
         tasks.spawn(writer.run(self.balancers.clone(), leading.subscribe()));
-        tasks.spawn(tell_rival(self.server.client.clone()));
+        let client = self.server.client.clone();
+        let seen = neighbours::look(&client, &version).await;
+        state.meet(&seen);
+        let seen = watch::Sender::new(seen);
+        let met = seen.subscribe();
+        tasks.spawn(neighbours::follow(client, version, seen));
         if let Some(listener) = self.webhook.take() {
             let client = self.server.client.clone();
             let options = webhook::Options::new(&client);
@@ -117,11 +132,11 @@ impl Controller {
         }
         let election = tokio::spawn(self.elect(leading, stop.clone()));
         tokio::select! {
-            () = state.follow(Watches::start(&settings)) => {}
+            () = state.follow(Watches::start(&settings), met) => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
-        // The Lease is let go, so that another replica writes at once.
-        let _ = tokio::time::timeout(FAREWELL, election).await;
+        // Releasing the Lease lets another replica write at once.
+        let _ = tokio::time::timeout(RELEASE, election).await;
         Ok(())
     }
 
@@ -139,7 +154,7 @@ impl Controller {
         Writer::new(self.server.client.clone(), options, self.counter())
     }
 
-    /// Takes part in the election, where there is one.
+    /// Takes part in the leader election, if enabled.
     fn elect(
         &self,
         leading: watch::Sender<bool>,
@@ -158,18 +173,18 @@ impl Controller {
             if enabled {
                 return lease::elect(client, counter, options, leading, stop).await;
             }
-            // Those who write do so for as long as somebody could say otherwise.
+            // Keeps the sender: writers stop when the channel closes.
             let _ = stop.wait_for(|stop| *stop).await;
             drop(leading);
         }
     }
 
-    /// The version of the API server, as soon as it answers.
+    /// Waits until the API server answers; returns its version.
     async fn reach(&self) -> Result<String, Error> {
         let mut back_off = BackOff::default();
         loop {
             match client::version(&self.server).await {
-                Err(away @ Error::Unreachable { .. }) => warn!("{away}; tried again"),
+                Err(error @ Error::Unreachable { .. }) => warn!("{error}; retrying"),
                 other => return other,
             }
             tokio::time::sleep(back_off.next()).await;
@@ -177,15 +192,8 @@ impl Controller {
     }
 }
 
-/// Warns of somebody who serves the same cluster.
-async fn tell_rival(client: Client) {
-    if let Some(rival) = check::rival(&client).await {
-        warn!("{rival}");
-    }
-}
-
-/// Keeps the metric.
-async fn tell_leader(metrics: Metrics, mut leading: watch::Receiver<bool>) {
+/// Updates the metric of leadership.
+async fn record_leadership(metrics: Metrics, mut leading: watch::Receiver<bool>) {
     loop {
         metrics.leader(*leading.borrow_and_update());
         if leading.changed().await.is_err() {
@@ -194,7 +202,7 @@ async fn tell_leader(metrics: Metrics, mut leading: watch::Receiver<bool>) {
     }
 }
 
-/// The name of this machine, or of the pod.
+/// The name of this machine or pod.
 fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let name = name.or_else(|| std::env::var("HOSTNAME").ok());
@@ -203,31 +211,37 @@ fn host() -> String {
         .unwrap_or_else(|| "elbow".to_owned())
 }
 
-/// Whether the server may know lists that are streams; older ones take them for something else.
+/// Whether the server may support streaming lists. Older servers misread the request.
 fn has_streams(version: &str) -> bool {
     let mut numbers = version.trim_start_matches('v').split('.');
     let mut number = || numbers.next().and_then(|n| n.parse::<u32>().ok());
     number()
         .zip(number())
-        .is_some_and(|version| version >= (1, STREAMS))
+        .is_some_and(|version| version >= (1, STREAMING_LISTS))
 }
 
-/// What is known and what serves.
+/// The known state of the cluster and the state of what is served.
 struct State {
     cluster: Cluster,
+    context: Context,
     deploy: Deploy,
+    /// The version of the cluster's model that was deployed last.
+    deployed: u64,
     balancers: Arc<dyn LoadBalancers>,
     writer: Writer,
-    /// What new pods are to wait for; nobody listens where the webhook is off.
+    /// The readiness gates of new pods; without receivers if the webhook is off.
     gates: watch::Sender<Arc<Gates>>,
-    standings: Vec<Standing>,
-    /// What became of each stack last, by key.
+    kinds: Vec<KindState>,
+    /// The last outcome of each stack, by key.
     stacks: BTreeMap<String, Reconciled>,
     metrics: Metrics,
     ready: watch::Sender<bool>,
-    /// Paths of objects that cannot be read.
+    /// The paths of objects that cannot be parsed.
     malformed: BTreeSet<String>,
     native: watch::Receiver<Model>,
+    shown: Shown,
+    /// Whether this replica writes; the others follow the addresses that it wrote.
+    leading: watch::Receiver<bool>,
 }
 
 impl State {
@@ -236,23 +250,27 @@ impl State {
         let model = native.borrow_and_update().clone();
         let context = controller.options.context.clone();
         let mut state = Self {
-            cluster: Cluster::with_native(context, model),
+            cluster: Cluster::with_native(context.clone(), model),
+            context,
             deploy: Deploy::new(controller.balancers.clone()),
+            deployed: 0,
             balancers: controller.balancers.clone(),
             writer: controller.writer(),
             gates: watch::Sender::new(Arc::default()),
-            standings: vec![Standing::Unknown; KINDS.len()],
+            kinds: vec![KindState::Pending; KINDS.len()],
             stacks: BTreeMap::new(),
             metrics: controller.metrics.clone(),
             ready: controller.ready.clone(),
             malformed: BTreeSet::new(),
             native,
+            shown: Shown::default(),
+            leading: watch::Sender::new(false).subscribe(),
         };
         state.serve_native();
         state
     }
 
-    /// Serves the native file while nothing is known of the cluster yet.
+    /// Serves the native file until the cluster is reachable. Never returns.
     async fn wait(&mut self) {
         while self.native.changed().await.is_ok() {
             self.take_native();
@@ -266,28 +284,58 @@ impl State {
         self.serve_native();
     }
 
-    /// The native file alone, until the cluster is known.
+    /// Serves only the native file, until the state of the cluster is known.
     fn serve_native(&mut self) {
         let model = self.native.borrow().clone();
-        let is_known = self.standings.iter().all(Standing::is_settled);
+        let is_known = self.kinds.iter().all(KindState::is_settled);
         if !is_known && !model.load_balancers.is_empty() {
             self.deploy.apply(&model);
         }
     }
 
-    async fn follow(&mut self, mut watches: Watches) {
+    /// Leaves objects to the other controllers in the cluster.
+    fn meet(&mut self, seen: &Seen) {
+        neighbours::tell(seen);
+        self.metrics.neighbours(seen.neighbours);
+        self.writer.meet(seen.neighbours);
+        self.context.defaults.ownership.neighbours = seen.neighbours;
+        if seen.neighbours.lbc {
+            // All TargetGroupBindings are its own; they have no class.
+            let bindings = self.cluster.inventory().bindings.values();
+            let identity = |binding: &Binding| Identity {
+                group: BINDING_GROUP.to_owned(),
+                kind: BINDING.to_owned(),
+                namespace: binding.meta.namespace.clone(),
+                name: binding.meta.name.clone(),
+            };
+            let bindings: Vec<Identity> = bindings.map(identity).collect();
+            for binding in bindings {
+                self.writer.gone(&binding);
+                self.cluster.take(Change::Gone(binding));
+            }
+        }
+        self.cluster.set_context(self.context.clone());
+    }
+
+    async fn follow(&mut self, mut watches: Watches, mut met: watch::Receiver<Seen>) {
         loop {
             let retry = self.deploy.retry();
             tokio::select! {
-                told = watches.next() => match told {
-                    Some(told) => {
+                update = watches.next() => match update {
+                    Some(update) => {
                         let began = Instant::now();
-                        self.take(told);
+                        self.take(update);
                         self.gather(&mut watches, began).await;
                         self.serve(began);
                     }
                     None => return,
                 },
+                Ok(()) = met.changed() => {
+                    let seen = met.borrow_and_update().clone();
+                    self.meet(&seen);
+                    self.hand_over();
+                    self.serve(Instant::now());
+                }
                 Ok(()) = self.native.changed() => {
                     self.take_native();
                     self.serve(Instant::now());
@@ -297,58 +345,76 @@ impl State {
         }
     }
 
-    /// Takes what else comes until there is quiet.
+    /// Says to the objects that were served that they are left to another controller.
+    fn hand_over(&self) {
+        for one in self.stacks.values() {
+            let made = matches!(one.outcome, Outcome::Made(_));
+            if made {
+                self.writer.hand_over(one);
+            }
+        }
+    }
+
+    /// Takes further updates until the batch ends.
     async fn gather(&mut self, watches: &mut Watches, began: Instant) {
         loop {
-            for told in watches.ready(MANY) {
-                self.take(told);
+            for update in watches.ready(CHUNK) {
+                self.take(update);
             }
-            if began.elapsed() >= BUNCH {
+            if began.elapsed() >= BATCH {
                 return;
             }
             match tokio::time::timeout(QUIET, watches.next()).await {
-                Ok(Some(told)) => self.take(told),
+                Ok(Some(update)) => self.take(update),
                 Ok(None) | Err(_) => return,
             }
         }
     }
 
-    fn take(&mut self, told: Told) {
-        match told {
-            Told::Set(object) => {
+    /// Whether an object belongs to another controller, whatever it says.
+    fn is_left(&self, object: &Value) -> bool {
+        self.context.defaults.ownership.neighbours.lbc && object["kind"] == BINDING
+    }
+
+    fn take(&mut self, update: Update) {
+        match update {
+            Update::Applied(object) if self.is_left(&object) => {}
+            Update::Applied(object) => {
                 self.writer.see(&object);
+                self.shown.see(&object);
                 match Object::from_json(object) {
                     Ok(object) => {
                         self.malformed.remove(&object.path());
                         self.cluster.take(Change::Set(object));
                     }
-                    // It stays what it was.
+                    // The previous state of the object stays.
                     Err(problem) => {
                         if self.malformed.insert(problem.object.clone()) {
-                            warn!("an object of the API server cannot be read: {problem}");
+                            warn!("cannot parse an object of the API server: {problem}");
                         }
                     }
                 }
             }
-            Told::Gone(identity) => {
+            Update::Deleted(identity) => {
                 self.writer.gone(&identity);
+                self.shown.gone(&identity);
                 self.cluster.take(Change::Gone(identity));
             }
-            Told::Standing(index, standing) => {
-                if let Some(known) = self.standings.get_mut(index) {
-                    *known = standing;
+            Update::State(index, state) => {
+                if let Some(known) = self.kinds.get_mut(index) {
+                    *known = state;
                 }
                 self.metrics
-                    .synced(self.standings.iter().all(Standing::is_synced));
+                    .synced(self.kinds.iter().all(KindState::is_synced));
             }
         }
     }
 
-    /// Serves what the cluster asks for now, once everything that is in it is known: half of a cluster asks for
-    /// something else than the whole of it.
+    /// Reconciles and serves the cluster, once its initial state is complete: a part of the objects would give a different
+    /// model.
     fn serve(&mut self, began: Instant) {
         let is_due = self.deploy.is_due();
-        if !self.standings.iter().all(Standing::is_settled) {
+        if !self.kinds.iter().all(KindState::is_settled) {
             if is_due {
                 self.serve_native();
             }
@@ -357,29 +423,41 @@ impl State {
         let is_reconciled = self.cluster.is_reconciled();
         let reconciled = self.cluster.reconcile();
         let first = !*self.ready.borrow();
-        if is_reconciled && !is_due && !first {
+        let follows = !*self.leading.borrow();
+        let may_move = follows && self.shown.has_changes();
+        if is_reconciled && !is_due && !first && !may_move {
             return;
         }
+        // Events from elbow's own writes change nothing; only bindings may still need a status.
+        let has_news = !reconciled.is_empty() || !self.cluster.inventory().bindings.is_empty();
+        let version = self.cluster.version();
+        if !has_news && !is_due && !first && !may_move && self.deployed == version {
+            return;
+        }
+        self.deployed = version;
         let model = self.cluster.model();
-        // What elbow itself wrote comes back; only bindings have something to be told even when all serves as it did.
-        let is_news = !reconciled.is_empty() || !self.cluster.inventory().bindings.is_empty();
-        if !is_news && !is_due && !first && self.deploy.wants(&model) {
-            return;
-        }
         if !self.gates.is_closed() {
             let inventory = self.cluster.inventory();
             let take = |gates: &mut Arc<Gates>| Arc::make_mut(gates).take(&reconciled, inventory);
             self.gates.send_modify(take);
         }
+        let running = &*self.balancers;
+        let moves = self
+            .shown
+            .prefer(&reconciled, &self.stacks, follows, running);
         let changed = self.deploy.apply(&model);
-        // Its outcome may be another one although nobody asks for anything else.
+        if moves {
+            self.shown.settle(running);
+        }
+        // A deployment may change the outcome of stacks that were not reconciled.
         let again = self.stacks.values().filter(|one| {
-            let is_changed = balancer(one).is_some_and(|name| changed.contains(name));
+            let is_changed = balancers(one).any(|name| changed.contains(name));
             is_changed && !reconciled.iter().any(|new| new.key == one.key)
         });
         let again: Vec<Reconciled> = again.cloned().collect();
-        for one in reconciled.into_iter().chain(again) {
-            self.tell(&one);
+        for mut one in reconciled.into_iter().chain(again) {
+            one.diagnostics.extend(self.replaced(&one));
+            self.report(&one);
             self.write(&one);
             match (&one.outcome, one.leaving.is_empty()) {
                 (Outcome::Gone, true) => self.stacks.remove(&one.key),
@@ -396,37 +474,53 @@ impl State {
         }
     }
 
-    /// Has the outcome written to the members.
+    /// A warning if the load balancer of a stack does not have the address that its objects show.
+    fn replaced(&self, reconciled: &Reconciled) -> Option<Diagnostic> {
+        let Outcome::Made(made) = &reconciled.outcome else {
+            return None;
+        };
+        let served = self.balancers.served(&made.load_balancer)?;
+        self.shown
+            .replaced(reconciled, made, &served, &*self.balancers)
+    }
+
+    /// Submits the outcome to the writer.
     fn write(&self, reconciled: &Reconciled) {
-        let name = balancer(reconciled);
-        let failure = name.and_then(|name| self.deploy.failure(name).cloned());
-        let served = name.and_then(|name| self.balancers.served(name));
+        let failure = balancers(reconciled).find_map(|name| self.deploy.failure(name));
+        let mut names = balancers(reconciled);
+        let mut served = names.next().and_then(|name| self.balancers.served(name));
+        if let Some(served) = &mut served {
+            let front = names.next().and_then(|name| self.balancers.served(name));
+            served.front = front.map(Box::new);
+        }
         self.writer.submit(reconciled.clone(), served, failure);
     }
 
-    /// A line for a person, and a count.
-    fn tell(&self, reconciled: &Reconciled) {
+    /// Logs and counts the outcome.
+    fn report(&self, reconciled: &Reconciled) {
         let key = &*reconciled.key;
         for found in &reconciled.diagnostics {
             info!(key, "{found}");
         }
         let result = match &reconciled.outcome {
-            Outcome::Made(made) => match self.deploy.failure(&made.load_balancer) {
-                None => {
-                    info!(key, load_balancer = &*made.load_balancer, "served");
-                    "made"
+            Outcome::Made(made) => {
+                match balancers(reconciled).find_map(|name| self.deploy.failure(name)) {
+                    None => {
+                        info!(key, load_balancer = &*made.load_balancer, "served");
+                        "made"
+                    }
+                    Some(why) => {
+                        error!(
+                            key,
+                            load_balancer = &*made.load_balancer,
+                            "not served: {why}"
+                        );
+                        "failed"
+                    }
                 }
-                Some(why) => {
-                    error!(
-                        key,
-                        load_balancer = &*made.load_balancer,
-                        "not served: {why}"
-                    );
-                    "failed"
-                }
-            },
+            }
             Outcome::Refused(why) => {
-                error!(key, "refused, what served before serves on: {why}");
+                error!(key, "refused, the previous state stays in force: {why}");
                 "refused"
             }
             Outcome::Gone => {
@@ -438,15 +532,17 @@ impl State {
     }
 }
 
-/// The name of the load balancer that a stack has.
-fn balancer(reconciled: &Reconciled) -> Option<&Arc<str>> {
-    match &reconciled.outcome {
-        Outcome::Made(made) => Some(&made.load_balancer),
+/// The names of the load balancer of a stack and of the one in front of it.
+fn balancers(reconciled: &Reconciled) -> impl Iterator<Item = &Arc<str>> {
+    let made = match &reconciled.outcome {
+        Outcome::Made(made) => Some(made),
         Outcome::Refused(_) | Outcome::Gone => None,
-    }
+    };
+    made.into_iter()
+        .flat_map(|made| std::iter::once(&made.load_balancer).chain(&made.front))
 }
 
-/// Ends at `instant`, if there is one.
+/// Waits until `instant`; forever if there is none.
 async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant).await,

@@ -1,4 +1,4 @@
-//! TargetGroupBinding: a Service whose endpoints are targets of a target group.
+//! TargetGroupBinding: registers a Service's endpoints with a target group.
 #![allow(
     clippy::duplicated_attributes,
     reason = "columns share their types, and each is an attribute of its own"
@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 
 use super::NumberOrName;
 
-/// The columns of `kubectl get targetgroupbindings` are the same for all versions, and an attribute cannot be shared otherwise.
+/// A macro, because all versions have the same columns of `kubectl get targetgroupbindings` and share them in no other way.
 macro_rules! binding {
-    ($version:literal, $(#[$rule:meta])* { $($fields:tt)* }) => {
-        /// Which Service's endpoints are targets of which target group.
+    ($version:literal, $status:literal, $(#[$rule:meta])* { $($fields:tt)* }) => {
+        /// The Service and the target group that its endpoints are registered with.
         #[derive(Clone, Debug, Deserialize, Serialize, CustomResource, KubeSchema)]
         #[kube(
             group = "elbv2.k8s.aws",
             version = $version,
             kind = "TargetGroupBinding",
             namespaced,
-            status = "super::TargetGroupBindingStatus",
-            doc = "A Service whose endpoints are targets of a target group.",
+            status = $status,
+            doc = "Registers the endpoints of a Service with a target group.",
             printcolumn(name = "SERVICE-NAME", type_ = "string", json_path = ".spec.serviceRef.name", description = "The Service"),
             printcolumn(name = "SERVICE-PORT", type_ = "string", json_path = ".spec.serviceRef.port", description = "The Service's port"),
             printcolumn(name = "TARGET-TYPE", type_ = "string", json_path = ".spec.targetType", description = "The target group's target type"),
@@ -36,43 +36,43 @@ macro_rules! binding {
             target_group_arn: Option<String>,
             /// The target group's name.
             target_group_name: Option<String>,
-            /// instance or ip; that of the target group when it is not there.
+            /// instance or ip; defaults to that of the target group.
             target_type: Option<super::TargetType>,
             /// The Service and its port.
             service_ref: super::ServiceReference,
             /// Who may reach the targets.
             networking: Option<super::Networking>,
-            /// Whether target groups of other clusters' targets are left as they are.
+            /// Whether targets of other clusters in the target group are left alone.
             multi_cluster_target_group: Option<bool>,
-            /// The role to take when the target group is of another account.
+            /// The role to assume if the target group belongs to another account.
             iam_role_arn_to_assume: Option<String>,
-            /// The external id with which that role is taken.
+            /// The external id to assume that role with.
             assume_role_external_id: Option<String>,
             $($fields)*
         }
     };
 }
 
-/// v1beta1, which is stored.
+/// v1beta1, the stored version.
 pub(crate) mod beta {
     use kube::{CustomResource, KubeSchema};
     use serde::{Deserialize, Serialize};
 
-    binding!("v1beta1",
+    binding!("v1beta1", "super::TargetGroupBindingStatus",
         #[x_kube(validation = Rule::new("has(self.targetGroupARN) || has(self.targetGroupName)")
-            .message("a TargetGroupBinding has targetGroupARN or targetGroupName"))]
+            .message("targetGroupARN or targetGroupName is required"))]
         #[x_kube(validation = Rule::new("!has(oldSelf.targetGroupARN) || has(self.targetGroupARN) && self.targetGroupARN == oldSelf.targetGroupARN")
-            .message("targetGroupARN cannot be changed: make another TargetGroupBinding"))]
+            .message("targetGroupARN is immutable: create another TargetGroupBinding"))]
         #[x_kube(validation = Rule::new("!has(oldSelf.targetType) || has(self.targetType) && self.targetType == oldSelf.targetType")
-            .message("targetType cannot be changed: make another TargetGroupBinding"))]
+            .message("targetType is immutable: create another TargetGroupBinding"))]
         #[x_kube(validation = Rule::new("!has(oldSelf.ipAddressType) || has(self.ipAddressType) && self.ipAddressType == oldSelf.ipAddressType")
-            .message("ipAddressType cannot be changed: make another TargetGroupBinding"))]
+            .message("ipAddressType is immutable: create another TargetGroupBinding"))]
         #[x_kube(validation = Rule::new("!has(oldSelf.vpcID) || has(self.vpcID) && self.vpcID == oldSelf.vpcID")
-            .message("vpcID cannot be changed: make another TargetGroupBinding"))]
+            .message("vpcID is immutable: create another TargetGroupBinding"))]
         {
-            /// The nodes that may be targets, where they are nodes.
+            /// Selects the nodes that may be targets of type instance.
             node_selector: Option<super::super::LabelSelector>,
-            /// ipv4 or ipv6; that of the target group when it is not there.
+            /// ipv4 or ipv6; defaults to that of the target group.
             ip_address_type: Option<super::TargetIpAddressType>,
             /// The VPC of the target group.
             #[serde(rename = "vpcID")]
@@ -83,15 +83,15 @@ pub(crate) mod beta {
     );
 }
 
-/// v1alpha1, which old objects are of.
+/// v1alpha1, for old objects.
 pub(crate) mod alpha {
     use kube::{CustomResource, KubeSchema};
     use serde::{Deserialize, Serialize};
 
-    binding!("v1alpha1", {});
+    binding!("v1alpha1", "super::AlphaStatus", {});
 }
 
-/// What the targets of a target group are.
+/// The target type of a target group.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[schemars(inline)]
 #[serde(rename_all = "lowercase")]
@@ -100,7 +100,7 @@ pub(crate) enum TargetType {
     Ip,
 }
 
-/// The addresses of targets.
+/// The address family of targets.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[schemars(inline)]
 #[serde(rename_all = "lowercase")]
@@ -109,7 +109,7 @@ pub(crate) enum TargetIpAddressType {
     Ipv6,
 }
 
-/// What a target group speaks.
+/// The protocol of a target group.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[schemars(inline)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -133,36 +133,36 @@ pub(crate) struct ServiceReference {
     port: NumberOrName,
 }
 
-/// Who may reach targets.
+/// Access to the targets.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Networking {
-    /// What is let in.
+    /// Inbound rules.
     ingress: Option<Vec<IngressRule>>,
 }
 
-/// Peers, and the ports that they may reach.
+/// Peers, and the ports that they may use.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct IngressRule {
     /// The peers.
     from: Vec<Peer>,
-    /// The ports; all TCP ports when there are none.
+    /// The ports; all TCP ports if empty.
     ports: Vec<PeerPort>,
 }
 
-/// A peer: addresses or a security group.
+/// A peer: an address range or a security group.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Peer {
-    /// Addresses.
+    /// The address range.
     ip_block: Option<IpBlock>,
     /// A security group.
     security_group: Option<SecurityGroup>,
 }
 
-/// Addresses.
+/// An address range.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct IpBlock {
-    /// Their range, IPv4 or IPv6.
+    /// The range in CIDR notation, IPv4 or IPv6.
     cidr: String,
 }
 
@@ -174,16 +174,16 @@ pub(crate) struct SecurityGroup {
     group_id: String,
 }
 
-/// A port that peers may reach.
+/// A port that peers may use.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct PeerPort {
-    /// TCP when it is not there.
+    /// Defaults to TCP.
     protocol: Option<PeerProtocol>,
-    /// All ports when it is not there.
+    /// Defaults to all ports.
     port: Option<NumberOrName>,
 }
 
-/// What a peer may speak.
+/// The transport protocol of a peer.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[schemars(inline)]
 #[serde(rename_all = "UPPERCASE")]
@@ -192,10 +192,20 @@ pub(crate) enum PeerProtocol {
     Udp,
 }
 
-/// How far the controller has come.
+/// The status that the controller writes.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TargetGroupBindingStatus {
-    /// The generation of the spec that is in force.
+    /// The generation of the spec that the controller has applied.
+    observed_generation: Option<i64>,
+    /// Why the last step failed, as the controller reports it.
+    conditions: Option<Vec<super::Condition>>,
+}
+
+/// The status in v1alpha1.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AlphaStatus {
+    /// The generation of the spec that the controller has applied.
     observed_generation: Option<i64>,
 }

@@ -1,5 +1,5 @@
-//! The kinds that AWS's controller brings to a cluster, as definitions of our own types: IngressClassParams and
-//! TargetGroupBinding (`elbv2.k8s.aws`), with the versions, fields, columns and validations that its definitions have.
+//! CRDs of AWS Load Balancer Controller, generated from our own types: IngressClassParams and
+//! TargetGroupBinding (`elbv2.k8s.aws`), with AWS's versions, fields, columns and validations.
 
 mod binding;
 mod params;
@@ -13,9 +13,9 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// The definitions as they are applied, in order of their names.
+/// The definitions to apply, sorted by name.
 pub fn definitions() -> Result<Vec<Value>, serde_json::Error> {
-    // Both versions are of one kind, group and scope, which is all that merging can refuse.
+    // Merging refuses only different kinds, groups or scopes, and both versions have the same.
     let bindings = merge_crds(
         vec![
             binding::beta::TargetGroupBinding::crd(),
@@ -40,14 +40,14 @@ pub fn yaml() -> Result<String, Error> {
     Ok(text)
 }
 
-/// Definitions that could not be written down.
+/// A definition cannot be serialized.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// As JSON.
-    #[error("a definition cannot be written: {0}")]
+    #[error("cannot serialize a definition: {0}")]
     Json(#[from] serde_json::Error),
     /// As YAML.
-    #[error("a definition cannot be written: {0}")]
+    #[error("cannot serialize a definition: {0}")]
     Yaml(#[from] serde_saphyr::ser::Error),
 }
 
@@ -56,7 +56,7 @@ fn definition(definition: &CustomResourceDefinition) -> Result<Value, serde_json
     let versions = value["spec"]["versions"].as_array_mut();
     for version in versions.into_iter().flatten() {
         let schema = &mut version["schema"]["openAPIV3Schema"];
-        // AWS's take an object without a spec.
+        // AWS's definitions accept an object without a spec.
         if let Some(schema) = schema.as_object_mut() {
             schema.remove("required");
             schema.remove("title");
@@ -69,7 +69,7 @@ fn definition(definition: &CustomResourceDefinition) -> Result<Value, serde_json
     Ok(value)
 }
 
-/// A field that may be left out is not one that may be null: AWS's definitions refuse null, and so do these.
+/// Makes no field nullable: AWS's definitions allow a field to be absent but not null.
 fn refuse_null(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -84,7 +84,7 @@ fn refuse_null(value: &mut Value) {
     }
 }
 
-/// A key with its value: a tag or an attribute.
+/// A key-value pair: a tag or an attribute.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct KeyValue {
     /// The key.
@@ -93,28 +93,67 @@ pub(crate) struct KeyValue {
     value: String,
 }
 
-/// Labels that an object must have.
+/// Selects objects by their labels.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub(crate) struct LabelSelector {
-    /// Labels and the value that each must have.
+    /// Labels with their required values.
     match_labels: Option<BTreeMap<String, String>>,
-    /// What else must hold, all of it.
+    /// Further requirements; all must hold.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     match_expressions: Option<Vec<Requirement>>,
 }
 
-/// What must hold for one label.
+/// A requirement for one label.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Requirement {
     /// The label's key.
     key: String,
     /// In, NotIn, Exists or DoesNotExist.
     operator: String,
-    /// The values of In and NotIn; none for the others.
+    /// The values for In and NotIn; empty for the others.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     values: Option<Vec<String>>,
+}
+
+/// A condition of an object, as all kinds of Kubernetes have it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Condition(Value);
+
+impl JsonSchema for Condition {
+    fn schema_name() -> Cow<'static, str> {
+        "Condition".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "One aspect of the object's state.",
+            "required": ["lastTransitionTime", "message", "reason", "status", "type"],
+            "properties": {
+                "type": {
+                    "type": "string", "description": "The aspect.", "maxLength": 316,
+                    "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$",
+                },
+                "status": {"type": "string", "description": "Whether it holds.", "enum": ["True", "False", "Unknown"]},
+                "lastTransitionTime": {"type": "string", "description": "When the status last changed.", "format": "date-time"},
+                "observedGeneration": {
+                    "type": "integer", "description": "The generation that it is about.", "format": "int64", "minimum": 0,
+                },
+                "reason": {
+                    "type": "string", "description": "The reason in one word.", "minLength": 1, "maxLength": 1024,
+                    "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+                },
+                "message": {"type": "string", "description": "The reason in words.", "maxLength": 32768},
+            },
+        })
+    }
 }
 
 /// A number or a name.

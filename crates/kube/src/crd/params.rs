@@ -1,4 +1,4 @@
-//! IngressClassParams: what wins over the annotations of all Ingresses of a class.
+//! IngressClassParams: settings that override the annotations of all Ingresses of a class.
 #![allow(
     clippy::duplicated_attributes,
     reason = "columns share their types, and each is an attribute of its own"
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{KeyValue, LabelSelector};
 
-/// What holds for all Ingresses of the classes that name this object; each field wins over the annotation of its name.
+/// Settings for all Ingresses of the classes that reference this object; each overrides the annotation of the same name.
 #[derive(Clone, Debug, Deserialize, Serialize, CustomResource, KubeSchema)]
 #[kube(
     group = "elbv2.k8s.aws",
@@ -20,7 +20,7 @@ use super::{KeyValue, LabelSelector};
     kind = "IngressClassParams",
     plural = "ingressclassparams",
     singular = "ingressclassparam",
-    doc = "What holds for all Ingresses of the classes that name this object.",
+    doc = "Settings for all Ingresses of the classes that reference this object.",
     printcolumn(
         name = "GROUP-NAME",
         type_ = "string",
@@ -46,31 +46,31 @@ use super::{KeyValue, LabelSelector};
     )
 )]
 #[x_kube(validation = Rule::new("!(has(self.prefixListsIDs) && has(self.PrefixListsIDs))")
-    .message("prefixListsIDs and PrefixListsIDs are one field: have the first of them only"))]
+    .message("prefixListsIDs and PrefixListsIDs are the same field: set only prefixListsIDs"))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct IngressClassParamsSpec {
     /// The load balancer's name.
     load_balancer_name: Option<String>,
     /// The ARNs of the certificates; the first is the default.
     certificate_arn: Option<Vec<String>>,
-    /// The namespaces whose Ingresses may be of the class; all when there is none or when it is empty.
+    /// The namespaces that may use the class; all if absent or empty.
     namespace_selector: Option<LabelSelector>,
-    /// The IngressGroup that all Ingresses of the class are in.
+    /// The IngressGroup of all Ingresses of the class.
     group: Option<IngressGroup>,
     /// internal or internet-facing.
     scheme: Option<Scheme>,
-    /// The address ranges that may connect.
+    /// The address ranges that may connect to the load balancer.
     #[serde(rename = "inboundCIDRs")]
     inbound_cidrs: Option<Vec<String>>,
     /// The security policy of HTTPS listeners.
     ssl_policy: Option<String>,
     /// The HTTPS port that HTTP listeners redirect to.
     ssl_redirect_port: Option<String>,
-    /// The subnets that the load balancer is in.
+    /// The subnets of the load balancer.
     subnets: Option<SubnetSelector>,
     /// ipv4, dualstack or dualstack-without-public-ipv4.
     ip_address_type: Option<IpAddressType>,
-    /// Tags for all that is made.
+    /// Tags for all created resources.
     tags: Option<Vec<KeyValue>>,
     /// instance or ip.
     target_type: Option<super::binding::TargetType>,
@@ -78,9 +78,9 @@ pub(crate) struct IngressClassParamsSpec {
     load_balancer_attributes: Option<Vec<KeyValue>>,
     /// Attributes of listeners.
     listeners: Option<Vec<Listener>>,
-    /// The capacity that is reserved.
+    /// The reserved capacity.
     minimum_load_balancer_capacity: Option<MinimumLoadBalancerCapacity>,
-    /// Where the load balancer's addresses come from.
+    /// The IPAM pool of the load balancer's addresses.
     ipam_configuration: Option<IpamConfiguration>,
     /// Prefix lists of the managed security group.
     #[serde(rename = "prefixListsIDs")]
@@ -103,7 +103,7 @@ pub(crate) struct IngressGroup {
     name: String,
 }
 
-/// Where a load balancer is reached from.
+/// The scheme of a load balancer.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[schemars(inline)]
 #[serde(rename_all = "kebab-case")]
@@ -112,7 +112,7 @@ pub(crate) enum Scheme {
     InternetFacing,
 }
 
-/// The addresses of a load balancer.
+/// The IP address type of a load balancer.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[schemars(inline)]
 #[serde(rename_all = "kebab-case")]
@@ -124,12 +124,12 @@ pub(crate) enum IpAddressType {
 
 /// Subnets, by id or by tags.
 #[derive(Clone, Debug, Deserialize, Serialize, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.ids) != has(self.tags)").message("subnets has ids or tags, and not both"))]
+#[x_kube(validation = Rule::new("has(self.ids) != has(self.tags)").message("set either ids or tags of subnets"))]
 pub(crate) struct SubnetSelector {
-    /// Their ids.
+    /// Subnet ids.
     #[schemars(length(min = 1), inner(regex(pattern = r"subnet-[0-9a-f]+")))]
     ids: Option<Vec<String>>,
-    /// Tags and the values that each may have.
+    /// Tags with their accepted values.
     tags: Option<BTreeMap<String, Vec<String>>>,
 }
 
@@ -145,7 +145,7 @@ pub(crate) struct Listener {
     listener_attributes: Option<Vec<KeyValue>>,
 }
 
-/// Capacity that is reserved.
+/// Reserved capacity.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MinimumLoadBalancerCapacity {
@@ -153,10 +153,10 @@ pub(crate) struct MinimumLoadBalancerCapacity {
     capacity_units: i32,
 }
 
-/// Where addresses come from.
+/// The source of addresses.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct IpamConfiguration {
-    /// The pool of IPv4 addresses.
+    /// The id of the IPv4 pool.
     #[serde(rename = "ipv4IPAMPoolId")]
     ipv4_pool: Option<String>,
 }

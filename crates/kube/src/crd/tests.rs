@@ -1,4 +1,4 @@
-//! Facts of AWS's own definitions (config/crd/bases of its controller), as the definitions here must have them.
+//! Compares the definitions with facts of AWS's own (config/crd/bases of its controller).
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{definitions, yaml};
 
-/// A line for every field of a version: its path and type, and what else is asked of it.
+/// One line per field: path, type and constraints.
 fn fields(path: &str, schema: &Value, lines: &mut Vec<String>) {
     let kind = match &schema["x-kubernetes-int-or-string"] {
         Value::Bool(true) => "int-or-string",
@@ -42,7 +42,7 @@ fn fields(path: &str, schema: &Value, lines: &mut Vec<String>) {
 
 // control-plane.md 2.9 and 3.7.
 #[test]
-fn the_fields_are_those_of_aws_with_their_types_and_enums() {
+fn fields_types_and_enums_are_those_of_aws() {
     let mut lines = Vec::new();
     for definition in definitions().unwrap() {
         for version in definition["spec"]["versions"].as_array().unwrap() {
@@ -58,7 +58,7 @@ fn the_fields_are_those_of_aws_with_their_types_and_enums() {
 }
 
 #[test]
-fn the_versions_names_and_subresources_are_those_of_aws() {
+fn versions_names_and_subresources_are_those_of_aws() {
     let facts = |definition: &Value| {
         let version = |v: &Value| json!([v["name"], v["served"], v["storage"], v["subresources"]]);
         let versions = definition["spec"]["versions"].as_array().unwrap();
@@ -91,7 +91,7 @@ fn the_versions_names_and_subresources_are_those_of_aws() {
 }
 
 #[test]
-fn the_columns_are_those_of_aws() {
+fn columns_are_those_of_aws() {
     let columns = |definition: &Value| -> Vec<Value> {
         let columns = &definition["spec"]["versions"][0]["additionalPrinterColumns"];
         let column = |c: &Value| json!([c["name"], c["type"], c["jsonPath"], c["priority"]]);
@@ -122,7 +122,7 @@ fn the_columns_are_those_of_aws() {
 }
 
 #[test]
-fn what_is_installed_holds_the_definitions_as_they_are_printed() {
+fn installed_files_match_the_printed_definitions() {
     let printed = yaml().unwrap();
     for file in ["kube/crds.yaml", "helm/elbow/crds/crds.yaml"] {
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
@@ -132,7 +132,7 @@ fn what_is_installed_holds_the_definitions_as_they_are_printed() {
         let kept = fs::read_to_string(config.join(file)).unwrap();
         assert!(
             kept == printed,
-            "config/{file} is old: UPDATE_SNAPSHOTS=1 cargo test -p elbow-kube crd writes it anew"
+            "config/{file} is out of date; run UPDATE_SNAPSHOTS=1 cargo test -p elbow-kube crd"
         );
     }
 }

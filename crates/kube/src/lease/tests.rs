@@ -1,33 +1,33 @@
-//! An election among several, by a clock that stands still.
+//! Elections among several replicas, with a paused clock.
 
 use std::sync::{Arc, Mutex};
 
 use super::*;
 
-/// A Lease in memory; cut off, it answers nobody.
+/// A Lease in memory.
 #[derive(Clone, Default)]
 struct Memory(Arc<Mutex<(Option<Record>, u64)>>);
 
-/// One replica's way to the Lease.
-struct Way {
+/// A replica's connection to the Lease; it blocks while closed.
+struct Connection {
     memory: Memory,
     open: watch::Receiver<bool>,
 }
 
-impl Way {
-    async fn pass(&self) {
+impl Connection {
+    async fn until_open(&self) {
         drop(self.open.clone().wait_for(|open| *open).await);
     }
 }
 
-impl Store for Way {
+impl Store for Connection {
     async fn get(&self) -> Result<Option<Record>, Error> {
-        self.pass().await;
+        self.until_open().await;
         Ok(self.memory.0.lock().unwrap().0.clone())
     }
 
     async fn put(&self, record: &Record) -> Result<Record, Error> {
-        self.pass().await;
+        self.until_open().await;
         let (present, writes) = &mut *self.memory.0.lock().unwrap();
         let version = present.as_ref().map_or("", |present| &present.version);
         if version != record.version {
@@ -53,14 +53,14 @@ struct Replica {
 
 impl Replica {
     fn start(memory: &Memory, identity: &str) -> Self {
-        let (open, way) = watch::channel(true);
+        let (open, opened) = watch::channel(true);
         let (stop, stopped) = watch::channel(false);
         let (lead, leading) = watch::channel(false);
-        let way = Way {
+        let connection = Connection {
             memory: memory.clone(),
-            open: way,
+            open: opened,
         };
-        let election = Election::new(way, LeaseOptions::new("a", "l", identity));
+        let election = Election::new(connection, LeaseOptions::new("a", "l", identity));
         Self {
             leading,
             open,
@@ -89,7 +89,7 @@ async fn pass(seconds: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_leads_and_renews_and_the_second_waits() {
+async fn first_leads_and_renews_while_second_waits() {
     let memory = Memory::default();
     let mut first = Replica::start(&memory, "first");
     first.until(true).await;
@@ -104,7 +104,7 @@ async fn the_first_leads_and_renews_and_the_second_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leader_that_is_cut_off_stops_before_another_leads() {
+async fn disconnected_leader_stops_before_another_leads() {
     let memory = Memory::default();
     let mut first = Replica::start(&memory, "first");
     first.until(true).await;
@@ -121,14 +121,14 @@ async fn a_leader_that_is_cut_off_stops_before_another_leads() {
     let after = record(&memory);
     assert_eq!((after.holder.as_str(), after.transitions), ("second", 1));
 
-    // Back again it waits.
+    // After it reconnects, it waits.
     first.open.send_replace(true);
     pass(60).await;
     assert!(second.leads() && !first.leads());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leader_that_stops_lets_go_and_another_leads_at_its_next_attempt() {
+async fn stopping_leader_releases_the_lease() {
     let memory = Memory::default();
     let mut first = Replica::start(&memory, "first");
     first.until(true).await;
@@ -141,19 +141,19 @@ async fn a_leader_that_stops_lets_go_and_another_leads_at_its_next_attempt() {
     assert!(waited <= Duration::from_secs(3), "{waited:?}");
 }
 
-/// The holder's clock is an hour behind, or ahead: what counts is that the Lease changes.
+/// Whether the holder's clock is behind or ahead, only changes of the Lease count.
 #[tokio::test(start_paused = true)]
-async fn the_clock_of_another_is_not_believed() {
+async fn clock_of_the_holder_is_ignored() {
     for time in ["1970-01-01T00:00:00.000000Z", "2970-01-01T00:00:00.000000Z"] {
         let memory = Memory::default();
-        let stranger = Record {
-            holder: "stranger".to_owned(),
+        let other = Record {
+            holder: "other".to_owned(),
             duration: Duration::from_secs(15),
             renewed: time.to_owned(),
             version: "1".to_owned(),
             ..Record::default()
         };
-        *memory.0.lock().unwrap() = (Some(stranger), 1);
+        *memory.0.lock().unwrap() = (Some(other), 1);
         let mut own = Replica::start(&memory, "own");
         for n in 0..20 {
             pass(5).await;
@@ -168,7 +168,7 @@ async fn the_clock_of_another_is_not_believed() {
 }
 
 #[test]
-fn replicas_on_one_host_are_told_apart() {
+fn replicas_on_one_host_have_different_identities() {
     let (a, b) = (identity("node1"), identity("node1"));
     assert!(a.starts_with("node1_"));
     assert_ne!(a, b);

@@ -1,32 +1,32 @@
-//! The kinds that are watched.
+//! The watched kinds.
 
 use elbow_manifest::cluster::Identity;
 use serde_json::{Map, Value};
 
 use super::trim;
 
-/// A kind that is watched.
+/// A watched kind.
 #[derive(Debug)]
 pub(crate) struct Kind {
-    /// Empty for the core.
+    /// Empty for the core group.
     pub(crate) group: &'static str,
     pub(crate) version: &'static str,
     pub(crate) name: &'static str,
-    /// As paths have it.
+    /// As in paths.
     pub(crate) plural: &'static str,
     /// Whether its objects are in namespaces.
     pub(crate) namespaced: bool,
-    /// Whether a cluster may lack it, since it comes with a CRD.
+    /// Whether a cluster may lack the kind because it comes with a CRD.
     pub(crate) optional: bool,
-    /// Which of its objects count.
+    /// The field selector for the objects that matter.
     pub(crate) selector: Option<&'static str>,
-    /// Takes away what nobody reads.
+    /// Removes the fields that elbow does not read.
     pub(super) trim: fn(&mut Map<String, Value>),
-    /// What cannot be done where it may not be read.
+    /// What does not work without permission to read the kind.
     pub(crate) without: &'static str,
 }
 
-/// A kind that every cluster has.
+/// Defaults: a kind of the core group.
 const CORE: Kind = Kind {
     group: "",
     version: "v1",
@@ -39,7 +39,7 @@ const CORE: Kind = Kind {
     without: "",
 };
 
-/// All of them.
+/// All watched kinds.
 pub(crate) const KINDS: &[Kind] = &[
     Kind {
         name: "Service",
@@ -93,7 +93,7 @@ pub(crate) const KINDS: &[Kind] = &[
         plural: "pods",
         selector: Some("status.phase!=Succeeded,status.phase!=Failed"),
         trim: trim::pod,
-        without: "readiness gates are not served",
+        without: "readiness gates are not updated",
         ..CORE
     },
     Kind {
@@ -143,7 +143,7 @@ impl Kind {
         }
     }
 
-    /// Where its objects are listed: those of `namespace`, where it has namespaces and one is given.
+    /// The path to list objects: those of `namespace` if given and if the kind has namespaces.
     pub(crate) fn path(&self, namespace: Option<&str>) -> String {
         let root = match self.group {
             "" => format!("/api/{}", self.version),
@@ -155,7 +155,7 @@ impl Kind {
         }
     }
 
-    /// The object of this kind at `key`.
+    /// The identity of the object of this kind at `key`.
     pub(crate) fn identity(&self, (namespace, name): (String, String)) -> Identity {
         Identity {
             group: self.group.to_owned(),
@@ -165,7 +165,7 @@ impl Kind {
         }
     }
 
-    /// As a Role has it: `ingresses.networking.k8s.io`.
+    /// The resource as in a Role: `ingresses.networking.k8s.io`.
     pub(crate) fn resource(&self) -> String {
         match self.group {
             "" => self.plural.to_owned(),
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_namespace_narrows_kinds_that_have_one() {
+    fn namespace_restricts_only_namespaced_kinds() {
         let path = |name: &str, namespace| {
             let kind = KINDS.iter().find(|kind| kind.name == name).unwrap();
             kind.path(namespace)

@@ -1,24 +1,24 @@
-//! Which objects of a kind are known, at which version: what a new list says differently follows from that.
+//! The known objects of a kind with their versions; differences of a new list follow from them.
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use super::kinds::Kind;
-use super::{Told, trim};
+use super::{Update, trim};
 
 /// Namespace and name.
 pub(super) type Key = (String, String);
 
-/// The objects of a kind that have been told of.
+/// The objects of a kind that have been reported.
 pub(super) struct Known {
     kind: &'static Kind,
     versions: HashMap<Key, Box<str>>,
-    /// The newest version that was seen of anything of the kind.
+    /// The newest version seen of any object of the kind.
     newest: u64,
 }
 
-/// What a new list differs in.
+/// The differences of a new list.
 #[derive(Default)]
 pub(super) struct Relist {
     seen: HashSet<Key>,
@@ -38,21 +38,21 @@ impl Known {
         self.versions.len()
     }
 
-    /// Something of the kind has this version.
+    /// Records that the kind has reached this version.
     pub(super) fn reached(&mut self, version: &str) {
-        // Versions are numbers wherever etcd is behind them; others cannot be compared.
+        // With etcd versions are numbers; other versions cannot be compared.
         self.newest = self.newest.max(version.parse().unwrap_or(0));
     }
 
-    /// Whether a list of this version is older than what is known, as one from a cache can be.
+    /// Whether a list of this version is older than what is known, as a list from a cache can be.
     pub(super) fn is_stale(&self, version: &str) -> bool {
         version
             .parse::<u64>()
             .is_ok_and(|version| version < self.newest)
     }
 
-    /// The object is so; `None` when that is known.
-    pub(super) fn set(&mut self, object: Value) -> Option<Told> {
+    /// Records an object; `None` if this version is already known.
+    pub(super) fn set(&mut self, object: Value) -> Option<Update> {
         let key = key(&object);
         let version = version(&object);
         if !version.is_empty()
@@ -66,25 +66,25 @@ impl Known {
         self.reached(version);
         let version = version.into();
         self.versions.insert(key, version);
-        Some(Told::Set(self.trimmed(object)))
+        Some(Update::Applied(self.trimmed(object)))
     }
 
-    /// The object is there no longer; `None` when that is known.
-    pub(super) fn gone(&mut self, object: &Value) -> Option<Told> {
+    /// Records a deletion; `None` if the object is not known.
+    pub(super) fn delete(&mut self, object: &Value) -> Option<Update> {
         self.reached(version(object));
         let key = key(object);
         self.versions.remove(&key)?;
-        Some(Told::Gone(self.kind.identity(key)))
+        Some(Update::Deleted(self.kind.identity(key)))
     }
 
-    /// All objects are gone: the kind is.
-    pub(super) fn all_gone(&mut self) -> Vec<Told> {
+    /// Deletes all objects: the kind no longer exists.
+    pub(super) fn delete_all(&mut self) -> Vec<Update> {
         let gone = std::mem::take(&mut self.versions).into_keys();
-        gone.map(|key| Told::Gone(self.kind.identity(key)))
+        gone.map(|key| Update::Deleted(self.kind.identity(key)))
             .collect()
     }
 
-    /// Takes note of an object of a new list, in which nothing counts before its end.
+    /// Adds an object to a new list; nothing takes effect before [`Known::finish`].
     pub(super) fn note(&self, relist: &mut Relist, object: Value) {
         let key = key(&object);
         let known = self.versions.get(&key);
@@ -95,25 +95,25 @@ impl Known {
         relist.seen.insert(key);
     }
 
-    /// The end of a new list: what is to be told.
-    pub(super) fn finish(&mut self, relist: Relist) -> Vec<Told> {
+    /// Applies a complete new list; returns the differences.
+    pub(super) fn finish(&mut self, relist: Relist) -> Vec<Update> {
         let Relist { seen, changed } = relist;
         let gone: Vec<Key> = {
             let known = self.versions.keys();
             known.filter(|key| !seen.contains(key)).cloned().collect()
         };
-        let mut told: Vec<_> = changed
+        let mut updates: Vec<_> = changed
             .into_iter()
             .filter_map(|object| self.set(object))
             .collect();
         for key in gone {
             self.versions.remove(&key);
-            told.push(Told::Gone(self.kind.identity(key)));
+            updates.push(Update::Deleted(self.kind.identity(key)));
         }
-        told
+        updates
     }
 
-    /// A cache, or a cluster that was restored from a backup: what is known counts no longer as the newest.
+    /// Accepts older lists again: they come from a cache, or from a cluster that was restored from a backup.
     pub(super) fn forget_newest(&mut self) {
         self.newest = 0;
     }
@@ -122,7 +122,7 @@ impl Known {
         if let Some(map) = object.as_object_mut() {
             trim::any(map);
             (self.kind.trim)(map);
-            // The items of a list do not say what they are.
+            // The items of a list do not carry their kind.
             map.insert("kind".to_owned(), self.kind.name.into());
             map.insert("apiVersion".to_owned(), self.kind.api_version().into());
         }
@@ -130,9 +130,9 @@ impl Known {
     }
 }
 
-/// What takes part in a new list instead of an object that is deleted while it comes.
 impl Relist {
-    pub(super) fn gone(&mut self, object: &Value) {
+    /// Removes an object that is deleted while the list is read.
+    pub(super) fn delete(&mut self, object: &Value) {
         let key = key(object);
         self.changed.retain(|changed| self::key(changed) != key);
         self.seen.remove(&key);
@@ -171,55 +171,63 @@ mod tests {
         known
     }
 
-    fn names(told: Vec<Told>) -> Vec<String> {
-        let name = |one: Told| match one {
-            Told::Set(object) => format!("set {}", object["metadata"]["name"].as_str().unwrap()),
-            Told::Gone(identity) => format!("gone {}", identity.name),
-            Told::Standing(..) => unreachable!(),
+    fn names(updates: Vec<Update>) -> Vec<String> {
+        let name = |update: Update| match update {
+            Update::Applied(object) => {
+                format!("applied {}", object["metadata"]["name"].as_str().unwrap())
+            }
+            Update::Deleted(identity) => format!("deleted {}", identity.name),
+            Update::State(..) => unreachable!(),
         };
-        told.into_iter().map(name).collect()
+        updates.into_iter().map(name).collect()
     }
 
     #[test]
-    fn a_new_list_tells_what_differs_and_nothing_else() {
+    fn relist_reports_only_differences() {
         let mut known = known();
         let mut relist = Relist::default();
         known.note(&mut relist, node("a", "1"));
         known.note(&mut relist, node("b", "2"));
         known.note(&mut relist, node("d", "2"));
-        assert_eq!(names(known.finish(relist)), ["set b", "set d", "gone c"]);
+        assert_eq!(
+            names(known.finish(relist)),
+            ["applied b", "applied d", "deleted c"]
+        );
         assert_eq!(known.len(), 3);
     }
 
     #[test]
-    fn an_object_that_goes_while_a_list_comes_is_gone() {
+    fn object_deleted_during_a_relist_is_deleted() {
         let mut known = known();
         let mut relist = Relist::default();
         for name in ["a", "b", "c", "d"] {
             known.note(&mut relist, node(name, "2"));
         }
         for name in ["a", "d"] {
-            relist.gone(&node(name, "3"));
+            relist.delete(&node(name, "3"));
         }
-        assert_eq!(names(known.finish(relist)), ["set b", "set c", "gone a"]);
+        assert_eq!(
+            names(known.finish(relist)),
+            ["applied b", "applied c", "deleted a"]
+        );
     }
 
     #[test]
-    fn the_same_version_is_told_once() {
+    fn same_version_is_reported_once() {
         let mut known = known();
         assert!(known.set(node("a", "1")).is_none());
         assert!(known.set(node("a", "2")).is_some());
-        assert!(known.gone(&node("a", "3")).is_some());
-        assert!(known.gone(&node("a", "3")).is_none());
+        assert!(known.delete(&node("a", "3")).is_some());
+        assert!(known.delete(&node("a", "3")).is_none());
     }
 
     #[test]
-    fn a_list_older_than_what_is_known_is_stale() {
+    fn list_older_than_known_objects_is_stale() {
         let mut known = known();
         known.reached("17");
         assert!(known.is_stale("16"));
         assert!(!known.is_stale("17"));
-        assert!(!known.is_stale("a version that is no number"));
+        assert!(!known.is_stale("not a number"));
         known.forget_newest();
         assert!(!known.is_stale("3"));
     }

@@ -1,4 +1,4 @@
-//! All objects once, for who looks at a cluster and goes.
+//! Lists all objects once, without watching them.
 
 use serde_json::Value;
 
@@ -8,19 +8,19 @@ use super::request::{Fault, Requests};
 use crate::client::Server;
 use crate::{Error, Metrics};
 
-/// What is in a cluster of the kinds that count.
+/// The objects in a cluster of all watched kinds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listing {
-    /// The objects, kind by kind.
+    /// The objects, grouped by kind.
     pub objects: Vec<Value>,
-    /// What may not be read, and what is not known without it: a line for each kind.
+    /// One line for each kind that may not be read, with the consequence.
     pub missing: Vec<String>,
 }
 
-/// What is in the cluster now; of `namespace` alone, where one is given.
+/// The objects in the cluster now; only those of `namespace` if given.
 ///
 /// # Errors
-/// The API server does not answer, or not as one does.
+/// The API server does not answer, or not as expected.
 pub async fn list(server: &Server, namespace: Option<&str>) -> Result<Listing, Error> {
     let mut listing = Listing::default();
     for kind in KINDS {
@@ -30,18 +30,18 @@ pub async fn list(server: &Server, namespace: Option<&str>) -> Result<Listing, E
             namespace: namespace.map(str::to_owned),
             metrics: Metrics::new(),
         };
-        match of_kind(&requests, &mut listing.objects).await {
-            Ok(()) | Err(Fault::Absent) if kind.optional => {}
+        match list_kind(&requests, &mut listing.objects).await {
+            Ok(()) | Err(Fault::NotFound) if kind.optional => {}
             Ok(()) => {}
             Err(Fault::Forbidden { verb, .. }) => {
                 let resource = kind.resource();
-                let line = format!("may not {verb} {resource}: {}", kind.without);
+                let line = format!("no permission to {verb} {resource}: {}", kind.without);
                 listing.missing.push(line);
             }
             Err(fault) => {
                 return Err(Error::Unreachable {
                     server: server.url.clone(),
-                    what: format!("list of {}: {}", kind.resource(), why(fault)),
+                    what: format!("cannot list {}: {}", kind.resource(), why(fault)),
                 });
             }
         }
@@ -49,7 +49,7 @@ pub async fn list(server: &Server, namespace: Option<&str>) -> Result<Listing, E
     Ok(listing)
 }
 
-async fn of_kind(requests: &Requests, objects: &mut Vec<Value>) -> Result<(), Fault> {
+async fn list_kind(requests: &Requests, objects: &mut Vec<Value>) -> Result<(), Fault> {
     let mut next = None;
     loop {
         let page = requests.list(next).await?;
@@ -62,7 +62,7 @@ async fn of_kind(requests: &Requests, objects: &mut Vec<Value>) -> Result<(), Fa
     }
 }
 
-/// The object with its kind, which lists leave out.
+/// Adds the kind, which items of lists lack.
 fn whole(kind: &Kind, mut object: Value) -> Value {
     if let Some(fields) = object.as_object_mut() {
         fields.insert("apiVersion".to_owned(), kind.api_version().into());
@@ -73,11 +73,11 @@ fn whole(kind: &Kind, mut object: Value) -> Value {
 
 fn why(fault: Fault) -> String {
     match fault {
-        Fault::Expired => "it changed while it was read; try again".to_owned(),
-        Fault::Absent => "the API server has no such kind".to_owned(),
-        Fault::NoStreams => "the API server has no lists that are streams".to_owned(),
-        Fault::Forbidden { message, .. } | Fault::Refused(_, message) | Fault::Away(message) => {
-            message
-        }
+        Fault::Expired => "the list changed while it was read; try again".to_owned(),
+        Fault::NotFound => "the API server does not have this kind".to_owned(),
+        Fault::NoStreamingList => "the API server does not support streaming lists".to_owned(),
+        Fault::Forbidden { message, .. }
+        | Fault::Refused(_, message)
+        | Fault::Unavailable(message) => message,
     }
 }

@@ -1,8 +1,8 @@
-//! What the API server says, kind by kind, as changes of a cluster.
+//! Watches the API server, kind by kind, and reports changes of the cluster.
 //!
-//! One task a kind lists and then watches it: by a list that is a stream where the server has that, else page by
-//! page. What a new list says differently after an outage is worked out from what is known, so that nothing goes
-//! and comes back.
+//! One task per kind lists and then watches it, with a streaming list if the server supports it, else page by
+//! page. After an outage, a new list is compared with the known objects, so that nothing is deleted
+//! and created again.
 
 mod kinds;
 mod known;
@@ -22,85 +22,85 @@ pub(crate) use kinds::{KINDS, Kind};
 pub use list::{Listing, list};
 use reflector::Reflector;
 
-/// Changes that may wait for the controller; then the watches wait.
+/// The number of updates that may wait for the controller; beyond it the watches wait.
 const QUEUE: usize = 4096;
 
-/// What a watch tells.
+/// An update from a watch.
 #[derive(Debug)]
-pub(crate) enum Told {
-    /// The object is so, without what nobody reads.
-    Set(Value),
-    /// The object is there no longer.
-    Gone(Identity),
-    /// How it stands with the kind, which is an index into [`KINDS`].
-    Standing(usize, Standing),
+pub(crate) enum Update {
+    /// The object was created or changed. Fields that elbow does not read are removed.
+    Applied(Value),
+    /// The object was deleted.
+    Deleted(Identity),
+    /// The state of a kind, which is an index into [`KINDS`].
+    State(usize, KindState),
 }
 
-/// How it stands with a kind.
+/// The state of a kind's watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Nothing is known yet.
-    Unknown,
-    /// All objects have been told of, and changes are.
-    Followed,
-    /// All objects have been told of, and the server is away.
-    Lost,
-    /// It may not be read.
+pub(crate) enum KindState {
+    /// Not listed yet.
+    Pending,
+    /// All objects have been reported, and changes follow.
+    Synced,
+    /// All objects have been reported, but the server is away.
+    Disconnected,
+    /// The kind may not be read.
     Forbidden,
-    /// The cluster does not have it.
+    /// The cluster does not have the kind.
     Absent,
 }
 
-impl Standing {
-    /// Whether there is nothing more to wait for before the first time that something is served.
+impl KindState {
+    /// Whether elbow may start to serve without waiting for this kind.
     pub(crate) fn is_settled(&self) -> bool {
-        !matches!(self, Self::Unknown)
+        !matches!(self, Self::Pending)
     }
 
-    /// Whether what the API server says is what is known.
+    /// Whether the known objects are those of the API server.
     pub(crate) fn is_synced(&self) -> bool {
-        !matches!(self, Self::Unknown | Self::Lost)
+        !matches!(self, Self::Pending | Self::Disconnected)
     }
 }
 
-/// The watches of all kinds, which end when it is dropped.
+/// The watches of all kinds; dropping it ends them.
 pub(crate) struct Watches {
-    told: mpsc::Receiver<Told>,
+    updates: mpsc::Receiver<Update>,
     _tasks: JoinSet<()>,
 }
 
-/// How the kinds are watched.
+/// The settings of the watches.
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) client: Client,
-    /// The only namespace that counts; `None`: all.
+    /// The only namespace to watch; `None`: all.
     pub(crate) namespace: Option<String>,
-    /// Whether the server may have lists that are streams.
+    /// Whether to try streaming lists.
     pub(crate) streams: bool,
     pub(crate) metrics: Metrics,
 }
 
 impl Watches {
-    /// Watches all kinds from now on.
+    /// Starts watching all kinds.
     pub(crate) fn start(settings: &Settings) -> Self {
-        let (tell, told) = mpsc::channel(QUEUE);
+        let (sender, updates) = mpsc::channel(QUEUE);
         let mut tasks = JoinSet::new();
         for index in 0..KINDS.len() {
-            tasks.spawn(Reflector::new(index, settings.clone(), tell.clone()).run());
+            tasks.spawn(Reflector::new(index, settings.clone(), sender.clone()).run());
         }
         Self {
-            told,
+            updates,
             _tasks: tasks,
         }
     }
 
-    /// The next thing that is told.
-    pub(crate) async fn next(&mut self) -> Option<Told> {
-        self.told.recv().await
+    /// Waits for the next update.
+    pub(crate) async fn next(&mut self) -> Option<Update> {
+        self.updates.recv().await
     }
 
-    /// What has been told already, at most `most` of it.
-    pub(crate) fn ready(&mut self, most: usize) -> impl Iterator<Item = Told> {
-        std::iter::from_fn(|| self.told.try_recv().ok()).take(most)
+    /// The updates that are already there, at most `most`.
+    pub(crate) fn ready(&mut self, most: usize) -> impl Iterator<Item = Update> {
+        std::iter::from_fn(|| self.updates.try_recv().ok()).take(most)
     }
 }

@@ -10,45 +10,45 @@ use tracing::{debug, info, warn};
 use super::kinds::{KINDS, Kind};
 use super::known::{Known, Relist};
 use super::request::{Event, Events, Fault, Requests};
-use super::{Settings, Standing, Told};
+use super::{KindState, Settings, Update};
 use crate::backoff::{BackOff, spread};
 
 /// How long a watch lasts before it is renewed, which costs one request.
-const LIFE: Duration = Duration::from_secs(120);
-/// A watch that lasted so long was one: after it, the next attempt comes soon.
-const STEADY: Duration = Duration::from_secs(2);
-/// How much longer than its life a watch may be silent before its connection counts as dead.
+const WATCH_DURATION: Duration = Duration::from_secs(120);
+/// A watch that lasted this long worked: the next attempt follows soon.
+const WORKED: Duration = Duration::from_secs(2);
+/// How long after its duration a silent watch counts as dead.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long the server may be silent within a list that is a stream.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Between looks for a kind that the cluster does not have, or that may not be read.
-const LOOK: Duration = Duration::from_secs(20);
-/// So often a list may be older than what is known; then the cluster has been restored from a backup.
-const STALE: u32 = 4;
-/// So often a watch may be refused before everything is listed anew.
-const REFUSED: u32 = 3;
+/// How long the server may be silent within a streaming list.
+const LIST_SILENCE: Duration = Duration::from_secs(30);
+/// The time between checks for a kind that is absent or forbidden.
+const RECHECK: Duration = Duration::from_secs(20);
+/// After so many stale lists in a row, the cluster has been restored from a backup.
+const MAX_STALE: u32 = 4;
+/// After so many refused watches, everything is listed again.
+const MAX_REFUSED: u32 = 3;
 
 /// Follows one kind.
 pub(super) struct Reflector {
     index: usize,
     requests: Requests,
-    tell: mpsc::Sender<Told>,
+    sender: mpsc::Sender<Update>,
     known: Known,
-    /// From where the next watch goes on; `None`: all is to be listed.
+    /// The version to resume the watch from; `None`: list everything first.
     version: Option<String>,
     streams: bool,
-    standing: Standing,
+    state: KindState,
     stale: u32,
     refused: u32,
 }
 
-/// Nobody listens any more.
-struct Over;
+/// The receiver of updates is gone.
+struct Closed;
 
 /// Why a watch ends.
 enum End {
     Fault(Fault),
-    Over,
+    Closed,
 }
 
 impl From<Fault> for End {
@@ -57,14 +57,14 @@ impl From<Fault> for End {
     }
 }
 
-impl From<Over> for End {
-    fn from(_: Over) -> Self {
-        Self::Over
+impl From<Closed> for End {
+    fn from(_: Closed) -> Self {
+        Self::Closed
     }
 }
 
 impl Reflector {
-    pub(super) fn new(index: usize, settings: Settings, tell: mpsc::Sender<Told>) -> Self {
+    pub(super) fn new(index: usize, settings: Settings, sender: mpsc::Sender<Update>) -> Self {
         let kind = &KINDS[index];
         Self {
             index,
@@ -74,30 +74,30 @@ impl Reflector {
                 namespace: settings.namespace,
                 metrics: settings.metrics,
             },
-            tell,
+            sender,
             known: Known::new(kind),
             version: None,
             streams: settings.streams,
-            standing: Standing::Unknown,
+            state: KindState::Pending,
             stale: 0,
             refused: 0,
         }
     }
 
-    /// Follows the kind until nobody listens.
+    /// Follows the kind until the receiver is gone.
     pub(super) async fn run(mut self) {
         let mut back_off = BackOff::default();
         loop {
             let began = Instant::now();
             let end = self.watch().await;
-            let lived = began.elapsed();
-            if lived >= STEADY {
+            let lasted = began.elapsed();
+            if lasted >= WORKED {
                 back_off.reset();
             }
             let wait = match end {
-                Err(End::Over) => return,
-                Ok(()) if lived >= LIFE => Duration::ZERO,
-                // Somebody on the way cuts connections, or ends them early.
+                Err(End::Closed) => return,
+                Ok(()) if lasted >= WATCH_DURATION => Duration::ZERO,
+                // Something on the way cuts connections, or ends them early.
                 Ok(()) => {
                     self.restarted();
                     back_off.next()
@@ -105,7 +105,7 @@ impl Reflector {
                 Err(End::Fault(fault)) => match self.fault(fault).await {
                     Ok(Some(wait)) => wait,
                     Ok(None) => back_off.next(),
-                    Err(Over) => return,
+                    Err(Closed) => return,
                 },
             };
             tokio::time::sleep(wait).await;
@@ -121,58 +121,59 @@ impl Reflector {
         metrics.watch_restarted(self.kind().name);
     }
 
-    /// Does what a fault asks for; how long to wait, where that is not left to the back-off.
-    async fn fault(&mut self, fault: Fault) -> Result<Option<Duration>, Over> {
+    /// Handles a fault; returns how long to wait, or `None` for the back-off.
+    async fn fault(&mut self, fault: Fault) -> Result<Option<Duration>, Closed> {
         let kind = self.kind();
         let mut wait = None;
         match fault {
-            Fault::NoStreams => {
-                debug!(kind = kind.name, "the server has no lists that are streams");
+            Fault::NoStreamingList => {
+                debug!(
+                    kind = kind.name,
+                    "the API server does not support streaming lists"
+                );
                 self.streams = false;
                 return Ok(Some(Duration::ZERO));
             }
-            Fault::Absent if kind.optional => {
+            Fault::NotFound if kind.optional => {
                 self.version = None;
-                for gone in self.known.all_gone() {
-                    self.tell(gone).await?;
+                for deleted in self.known.delete_all() {
+                    self.send(deleted).await?;
                 }
-                self.stand(Standing::Absent).await?;
-                return Ok(Some(spread(LOOK)));
+                self.set_state(KindState::Absent).await?;
+                return Ok(Some(spread(RECHECK)));
             }
             Fault::Expired => {
-                debug!(
-                    kind = kind.name,
-                    "what happened since is known no longer; listed anew"
-                );
+                debug!(kind = kind.name, "watch expired (410 Gone); listing again");
                 self.version = None;
             }
             Fault::Forbidden { verb, message } => {
                 self.forbidden(verb, &message).await?;
-                wait = Some(spread(LOOK));
+                wait = Some(spread(RECHECK));
             }
-            Fault::Absent => {
-                self.lost("the server does not know the kind").await?;
+            Fault::NotFound => {
+                self.disconnected("the API server does not have this kind")
+                    .await?;
                 self.version = None;
             }
             Fault::Refused(code, message) => {
                 self.refused += 1;
-                if self.refused >= REFUSED || (400..500).contains(&code) && code != 429 {
+                if self.refused >= MAX_REFUSED || (400..500).contains(&code) && code != 429 {
                     self.version = None;
                     self.refused = 0;
                 }
-                self.lost(&format!("{code}: {message}")).await?;
+                self.disconnected(&format!("{code}: {message}")).await?;
             }
-            Fault::Away(what) => self.lost(&what).await?,
+            Fault::Unavailable(what) => self.disconnected(&what).await?,
         }
         self.restarted();
         Ok(wait)
     }
 
-    async fn forbidden(&mut self, verb: &str, message: &str) -> Result<(), Over> {
-        if self.standing != Standing::Forbidden {
+    async fn forbidden(&mut self, verb: &str, message: &str) -> Result<(), Closed> {
+        if self.state != KindState::Forbidden {
             let kind = self.kind();
             let namespace = self.requests.namespace.as_deref();
-            let rule = crate::check::rule(
+            let rule = crate::role::rule(
                 kind.group,
                 kind.plural,
                 "list, watch",
@@ -185,77 +186,83 @@ impl Reflector {
                 kind.without,
             );
         }
-        // What was known before the permission went stays what serves.
-        self.stand(Standing::Forbidden).await
+        // The objects known before the permission was revoked keep serving.
+        self.set_state(KindState::Forbidden).await
     }
 
-    async fn lost(&mut self, what: &str) -> Result<(), Over> {
+    async fn disconnected(&mut self, what: &str) -> Result<(), Closed> {
         let kind = self.kind().name;
-        match self.standing {
-            Standing::Followed => {
+        match self.state {
+            KindState::Synced => {
                 warn!(
                     kind,
-                    "the API server is away, what is known serves on: {what}"
+                    "the API server is away; elbow keeps serving what it knows: {what}"
                 );
-                self.stand(Standing::Lost).await
+                self.set_state(KindState::Disconnected).await
             }
-            Standing::Unknown => {
-                warn!(kind, "not listed yet: {what}");
+            KindState::Pending => {
+                warn!(kind, "cannot list yet: {what}");
                 Ok(())
             }
             _ => {
-                debug!(kind, "still away: {what}");
+                debug!(kind, "the API server is still away: {what}");
                 Ok(())
             }
         }
     }
 
-    async fn stand(&mut self, standing: Standing) -> Result<(), Over> {
-        if self.standing == standing {
+    async fn set_state(&mut self, state: KindState) -> Result<(), Closed> {
+        if self.state == state {
             return Ok(());
         }
-        if self.standing == Standing::Lost && standing == Standing::Followed {
+        if self.state == KindState::Disconnected && state == KindState::Synced {
             info!(kind = self.kind().name, "the API server is back");
         }
-        self.standing = standing.clone();
-        self.tell(Told::Standing(self.index, standing)).await
+        self.state = state.clone();
+        self.send(Update::State(self.index, state)).await
     }
 
-    async fn tell(&self, told: Told) -> Result<(), Over> {
-        self.tell.send(told).await.map_err(|_| Over)
+    async fn send(&self, update: Update) -> Result<(), Closed> {
+        self.sender.send(update).await.map_err(|_| Closed)
     }
 
-    /// One watch from its start to its end, after a list where one is needed.
+    /// Runs one watch from start to end, after a list if one is needed.
     async fn watch(&mut self) -> Result<(), End> {
-        // Spread, so that the watches of all kinds do not end at once for ever.
-        let life = LIFE / 2 + spread(LIFE);
+        // Jitter, so that the watches of all kinds do not keep ending together.
+        let duration = WATCH_DURATION / 2 + spread(WATCH_DURATION);
         let mut events = match self.version.clone() {
-            Some(version) => self.requests.watch(Some(&version), seconds(life)).await?,
-            None if self.streams => self.streamed_list(life).await?,
+            Some(version) => {
+                self.requests
+                    .watch(Some(&version), seconds(duration))
+                    .await?
+            }
+            None if self.streams => self.streamed_list(duration).await?,
             None => {
                 let version = self.paged_list().await?;
                 self.version = Some(version.clone());
-                self.requests.watch(Some(&version), seconds(life)).await?
+                self.requests
+                    .watch(Some(&version), seconds(duration))
+                    .await?
             }
         };
         self.refused = 0;
-        self.stand(Standing::Followed).await?;
-        while let Some(event) = events.next(life + GRACE).await? {
+        self.set_state(KindState::Synced).await?;
+        while let Some(event) = events.next(duration + GRACE).await? {
             self.event(event).await?;
         }
         Ok(())
     }
 
-    async fn event(&mut self, event: Event) -> Result<(), Over> {
+    async fn event(&mut self, event: Event) -> Result<(), Closed> {
         match event {
-            Event::Set(object) => {
+            Event::Applied(object) => {
                 self.resume_at(&object);
                 self.set(object).await?;
             }
-            Event::Gone(object) => {
+            Event::Deleted(object) => {
                 self.resume_at(&object);
-                if let Some(gone) = self.known.gone(&object) {
-                    self.tell(gone).await?;
+                if let Some(deleted) = self.known.delete(&object) {
+                    self.send(deleted).await?;
                 }
             }
             Event::Bookmark { version, .. } if !version.is_empty() => {
@@ -278,7 +285,7 @@ impl Reflector {
     fn malformed(&self, why: &str) {
         warn!(
             kind = self.kind().name,
-            "an event of the API server cannot be read and is left out: {why}"
+            "skipped a malformed event of the API server: {why}"
         );
     }
 
@@ -287,43 +294,43 @@ impl Reflector {
         metrics.objects(self.kind().name, self.known.len());
     }
 
-    async fn set(&mut self, object: Value) -> Result<(), Over> {
+    async fn set(&mut self, object: Value) -> Result<(), Closed> {
         match self.known.set(object) {
-            Some(told) => self.tell(told).await,
+            Some(update) => self.send(update).await,
             None => Ok(()),
         }
     }
 
-    /// A watch that begins with all that is there, up to the mark that says so.
-    async fn streamed_list(&mut self, life: Duration) -> Result<Events, End> {
-        let events = self.requests.watch(None, seconds(life)).await;
+    /// Starts a watch that begins with all existing objects, and reads them up to the bookmark that ends them.
+    async fn streamed_list(&mut self, duration: Duration) -> Result<Events, End> {
+        let events = self.requests.watch(None, seconds(duration)).await;
         let mut events = events.map_err(|fault| match fault {
-            // 422: the server could have them and is told not to.
-            Fault::Refused(400 | 422, _) => Fault::NoStreams,
+            // 422: the server supports streaming lists, but the feature is off.
+            Fault::Refused(400 | 422, _) => Fault::NoStreamingList,
             fault => fault,
         })?;
         let mut relist = Relist::default();
         let first = self.known.len() == 0;
         loop {
-            let event = match events.next(PATIENCE).await {
+            let event = match events.next(LIST_SILENCE).await {
                 Ok(Some(event)) => event,
-                // Where the stream never says that all is told, pages may.
-                Ok(None) | Err(Fault::Away(_)) => return Err(Fault::NoStreams.into()),
+                // The stream never ended the list; pages may.
+                Ok(None) | Err(Fault::Unavailable(_)) => return Err(Fault::NoStreamingList.into()),
                 Err(fault) => return Err(fault.into()),
             };
             match event {
-                Event::Set(object) if first => self.set(object).await?,
-                Event::Set(object) => self.known.note(&mut relist, object),
-                Event::Gone(object) if first => {
-                    if let Some(gone) = self.known.gone(&object) {
-                        self.tell(gone).await?;
+                Event::Applied(object) if first => self.set(object).await?,
+                Event::Applied(object) => self.known.note(&mut relist, object),
+                Event::Deleted(object) if first => {
+                    if let Some(deleted) = self.known.delete(&object) {
+                        self.send(deleted).await?;
                     }
                 }
-                Event::Gone(object) => relist.gone(&object),
+                Event::Deleted(object) => relist.delete(&object),
                 Event::Malformed(why) => self.malformed(&why),
                 Event::Bookmark { initial: false, .. } => {}
                 Event::Bookmark { version, .. } => {
-                    self.fresh(&version)?;
+                    self.check_freshness(&version)?;
                     if !first {
                         self.finish(relist).await?;
                     }
@@ -334,20 +341,21 @@ impl Reflector {
         }
     }
 
-    /// All that is there, page by page; the version to watch from.
+    /// Lists all objects page by page; returns the version to watch from.
     async fn paged_list(&mut self) -> Result<String, End> {
         let mut relist = Relist::default();
         let first = self.known.len() == 0;
         let mut next = None;
         loop {
             let page = self.requests.list(next).await?;
-            self.fresh(page.version())?;
+            self.check_freshness(page.version())?;
             let version = page.version().to_owned();
             next = page.next();
             for object in page.items {
-                match first {
-                    true => self.set(object).await?,
-                    false => self.known.note(&mut relist, object),
+                if first {
+                    self.set(object).await?;
+                } else {
+                    self.known.note(&mut relist, object);
                 }
             }
             if next.is_none() {
@@ -367,24 +375,24 @@ impl Reflector {
         self.count();
     }
 
-    /// Refuses a list that is older than what is known.
-    fn fresh(&mut self, version: &str) -> Result<(), Fault> {
+    /// Refuses a list that is older than the known objects.
+    fn check_freshness(&mut self, version: &str) -> Result<(), Fault> {
         if !self.known.is_stale(version) {
             return Ok(());
         }
         self.stale += 1;
-        if self.stale >= STALE {
+        if self.stale >= MAX_STALE {
             self.known.forget_newest();
             return Ok(());
         }
-        Err(Fault::Away(format!(
-            "a list of version {version} is older than what is known"
+        Err(Fault::Unavailable(format!(
+            "list is stale: version {version} is older than the known objects"
         )))
     }
 
-    async fn finish(&mut self, relist: Relist) -> Result<(), Over> {
-        for told in self.known.finish(relist) {
-            self.tell(told).await?;
+    async fn finish(&mut self, relist: Relist) -> Result<(), Closed> {
+        for update in self.known.finish(relist) {
+            self.send(update).await?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Lists and watches as requests: their answers are read as they come.
+//! List and watch requests; the answers are read as they arrive.
 
 use std::time::Duration;
 
@@ -16,30 +16,30 @@ use super::kinds::Kind;
 use crate::Metrics;
 use crate::client::{ANSWER_TIMEOUT, reasons};
 
-/// Objects of one page of a list.
+/// Objects per page of a list.
 const PAGE: u32 = 500;
-/// Bytes of one page: objects are 1.5 MB at most, since etcd takes no larger ones, and few are.
+/// The longest page in bytes. etcd limits objects to 1.5 MB, and few come close.
 const MAX_PAGE: usize = 256 * 1024 * 1024;
-/// Bytes of one event of a watch.
+/// The longest event of a watch in bytes.
 const MAX_EVENT: usize = 16 * 1024 * 1024;
-/// Bytes of an answer that says why there is none.
+/// The longest error answer in bytes.
 const MAX_REFUSAL: usize = 64 * 1024;
 
-/// Why a list or a watch is not what it should be.
+/// Why a list or a watch failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// What happened since is known no longer: 410.
+    /// The server no longer has the changes since the given version: 410.
     Expired,
-    /// Somebody may not do that.
+    /// The permission is missing: 403.
     Forbidden { verb: &'static str, message: String },
-    /// There is no such kind.
-    Absent,
-    /// The server has no lists that are streams.
-    NoStreams,
-    /// The server said something else: the code, and why.
+    /// The server does not have the kind: 404.
+    NotFound,
+    /// The server does not support streaming lists.
+    NoStreamingList,
+    /// Another status of the server: code and message.
     Refused(u16, String),
-    /// The server is not there, or falls silent.
-    Away(String),
+    /// The server cannot be reached, or is silent.
+    Unavailable(String),
 }
 
 impl Fault {
@@ -50,13 +50,13 @@ impl Fault {
                 verb,
                 message: status.message.clone(),
             },
-            404 => Self::Absent,
+            404 => Self::NotFound,
             code => Self::Refused(code, status.message.clone()),
         }
     }
 }
 
-/// Asks for objects of one kind.
+/// Requests for objects of one kind.
 #[derive(Clone)]
 pub(super) struct Requests {
     pub(super) client: Client,
@@ -87,14 +87,14 @@ impl Page {
         &self.metadata.resource_version
     }
 
-    /// What asks for the next one.
+    /// The token for the next page.
     pub(super) fn next(&self) -> Option<String> {
         self.metadata.next.clone().filter(|next| !next.is_empty())
     }
 }
 
 impl Requests {
-    /// A page of the list as it is now, and not as some cache has it.
+    /// Requests a page of the current list, not of a cache.
     pub(super) async fn list(&self, next: Option<String>) -> Result<Page, Fault> {
         let mut params = ListParams::default().limit(PAGE);
         params.field_selector = self.kind.selector.map(str::to_owned);
@@ -104,13 +104,14 @@ impl Requests {
         let whole = Limited::new(answer.into_body(), MAX_PAGE).collect();
         let whole = tokio::time::timeout(ANSWER_TIMEOUT, whole)
             .await
-            .map_err(|_| Fault::Away("a list does not come to its end".to_owned()))?;
-        let whole = whole.map_err(|error| Fault::Away(reasons(&*error)))?;
-        serde_json::from_slice(&whole.to_bytes())
-            .map_err(|error| Fault::Away(format!("a list is none: {error}")))
+            .map_err(|_| Fault::Unavailable("the list response takes too long".to_owned()))?;
+        let whole = whole.map_err(|error| Fault::Unavailable(reasons(&*error)))?;
+        serde_json::from_slice(&whole.to_bytes()).map_err(|error| {
+            Fault::Unavailable(format!("cannot decode the list response: {error}"))
+        })
     }
 
-    /// What happens from `version` on; all that is there before that, when there is none.
+    /// Watches from `version` on; without a version, the existing objects come first.
     pub(super) async fn watch(&self, version: Option<&str>, seconds: u32) -> Result<Events, Fault> {
         let mut params = WatchParams::default().timeout(seconds);
         params.field_selector = self.kind.selector.map(str::to_owned);
@@ -134,18 +135,18 @@ impl Requests {
         verb: &'static str,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Response<Body>, Fault> {
-        let request = request.map_err(|error| Fault::Away(reasons(&error)))?;
+        let request = request.map_err(|error| Fault::Unavailable(reasons(&error)))?;
         let answer = self.client.send(request.map(Body::from));
         let answer = tokio::time::timeout(ANSWER_TIMEOUT, answer).await;
         let answer = match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
                 self.metrics.asked(verb, self.kind.plural, 0);
-                return Err(Fault::Away(reasons(&error)));
+                return Err(Fault::Unavailable(reasons(&error)));
             }
             Err(_) => {
                 self.metrics.asked(verb, self.kind.plural, 0);
-                return Err(Fault::Away("no answer in time".to_owned()));
+                return Err(Fault::Unavailable("no answer in time".to_owned()));
             }
         };
         let code = answer.status().as_u16();
@@ -160,7 +161,7 @@ impl Requests {
     }
 }
 
-/// What an API server, or something before it, says when it refuses.
+/// The error status of an API server, or of a proxy before it.
 fn refusal(code: u16, body: &Bytes) -> Status {
     let mut status: Status = serde_json::from_slice(body).unwrap_or_else(|_| Status {
         status: None,
@@ -178,22 +179,22 @@ fn refusal(code: u16, body: &Bytes) -> Status {
 pub(super) struct Events {
     body: Body,
     buffer: Vec<u8>,
-    /// Where the next line starts.
+    /// The start of the next line.
     start: usize,
-    /// Up to where no line ends.
+    /// The buffer has no line end before this position.
     searched: usize,
 }
 
-/// One of them.
+/// An event of a watch.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// The object is so.
-    Set(Value),
-    /// The object is there no longer.
-    Gone(Value),
-    /// Nothing is newer than this; whether this ends what was there before.
+    /// The object was created or changed.
+    Applied(Value),
+    /// The object was deleted.
+    Deleted(Value),
+    /// The current version; `initial` if it ends the list of existing objects.
     Bookmark { version: String, initial: bool },
-    /// An event that is none: why.
+    /// An event that cannot be decoded, with the reason.
     Malformed(String),
 }
 
@@ -205,7 +206,7 @@ struct Line {
 }
 
 impl Events {
-    /// The next one; `None` at the end, and an error when nothing comes for the time of `silence`.
+    /// The next event; `None` at the end, and an error after `silence` without a byte.
     pub(super) async fn next(&mut self, silence: Duration) -> Result<Option<Event>, Fault> {
         loop {
             if let Some(line) = self.line() {
@@ -215,15 +216,15 @@ impl Events {
                 return event(line).map(Some);
             }
             if self.buffer.len() - self.start > MAX_EVENT {
-                return Err(Fault::Away(format!(
+                return Err(Fault::Unavailable(format!(
                     "an event is longer than {MAX_EVENT} bytes"
                 )));
             }
             let frame = tokio::time::timeout(silence, self.body.frame()).await;
             match frame {
-                Err(_) => return Err(Fault::Away(format!("silent for {silence:?}"))),
+                Err(_) => return Err(Fault::Unavailable(format!("silent for {silence:?}"))),
                 Ok(None) => return Ok(None),
-                Ok(Some(Err(error))) => return Err(Fault::Away(reasons(&error))),
+                Ok(Some(Err(error))) => return Err(Fault::Unavailable(reasons(&error))),
                 Ok(Some(Ok(frame))) => {
                     let Ok(data) = frame.into_data() else {
                         continue;
@@ -256,8 +257,8 @@ fn event(line: &[u8]) -> Result<Event, Fault> {
         Err(error) => return Ok(Event::Malformed(error.to_string())),
     };
     Ok(match &*line.kind {
-        "ADDED" | "MODIFIED" => Event::Set(line.object),
-        "DELETED" => Event::Gone(line.object),
+        "ADDED" | "MODIFIED" => Event::Applied(line.object),
+        "DELETED" => Event::Deleted(line.object),
         "BOOKMARK" => {
             let metadata = &line.object["metadata"];
             let end = &metadata["annotations"]["k8s.io/initial-events-end"];
@@ -273,9 +274,9 @@ fn event(line: &[u8]) -> Result<Event, Fault> {
             let status: Result<Status, _> = serde_json::from_value(line.object);
             return Err(match status {
                 Ok(status) => Fault::of(&status, "watch"),
-                Err(error) => Fault::Away(format!("an error that cannot be read: {error}")),
+                Err(error) => Fault::Unavailable(format!("cannot decode an error event: {error}")),
             });
         }
-        other => Event::Malformed(format!("an event of type {other}")),
+        other => Event::Malformed(format!("unknown event type {other}")),
     })
 }

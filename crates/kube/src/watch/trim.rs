@@ -1,13 +1,13 @@
-//! Objects without what nobody reads of them, so that they cost little while they wait.
+//! Removes fields that elbow does not read, so that waiting objects take little memory.
 
 use serde_json::{Map, Value};
 
-/// The whole object a second time, as `kubectl apply` keeps it.
+/// A copy of the whole object that `kubectl apply` keeps.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 type Object = Map<String, Value>;
 
-/// What is taken away of every kind.
+/// Trims an object of any kind.
 pub(super) fn any(object: &mut Object) {
     let Some(metadata) = part(object, "metadata") else {
         return;
@@ -20,7 +20,7 @@ pub(super) fn any(object: &mut Object) {
     }
 }
 
-/// Of a kind that is read whole.
+/// Keeps the whole object.
 pub(super) fn nothing(_: &mut Object) {}
 
 pub(super) fn service(object: &mut Object) {
@@ -74,7 +74,7 @@ pub(super) fn secret(object: &mut Object) {
     keep(object, "data", &["tls.crt", "tls.key"]);
 }
 
-/// Without annotations and owners, which nobody reads of what a controller made.
+/// Removes annotations and owners, which elbow does not read on objects made by controllers.
 fn unowned(object: &mut Object) {
     if let Some(metadata) = part(object, "metadata") {
         metadata.remove("annotations");
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_pod_stays_what_gates_and_targets_need() {
+    fn pod_keeps_what_gates_and_targets_need() {
         let pod = json!({
             "metadata": {"name": "a", "managedFields": [1], "annotations": {"a": "b"}, "labels": {"x": "y"},
                 "ownerReferences": [1], "deletionTimestamp": "t"},
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_heartbeat_of_a_node_is_not_kept() {
+    fn node_heartbeats_are_removed() {
         let node = |time: &str| {
             json!({
                 "metadata": {"name": "n", "annotations": {"ttl": time}},
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kubectl_applied_is_not_kept_twice() {
+    fn last_applied_configuration_is_removed() {
         let ingress = json!({
             "metadata": {"name": "i", "annotations": {LAST_APPLIED: "{}", "alb.ingress.kubernetes.io/scheme": "internal"}},
             "spec": {"rules": []}
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_shaped_as_it_should_be_is_left_to_the_reader() {
+    fn objects_of_unexpected_shape_do_not_panic() {
         let odd = json!({"metadata": [], "spec": 3, "status": null});
         for trim in [pod, node, service, secret, namespace, slice] {
             trimmed(trim, odd.clone());

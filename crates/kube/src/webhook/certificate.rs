@@ -1,5 +1,5 @@
-//! The webhook's certificate: made here, kept in a Secret that all replicas share, renewed in time, and told to API servers by
-//! the `caBundle` of the MutatingWebhookConfiguration.
+//! The webhook's certificate. elbow issues it, keeps it in a Secret that all replicas share, renews it in time, and publishes it
+//! to API servers as the `caBundle` of the MutatingWebhookConfiguration.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -25,35 +25,35 @@ use x509_parser::extensions::GeneralName;
 use super::Options;
 use crate::FIELD_MANAGER;
 
-/// How long a certificate holds.
-const LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
-/// What is left of it when it is renewed.
+/// How long a certificate is valid.
+const VALIDITY: Duration = Duration::from_secs(365 * 24 * 3600);
+/// A certificate is renewed when less than this is left.
 const RENEWAL: Duration = Duration::from_secs(120 * 24 * 3600);
-/// It holds from a while ago, for API servers whose clock is behind.
+/// Validity starts this long ago, for API servers with a slow clock.
 const CLOCK_SKEW: Duration = Duration::from_secs(24 * 3600);
-/// Between looks at the Secret and the configuration.
+/// The time between checks of the Secret and the configuration.
 const CHECK: Duration = Duration::from_secs(60);
-/// The same while there is no certificate that API servers know.
+/// The same while API servers know no certificate.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// The certificate and its key, as in a Secret of type `kubernetes.io/tls`; the bundle is what API servers are told to trust: the
-/// certificate, and the one before it as long as a replica may still have that.
+/// Keys of the Secret, which is of type `kubernetes.io/tls`: the certificate, its key, and the bundle that API servers trust. The
+/// bundle also has the previous certificate, as long as a replica may still use it.
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 const BUNDLE: &str = "ca.crt";
 
-/// Keeps a certificate for the webhook.
+/// Issues and renews the webhook's certificate.
 pub struct Certificates {
     secrets: Api<Secret>,
     configurations: Api<MutatingWebhookConfiguration>,
     options: Options,
 }
 
-/// Why there is no certificate that API servers know.
+/// Why API servers know no certificate.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum CertificateError {
     #[error(
-        "MutatingWebhookConfiguration {0} is not there or sends pods nowhere: apply config/kube-webhook, or the chart with webhook.enabled=true"
+        "MutatingWebhookConfiguration {0} not found, or it has no webhook: apply config/kube-webhook, or the chart with webhook.enabled=true"
     )]
     NoConfiguration(String),
     #[error("{what}: {error}")]
@@ -66,7 +66,7 @@ enum Trouble {
 }
 
 impl Certificates {
-    /// Of a cluster.
+    /// Certificates of a cluster's webhook.
     pub fn new(client: Client, options: Options) -> Self {
         Self {
             secrets: Api::namespaced(client.clone(), &options.namespace),
@@ -75,21 +75,21 @@ impl Certificates {
         }
     }
 
-    /// Sees to it for ever that there is a certificate, that API servers know it, and that `offer` has it.
+    /// Keeps the certificate valid, published to API servers, and offered to the server. Never returns.
     pub(super) async fn keep(self, offer: watch::Sender<Option<Arc<ServerConfig>>>) {
         let mut serves = None;
-        let mut told = String::new();
+        let mut logged = String::new();
         loop {
-            let again = match self.look(&offer, &mut serves).await {
+            let again = match self.check(&offer, &mut serves).await {
                 Ok(()) => {
-                    told.clear();
+                    logged.clear();
                     CHECK
                 }
-                Err(trouble) => {
-                    let text = trouble.to_string();
-                    if text != told {
+                Err(error) => {
+                    let text = error.to_string();
+                    if text != logged {
                         warn!("webhook: {text}");
-                        told = text;
+                        logged = text;
                     }
                     RETRY
                 }
@@ -98,42 +98,50 @@ impl Certificates {
         }
     }
 
-    async fn look(
+    async fn check(
         &self,
         offer: &watch::Sender<Option<Arc<ServerConfig>>>,
         serves: &mut Option<BTreeMap<String, ByteString>>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), CertificateError> {
         let configuration = self.configuration().await?;
         let names = names(&configuration);
         if names.is_empty() {
-            return Err(Trouble::NoConfiguration(self.options.configuration.clone()));
+            return Err(CertificateError::NoConfiguration(
+                self.options.configuration.clone(),
+            ));
         }
         let data = self.secret(&names).await?;
         if serves.as_ref() != Some(&data) {
-            let unusable = |what: String| Trouble::Unusable(self.secret_name(), what);
+            let unusable = |what: String| CertificateError::Unusable(self.secret_name(), what);
             let config = Arc::new(server_config(&data).map_err(unusable)?);
             offer.send_replace(Some(config));
-            info!(names = names.join(", "), "webhook: pods are asked about");
+            info!(
+                names = names.join(", "),
+                "webhook: ready to answer API servers"
+            );
             *serves = Some(data.clone());
         }
-        self.tell(&configuration, &data).await
+        self.publish_bundle(&configuration, &data).await
     }
 
-    async fn configuration(&self) -> Result<MutatingWebhookConfiguration, Trouble> {
+    async fn configuration(&self) -> Result<MutatingWebhookConfiguration, CertificateError> {
         let name = &self.options.configuration;
         let found = self.configurations.get_opt(name).await;
         let found = found
             .map_err(|error| refused(format!("get MutatingWebhookConfiguration {name}"), error))?;
-        found.ok_or_else(|| Trouble::NoConfiguration(name.clone()))
+        found.ok_or_else(|| CertificateError::NoConfiguration(name.clone()))
     }
 
     fn secret_name(&self) -> String {
         format!("{}/{}", self.options.namespace, self.options.secret)
     }
 
-    /// What the Secret holds; made or renewed first if need be. Of several replicas that do so at once one wins, and the others
-    /// take what it made.
-    async fn secret(&self, names: &[String]) -> Result<BTreeMap<String, ByteString>, Trouble> {
+    /// Returns the data of the Secret; issues or renews the certificate first if necessary. If several replicas do so at once, one
+    /// wins, and the others use its certificate.
+    async fn secret(
+        &self,
+        names: &[String],
+    ) -> Result<BTreeMap<String, ByteString>, CertificateError> {
         let name = &self.options.secret;
         let what = |verb: &str| format!("{verb} Secret {}", self.secret_name());
         let read = || async {
@@ -147,11 +155,11 @@ impl Certificates {
             .as_ref()
             .and_then(|secret| secret.data.clone())
             .unwrap_or_default();
-        if holds(&data, names) {
+        if is_current(&data, names) {
             return Ok(data);
         }
-        let made = make(names, data.get(CERTIFICATE))
-            .map_err(|what| Trouble::Unusable(self.secret_name(), what))?;
+        let made = issue(names, data.get(CERTIFICATE))
+            .map_err(|what| CertificateError::Unusable(self.secret_name(), what))?;
         let parameters = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
@@ -159,7 +167,7 @@ impl Certificates {
         let written = match found {
             Some(mut secret) => {
                 secret.data = Some(made.clone());
-                // It carries the version that was read: what another replica wrote meanwhile is not lost.
+                // The Secret has the version that was read, so another replica's write is not lost.
                 self.secrets.replace(name, &parameters, &secret).await
             }
             None => {
@@ -179,12 +187,12 @@ impl Certificates {
                     .await?
                     .and_then(|secret| secret.data)
                     .unwrap_or_default();
-                if holds(&data, names) {
+                if is_current(&data, names) {
                     Ok(data)
                 } else {
-                    Err(Trouble::Unusable(
+                    Err(CertificateError::Unusable(
                         self.secret_name(),
-                        "another writes to it".to_owned(),
+                        "another client keeps writing to it".to_owned(),
                     ))
                 }
             }
@@ -192,12 +200,12 @@ impl Certificates {
         }
     }
 
-    /// Writes the bundle into the configuration, where it is another.
-    async fn tell(
+    /// Writes the bundle into the configuration if it differs.
+    async fn publish_bundle(
         &self,
         configuration: &MutatingWebhookConfiguration,
         data: &BTreeMap<String, ByteString>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), CertificateError> {
         let bundle = data.get(BUNDLE);
         let mut webhooks = configuration.webhooks.clone().unwrap_or_default();
         let known = |webhook: &MutatingWebhook| webhook.client_config.ca_bundle.as_ref() == bundle;
@@ -207,7 +215,7 @@ impl Certificates {
         for webhook in &mut webhooks {
             webhook.client_config.ca_bundle = bundle.cloned();
         }
-        // The whole list is written, so it has to be the one that was read.
+        // The patch replaces the whole list, so it must apply to the version that was read.
         let version = &configuration.metadata.resource_version;
         let change = json!({"metadata": {"resourceVersion": version}, "webhooks": webhooks});
         let name = &self.options.configuration;
@@ -217,19 +225,19 @@ impl Certificates {
         };
         let patch = Patch::Merge(change);
         let written = self.configurations.patch(name, &parameters, &patch);
-        let told = written.await.map(drop);
-        told.map_err(|error| refused(format!("patch MutatingWebhookConfiguration {name}"), error))
+        let result = written.await.map(drop);
+        result.map_err(|error| refused(format!("patch MutatingWebhookConfiguration {name}"), error))
     }
 }
 
-fn refused(what: String, error: kube::Error) -> Trouble {
-    Trouble::Refused {
+fn refused(what: String, error: kube::Error) -> CertificateError {
+    CertificateError::Refused {
         what,
         error: Box::new(error),
     }
 }
 
-/// The names by which the configuration has API servers ask: a Service's, or those of URLs.
+/// The names that API servers connect to, as the configuration has them: a Service's, or hosts of URLs.
 fn names(configuration: &MutatingWebhookConfiguration) -> Vec<String> {
     let webhooks = configuration.webhooks.iter().flatten();
     let mut names: Vec<String> = webhooks
@@ -248,8 +256,8 @@ fn names(configuration: &MutatingWebhookConfiguration) -> Vec<String> {
     names
 }
 
-/// Whether these are a certificate for `names` that need not be renewed yet, its key, and a bundle.
-fn holds(data: &BTreeMap<String, ByteString>, names: &[String]) -> bool {
+/// Whether the data has a certificate for `names` that is not due for renewal, its key, and a bundle.
+fn is_current(data: &BTreeMap<String, ByteString>, names: &[String]) -> bool {
     let Some((_, certificate)) = data
         .get(CERTIFICATE)
         .and_then(|pem| x509_parser::pem::parse_x509_pem(&pem.0).ok())
@@ -281,8 +289,8 @@ fn holds(data: &BTreeMap<String, ByteString>, names: &[String]) -> bool {
         && data.contains_key(BUNDLE)
 }
 
-/// A certificate for `names` with its key; `before` stays in the bundle.
-fn make(
+/// Issues a certificate for `names`; the bundle also has `before`.
+fn issue(
     names: &[String],
     before: Option<&ByteString>,
 ) -> Result<BTreeMap<String, ByteString>, String> {
@@ -292,7 +300,7 @@ fn make(
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     params.not_before = epoch + now.saturating_sub(CLOCK_SKEW);
-    params.not_after = epoch + (now + LIFE);
+    params.not_after = epoch + (now + VALIDITY);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params
         .distinguished_name
@@ -300,7 +308,7 @@ fn make(
     let key = KeyPair::generate().map_err(wrong)?;
     let certificate = params.self_signed(&key).map_err(wrong)?.pem().into_bytes();
     let mut bundle = certificate.clone();
-    // Only what is a certificate: one that cannot be read would be refused by API servers.
+    // API servers refuse a bundle with anything but certificates.
     if let Some(before) = before
         && CertificateDer::from_pem_slice(&before.0).is_ok()
     {
@@ -317,7 +325,7 @@ fn make(
 fn server_config(data: &BTreeMap<String, ByteString>) -> Result<ServerConfig, String> {
     let part = |name: &str| {
         let found = data.get(name);
-        found.ok_or_else(|| format!("it has no {name}"))
+        found.ok_or_else(|| format!("the Secret has no key {name}"))
     };
     let certificate = CertificateDer::from_pem_slice(&part(CERTIFICATE)?.0)
         .map_err(|error| format!("{CERTIFICATE}: {error}"))?;
@@ -346,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_for_the_name_that_api_servers_ask_by() {
+    fn certificate_has_the_name_that_api_servers_connect_to() {
         let service = json!({"service": {"namespace": "elbow-system", "name": "elbow-webhook"}});
         assert_eq!(
             names(&configuration(&service)),
@@ -359,39 +367,42 @@ mod tests {
         ] {
             let names = names(&configuration(&json!({"url": url})));
             assert_eq!(names, [name]);
-            let made = make(&names, None).unwrap();
-            assert!(holds(&made, &names), "{url}");
-            assert!(!holds(&made, &["other.example.com".to_owned()]), "{url}");
+            let made = issue(&names, None).unwrap();
+            assert!(is_current(&made, &names), "{url}");
+            assert!(
+                !is_current(&made, &["other.example.com".to_owned()]),
+                "{url}"
+            );
         }
         assert!(names(&configuration(&json!({}))).is_empty());
     }
 
     #[test]
-    fn what_cannot_serve_is_made_anew_and_what_was_before_is_trusted_on() {
+    fn broken_certificate_is_reissued_and_the_previous_one_stays_trusted() {
         let names = ["a.example.com".to_owned()];
-        let made = make(&names, None).unwrap();
+        let made = issue(&names, None).unwrap();
         for broken in [CERTIFICATE, KEY, BUNDLE] {
             let mut data = made.clone();
             data.remove(broken);
-            assert!(!holds(&data, &names), "without {broken}");
+            assert!(!is_current(&data, &names), "without {broken}");
             if broken != BUNDLE {
                 data.insert(broken.to_owned(), ByteString(b"none".to_vec()));
-                assert!(!holds(&data, &names), "with a broken {broken}");
+                assert!(!is_current(&data, &names), "with a broken {broken}");
             }
         }
         let mut other_key = made.clone();
-        let other = make(&names, made.get(CERTIFICATE)).unwrap();
+        let other = issue(&names, made.get(CERTIFICATE)).unwrap();
         other_key.insert(KEY.to_owned(), other[KEY].clone());
-        assert!(!holds(&other_key, &names), "the key of another");
+        assert!(!is_current(&other_key, &names), "the key of another");
 
         let both = [&other[CERTIFICATE].0[..], &made[CERTIFICATE].0].concat();
         assert_eq!(other[BUNDLE].0, both);
-        let alone = make(&names, Some(&ByteString(b"none".to_vec()))).unwrap();
+        let alone = issue(&names, Some(&ByteString(b"none".to_vec()))).unwrap();
         assert_eq!(alone[BUNDLE], alone[CERTIFICATE]);
     }
 
     #[test]
-    fn a_certificate_is_renewed_before_it_ends() {
+    fn certificate_is_renewed_before_it_expires() {
         let names = ["a.example.com".to_owned()];
         let key = KeyPair::generate().unwrap();
         let until = |days: u64| {
@@ -406,7 +417,7 @@ mod tests {
                 (BUNDLE.to_owned(), ByteString(pem)),
             ])
         };
-        assert!(holds(&until(121), &names));
-        assert!(!holds(&until(119), &names));
+        assert!(is_current(&until(121), &names));
+        assert!(!is_current(&until(119), &names));
     }
 }

@@ -1,4 +1,4 @@
-//! Which gates a pod is to have.
+//! The readiness gates of new pods.
 
 use std::collections::BTreeMap;
 
@@ -6,33 +6,33 @@ use elbow_manifest::cluster::{Outcome, Reconciled};
 use elbow_manifest::inventory::Inventory;
 use elbow_manifest::stack::Stack;
 
-/// What the condition of a target group in a pod starts with.
+/// The prefix of a target group's condition type.
 pub(super) const PREFIX: &str = "target-health.elbv2.k8s.aws/";
-/// The targets of a group that are pods.
+/// The target type of groups with pods as targets.
 const PODS: &str = "ip";
 
 type Labels = BTreeMap<String, String>;
 
-/// Target groups of pod addresses, by the namespace of their pods, with the labels that their Services select.
+/// Target groups of type `ip`, by namespace, with the selectors of their Services.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gates {
-    /// By stack, so that one that changes leaves the others as they are.
+    /// By stack, so that a change of one leaves the others alone.
     stacks: BTreeMap<String, Vec<Gate>>,
-    /// Those of TargetGroupBindings that users wrote.
+    /// Gates of TargetGroupBindings written by users.
     written: Vec<Gate>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Gate {
     namespace: String,
-    /// The name of the TargetGroupBinding, which is that of the target group where the controller made it.
+    /// The name of the TargetGroupBinding, which is that of the target group if the controller created it.
     binding: String,
-    /// The Service, whose selector counts when a pod comes.
+    /// The selector of the Service.
     selector: Labels,
 }
 
 impl Gates {
-    /// Takes note of what became of stacks. A stack that is refused serves as before, and so do its gates.
+    /// Updates the gates from reconciled stacks. A refused stack serves as before, so its gates stay.
     pub fn take(&mut self, reconciled: &[Reconciled], inventory: &Inventory) {
         for one in reconciled {
             match &one.outcome {
@@ -62,7 +62,7 @@ impl Gates {
         self.written = pods.filter_map(gate).collect();
     }
 
-    /// The conditions that a pod of `namespace` with these labels is to wait for, each once, in order.
+    /// The condition types that a pod of `namespace` with these labels must wait for, sorted and unique.
     pub fn of(&self, namespace: &str, labels: &Labels) -> Vec<String> {
         let gates = self.stacks.values().flatten().chain(&self.written);
         let chosen = |gate: &&Gate| {
@@ -89,7 +89,7 @@ fn of_stack(stack: &Stack, inventory: &Inventory) -> Vec<Gate> {
     .collect()
 }
 
-/// None where the Service selects no pods.
+/// `None` if the Service has no selector.
 fn gate(namespace: &str, binding: &str, service: &str, inventory: &Inventory) -> Option<Gate> {
     let service = inventory
         .services
@@ -148,7 +148,7 @@ pub(super) mod tests {
 
     // control-plane.md 3.8.
     #[test]
-    fn a_pod_waits_for_the_target_groups_of_pods_whose_service_selects_it() {
+    fn pod_gets_gates_of_ip_groups_whose_service_selects_it() {
         let (_, gates) = gates();
         let [kind] = &gates.of("shop", &labels("web"))[..] else {
             panic!("{gates:?}")
@@ -162,7 +162,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_binding_that_a_user_wrote_is_waited_for_by_its_own_name() {
+    fn users_binding_is_gated_by_its_own_name() {
         let (_, gates) = gates();
         assert_eq!(
             gates.of("shop", &labels("api")),
@@ -171,7 +171,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_group_that_has_gone_is_waited_for_no_longer() {
+    fn deleted_group_has_no_gate() {
         let (mut cluster, mut gates) = gates();
         cluster.take(Change::Gone(Identity {
             group: String::new(),
@@ -186,7 +186,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_service_without_a_selector_selects_nothing() {
+    fn service_without_a_selector_selects_no_pod() {
         let mut cluster = Cluster::new(Context::default());
         let mut all = service("pods", "ip", "web");
         all["spec"].as_object_mut().unwrap().remove("selector");

@@ -1,8 +1,8 @@
-//! The mutating webhook that gives new pods their readiness gates (control-plane.md 3.8): in namespaces with the label
-//! `elbv2.k8s.aws/pod-readiness-gate-inject: enabled`, a pod that a Service behind a target group of pod addresses selects gets
-//! `target-health.elbv2.k8s.aws/NAME`, so that a rolling update waits until the load balancer finds it healthy.
+//! The mutating webhook that gives new pods their readiness gates (control-plane.md 3.8). In namespaces with the label
+//! `elbv2.k8s.aws/pod-readiness-gate-inject: enabled`, it adds `target-health.elbv2.k8s.aws/NAME` to each pod that a Service
+//! behind a target group of type `ip` selects. A rolling update then waits until the load balancer finds the pod healthy.
 //!
-//! It is off unless asked for. Its certificate is made here and kept in a Secret, so that every replica has the same.
+//! The webhook is off by default. It issues its certificate itself and keeps it in a Secret that all replicas share.
 
 mod certificate;
 mod gates;
@@ -19,13 +19,13 @@ pub use certificate::Certificates;
 pub use gates::Gates;
 pub use review::{Malformed, answer};
 
-/// The MutatingWebhookConfiguration that sends pods here, and the Secret that has the certificate, unless called otherwise.
+/// The default name of the MutatingWebhookConfiguration and of the Secret with the certificate.
 pub const NAME: &str = "elbow-webhook";
 
-/// The path that pods are sent to: that of AWS's controller.
+/// The path of the webhook, as for AWS's controller.
 pub const PATH: &str = "/mutate-v1-pod";
 
-/// Who sends pods, and where the certificate is.
+/// The Kubernetes objects of the webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The MutatingWebhookConfiguration.
@@ -37,7 +37,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The usual names, in the namespace that `client` is of.
+    /// The default names, in the namespace of `client`.
     pub fn new(client: &Client) -> Self {
         Self {
             configuration: NAME.to_owned(),
@@ -47,8 +47,8 @@ impl Options {
     }
 }
 
-/// Answers on `listener` until it is dropped: a pod gets the gates that `gates` has at that time. What is wrong with the
-/// certificate is told in the log, and tried again.
+/// Serves the webhook on `listener` until the future is dropped. A pod gets the gates that `gates` has at that time. Errors with
+/// the certificate are logged and retried.
 pub async fn run(
     client: Client,
     options: Options,

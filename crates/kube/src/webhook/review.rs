@@ -1,4 +1,4 @@
-//! What an API server asks about a pod, and what it is told (`admission.k8s.io/v1`). No I/O.
+//! Answers AdmissionReviews of pods (`admission.k8s.io/v1`), without I/O.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::Gates;
 
 const VERSION: &str = "admission.k8s.io/v1";
 
-/// Why what was sent is no question about a pod.
+/// Why a request is not a valid AdmissionReview of a pod.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(String);
@@ -42,7 +42,7 @@ struct Kind {
     kind: String,
 }
 
-/// What counts of a pod.
+/// The parts of a pod that matter.
 #[derive(Deserialize)]
 struct Pod {
     #[serde(default)]
@@ -68,16 +68,16 @@ struct ReadinessGate {
     condition_type: String,
 }
 
-/// The answer to an AdmissionReview: the pod is allowed, with a patch that adds the gates it has not yet.
+/// Answers an AdmissionReview: allows the pod, with a patch that adds the missing gates.
 ///
 /// # Errors
-/// `body` is no review that can be answered.
+/// `body` is not an AdmissionReview of a supported version.
 pub fn answer(body: &[u8], gates: &Gates) -> Result<Vec<u8>, Malformed> {
     let review: Review = serde_json::from_slice(body)
-        .map_err(|error| Malformed(format!("no AdmissionReview: {error}")))?;
+        .map_err(|error| Malformed(format!("not an AdmissionReview: {error}")))?;
     if review.api_version != VERSION {
         return Err(Malformed(format!(
-            "AdmissionReview of {}: this webhook speaks {VERSION} (admissionReviewVersions: [v1])",
+            "unsupported AdmissionReview version {}: this webhook supports {VERSION} (admissionReviewVersions: [v1])",
             review.api_version
         )));
     }
@@ -91,14 +91,14 @@ pub fn answer(body: &[u8], gates: &Gates) -> Result<Vec<u8>, Malformed> {
     Ok(answer.to_string().into_bytes())
 }
 
-/// What changes the pod; none when it is as it should be.
+/// The JSON patch for the pod; `None` if no gate is missing.
 fn patch(request: &Request, gates: &Gates) -> Result<Option<Value>, Malformed> {
     let pod = request.kind.group.is_empty() && request.kind.kind == "Pod";
     if !pod || request.operation != "CREATE" {
         return Ok(None);
     }
     let pod = Pod::deserialize(&request.object)
-        .map_err(|error| Malformed(format!("request.object is no pod: {error}")))?;
+        .map_err(|error| Malformed(format!("request.object is not a Pod: {error}")))?;
     let present = pod.spec.readiness_gates.unwrap_or_default();
     let labels = pod.metadata.labels.unwrap_or_default();
     let missing: Vec<ReadinessGate> = gates
@@ -110,7 +110,7 @@ fn patch(request: &Request, gates: &Gates) -> Result<Option<Value>, Malformed> {
     if missing.is_empty() {
         return Ok(None);
     }
-    // What others asked for stays, and where nothing is yet the list itself is added.
+    // Existing gates stay; without any, the patch creates the list.
     Ok(Some(if present.is_empty() {
         json!([{"op": "add", "path": "/spec/readinessGates", "value": missing}])
     } else {
@@ -150,7 +150,7 @@ mod tests {
     const OF_PODS: &str = "target-health.elbv2.k8s.aws/of-pods";
 
     #[test]
-    fn a_pod_gets_its_gate() {
+    fn pod_gets_its_gate() {
         let (response, patch) = answered(&review(pod("api")));
         assert_eq!(
             response,
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn gates_of_others_stay_and_a_gate_comes_once() {
+    fn existing_gates_stay_and_are_not_duplicated() {
         let mut waiting = pod("api");
         waiting["spec"]["readinessGates"] = json!([{"conditionType": "example.com/ready"}]);
         let (_, patch) = answered(&review(waiting.clone()));
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_new_pod_is_let_through() {
+    fn other_requests_are_allowed_unchanged() {
         let mut update = review(pod("api"));
         update["request"]["operation"] = json!("UPDATE");
         let mut other = review(pod("api"));
@@ -206,16 +206,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_review_is_said_to_be_none() {
+    fn malformed_review_is_an_error() {
         let mut old = review(pod("api"));
         old["apiVersion"] = json!("admission.k8s.io/v1beta1");
         let mut labels = review(pod("api"));
         labels["request"]["object"]["metadata"]["labels"] = json!(["app"]);
         let mut deep = b"{\"request\": {\"object\": ".to_vec();
         deep.resize(1 << 20, b'[');
-        for (body, said) in [
-            (Vec::new(), "no AdmissionReview: EOF"),
-            (b"{".to_vec(), "no AdmissionReview: EOF"),
+        for (body, expected) in [
+            (Vec::new(), "not an AdmissionReview: EOF"),
+            (b"{".to_vec(), "not an AdmissionReview: EOF"),
             (
                 b"{\"apiVersion\": \"admission.k8s.io/v1\"}".to_vec(),
                 "missing field `request`",
@@ -225,10 +225,13 @@ mod tests {
                 old.to_string().into_bytes(),
                 "admissionReviewVersions: [v1]",
             ),
-            (labels.to_string().into_bytes(), "request.object is no pod"),
+            (
+                labels.to_string().into_bytes(),
+                "request.object is not a Pod",
+            ),
         ] {
             let error = answer(&body, &Gates::default()).unwrap_err().to_string();
-            assert!(error.contains(said), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where API servers send pods.
+//! The HTTPS server of the webhook.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,16 +20,16 @@ use tracing::debug;
 
 use super::{Gates, PATH, answer};
 
-/// What an API server sends at most: an object of 1.5 MiB, and as much again for who asks.
+/// The longest request body: an object of 1.5 MiB, and as much again for the user's identity.
 const BODY_LIMIT: usize = 3 << 20;
-/// Connections at a time; more wait.
+/// The most connections at a time; more have to wait.
 const CONNECTIONS: usize = 64;
-/// For a handshake, for a head and for a body, each: an API server gives up after 10 s by default.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Between attempts to accept when the system refuses.
+/// The timeout of a handshake, of a request head and of a body. API servers give up after 10 s by default.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The pause after a failed accept.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
-/// Answers on `listener`, with the certificate that is `offered` at the time.
+/// Serves `listener`, with the latest certificate in `offered`.
 pub(super) async fn serve(
     listener: TcpListener,
     offered: watch::Receiver<Option<Arc<ServerConfig>>>,
@@ -64,15 +64,15 @@ async fn connection(
     gates: watch::Receiver<Arc<Gates>>,
     _place: OwnedSemaphorePermit,
 ) {
-    // There is no certificate yet: whoever asks goes on without.
+    // Without a certificate, the connection is closed; the API server then continues without the webhook.
     let Some(config) = config else { return };
     let handshake = TlsAcceptor::from(config).accept(stream);
-    let stream = match timeout(PATIENCE, handshake).await {
+    let stream = match timeout(TIMEOUT, handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
-            return debug!(%error, "a client of the webhook does not trust it, or speaks no TLS");
+            return debug!(%error, "webhook: TLS handshake failed");
         }
-        Err(_) => return debug!("a client of the webhook is too slow"),
+        Err(_) => return debug!("webhook: TLS handshake timed out"),
     };
     let service = service_fn(move |request| {
         let gates = Arc::clone(&gates.borrow());
@@ -80,10 +80,10 @@ async fn connection(
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
+        .header_read_timeout(TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
-        debug!(%error, "a connection of the webhook ended early");
+        debug!(%error, "webhook: connection failed");
     }
 }
 
@@ -93,12 +93,15 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     if request.uri().path() != PATH {
-        return text(StatusCode::NOT_FOUND, format!("pods are sent to {PATH}"));
+        return text(
+            StatusCode::NOT_FOUND,
+            format!("not found; send reviews to {PATH}"),
+        );
     }
     if request.method() != Method::POST {
         let mut refusal = text(
             StatusCode::METHOD_NOT_ALLOWED,
-            "an AdmissionReview comes by POST".to_owned(),
+            "send an AdmissionReview by POST".to_owned(),
         );
         refusal
             .headers_mut()
@@ -106,19 +109,19 @@ where
         return refusal;
     }
     let body = Limited::new(request.into_body(), BODY_LIMIT).collect();
-    let body = match timeout(PATIENCE, body).await {
+    let body = match timeout(TIMEOUT, body).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             return text(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                format!("more than {BODY_LIMIT} bytes"),
+                format!("the body is longer than {BODY_LIMIT} bytes"),
             );
         }
         Ok(Err(error)) => return text(StatusCode::BAD_REQUEST, error.to_string()),
         Err(_) => {
             return text(
                 StatusCode::REQUEST_TIMEOUT,
-                "the body is too slow".to_owned(),
+                "the body took too long".to_owned(),
             );
         }
     };

@@ -1,4 +1,4 @@
-//! Requests that write, one by one, each counted.
+//! Write requests to the API server, each counted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,17 +11,17 @@ use tokio::time::timeout;
 
 use crate::FIELD_MANAGER;
 
-/// An answer that takes longer is none: the next attempt asks again.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The timeout of a request; the next attempt asks again.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Called once for every write, with what was written ([`What`]) and what came of it: `ok`, `conflict`, `gone`,
+/// Called once per write with its subject ([`What`]) and its result: `ok`, `conflict`, `gone`,
 /// `forbidden`, `invalid`, `error`.
 pub type Counter = Arc<dyn Fn(What, &'static str) + Send + Sync>;
 
-/// What a write is about; its name is a label of the metric.
+/// The subject of a write; its name is a metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum What {
-    /// Finalizers of a member.
+    /// Finalizers of an object.
     Finalizer,
     /// `status.loadBalancer`, `status.observedGeneration`.
     Status,
@@ -36,7 +36,7 @@ pub enum What {
 }
 
 impl What {
-    /// As metrics name it.
+    /// The name in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Finalizer => "finalizer",
@@ -49,7 +49,7 @@ impl What {
     }
 }
 
-/// The kinds of objects that are written, besides events and the Lease.
+/// The kinds of objects that elbow writes, besides events and the Lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Kind {
     Ingress,
@@ -106,7 +106,7 @@ impl Kind {
     }
 }
 
-/// An object that is written.
+/// The name of an object that elbow writes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Name {
     pub(super) kind: Kind,
@@ -120,7 +120,7 @@ impl std::fmt::Display for Name {
     }
 }
 
-/// Asks the API server.
+/// A client for reads and writes.
 #[derive(Clone)]
 pub(crate) struct Api {
     client: Client,
@@ -152,28 +152,22 @@ impl Api {
     ) -> Result<Value, Error> {
         let params = PatchParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
-            // What others wrote there is overwritten, as AWS's controllers do.
+            // Overwrites the fields of other managers, as AWS's controllers do.
             force: matches!(patch, Patch::Apply(_)),
             ..PatchParams::default()
         };
         let request = Self::request(name);
-        let request = match status {
-            true => request.patch_subresource("status", &name.name, &params, &patch),
-            false => request.patch(&name.name, &params, &patch),
+        let request = if status {
+            request.patch_subresource("status", &name.name, &params, &patch)
+        } else {
+            request.patch(&name.name, &params, &patch)
         };
         let answer = self.ask(request.map_err(Error::BuildRequest)?).await;
         self.count(what, &answer);
         answer
     }
 
-    /// A list of what `path` holds, chosen by fields.
-    pub(super) async fn list(&self, path: &str, fields: &str) -> Result<Value, Error> {
-        let params = kube::api::ListParams::default().fields(fields);
-        let request = Request::new(path).list(&params);
-        self.ask(request.map_err(Error::BuildRequest)?).await
-    }
-
-    /// Reads what stands at `path`.
+    /// Reads the object `name` under `path`.
     pub(crate) async fn read(&self, path: &str, name: &str) -> Result<Value, Error> {
         let request = Request::new(path).get(name, &GetParams::default());
         self.ask(request.map_err(Error::BuildRequest)?).await
@@ -193,7 +187,7 @@ impl Api {
         answer
     }
 
-    /// Replaces an object under `path`; its resource version must be the present one.
+    /// Replaces an object under `path`; its resource version must be the current one.
     pub(crate) async fn replace(
         &self,
         what: What,
@@ -234,7 +228,7 @@ impl Api {
     }
 
     async fn ask(&self, request: http::Request<Vec<u8>>) -> Result<Value, Error> {
-        match timeout(PATIENCE, self.client.request(request)).await {
+        match timeout(TIMEOUT, self.client.request(request)).await {
             Ok(answer) => answer,
             Err(late) => Err(Error::Service(Box::new(late))),
         }
@@ -255,7 +249,7 @@ impl Api {
     }
 }
 
-/// The status code with which the API server refused.
+/// The status code of an error answer.
 pub(crate) fn code(error: &Error) -> Option<u16> {
     match error {
         Error::Api(status) => Some(status.code),
@@ -263,7 +257,7 @@ pub(crate) fn code(error: &Error) -> Option<u16> {
     }
 }
 
-/// What went wrong, for a person: the API server's own words where it answered.
+/// The reason in words: the API server's own message if it answered.
 pub(crate) fn reason(error: &Error) -> String {
     match error {
         Error::Api(status) if !status.message.is_empty() => status.message.clone(),
@@ -276,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_is_asked_for_where_the_api_server_has_it() {
+    fn paths_of_all_kinds_are_those_of_the_api_server() {
         let path = |kind: Kind| DynamicObject::url_path(&kind.resource(), Some("a"));
         assert_eq!(
             path(Kind::Ingress),

@@ -1,4 +1,4 @@
-//! TargetGroupBindings that users wrote: their finalizer, status and events (control-plane.md 3.7).
+//! Finalizer, status and events of TargetGroupBindings that users wrote (control-plane.md 3.7).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,29 +11,29 @@ use serde_json::json;
 
 use super::Inner;
 use super::api::{Kind, Name, What, reason};
-use super::events::{Since, Tale, line};
+use super::events::{Cause, EventText, line};
 use super::finalizers::BINDING_FINALIZER;
 
-/// What is to be said of a TargetGroupBinding.
+/// The state of a TargetGroupBinding, from which its finalizer, status and events follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Bound {
+pub(super) struct BindingState {
     pub(super) uid: String,
     /// Its target group.
     pub(super) group: String,
-    /// It is being deleted, and its targets are gone.
-    pub(super) leaves: bool,
+    /// Whether it is being deleted; its targets are gone then.
+    pub(super) deleting: bool,
     /// Why it has no targets.
-    pub(super) wrong: Option<Diagnostic>,
+    pub(super) problem: Option<Diagnostic>,
 }
 
-/// Codes of a backend that is not there; what else is wrong is wrong with the binding.
+/// Codes for a missing backend; any other problem is one of the binding itself.
 const NO_BACKEND: &[&str] = &["unknown-port", "unknown-service"];
 
-/// What is to be said of all that users wrote; `wrong` is why the one of that path has no targets.
-pub(super) fn bound(
+/// The states of all TargetGroupBindings that users wrote; `problem` says why the one at a path has no targets.
+pub(super) fn states(
     inventory: &Inventory,
-    wrong: impl Fn(&str) -> Option<Diagnostic>,
-) -> BTreeMap<Name, Bound> {
+    problem: impl Fn(&str) -> Option<Diagnostic>,
+) -> BTreeMap<Name, BindingState> {
     let bindings = inventory.bindings.values();
     let written = bindings.filter(|binding| !binding.is_made());
     let one = |binding: &Binding| {
@@ -42,53 +42,59 @@ pub(super) fn bound(
             namespace: binding.meta.namespace.clone(),
             name: binding.meta.name.clone(),
         };
-        let bound = Bound {
+        let state = BindingState {
             uid: binding.meta.uid.clone(),
             group: binding.group.clone(),
-            leaves: binding.meta.deleting,
-            wrong: wrong(&binding.meta.path()),
+            deleting: binding.meta.deleting,
+            problem: problem(&binding.meta.path()),
         };
-        (name, bound)
+        (name, state)
     };
     written.map(one).collect()
 }
 
-/// Which group a gate of the name of a binding means, by namespace and name.
-pub(super) fn groups(bound: &BTreeMap<Name, Bound>) -> HashMap<(String, String), String> {
-    let group = |(name, bound): (&Name, &Bound)| {
+/// The target group for a gate with the name of a binding, by namespace and name.
+pub(super) fn groups(states: &BTreeMap<Name, BindingState>) -> HashMap<(String, String), String> {
+    let group = |(name, state): (&Name, &BindingState)| {
         let key = (name.namespace.clone(), name.name.clone());
-        (key, bound.group.clone())
+        (key, state.group.clone())
     };
-    bound.iter().map(group).collect()
+    states.iter().map(group).collect()
 }
 
 impl Inner {
-    /// Writes what is to be said of a binding.
-    pub(super) async fn bind(&self, name: &Name, bound: &Bound) -> Result<(), Error> {
-        if bound.leaves {
-            return match self.release(name, &bound.uid, BINDING_FINALIZER).await {
+    /// Writes finalizer, status and events of a binding.
+    pub(super) async fn write_binding(
+        &self,
+        name: &Name,
+        state: &BindingState,
+    ) -> Result<(), Error> {
+        if state.deleting {
+            return match self.release(name, &state.uid, BINDING_FINALIZER).await {
                 Ok(_) => Ok(()),
-                Err(error) => {
-                    self.unbound(name, bound, "FailedRemoveFinalizer", error)
-                        .await
-                }
+                Err(error) => self.fail_binding(
+                    name,
+                    state,
+                    ("FailedRemoveFinalizer", "remove finalizer"),
+                    error,
+                ),
             };
         }
-        let Some(facts) = self.facts(name, &bound.uid).await? else {
+        let Some(facts) = self.facts(name, &state.uid).await? else {
             return Ok(());
         };
         if let Err(error) = self.mark(name, &facts, BINDING_FINALIZER, None).await {
-            return self.unbound(name, bound, "FailedAddFinalizer", error).await;
+            return self.fail_binding(name, state, ("FailedAddFinalizer", "add finalizer"), error);
         }
-        let wrong = bound.wrong.as_ref();
-        let (missing, refused) = match wrong.filter(|wrong| NO_BACKEND.contains(&wrong.code)) {
+        let problem = state.problem.as_ref();
+        let (missing, refused) = match problem.filter(|found| NO_BACKEND.contains(&found.code)) {
             Some(missing) => (Some(missing), None),
-            None => (None, wrong),
+            None => (None, problem),
         };
         if let Some(refused) = refused {
-            let tale = Tale::warning("FailedReconcile", line(refused));
-            self.announce(bound.uid.clone(), name, &bound.uid, &tale, Since::Always)
-                .await;
+            let message = format!("Failed reconcile due to {}", line(refused));
+            let text = EventText::warning("FailedReconcile", message);
+            self.announce(state.uid.clone(), name, &state.uid, &text, Cause::State);
             return Ok(());
         }
         let wrote = facts.observed != facts.generation;
@@ -99,42 +105,47 @@ impl Inner {
                 .patch(What::Status, name, true, Patch::Merge(change));
             match answer.await {
                 Ok(object) => drop(self.known.see(&object)),
-                Err(error) => return self.unbound(name, bound, "FailedUpdateStatus", error).await,
+                Err(error) => {
+                    return self.fail_binding(
+                        name,
+                        state,
+                        ("FailedUpdateStatus", "update status"),
+                        error,
+                    );
+                }
             }
         }
-        // AWS's controller takes all targets out then, and calls that a success too.
-        let backend = format!("{} backend", bound.uid);
+        // AWS's controller then deregisters all targets, and reports success too.
+        let backend = format!("{} backend", state.uid);
         match missing {
             Some(missing) => {
-                let tale = Tale::warning(
+                let text = EventText::warning(
                     "BackendNotFound",
                     format!("backend not found: {}", line(missing)),
                 );
-                self.announce(backend, name, &bound.uid, &tale, Since::Always)
-                    .await;
+                self.announce(backend, name, &state.uid, &text, Cause::State);
             }
-            None => self.silence(&backend),
+            None => self.forget_announced(&backend),
         }
-        let tale = Tale::normal("SuccessfullyReconciled", "Successfully reconciled");
-        let since = Since::Change {
+        let text = EventText::normal("SuccessfullyReconciled", "Successfully reconciled");
+        let cause = Cause::Change {
             fingerprint: facts.generation.unsigned_abs(),
             wrote,
         };
-        self.announce(bound.uid.clone(), name, &bound.uid, &tale, since)
-            .await;
+        self.announce(state.uid.clone(), name, &state.uid, &text, cause);
         Ok(())
     }
 
-    async fn unbound(
+    fn fail_binding(
         &self,
         name: &Name,
-        bound: &Bound,
-        what: &'static str,
+        state: &BindingState,
+        (what, step): (&'static str, &str),
         error: Error,
     ) -> Result<(), Error> {
-        let tale = Tale::warning(what, format!("Failed: {}", reason(&error)));
-        self.announce(bound.uid.clone(), name, &bound.uid, &tale, Since::Always)
-            .await;
+        let message = format!("Failed {step} due to {}", reason(&error));
+        let text = EventText::warning(what, message);
+        self.announce(state.uid.clone(), name, &state.uid, &text, Cause::State);
         Err(error)
     }
 }

@@ -1,35 +1,39 @@
-//! Events: what `kubectl describe` shows below an object. They are of the core API and are counted, as those of AWS's
-//! controller are.
+//! Events, which `kubectl describe` shows below an object. They use the core API with a count, like those of AWS's
+//! controller.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use elbow_model::diagnostic::Diagnostic;
+use elbow_model::stable_id;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
+use kube::Error;
 use serde_json::{Value, json};
 use tracing::debug;
 
 use super::api::{Api, Kind, Name, What, code, reason};
 use super::facts::digest;
 
-/// Bytes of a message that the API server takes.
+/// The longest message that the API server accepts, in bytes.
 const LONGEST_MESSAGE: usize = 1024;
-/// Characters of a name that the API server takes, less those of the time in an event's name.
+/// The longest event name that the API server accepts, in characters, minus the appended time.
 const LONGEST_NAME: usize = 253 - 17;
-/// Objects of whose events is remembered that they were told; beyond it all is read again.
+/// The number of remembered events; beyond it, they are read again.
 const REMEMBERED: usize = 50_000;
+/// The most events that wait to be published.
+const WAITING: usize = 50_000;
 
-/// What is told of an object.
+/// The content of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Tale {
+pub(super) struct EventText {
     pub(super) warning: bool,
-    /// As AWS's controller calls it (control-plane.md 0.4).
+    /// The reason as AWS's controller names it (control-plane.md 0.4).
     pub(super) reason: &'static str,
     pub(super) message: String,
 }
 
-impl Tale {
+impl EventText {
     pub(super) fn normal(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             warning: false,
@@ -47,10 +51,7 @@ impl Tale {
     }
 
     fn kind(&self) -> &'static str {
-        match self.warning {
-            true => "Warning",
-            false => "Normal",
-        }
+        if self.warning { "Warning" } else { "Normal" }
     }
 
     fn digest(&self) -> u64 {
@@ -58,41 +59,41 @@ impl Tale {
     }
 }
 
-/// What makes a tale worth telling.
+/// Why an event is announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Since {
-    /// Itself: nobody may have told it before.
-    Always,
-    /// What was done.
+pub(super) enum Cause {
+    /// The state itself, if it has not been announced before.
+    State,
+    /// A change.
     Change {
-        /// Of what was made: the same again is not told again.
+        /// Of the result: the same result is not announced again.
         fingerprint: u64,
-        /// Whether something was written. Where nothing was, it may have been told before elbow was started.
+        /// Whether something was written. If not, an earlier elbow process may have announced it.
         wrote: bool,
     },
 }
 
-/// What was told last of each object, so that a resync tells nothing.
+/// The last announcement per topic, so that a resync announces nothing.
 #[derive(Default)]
-pub(super) struct Told(Mutex<HashMap<String, u64>>);
+pub(super) struct Announced(Mutex<HashMap<String, u64>>);
 
-impl Told {
+impl Announced {
     fn all(&self) -> MutexGuard<'_, HashMap<String, u64>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note that `tale` is the last word about `topic`; whether it is worth telling, and if so, whether again when it
-    /// was told before.
-    pub(super) fn note(&self, topic: String, tale: &Tale, since: Since) -> Option<bool> {
-        let (fingerprint, wrote) = match since {
-            Since::Always => (0, true),
-            Since::Change { fingerprint, wrote } => (fingerprint, wrote),
+    /// Records `text` as the last announcement about `topic`. Returns `None` if it need not be published, and otherwise whether
+    /// to count it again if an equal event exists.
+    pub(super) fn note(&self, topic: String, text: &EventText, cause: Cause) -> Option<bool> {
+        let (fingerprint, wrote) = match cause {
+            Cause::State => (0, true),
+            Cause::Change { fingerprint, wrote } => (fingerprint, wrote),
         };
-        let word = tale.digest() ^ fingerprint.rotate_left(1);
-        match self.all().insert(topic, word) {
-            Some(before) if before == word => None,
+        let digest = text.digest() ^ fingerprint.rotate_left(1);
+        match self.all().insert(topic, digest) {
+            Some(before) if before == digest => None,
             Some(_) => Some(true),
-            None if wrote => Some(since != Since::Always),
+            None if wrote => Some(cause != Cause::State),
             None => None,
         }
     }
@@ -101,10 +102,10 @@ impl Told {
         self.all().remove(topic);
     }
 
-    /// Forgets all topics of an object, which begin with its UID.
+    /// Forgets all topics of an object; they start with its UID.
     pub(super) fn forget_object(&self, uid: &str) {
         let mut all = self.all();
-        for topic in ["", " backend", " plan", " rival"] {
+        for topic in ["", " backend", " plan", " writer"] {
             all.remove(&format!("{uid}{topic}"));
         }
     }
@@ -114,7 +115,7 @@ impl Told {
     }
 }
 
-/// What fits into an event.
+/// Truncates a message to the length of an event.
 fn cut(mut message: String) -> String {
     if message.len() > LONGEST_MESSAGE {
         let end = LONGEST_MESSAGE - '…'.len_utf8();
@@ -125,7 +126,7 @@ fn cut(mut message: String) -> String {
     message
 }
 
-/// A finding in one line: which object, which field, what is wrong, what to do.
+/// A diagnostic in one line: object, field, what is wrong, what to do. Without a hint of its own, it is that of the catalogue.
 pub(super) fn line(found: &Diagnostic) -> String {
     let mut line = match found.object.split_once('/') {
         Some((kind, name)) => format!("{kind} {name}: "),
@@ -135,28 +136,49 @@ pub(super) fn line(found: &Diagnostic) -> String {
         line = format!("{line}{}: ", found.field);
     }
     line.push_str(&found.message);
-    if let Some(hint) = &found.hint {
+    let general = elbow_advice::find(found.code).map(|advice| advice.remedy);
+    if let Some(hint) = found.hint.as_deref().or(general) {
         line = format!("{line}; {hint}");
     }
     line
 }
 
-/// Tells, and remembers what was told.
+/// An event that is to be published.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) name: Name,
+    pub(super) uid: String,
+    pub(super) text: EventText,
+    /// Whether to count an equal event again.
+    pub(super) again: bool,
+    /// When it was announced.
+    at: Timestamp,
+}
+
+impl Pending {
+    /// The name of the event. It follows from object and text, so that every replica, also after a restart, finds an
+    /// equal event without a list of all events.
+    fn event_name(&self) -> String {
+        let stem: String = self.name.name.chars().take(LONGEST_NAME).collect();
+        let text = &self.text;
+        let identity = format!(
+            "{} {} {} {}",
+            self.uid,
+            text.kind(),
+            text.reason,
+            text.message
+        );
+        format!("{stem}.{}", stable_id(&identity))
+    }
+}
+
+/// Publishes events, in the order in which they were announced.
 pub(super) struct Events {
     api: Api,
     instance: String,
-    /// By the UID of the object.
-    told: Mutex<HashMap<String, Before>>,
-}
-
-/// The events of an object by what they tell.
-type Before = HashMap<u64, Event>;
-
-/// An event that was told.
-#[derive(Clone)]
-struct Event {
-    name: String,
-    count: u64,
+    pending: Mutex<VecDeque<Pending>>,
+    /// The count of each published event by namespace and name.
+    published: Mutex<HashMap<(String, String), u64>>,
 }
 
 impl Events {
@@ -164,86 +186,121 @@ impl Events {
         Self {
             api,
             instance,
-            told: Mutex::default(),
+            pending: Mutex::default(),
+            published: Mutex::default(),
         }
     }
 
-    /// Forgets what was told: another may have told more since.
+    /// Forgets all events: another replica may have published more since.
     pub(super) fn forget(&self) {
+        self.pending().clear();
         self.all().clear();
     }
 
-    /// Tells `tale` of an object. What was told of it before, by whom ever, is told `again` by its count, or not at all.
-    /// That it cannot be told stops nothing.
-    pub(super) async fn tell(&self, name: &Name, uid: &str, tale: &Tale, again: bool) {
-        let path = format!("/api/v1/namespaces/{}/events", name.namespace);
-        if !self.all().contains_key(uid) {
-            self.read(&path, uid).await;
+    /// Queues `text` for an object. If an equal event exists, whoever published it, `again` increases its count; otherwise
+    /// nothing happens. Beyond [`WAITING`] events it is dropped.
+    pub(super) fn put(&self, name: &Name, uid: &str, text: &EventText, again: bool) {
+        let mut pending = self.pending();
+        if pending.len() >= WAITING {
+            return debug!(%name, "event dropped: {} events wait", pending.len());
         }
-        let before = self
-            .all()
-            .get(uid)
-            .and_then(|told| told.get(&tale.digest()).cloned());
-        if let Some(Event { name: event, count }) = before {
-            if !again {
-                return;
+        pending.push_back(Pending {
+            name: name.clone(),
+            uid: uid.to_owned(),
+            text: text.clone(),
+            again,
+            at: Timestamp::now(),
+        });
+    }
+
+    /// The next event to publish.
+    pub(super) fn take(&self) -> Option<Pending> {
+        self.pending().pop_front()
+    }
+
+    /// Publishes an event. One that cannot be published is only logged: a terminating namespace accepts no events.
+    pub(super) async fn publish(&self, event: &Pending) {
+        if let Err(error) = self.try_publish(event).await {
+            debug!(name = %event.name, "event: {}", reason(&error));
+        }
+    }
+
+    async fn try_publish(&self, event: &Pending) -> Result<(), Error> {
+        let namespace = event.name.namespace.clone();
+        let path = format!("/api/v1/namespaces/{namespace}/events");
+        let key = (namespace, event.event_name());
+        let known = self.all().get(&key).copied();
+        if let Some(count) = known {
+            if !event.again {
+                return Ok(());
             }
-            let change = json!({"count": count + 1, "lastTimestamp": Time(Timestamp::now())});
-            match self.api.merge(What::Event, &path, &event, change).await {
-                Ok(_) => return self.remember(uid, tale, event, count + 1),
-                // It has expired.
+            match self.count(&path, &key.1, event, count + 1).await {
+                Ok(()) => {
+                    self.remember(key, count + 1);
+                    return Ok(());
+                }
+                // The event has expired.
                 Err(error) if code(&error) == Some(404) => {}
-                Err(error) => return debug!(%name, "event: {}", reason(&error)),
+                Err(error) => return Err(error),
+            }
+        } else if !event.again {
+            // Most such events exist: the state is the same after a restart. A read is cheaper than a refused write.
+            match self.api.read(&path, &key.1).await {
+                Ok(found) => {
+                    self.remember(key, count_of(&found));
+                    return Ok(());
+                }
+                Err(error) if code(&error) == Some(404) => {}
+                Err(error) => return Err(error),
             }
         }
-        let event = self.event(name, uid, tale);
-        let called = event["metadata"]["name"].as_str().unwrap_or_default();
-        match self.api.create(What::Event, &path, &event).await {
-            Ok(_) => self.remember(uid, tale, called.to_owned(), 1),
-            // In a namespace that ends none can be made.
-            Err(error) => debug!(%name, "event: {}", reason(&error)),
+        let body = self.event(&key.1, event);
+        match self.api.create(What::Event, &path, &body).await {
+            Ok(_) => {
+                self.remember(key, 1);
+                Ok(())
+            }
+            Err(error) if code(&error) == Some(409) => {
+                let count = count_of(&self.api.read(&path, &key.1).await?) + 1;
+                self.count(&path, &key.1, event, count).await?;
+                self.remember(key, count);
+                Ok(())
+            }
+            Err(error) => Err(error),
         }
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<String, Before>> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Sets the count of an event that exists.
+    async fn count(&self, path: &str, name: &str, event: &Pending, n: u64) -> Result<(), Error> {
+        let change = json!({"count": n, "lastTimestamp": Time(event.at)});
+        let answer = self.api.merge(What::Event, path, name, change);
+        answer.await.map(drop)
     }
 
-    fn remember(&self, uid: &str, tale: &Tale, name: String, count: u64) {
-        let mut all = self.all();
-        let of_object = all.entry(uid.to_owned()).or_default();
-        of_object.insert(tale.digest(), Event { name, count });
+    fn pending(&self) -> MutexGuard<'_, VecDeque<Pending>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads what others, or this one before it was started anew, told of an object.
-    async fn read(&self, path: &str, uid: &str) {
-        let fields = format!("involvedObject.uid={uid}");
-        let list = match self.api.list(path, &fields).await {
-            Ok(list) => list,
-            Err(error) => return debug!(uid, "events: {}", reason(&error)),
-        };
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let told = |event: &Value| {
-            let (kind, reason, message) = (&event["type"], &event["reason"], &event["message"]);
-            let tale = format!("{} {} {}", text(kind), text(reason), text(message));
-            let count = event["count"].as_u64().unwrap_or(1);
-            let name = text(&event["metadata"]["name"]);
-            (digest(&tale), Event { name, count })
-        };
-        let events = list["items"].as_array().into_iter().flatten();
-        let events = events.map(told).collect();
+    fn all(&self) -> MutexGuard<'_, HashMap<(String, String), u64>> {
+        self.published
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, key: (String, String), count: u64) {
         let mut all = self.all();
         if all.len() >= REMEMBERED {
             all.clear();
         }
-        all.insert(uid.to_owned(), events);
+        all.insert(key, count);
     }
 
-    fn event(&self, name: &Name, uid: &str, tale: &Tale) -> Value {
-        let now = Timestamp::now();
-        let stem: String = name.name.chars().take(LONGEST_NAME).collect();
-        let time = Time(now);
-        // What describes itself as these is what `kubectl describe` calls From.
+    fn event(&self, event_name: &str, event: &Pending) -> Value {
+        let Pending {
+            name, uid, text, ..
+        } = event;
+        let time = Time(event.at);
+        // `kubectl describe` shows the component as From.
         let component = match name.kind {
             Kind::Ingress => "ingress",
             Kind::Service => "service",
@@ -253,10 +310,7 @@ impl Events {
         json!({
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {
-                "name": format!("{stem}.{:x}", now.as_nanosecond()),
-                "namespace": name.namespace,
-            },
+            "metadata": {"name": event_name, "namespace": name.namespace},
             "involvedObject": {
                 "apiVersion": name.kind.api_version(),
                 "kind": name.kind.name(),
@@ -264,9 +318,9 @@ impl Events {
                 "name": name.name,
                 "uid": uid,
             },
-            "type": tale.kind(),
-            "reason": tale.reason,
-            "message": tale.message,
+            "type": text.kind(),
+            "reason": text.reason,
+            "message": text.message,
             "count": 1,
             "firstTimestamp": time,
             "lastTimestamp": time,
@@ -277,26 +331,30 @@ impl Events {
     }
 }
 
+fn count_of(event: &Value) -> u64 {
+    event["count"].as_u64().unwrap_or(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_message_has_no_more_bytes_than_the_api_server_takes() {
+    fn message_is_truncated_to_the_limit_of_the_api_server() {
         let long = "ü".repeat(LONGEST_MESSAGE);
-        let tale = Tale::warning("FailedBuildModel", long);
-        assert!(tale.message.len() <= LONGEST_MESSAGE);
-        assert!(tale.message.len() > LONGEST_MESSAGE - 4);
-        assert!(tale.message.ends_with("ü…"));
+        let text = EventText::warning("FailedBuildModel", long);
+        assert!(text.message.len() <= LONGEST_MESSAGE);
+        assert!(text.message.len() > LONGEST_MESSAGE - 4);
+        assert!(text.message.ends_with("ü…"));
         let short = "a".repeat(LONGEST_MESSAGE);
         assert_eq!(
-            Tale::warning("FailedBuildModel", short.clone()).message,
+            EventText::warning("FailedBuildModel", short.clone()).message,
             short
         );
     }
 
     #[test]
-    fn a_line_says_which_object_and_field_and_what_to_do() {
+    fn line_has_object_field_and_hint() {
         let found = Diagnostic::error("no-node-port", "Service a/web has no node port")
             .object("Ingress/a/web")
             .field("spec.rules")

@@ -1,36 +1,36 @@
-//! What the API server has said of the objects that are written, so that nothing is written that is there already.
+//! The state of written objects as the API server last reported it, so that elbow writes only differences.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use elbow_manifest::annotations::ingress::DRY_RUN_PLAN;
 use serde_json::Value;
 
 use super::api::{Kind, Name};
-use super::gates::Gated;
-use super::plan;
+use super::pod_gates::PodGates;
 
-/// What is known of an object; what is not written is left out.
+/// The known state of an object, reduced to what elbow writes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Facts {
     pub(super) uid: String,
     pub(super) version: String,
     pub(super) finalizers: Vec<String>,
     pub(super) deleting: bool,
-    /// `status.loadBalancer.ingress`; null when there is none.
+    /// `status.loadBalancer.ingress`; null if absent.
     pub(super) addresses: Value,
-    /// Of a Service: number and protocol of its ports.
+    /// Of a Service: number and protocol of each port.
     pub(super) ports: Vec<(i64, String)>,
     /// A digest of the annotation `dry-run-plan`.
     pub(super) plan: Option<u64>,
     pub(super) generation: i64,
     pub(super) observed: i64,
     /// Of a pod: its readiness gates for target groups.
-    pub(super) gated: Option<Gated>,
+    pub(super) gates: Option<PodGates>,
 }
 
 impl Facts {
-    /// Reads an object of one of the kinds that are written.
+    /// Reads an object of one of the written kinds.
     pub(super) fn read(object: &Value) -> Option<(Name, Self)> {
         let kind = Kind::parse(object["kind"].as_str()?)?;
         let metadata = &object["metadata"];
@@ -40,9 +40,9 @@ impl Facts {
             namespace: text(&metadata["namespace"]),
             name: text(&metadata["name"]),
         };
-        let gated = match kind {
-            // Of thousands of pods, those that carry a gate are kept alone.
-            Kind::Pod => Some(Gated::read(object)?),
+        let gates = match kind {
+            // There may be thousands of pods; keep only those with a gate.
+            Kind::Pod => Some(PodGates::read(object)?),
             _ => None,
         };
         let status = &object["status"];
@@ -59,16 +59,16 @@ impl Facts {
             deleting: !metadata["deletionTimestamp"].is_null(),
             addresses: status["loadBalancer"]["ingress"].clone(),
             ports: ports.filter_map(port).collect(),
-            plan: metadata["annotations"][plan::ANNOTATION]
+            plan: metadata["annotations"][DRY_RUN_PLAN.key]
                 .as_str()
                 .map(digest),
-            // Of the others it says nothing that is written.
+            // The generation of other kinds is not written.
             generation: match kind {
                 Kind::Binding => metadata["generation"].as_i64().unwrap_or_default(),
                 _ => 0,
             },
             observed: status["observedGeneration"].as_i64().unwrap_or_default(),
-            gated,
+            gates,
         };
         Some((name, facts))
     }
@@ -77,7 +77,7 @@ impl Facts {
         self.finalizers.iter().any(|one| one == finalizer)
     }
 
-    /// Whether it is from before `known`, as a watch may still bring what an answer has overtaken.
+    /// Whether this state is older than `known`, since a watch may deliver it after a newer answer.
     fn is_before(&self, known: &Self) -> bool {
         let number = |facts: &Self| facts.version.parse::<u64>().ok();
         self.uid == known.uid
@@ -85,14 +85,14 @@ impl Facts {
     }
 }
 
-/// Tells texts apart that are too long to be kept.
+/// A digest that distinguishes texts too long to keep.
 pub(super) fn digest(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
 }
 
-/// The facts of all objects.
+/// The known state of all objects.
 #[derive(Default)]
 pub(super) struct Known(Mutex<HashMap<Name, Arc<Facts>>>);
 
@@ -101,7 +101,7 @@ impl Known {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of an object; its name when something in it is different from what was known.
+    /// Records an object; returns its name if anything but the version changed.
     pub(super) fn see(&self, object: &Value) -> Option<Name> {
         let (name, facts) = Facts::read(object)?;
         let mut all = self.all();
@@ -109,11 +109,11 @@ impl Known {
         if known.is_some_and(|known| facts.is_before(known)) {
             return None;
         }
-        let version_apart = |known: &Arc<Facts>| Facts {
+        let same_version = |known: &Arc<Facts>| Facts {
             version: facts.version.clone(),
             ..Facts::clone(known)
         };
-        let same = known.map(version_apart).is_some_and(|same| same == facts);
+        let same = known.map(same_version).is_some_and(|same| same == facts);
         all.insert(name.clone(), Arc::new(facts));
         (!same).then_some(name)
     }
@@ -126,7 +126,7 @@ impl Known {
         self.all().get(name).cloned()
     }
 
-    /// All pods that carry a gate.
+    /// All pods with a gate.
     pub(super) fn pods(&self) -> Vec<(Name, Arc<Facts>)> {
         let all = self.all();
         let pods = all.iter().filter(|(name, _)| name.kind == Kind::Pod);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_watch_brings_late_does_not_hide_what_was_answered() {
+    fn late_watch_event_does_not_replace_a_newer_answer() {
         let known = Known::default();
         let name = known.see(&ingress("10", &["x"])).unwrap();
         assert_eq!(known.see(&ingress("9", &[])), None);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn another_object_of_the_same_name_is_another() {
+    fn object_with_another_uid_is_a_new_object() {
         let known = Known::default();
         known.see(&ingress("10", &["x"]));
         let mut next = ingress("9", &[]);
@@ -168,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn a_version_alone_is_no_difference() {
+    fn new_version_alone_is_no_change() {
         let known = Known::default();
         assert!(known.see(&ingress("10", &["x"])).is_some());
         assert_eq!(known.see(&ingress("12", &["x"])), None);
     }
 
     #[test]
-    fn of_pods_those_with_a_gate_are_kept() {
+    fn only_pods_with_a_gate_are_kept() {
         let known = Known::default();
         let pod = |gates: Value| json!({"kind": "Pod", "metadata": {"namespace": "a", "name": "p"}, "spec": {"readinessGates": gates}});
         assert_eq!(known.see(&pod(json!([]))), None);

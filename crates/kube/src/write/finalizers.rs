@@ -1,11 +1,12 @@
-//! Finalizers: an object that has a load balancer stays until elbow has let go of it.
+//! Finalizers: an object with a load balancer stays until elbow has released it.
 //!
-//! They are added by server-side apply, which merges them into the set that others keep, whatever that is by then. They are
-//! removed by a patch that holds the resource version: apply gives up only what the own field manager wrote, and a finalizer
+//! elbow adds them by server-side apply, which merges them with the finalizers of other managers. It
+//! removes them by a patch with the resource version, because apply removes only what its own field manager wrote. A finalizer
 //! may come from AWS's own controller, which served the object before.
 
 use elbow_manifest::cluster::{
-    CLEANUP_FINALIZER, GROUP_FINALIZER, INGRESS_FINALIZER, SERVICE_FINALIZER,
+    CLEANUP_FINALIZER, GROUP_FINALIZER, INGRESS_FINALIZER, OWN_FINALIZER, OWN_GROUP_FINALIZER,
+    SERVICE_FINALIZER,
 };
 use kube::Error;
 use kube::api::Patch;
@@ -16,24 +17,43 @@ use super::api::{Name, What, code};
 use super::facts::Facts;
 use super::plan::{self, Plan};
 
-/// Of a TargetGroupBinding.
+/// The finalizer of a TargetGroupBinding.
 pub(super) const BINDING_FINALIZER: &str = "elbv2.k8s.aws/resources";
 
-/// How often a removal is tried anew in a row when the object has changed meanwhile.
+/// How often a removal is retried at once if the object has changed meanwhile.
 const ATTEMPTS: usize = 5;
 
-fn is_ours(finalizer: &str) -> bool {
+/// Whether a finalizer has elbow's own name, which no other controller uses.
+fn is_own(finalizer: &str) -> bool {
+    finalizer == OWN_FINALIZER || finalizer.starts_with(OWN_GROUP_FINALIZER)
+}
+
+/// Whether elbow owns a finalizer of an object that it marks with `marker`. Beside AWS Load Balancer Controller the marker
+/// has elbow's own name, and the finalizers of that controller are not elbow's.
+fn is_ours(finalizer: &str, marker: &str) -> bool {
     let whole = [
         INGRESS_FINALIZER,
         SERVICE_FINALIZER,
         CLEANUP_FINALIZER,
         BINDING_FINALIZER,
     ];
-    whole.contains(&finalizer) || finalizer.starts_with(GROUP_FINALIZER)
+    let is_shared = whole.contains(&finalizer) || finalizer.starts_with(GROUP_FINALIZER);
+    is_own(finalizer) || is_shared && !is_own(marker)
+}
+
+/// elbow's own name for a finalizer, which the object may carry since elbow ran beside AWS Load Balancer Controller.
+fn twin(finalizer: &str) -> Option<String> {
+    match finalizer {
+        INGRESS_FINALIZER | SERVICE_FINALIZER => Some(OWN_FINALIZER.to_owned()),
+        other => {
+            let group = other.strip_prefix(GROUP_FINALIZER)?;
+            Some(format!("{OWN_GROUP_FINALIZER}{group}"))
+        }
+    }
 }
 
 impl Inner {
-    /// Adds a finalizer, and the plan, where they are not there; whether something was written.
+    /// Adds a missing finalizer and plan; returns whether something was written.
     pub(super) async fn mark(
         &self,
         name: &Name,
@@ -43,33 +63,30 @@ impl Inner {
     ) -> Result<bool, Error> {
         let marked = facts.has(finalizer);
         let planned = plan.is_none_or(|plan| facts.plan == Some(plan.digest));
-        // What is being deleted takes no finalizers.
+        // An object under deletion accepts no finalizers.
         if (marked && planned) || facts.deleting {
             return Ok(false);
         }
-        // What is applied no more is given up: everything of ours has to be in it.
+        // Apply removes our fields that it does not contain, so all our finalizers must be in it.
         let mut finalizers: Vec<&str> = facts.finalizers.iter().map(String::as_str).collect();
-        finalizers.retain(|one| is_ours(one) && *one != finalizer);
+        finalizers.retain(|one| is_ours(one, finalizer) && *one != finalizer);
         finalizers.push(finalizer);
         let mut object = json!({
             "apiVersion": name.kind.api_version(),
             "kind": name.kind.name(),
-            // Of an object that is gone, the UID keeps another from being made.
+            // The UID keeps apply from creating an object that is gone.
             "metadata": {"name": name.name, "namespace": name.namespace, "uid": facts.uid, "finalizers": finalizers},
         });
         if let Some(plan) = plan {
             object["metadata"]["annotations"] = json!({plan::ANNOTATION: plan.text});
         }
-        let what = match marked {
-            true => What::Plan,
-            false => What::Finalizer,
-        };
+        let what = if marked { What::Plan } else { What::Finalizer };
         let answer = self.api.patch(what, name, false, Patch::Apply(object));
         self.known.see(&answer.await?);
         Ok(true)
     }
 
-    /// Removes the plan where it is, whoever wrote it; whether something was written.
+    /// Removes the plan, whoever wrote it; returns whether something was written.
     pub(super) async fn unplan(&self, name: &Name, facts: &Facts) -> Result<bool, Error> {
         if facts.plan.is_none() || facts.deleting {
             return Ok(false);
@@ -87,7 +104,7 @@ impl Inner {
         Ok(true)
     }
 
-    /// Removes a finalizer where it is; whether something was written.
+    /// Removes a finalizer; returns whether something was written.
     pub(super) async fn release(
         &self,
         name: &Name,
@@ -99,11 +116,13 @@ impl Inner {
             let Some(facts) = self.facts(name, uid).await? else {
                 return Ok(false);
             };
-            if !facts.has(finalizer) {
+            let twin = twin(finalizer);
+            let leaves = |one: &String| *one == finalizer || Some(one) == twin.as_ref();
+            if !facts.finalizers.iter().any(leaves) {
                 return Ok(false);
             }
             let mut rest = facts.finalizers.clone();
-            rest.retain(|one| one != finalizer);
+            rest.retain(|one| !leaves(one));
             let change = json!({"metadata": {
                 "uid": facts.uid,
                 "resourceVersion": facts.version,

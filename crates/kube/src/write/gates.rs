@@ -1,7 +1,7 @@
-//! Readiness gates of pods: `target-health.elbv2.k8s.aws/NAME` says whether the pod is healthy in the target group of that
-//! name, so that a rolling update waits for the load balancer (control-plane.md 3.8).
+//! Readiness gates of pods: the condition `target-health.elbv2.k8s.aws/NAME` says whether the pod is healthy in the target
+//! group of that name. A rolling update waits for it (control-plane.md 3.8).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -15,88 +15,48 @@ use serde_json::{Value, json};
 use super::Inner;
 use super::api::{Name, What, code};
 use super::facts::Facts;
+use super::pod_gates::{Condition, PREFIX, PodGates};
 use crate::{LoadBalancers, TargetHealth};
 
-const PREFIX: &str = "target-health.elbv2.k8s.aws/";
-
-/// A condition of a pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Condition {
-    status: String,
-    reason: String,
-    message: String,
-    since: String,
-}
-
-/// What gates of a pod are about.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Gated {
-    addresses: Vec<IpAddr>,
-    /// By the name behind the prefix: the condition that the pod has.
-    gates: BTreeMap<String, Option<Condition>>,
-}
-
-impl Gated {
-    /// Reads a pod; none when it has no gate for a target group.
-    pub(super) fn read(pod: &Value) -> Option<Self> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let status = &pod["status"];
-        let present = |wanted: &str| {
-            let mut conditions = status["conditions"].as_array()?.iter();
-            let found = conditions.find(|one| one["type"].as_str() == Some(wanted))?;
-            Some(Condition {
-                status: text(&found["status"]),
-                reason: text(&found["reason"]),
-                message: text(&found["message"]),
-                since: text(&found["lastTransitionTime"]),
-            })
-        };
-        let gates = pod["spec"]["readinessGates"].as_array()?.iter();
-        let gates = gates.filter_map(|gate| gate["conditionType"].as_str());
-        let gate = |kind: &str| Some((kind.strip_prefix(PREFIX)?.to_owned(), present(kind)));
-        let gates: BTreeMap<_, _> = gates.filter_map(gate).collect();
-        let addresses = status["podIPs"].as_array().into_iter().flatten();
-        let addresses = addresses.filter_map(|one| one["ip"].as_str()?.parse().ok());
-        (!gates.is_empty()).then(|| Self {
-            addresses: addresses.collect(),
-            gates,
-        })
-    }
-}
-
-/// Which target group a gate means, and what its targets are.
+/// The target groups that gates refer to.
 #[derive(Default)]
 pub(super) struct Groups {
     by_name: HashMap<Arc<str>, Arc<TargetGroup>>,
-    /// Of a TargetGroupBinding of a user, by namespace and name: it may be called otherwise than its group.
-    bound: HashMap<(String, String), String>,
-    /// Namespaces with a stack that is refused: its groups may be there and not be known.
-    unsure: HashSet<String>,
+    /// The group of a user's TargetGroupBinding, by namespace and name; the binding's name may differ from the group's.
+    by_binding: HashMap<(String, String), String>,
+    /// Namespaces with a refused stack: their groups may exist without being known.
+    incomplete: HashSet<String>,
+    /// Whether AWS Load Balancer Controller has groups too, which elbow does not know.
+    shares: bool,
 }
 
 impl Groups {
     pub(super) fn new(
         model: &Model,
-        bound: HashMap<(String, String), String>,
-        unsure: HashSet<String>,
+        by_binding: HashMap<(String, String), String>,
+        incomplete: HashSet<String>,
+        shares: bool,
     ) -> Self {
         let groups = model.target_groups.iter();
         Self {
             by_name: groups.map(|one| (one.name.clone(), one.clone())).collect(),
-            bound,
-            unsure,
+            by_binding,
+            incomplete,
+            shares,
         }
     }
 
-    /// The group that the gate `name` of a pod in `namespace` means.
+    /// The group of the gate `name` of a pod in `namespace`.
     fn group(&self, namespace: &str, name: &str) -> Option<&TargetGroup> {
-        let bound = self.bound.get(&(namespace.to_owned(), name.to_owned()));
+        let bound = self
+            .by_binding
+            .get(&(namespace.to_owned(), name.to_owned()));
         let group = self.by_name.get(bound.map_or(name, String::as_str))?;
         Some(group)
     }
 }
 
-/// As a target of which a pod is registered: the id that health is asked for by.
+/// The id under which a pod is registered as a target, for queries of its health.
 fn target(group: &TargetGroup, addresses: &[IpAddr]) -> Option<String> {
     let mut targets = group.targets.iter();
     targets.find_map(|target| match target.id {
@@ -107,7 +67,7 @@ fn target(group: &TargetGroup, addresses: &[IpAddr]) -> Option<String> {
     })
 }
 
-/// What AWS's controller says of a pod that is to become a target.
+/// What AWS's controller reports for a pod that is not registered yet.
 fn registering() -> TargetHealth {
     TargetHealth {
         state: "initial".to_owned(),
@@ -116,7 +76,7 @@ fn registering() -> TargetHealth {
     }
 }
 
-/// What AWS's controller says when the target group has gone: nothing holds the pod back any longer.
+/// What AWS's controller reports when the target group is gone: the pod becomes ready.
 fn unbound() -> TargetHealth {
     TargetHealth {
         state: "healthy".to_owned(),
@@ -125,30 +85,30 @@ fn unbound() -> TargetHealth {
     }
 }
 
-/// The conditions of a pod that have to be written.
+/// The conditions of a pod to write.
 pub(super) fn wanted(
     name: &Name,
-    gated: &Gated,
+    pod: &PodGates,
     groups: &Groups,
     balancers: &dyn LoadBalancers,
 ) -> Vec<(String, Condition)> {
     let mut changes = Vec::new();
-    for (gate, present) in &gated.gates {
+    for (gate, present) in &pod.gates {
         let health = match groups.group(&name.namespace, gate) {
-            // It is not known yet, if ever.
-            _ if gated.addresses.is_empty() => continue,
+            // The pod has no address yet.
+            _ if pod.addresses.is_empty() => continue,
             Some(group) => {
-                let id = target(group, &gated.addresses);
+                let id = target(group, &pod.addresses);
                 match id.and_then(|id| balancers.health(&group.name, &id)) {
-                    // On its way out.
+                    // The target is being deregistered.
                     Some(health) if health.state == "draining" => continue,
                     Some(health) => health,
                     None => registering(),
                 }
             }
             None => match present {
-                _ if groups.unsure.contains(&name.namespace) => continue,
-                // Somebody knew the group: it has gone.
+                _ if groups.shares || groups.incomplete.contains(&name.namespace) => continue,
+                // A condition exists, so the group existed: it is gone.
                 Some(condition) if condition.status != "True" => unbound(),
                 _ => continue,
             },
@@ -174,7 +134,7 @@ pub(super) fn wanted(
 /// A strategic merge: conditions are merged by their type.
 fn patch(uid: &str, changes: &[(String, Condition)]) -> Value {
     let word = |text: &str| match text {
-        // What is left out would stay.
+        // An absent field would keep its value.
         "" => Value::Null,
         text => text.into(),
     };
@@ -196,15 +156,15 @@ fn patch(uid: &str, changes: &[(String, Condition)]) -> Value {
 }
 
 impl Inner {
-    /// Pods with a gate that is not as it should be.
-    pub(super) fn pods_to_tell(&self, balancers: &dyn LoadBalancers) -> Vec<Name> {
+    /// The pods with an outdated gate.
+    pub(super) fn outdated_pods(&self, balancers: &dyn LoadBalancers) -> Vec<Name> {
         let Some(groups) = self.groups() else {
             return Vec::new();
         };
         let pods = self.known.pods().into_iter();
         let differs = |(name, facts): &(Name, Arc<Facts>)| {
-            let gated = facts.gated.as_ref().filter(|_| !facts.deleting);
-            gated.is_some_and(|gated| !wanted(name, gated, &groups, balancers).is_empty())
+            let gates = facts.gates.as_ref().filter(|_| !facts.deleting);
+            gates.is_some_and(|gates| !wanted(name, gates, &groups, balancers).is_empty())
         };
         pods.filter(differs).map(|(name, _)| name).collect()
     }
@@ -218,10 +178,10 @@ impl Inner {
         let (Some(facts), Some(groups)) = (self.known.get(name), self.groups()) else {
             return Ok(());
         };
-        let Some(gated) = facts.gated.as_ref().filter(|_| !facts.deleting) else {
+        let Some(gates) = facts.gates.as_ref().filter(|_| !facts.deleting) else {
             return Ok(());
         };
-        let changes = wanted(name, gated, &groups, balancers);
+        let changes = wanted(name, gates, &groups, balancers);
         if changes.is_empty() {
             return Ok(());
         }
@@ -231,7 +191,7 @@ impl Inner {
                 self.known.see(&pod);
                 Ok(())
             }
-            // Gone, or another of the same name.
+            // The pod is gone, or another one has its name.
             Err(error) if matches!(code(&error), Some(404 | 409)) => Ok(()),
             Err(error) => Err(error),
         }

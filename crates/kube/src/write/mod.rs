@@ -1,12 +1,12 @@
-//! Everything that elbow writes to the API server: finalizers, status, events, the plan of a dry run, readiness gates of pods.
+//! Everything that elbow writes to the API server: finalizers, status, events, dry-run plans, readiness gates of pods.
 //!
-//! [`Writer`] is told what the API server has ([`Writer::see`]) and what became of stacks ([`Writer::submit`]), and writes the
-//! difference: nothing when nothing changed, nothing after a restart that finds all as it was. Only the leader writes
-//! ([`Writer::run`]); the others know what they would write, and start with it when they come to lead. What fails is tried again,
-//! later and later; what the API server refuses waits for a change.
+//! [`Writer`] gets the objects of the API server ([`Writer::see`]) and the results of reconciled stacks ([`Writer::submit`]), and writes
+//! the differences. Without changes it writes nothing, also after a restart. Only the leader writes
+//! ([`Writer::run`]); other replicas keep track of what they would write, and start with it when they become leader. Failed writes are
+//! retried with back-off. Writes that the API server rejects as invalid wait for a change.
 //!
-//! Server-side apply is used with the field manager [`FIELD_MANAGER`](crate::FIELD_MANAGER), and overwrites what others wrote
-//! to the same fields. Finalizers are removed, and the conditions of pods written, by patches: see the modules for why.
+//! elbow uses server-side apply with the field manager [`FIELD_MANAGER`](crate::FIELD_MANAGER), and overwrites other managers'
+//! values of the same fields. Removed finalizers and pod conditions are patches; their modules say why.
 
 mod api;
 mod bindings;
@@ -15,6 +15,7 @@ mod facts;
 mod finalizers;
 mod gates;
 mod plan;
+mod pod_gates;
 mod queue;
 mod stack;
 mod status;
@@ -24,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use elbow_manifest::cluster::{Identity, Outcome, Reconciled};
+use elbow_manifest::context::{Neighbours, OWN_CONTROLLER, OWN_LOAD_BALANCER_CLASS};
 use elbow_manifest::inventory::Inventory;
 use elbow_model::Model;
 use kube::{Client, Error};
@@ -37,30 +39,30 @@ use crate::{LoadBalancers, Served, StatusAddress};
 pub(crate) use api::Api;
 pub use api::{Counter, What};
 use api::{Kind, Name, code, reason};
-use bindings::Bound;
-use events::{Events, Since, Tale, Told};
+use bindings::BindingState;
+use events::{Announced, Cause, EventText, Events, Pending};
 use facts::{Facts, Known};
 use gates::Groups;
 use queue::Queue;
 pub(crate) use queue::jittered;
-use stack::{Task, Undone, names};
-use status::Rivals;
+use stack::{JobError, Task, names};
+use status::OtherWriters;
 
-/// Jobs at work at a time: enough to be limited by the API server, few enough for it to serve others.
-const AT_ONCE: usize = 16;
-/// What the keys of TargetGroupBindings start with.
-const BOUND: &str = "TargetGroupBinding/";
-/// The wait before what the API server refused is tried again without a change.
+/// The most jobs and events at a time; jobs come first, so that statuses do not wait for events. Enough to keep the API server busy, few enough to leave it room for others.
+const MAX_RUNNING: usize = 16;
+/// The prefix of the keys of TargetGroupBindings.
+const BINDING_KEY: &str = "TargetGroupBinding/";
+/// The wait before a rejected write is retried without a change.
 const REFUSED_WAIT: Duration = Duration::from_secs(300);
 
-/// How it is written.
+/// Options of a [`Writer`].
 #[derive(Clone, Debug, Default)]
 pub struct WriterOptions {
-    /// What the status names.
+    /// What the status shows.
     pub status_address: StatusAddress,
-    /// Whether the first Ingress of a group carries the stack as an annotation.
+    /// Whether the first Ingress of a group gets the stack as an annotation.
     pub dry_run_plan: bool,
-    /// This process among its replicas, as events name it.
+    /// The name of this process among its replicas, for events.
     pub instance: String,
 }
 
@@ -73,8 +75,8 @@ struct Inner {
     options: WriterOptions,
     known: Known,
     events: Events,
-    told: Told,
-    rivals: Rivals,
+    announced: Announced,
+    other_writers: OtherWriters,
     state: Mutex<State>,
     wake: Notify,
 }
@@ -82,14 +84,18 @@ struct Inner {
 struct State {
     tasks: HashMap<String, Arc<Task>>,
     owners: HashMap<Name, String>,
-    bound: BTreeMap<Name, Bound>,
+    bindings: BTreeMap<Name, BindingState>,
     groups: Option<Arc<Groups>>,
     queue: Queue<Job>,
-    /// Whether gates may have to follow what is served now.
-    pulse: bool,
+    /// Whether the served model changed, so that gates may be outdated.
+    model_changed: bool,
+    /// Who else writes to the cluster.
+    neighbours: Neighbours,
+    /// Whether this replica writes.
+    leads: bool,
 }
 
-/// What is done at a time.
+/// A unit of work.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Job {
     /// By the stack's key.
@@ -101,31 +107,33 @@ enum Job {
 }
 
 impl Writer {
-    /// Writes nothing before [`Self::run`].
+    /// Creates a writer; it writes nothing before [`Self::run`].
     pub fn new(client: Client, options: WriterOptions, counter: Counter) -> Self {
         let api = Api::new(client, counter);
         let state = State {
             tasks: HashMap::new(),
             owners: HashMap::new(),
-            bound: BTreeMap::new(),
+            bindings: BTreeMap::new(),
             groups: None,
             queue: Queue::new(),
-            pulse: false,
+            model_changed: false,
+            neighbours: Neighbours::default(),
+            leads: false,
         };
         Self(Arc::new(Inner {
             events: Events::new(api.clone(), options.instance.clone()),
             api,
             options,
             known: Known::default(),
-            told: Told::default(),
-            rivals: Rivals::default(),
+            announced: Announced::default(),
+            other_writers: OtherWriters::default(),
             state: Mutex::new(state),
             wake: Notify::new(),
         }))
     }
 
-    /// Takes note of an object as the API server has it, with its metadata and status; kinds that are not written are passed
-    /// over. When somebody undid what was written here, it is written again.
+    /// Records an object as the API server has it, with its metadata and status. Kinds that elbow does not write are
+    /// ignored. If somebody changed what elbow wrote, it is written again.
     pub fn see(&self, object: &Value) {
         let Some(name) = self.0.known.see(object) else {
             return;
@@ -140,7 +148,7 @@ impl Writer {
                     return;
                 };
                 let facts = self.0.known.get(&name);
-                let at = facts.and_then(|facts| self.0.rivals.saw(&name, &facts.addresses));
+                let at = facts.and_then(|facts| self.0.other_writers.saw(&name, &facts.addresses));
                 state.queue.put(Job::Stack(key), at.unwrap_or(now));
             }
         }
@@ -148,7 +156,29 @@ impl Writer {
         self.0.wake.notify_one();
     }
 
-    /// Takes note that an object is there no longer.
+    /// Records which other controllers write to the cluster.
+    pub fn meet(&self, neighbours: Neighbours) {
+        self.0.state().neighbours = neighbours;
+    }
+
+    /// Announces to the members of a stack that another controller serves them from now on. Their status and finalizers are
+    /// that controller's.
+    pub fn hand_over(&self, reconciled: &Reconciled) {
+        let message = format!(
+            "AWS Load Balancer Controller runs in this cluster, and elbow leaves this object to it; use {OWN_CONTROLLER} as \
+             the controller of the IngressClass, or loadBalancerClass {OWN_LOAD_BALANCER_CLASS}, to be served by elbow"
+        );
+        let text = EventText::warning("LeftToAnotherController", message);
+        let leads = self.0.state().leads;
+        for (name, uid) in names(&reconciled.members) {
+            if leads {
+                self.0
+                    .announce(uid.to_owned(), &name, uid, &text, Cause::State);
+            }
+        }
+    }
+
+    /// Records that an object was deleted.
     pub fn gone(&self, identity: &Identity) {
         let Some(kind) = Kind::parse(&identity.kind) else {
             return;
@@ -159,15 +189,15 @@ impl Writer {
             name: identity.name.clone(),
         };
         if let Some(facts) = self.0.known.get(&name) {
-            self.0.told.forget_object(&facts.uid);
+            self.0.announced.forget_object(&facts.uid);
         }
         self.0.known.forget(&name);
-        self.0.rivals.forget(&name);
+        self.0.other_writers.forget(&name);
         self.0.state().owners.remove(&name);
     }
 
-    /// Has written what became of a stack, once it is applied: `served` is where its load balancer serves, `deploy_failure` why
-    /// it does not.
+    /// Queues the result of a stack for writing, once the stack is applied. `served` is where its load balancer serves,
+    /// `deploy_failure` why it does not.
     pub fn submit(
         &self,
         reconciled: Reconciled,
@@ -176,7 +206,7 @@ impl Writer {
     ) {
         let mut state = self.0.state();
         let key = reconciled.key.clone();
-        let bound = key.starts_with(BOUND);
+        let is_binding = key.starts_with(BINDING_KEY);
         for (name, _) in names(&reconciled.members) {
             state.owners.insert(name, key.clone());
         }
@@ -186,80 +216,86 @@ impl Writer {
             deploy_failure,
         };
         state.tasks.insert(key.clone(), Arc::new(task));
-        // What is said of a TargetGroupBinding is said at once ([`Self::serving`]).
-        if !bound {
+        // TargetGroupBindings are queued together, by [`Self::serving`].
+        if !is_binding {
             state.queue.put(Job::Stack(key), Instant::now());
         }
         drop(state);
         self.0.wake.notify_one();
     }
 
-    /// Takes note of what is applied, first when everything has been listed: readiness gates and TargetGroupBindings follow it.
+    /// Records the applied model, first when everything has been listed: readiness gates and TargetGroupBindings follow from it.
     pub fn serving(&self, model: &Model, inventory: &Inventory) {
         let now = Instant::now();
         let mut state = self.0.state();
-        let wrong = |path: &str| match &state.tasks.get(path)?.reconciled.outcome {
+        let problem = |path: &str| match &state.tasks.get(path)?.reconciled.outcome {
             Outcome::Refused(found) if found.is_error() => Some(found.clone()),
             _ => None,
         };
-        let bound = bindings::bound(inventory, wrong);
+        let bindings = bindings::states(inventory, problem);
         let refused = |task: &&Arc<Task>| matches!(task.reconciled.outcome, Outcome::Refused(_));
         let refused = state.tasks.values().filter(refused);
-        let unsure = refused.flat_map(|task| &task.reconciled.members);
-        let unsure: HashSet<String> = unsure.map(|member| member.namespace.clone()).collect();
-        let groups = Groups::new(model, bindings::groups(&bound), unsure);
+        let members = refused.flat_map(|task| &task.reconciled.members);
+        let incomplete: HashSet<String> = members.map(|member| member.namespace.clone()).collect();
+        let shares = state.neighbours.lbc;
+        let groups = Groups::new(model, bindings::groups(&bindings), incomplete, shares);
         state.groups = Some(Arc::new(groups));
-        let before = std::mem::replace(&mut state.bound, bound);
-        let State { bound, queue, .. } = &mut *state;
-        for (name, one) in bound {
+        let before = std::mem::replace(&mut state.bindings, bindings);
+        let State {
+            bindings, queue, ..
+        } = &mut *state;
+        for (name, one) in bindings {
             if before.get(name) != Some(one) {
                 queue.put(Job::Binding(name.clone()), now);
             }
         }
-        state.pulse = true;
+        state.model_changed = true;
         drop(state);
         self.0.wake.notify_one();
     }
 
-    /// Writes what is to be written while `leading` says so, and ends when nobody can say so any longer.
+    /// Writes while `leading` is true; ends when its sender is gone.
     pub async fn run(self, balancers: Arc<dyn LoadBalancers>, mut leading: watch::Receiver<bool>) {
         let mut health = balancers.health_changes();
-        let mut works = JoinSet::new();
+        let mut running = JoinSet::new();
         let mut led = false;
         loop {
             let leads = *leading.borrow_and_update();
             if leads != led {
-                works.abort_all();
+                running.abort_all();
                 self.0.start_over(leads);
                 led = leads;
             }
-            if leads && std::mem::take(&mut self.0.state().pulse) {
-                self.0.take_pulse(&*balancers);
+            if leads && std::mem::take(&mut self.0.state().model_changed) {
+                self.0.queue_outdated_pods(&*balancers);
             }
-            while leads && works.len() < AT_ONCE {
-                let Some(job) = self.0.state().queue.take(Instant::now()) else {
+            while leads && running.len() < MAX_RUNNING {
+                if let Some(job) = self.0.state().queue.take(Instant::now()) {
+                    running.spawn(self.0.clone().work(job, balancers.clone()));
+                } else if let Some(event) = self.0.events.take() {
+                    running.spawn(self.0.clone().publish(event));
+                } else {
                     break;
-                };
-                works.spawn(self.0.clone().work(job, balancers.clone()));
+                }
             }
-            let room = leads && works.len() < AT_ONCE;
+            let room = leads && running.len() < MAX_RUNNING;
             let next = room.then(|| self.0.state().queue.next()).flatten();
             tokio::select! {
                 changed = leading.changed() => if changed.is_err() {
                     return;
                 },
                 () = self.0.wake.notified() => {}
-                Some(done) = works.join_next() => if let Ok((job, result)) = done {
+                Some(done) = running.join_next() => if let Ok(Some((job, result))) = done {
                     self.0.finished(job, result);
                 },
                 () = at(next) => {}
-                Ok(()) = health.changed(), if leads => self.0.take_pulse(&*balancers),
+                Ok(()) = health.changed(), if leads => self.0.queue_outdated_pods(&*balancers),
             }
         }
     }
 }
 
-/// Ends at `instant`, if there is one.
+/// Waits until `instant`, or for ever without one.
 async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant).await,
@@ -276,24 +312,26 @@ impl Inner {
         self.state().groups.clone()
     }
 
-    /// Puts everything into the queue that may have to be written, or nothing.
+    /// Clears the queue; a new leader then queues everything that may have to be written.
     fn start_over(&self, leads: bool) {
         self.events.forget();
-        self.told.clear();
+        self.announced.clear();
         let now = Instant::now();
         let pods = self.known.pods();
         let mut state = self.state();
         let State {
             tasks,
-            bound,
+            bindings,
             queue,
+            leads: is_leading,
             ..
         } = &mut *state;
         queue.clear();
+        *is_leading = leads;
         if leads {
-            let stacks = tasks.keys().filter(|key| !key.starts_with(BOUND));
+            let stacks = tasks.keys().filter(|key| !key.starts_with(BINDING_KEY));
             let stacks = stacks.cloned().map(Job::Stack);
-            let bindings = bound.keys().cloned().map(Job::Binding);
+            let bindings = bindings.keys().cloned().map(Job::Binding);
             let pods = pods.into_iter().map(|(name, _)| Job::Pod(name));
             for job in stacks.chain(bindings).chain(pods) {
                 queue.put(job, now);
@@ -301,9 +339,9 @@ impl Inner {
         }
     }
 
-    fn take_pulse(&self, balancers: &dyn LoadBalancers) {
+    fn queue_outdated_pods(&self, balancers: &dyn LoadBalancers) {
         let now = Instant::now();
-        for name in self.pods_to_tell(balancers) {
+        for name in self.outdated_pods(balancers) {
             self.state().queue.put(Job::Pod(name), now);
         }
     }
@@ -312,7 +350,7 @@ impl Inner {
         self: Arc<Self>,
         job: Job,
         balancers: Arc<dyn LoadBalancers>,
-    ) -> (Job, Result<(), Undone>) {
+    ) -> Option<(Job, Result<(), JobError>)> {
         let result = match &job {
             Job::Stack(key) => {
                 let task = self.state().tasks.get(key).cloned();
@@ -322,18 +360,27 @@ impl Inner {
                 }
             }
             Job::Binding(name) => {
-                let bound = self.state().bound.get(name).cloned();
-                match bound {
-                    Some(bound) => self.bind(name, &bound).await.map_err(Undone::from),
+                let binding = self.state().bindings.get(name).cloned();
+                match binding {
+                    Some(binding) => self
+                        .write_binding(name, &binding)
+                        .await
+                        .map_err(JobError::from),
                     None => Ok(()),
                 }
             }
-            Job::Pod(name) => self.gate(name, &*balancers).await.map_err(Undone::from),
+            Job::Pod(name) => self.gate(name, &*balancers).await.map_err(JobError::from),
         };
-        (job, result)
+        Some((job, result))
     }
 
-    fn finished(&self, job: Job, result: Result<(), Undone>) {
+    /// Publishes an event, which is never retried.
+    async fn publish(self: Arc<Self>, event: Pending) -> Option<(Job, Result<(), JobError>)> {
+        self.events.publish(&event).await;
+        None
+    }
+
+    fn finished(&self, job: Job, result: Result<(), JobError>) {
         let now = Instant::now();
         let what = match &job {
             Job::Stack(key) => key.clone(),
@@ -344,26 +391,26 @@ impl Inner {
             Ok(()) => {
                 if let Job::Stack(key) = &job {
                     let gone = |task: &Arc<Task>| matches!(task.reconciled.outcome, Outcome::Gone);
-                    // Unless more was submitted meanwhile.
+                    // Unless another result was submitted meanwhile.
                     if !state.queue.holds(&job) && state.tasks.get(key).is_some_and(gone) {
                         state.tasks.remove(key);
                     }
                 }
                 state.queue.done(&job);
             }
-            Err(Undone::Failed(error)) => {
-                warn!(%what, "not written, will be tried again: {}", reason(&error));
+            Err(JobError::Failed(error)) => {
+                warn!(%what, "write failed, will be retried: {}", reason(&error));
                 state.queue.failed(job, now);
             }
-            Err(Undone::Refused(error)) => {
-                warn!(%what, "not written, the API server refuses it: {}", reason(&error));
+            Err(JobError::Rejected(error)) => {
+                warn!(%what, "the API server rejects the write: {}", reason(&error));
                 state.queue.postponed(job, now + REFUSED_WAIT);
             }
-            Err(Undone::Postponed(until)) => state.queue.postponed(job, until),
+            Err(JobError::Postponed(until)) => state.queue.postponed(job, until),
         }
     }
 
-    /// What is known of an object, or what the API server says when asked; none when it has gone, or is another by now.
+    /// The known state of an object, or the API server's answer; `None` if it is gone or another object has its name.
     async fn facts(&self, name: &Name, uid: &str) -> Result<Option<Arc<Facts>>, Error> {
         let of_same = |facts: &Arc<Facts>| facts.uid == uid;
         if let Some(facts) = self.known.get(name).filter(of_same) {
@@ -382,15 +429,16 @@ impl Inner {
         Ok(())
     }
 
-    /// Tells `tale` of an object unless it was the last word about `topic`.
-    async fn announce(&self, topic: String, name: &Name, uid: &str, tale: &Tale, since: Since) {
-        if let Some(again) = self.told.note(topic, tale, since) {
-            self.events.tell(name, uid, tale, again).await;
+    /// Announces `text` for an object unless it was the last announcement about `topic`.
+    fn announce(&self, topic: String, name: &Name, uid: &str, text: &EventText, cause: Cause) {
+        if let Some(again) = self.announced.note(topic, text, cause) {
+            self.events.put(name, uid, text, again);
+            self.wake.notify_one();
         }
     }
 
-    /// Has the next word about `topic` told.
-    fn silence(&self, topic: &str) {
-        self.told.forget(topic);
+    /// Forgets the last announcement about `topic`, so that the next one is published.
+    fn forget_announced(&self, topic: &str) {
+        self.announced.forget(topic);
     }
 }

@@ -1,16 +1,17 @@
-//! The annotation that shows what AWS would make: `alb.ingress.kubernetes.io/dry-run-plan`.
+//! The annotation with what AWS would build: `alb.ingress.kubernetes.io/dry-run-plan`.
 
 use elbow_manifest::Stack;
+use elbow_manifest::annotations::ingress::DRY_RUN_PLAN;
 
 use super::facts::digest;
 
-/// Of the first member of a group.
-pub(super) const ANNOTATION: &str = "alb.ingress.kubernetes.io/dry-run-plan";
+/// The annotation, on the first member of a group.
+pub(super) const ANNOTATION: &str = DRY_RUN_PLAN.key;
 
-/// Bytes that a plan may have: all annotations of an object together may have 256 KiB, and users need some.
+/// The longest plan in bytes. All annotations of an object together may have 256 KiB, and users need some.
 pub(super) const LONGEST: usize = 240 * 1024;
 
-/// A stack as the annotation has it.
+/// A stack as the text of the annotation.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) text: String,

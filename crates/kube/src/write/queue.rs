@@ -1,4 +1,4 @@
-//! What is to be written when: the latest of each job, one at a time per job, later and later while it fails.
+//! The queue of writes: the latest of each job, one at a time per job, with back-off after failures.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The wait after a first failure; it doubles with each.
+/// The wait after the first failure; it doubles with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The longest wait after failures.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Jobs by when they are due.
+/// Jobs with the times when they are due.
 pub(super) struct Queue<J> {
     due: BTreeMap<J, Instant>,
+    /// Those that are not at work, by time.
+    ready: BTreeSet<(Instant, J)>,
     at_work: BTreeSet<J>,
     failures: HashMap<J, u32>,
 }
@@ -22,76 +24,90 @@ impl<J: Clone + Ord + Hash> Queue<J> {
     pub(super) fn new() -> Self {
         Self {
             due: BTreeMap::new(),
+            ready: BTreeSet::new(),
             at_work: BTreeSet::new(),
             failures: HashMap::new(),
         }
     }
 
-    /// Has `job` done at `at`, or earlier if that was asked for before.
+    /// Queues `job` for `at`; an earlier time that is already queued stays.
     pub(super) fn put(&mut self, job: J, at: Instant) {
-        let due = self.due.entry(job).or_insert(at);
-        *due = (*due).min(at);
+        let before = self.due.get(&job).copied();
+        if before.is_some_and(|before| before <= at) {
+            return;
+        }
+        if !self.at_work.contains(&job) {
+            if let Some(before) = before {
+                self.ready.remove(&(before, job.clone()));
+            }
+            self.ready.insert((at, job.clone()));
+        }
+        self.due.insert(job, at);
     }
 
-    /// Whether `job` is still to be done, or again.
+    /// Whether `job` is queued.
     pub(super) fn holds(&self, job: &J) -> bool {
         self.due.contains_key(job)
     }
 
-    /// A job that is due and not at work.
+    /// Takes the job that has been due for the longest time and is not at work.
     pub(super) fn take(&mut self, now: Instant) -> Option<J> {
-        let ready = |(job, at): &(&J, &Instant)| **at <= now && !self.at_work.contains(*job);
-        let job = self.due.iter().find(ready)?.0.clone();
+        self.ready.first().filter(|(at, _)| *at <= now)?;
+        let (_, job) = self.ready.pop_first()?;
         self.due.remove(&job);
         self.at_work.insert(job.clone());
         Some(job)
     }
 
-    /// When [`Self::take`] has something next, unless something changes.
+    /// When [`Self::take`] next returns a job, unless the queue changes.
     pub(super) fn next(&self) -> Option<Instant> {
-        let waiting = self
-            .due
-            .iter()
-            .filter(|(job, _)| !self.at_work.contains(job));
-        waiting.map(|(_, at)| *at).min()
+        self.ready.first().map(|(at, _)| *at)
     }
 
-    /// `job` is done.
-    pub(super) fn done(&mut self, job: &J) {
+    /// Lets `job` run again.
+    fn end(&mut self, job: &J) {
         self.at_work.remove(job);
+        if let Some(at) = self.due.get(job) {
+            self.ready.insert((*at, job.clone()));
+        }
+    }
+
+    /// Records that `job` succeeded.
+    pub(super) fn done(&mut self, job: &J) {
+        self.end(job);
         self.failures.remove(job);
     }
 
-    /// `job` failed and is tried again later.
+    /// Records that `job` failed, and queues it with back-off.
     pub(super) fn failed(&mut self, job: J, now: Instant) {
-        self.at_work.remove(&job);
+        self.end(&job);
         let failures = self.failures.entry(job.clone()).or_default();
         let wait = jittered(doubled(FIRST_WAIT, *failures, LONGEST_WAIT));
         *failures = failures.saturating_add(1);
         self.put(job, now + wait);
     }
 
-    /// `job` waits for something until `at`.
+    /// Queues `job` again for `at`.
     pub(super) fn postponed(&mut self, job: J, at: Instant) {
-        self.at_work.remove(&job);
+        self.end(&job);
         self.put(job, at);
     }
 
-    /// Forgets what is at work and what waits.
+    /// Forgets all jobs.
     pub(super) fn clear(&mut self) {
         *self = Self::new();
     }
 }
 
-/// `first`, doubled `times` times, `longest` at most.
+/// `first`, doubled `times` times, but at most `longest`.
 pub(super) fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
     let factor = 2_u32.saturating_pow(times);
     first.saturating_mul(factor).min(longest)
 }
 
-/// Up to a fifth more or less, so that what failed together is not tried together.
+/// Up to a fifth more or less, so that jobs that failed together are not retried together.
 pub(crate) fn jittered(wait: Duration) -> Duration {
-    // What the random state of a map starts from is random enough here.
+    // The seed of a map's random state is random enough here.
     let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0_u8);
     let fraction = (random % 1000) as f64 / 1000.0;
     wait.mul_f64(0.8 + 0.4 * fraction)
@@ -102,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_is_done_by_one_at_a_time_and_again_when_asked_for_meanwhile() {
+    fn job_runs_once_at_a_time_and_again_if_queued_meanwhile() {
         let now = Instant::now();
         let mut queue = Queue::new();
         queue.put("a", now);
@@ -120,7 +136,27 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_fails_waits_twice_as_long_each_time() {
+    fn the_job_that_waits_longest_is_taken_first() {
+        let now = Instant::now();
+        let mut queue = Queue::new();
+        queue.put("a", now + Duration::from_secs(2));
+        queue.put("b", now + Duration::from_secs(1));
+        queue.put("c", now + Duration::from_secs(3));
+        // An earlier time counts.
+        queue.put("c", now);
+        let late = now + Duration::from_secs(9);
+        assert_eq!(queue.take(now - Duration::from_secs(1)), None);
+        let taken: Vec<_> = std::iter::from_fn(|| queue.take(late)).collect();
+        assert_eq!(taken, ["c", "b", "a"]);
+        queue.put("b", late);
+        queue.postponed("b", now);
+        assert_eq!(queue.next(), Some(now));
+        assert_eq!(queue.take(now), Some("b"));
+        assert_eq!(queue.take(late), None);
+    }
+
+    #[test]
+    fn failing_job_waits_twice_as_long_each_time() {
         let now = Instant::now();
         let mut queue = Queue::new();
         queue.put("a", now);
@@ -131,7 +167,7 @@ mod tests {
             queue.failed("a", now);
         }
         assert!(queue.next().unwrap() >= now + LONGEST_WAIT.mul_f64(0.8));
-        // A change does not wait for that.
+        // A change does not wait for the back-off.
         queue.put("a", now);
         assert_eq!(queue.take(now), Some("a"));
         queue.done(&"a");
@@ -142,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_up_to_a_longest() {
+    fn back_off_doubles_up_to_the_longest_wait() {
         let wait = |times| doubled(FIRST_WAIT, times, LONGEST_WAIT);
         assert_eq!(wait(0), FIRST_WAIT);
         assert_eq!(wait(3), FIRST_WAIT * 8);

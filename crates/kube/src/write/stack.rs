@@ -1,5 +1,5 @@
-//! What is written of one stack, in the order of AWS's controller: finalizers before anything is announced, then the plan and
-//! the status, then what has left is let go, then the event.
+//! Writes the results of one stack in the order of AWS's controller: finalizers first, then the plan and
+//! the status, then the release of members that left, then the event.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use tokio::time::Instant;
 
 use super::Inner;
 use super::api::{Kind, Name, What, code, reason};
-use super::events::{Since, Tale, line};
+use super::events::{Cause, EventText, line};
 use super::facts::{Facts, digest};
 use super::plan::{self, Plan};
-use super::status::{self, TOLD_FROM};
+use super::status::{self, ANNOUNCE_AFTER};
 use crate::Served;
 
-/// What is to be written of a stack.
+/// The result of a stack to write.
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) reconciled: Reconciled,
@@ -28,28 +28,28 @@ pub(super) struct Task {
 
 /// Why a job is not done.
 #[derive(Debug)]
-pub(super) enum Undone {
-    /// It has to be tried again.
+pub(super) enum JobError {
+    /// It failed and must be retried.
     Failed(Error),
-    /// The API server will say the same again, until something changes.
-    Refused(Error),
-    /// Another writes the same; this one waits.
+    /// The API server rejects it until something changes.
+    Rejected(Error),
+    /// Another controller writes the same fields; the job waits.
     Postponed(Instant),
 }
 
-impl From<Error> for Undone {
+impl From<Error> for JobError {
     fn from(error: Error) -> Self {
         match code(&error) {
-            Some(400 | 422) => Self::Refused(error),
+            Some(400 | 422) => Self::Rejected(error),
             _ => Self::Failed(error),
         }
     }
 }
 
-/// A step that failed: the reason of its event, what comes before the API server's words, and these.
+/// A failed step: the reason of its event, the prefix of its message, and the error.
 struct Failed(&'static str, &'static str, Error);
 
-/// Codes of what AWS's controller finds when it looks for the group of an Ingress.
+/// Codes that AWS's controller reports when it loads the group of an Ingress.
 const NO_GROUP: &[&str] = &[
     "invalid-group",
     "namespace-not-selected",
@@ -57,39 +57,40 @@ const NO_GROUP: &[&str] = &[
     "unknown-ingress-class",
     "unknown-parameters",
 ];
-/// Codes of an Ingress whose annotation and field name different classes.
+/// Codes for an Ingress with different classes in its annotation and its field.
 const CLASSES: &[&str] = &["conflicting-class", "conflicting-ingress-class"];
 
-/// Codes of what comes and goes with pods and nodes: it would be told with every roll-out.
-const PASSING: &[&str] = &["no-endpoints", "no-nodes"];
+/// Codes that change with pods and nodes: they would cause an event with every rolling update.
+const PASSING: &[&str] = &["no-endpoints", "no-nodes", "target-outside-zones"];
 
-/// The event of a stack that is refused.
-fn refusal(found: &Diagnostic) -> Tale {
+/// The event of a refused stack.
+fn refusal(found: &Diagnostic) -> EventText {
     let line = line(found);
     match found.code {
-        code if NO_GROUP.contains(&code) => Tale::warning(
+        code if NO_GROUP.contains(&code) => EventText::warning(
             "FailedLoadGroupID",
             format!("failed load groupID due to {line}"),
         ),
-        code if CLASSES.contains(&code) => Tale::warning("ConflictingIngressClass", line),
-        _ => Tale::warning(
+        code if CLASSES.contains(&code) => EventText::warning("ConflictingIngressClass", line),
+        _ => EventText::warning(
             "FailedBuildModel",
             format!("Failed build model due to {line}"),
         ),
     }
 }
 
-/// The event of a stack that serves. What it cannot do stands in it, for AWS's controller has no event of its own for that.
-fn success(warnings: &[Diagnostic]) -> Tale {
+/// The event of a serving stack. It includes warnings, because AWS's controller has no event of their own for them.
+fn success(warnings: &[Diagnostic]) -> EventText {
     let lasting =
         |found: &&Diagnostic| found.severity == Severity::Warning && !PASSING.contains(&found.code);
     let mut warnings: Vec<String> = warnings.iter().filter(lasting).map(line).collect();
     warnings.dedup();
-    let message = match warnings.is_empty() {
-        true => "Successfully reconciled".to_owned(),
-        false => format!("Successfully reconciled, but: {}", warnings.join(". ")),
+    let message = if warnings.is_empty() {
+        "Successfully reconciled".to_owned()
+    } else {
+        format!("Successfully reconciled, but: {}", warnings.join(". "))
     };
-    Tale::normal("SuccessfullyReconciled", message)
+    EventText::normal("SuccessfullyReconciled", message)
 }
 
 fn name_of(member: &Member) -> Option<Name> {
@@ -106,8 +107,8 @@ pub(super) fn names(members: &[Member]) -> impl Iterator<Item = (Name, &str)> {
 }
 
 impl Inner {
-    /// Writes what differs; whether anything did.
-    pub(super) async fn write(&self, task: &Task) -> Result<bool, Undone> {
+    /// Writes the differences; returns whether there were any.
+    pub(super) async fn write(&self, task: &Task) -> Result<bool, JobError> {
         let Reconciled {
             members, outcome, ..
         } = &task.reconciled;
@@ -118,11 +119,11 @@ impl Inner {
         };
         let wrote = match marked {
             Ok(wrote) => wrote,
-            Err(failed) => return Err(self.fail(task, failed).await),
+            Err(failed) => return Err(self.fail(task, failed)),
         };
         let made = match outcome {
             Outcome::Refused(found) => {
-                self.tell_all(members, &refusal(found), Since::Always).await;
+                self.announce_all(members, &refusal(found), Cause::State);
                 return Ok(wrote);
             }
             Outcome::Made(made) => Some(made),
@@ -130,20 +131,20 @@ impl Inner {
         };
         if let Some(failure) = &task.deploy_failure {
             let message = format!("Failed deploy model due to {failure}");
-            let tale = Tale::warning("FailedDeployModel", message);
-            self.tell_all(members, &tale, Since::Always).await;
+            let text = EventText::warning("FailedDeployModel", message);
+            self.announce_all(members, &text, Cause::State);
             return Ok(wrote);
         }
         self.finish(task, made, wrote).await
     }
 
-    /// Status, what left, and the event of success.
+    /// Writes the status, releases members that left, and announces success.
     async fn finish(
         &self,
         task: &Task,
         made: Option<&Arc<Made>>,
         mut wrote: bool,
-    ) -> Result<bool, Undone> {
+    ) -> Result<bool, JobError> {
         let mut postponed = None;
         if let (Some(made), Some(served)) = (made, &task.served) {
             for (name, uid) in names(&task.reconciled.members) {
@@ -153,27 +154,30 @@ impl Inner {
                     Err(error) => {
                         let failed =
                             Failed("FailedUpdateStatus", "Failed update status due to", error);
-                        return Err(self.fail(task, failed).await);
+                        return Err(self.fail(task, failed));
                     }
                 }
             }
         }
         for (name, uid) in names(&task.reconciled.leaving) {
-            match self.let_go(&name, uid, &task.reconciled.finalizer).await {
+            match self
+                .release_member(&name, uid, &task.reconciled.finalizer)
+                .await
+            {
                 Ok(written) => wrote |= written,
-                Err(failed) => return Err(self.fail(task, failed).await),
+                Err(failed) => return Err(self.fail(task, failed)),
             }
         }
         if let Some(until) = postponed {
-            return Err(Undone::Postponed(until));
+            return Err(JobError::Postponed(until));
         }
         if let Some(made) = made {
-            let since = Since::Change {
+            let cause = Cause::Change {
                 fingerprint: digest(&made.stack.to_json().to_string()),
                 wrote,
             };
-            let tale = success(&task.reconciled.diagnostics);
-            self.tell_all(&task.reconciled.members, &tale, since).await;
+            let text = success(&task.reconciled.diagnostics);
+            self.announce_all(&task.reconciled.members, &text, cause);
         }
         Ok(wrote)
     }
@@ -182,7 +186,7 @@ impl Inner {
         let Reconciled {
             members, finalizer, ..
         } = &task.reconciled;
-        // An object that is in no stack is only told of.
+        // An object outside any stack gets only events.
         if finalizer.is_empty() {
             return Ok(false);
         }
@@ -194,16 +198,16 @@ impl Inner {
             };
             let wants_plan = self.options.dry_run_plan && n == 0 && name.kind == Kind::Ingress;
             let plan = match made {
-                Some(made) if wants_plan => self.plan(&name, uid, made).await,
+                Some(made) if wants_plan => self.plan(&name, uid, made),
                 _ => None,
             };
             let marked = self.mark(&name, &facts, finalizer, plan.as_ref()).await;
             wrote |= match marked {
-                // Deleted meanwhile: what follows is another reconcile.
+                // Deleted meanwhile: another reconcile follows.
                 Err(error) if code(&error) == Some(404) => false,
                 marked => marked.map_err(failed)?,
             };
-            // It was the first once: of a group one member has the plan.
+            // It may have been the first member once; only the first has the plan.
             if self.options.dry_run_plan && n > 0 && made.is_some() {
                 wrote |= self.unplan(&name, &facts).await.map_err(failed)?;
             }
@@ -211,25 +215,25 @@ impl Inner {
         Ok(wrote)
     }
 
-    /// The plan, if it fits into an annotation.
-    async fn plan(&self, name: &Name, uid: &str, made: &Made) -> Option<Plan> {
+    /// The plan, if it fits into the annotation.
+    fn plan(&self, name: &Name, uid: &str, made: &Made) -> Option<Plan> {
         let plan = Plan::of(&made.stack);
         let topic = format!("{uid} plan");
         if plan.text.len() <= plan::LONGEST {
-            self.silence(&topic);
+            self.forget_announced(&topic);
             return Some(plan);
         }
         let message = format!(
-            "{} would have {} bytes, and all annotations of an object may have 256 KiB: `elbow plan -o stack` prints it",
+            "{} would have {} bytes, but all annotations of an object may have 256 KiB: use `elbow plan -o stack`",
             plan::ANNOTATION,
             plan.text.len()
         );
-        let tale = Tale::warning("DryRunPlanTooLarge", message);
-        self.announce(topic, name, uid, &tale, Since::Always).await;
+        let text = EventText::warning("DryRunPlanTooLarge", message);
+        self.announce(topic, name, uid, &text, Cause::State);
         None
     }
 
-    /// Writes the status of a member if it is another; the inner error is when it may be written.
+    /// Writes the status of a member if it differs; the inner error is the time when it may be written.
     async fn update_status(
         &self,
         task: &Task,
@@ -244,23 +248,23 @@ impl Inner {
         let address = self.options.status_address;
         let wanted = status::wanted(name.kind, &facts, &task.reconciled, made, served, address);
         if status::same(&wanted, &facts.addresses) {
-            self.rivals.wrote(name, &wanted);
+            self.other_writers.wrote(name, &wanted);
             return Ok(Ok(false));
         }
-        let (until, times) = self.rivals.may_write(name);
-        if times >= TOLD_FROM {
-            self.tell_of_rival(name, uid).await;
+        let (until, times) = self.other_writers.may_write(name);
+        if times >= ANNOUNCE_AFTER {
+            self.announce_other_writer(name, uid).await;
         }
         if let Some(until) = until {
             return Ok(Err(until));
         }
-        // Noted first: a watch may bring it before the answer is here.
-        self.rivals.wrote(name, &wanted);
+        // Recorded first: the watch may deliver it before the answer arrives.
+        self.other_writers.wrote(name, &wanted);
         let status = json!({"loadBalancer": {"ingress": wanted}});
         self.apply_status(name, &facts, status).await.map(Ok)
     }
 
-    /// Applies a status; whether there was an object for it.
+    /// Applies a status; returns whether the object exists.
     async fn apply_status(&self, name: &Name, facts: &Facts, status: Value) -> Result<bool, Error> {
         let object = json!({
             "apiVersion": name.kind.api_version(),
@@ -281,23 +285,28 @@ impl Inner {
         }
     }
 
-    async fn tell_of_rival(&self, name: &Name, uid: &str) {
+    async fn announce_other_writer(&self, name: &Name, uid: &str) {
         let writers = match self.api.get(name).await {
             Ok(object) => status::writers(&object),
             Err(_) => return,
         };
         let message = format!(
-            "Failed update status due to another writer of status.loadBalancer: {}. It is overwritten, ever more rarely; leave \
+            "Failed update status due to another writer of status.loadBalancer: {}. elbow overwrites it, with back-off; leave \
              the object to one controller",
             writers.join(", ")
         );
-        let tale = Tale::warning("FailedUpdateStatus", message);
-        let topic = format!("{uid} rival");
-        self.announce(topic, name, uid, &tale, Since::Always).await;
+        let text = EventText::warning("FailedUpdateStatus", message);
+        let topic = format!("{uid} writer");
+        self.announce(topic, name, uid, &text, Cause::State);
     }
 
-    /// Lets an object go that has left: its status, when it is a Service, and its finalizer.
-    async fn let_go(&self, name: &Name, uid: &str, finalizer: &str) -> Result<bool, Failed> {
+    /// Releases an object that left the stack: the status of a Service, and the finalizer.
+    async fn release_member(
+        &self,
+        name: &Name,
+        uid: &str,
+        finalizer: &str,
+    ) -> Result<bool, Failed> {
         let failed = |error| {
             Failed(
                 "FailedRemoveFinalizer",
@@ -308,9 +317,9 @@ impl Inner {
         let Some(facts) = self.facts(name, uid).await.map_err(failed)? else {
             return Ok(false);
         };
-        self.rivals.forget(name);
-        // AWS's controller leaves an Ingress its status. What is applied no more is given up, so that what another has
-        // written by now stays.
+        self.other_writers.forget(name);
+        // AWS's controller keeps the status of an Ingress. Apply removes only our own fields, so another manager's
+        // status stays.
         let clears = name.kind == Kind::Service && !facts.deleting && facts.has(finalizer);
         if clears && !facts.addresses.is_null() {
             let cleared = self.apply_status(name, &facts, json!({})).await;
@@ -319,26 +328,26 @@ impl Inner {
         self.release(name, uid, finalizer).await.map_err(failed)
     }
 
-    /// Tells the members of a step that failed; of a Service that leaves, itself.
-    async fn fail(&self, task: &Task, Failed(what, prefix, error): Failed) -> Undone {
+    /// Announces a failed step to the members, or to the Service itself if it leaves.
+    fn fail(&self, task: &Task, Failed(what, prefix, error): Failed) -> JobError {
         let Reconciled {
             members, leaving, ..
         } = &task.reconciled;
-        // When the API server is away there is nobody to tell.
+        // While the API server is away, events cannot be written either.
         if code(&error).is_some_and(|code| code < 500 && code != 409) {
-            let tale = Tale::warning(what, format!("{prefix} {}", reason(&error)));
-            let whom = match leaving.first() {
+            let text = EventText::warning(what, format!("{prefix} {}", reason(&error)));
+            let recipients = match leaving.first() {
                 Some(service) if members.is_empty() && service.kind == "Service" => leaving,
                 _ => members,
             };
-            self.tell_all(whom, &tale, Since::Always).await;
+            self.announce_all(recipients, &text, Cause::State);
         }
         error.into()
     }
 
-    async fn tell_all(&self, members: &[Member], tale: &Tale, since: Since) {
+    fn announce_all(&self, members: &[Member], text: &EventText, cause: Cause) {
         for (name, uid) in names(members) {
-            self.announce(uid.to_owned(), &name, uid, tale, since).await;
+            self.announce(uid.to_owned(), &name, uid, text, cause);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A fake API server, which does what a real one does but seldom: it forgets, cuts, lies and is away.
+//! A fake API server that shows on demand what a real one does rarely: it expires watches, cuts connections, returns stale lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -22,37 +22,37 @@ use tokio::task::JoinSet;
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-/// Objects of a page of a list, whatever is asked for.
+/// The page size of lists, whatever the client asks for.
 const PAGE: usize = 2;
 
-/// A fake API server that listens.
+/// A running fake API server.
 pub(crate) struct FakeApi {
     pub(crate) address: SocketAddr,
     state: Arc<Mutex<State>>,
     serving: Option<JoinSet<()>>,
 }
 
-/// What it has, and how it behaves.
+/// Its objects, and how it behaves.
 #[derive(Default)]
 pub(crate) struct State {
     version: u64,
     /// By plural, then by namespace and name.
     objects: BTreeMap<String, BTreeMap<(String, String), Value>>,
-    /// Versions before this are known no longer.
+    /// Watches from before this version have expired.
     pub(crate) forgotten: u64,
-    /// Whether a forgotten version is told of in an event, as servers do after the watch began.
-    pub(crate) tells_late: bool,
-    /// Whether it has lists that are streams.
+    /// Whether an expired watch gets an error event instead of an error status.
+    pub(crate) expires_by_event: bool,
+    /// Whether it supports streaming lists.
     pub(crate) streams: bool,
     /// Plurals that may not be read.
     pub(crate) forbidden: BTreeSet<String>,
     /// Plurals that do not exist.
     pub(crate) absent: BTreeSet<String>,
-    /// Plurals whose lists do not come as long as they are here.
+    /// Plurals with lists that are not answered.
     pub(crate) stuck: BTreeSet<String>,
-    /// Lists from a cache: so many come with this version and these objects.
+    /// Stale lists: their number, the plural of the kind, the version and the objects.
     pub(crate) stale: Option<(u32, String, u64, Vec<Value>)>,
-    /// What was asked for: path and query.
+    /// Path and query of all requests.
     pub(crate) asked: Vec<String>,
     log: Vec<(u64, String, Value)>,
     watches: Vec<(String, mpsc::UnboundedSender<Bytes>)>,
@@ -78,7 +78,7 @@ impl FakeApi {
         self.state.lock().unwrap()
     }
 
-    /// Stops to listen, and cuts every connection.
+    /// Stops listening, and cuts every connection.
     pub(crate) async fn go_away(&mut self) {
         if let Some(mut serving) = self.serving.take() {
             serving.shutdown().await;
@@ -86,7 +86,7 @@ impl FakeApi {
         self.state().watches.clear();
     }
 
-    /// Listens, where it did before.
+    /// Listens again on the same address.
     pub(crate) fn come_back(&mut self) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
@@ -110,14 +110,14 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
                 async move { Ok::<_, Infallible>(answer(&request, &state).await) }
             });
             let http = hyper::server::conn::http1::Builder::new();
-            // The client goes when it likes.
+            // The client may close the connection at any time.
             let _ = http.serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
 impl State {
-    /// Makes or changes an object.
+    /// Creates or changes an object.
     pub(crate) fn set(&mut self, plural: &str, mut object: Value) {
         self.version += 1;
         object["metadata"]["resourceVersion"] = self.version.to_string().into();
@@ -126,19 +126,19 @@ impl State {
             Some(_) => "MODIFIED",
             None => "ADDED",
         };
-        self.tell(plural, json!({"type": kind, "object": object}));
+        self.send(plural, json!({"type": kind, "object": object}));
     }
 
-    /// Takes an object away.
+    /// Deletes an object.
     pub(crate) fn remove(&mut self, plural: &str, namespace: &str, name: &str) {
         self.version += 1;
         let key = (namespace.to_owned(), name.to_owned());
         let mut object = self.objects.get_mut(plural).unwrap().remove(&key).unwrap();
         object["metadata"]["resourceVersion"] = self.version.to_string().into();
-        self.tell(plural, json!({"type": "DELETED", "object": object}));
+        self.send(plural, json!({"type": "DELETED", "object": object}));
     }
 
-    /// Tells all watches of the kind that nothing is newer than now.
+    /// Sends a bookmark with a new version to all watches of the kind.
     pub(crate) fn bookmark(&mut self, plural: &str) {
         self.version += 1;
         let version = self.version.to_string();
@@ -147,7 +147,7 @@ impl State {
         self.raw(plural, &event.to_string());
     }
 
-    fn tell(&mut self, plural: &str, event: Value) {
+    fn send(&mut self, plural: &str, event: Value) {
         self.raw(plural, &event.to_string());
         self.log.push((self.version, plural.to_owned(), event));
     }
@@ -164,7 +164,7 @@ impl State {
         self.watches.retain(|(kind, _)| kind != plural);
     }
 
-    /// Cuts, and has forgotten what was before.
+    /// Cuts the watches of the kind, and expires all earlier versions.
     pub(crate) fn forget(&mut self, plural: &str) {
         self.version += 10;
         self.forgotten = self.version;
@@ -175,7 +175,7 @@ impl State {
         self.version
     }
 
-    /// How often something was asked for whose path ends so, and whose query has `part`.
+    /// The number of requests for `plural` with `part` in the query.
     pub(crate) fn count(&self, plural: &str, part: &str) -> usize {
         let asked = self.asked.iter().filter(|asked| {
             let (path, query) = asked.split_once('?').unwrap_or((asked, ""));
@@ -208,8 +208,8 @@ impl State {
     }
 
     fn watch(&mut self, plural: &str, query: &BTreeMap<String, String>) -> Answer {
-        let (tell, told) = mpsc::unbounded_channel();
-        let say = |event: &Value| tell.send(Bytes::from(format!("{event}\n"))).unwrap();
+        let (sender, lines) = mpsc::unbounded_channel();
+        let send = |event: &Value| sender.send(Bytes::from(format!("{event}\n"))).unwrap();
         if query.contains_key("sendInitialEvents") {
             if !self.streams {
                 return refuse(422, "sendInitialEvents is forbidden for watch");
@@ -220,31 +220,31 @@ impl State {
                 .into_iter()
                 .flat_map(BTreeMap::values)
             {
-                say(&json!({"type": "ADDED", "object": object}));
+                send(&json!({"type": "ADDED", "object": object}));
             }
-            say(&json!({"type": "BOOKMARK", "object": {"metadata": {
+            send(&json!({"type": "BOOKMARK", "object": {"metadata": {
                 "resourceVersion": self.version.to_string(),
                 "annotations": {"k8s.io/initial-events-end": "true"}}}}));
         } else {
             let from: u64 = query["resourceVersion"].parse().unwrap();
             if from < self.forgotten {
                 let gone = json!({"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"});
-                if !self.tells_late {
+                if !self.expires_by_event {
                     return refuse(410, "too old resource version");
                 }
-                say(&json!({"type": "ERROR", "object": gone}));
-                return events(told);
+                send(&json!({"type": "ERROR", "object": gone}));
+                return events(lines);
             }
             for (_, _, event) in self
                 .log
                 .iter()
                 .filter(|(at, kind, _)| *at > from && kind == plural)
             {
-                say(event);
+                send(event);
             }
         }
-        self.watches.push((plural.to_owned(), tell));
-        events(told)
+        self.watches.push((plural.to_owned(), sender));
+        events(lines)
     }
 }
 
@@ -263,9 +263,10 @@ async fn answer(request: &Request<Incoming>, state: &Mutex<State>) -> Answer {
             }
             _ => {
                 let query: BTreeMap<String, String> = pairs(query);
-                match query.contains_key("watch") {
-                    true => state.watch(&plural, &query),
-                    false => state.list(&plural, &query),
+                if query.contains_key("watch") {
+                    state.watch(&plural, &query)
+                } else {
+                    state.list(&plural, &query)
                 }
             }
         };
@@ -309,8 +310,8 @@ fn json_answer(code: u16, value: &Value) -> Answer {
     answer
 }
 
-fn events(told: mpsc::UnboundedReceiver<Bytes>) -> Answer {
-    Response::new(BodyExt::boxed_unsync(Frames(told)))
+fn events(lines: mpsc::UnboundedReceiver<Bytes>) -> Answer {
+    Response::new(BodyExt::boxed_unsync(Frames(lines)))
 }
 
 fn key(object: &Value) -> (String, String) {
@@ -323,7 +324,7 @@ fn key(object: &Value) -> (String, String) {
     (text("namespace"), text("name"))
 }
 
-/// The events of a watch, which ends when nobody can send one any longer.
+/// The events of a watch; it ends when its sender is gone.
 struct Frames(mpsc::UnboundedReceiver<Bytes>);
 
 impl Body for Frames {

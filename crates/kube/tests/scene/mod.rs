@@ -1,44 +1,47 @@
-//! A controller of a fake cluster, and what it has had served.
+//! A controller of a fake cluster, with the models that it applied.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use elbow_desired::{Cause, Failure};
 use elbow_kube::client::Server;
 use elbow_kube::{
-    ApplyFailure, Controller, LeaderElection, LoadBalancers, Metrics, Options, Served,
-    StatusAddress, TargetHealth,
+    Controller, LeaderElection, LoadBalancers, Metrics, Options, Served, StatusAddress,
+    TargetHealth,
 };
 use elbow_manifest::Context;
 use elbow_model::Model;
+use elbow_model::diagnostic::Diagnostic;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::fake::{self, FakeApi};
 
-/// For something that happens by itself.
+/// A generous timeout for events that happen by themselves.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
-/// Remembers every model.
+/// Records every applied model.
 #[derive(Default)]
-pub(crate) struct Remembered {
+pub(crate) struct RecordedModels {
     pub(crate) models: Mutex<Vec<Model>>,
-    /// Parts of names of load balancers, and ports that they cannot listen on.
+    /// Ports that are busy, for load balancers with this part in their names.
     pub(crate) busy: Mutex<BTreeSet<(&'static str, u16)>>,
 }
 
-impl LoadBalancers for Remembered {
-    fn apply(&self, model: Model) -> Result<(), Vec<ApplyFailure>> {
+impl LoadBalancers for RecordedModels {
+    fn apply(&self, model: Model) -> Result<(), Vec<Failure>> {
         let busy = self.busy.lock().unwrap();
         let mut failures = Vec::new();
         for one in &model.load_balancers {
             let mut listeners = one.listeners.iter();
             if listeners.any(|l| busy.iter().any(|b| one.name.contains(b.0) && l.port == b.1)) {
-                failures.push(ApplyFailure {
-                    load_balancer: Some(one.name.to_string()),
-                    message: "the port is busy".to_owned(),
-                });
+                failures.push(Failure::new(
+                    Some(one.name.clone()),
+                    Cause::Environment,
+                    Diagnostic::error("cannot-listen", "the port is busy"),
+                ));
             }
         }
         if failures.is_empty() {
@@ -64,7 +67,7 @@ impl LoadBalancers for Remembered {
 /// A controller of a fake cluster.
 pub(crate) struct Scene {
     pub(crate) api: FakeApi,
-    pub(crate) served: Arc<Remembered>,
+    pub(crate) served: Arc<RecordedModels>,
     metrics: Metrics,
     pub(crate) ready: watch::Receiver<bool>,
     _stop: watch::Sender<bool>,
@@ -81,7 +84,7 @@ impl Scene {
     pub(crate) fn start(api: FakeApi) -> Self {
         let url = format!("http://{}", api.address);
         let client = kube::Config::new(url.parse().unwrap()).try_into().unwrap();
-        let served = Arc::new(Remembered::default());
+        let served = Arc::new(RecordedModels::default());
         let options = Options {
             context: Context::default(),
             watch_namespace: None,
@@ -103,7 +106,7 @@ impl Scene {
         }
     }
 
-    /// A cluster with one Ingress before two pods, that is served.
+    /// A cluster with one served Ingress in front of two pods.
     pub(crate) async fn served(configure: impl FnOnce(&mut fake::State)) -> Self {
         let api = FakeApi::start().await;
         {
@@ -121,12 +124,12 @@ impl Scene {
         assert_eq!(
             scene.targets(),
             TWO,
-            "the first model is that of the whole cluster"
+            "the first model has the whole cluster"
         );
         scene
     }
 
-    /// The targets of the group of the Service `web`, in the model in force.
+    /// The targets of the Service `web` in the current model.
     pub(crate) fn targets(&self) -> Vec<String> {
         targets(self.served.models.lock().unwrap().last().unwrap())
     }
@@ -147,11 +150,11 @@ impl Scene {
             }
         };
         let done = tokio::time::timeout(SOON, wait).await;
-        done.unwrap_or_else(|_| panic!("{what} does not come: {}", self.metrics.render()));
+        done.unwrap_or_else(|_| panic!("timed out waiting for {what}: {}", self.metrics.render()));
     }
 
-    /// Makes another pod a target, which says that the watch is followed.
-    pub(crate) async fn another(&self, address: &str) {
+    /// Adds a target and waits for it, which shows that the watch works.
+    pub(crate) async fn add_target(&self, address: &str) {
         self.api
             .state()
             .set("endpointslices", slice("web-2", &[address]));
@@ -160,7 +163,7 @@ impl Scene {
             .await;
     }
 
-    /// No model since the first lacks one of `targets`, and none lacks a load balancer.
+    /// Asserts that every model has all of `targets`.
     pub(crate) fn never_without(&self, wanted: &[&str]) {
         for (number, model) in self.served.models.lock().unwrap().iter().enumerate() {
             let targets = targets(model);

@@ -1,11 +1,12 @@
-//! A writer before a real API server, with what serves made up.
+//! A writer with a real API server and a fake data plane.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use elbow_desired::Failure;
 use elbow_kube::write::{What, Writer, WriterOptions};
-use elbow_kube::{ApplyFailure, LoadBalancers, Served, TargetHealth, client};
+use elbow_kube::{LoadBalancers, Served, TargetHealth, client};
 use elbow_manifest::cluster::{Change, Cluster, Identity, Outcome};
 use elbow_manifest::context::Personality;
 use elbow_manifest::{Context, Object};
@@ -18,13 +19,13 @@ use tokio::sync::watch;
 
 const KINDS: &str = "services,ingresses,ingressclasses,endpointslices,pods,targetgroupbindings";
 
-/// The control plane, and the right to use it.
+/// Exclusive use of the control plane.
 pub(crate) struct Turn {
     _turn: MutexGuard<'static, ()>,
     pub(crate) plane: Arc<ControlPlane>,
 }
 
-/// Waits for this test's turn; otherwise what is missing for a control plane.
+/// Waits for exclusive use of the control plane; `Err` says what is missing to start it.
 pub(crate) fn turn() -> Result<Turn, String> {
     static PLANE: Mutex<Weak<ControlPlane>> = Mutex::new(Weak::new());
     static TURN: Mutex<()> = Mutex::new(());
@@ -45,26 +46,26 @@ pub(crate) fn turn() -> Result<Turn, String> {
     })
 }
 
-/// What serves: everything, at once.
-pub(crate) struct Everything {
+/// A fake data plane that serves everything at once.
+pub(crate) struct FakeBalancers {
     health: Mutex<HashMap<String, TargetHealth>>,
     changes: watch::Sender<u64>,
 }
 
-impl Everything {
+impl FakeBalancers {
     pub(crate) fn set(&self, id: &str, state: &str, reason: Option<&str>) {
         let health = TargetHealth {
             state: state.to_owned(),
             reason: reason.map(str::to_owned),
-            description: reason.map(|reason| format!("{reason} it is")),
+            description: reason.map(|reason| format!("description of {reason}")),
         };
         self.health.lock().unwrap().insert(id.to_owned(), health);
         self.changes.send_modify(|n| *n += 1);
     }
 }
 
-impl LoadBalancers for Everything {
-    fn apply(&self, _: Model) -> Result<(), Vec<ApplyFailure>> {
+impl LoadBalancers for FakeBalancers {
+    fn apply(&self, _: Model) -> Result<(), Vec<Failure>> {
         Ok(())
     }
 
@@ -72,6 +73,7 @@ impl LoadBalancers for Everything {
         Some(Served {
             dns_name: format!("{load_balancer}.Elb.Test"),
             addresses: vec![IpAddr::from([10, 9, 8, 7])],
+            front: None,
         })
     }
 
@@ -86,12 +88,12 @@ impl LoadBalancers for Everything {
 
 pub(crate) type Writes = Arc<Mutex<Vec<(What, &'static str)>>>;
 
-/// A writer and what feeds it, for one namespace.
+/// A writer with its inputs, for one namespace.
 pub(crate) struct Bench {
     pub(crate) turn: Turn,
     pub(crate) namespace: String,
     pub(crate) writes: Writes,
-    pub(crate) balancers: Arc<Everything>,
+    pub(crate) balancers: Arc<FakeBalancers>,
     pub(crate) leading: watch::Sender<bool>,
     pub(crate) deploy_failure: Option<String>,
     options: WriterOptions,
@@ -113,7 +115,7 @@ impl Bench {
     fn resume(turn: Turn, namespace: &str, options: WriterOptions) -> Self {
         let runtime = Runtime::new().unwrap();
         let writes = Writes::default();
-        let balancers = Arc::new(Everything {
+        let balancers = Arc::new(FakeBalancers {
             health: Mutex::default(),
             changes: watch::Sender::new(0),
         });
@@ -149,13 +151,13 @@ impl Bench {
         }
     }
 
-    /// Ends this one and starts another that knows nothing.
+    /// Restarts the writer without its memory.
     pub(crate) fn restart(self) -> Self {
         self.runtime.shutdown_background();
         Self::resume(self.turn, &self.namespace, self.options)
     }
 
-    /// What is in the namespace goes to the cluster and the writer, as watches would have it.
+    /// Passes the objects of the namespace to the cluster and the writer, as watches would.
     pub(crate) fn sync(&mut self) {
         let list = self.turn.plane.get(&[KINDS, "-n", &self.namespace]);
         let mut present = BTreeSet::new();
@@ -193,7 +195,7 @@ impl Bench {
         groups.unwrap().clone()
     }
 
-    /// Syncs until the objects are as they should be.
+    /// Syncs until `probe` succeeds.
     pub(crate) fn until<T>(&mut self, what: &str, mut probe: impl FnMut(&Self) -> Option<T>) -> T {
         wait::until(what, || {
             self.sync();
@@ -201,9 +203,9 @@ impl Bench {
         })
     }
 
-    /// Waits until all that is to be written is, and says what was written meanwhile, events apart from the rest.
+    /// Waits until everything is written, and counts the writes meanwhile.
     ///
-    /// A marker is made last, and takes longer than what is not written at all.
+    /// It adds a marker last and waits for it, and subtracts the marker's writes.
     pub(crate) fn settle(&mut self) -> BTreeMap<(What, &'static str), usize> {
         let before = self.writes.lock().unwrap().len();
         self.sync();
@@ -221,7 +223,7 @@ impl Bench {
             *count -= 1;
         }
         counts.retain(|_, count| *count > 0);
-        // It goes without a word.
+        // Delete the marker and its events.
         self.kubectl(&["delete", "ingress", "zzz", "--wait=false"]);
         self.kubectl(&[
             "delete",
@@ -272,7 +274,7 @@ impl Bench {
         self.get(kind, name)["status"]["loadBalancer"]["ingress"].clone()
     }
 
-    /// Whether all of them have an address.
+    /// Whether all objects have an address.
     pub(crate) fn served(&self, objects: &[(&str, &str)]) -> Option<()> {
         let mut objects = objects.iter();
         let there = |(kind, name): &(&str, &str)| self.addresses(kind, name).is_array();
@@ -311,7 +313,7 @@ impl Bench {
     }
 }
 
-/// An Ingress that answers all requests itself, so that it needs nothing else.
+/// An Ingress with a fixed response, which needs no other objects.
 pub(crate) fn ingress(namespace: &str, name: &str, annotations: &Value) -> Value {
     let mut all = json!({
         "alb.ingress.kubernetes.io/actions.hello":

@@ -17,7 +17,7 @@ fn pod(namespace: &str, name: &str, gate: &str) -> Value {
     })
 }
 
-/// Takes the part of kubelet.
+/// Plays the kubelet: the pod runs.
 fn run(bench: &Bench, name: &str, ip: &str) {
     let status = json!({"status": {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}],
         "conditions": [{"type": "ContainersReady", "status": "True"}]}});
@@ -69,9 +69,9 @@ fn until(bench: &mut Bench, pod: &str, group: &str, expected: (&str, &str, &str)
     });
 }
 
-/// control-plane.md 3.8: the condition follows the health of the target, and nobody waits for a group that has gone.
+/// control-plane.md 3.8: the condition follows the health of the target; a deleted group holds no pod back.
 #[test]
-fn a_gate_says_what_the_load_balancer_says_of_the_pod() {
+fn gate_follows_target_health() {
     let turn = need_turn!();
     let mut bench = Bench::start(turn, "gates", WriterOptions::default());
     let mut svc = web("gates");
@@ -102,7 +102,7 @@ fn a_gate_says_what_the_load_balancer_says_of_the_pod() {
     let initial = (
         "False",
         "Elb.InitialHealthChecking",
-        "Elb.InitialHealthChecking it is",
+        "description of Elb.InitialHealthChecking",
     );
     until(&mut bench, "a", &group, initial);
     bench.balancers.set("10.1.0.1:8080", "healthy", None);
@@ -114,9 +114,9 @@ fn a_gate_says_what_the_load_balancer_says_of_the_pod() {
         &mut bench,
         "a",
         &group,
-        ("False", "Target.Timeout", "Target.Timeout it is"),
+        ("False", "Target.Timeout", "description of Target.Timeout"),
     );
-    // What kubelet wrote is still there.
+    // The kubelet's condition is kept.
     let conditions = bench.get("pod", "a")["status"]["conditions"].clone();
     assert!(
         conditions
@@ -137,10 +137,10 @@ fn a_gate_says_what_the_load_balancer_says_of_the_pod() {
     );
 }
 
-/// Deletes the TargetGroupBinding `web`, and waits until its finalizer has gone.
+/// Deletes the TargetGroupBinding `web`, and waits until it is gone.
 fn delete_binding(bench: &mut Bench) {
     bench.kubectl(&["delete", "targetgroupbinding", "web", "--wait=false"]);
-    bench.until("it to go", |bench| {
+    bench.until("the deletion", |bench| {
         bench
             .find("targetgroupbinding", "web")
             .is_none()
@@ -148,9 +148,9 @@ fn delete_binding(bench: &mut Bench) {
     });
 }
 
-/// control-plane.md 3.7: of a binding that a user wrote.
+/// control-plane.md 3.7, for a binding that a user wrote.
 #[test]
-fn a_target_group_binding_says_whether_its_backend_is_there() {
+fn binding_reports_whether_its_backend_exists() {
     let turn = need_turn!();
     let mut bench = Bench::start(turn, "bound", WriterOptions::default());
     let binding = json!({
@@ -177,7 +177,8 @@ fn a_target_group_binding_says_whether_its_backend_is_there() {
     bench.until("both events", |bench| {
         (bench.events("web").len() == 2).then_some(())
     });
-    let missing = "backend not found: TargetGroupBinding bound/web: spec.serviceRef.name: there is no Service bound/web";
+    let missing = "backend not found: TargetGroupBinding bound/web: spec.serviceRef.name: there is no Service bound/web; \
+                   Add the Service, or correct its name.";
     let done = event("Normal", "SuccessfullyReconciled", DONE, 1);
     assert_eq!(
         bench.events("web"),

@@ -1,4 +1,4 @@
-//! What is written to a real API server, and that nothing is written when nothing changed (control-plane.md 0.4, 3.7, 3.8).
+//! Writes to a real API server: what is written, and that nothing is written without a change (control-plane.md 0.4, 3.7, 3.8).
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 mod bench;
@@ -13,7 +13,7 @@ use elbow_kube::write::{What, WriterOptions};
 use elbow_tests::{tools, wait};
 use serde_json::json;
 
-/// This test's turn at the control plane, or its end with a word that it is skipped.
+/// Waits for exclusive use of the control plane, or skips the test and says why.
 macro_rules! need_turn {
     () => {
         match turn() {
@@ -32,7 +32,7 @@ fn event(kind: &str, reason: &str, message: &str, count: u64) -> (String, String
 const DONE: &str = "Successfully reconciled";
 
 #[test]
-fn finalizers_of_others_stay_and_only_ours_come_and_go() {
+fn finalizers_of_others_stay() {
     let turn = need_turn!();
     let mut bench = Bench::start(turn, "finalizers", WriterOptions::default());
     let mut own = ingress("finalizers", "ing", &json!({}));
@@ -49,7 +49,7 @@ fn finalizers_of_others_stay_and_only_ours_come_and_go() {
     let second =
         r#"[{"op": "add", "path": "/metadata/finalizers/0", "value": "example.com/second"}]"#;
     bench.kubectl(&["patch", "ingress", "ing", "--type=json", "-p", second]);
-    // Into another group: the finalizer of the old one goes, that of the new one comes.
+    // Into another group: its finalizer replaces that of the old group.
     let group = "alb.ingress.kubernetes.io/group.name=shared";
     bench.kubectl(&["annotate", "ingress", "ing", group]);
     bench.until("the finalizer of the group", |bench| {
@@ -58,16 +58,16 @@ fn finalizers_of_others_stay_and_only_ours_come_and_go() {
         (moved && !finalizers.contains(&ours.to_owned())).then_some(())
     });
     bench.kubectl(&["delete", "ingress", "ing", "--wait=false"]);
-    bench.until("ours to go", |bench| {
+    bench.until("removal of our finalizers", |bench| {
         let mut left = bench.finalizers("ingress", "ing");
         left.sort();
         (left == ["example.com/first", "example.com/second"]).then_some(())
     });
 }
 
-/// Adopting what AWS's own controller left: what another manager wrote is removed too.
+/// Finalizers that AWS's own controller left behind are removed too.
 #[test]
-fn an_object_that_was_deleted_while_nobody_was_there_is_let_go() {
+fn object_deleted_while_no_controller_ran_is_released() {
     let turn = need_turn!();
     let mut bench = Bench::start(turn, "left", WriterOptions::default());
     let mut left = service("left", "svc");
@@ -77,14 +77,14 @@ fn an_object_that_was_deleted_while_nobody_was_there_is_let_go() {
     bench.apply(&[left, member]);
     bench.kubectl(&["delete", "service", "svc", "--wait=false"]);
     bench.kubectl(&["delete", "ingress", "ing", "--wait=false"]);
-    bench.until("them to go", |bench| {
+    bench.until("the deletion", |bench| {
         let gone = bench.find("service", "svc").is_none() && bench.find("ingress", "ing").is_none();
         gone.then_some(())
     });
 }
 
 #[test]
-fn nothing_is_written_when_nothing_changed() {
+fn nothing_is_written_without_a_change() {
     let turn = need_turn!();
     let options = WriterOptions {
         dry_run_plan: true,
@@ -94,8 +94,11 @@ fn nothing_is_written_when_nothing_changed() {
     let group = json!({"alb.ingress.kubernetes.io/group.name": "quiet"});
     let broken = json!({"alb.ingress.kubernetes.io/healthcheck-interval-seconds": "abc",
         "alb.ingress.kubernetes.io/scheme": "nowhere"});
+    // The rule of the second is not hidden by that of the first, which the event would tell.
+    let mut one = ingress("quiet", "one", &group);
+    one["spec"]["rules"][0]["http"]["paths"][0]["path"] = "/one".into();
     bench.apply(&[
-        ingress("quiet", "one", &group),
+        one,
         ingress("quiet", "two", &group),
         ingress("quiet", "broken", &broken),
         service("quiet", "svc"),
@@ -116,7 +119,7 @@ fn nothing_is_written_when_nothing_changed() {
     bench.sync();
     bench.leading.send_replace(true);
     assert_eq!(bench.settle(), none, "another leader");
-    // What changes is written once.
+    // A change is written once.
     let port = "alb.ingress.kubernetes.io/listen-ports=[{\"HTTP\":8080}]";
     bench.kubectl(&["annotate", "ingress", "one", port]);
     bench.until("the port", |bench| {
@@ -125,24 +128,70 @@ fn nothing_is_written_when_nothing_changed() {
         (ports("one") == both && ports("two") == both).then_some(())
     });
     bench.until("the events", |bench| {
-        let told =
+        let counted_twice =
             |name| bench.events(name) == [event("Normal", "SuccessfullyReconciled", DONE, 2)];
-        (told("one") && told("two")).then_some(())
+        (counted_twice("one") && counted_twice("two")).then_some(())
     });
     let mut counts = BTreeMap::new();
     for write in &*bench.writes.lock().unwrap() {
         *counts.entry(*write).or_insert(0) += 1;
     }
-    // With those of the two markers.
+    // Includes the writes of the two markers.
     let ok = |what, count| ((what, "ok"), count);
-    let expected = [ok(What::Status, 4), ok(What::Event, 4), ok(What::Plan, 1)];
+    // After a restart, an event that exists is found when its creation is refused.
+    let found = ((What::Event, "conflict"), 2);
+    let expected = [
+        ok(What::Status, 4),
+        ok(What::Event, 4),
+        found,
+        ok(What::Plan, 1),
+    ];
     counts.remove(&(What::Finalizer, "ok"));
     assert_eq!(counts, BTreeMap::from(expected));
 }
 
-/// control-plane.md 0.4, the option of ours: without `ipMode` kube-proxy would take the short way.
+/// The answered requests for single events, which only elbow makes.
+fn event_reads(bench: &Bench) -> f64 {
+    let metrics = bench.turn.plane.ask(&["get", "--raw", "/metrics"]);
+    let of_events = |line: &&str| {
+        let is_get = line.contains("verb=\"GET\"");
+        is_get && line.starts_with("apiserver_request_total{") && line.contains("\"events\"")
+    };
+    let lines = metrics.lines().filter(of_events);
+    let counts = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    counts.sum()
+}
+
 #[test]
-fn addresses_are_host_names_or_numbers_or_both() {
+fn new_object_costs_a_finalizer_a_status_and_an_event_and_no_read() {
+    const COUNT: usize = 12;
+    let turn = need_turn!();
+    let mut bench = Bench::start(turn, "cost", WriterOptions::default());
+    let before = event_reads(&bench);
+    let name = |n| format!("n{n}");
+    let services = (0..COUNT).map(|n| service("cost", &name(n)));
+    let ingresses = (0..COUNT).map(|n| ingress("cost", &name(n), &json!({})));
+    let all: Vec<_> = services.chain(ingresses).collect();
+    bench.apply(&all);
+    bench.until("events of all", |bench| {
+        let list = bench.turn.plane.get(&["-n", "cost", "events"]);
+        (list["items"].as_array()?.len() == 2 * COUNT).then_some(())
+    });
+    let mut counts = BTreeMap::new();
+    for write in &*bench.writes.lock().unwrap() {
+        *counts.entry(*write).or_insert(0) += 1;
+    }
+    let each = [What::Finalizer, What::Status, What::Event];
+    let each = each.map(|what| ((what, "ok"), 2 * COUNT));
+    assert_eq!(counts, BTreeMap::from(each));
+    assert_eq!(event_reads(&bench), before);
+    let mut bench = bench.restart();
+    assert_eq!(bench.settle(), BTreeMap::new(), "a restart");
+}
+
+/// control-plane.md 0.4, and elbow's own option: without `ipMode` kube-proxy would bypass the load balancer.
+#[test]
+fn status_shows_host_names_or_addresses_or_both() {
     let mut turn = Some(need_turn!());
     for (address, name) in [
         (StatusAddress::Hostname, "by-name"),
@@ -188,9 +237,9 @@ fn addresses_are_host_names_or_numbers_or_both() {
     }
 }
 
-/// LBC's cleanupServiceStatus: a Service that asks for another class loses address and finalizer.
+/// LBC's cleanupServiceStatus: a Service that changes to another class loses address and finalizer.
 #[test]
-fn a_service_that_leaves_loses_its_address_and_an_ingress_keeps_it() {
+fn leaving_service_loses_its_address_but_ingress_keeps_it() {
     let turn = need_turn!();
     let mut bench = Bench::start(turn, "leaves", WriterOptions::default());
     let mut svc = service("leaves", "svc");
@@ -212,7 +261,7 @@ fn a_service_that_leaves_loses_its_address_and_an_ingress_keeps_it() {
     bench.apply(&[class]);
     let class = r#"{"spec": {"ingressClassName": "another"}}"#;
     bench.kubectl(&["patch", "ingress", "ing", "-p", class]);
-    bench.until("both to be let go", |bench| {
+    bench.until("release of both", |bench| {
         let left = |kind, name| bench.finalizers(kind, name).is_empty();
         (left("service", "svc") && left("ingress", "ing")).then_some(())
     });
@@ -221,7 +270,7 @@ fn a_service_that_leaves_loses_its_address_and_an_ingress_keeps_it() {
 }
 
 #[test]
-fn another_writer_of_the_status_is_overwritten_ever_more_rarely_and_told() {
+fn other_writer_of_the_status_is_overwritten_and_reported() {
     let turn = need_turn!();
     let mut bench = Bench::start(turn, "rival", WriterOptions::default());
     bench.apply(&[ingress("rival", "ing", &json!({}))]);
@@ -248,13 +297,14 @@ fn another_writer_of_the_status_is_overwritten_ever_more_rarely_and_told() {
     }
     wait::until("the event", || {
         let events = bench.events("ing");
-        let told = events
+        let event = events
             .iter()
             .find(|(_, reason, ..)| reason == "FailedUpdateStatus")?;
         assert!(
-            told.2
+            event
+                .2
                 .contains("another writer of status.loadBalancer: another."),
-            "{told:?}"
+            "{event:?}"
         );
         Some(())
     });
@@ -266,7 +316,7 @@ fn another_writer_of_the_status_is_overwritten_ever_more_rarely_and_told() {
 }
 
 #[test]
-fn a_failure_is_told_once_and_counted_when_it_comes_again() {
+fn repeated_failure_increases_the_event_count() {
     let turn = need_turn!();
     let mut bench = Bench::start(turn, "told", WriterOptions::default());
     let set = |bench: &Bench, value: &str| {
@@ -303,7 +353,7 @@ fn a_failure_is_told_once_and_counted_when_it_comes_again() {
     });
     let done = event("Normal", "SuccessfullyReconciled", DONE, 1);
     assert_eq!(bench.events("ing")[0], done);
-    // What served before serves on, and is not hidden.
+    // The old configuration keeps serving, and the status keeps its address.
     assert!(bench.addresses("ingress", "ing").is_array());
 
     bench.deploy_failure = Some("port 80 of 127.0.0.1 is taken".to_owned());
@@ -318,7 +368,7 @@ fn a_failure_is_told_once_and_counted_when_it_comes_again() {
 }
 
 #[test]
-fn a_plan_that_no_annotation_can_hold_is_told_of() {
+fn too_large_plan_is_reported() {
     let turn = need_turn!();
     let options = WriterOptions {
         dry_run_plan: true,
@@ -338,7 +388,7 @@ fn a_plan_that_no_annotation_can_hold_is_told_of() {
 }
 
 #[test]
-fn a_namespace_that_is_deleted_ends_with_everything_in_it() {
+fn deleted_namespace_terminates_with_all_objects() {
     let turn = need_turn!();
     let mut bench = Bench::start(turn, "ends", WriterOptions::default());
     let group = json!({"alb.ingress.kubernetes.io/group.name": "ends"});

@@ -2,70 +2,78 @@
 
 use std::str::FromStr;
 
-use super::spec::{
+use elbow_model::At;
+
+use crate::annotations::parse_bool;
+use crate::annotations::{Row, service as keys};
+use crate::lookup::service::{Reader, Refused};
+use crate::stack::{
     AccessLog, ClassicAttributes, ConnectionDraining, ConnectionSettings, CrossZone,
 };
-use crate::service::read::{Reader, Refused};
 
-/// Seconds that ELB gives connections to finish unless told otherwise.
-const DRAINING_TIMEOUT: u32 = 300;
-/// Seconds after which ELB closes an idle connection unless told otherwise.
-const IDLE_TIMEOUT: u32 = 60;
+/// ELB's default for the seconds that connections may take to finish.
+const DRAINING_TIMEOUT: i32 = 300;
+/// ELB's default for the seconds after which an idle connection is closed.
+const IDLE_TIMEOUT: i32 = 60;
 
-/// Section 4, the rows that set attributes.
-pub(super) fn attributes(read: &Reader<'_>) -> Result<ClassicAttributes, Refused> {
-    let number = |key| parsed::<u32>(read, key, "a whole number");
-    let text = |key| {
-        read.text(key)
-            .filter(|value| !value.is_empty())
-            .map(str::to_owned)
+/// The attributes (control-plane.md 4). `read` keeps the errors.
+pub(super) fn attributes(read: &Reader<'_>) -> ClassicAttributes {
+    let refused = &read.refused;
+    let number = |key| refused.or_default(parsed::<i32>(read, key, "a whole number"));
+    let switch = |key| {
+        let off = At::new(false, read.origin(&[key]));
+        refused.or(off, switch(read, key))
     };
-    Ok(ClassicAttributes {
+    let text = |key| {
+        let text = read.text(key).filter(|value| !value.is_empty())?;
+        Some(At::new(text.to_owned(), read.origin(&[key])))
+    };
+    let or = |number: Option<At<i32>>, key, default| {
+        number.unwrap_or_else(|| At::new(default, read.origin(&[key])))
+    };
+    let drain = keys::CONNECTION_DRAINING_TIMEOUT;
+    let idle = keys::CONNECTION_IDLE_TIMEOUT;
+    ClassicAttributes {
         access_log: AccessLog {
-            enabled: switch(read, "aws-load-balancer-access-log-enabled")?,
-            emit_interval: number("aws-load-balancer-access-log-emit-interval")?,
-            s3_bucket_name: text("aws-load-balancer-access-log-s3-bucket-name"),
-            s3_bucket_prefix: text("aws-load-balancer-access-log-s3-bucket-prefix"),
+            enabled: switch(keys::ACCESS_LOG_ENABLED),
+            emit_interval: number(keys::ACCESS_LOG_EMIT_INTERVAL),
+            s3_bucket_name: text(keys::ACCESS_LOG_S3_BUCKET_NAME),
+            s3_bucket_prefix: text(keys::ACCESS_LOG_S3_BUCKET_PREFIX),
         },
         connection_draining: ConnectionDraining {
-            enabled: switch(read, "aws-load-balancer-connection-draining-enabled")?,
-            timeout: number("aws-load-balancer-connection-draining-timeout")?
-                .unwrap_or(DRAINING_TIMEOUT),
+            enabled: switch(keys::CONNECTION_DRAINING_ENABLED),
+            timeout: or(number(drain), drain, DRAINING_TIMEOUT),
         },
         connection_settings: ConnectionSettings {
-            idle_timeout: number("aws-load-balancer-connection-idle-timeout")?
-                .unwrap_or(IDLE_TIMEOUT),
+            idle_timeout: or(number(idle), idle, IDLE_TIMEOUT),
         },
         cross_zone_load_balancing: CrossZone {
-            enabled: switch(read, "aws-load-balancer-cross-zone-load-balancing-enabled")?,
+            enabled: switch(keys::CROSS_ZONE_LOAD_BALANCING_ENABLED),
         },
-    })
+    }
 }
 
-fn switch(read: &Reader<'_>, key: &'static str) -> Result<bool, Refused> {
-    let Some(text) = read.text(key).filter(|text| !text.is_empty()) else {
-        return Ok(false);
+fn switch(read: &Reader<'_>, key: &'static Row) -> Result<At<bool>, Refused> {
+    let text = read.text(key).unwrap_or_default();
+    let on = match text {
+        "" => Some(false),
+        text => parse_bool(text),
     };
-    match text {
-        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
-        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
-        _ => Err(Refused::annotation(
-            key,
-            format!("{text:?} is neither true nor false"),
-        )),
-    }
+    on.map(|on| At::new(on, read.origin(&[key])))
+        .ok_or_else(|| Refused::annotation(key, format!("expected true or false, found {text:?}")))
 }
 
 fn parsed<T: FromStr>(
     read: &Reader<'_>,
-    key: &'static str,
+    key: &'static Row,
     kind: &str,
-) -> Result<Option<T>, Refused> {
+) -> Result<Option<At<T>>, Refused> {
     read.text(key)
         .filter(|text| !text.is_empty())
         .map(|text| {
             text.parse()
-                .map_err(|_| Refused::annotation(key, format!("{text:?} is not {kind}")))
+                .map(|value| At::new(value, read.origin(&[key])))
+                .map_err(|_| Refused::annotation(key, format!("expected {kind}, found {text:?}")))
         })
         .transpose()
 }

@@ -1,55 +1,59 @@
 //! The health check of a Classic load balancer: one for all its listeners.
 
-use super::spec::ClassicHealthCheck;
-use crate::service::read::{Reader, Refused};
+use elbow_model::At;
 
-/// What the health check follows from, besides the annotations.
+use crate::annotations::{Row, service as keys};
+use crate::lookup::service::{Reader, Refused};
+use crate::stack::ClassicHealthCheck;
+
+/// The facts that the health check depends on beside the annotations.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Basis {
     /// The node port of the first listener.
     pub(super) first_node_port: u16,
-    /// `spec.healthCheckNodePort`, where traffic stays on the node that it reaches.
+    /// `spec.healthCheckNodePort`, with the external traffic policy `Local`.
     pub(super) local_check_port: Option<u16>,
 }
 
-/// Section 4, "Health check".
-pub(super) fn health_check(read: &Reader<'_>, basis: Basis) -> Result<ClassicHealthCheck, Refused> {
-    let check = ClassicHealthCheck {
-        healthy_threshold: at_least(
-            read,
-            "aws-load-balancer-healthcheck-healthy-threshold",
-            2,
-            2,
-        )?,
-        unhealthy_threshold: at_least(
-            read,
-            "aws-load-balancer-healthcheck-unhealthy-threshold",
-            6,
-            2,
-        )?,
-        timeout: at_least(read, "aws-load-balancer-healthcheck-timeout", 5, 2)?,
-        interval: at_least(read, "aws-load-balancer-healthcheck-interval", 10, 5)?,
-        target: target(read, basis)?,
-    };
-    Ok(check)
+/// The health check (control-plane.md 4). `read` keeps the errors.
+pub(super) fn health_check(read: &Reader<'_>, basis: Basis) -> ClassicHealthCheck {
+    let target = read.refused.or_default(target(read, basis));
+    ClassicHealthCheck {
+        healthy_threshold: at_least(read, keys::HEALTHCHECK_HEALTHY_THRESHOLD, 2, 2),
+        unhealthy_threshold: at_least(read, keys::HEALTHCHECK_UNHEALTHY_THRESHOLD, 6, 2),
+        timeout: at_least(read, keys::HEALTHCHECK_TIMEOUT, 5, 2),
+        interval: at_least(read, keys::HEALTHCHECK_INTERVAL, 10, 5),
+        target: At::new(target, read.origin(TARGET)),
+    }
 }
 
+/// The annotations that make up the target of the check.
+const TARGET: &[&Row] = &[
+    keys::HEALTHCHECK_PORT,
+    keys::HEALTHCHECK_PATH,
+    keys::HEALTHCHECK_PROTOCOL,
+];
+
 fn target(read: &Reader<'_>, basis: Basis) -> Result<String, Refused> {
-    let port_key = "aws-load-balancer-healthcheck-port";
+    let port_key = keys::HEALTHCHECK_PORT;
     let port_text = read.text(port_key);
     let traffic_port = port_text == Some("traffic-port");
+    let first = i32::from(basis.first_node_port);
     let (mut protocol, mut port, mut path) = match basis.local_check_port {
-        Some(_) if traffic_port => ("HTTP", basis.first_node_port, "/healthz"),
-        Some(port) => ("HTTP", port, "/healthz"),
-        None => (cluster_protocol(read), basis.first_node_port, ""),
+        Some(_) if traffic_port => ("HTTP", first, "/healthz"),
+        Some(port) => ("HTTP", i32::from(port), "/healthz"),
+        None => (cluster_protocol(read), first, ""),
     };
-    if let Some(written) = read.text("aws-load-balancer-healthcheck-protocol") {
+    if let Some(written) = read.text(keys::HEALTHCHECK_PROTOCOL) {
         protocol = written;
     }
     if let (Some(text), false) = (port_text, traffic_port) {
         port = text.parse().map_err(|_| {
-            Refused::annotation(port_key, format!("{text:?} is not a port"))
-                .hint("a port number, or traffic-port")
+            Refused::annotation(
+                port_key,
+                format!("expected a port number or traffic-port, found {text:?}"),
+            )
+            .hint("a port number, or traffic-port")
         })?;
     }
     match protocol.to_uppercase().as_str() {
@@ -58,7 +62,7 @@ fn target(read: &Reader<'_>, basis: Basis) -> Result<String, Refused> {
                 path = "/";
             }
             if let Some(written) = read
-                .text("aws-load-balancer-healthcheck-path")
+                .text(keys::HEALTHCHECK_PATH)
                 .filter(|text| !text.is_empty())
             {
                 path = written;
@@ -66,10 +70,10 @@ fn target(read: &Reader<'_>, basis: Basis) -> Result<String, Refused> {
         }
         "TCP" | "SSL" => path = "",
         _ => {
-            let key = "aws-load-balancer-healthcheck-protocol";
+            let key = keys::HEALTHCHECK_PROTOCOL;
             return Err(Refused::annotation(
                 key,
-                format!("{protocol:?} is not a protocol of health checks"),
+                format!("unsupported health check protocol {protocol:?}"),
             )
             .hint("one of TCP, HTTP, HTTPS and SSL"));
         }
@@ -78,9 +82,7 @@ fn target(read: &Reader<'_>, basis: Basis) -> Result<String, Refused> {
 }
 
 fn cluster_protocol(read: &Reader<'_>) -> &'static str {
-    let backend = read
-        .text("aws-load-balancer-backend-protocol")
-        .unwrap_or_default();
+    let backend = read.text(keys::BACKEND_PROTOCOL).unwrap_or_default();
     if backend.eq_ignore_ascii_case("https") || backend.eq_ignore_ascii_case("ssl") {
         "SSL"
     } else {
@@ -88,24 +90,24 @@ fn cluster_protocol(read: &Reader<'_>) -> &'static str {
     }
 }
 
-fn at_least(
-    read: &Reader<'_>,
-    key: &'static str,
-    default: u32,
-    least: u32,
-) -> Result<u32, Refused> {
-    let Some(text) = read.text(key) else {
-        return Ok(default);
+fn at_least(read: &Reader<'_>, key: &'static Row, default: u32, least: u32) -> At<u32> {
+    let number = match read.text(key) {
+        Some(text) => read.refused.or(default, limited(key, text, least)),
+        None => default,
     };
+    At::new(number, read.origin(&[key]))
+}
+
+fn limited(key: &'static Row, text: &str, least: u32) -> Result<u32, Refused> {
     match text.parse::<u32>() {
         Ok(number) if number >= least => Ok(number),
         Ok(number) => Err(Refused::annotation(
             key,
-            format!("{number} is less than {least}"),
+            format!("expected at least {least}, found {number}"),
         )),
         Err(_) => Err(Refused::annotation(
             key,
-            format!("{text:?} is not a number"),
+            format!("expected a whole number, found {text:?}"),
         )),
     }
 }

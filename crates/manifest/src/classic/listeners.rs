@@ -1,12 +1,12 @@
-//! Which protocols a port of a Classic load balancer speaks.
+//! The protocols of a Classic load balancer's ports.
 
 use std::collections::BTreeSet;
 
-/// The ports that a certificate applies to, as `aws-load-balancer-ssl-ports` names them. The list is
-/// split at commas and not trimmed: `443, 8443` names the port called ` 8443`.
+/// The ports that a certificate applies to, from `aws-load-balancer-ssl-ports`. As in the provider, the list is split at
+/// commas without trimming: `443, 8443` names the port ` 8443`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SslPorts {
-    /// `None`: all of them.
+    /// `None`: all ports.
     listed: Option<(BTreeSet<i64>, BTreeSet<String>)>,
 }
 
@@ -33,7 +33,7 @@ impl SslPorts {
         Self { listed }
     }
 
-    /// Whether the port is one of them. Names of ports are compared in lower case.
+    /// Whether the port is one of them. The port's name is compared in lower case.
     pub fn covers(&self, port: u16, name: &str) -> bool {
         self.listed.as_ref().is_none_or(|(numbers, names)| {
             numbers.contains(&i64::from(port)) || names.contains(&name.to_lowercase())
@@ -50,8 +50,8 @@ pub struct Protocols {
     pub instance: &'static str,
 }
 
-/// The table of section 4: protocols by the backend protocol (as it is written: case matters) and
-/// whether a certificate applies. `None`: the backend protocol is not one that a certificate goes with.
+/// The protocols for a backend protocol (case matters) with or without a certificate (control-plane.md 4). `None`: this
+/// backend protocol cannot be combined with a certificate.
 pub fn protocols(backend: Option<&str>, certificate: bool) -> Option<Protocols> {
     let (listener, instance) = match (certificate, backend.unwrap_or_default()) {
         (true, "" | "tcp") => ("SSL", "TCP"),

@@ -1,46 +1,76 @@
-//! Service to Classic load balancer, as the provider of the cluster makes it (section 4).
+//! The Classic load balancer that the cloud provider makes of a Service (control-plane.md 4).
 
 mod attributes;
 mod health;
 mod listeners;
-mod spec;
+pub(crate) mod provider;
 
-use std::collections::BTreeMap;
+use elbow_model::At;
+use elbow_model::diagnostic::Diagnostic;
+use ipnet::IpNet;
 
+use crate::account;
+use crate::annotations::{Row, service as keys};
 use crate::bounds;
-use crate::context::{Context, UNKNOWN_GROUP};
+use crate::context::Context;
+use crate::lookup::service::{Reader, Refused};
 use crate::names;
 use crate::objects::{Service, ServicePort};
-use crate::service::read::{Reader, Refused};
 use crate::stack::Stack;
 
-pub use listeners::{Protocols, SslPorts, protocols};
-pub use spec::{
+pub use crate::stack::{
     AccessLog, BackendServerPolicy, ClassicAttributes, ClassicHealthCheck, ClassicListener,
     ClassicPermission, ClassicRange, ClassicSecurityGroup, ClassicSpec, ConnectionDraining,
     ConnectionSettings, CrossZone,
 };
+pub use listeners::{Protocols, SslPorts, protocols};
 
-const PROXY_PROTOCOL: &str = "aws-load-balancer-proxy-protocol";
-const BACKEND: &str = "aws-load-balancer-backend-protocol";
+const PROXY_PROTOCOL: &Row = keys::PROXY_PROTOCOL;
+const BACKEND: &Row = keys::BACKEND_PROTOCOL;
+const CERTIFICATE: &Row = keys::SSL_CERT;
+const NEGOTIATION: &Row = keys::SSL_NEGOTIATION_POLICY;
 
-/// The Classic load balancer of a Service, or why it is refused.
-pub fn build(service: &Service, environment: &Context) -> Result<ClassicSpec, Refused> {
-    let read = Reader::new(&service.meta.annotations);
-    refuse_the_impossible(&read, service)?;
+/// The Classic load balancer of a Service, or why it is refused. Warnings about stand-ins go to `found`.
+pub fn build(
+    service: &Service,
+    environment: &Context,
+    found: &mut Vec<Diagnostic>,
+) -> Result<ClassicSpec, Refused> {
+    let read = Reader::new(&service.meta);
+    let spec = spec(&read, service, environment, found);
+    read.finish(spec, service, found)
+}
+
+/// The load balancer. Errors that leave the rest readable are in `read`, and the result is void then.
+fn spec(
+    read: &Reader<'_>,
+    service: &Service,
+    environment: &Context,
+    found: &mut Vec<Diagnostic>,
+) -> Result<ClassicSpec, Refused> {
+    let refused = &read.refused;
+    refused.keep(provider::refuse_another_type(service, false, environment));
+    refuse_the_impossible(read, service);
     let name = names::classic(&service.meta.uid);
-    let scheme = if internal(&read) {
+    let internal = provider::internal(read);
+    let scheme = if internal {
         "internal"
     } else {
         "internet-facing"
     };
+    let ranges = refused.or_default(provider::source_ranges(read, service));
     let ports: Vec<&ServicePort> = service
         .ports
         .iter()
         .filter(|port| port.node_port != 0)
         .collect();
-    crate::service::provider::bound(&read, service)?;
-    let mut listeners = listeners(&read, &ports)?;
+    provider::bound(read, service)?;
+    if ports.is_empty() {
+        let message = "no port has a node port, and a load balancer needs a listener";
+        let error = Refused::field("spec.ports", message);
+        refused.add(error.hint("set allocateLoadBalancerNodePorts to true"));
+    }
+    let mut listeners = refused.or_default(listeners(read, &ports));
     let first_node_port = listeners
         .first()
         .map_or(0, |listener| listener.instance_port);
@@ -48,100 +78,65 @@ pub fn build(service: &Service, environment: &Context) -> Result<ClassicSpec, Re
         .local_traffic
         .then_some(service.health_check_node_port);
     let health_check = health::health_check(
-        &read,
+        read,
         health::Basis {
             first_node_port,
             local_check_port,
         },
-    )?;
-    let backend_server_policies = backend_policies(&read, &listeners);
+    );
+    let backend_server_policies = backend_policies(read, &listeners);
     listeners.sort_by_key(|listener| listener.load_balancer_port);
+    let named = read.text(keys::SUBNETS).map(|_| read.list(keys::SUBNETS));
+    let subnets = account::provider_subnets(environment, scheme, named.as_deref());
+    let subnets = refused.or_default(read.resolved(keys::SUBNETS, subnets, found));
+    let subnets = subnets.into_iter();
+    let mut subnets: Vec<String> = subnets.map(|subnet| subnet.id).collect();
+    // As ELB returns them.
+    subnets.sort();
+    let named = (&*name, &*ranges);
+    let security_groups = security_groups(read, service, named, environment, found);
     Ok(ClassicSpec {
-        scheme: scheme.to_owned(),
-        subnets: subnets(&read, environment, scheme)?,
-        security_groups: security_groups(&read, service, &name, environment)?,
+        scheme: At::new(scheme.to_owned(), read.origin(&[keys::INTERNAL])),
+        subnets,
+        security_groups: refused.or_default(security_groups),
         listeners,
         health_check,
         backend_server_policies,
-        attributes: attributes::attributes(&read)?,
-        tags: tags(&read, service, environment),
+        attributes: attributes::attributes(read),
+        tags: provider::tags(read, service, environment),
         load_balancer_name: name,
+        origin: service.meta.origin(),
     })
 }
 
-fn refuse_the_impossible(read: &Reader<'_>, service: &Service) -> Result<(), Refused> {
-    if service.client_affinity {
-        return Err(Refused::field(
-            "spec.sessionAffinity",
-            "unsupported load balancer affinity: ClientIP",
-        )
-        .hint("a Classic load balancer needs sessionAffinity: None"));
+/// `read` keeps the errors.
+fn refuse_the_impossible(read: &Reader<'_>, service: &Service) {
+    let refuse = |error| read.refused.add(error);
+    read.refused
+        .keep(provider::refuse_the_impossible(service, &["TCP"]));
+    let key = keys::TARGET_GROUP_ATTRIBUTES;
+    if read.text(key).is_some() {
+        let message = "a Classic load balancer has no target groups";
+        refuse(Refused::annotation(key, message));
     }
-    if service.ports.is_empty() {
-        return Err(Refused::field("spec.ports", "a load balancer needs a port"));
-    }
-    if !service.load_balancer_ip.is_empty() {
-        return Err(Refused::field(
-            "spec.loadBalancerIP",
-            "an ELB cannot be given an address",
-        ));
-    }
-    let first = service.ports.first().map(|port| port.protocol.as_str());
-    if service
-        .ports
-        .iter()
-        .any(|port| Some(port.protocol.as_str()) != first)
+    if let Some(other) = read.text(PROXY_PROTOCOL)
+        && !matches!(other, "*" | "")
     {
-        return Err(Refused::field(
-            "spec.ports",
-            "mixed protocol is not supported for LoadBalancer",
-        )
-        .hint("a Classic load balancer speaks TCP only"));
+        let error = Refused::annotation(PROXY_PROTOCOL, format!("{other:?} is not supported"));
+        refuse(error.hint("the only value is *"));
     }
-    if first != Some("TCP") {
-        let message = format!(
-            "Protocol {} not supported by LoadBalancer",
-            first.unwrap_or_default()
-        );
-        return Err(
-            Refused::field("spec.ports", message).hint("a Classic load balancer speaks TCP only")
-        );
-    }
-    if read
-        .text("aws-load-balancer-target-group-attributes")
-        .is_some()
-    {
-        let key = "aws-load-balancer-target-group-attributes";
-        return Err(Refused::annotation(
-            key,
-            "a Classic load balancer has no target groups",
-        ));
-    }
-    match read.text(PROXY_PROTOCOL) {
-        None | Some("*") => Ok(()),
-        Some(other) => Err(Refused::annotation(
-            PROXY_PROTOCOL,
-            format!("{other:?} is not supported"),
-        )
-        .hint("the only value is *")),
-    }
-}
-
-/// Whether the load balancer is internal: anything but silence and `false` says so.
-pub(crate) fn internal(read: &Reader<'_>) -> bool {
-    !matches!(
-        read.text("aws-load-balancer-internal"),
-        None | Some("" | "false")
-    )
 }
 
 fn listeners(read: &Reader<'_>, ports: &[&ServicePort]) -> Result<Vec<ClassicListener>, Refused> {
-    let certificate = read
-        .text("aws-load-balancer-ssl-cert")
-        .filter(|text| !text.is_empty());
-    let ssl_ports = SslPorts::parse(read.text("aws-load-balancer-ssl-ports"));
+    let certificate = read.text(CERTIFICATE).filter(|text| !text.is_empty());
+    let ssl_ports = SslPorts::parse(read.text(keys::SSL_PORTS));
     let backend = read.text(BACKEND);
-    let policy = read.text("aws-load-balancer-ssl-negotiation-policy");
+    let policy = read.text(NEGOTIATION);
+    let (spoken, certified, negotiated) = (
+        read.origin(&[BACKEND]),
+        read.origin(&[CERTIFICATE]),
+        read.origin(&[NEGOTIATION]),
+    );
     let mut listeners = Vec::with_capacity(ports.len());
     for port in ports {
         let certificate = certificate.filter(|_| ssl_ports.covers(port.port, &port.name));
@@ -156,132 +151,94 @@ fn listeners(read: &Reader<'_>, ports: &[&ServicePort]) -> Result<Vec<ClassicLis
         let policy = policy.filter(|_| listeners::secure(protocols.listener));
         listeners.push(ClassicListener {
             instance_port: port.node_port,
-            instance_protocol: protocols.instance,
+            instance_protocol: At::new(protocols.instance, spoken.clone()),
             load_balancer_port: port.port,
             policy_names: policy
                 .map(|name| format!("k8s-SSLNegotiationPolicy-{name}"))
+                .map(|name| At::new(name, negotiated.clone()))
                 .into_iter()
                 .collect(),
-            protocol: protocols.listener,
-            ssl_certificate_id: certificate.map(str::to_owned),
+            protocol: At::new(protocols.listener, spoken.clone()),
+            ssl_certificate_id: certificate.map(|arn| At::new(arn.to_owned(), certified.clone())),
         });
     }
     Ok(listeners)
 }
 
 fn backend_policies(read: &Reader<'_>, listeners: &[ClassicListener]) -> Vec<BackendServerPolicy> {
-    if read.text(PROXY_PROTOCOL).is_none() {
+    if read.text(PROXY_PROTOCOL) != Some("*") {
         return Vec::new();
     }
+    let origin = read.origin(&[PROXY_PROTOCOL]);
     let policy = |listener: &ClassicListener| BackendServerPolicy {
         instance_port: listener.instance_port,
-        policy_names: vec!["k8s-proxyprotocol-enabled".to_owned()],
+        policy_names: vec![At::new(
+            "k8s-proxyprotocol-enabled".to_owned(),
+            origin.clone(),
+        )],
     };
     listeners.iter().map(policy).collect()
-}
-
-/// The subnets that the annotation names, else one per zone; sorted by id as ELB gives them.
-fn subnets(read: &Reader<'_>, environment: &Context, scheme: &str) -> Result<Vec<String>, Refused> {
-    let key = "aws-load-balancer-subnets";
-    let named = read.list(key);
-    let mut ids = Vec::new();
-    for item in &named {
-        let known = environment
-            .subnets
-            .iter()
-            .find(|subnet| subnet.id == *item || subnet.name == *item);
-        match known {
-            Some(subnet) => ids.push(subnet.id.clone()),
-            None => {
-                return Err(
-                    Refused::annotation(key, format!("there is no subnet {item:?}"))
-                        .hint(environment.subnet_hint(item)),
-                );
-            }
-        }
-    }
-    if named.is_empty() {
-        let mut zones: BTreeMap<&str, &str> = BTreeMap::new();
-        for subnet in environment
-            .subnets
-            .iter()
-            .filter(|subnet| subnet.scheme == scheme)
-        {
-            let chosen = zones.entry(&subnet.availability_zone).or_insert(&subnet.id);
-            *chosen = (*chosen).min(&subnet.id);
-        }
-        ids = zones.into_values().map(str::to_owned).collect();
-    }
-    if ids.is_empty() {
-        return Err(Refused::annotation(
-            key,
-            format!("could not find any {scheme} subnet"),
-        ));
-    }
-    ids.sort();
-    ids.dedup();
-    Ok(ids)
 }
 
 fn security_groups(
     read: &Reader<'_>,
     service: &Service,
-    name: &str,
+    (name, ranges): (&str, &[IpNet]),
     environment: &Context,
+    found: &mut Vec<Diagnostic>,
 ) -> Result<Vec<ClassicSecurityGroup>, Refused> {
-    // ELB takes groups by their ids alone.
-    let foreign = |key: &str| -> Result<Vec<ClassicSecurityGroup>, Refused> {
+    // ELB accepts only the ids of groups.
+    let mut foreign = |key: &'static Row| -> Result<Vec<ClassicSecurityGroup>, Refused> {
         let group = |id: String| {
             let mut known = environment.security_groups.iter();
-            let Some(known) = known.find(|group| group.id == id) else {
-                let message = format!("there is no security group {id:?}");
-                return Err(Refused::annotation(key, message).hint(UNKNOWN_GROUP));
+            let group_name = match known.find(|group| group.id == id) {
+                Some(known) => known.name.clone(),
+                None => {
+                    let finding = account::unknown_group(environment, &id);
+                    read.stand_in(key, finding, found)?;
+                    id
+                }
             };
             Ok(ClassicSecurityGroup {
-                group_name: known.name.clone(),
+                group_name,
                 ingress: Vec::new(),
+                origin: read.origin(&[key]),
             })
         };
         read.list(key).into_iter().map(group).collect()
     };
-    let mut groups = foreign("aws-load-balancer-security-groups")?;
+    let mut groups = foreign(keys::SECURITY_GROUPS)?;
     if groups.is_empty() {
-        let ingress = permissions(read, service)?;
+        let ingress = permissions(service, ranges)?;
         groups.push(ClassicSecurityGroup {
             group_name: format!("k8s-elb-{name}"),
             ingress,
+            origin: read.origin(&[keys::SOURCE_RANGES]),
         });
     }
-    groups.extend(foreign("aws-load-balancer-extra-security-groups")?);
-    groups.sort_by(|a, b| a.group_name.cmp(&b.group_name));
+    groups.extend(foreign(keys::EXTRA_SECURITY_GROUPS)?);
     Ok(groups)
 }
 
-/// Each port from the source ranges, and ICMP for the discovery of the path's MTU.
-fn permissions(read: &Reader<'_>, service: &Service) -> Result<Vec<ClassicPermission>, Refused> {
-    let key = "load-balancer-source-ranges";
-    let mut ranges = service.load_balancer_source_ranges.clone();
-    if ranges.is_empty() {
-        ranges = read.list(key);
-    }
-    if ranges.is_empty() {
-        ranges.push("0.0.0.0/0".to_owned());
-    }
-    let mut ip_ranges = Vec::with_capacity(ranges.len());
-    for range in ranges {
-        let range = range.trim();
-        if range.parse::<ipnet::IpNet>().is_err() {
-            return Err(
-                Refused::annotation(key, format!("{range:?} is not a range of addresses"))
-                    .hint("CIDR notation, e.g. 10.0.0.0/8"),
-            );
-        }
-        ip_ranges.push(ClassicRange {
-            cidr_ip: range.to_owned(),
+/// Each port from the source ranges, and ICMP for path MTU discovery.
+fn permissions(service: &Service, ranges: &[IpNet]) -> Result<Vec<ClassicPermission>, Refused> {
+    // The provider writes each range as an IPv4 range, which EC2 refuses.
+    if let Some(range) = ranges.iter().find(|range| matches!(range, IpNet::V6(_))) {
+        let message = format!("a Classic load balancer has no IPv6 addresses; remove {range}");
+        return Err(if service.load_balancer_source_ranges.is_empty() {
+            Refused::annotation(keys::SOURCE_RANGES, message)
+        } else {
+            Refused::field("spec.loadBalancerSourceRanges", message)
         });
     }
+    let mut ip_ranges: Vec<ClassicRange> = ranges
+        .iter()
+        .map(|range| ClassicRange {
+            cidr_ip: range.to_string(),
+        })
+        .collect();
+    // The provider has them in no order.
     ip_ranges.sort();
-    ip_ranges.dedup();
     bounds::permissions(service.ports.len() * ip_ranges.len()).map_err(Refused::too_much)?;
     let permission = |from_port, to_port, ip_protocol| ClassicPermission {
         from_port,
@@ -295,40 +252,9 @@ fn permissions(read: &Reader<'_>, service: &Service) -> Result<Vec<ClassicPermis
     Ok(permissions)
 }
 
-/// The tags that the provider gives, over the user's.
-pub(crate) fn tags(
-    read: &Reader<'_>,
-    service: &Service,
-    environment: &Context,
-) -> BTreeMap<String, String> {
-    // Unlike the other controller, this one takes keys without a value.
-    let key = "aws-load-balancer-additional-resource-tags";
-    let mut tags = BTreeMap::new();
-    for item in read.list(key) {
-        let (name, value) = item.split_once('=').unwrap_or((&item, ""));
-        if !name.trim().is_empty() {
-            tags.insert(name.trim().to_owned(), value.trim().to_owned());
-        }
-    }
-    let meta = &service.meta;
-    tags.insert(
-        "kubernetes.io/service-name".to_owned(),
-        format!("{}/{}", meta.namespace, meta.name),
-    );
-    tags.insert(
-        "KubernetesCluster".to_owned(),
-        environment.cluster_name.clone(),
-    );
-    tags.insert(
-        format!("kubernetes.io/cluster/{}", environment.cluster_name),
-        "owned".to_owned(),
-    );
-    tags
-}
-
 /// The stack that holds the load balancer.
 pub fn stack(service: &Service, spec: ClassicSpec) -> Stack {
-    let mut stack = Stack::new(service.meta.key()).made_of(&service.meta);
+    let mut stack = Stack::new(service.meta.key()).made_of(service.meta.origin());
     stack.classic = Some(spec);
     stack
 }

@@ -1,4 +1,4 @@
-//! Who is a member of what, and who leaves.
+//! Which objects are members of which stack, and which leave one.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,10 +7,9 @@ use elbow_model::diagnostic::Diagnostic;
 
 use super::uses::{Depth, Unit};
 use super::{
-    CLEANUP_FINALIZER, Cluster, GROUP_FINALIZER, INGRESS_FINALIZER, Member, Outcome, Reconciled,
-    SERVICE_FINALIZER,
+    CLEANUP_FINALIZER, Cluster, GROUP_FINALIZER, INGRESS_FINALIZER, Member, OWN_FINALIZER,
+    OWN_GROUP_FINALIZER, Outcome, Reconciled, SERVICE_FINALIZER,
 };
-use crate::annotations::{parse_bool, parse_map};
 use crate::context::Personality;
 use crate::ingress::{self, GroupId};
 use crate::inventory::Key;
@@ -26,8 +25,15 @@ pub(super) struct Claim {
     group: Option<GroupId>,
     /// The groups whose finalizers it carries.
     carried: BTreeSet<GroupId>,
-    /// Why nobody can tell which group it belongs to.
-    refusal: Option<Diagnostic>,
+    /// Why it belongs to no group: an error when its group cannot be determined.
+    pub(super) found: Option<Diagnostic>,
+}
+
+impl Claim {
+    /// Why its group cannot be determined.
+    fn refusal(&self) -> Option<&Diagnostic> {
+        self.found.as_ref().filter(|found| found.is_error())
+    }
 }
 
 /// The Ingresses that have to do with a group.
@@ -37,9 +43,9 @@ pub(super) struct Membership {
     carrying: BTreeSet<Key>,
 }
 
-/// The part of a stack's objects that goes by one finalizer.
+/// The objects of a stack that share one finalizer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Roll {
+pub(super) struct StackMembers {
     pub(super) key: String,
     pub(super) finalizer: String,
     pub(super) members: Vec<Member>,
@@ -47,26 +53,26 @@ pub(super) struct Roll {
 }
 
 impl Cluster {
-    /// Finds out anew which group an Ingress belongs to.
+    /// Determines which group an Ingress belongs to.
     pub(super) fn claim(&mut self, unit: &Arc<Unit>, key: &Key) -> Option<Reconciled> {
         let reads = Reads::default();
         let mut new = Claim::default();
         if let Some(ingress) = self.inventory.ingresses.get(key) {
-            new.carried = carried(&ingress.meta);
-            match ingress::claim(ingress, Scope::new(&self.inventory, &reads)) {
+            new.carried = carried(&ingress.meta, self.has_own_finalizers());
+            match ingress::claim(ingress, Scope::new(&self.inventory, &reads), &self.context) {
                 Ok(group) => new.group = group,
-                Err(found) => new.refusal = Some(*found).filter(Diagnostic::is_error),
+                Err(found) => new.found = Some(*found),
             }
         }
         self.uses.note(unit, Depth::Plan, reads.into_inner());
         let old = self.claims.remove(key).unwrap_or_default();
         let moved = old.group != new.group;
         for id in old.group.iter().chain(&new.group) {
-            self.touch(id, moved);
+            self.mark_group(id, moved);
         }
-        let refused = old.refusal != new.refusal;
+        let refused = old.refusal() != new.refusal();
         for id in old.carried.union(&new.carried) {
-            self.touch(id, refused);
+            self.mark_group(id, refused);
         }
         for id in old.group.iter().chain(&old.carried) {
             if let Some(membership) = self.groups.get_mut(id) {
@@ -88,33 +94,39 @@ impl Cluster {
                 self.groups.remove(id);
             }
         }
-        let told = refused.then(|| {
+        let result = refused.then(|| {
             let ingress = self.inventory.ingresses.get(key);
             let member = ingress.map(|ingress| member("Ingress", &ingress.meta));
-            stranger(
+            object_result(
                 path("Ingress", &key.0, &key.1),
                 key,
                 member,
-                new.refusal.clone(),
+                new.refusal().cloned(),
             )
         });
         if self.inventory.ingresses.contains_key(key) {
             self.claims.insert(key.clone(), new);
         }
-        told
+        result
     }
 
-    /// Has a group done anew. What its last members say about its deletion is part of its plan.
-    fn touch(&mut self, id: &GroupId, plan: bool) {
+    /// Marks a group. Its plan includes what its last members say about its deletion.
+    fn mark_group(&mut self, id: &GroupId, plan: bool) {
         let active = self
             .groups
             .get(id)
             .is_some_and(|one| !one.active.is_empty());
-        let depth = match plan || !active {
-            true => Depth::Plan,
-            false => Depth::Members,
+        let depth = if plan || !active {
+            Depth::Plan
+        } else {
+            Depth::Members
         };
         self.uses.mark(Unit::Group(id.clone()), depth);
+    }
+
+    /// The group that an Ingress is a member of.
+    pub(super) fn group_of(&self, key: &Key) -> Option<&GroupId> {
+        self.claims.get(key)?.group.as_ref()
     }
 
     /// The members of a group, in no order.
@@ -124,29 +136,29 @@ impl Cluster {
         active.cloned().collect()
     }
 
-    /// Those that carry the group's finalizer and are no members.
+    /// The Ingresses that carry the group's finalizer and are not members.
     pub(super) fn leaving(&self, id: &GroupId) -> Vec<Key> {
         let membership = self.groups.get(id).into_iter();
         let leaving = membership.flat_map(|one| one.carrying.difference(&one.active));
         leaving.cloned().collect()
     }
 
-    /// Why nobody can tell who is in a group: an Ingress carries its finalizer and may be in any.
-    pub(super) fn unclear(&self, id: &GroupId) -> Option<Diagnostic> {
+    /// Why the members of a group are unknown: an Ingress carries its finalizer, and its own group cannot be determined.
+    pub(super) fn ambiguity(&self, id: &GroupId) -> Option<Diagnostic> {
         let mut leaving = self.leaving(id).into_iter();
-        leaving.find_map(|key| self.claims.get(&key)?.refusal.clone())
+        leaving.find_map(|key| self.claims.get(&key)?.refusal().cloned())
     }
 
-    /// Who is in a stack, and who leaves it; a Service that changed hands leaves another.
-    pub(super) fn rolls(&self, unit: &Unit) -> Vec<Roll> {
+    /// The members of a stack and those that leave it. A Service that changed its controller leaves another stack.
+    pub(super) fn members_of(&self, unit: &Unit) -> Vec<StackMembers> {
         match unit {
-            Unit::Group(id) => vec![self.group_roll(id)],
-            Unit::Service(key) => self.service_rolls(key),
+            Unit::Group(id) => vec![self.group_members(id)],
+            Unit::Service(key) => self.service_members(key),
             _ => Vec::new(),
         }
     }
 
-    fn group_roll(&self, id: &GroupId) -> Roll {
+    fn group_members(&self, id: &GroupId) -> StackMembers {
         let ingresses = |keys: Vec<Key>| {
             let keys = keys.into_iter();
             let ingresses = keys.filter_map(|key| self.inventory.ingresses.get(&key));
@@ -155,146 +167,142 @@ impl Cluster {
             let ingresses = ingresses.into_iter();
             ingresses.map(|one| member("Ingress", &one.meta)).collect()
         };
-        Roll {
+        StackMembers {
             key: Stack::key_of_group(&id.to_string()),
-            finalizer: finalizer(id),
+            finalizer: finalizer(id, self.has_own_finalizers()),
             members: ingresses(self.active(id)),
             leaving: ingresses(self.leaving(id)),
         }
     }
 
-    fn service_rolls(&self, key: &Key) -> Vec<Roll> {
+    fn service_members(&self, key: &Key) -> Vec<StackMembers> {
         let stack = Stack::key_of_service(&format!("{}/{}", key.0, key.1));
-        let main = Roll {
+        let main = StackMembers {
             key: stack,
-            ..Roll::default()
+            ..StackMembers::default()
         };
         let Some(service) = self.inventory.services.get(key) else {
             return vec![main];
         };
-        // MinIO's operator would have made it: there is nothing to write to.
+        // The Service is assumed: there is no object to write to.
         if self.assumed.contains_key(key) {
             return vec![main];
         }
         let meta = &service.meta;
-        let own = self.owner(service).and_then(finalizer_of);
-        let mut rolls = Vec::new();
+        let is_own = self.has_own_finalizers();
+        let own = self
+            .owner(service)
+            .and_then(|owner| finalizer_of(owner, is_own));
+        let mut all = Vec::new();
         if let Some(finalizer) = own {
-            rolls.push(Roll {
+            all.push(StackMembers {
                 finalizer: finalizer.to_owned(),
                 members: vec![member("Service", meta)],
                 ..main.clone()
             });
         }
-        for finalizer in [SERVICE_FINALIZER, CLEANUP_FINALIZER] {
+        let ours = [SERVICE_FINALIZER, CLEANUP_FINALIZER, OWN_FINALIZER];
+        for finalizer in ours {
             if own == Some(finalizer)
                 || !carries(meta, finalizer)
                 || !self.is_ours(service, finalizer)
             {
                 continue;
             }
-            let key = match rolls.is_empty() {
-                true => main.key.clone(),
-                false => format!("{} ({finalizer})", main.key),
+            let key = if all.is_empty() {
+                main.key.clone()
+            } else {
+                format!("{} ({finalizer})", main.key)
             };
-            rolls.push(Roll {
+            all.push(StackMembers {
                 key,
                 finalizer: finalizer.to_owned(),
                 members: Vec::new(),
                 leaving: vec![member("Service", meta)],
             });
         }
-        if rolls.is_empty() {
-            rolls.push(main);
+        if all.is_empty() {
+            all.push(main);
         }
-        rolls
+        all
     }
 
-    /// Who answers for a Service, if it is there to stay.
+    /// The controller that is responsible for a Service; none when the Service is being deleted.
     pub(super) fn owner(&self, service: &Service) -> Option<Owner> {
         let owner = owner_of(service, &self.context);
         (owner != Owner::Nobody && !service.meta.deleting).then_some(owner)
     }
 
-    /// Whether a finalizer of a Service can be one that was set for a load balancer of ours: the class
-    /// of a load balancer stays as long as the type does, so under another class it is another controller's.
+    /// Whether a finalizer of a Service may have been set for a load balancer of elbow. The class of a Service cannot
+    /// change while it has type LoadBalancer, so under another class the finalizer is another controller's.
     fn is_ours(&self, service: &Service, finalizer: &str) -> bool {
+        if finalizer == OWN_FINALIZER {
+            return true;
+        }
+        let names = &self.context.defaults.ownership;
+        if names.only_by_class() {
+            return !names.has_own_finalizers() && finalizer == SERVICE_FINALIZER;
+        }
         let class = service.load_balancer_class.as_deref().unwrap_or_default();
-        let own = &self.context.defaults.load_balancer_class;
-        let foreign =
-            service.kind == ServiceType::LoadBalancer && !class.is_empty() && class != own;
+        let foreign = service.kind == ServiceType::LoadBalancer
+            && !class.is_empty()
+            && !names.owns_load_balancer_class(class);
         let other =
             finalizer == SERVICE_FINALIZER && self.context.personality == Personality::InTree;
         !foreign && !other
     }
 
-    /// The error that the load balancer of a stack without members is protected.
-    pub(super) fn protection(&self, unit: &Unit) -> Option<Diagnostic> {
-        match unit {
-            Unit::Group(id) => self.leaving(id).iter().find_map(|key| {
-                let ingress = self.inventory.ingresses.get(key)?;
-                protection(&ingress.meta, INGRESS_ATTRIBUTES)
-            }),
-            Unit::Service(key) => {
-                let meta = &self.inventory.services.get(key)?.meta;
-                let leaving = carries(meta, SERVICE_FINALIZER);
-                leaving.then(|| protection(meta, SERVICE_ATTRIBUTES))?
-            }
-            _ => None,
+    /// Whether finalizers have elbow's own names.
+    pub(super) fn has_own_finalizers(&self) -> bool {
+        self.context.defaults.ownership.has_own_finalizers()
+    }
+
+    pub(super) fn service_finalizer(&self) -> &'static str {
+        if self.has_own_finalizers() {
+            OWN_FINALIZER
+        } else {
+            SERVICE_FINALIZER
         }
     }
 }
 
-const INGRESS_ATTRIBUTES: &str = "alb.ingress.kubernetes.io/load-balancer-attributes";
-const SERVICE_ATTRIBUTES: &str = "service.beta.kubernetes.io/aws-load-balancer-attributes";
-
-fn protection(meta: &Meta, key: &str) -> Option<Diagnostic> {
-    let attributes = parse_map(&meta.annotations.get(key)?.value)?;
-    let protected = attributes.get("deletion_protection.enabled");
-    if protected.and_then(|value| parse_bool(value)) != Some(true) {
-        return None;
-    }
-    let message = format!(
-        "the load balancer stays: its deletion protection is on, which {} asks for",
-        meta.path()
-    );
-    let refusal = Diagnostic::error("deletion-protection", message)
-        .field(format!("metadata.annotations.{key}"))
-        .hint("take deletion_protection.enabled out of the annotation, or set it to false");
-    Some(meta.found(refusal))
-}
-
-fn finalizer_of(owner: Owner) -> Option<&'static str> {
+fn finalizer_of(owner: Owner, is_own: bool) -> Option<&'static str> {
     match owner {
+        Owner::Lbc if is_own => Some(OWN_FINALIZER),
         Owner::Lbc => Some(SERVICE_FINALIZER),
         Owner::Classic | Owner::ProviderNlb => Some(CLEANUP_FINALIZER),
         Owner::Nobody => None,
     }
 }
 
-fn finalizer(id: &GroupId) -> String {
+pub(super) fn finalizer(id: &GroupId, is_own: bool) -> String {
     match id {
+        GroupId::Explicit(name) if is_own => format!("{OWN_GROUP_FINALIZER}{name}"),
+        GroupId::Implicit { .. } if is_own => OWN_FINALIZER.to_owned(),
         GroupId::Explicit(name) => format!("{GROUP_FINALIZER}{name}"),
         GroupId::Implicit { .. } => INGRESS_FINALIZER.to_owned(),
     }
 }
 
-/// The groups whose finalizers an Ingress carries.
-fn carried(meta: &Meta) -> BTreeSet<GroupId> {
+/// The groups whose finalizers an Ingress carries. With finalizers of its own, elbow leaves the others to their controller.
+fn carried(meta: &Meta, is_own: bool) -> BTreeSet<GroupId> {
     let finalizers = meta.finalizers.iter();
     let groups = finalizers.filter_map(|finalizer| match &**finalizer {
-        INGRESS_FINALIZER => Some(GroupId::Implicit {
+        INGRESS_FINALIZER if is_own => None,
+        INGRESS_FINALIZER | OWN_FINALIZER => Some(GroupId::Implicit {
             namespace: meta.namespace.clone(),
             name: meta.name.clone(),
         }),
-        other => Some(GroupId::Explicit(
-            other.strip_prefix(GROUP_FINALIZER)?.to_owned(),
-        )),
+        other => {
+            let shared = other.strip_prefix(GROUP_FINALIZER).filter(|_| !is_own);
+            let name = shared.or_else(|| other.strip_prefix(OWN_GROUP_FINALIZER))?;
+            Some(GroupId::Explicit(name.to_owned()))
+        }
     });
     groups.collect()
 }
 
-fn carries(meta: &Meta, finalizer: &str) -> bool {
+pub(super) fn carries(meta: &Meta, finalizer: &str) -> bool {
     meta.finalizers.iter().any(|one| one == finalizer)
 }
 
@@ -307,8 +315,8 @@ pub(super) fn member(kind: &'static str, meta: &Meta) -> Member {
     }
 }
 
-/// What is told of an object that is in no stack.
-pub(super) fn stranger(
+/// The result for an object that is in no stack.
+pub(super) fn object_result(
     path: String,
     (namespace, name): &Key,
     member: Option<Member>,

@@ -1,4 +1,6 @@
-//! A live cluster: objects come and go one by one, and what they ask for is made anew where it changed.
+//! The engine: objects are set and deleted one by one, and only the load balancers that a change affects are built again.
+//!
+//! A [`Cluster`] is fed by the watches of an API server, or by [`Files`] with what stands in manifests.
 //!
 //! ```
 //! use elbow_manifest::cluster::{Change, Cluster, Outcome};
@@ -18,31 +20,37 @@
 //! # Ok::<(), elbow_model::diagnostic::Diagnostic>(())
 //! ```
 
+mod files;
 mod members;
-mod merged;
 mod native;
+mod protection;
 mod stacks;
 mod tenants;
 mod uses;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use elbow_model::Model;
+use elbow_desired::Merged;
 use elbow_model::diagnostic::{Diagnostic, Severity};
-use elbow_model::yaml::{Node, Value};
+use elbow_model::{Model, Origin};
+use elbow_yaml::{Node, Value};
 
 use crate::Context;
+use crate::annotations::ingress::DRY_RUN_PLAN;
 use crate::ingress::GroupId;
 use crate::inventory::{Inventory, Key, Typed};
 use crate::object::{Object, path};
+use crate::objects::Binding;
 use crate::scope::{Fact, Reads, Scope};
-use crate::serve::{Catalog, misbound};
+use crate::serve::{Catalog, misbound, stray_endpoints};
 use crate::stack::Stack;
-use crate::tenant::TENANT;
+use crate::strict::{joined, refusals};
+use crate::tenant::{TENANT, Tenant};
+use crate::versions;
 
-use members::{Claim, Membership, member, stranger};
-use merged::Merged;
+pub use files::{Content, Files, Update};
+use members::{Claim, Membership, member, object_result};
 use native::Native;
 use stacks::State;
 use uses::{Depth, Unit, Uses};
@@ -53,12 +61,17 @@ pub const INGRESS_FINALIZER: &str = "ingress.k8s.aws/resources";
 pub const GROUP_FINALIZER: &str = "group.ingress.k8s.aws/";
 /// The finalizer of a Service with a Network Load Balancer of the AWS Load Balancer Controller.
 pub const SERVICE_FINALIZER: &str = "service.k8s.aws/resources";
+/// The finalizer of a Service, and of an Ingress in no named group, beside AWS Load Balancer Controller. That controller
+/// removes the finalizers above from objects that it does not serve.
+pub const OWN_FINALIZER: &str = "elbow/resources";
+/// What the finalizer of the members of a named IngressGroup starts with, beside AWS Load Balancer Controller.
+pub const OWN_GROUP_FINALIZER: &str = "group.elbow/";
 /// The finalizer of a Service with a load balancer of the cluster's provider.
 pub const CLEANUP_FINALIZER: &str = "service.kubernetes.io/load-balancer-cleanup";
 
 const BINDING: &str = "TargetGroupBinding";
 
-/// Which object: what an API server knows it by.
+/// What identifies an object at an API server.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
     /// The API group: `networking.k8s.io`; empty for the core.
@@ -85,16 +98,16 @@ impl From<&Object> for Identity {
 /// What happened to an object.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// It is there, or is different now.
+    /// It was created or changed.
     Set(Object),
-    /// It is there no longer.
+    /// It was deleted.
     Gone(Identity),
 }
 
-/// An object that a load balancer is made for.
+/// An object that a load balancer is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// `Service` or `Ingress`; `TargetGroupBinding` of one that cannot be followed.
+    /// `Service` or `Ingress`; `TargetGroupBinding` for one that has an error.
     pub kind: &'static str,
     /// Its namespace.
     pub namespace: String,
@@ -104,33 +117,33 @@ pub struct Member {
     pub uid: String,
 }
 
-/// What became of a stack, or of an object that is in none.
+/// The result of reconciling a stack, or an object that is in no stack.
 #[derive(Clone, Debug)]
 pub struct Reconciled {
     /// [`Stack::key`]; `kind/namespace/name` of an object that is in no stack.
     pub key: String,
     /// [`Stack::id`]: the name of the group, or `namespace/name`.
     pub id: String,
-    /// What members carry while the load balancer may exist; empty where there is no stack.
+    /// The finalizer that members carry while the load balancer may exist; empty when there is no stack.
     pub finalizer: String,
     /// The objects that it is made of, in the group's order.
     pub members: Vec<Member>,
     /// Objects that carry the finalizer and are members no longer: deleted, of another class or another group.
     pub leaving: Vec<Member>,
-    /// What became of it.
+    /// Its state.
     pub outcome: Outcome,
     /// Warnings and notes.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// What became of a stack.
+/// The state of a stack after reconciliation.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// It serves.
     Made(Arc<Made>),
-    /// It serves what it served before, if anything: what is asked for now is wrong.
+    /// The objects have an error. It serves what it served before, if anything.
     Refused(Diagnostic),
-    /// Nobody asks for it any longer.
+    /// No object asks for it any more.
     Gone,
 }
 
@@ -141,8 +154,28 @@ pub struct Made {
     pub stack: Arc<Stack>,
     /// The name of the load balancer, as in the model.
     pub load_balancer: Arc<str>,
+    /// The name of the Network Load Balancer in front of it, if there is one.
+    pub front: Option<Arc<str>>,
     /// Port and protocol of each listener, by port.
     pub ports: Vec<(u16, String)>,
+}
+
+/// A TargetGroupBinding with a finding.
+#[derive(Debug)]
+struct Misbound {
+    found: Diagnostic,
+    /// Whether the controller of AWS made it.
+    is_made: bool,
+}
+
+impl Misbound {
+    /// The error of a binding that a person wrote.
+    fn refusal(&self) -> Option<Diagnostic> {
+        (!self.is_made).then(|| Diagnostic {
+            severity: Severity::Error,
+            ..self.found.clone()
+        })
+    }
 }
 
 /// The objects of a cluster, and the load balancers that they ask for.
@@ -150,21 +183,27 @@ pub struct Made {
 pub struct Cluster {
     context: Context,
     inventory: Inventory,
-    /// Objects that cannot be read. What was known of them before still counts.
+    /// What was found in reading objects; those without findings are not here.
+    findings: BTreeMap<Identity, Vec<Diagnostic>>,
+    /// The errors of objects that cannot be read. Their last valid version still counts.
     unread: BTreeMap<Identity, Diagnostic>,
     /// Which group each Ingress belongs to.
     claims: BTreeMap<Key, Claim>,
     groups: BTreeMap<GroupId, Membership>,
-    /// Services that nobody has made, each with the Tenant that MinIO's operator would make it of.
+    /// Services that do not exist, each with the Tenant that MinIO's operator would make it of.
     assumed: BTreeMap<Key, Key>,
+    /// Assumed Services whose endpoints are derived from the Tenant's pods.
+    derived: BTreeSet<Key>,
     catalog: Catalog,
     states: BTreeMap<Arc<Unit>, State>,
-    /// What is wrong with TargetGroupBindings.
-    misbound: BTreeMap<Key, Diagnostic>,
+    /// What was found about TargetGroupBindings.
+    misbound: BTreeMap<Key, Misbound>,
     native: Native,
     merged: Merged,
     uses: Uses,
-    told: Vec<Reconciled>,
+    results: Vec<Reconciled>,
+    /// How many stacks were planned so far.
+    planned: u64,
 }
 
 impl Cluster {
@@ -172,7 +211,7 @@ impl Cluster {
     pub fn new(context: Context) -> Self {
         let inventory = Inventory {
             serving: true,
-            ingress_class: context.defaults.ingress_class.clone(),
+            ownership: context.defaults.ownership.clone(),
             ..Inventory::default()
         };
         Self {
@@ -182,8 +221,45 @@ impl Cluster {
         }
     }
 
-    /// As [`Self::new`], beside the load balancers of a native file. TargetGroupBindings may name its target groups, whose
-    /// targets then come to those of the file; where a stack has one of its names, the file goes first.
+    /// As [`Self::new`], for the plan alone: no models are made, and certificates are those of AWS.
+    pub(crate) fn to_plan(context: Context) -> Self {
+        let mut cluster = Self::new(context);
+        cluster.inventory.serving = false;
+        cluster
+    }
+
+    /// Replaces what the objects do not say. [`Self::reconcile`] plans every stack again; what is refused then serves on
+    /// as it is.
+    pub fn set_context(&mut self, context: Context) {
+        if self.context == context {
+            return;
+        }
+        self.inventory
+            .ownership
+            .clone_from(&context.defaults.ownership);
+        self.context = context;
+        let keys = |keys: &mut dyn Iterator<Item = &Key>| keys.cloned().collect::<Vec<Key>>();
+        for key in keys(&mut self.inventory.ingresses.keys()) {
+            self.uses.mark(Unit::Claim(key), Depth::Plan);
+        }
+        for key in keys(&mut self.inventory.services.keys()) {
+            self.uses.mark(Unit::Service(key), Depth::Plan);
+        }
+        for id in self.groups.keys().cloned().collect::<Vec<GroupId>>() {
+            self.uses.mark(Unit::Group(id), Depth::Plan);
+        }
+        for key in keys(&mut self.inventory.bindings.keys()) {
+            self.uses.mark(Unit::Binding(key), Depth::Plan);
+        }
+        self.uses.mark(Unit::Native, Depth::Model);
+        let reads = Reads::default();
+        let scope = Scope::new(&self.inventory, &reads);
+        let facts = self.catalog.refresh(scope, &self.context);
+        self.uses.changed(facts);
+    }
+
+    /// As [`Self::new`], beside the load balancers of a native file. TargetGroupBindings may name its target groups and
+    /// add targets to them. When a stack uses a name of the file, the file keeps it.
     #[must_use]
     pub fn with_native(context: Context, model: Model) -> Self {
         let mut cluster = Self::new(context);
@@ -191,7 +267,7 @@ impl Cluster {
         cluster
     }
 
-    /// Takes another native file in the place of the one before; [`Self::reconcile`] does what follows from it.
+    /// Replaces the native file; [`Self::reconcile`] applies what follows from it.
     pub fn set_native(&mut self, model: Model) {
         self.native = Native::new(model);
         self.uses.mark(Unit::Native, Depth::Model);
@@ -200,12 +276,13 @@ impl Cluster {
         }
     }
 
-    /// Takes note of a change; [`Self::reconcile`] does what follows from it.
+    /// Takes note of a change; [`Self::reconcile`] applies what follows from it.
     pub fn take(&mut self, change: Change) {
         match change {
             Change::Set(object) => self.set(object),
             Change::Gone(identity) => {
                 let key = (identity.namespace.clone(), identity.name.clone());
+                self.findings.remove(&identity);
                 self.read(&identity, None, None);
                 self.withdraw_named(&identity.kind, &key);
                 let facts = self.inventory.remove(&identity.group, &identity.kind, &key);
@@ -215,23 +292,39 @@ impl Cluster {
     }
 
     fn set(&mut self, mut object: Object) {
+        // Before it is trimmed: an API server sees all of it.
+        let refusals = match versions::refuse(&object) {
+            // The fields of another version are not wrong.
+            Some(_) => Vec::new(),
+            None => refusals(&object, self.context.reading),
+        };
         trim(&mut object);
         let identity = Identity::from(&object);
         let key = (object.namespace.clone(), object.name.clone());
         let (typed, found) = Typed::read(&object);
+        let found = joined(refusals, found);
+        let refusal = found.iter().find(|one| one.is_error()).cloned();
+        if found.is_empty() {
+            self.findings.remove(&identity);
+        } else {
+            self.findings.insert(identity.clone(), found);
+        }
         let Some(mut typed) = typed else { return };
-        let refusal = found.into_iter().find(Diagnostic::is_error);
         let refused = refusal.is_some();
         self.read(&identity, typed.member(), refusal);
-        // Of what is about to go, nothing counts but that it goes.
+        // An object that is being deleted is not read any further.
         if refused && !typed.is_deleting() {
-            let Some(known) = self.inventory.known(&typed) else {
-                return;
-            };
-            typed = known;
+            // Without an earlier state, load balancers that need a broken Secret are refused: none serves a stand-in.
+            let is_new_secret =
+                matches!(typed, Typed::Secret(_)) && !self.inventory.secrets.contains_key(&key);
+            match self.inventory.known(&typed) {
+                Some(known) => typed = known,
+                None if is_new_secret => {}
+                None => return,
+            }
         }
         self.withdraw_named(&identity.kind, &key);
-        // Most changes of an object are of its status, which says nothing.
+        // Most changes of an object are changes of its status, which is not read.
         let same = self.inventory.finalizers(&typed) == typed.finalizers();
         let facts = self.inventory.put(typed);
         if !same || !facts.is_empty() {
@@ -239,33 +332,40 @@ impl Cluster {
         }
     }
 
-    /// Takes note of whether an object can be read.
+    /// Takes note of whether an object could be read.
     fn read(&mut self, identity: &Identity, member: Option<Member>, refusal: Option<Diagnostic>) {
         if self.unread.get(identity) == refusal.as_ref() {
             return;
         }
         let key = (identity.namespace.clone(), identity.name.clone());
         let path = path(&identity.kind, &key.0, &key.1);
-        self.told
-            .push(stranger(path, &key, member, refusal.clone()));
+        self.results
+            .push(object_result(path, &key, member, refusal.clone()));
+        if identity.kind == "Ingress" {
+            let facts = self.inventory.note_unread(&key, refusal.is_some());
+            self.uses.changed(facts);
+        }
         match refusal {
             Some(refusal) => self.unread.insert(identity.clone(), refusal),
             None => self.unread.remove(identity),
         };
     }
 
-    /// A Service that is there need not be assumed.
+    /// Objects that exist replace those that were assumed for a Tenant.
     fn withdraw_named(&mut self, kind: &str, key: &Key) {
-        if kind == "Service" {
-            self.withdraw(key);
+        match kind {
+            "Service" => self.withdraw(key),
+            "Endpoints" => self.endpoints_given(key),
+            _ => {}
         }
     }
 
-    /// Marks what an object is, and what else was made from it.
+    /// Marks the unit of an object, and everything that was made from the object.
     fn follow(&mut self, kind: &str, key: Key, facts: Vec<Fact>) {
-        let depth = match facts.is_empty() {
-            true => Depth::Members,
-            false => Depth::Plan,
+        let depth = if facts.is_empty() {
+            Depth::Members
+        } else {
+            Depth::Plan
         };
         self.uses.changed(facts);
         let unit = match kind {
@@ -278,63 +378,121 @@ impl Cluster {
         self.uses.mark(unit, depth);
     }
 
-    /// Makes anew the stacks that changes had a part in. A stack that is refused serves on as it was.
+    /// Builds the stacks again that changes affect. A stack that is refused serves on as it was.
     pub fn reconcile(&mut self) -> Vec<Reconciled> {
-        let mut told = std::mem::take(&mut self.told);
+        let mut results = std::mem::take(&mut self.results);
         while let Some(unit) = self
             .uses
             .next(|unit| matches!(unit, Unit::Tenant(_) | Unit::Claim(_)))
         {
             match &*unit {
                 Unit::Tenant(key) => self.expand(&unit, key),
-                Unit::Claim(key) => told.extend(self.claim(&unit, key)),
+                Unit::Claim(key) => results.extend(self.claim(&unit, key)),
                 _ => {}
             }
         }
-        self.stacks(&mut told);
+        self.stacks(&mut results);
         while let Some(unit) = self.uses.next(|_| true) {
             if let Unit::Binding(key) = &*unit {
-                told.extend(self.bind(&unit, key));
+                results.extend(self.bind(&unit, key));
             }
         }
-        told
+        results
     }
 
-    /// Finds out whether a TargetGroupBinding can be followed.
+    /// Checks whether the target group and the Service of a TargetGroupBinding exist.
     fn bind(&mut self, unit: &Arc<Unit>, key: &Key) -> Option<Reconciled> {
         let reads = Reads::default();
         let scope = Scope::new(&self.inventory, &reads);
         let binding = self.inventory.bindings.get(key);
-        let binding = binding.filter(|binding| !binding.is_made());
-        let wrong = binding.and_then(|binding| {
+        let found = binding.and_then(|binding| {
             let planned = self.catalog.has_group(&binding.group, scope);
             let known = planned || self.native.has_group(&binding.group);
             misbound(binding, known, scope)
         });
-        let wrong = wrong.map(|wrong| Diagnostic {
-            severity: Severity::Error,
-            ..wrong
-        });
         self.uses.note(unit, Depth::Plan, reads.into_inner());
-        let before = match wrong.clone() {
-            Some(wrong) => self.misbound.insert(key.clone(), wrong),
+        // Bindings that the controller of AWS made may outlive their target groups.
+        let is_made = binding.is_some_and(Binding::is_made);
+        let now = found.map(|found| Misbound { found, is_made });
+        let refusal = now.as_ref().and_then(Misbound::refusal);
+        let before = match now {
+            Some(now) => self.misbound.insert(key.clone(), now),
             None => self.misbound.remove(key),
         };
-        (before != wrong).then(|| {
-            let binding = self.inventory.bindings.get(key);
+        let before = before.as_ref().and_then(Misbound::refusal);
+        (before != refusal).then(|| {
             let member = binding.map(|binding| member(BINDING, &binding.meta));
-            stranger(path(BINDING, &key.0, &key.1), key, member, wrong)
+            object_result(path(BINDING, &key.0, &key.1), key, member, refusal)
         })
+    }
+
+    /// Everything that is wrong or worth knowing about all objects, by file and line; a finding that several resources
+    /// share is listed once.
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        let mut found: Vec<Diagnostic> = self.findings.values().flatten().cloned().collect();
+        found.extend(self.claims.values().filter_map(|claim| claim.found.clone()));
+        for state in self.states.values() {
+            found.extend(state.findings().cloned());
+        }
+        if self.inventory.serving {
+            found.extend(self.merged.conflicts().cloned());
+            found.extend(self.misbound.values().map(|one| one.found.clone()));
+            stray_endpoints(&self.inventory, &mut found);
+        }
+        crate::sort(&mut found);
+        found.dedup();
+        found
+    }
+
+    /// How many stacks were planned since the start; a stack that is planned twice counts twice.
+    pub fn planned(&self) -> u64 {
+        self.planned
+    }
+
+    /// What the models of stacks are built from; what is looked at is added to `reads`.
+    #[cfg(test)]
+    pub(crate) fn surroundings<'a>(&'a self, reads: &'a Reads) -> crate::serve::Surroundings<'a> {
+        crate::serve::Surroundings {
+            context: &self.context,
+            scope: Scope::new(&self.inventory, reads),
+            catalog: &self.catalog,
+        }
+    }
+
+    /// All planned stacks by key.
+    pub(crate) fn stacks_by_key(&self) -> impl Iterator<Item = &Stack> {
+        self.catalog.stacks().values().map(|stack| &**stack)
+    }
+
+    /// The stacks of MinIO Tenants, which have no load balancer.
+    pub(crate) fn tenant_stacks(&self) -> Vec<Stack> {
+        self.inventory.tenants.values().map(Tenant::stack).collect()
+    }
+
+    /// The keys of the stacks whose objects cannot be planned.
+    pub(crate) fn refused(&self) -> BTreeSet<String> {
+        let refused = self.states.iter().filter(|(_, state)| state.is_refused());
+        refused.map(|(unit, _)| stacks::key_of(unit)).collect()
     }
 
     /// Whether [`Self::reconcile`] has nothing to do.
     pub fn is_reconciled(&self) -> bool {
-        self.uses.is_clean() && self.told.is_empty()
+        self.uses.is_clean() && self.results.is_empty()
     }
 
-    /// The load balancers of all stacks. What did not change is what it was before, by pointer.
+    /// A number that is another one whenever [`Self::model`] may be.
+    pub fn version(&self) -> u64 {
+        self.merged.version()
+    }
+
+    /// The load balancers of all stacks. Parts that did not change are shared with earlier models.
     pub fn model(&self) -> Model {
         self.merged.model()
+    }
+
+    /// Where a load balancer of the model comes from.
+    pub fn origin(&self, load_balancer: &str) -> Option<&Origin> {
+        self.merged.origin(load_balancer)
     }
 
     /// The objects, typed.
@@ -344,7 +502,7 @@ impl Cluster {
 }
 
 impl Typed {
-    /// The object as one that something can be told about.
+    /// The object as a member, for kinds whose objects have a status or events.
     fn member(&self) -> Option<Member> {
         match self {
             Self::Service(service) => Some(member("Service", &service.meta)),
@@ -355,16 +513,16 @@ impl Typed {
     }
 }
 
-/// Annotations that nothing is made from: what elbow writes itself, and what is as long as the object.
+/// Annotations that no load balancer depends on: those that elbow writes, and the copy of the object by kubectl.
 const WRITTEN: &[&str] = &[
-    "alb.ingress.kubernetes.io/dry-run-plan",
+    DRY_RUN_PLAN.key,
     "kubectl.kubernetes.io/last-applied-configuration",
 ];
 
-/// Kinds whose annotations say nothing about load balancers, and change often.
+/// Kinds whose annotations no load balancer depends on, and which change often.
 const BARE: &[&str] = &["Node", "Pod", "EndpointSlice", "Endpoints", "Namespace"];
 
-/// Leaves out what nobody reads, so that it takes no memory and is no change.
+/// Removes what is not read, so that it takes no memory and is not a change.
 fn trim(object: &mut Object) {
     let bare = BARE.contains(&&*object.kind);
     let Some(metadata) = field(&mut object.node, "metadata") else {

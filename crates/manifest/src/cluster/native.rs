@@ -1,9 +1,8 @@
 //! The load balancers of a native file beside the cluster, whose target groups TargetGroupBindings may fill.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use elbow_model::{Model, Target, TargetGroup, TargetId, TargetType};
+use elbow_model::{Model, Target, TargetGroup, TargetSpec, TargetType, ZoneName};
 
 use crate::serve::{Surroundings, bound_targets};
 
@@ -31,7 +30,7 @@ impl Native {
                 _ => "instance",
             };
             let targets = bindings.flat_map(|one| bound_targets(one, target_type, surroundings));
-            let targets: Vec<Target> = targets.map(target).collect();
+            let targets: Vec<Target> = targets.filter_map(target).collect();
             if !targets.is_empty() {
                 add(Arc::make_mut(group), targets);
             }
@@ -49,14 +48,14 @@ fn add(group: &mut TargetGroup, targets: Vec<Target>) {
     }
 }
 
-fn target((id, port, zone): (String, u16, Option<String>)) -> Target {
-    let id = match id.parse::<IpAddr>() {
-        Ok(address) => TargetId::Ip(address),
-        Err(_) => TargetId::Host(id.into()),
+/// `None`: not an address or a host name.
+fn target((id, port, zone): (String, u16, Option<String>)) -> Option<Target> {
+    // An invalid zone name counts as no zone.
+    let zone = zone.filter(|zone| ZoneName::new(zone).value.is_ok());
+    let spec = TargetSpec {
+        id: Some(id),
+        port: None,
+        availability_zone: zone,
     };
-    Target {
-        id,
-        port,
-        availability_zone: zone.map(Into::into),
-    }
+    Target::new(&spec, port).value.ok()
 }

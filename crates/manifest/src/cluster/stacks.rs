@@ -1,60 +1,94 @@
-//! The stacks of a cluster, made anew one by one.
+//! The stacks of a cluster: each is planned and modelled on its own.
 
 use std::sync::Arc;
 
 use elbow_model::diagnostic::{Diagnostic, Severity};
 
-use super::members::Roll;
+use super::members::StackMembers;
 use super::uses::{Depth, Unit, raise};
 use super::{Cluster, Made, Outcome, Reconciled};
 use crate::inventory::Key;
+use crate::refusal::take_error;
 use crate::scope::{Reads, Scope};
 use crate::serve::{Modelled, Surroundings, model_of};
-use crate::stack::Stack;
-use crate::{ingress, service};
+use crate::stack::{FRONTEND_NLB, Stack};
+use crate::{account, ingress, service};
 
-/// What became of a stack so far.
+/// How often stacks are planned in a row because others changed.
+const TURNS: usize = 8;
+
+/// What is known of a stack.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// What is wrong with what is asked for.
+    /// Why it cannot be planned.
     refusal: Option<Diagnostic>,
-    /// What is wrong with the model of it.
+    /// Why no model can be made of the plan.
     unserved: Option<Diagnostic>,
+    /// Found in planning.
     advice: Vec<Diagnostic>,
+    /// Found in making the model.
     notes: Vec<Diagnostic>,
     /// What serves.
     made: Option<Arc<Made>>,
-    told: Vec<Told>,
+    /// Whether what serves has changed since it was reported.
+    is_remade: bool,
+    reported: Vec<Reported>,
 }
 
-/// What was said of a stack last.
+impl State {
+    /// Whether its objects cannot be planned.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refusal.is_some()
+    }
+
+    /// Everything that was found about what is asked for now.
+    pub(super) fn findings(&self) -> impl Iterator<Item = &Diagnostic> {
+        // The notes of a refused stack are about what it asked for before.
+        let notes = self.notes.iter().filter(|_| self.refusal.is_none());
+        self.advice.iter().chain(&self.refusal).chain(notes)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.reported.is_empty() && self.made.is_none() && self.findings().next().is_none()
+    }
+}
+
+/// The last result that was reported for some members of a stack.
 #[derive(Debug, PartialEq)]
-struct Told {
-    roll: Roll,
+struct Reported {
+    members: StackMembers,
     refused: Option<Diagnostic>,
     diagnostics: Vec<Diagnostic>,
 }
 
-/// What is to become of a stack.
+/// What the objects of a stack ask for.
 enum Wanted {
     Nothing,
     Stack(Stack),
-    /// It stays as it is; the stack is for those who have none yet.
+    /// The stack stays as it is; when there is none yet, it is this one.
     Kept(Diagnostic, Option<Stack>),
 }
 
 impl Cluster {
-    /// Makes all stacks anew that are to be.
-    pub(super) fn stacks(&mut self, told: &mut Vec<Reconciled>) {
+    /// Builds all marked stacks.
+    pub(super) fn stacks(&mut self, results: &mut Vec<Reconciled>) {
         let mut dirty = self.uses.stacks();
-        for (unit, depth) in &dirty {
-            if *depth == Depth::Plan {
-                self.plan(unit);
+        let mut wanted = dirty.clone();
+        // A plan may change target groups and certificates that other stacks refer to. Each turn makes target groups
+        // known that the next one needs, so that few turns suffice; the bound is against stacks that need each other.
+        for _ in 0..TURNS {
+            for (unit, depth) in &wanted {
+                if *depth == Depth::Plan {
+                    self.plan(unit);
+                }
             }
-        }
-        // What one stack has and another names.
-        for (unit, depth) in self.uses.stacks() {
-            raise(&mut dirty, unit, depth);
+            wanted = self.uses.stacks();
+            if wanted.is_empty() {
+                break;
+            }
+            for (unit, depth) in &wanted {
+                raise(&mut dirty, unit.clone(), *depth);
+            }
         }
         for (unit, depth) in &dirty {
             if *depth >= Depth::Model {
@@ -69,10 +103,10 @@ impl Cluster {
                 raise(&mut dirty, unit, Depth::Members);
             }
         }
-        // Of the native file nothing is to be told.
+        // The native file has no objects to report to.
         dirty.retain(|unit, _| **unit != Unit::Native);
-        for (unit, depth) in dirty {
-            self.tell(&unit, depth, told);
+        for unit in dirty.into_keys() {
+            self.report(&unit, results);
         }
     }
 
@@ -86,10 +120,12 @@ impl Cluster {
         let scope = Scope::new(&self.inventory, &reads);
         let wanted = self.wanted(unit, scope, &mut advice);
         let key = key_of(unit);
-        let state = match &wanted {
-            Wanted::Nothing if !self.states.contains_key(unit) => return,
-            _ => self.states.entry(unit.clone()).or_default(),
-        };
+        self.planned += 1;
+        let is_new = !self.states.contains_key(unit);
+        if matches!(wanted, Wanted::Nothing) && advice.is_empty() && is_new {
+            return self.uses.note(unit, Depth::Plan, reads.into_inner());
+        }
+        let state = self.states.entry(unit.clone()).or_default();
         state.refusal = None;
         state.advice = advice;
         let stack = match wanted {
@@ -117,14 +153,18 @@ impl Cluster {
         let planned = match unit {
             Unit::Group(id) => {
                 let members = self.active(id);
-                if let Some(refusal) = self.unclear(id) {
+                if let Some(refusal) = self.ambiguity(id) {
                     return Wanted::Kept(refusal, None);
                 }
                 let plan = |members: &[Key], advice: &mut Vec<Diagnostic>| {
-                    ingress::plan(id.clone(), members, scope, &self.context, advice)
+                    let has_group = |name: &str| {
+                        self.catalog.has_group(name, scope) || self.native.has_group(name)
+                    };
+                    let id = id.clone();
+                    ingress::plan(id, members, scope, &self.context, &has_group, advice)
                 };
                 if members.is_empty() {
-                    return match self.protection(unit) {
+                    return match self.protection(unit, scope) {
                         Some(refusal) => {
                             let stack = plan(&self.leaving(id), &mut Vec::new()).ok();
                             Wanted::Kept(refusal, stack)
@@ -132,25 +172,32 @@ impl Cluster {
                         None => Wanted::Nothing,
                     };
                 }
+                if let Some(refusal) = self.protection(unit, scope) {
+                    return Wanted::Kept(refusal, plan(&members, advice).ok());
+                }
                 plan(&members, advice).map(Some).map_err(|refusal| *refusal)
             }
             Unit::Service(key) => {
                 let Some(service) = self.inventory.services.get(key) else {
                     return Wanted::Nothing;
                 };
-                let planned = match service::owner_of(service, &self.context) {
-                    service::Owner::Nobody => Ok(None),
-                    _ => service::plan(service, scope, &self.context, advice)
-                        .map_err(|refused| refused.diagnose(&service.meta, None)),
+                let is_owned = self.owner(service).is_some();
+                if is_owned {
+                    advice.extend(account::unlisted(&service.meta, &self.context));
+                }
+                let planned = match take_error(advice) {
+                    Some(refused) => Err(*refused),
+                    None => service::plan(service, scope, &self.context, advice)
+                        .map_err(|refused| refused.diagnose(service)),
                 };
-                if self.owner(service).is_none() {
-                    return match self.protection(unit) {
+                if service.meta.deleting {
+                    advice.clear();
+                }
+                if !is_owned {
+                    return match self.protection(unit, scope) {
                         Some(refusal) => Wanted::Kept(refusal, planned.ok().flatten()),
                         None => Wanted::Nothing,
                     };
-                }
-                if let Some(tenant) = self.assumed.get(key) {
-                    advice.push(assumed(tenant, &service.meta));
                 }
                 planned
             }
@@ -163,8 +210,11 @@ impl Cluster {
         }
     }
 
-    /// The model of what is planned.
+    /// Makes the model of the plan.
     fn remodel(&mut self, unit: &Arc<Unit>) {
+        if !self.inventory.serving {
+            return;
+        }
         let reads = Reads::default();
         let surroundings = Surroundings {
             context: &self.context,
@@ -183,14 +233,14 @@ impl Cluster {
         state.unserved = None;
         state.notes.clear();
         let Some(stack) = self.catalog.stack(&key) else {
-            state.made = None;
+            state.is_remade |= state.made.take().is_some();
             self.merged.remove(&key);
             return self.uses.note(unit, Depth::Model, reads.into_inner());
         };
         let mut found = Vec::new();
         match model_of(stack, &surroundings, &mut found) {
             Modelled::Model(model, origin) => {
-                self.merged.put(&key, model, origin);
+                state.is_remade |= self.merged.put(&key, model, origin);
                 let balancer = self.merged.balancer(&key);
                 let name = balancer.map(|balancer| balancer.name.clone());
                 let same = |made: &Arc<Made>| {
@@ -198,10 +248,11 @@ impl Cluster {
                 };
                 if !state.made.as_ref().is_some_and(same) {
                     state.made = name.map(|name| Arc::new(Made::new(stack.clone(), name)));
+                    state.is_remade = true;
                 }
             }
             Modelled::Nothing => {
-                state.made = None;
+                state.is_remade |= state.made.take().is_some();
                 self.merged.remove(&key);
             }
             Modelled::Refused => {
@@ -210,76 +261,97 @@ impl Cluster {
                 state.unserved = Some(error.unwrap_or_else(refusal));
             }
         }
-        found.retain(|found| !found.is_error());
         state.notes = found;
         self.uses.note(unit, Depth::Model, reads.into_inner());
     }
 
-    /// Says what became of a stack, if that is news.
-    fn tell(&mut self, unit: &Arc<Unit>, depth: Depth, told: &mut Vec<Reconciled>) {
+    /// Reports the state of a stack if it differs from what was reported last.
+    fn report(&mut self, unit: &Arc<Unit>, results: &mut Vec<Reconciled>) {
         let key = key_of(unit);
         let mut state = self.states.remove(unit).unwrap_or_default();
         let refused = state.refusal.as_ref().or(state.unserved.as_ref());
         let refused = refused.or_else(|| self.merged.left_out(&key)).cloned();
         let mut diagnostics = state.advice.clone();
-        diagnostics.extend(state.notes.iter().cloned());
+        let notes = state.notes.iter().filter(|note| !note.is_error());
+        diagnostics.extend(notes.cloned());
+        diagnostics.extend(self.assumption(unit));
         crate::sort(&mut diagnostics);
         diagnostics.dedup();
-        let mut before = std::mem::take(&mut state.told);
-        for roll in self.rolls(unit) {
-            let main = roll.key == key;
+        let mut before = std::mem::take(&mut state.reported);
+        let is_remade = std::mem::take(&mut state.is_remade);
+        for members in self.members_of(unit) {
+            let main = members.key == key;
             let outcome = match (&refused, &state.made) {
                 (Some(refusal), _) if main => Outcome::Refused(refusal.clone()),
                 (None, Some(made)) if main => Outcome::Made(made.clone()),
                 _ => Outcome::Gone,
             };
-            let now = Told {
-                roll,
+            let now = Reported {
+                members,
                 refused: refused.clone().filter(|_| main),
-                diagnostics: match main {
-                    true => diagnostics.clone(),
-                    false => Vec::new(),
+                diagnostics: if main {
+                    diagnostics.clone()
+                } else {
+                    Vec::new()
                 },
             };
-            let known = before.iter().position(|one| one.roll.key == now.roll.key);
+            let known = before
+                .iter()
+                .position(|one| one.members.key == now.members.key);
             let known = known.map(|at| before.swap_remove(at));
-            let gone = matches!(outcome, Outcome::Gone) && now.roll.leaving.is_empty();
+            let gone = matches!(outcome, Outcome::Gone) && now.members.leaving.is_empty();
             if gone && known.is_none() {
                 continue;
             }
-            if main && depth >= Depth::Model || known.as_ref() != Some(&now) {
-                let roll = now.roll.clone();
-                told.push(reconciled(unit, roll, outcome, now.diagnostics.clone()));
+            // An object that leaves is told until it has left: writes that cross may bring its finalizer back.
+            let is_news = is_remade || !now.members.leaving.is_empty();
+            if main && is_news || known.as_ref() != Some(&now) {
+                let members = now.members.clone();
+                results.push(reconciled(unit, members, outcome, now.diagnostics.clone()));
             }
             if !gone {
-                state.told.push(now);
+                state.reported.push(now);
             }
         }
         for one in before {
-            let roll = Roll {
+            let members = StackMembers {
                 members: Vec::new(),
                 leaving: Vec::new(),
-                ..one.roll
+                ..one.members
             };
-            told.push(reconciled(unit, roll, Outcome::Gone, Vec::new()));
+            results.push(reconciled(unit, members, Outcome::Gone, Vec::new()));
         }
-        match state.told.is_empty() {
-            true => self.uses.forget(unit),
-            false => drop(self.states.insert(unit.clone(), state)),
+        if !state.is_empty() {
+            self.states.insert(unit.clone(), state);
         }
+    }
+
+    /// The note that a Service does not exist and is assumed.
+    fn assumption(&self, unit: &Unit) -> Option<Diagnostic> {
+        let Unit::Service(key) = unit else {
+            return None;
+        };
+        let tenant = self.assumed.get(key)?;
+        let service = self.inventory.services.get(key)?;
+        self.owner(service)?;
+        Some(assumed(tenant, &service.meta))
     }
 }
 
 impl Made {
     fn new(stack: Arc<Stack>, load_balancer: Arc<str>) -> Self {
+        // As in the status of an Ingress: not those of the load balancer in front.
         let listeners = stack.listeners.values();
+        let listeners = listeners.filter(|one| !one.load_balancer.leads_to(FRONTEND_NLB));
         let mut ports: Vec<(u16, String)> = listeners
-            .map(|listener| (listener.port, listener.protocol.clone()))
+            .map(|listener| (*listener.port, listener.protocol.value.clone()))
             .collect();
         let classic = stack.classic.iter().flat_map(|classic| &classic.listeners);
-        ports.extend(classic.map(|one| (one.load_balancer_port, one.protocol.to_owned())));
+        ports.extend(classic.map(|one| (one.load_balancer_port, (*one.protocol).to_owned())));
         ports.sort();
+        let front = stack.load_balancers.get(FRONTEND_NLB);
         Self {
+            front: front.map(|front| (*front.name.value).into()),
             stack,
             load_balancer,
             ports,
@@ -287,8 +359,8 @@ impl Made {
     }
 }
 
-/// The key of a stack; the native file has the first of all, so that its names are its own.
-fn key_of(unit: &Unit) -> String {
+/// The key of a stack. That of the native file is the first, so that the file keeps its names.
+pub(super) fn key_of(unit: &Unit) -> String {
     match unit {
         Unit::Group(id) => Stack::key_of_group(&id.to_string()),
         Unit::Service((namespace, name)) => Stack::key_of_service(&format!("{namespace}/{name}")),
@@ -306,26 +378,26 @@ fn id_of(unit: &Unit) -> String {
 
 fn reconciled(
     unit: &Unit,
-    roll: Roll,
+    members: StackMembers,
     outcome: Outcome,
     diagnostics: Vec<Diagnostic>,
 ) -> Reconciled {
     Reconciled {
-        key: roll.key,
+        key: members.key,
         id: id_of(unit),
-        finalizer: roll.finalizer,
-        members: roll.members,
-        leaving: roll.leaving,
+        finalizer: members.finalizer,
+        members: members.members,
+        leaving: members.leaving,
         outcome,
         diagnostics,
     }
 }
 
-/// The note that a Service is one that nobody has made.
+/// The note that a Service does not exist and is assumed.
 fn assumed(tenant: &Key, meta: &crate::objects::Meta) -> Diagnostic {
     let message = format!(
-        "Service {} is as MinIO's operator would make it of Tenant {}/{}: it is not there, so the ready pods of the \
-         Tenant are its endpoints",
+        "Service {} does not exist; it is assumed as MinIO's operator would make it of Tenant {}/{}, with the ready pods \
+         of the Tenant as endpoints",
         meta.key(),
         tenant.0,
         tenant.1

@@ -1,4 +1,4 @@
-//! What was made from what, and so what must be made anew when something changes.
+//! What each unit of work was made from, and so which units a change affects.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::ingress::GroupId;
 use crate::inventory::Key;
 use crate::scope::Fact;
 
-/// A part of the work that is done anew as a whole. The order is that of the work.
+/// A part of the work that is redone as a whole. The order is that of the work.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Unit {
     /// The Services of a MinIO Tenant.
@@ -20,7 +20,7 @@ pub(super) enum Unit {
     Service(Key),
     /// The load balancers of the native file.
     Native,
-    /// Whether a TargetGroupBinding can be followed.
+    /// Whether the target group and the Service of a TargetGroupBinding exist.
     Binding(Key),
 }
 
@@ -31,10 +31,10 @@ impl Unit {
     }
 }
 
-/// How much of a unit is to be done anew; each includes those before it.
+/// How much of a unit is redone; each includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Depth {
-    /// Who is a member.
+    /// Its members.
     Members,
     /// The model, with its targets and certificates.
     Model,
@@ -42,7 +42,7 @@ pub(super) enum Depth {
     Plan,
 }
 
-/// Who looked at what.
+/// Which units read which facts.
 #[derive(Debug, Default)]
 pub(super) struct Uses {
     readers: HashMap<Fact, BTreeSet<(Arc<Unit>, Depth)>>,
@@ -51,12 +51,12 @@ pub(super) struct Uses {
 }
 
 impl Uses {
-    /// Has a unit done anew, at least so far.
+    /// Marks a unit, to be redone at least this far.
     pub(super) fn mark(&mut self, unit: Unit, depth: Depth) {
         raise(&mut self.dirty, Arc::new(unit), depth);
     }
 
-    /// Has everything done anew that was made from what is different now.
+    /// Marks every unit that read one of the changed facts.
     pub(super) fn changed(&mut self, facts: impl IntoIterator<Item = Fact>) {
         for fact in facts {
             for (unit, depth) in self.readers.get(&fact).into_iter().flatten() {
@@ -65,7 +65,7 @@ impl Uses {
         }
     }
 
-    /// Takes note of what a unit looked at in a part of its work, in place of what it looked at before.
+    /// Records the facts that a unit read in a part of its work, instead of those that it read before.
     pub(super) fn note(&mut self, unit: &Arc<Unit>, depth: Depth, facts: BTreeSet<Fact>) {
         let reader = (unit.clone(), depth);
         let before = self.reads.remove(&reader).unwrap_or_default();
@@ -86,14 +86,7 @@ impl Uses {
         }
     }
 
-    /// Forgets all that a unit looked at.
-    pub(super) fn forget(&mut self, unit: &Arc<Unit>) {
-        for depth in [Depth::Model, Depth::Plan] {
-            self.note(unit, depth, BTreeSet::new());
-        }
-    }
-
-    /// The next unit that is to be done anew, in the order of the work, if `wanted`.
+    /// Takes the next marked unit in the order of the work, if `wanted`.
     pub(super) fn next(&mut self, wanted: impl Fn(&Unit) -> bool) -> Option<Arc<Unit>> {
         let (unit, _) = self.dirty.first_key_value()?;
         let unit = unit.clone();
@@ -103,16 +96,16 @@ impl Uses {
         })
     }
 
-    /// The stacks that are to be done anew.
+    /// Takes all marked stacks.
     pub(super) fn stacks(&mut self) -> BTreeMap<Arc<Unit>, Depth> {
         let mut stacks = BTreeMap::new();
         let dirty = std::mem::take(&mut self.dirty);
         for (unit, depth) in dirty {
-            let to = match unit.is_stack() {
-                true => &mut stacks,
-                false => &mut self.dirty,
-            };
-            to.insert(unit, depth);
+            if unit.is_stack() {
+                stacks.insert(unit, depth);
+            } else {
+                self.dirty.insert(unit, depth);
+            }
         }
         stacks
     }
@@ -122,7 +115,7 @@ impl Uses {
     }
 }
 
-/// Marks a unit, unless it is marked so far already.
+/// Marks a unit, unless it is marked that far already.
 pub(super) fn raise(dirty: &mut BTreeMap<Arc<Unit>, Depth>, unit: Arc<Unit>, depth: Depth) {
     let marked = dirty.entry(unit).or_insert(depth);
     *marked = (*marked).max(depth);

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use elbow_model::Origin;
+use elbow_model::diagnostic::Diagnostic;
+
+use super::gates::check_gate;
 use super::{
-    Context, Defaults, ExistingLoadBalancer, KnownCertificate, NamedGroup, Personality, Subnet,
-    UnknownCertificates, Vpc,
+    Context, Defaults, ExistingLoadBalancer, KnownCertificate, Locale, NamedGroup, Personality,
+    Subnet, UnknownCertificates, UnknownResources, Vpc,
 };
 use crate::stack::{IpRange, Ipv6Range, Permission};
 use crate::view::View;
@@ -24,12 +28,14 @@ const FIELDS: &[&str] = &[
     "existingLoadBalancers",
     "certificates",
     "unknownCertificates",
+    "unknownResources",
+    "resources",
     "ignoreExcludedNodes",
     "dnsSuffix",
 ];
 
 impl Context {
-    /// What an environment file says; the rest is as in the built-in one.
+    /// Reads an environment file over the built-in environment.
     pub(super) fn read(view: &View<'_>) -> Self {
         view.only(FIELDS);
         let mut context = Self::default();
@@ -55,8 +61,11 @@ impl Context {
             context.enable_ip_target_type = enabled;
         }
         for (gate, value) in view.get("featureGates").fields() {
-            if let Some(value) = value.boolean() {
-                context.feature_gates.insert(gate.name.clone(), value);
+            if let Err((message, hint)) = check_gate(&gate.name) {
+                let found = Diagnostic::error("unknown-feature-gate", message).hint(hint);
+                value.key_found(gate, found);
+            } else if let Some(is_on) = value.boolean() {
+                context.set_gate(&gate.name, is_on);
             }
         }
         let existing = view.get("existingLoadBalancers").items();
@@ -67,6 +76,15 @@ impl Context {
             &mut context.unknown_certificates,
             &view.get("unknownCertificates"),
         );
+        let lists = [view.get("subnets"), view.get("securityGroups")];
+        if lists.iter().any(|list| !list.is_absent()) {
+            context.unknown_resources = UnknownResources::Controller;
+        }
+        read_unknown_resources(
+            &mut context.unknown_resources,
+            &view.get("unknownResources"),
+        );
+        context.resources = view.get("resources").texts().into_iter().collect();
         if let Some(ignore) = view.get("ignoreExcludedNodes").boolean() {
             context.ignore_excluded_nodes = ignore;
         }
@@ -86,7 +104,7 @@ fn text(view: &View<'_>, name: &str) -> String {
 }
 
 fn texts(view: &View<'_>) -> BTreeMap<String, String> {
-    let entry = |(key, value): (&elbow_model::yaml::Key, View<'_>)| {
+    let entry = |(key, value): (&elbow_yaml::Key, View<'_>)| {
         Some((key.name.clone(), value.text()?.to_owned()))
     };
     view.fields().into_iter().filter_map(entry).collect()
@@ -98,7 +116,9 @@ fn read_vpc(vpc: &mut Vpc, view: &View<'_>) {
     if !view.get("cidrBlocks").is_absent() {
         vpc.cidr_blocks = view.get("cidrBlocks").texts();
     }
-    vpc.ipv6_cidr_blocks = view.get("ipv6CidrBlocks").texts();
+    if !view.get("ipv6CidrBlocks").is_absent() {
+        vpc.ipv6_cidr_blocks = view.get("ipv6CidrBlocks").texts();
+    }
 }
 
 fn read_subnet(view: &View<'_>) -> Subnet {
@@ -110,6 +130,9 @@ fn read_subnet(view: &View<'_>) -> Subnet {
         "scheme",
         "name",
         "tags",
+        "availableIpAddressCount",
+        "outpostArn",
+        "zoneType",
     ]);
     Subnet {
         id: text(view, "id"),
@@ -119,6 +142,25 @@ fn read_subnet(view: &View<'_>) -> Subnet {
         scheme: text(view, "scheme"),
         name: text(view, "name"),
         tags: texts(&view.get("tags")),
+        free_addresses: view.get("availableIpAddressCount").number(),
+        outpost_arn: view.get("outpostArn").text().map(str::to_owned),
+        zone_type: read_zone_type(&view.get("zoneType")),
+        is_stand_in: false,
+    }
+}
+
+fn read_zone_type(view: &View<'_>) -> Locale {
+    match view.text() {
+        None | Some("availability-zone") => Locale::AvailabilityZone,
+        Some("local-zone") => Locale::LocalZone,
+        Some("wavelength-zone") => Locale::WavelengthZone,
+        Some(other) => {
+            let message = format!(
+                "zoneType: expected availability-zone, local-zone or wavelength-zone, found {other}"
+            );
+            view.error("unknown-value", message);
+            Locale::AvailabilityZone
+        }
     }
 }
 
@@ -150,6 +192,8 @@ fn read_permission(view: &View<'_>) -> Permission {
             .collect(),
         prefix_lists: Vec::new(),
         to_port: view.get("toPort").number(),
+        // A finding is about the load balancer that names the group.
+        origin: Origin::default(),
     }
 }
 
@@ -159,14 +203,17 @@ fn read_ranges(view: &View<'_>, name: &str, field: &str) -> Vec<String> {
         let cidr = range.get(field);
         let text = cidr.text().unwrap_or_default().to_owned();
         if text.parse::<ipnet::IpNet>().is_err() {
-            cidr.error("invalid-cidr", format!("{text:?} is no CIDR block"));
+            cidr.error(
+                "invalid-cidr",
+                format!("expected an address range such as 10.0.0.0/8, found {text:?}"),
+            );
         }
         text
     };
     view.get(name).items().into_iter().map(cidr).collect()
 }
 
-/// Letters that a DNS suffix may have, so that the longest name of a load balancer fits into 253 (RFC 1035).
+/// The longest DNS suffix in characters: with it, the longest name of a load balancer fits into 253 (RFC 1035).
 const MAX_SUFFIX: usize = 120;
 
 fn read_suffix(suffix: &mut String, view: &View<'_>) {
@@ -181,7 +228,7 @@ fn read_suffix(suffix: &mut String, view: &View<'_>) {
     };
     if text.len() > MAX_SUFFIX || !text.split('.').all(is_label) {
         let message = format!(
-            "\"{text}\" is no end of DNS names: labels of a-z, 0-9 and '-', {MAX_SUFFIX} letters together, like elb.test"
+            "invalid DNS suffix \"{text}\": use labels of a-z, 0-9 and '-' with at most {MAX_SUFFIX} characters, for example elb.test"
         );
         return view.error("invalid-name", message);
     }
@@ -194,8 +241,11 @@ fn read_personality(personality: &mut Personality, view: &View<'_>) {
         Some("intree") => Personality::InTree,
         Some("lbc") => Personality::Lbc,
         Some("lbc-default") => Personality::LbcDefault,
+        Some("eks-auto") => Personality::EksAuto,
         Some(other) => {
-            let message = format!("personality is intree, lbc or lbc-default, not {other}");
+            let message = format!(
+                "personality: expected intree, lbc, lbc-default or eks-auto, found {other}"
+            );
             return view.error("unknown-value", message);
         }
     };
@@ -207,7 +257,22 @@ fn read_unknown(unknown: &mut UnknownCertificates, view: &View<'_>) {
         Some("self-signed") => UnknownCertificates::SelfSigned,
         Some("fail") => UnknownCertificates::Fail,
         Some(other) => {
-            let message = format!("unknownCertificates is self-signed or fail, not {other}");
+            let message =
+                format!("unknownCertificates: expected self-signed or fail, found {other}");
+            return view.error("unknown-value", message);
+        }
+    };
+}
+
+fn read_unknown_resources(unknown: &mut UnknownResources, view: &View<'_>) {
+    *unknown = match view.text() {
+        None => return,
+        Some("stand-in") => UnknownResources::StandIn,
+        Some("controller") => UnknownResources::Controller,
+        Some("fail") => UnknownResources::Fail,
+        Some(other) => {
+            let message =
+                format!("unknownResources: expected stand-in, controller or fail, found {other}");
             return view.error("unknown-value", message);
         }
     };
@@ -220,6 +285,7 @@ fn read_defaults(defaults: &mut Defaults, view: &View<'_>) {
         "loadBalancerScheme",
         "loadBalancerClass",
         "ingressClass",
+        "controllerName",
         "tags",
     ]);
     set(&mut defaults.ssl_policy, &view.get("sslPolicy"));
@@ -228,11 +294,13 @@ fn read_defaults(defaults: &mut Defaults, view: &View<'_>) {
         &mut defaults.load_balancer_scheme,
         &view.get("loadBalancerScheme"),
     );
+    let names = &mut defaults.ownership;
     set(
-        &mut defaults.load_balancer_class,
+        &mut names.load_balancer_class,
         &view.get("loadBalancerClass"),
     );
-    set(&mut defaults.ingress_class, &view.get("ingressClass"));
+    set(&mut names.ingress_class, &view.get("ingressClass"));
+    set(&mut names.controller_name, &view.get("controllerName"));
     defaults.tags = texts(&view.get("tags"));
 }
 

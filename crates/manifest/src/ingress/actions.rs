@@ -1,5 +1,7 @@
 //! The actions of a rule or a listener.
 
+use elbow_model::{At, Origin};
+
 use super::Build;
 use super::auth::Authentication;
 use super::backend::{BackendAction, EnhancedBackend, Target, Tuple};
@@ -8,13 +10,15 @@ use crate::Refusal;
 use crate::stack::{Action, Forward, Reference, WeightedGroup};
 
 impl Build<'_> {
-    /// What a backend does on a listener: authentication first, on HTTPS, then the backend's own action.
+    /// The actions of a backend on a listener: on HTTPS authentication, then the backend's own action. Its origin is
+    /// `origin` unless an annotation defines it.
     pub(super) fn actions(
         &mut self,
         protocol: &str,
         member: &Member<'_>,
         backend: &EnhancedBackend<'_>,
-    ) -> Result<Vec<Action>, Refusal> {
+        origin: &Origin,
+    ) -> Result<Vec<At<Action>>, Refusal> {
         let mut actions = Vec::new();
         if protocol == "HTTPS" {
             match &backend.authentication {
@@ -23,7 +27,8 @@ impl Build<'_> {
                 Some(Authentication::Broken(refusal)) => return Err(refusal.clone()),
             }
         }
-        actions.push(match &backend.action {
+        let origin = backend.origin.as_ref().unwrap_or(origin);
+        let action = match &backend.action {
             BackendAction::Other(kind, config, value) => Action::Other {
                 kind,
                 config,
@@ -36,7 +41,8 @@ impl Build<'_> {
                     .collect::<Result<_, _>>()?,
                 stickiness: stickiness.clone(),
             }),
-        });
+        };
+        actions.push(At::new(action, origin.clone()));
         Ok(actions)
     }
 

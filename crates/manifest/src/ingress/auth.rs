@@ -1,47 +1,93 @@
 //! Authentication in front of a backend: OIDC, Cognito, or a JWT.
 
+use elbow_model::At;
+use elbow_model::diagnostic::Diagnostic;
 use serde_json::{Map, Value, json};
 
 use super::Build;
-use super::backend::read_json;
 use super::group::Member;
-use super::json::{Fields, Wrong};
+use super::json::{Fields, Wrong, read_json};
+use super::shape;
 use crate::Refusal;
-use crate::annotations::Lookup;
+use crate::annotations::{Row, ingress as keys};
+use crate::lookup::Lookup;
 use crate::stack::Action;
 
-/// What must be known of a client first; done by HTTPS listeners only.
+/// How clients are authenticated; only HTTPS listeners do so.
 #[derive(Clone, Debug)]
 pub(super) enum Authentication {
-    /// An action that is complete.
-    Action(Action),
-    /// One that lacks something: the error of the first HTTPS listener that needs it.
+    /// The action.
+    Action(At<Action>),
+    /// The configuration is incomplete: the error for the first HTTPS listener that needs it.
     Broken(Refusal),
 }
 
+/// The values of `auth-type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AuthType {
+    None,
+    Cognito,
+    Oidc,
+}
+
+impl AuthType {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Cognito => "cognito",
+            Self::Oidc => "oidc",
+        }
+    }
+}
+
+fn auth_type(annotations: &Lookup<'_>) -> Result<AuthType, Refusal> {
+    let Some(found) = annotations.find(keys::AUTH_TYPE) else {
+        return Ok(AuthType::None);
+    };
+    let known = [AuthType::None, AuthType::Cognito, AuthType::Oidc];
+    let kind = known.into_iter().find(|kind| kind.as_str() == found.value);
+    kind.ok_or_else(|| {
+        let message = format!(
+            "auth-type: expected none, oidc or cognito, found \"{}\"",
+            found.value
+        );
+        found.refuse("unknown-value", message)
+    })
+}
+
 impl Build<'_> {
-    /// What the annotations ask for; those of a lone Service go before those of the Ingress.
+    /// The authentication that the annotations configure; those of a single Service precede those of the Ingress.
     pub(super) fn authentication(
         &self,
         member: &Member<'_>,
         annotations: &Lookup<'_>,
     ) -> Result<Option<Authentication>, Refusal> {
-        let jwt = read_json(&member.annotations(), "jwt-validation", jwt)?;
-        let kind = annotations.text("auth-type").unwrap_or("none");
-        let timeout = annotations
-            .integer("auth-session-timeout")?
-            .unwrap_or(604_800);
-        let cognito = read_json(annotations, "auth-idp-cognito", cognito)?;
-        let oidc = read_json(annotations, "auth-idp-oidc", oidc)?;
+        let jwt = read_json(&member.annotations(), keys::JWT_VALIDATION, shape::JWT, jwt);
+        let cognito = read_json(annotations, keys::AUTH_IDP_COGNITO, shape::COGNITO, cognito);
+        let oidc = read_json(annotations, keys::AUTH_IDP_OIDC, shape::OIDC, oidc);
+        let refused = &self.refused;
+        let timeout = refused.or_default(annotations.integer(keys::AUTH_SESSION_TIMEOUT));
+        let timeout = timeout.unwrap_or(604_800);
+        let read = (
+            refused.keep(auth_type(annotations)),
+            refused.keep(jwt),
+            refused.keep(cognito),
+            refused.keep(oidc),
+        );
+        let (Some(kind), Some(jwt), Some(cognito), Some(oidc)) = read else {
+            return Ok(None);
+        };
         let meta = &member.ingress.meta;
         let (name, config, provider) = match kind {
-            "none" => return Ok(jwt.map(Authentication::Action)),
-            _ if jwt.is_some() => {
-                let message = "auth-type and jwt-validation exclude each other";
-                return Err(meta.refuse("conflict", message));
+            AuthType::None => {
+                let origin = member
+                    .annotations()
+                    .origin(keys::JWT_VALIDATION, &meta.origin());
+                let action = |jwt| Authentication::Action(At::new(jwt, origin));
+                return Ok(jwt.map(action));
             }
-            "cognito" => ("authenticate-cognito", "authenticateCognitoConfig", cognito),
-            "oidc" => {
+            AuthType::Cognito => ("authenticate-cognito", "authenticateCognitoConfig", cognito),
+            AuthType::Oidc => {
                 let (provider, secret) = oidc.unzip();
                 if let Some(refusal) = secret.and_then(|secret| self.broken_secret(member, &secret))
                 {
@@ -49,46 +95,55 @@ impl Build<'_> {
                 }
                 ("authenticate-oidc", "authenticateOIDCConfig", provider)
             }
-            other => {
-                let message = format!("auth-type is none, oidc or cognito, not \"{other}\"");
-                return Err(match annotations.find("auth-type") {
-                    Some(found) => found.refuse("unknown-value", message),
-                    None => meta.refuse("unknown-value", message),
-                });
-            }
         };
+        if jwt.is_some() {
+            let message = "auth-type and jwt-validation cannot be combined; remove one of them";
+            return Ok(Some(Authentication::Broken(
+                meta.refuse("conflict", message),
+            )));
+        }
         let Some(mut value) = provider else {
+            let kind = kind.as_str();
             let message = format!("auth-type {kind} needs auth-idp-{kind}");
             return Ok(Some(Authentication::Broken(
                 meta.refuse("missing-annotation", message),
             )));
         };
-        let text = |suffix: &str, default: &str| -> Value {
+        let text = |suffix: &'static Row, default: &str| -> Value {
             annotations.text(suffix).unwrap_or(default).into()
         };
         value.insert(
             "onUnauthenticatedRequest".into(),
-            text("auth-on-unauthenticated-request", "authenticate"),
+            text(keys::AUTH_ON_UNAUTHENTICATED_REQUEST, "authenticate"),
         );
-        value.insert("scope".into(), text("auth-scope", "openid"));
+        value.insert("scope".into(), text(keys::AUTH_SCOPE, "openid"));
         value.insert(
             "sessionCookieName".into(),
-            text("auth-session-cookie", "AWSELBAuthSessionCookie"),
+            text(keys::AUTH_SESSION_COOKIE, "AWSELBAuthSessionCookie"),
         );
         value.insert("sessionTimeout".into(), timeout.into());
-        Ok(Some(Authentication::Action(Action::Other {
+        let action = Action::Other {
             kind: name,
             config,
             value: value.into(),
-        })))
+        };
+        let origin = annotations.origin(keys::AUTH_TYPE, &meta.origin());
+        Ok(Some(Authentication::Action(At::new(action, origin))))
     }
 
-    /// What is wrong with the Secret of an OIDC client.
+    /// The error about the Secret of an OIDC client, if it is missing or incomplete.
     fn broken_secret(&self, member: &Member<'_>, name: &str) -> Option<Refusal> {
         let meta = &member.ingress.meta;
         let key = (meta.namespace.clone(), name.to_owned());
         let Some(secret) = self.scope.secret(&key) else {
             let message = format!("there is no Secret {}/{name}", meta.namespace);
+            if self.context.stands_in_for_objects() {
+                let message = format!("{message}; one with clientID and clientSecret stands in");
+                let warning = Diagnostic::warning("unknown-secret", message)
+                    .hint("add a Secret with clientID and clientSecret to the manifests");
+                self.found.borrow_mut().push(meta.found(warning));
+                return None;
+            }
             return Some(meta.refuse("unknown-secret", message));
         };
         let has = |key: &str| secret.data.contains_key(key);
@@ -102,7 +157,7 @@ impl Build<'_> {
         Some(
             secret
                 .meta
-                .refuse("incomplete-secret", format!("the Secret lacks {missing}")),
+                .refuse("incomplete-secret", format!("the Secret has no {missing}")),
         )
     }
 }
@@ -133,16 +188,8 @@ fn claim(value: &Value) -> Result<Value, Wrong> {
     let name = fields.text("name")?.unwrap_or_default();
     let format = fields.text("format")?.unwrap_or_default();
     let values = fields.texts("values")?;
-    if !matches!(
-        &format[..],
-        "single-string" | "string-array" | "space-separated-values"
-    ) {
-        return Err(format!(
-            "the format of a claim is single-string, string-array or space-separated-values, not \"{format}\""
-        ));
-    }
-    if name.is_empty() || values.is_empty() {
-        return Err("a claim needs a name and values".into());
+    if name.is_empty() || format.is_empty() || values.is_empty() {
+        return Err("a claim needs a name, a format and values".into());
     }
     Ok(json!({"format": format, "name": name, "values": values}))
 }
@@ -170,7 +217,7 @@ fn cognito(value: &Value) -> Result<Map<String, Value>, Wrong> {
     )
 }
 
-/// The provider and the name of its Secret. The controller does not print what the Secret holds.
+/// The provider and the name of its Secret. The controller does not print the content of the Secret.
 fn oidc(value: &Value) -> Result<(Map<String, Value>, String), Wrong> {
     let fields = Fields::of(value, "the configuration")?;
     let names = [

@@ -1,36 +1,42 @@
-//! Where a path leads: a Service, or an action by annotation, with conditions, transforms and authentication.
+//! The backend of a path: a Service or the action of an annotation, with conditions, transforms and authentication.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::suggest::did_you_mean;
+use elbow_model::{At, Origin, stable_id};
 use serde_json::{Value, json};
 
+use super::Build;
 use super::auth::Authentication;
 use super::conditions::{self, Condition};
 use super::group::Member;
-use super::json::{Fields, Wrong};
-use super::{Build, PREFIX};
+use super::json::{Fields, Wrong, read_json};
+use super::shape;
 use crate::Refusal;
-use crate::annotations::Lookup;
+use crate::annotations::ingress as keys;
+use crate::lookup::Lookup;
 use crate::objects::{Backend, BackendPort, Ingress, Port, Service};
 use crate::scope::Scope;
 use crate::stack::Stickiness;
 
-/// A backend with everything that annotations add.
+/// A backend with everything that annotations add to it.
 #[derive(Debug)]
 pub(super) struct EnhancedBackend<'a> {
     pub(super) action: BackendAction<'a>,
-    pub(super) conditions: Vec<Condition>,
-    pub(super) transforms: Vec<Value>,
+    /// The annotation that defines the action, if there is one.
+    pub(super) origin: Option<Origin>,
+    /// Each with its annotation.
+    pub(super) conditions: At<Vec<Condition>>,
+    pub(super) transforms: Vec<At<Value>>,
     pub(super) authentication: Option<Authentication>,
 }
 
-/// What a backend does.
+/// The action of a backend.
 #[derive(Debug)]
 pub(super) enum BackendAction<'a> {
-    /// To target groups.
+    /// Forward to target groups.
     Forward(Vec<Tuple<'a>>, Option<Stickiness>),
     /// Any other: type, name of the configuration, configuration.
     Other(&'static str, &'static str, Value),
@@ -43,7 +49,7 @@ pub(super) struct Tuple<'a> {
     pub(super) weight: Option<i32>,
 }
 
-/// A target group: one that is there, or that of a Service.
+/// A target group: an existing one, or that of a Service.
 #[derive(Debug)]
 pub(super) enum Target<'a> {
     Arn(String),
@@ -58,13 +64,15 @@ struct Named {
 
 enum NamedTarget {
     Arn(String),
+    /// An existing group, by its name.
+    Group(String),
     Service(String, Port),
 }
 
-/// Unknown names of one kind in one Ingress for which the nearest known one is looked for.
+/// Unknown names in one Ingress that get a "did you mean" hint.
 pub(super) const HINTS: usize = 10;
 
-/// Warns of Services that paths lead to and that do not exist: AWS answers for them.
+/// Warns of paths to Services that do not exist: the load balancer answers them with 503.
 pub(super) fn report_missing(ingress: &Ingress, scope: Scope<'_>, found: &mut Vec<Diagnostic>) {
     let namespace = &ingress.meta.namespace;
     let paths = ingress.paths().map(|path| &path.backend);
@@ -81,13 +89,13 @@ pub(super) fn report_missing(ingress: &Ingress, scope: Scope<'_>, found: &mut Ve
             continue;
         }
         let message =
-            format!("there is no Service {namespace}/{name}: what leads to it is answered 503");
+            format!("there is no Service {namespace}/{name}: requests for it are answered 503");
         let mut missing = ingress
             .meta
             .found(Diagnostic::warning("missing-service", message));
         let at = ingress.place_of(name, None);
         (missing.line, missing.column) = (at.line, at.column);
-        // To look for the nearest name costs, and many that are missing are no slips of the hand.
+        // The search is slow, and many missing Services at once are no typing errors.
         if told.len() <= HINTS {
             missing.hint = did_you_mean(name, scope.services_of(namespace));
         }
@@ -101,7 +109,7 @@ enum Described {
 }
 
 impl<'a> Build<'a> {
-    /// The backend of a path of `member`; the same for all of its ports and paths.
+    /// The backend of a path of `member`, shared by all of its ports and paths.
     pub(super) fn backend(
         &mut self,
         member: &Member<'a>,
@@ -128,13 +136,26 @@ impl<'a> Build<'a> {
         let annotations = member.annotations();
         let conditions = read_json(
             &annotations,
-            &format!("conditions.{name}"),
+            keys::CONDITIONS.of(name),
+            shape::CONDITIONS,
             conditions::read,
-        )?;
-        let transforms = read_json(&annotations, &format!("transforms.{name}"), transforms)?;
+        );
+        let conditions = self.refused.or_default(conditions);
+        let transforms_of = keys::TRANSFORMS.of(name);
+        let transforms = read_json(&annotations, &transforms_of, shape::TRANSFORMS, transforms);
+        let transforms = self.refused.or_default(transforms);
+        let meta = member.ingress.meta.origin();
+        let transformed = annotations.origin(&transforms_of, &meta);
+        let transforms = transforms.unwrap_or_default().into_iter();
+        let conditioned = annotations.origin(keys::CONDITIONS.of(name), &meta);
+        let acted = match port {
+            BackendPort::Annotation => annotations.find(keys::ACTIONS.of(name)),
+            BackendPort::Service(_) => None,
+        };
         let described = match port {
             BackendPort::Annotation => {
-                let described = read_json(&annotations, &format!("actions.{name}"), action)?;
+                let described =
+                    read_json(&annotations, keys::ACTIONS.of(name), shape::ACTION, action)?;
                 described.unwrap_or_else(|| unavailable("Backend action does not exist"))
             }
             BackendPort::Service(port) => {
@@ -161,16 +182,19 @@ impl<'a> Build<'a> {
             layers.push(&service.meta);
         }
         layers.push(&member.ingress.meta);
-        let authentication = self.authentication(member, &Lookup::new(PREFIX, layers))?;
+        let authentication = self.authentication(member, &Lookup::new(layers))?;
         Ok(EnhancedBackend {
             action,
-            conditions: conditions.unwrap_or_default(),
-            transforms: transforms.unwrap_or_default(),
+            origin: acted.map(|found| found.origin()),
+            conditions: At::new(conditions.unwrap_or_default(), conditioned),
+            transforms: transforms
+                .map(|one| At::new(one, transformed.clone()))
+                .collect(),
             authentication,
         })
     }
 
-    /// Looks the Services up. One Service that is missing answers 503, one among several refuses the stack.
+    /// Looks the Services up. A single missing Service answers 503; one among several refuses the stack.
     fn load(
         &self,
         member: &Member<'a>,
@@ -187,6 +211,7 @@ impl<'a> Build<'a> {
         for Named { target, weight } in named {
             let target = match target {
                 NamedTarget::Arn(arn) => Target::Arn(arn),
+                NamedTarget::Group(name) => Target::Arn(self.group_called(member, &name)?),
                 NamedTarget::Service(name, port) => {
                     let namespace = &member.ingress.meta.namespace;
                     match self.scope.service(namespace, &name) {
@@ -208,18 +233,21 @@ impl<'a> Build<'a> {
     }
 }
 
-/// Reads a JSON annotation; what is wrong refuses the stack at its place.
-pub(super) fn read_json<T>(
-    annotations: &Lookup<'_>,
-    suffix: &str,
-    read: impl FnOnce(&Value) -> Result<T, Wrong>,
-) -> Result<Option<T>, Refusal> {
-    let Some((found, value)) = annotations.json(suffix)? else {
-        return Ok(None);
-    };
-    let read = read(&value);
-    read.map(Some)
-        .map_err(|wrong| found.refuse("invalid-annotation", format!("{suffix}: {wrong}")))
+impl Build<'_> {
+    /// The ARN of a target group that exists: in the account, or in another stack.
+    fn group_called(&self, member: &Member<'_>, name: &str) -> Result<String, Refusal> {
+        let resource = format!("targetgroup/{name}/{}", stable_id(name));
+        let service = "elasticloadbalancing";
+        if (self.has_group)(name) {
+            let account = self.context.dns_zone().account;
+            return Ok(account.arn(service, &resource));
+        }
+        self.arn_of(name, service, &resource).ok_or_else(|| {
+            let message = format!("there is no target group {name}");
+            let refusal = member.ingress.meta.refuse("unknown-target-group", message);
+            Box::new(refusal.hint("list its ARN under resources in the environment file"))
+        })
+    }
 }
 
 fn unavailable(body: &str) -> Described {
@@ -255,12 +283,12 @@ fn action(value: &Value) -> Result<Described, Wrong> {
         }
         "forward" => forward(fields),
         other => Err(format!(
-            "an action is a forward, redirect or fixed-response, not \"{other}\""
+            "type of an action: expected forward, redirect or fixed-response, found \"{other}\""
         )),
     }
 }
 
-/// The texts of a configuration that are there, one of which must be.
+/// Copies the texts of a configuration; `required` must be there.
 fn copied(config: Fields<'_>, optional: &[&str], required: &str) -> Result<Value, Wrong> {
     let mut copy = serde_json::Map::new();
     for &name in optional {
@@ -278,22 +306,26 @@ fn forward(fields: Fields<'_>) -> Result<Described, Wrong> {
     let arn = fields.text("targetGroupARN")?;
     let name = fields.text("targetGroupName")?;
     let config = fields.object("forwardConfig")?;
-    match (arn.or(name), config) {
-        (Some(arn), None) => {
-            let target = NamedTarget::Arn(arn);
-            Ok(Described::Forward(
-                vec![Named {
-                    target,
-                    weight: None,
-                }],
-                None,
-            ))
-        }
+    match (existing(arn, name), config) {
+        (Some(target), None) => Ok(Described::Forward(
+            vec![Named {
+                target,
+                weight: None,
+            }],
+            None,
+        )),
         (None, Some(config)) => advanced(config),
         _ => Err(
-            "a forward has targetGroupARN, targetGroupName or forwardConfig, one of them".into(),
+            "a forward needs exactly one of targetGroupARN, targetGroupName and forwardConfig"
+                .into(),
         ),
     }
+}
+
+/// A target group that exists: by its ARN, else by its name.
+fn existing(arn: Option<String>, name: Option<String>) -> Option<NamedTarget> {
+    arn.map(NamedTarget::Arn)
+        .or_else(|| name.map(NamedTarget::Group))
 }
 
 fn advanced(config: Fields<'_>) -> Result<Described, Wrong> {
@@ -303,20 +335,20 @@ fn advanced(config: Fields<'_>) -> Result<Described, Wrong> {
         let fields = Fields::of(group, "a target group")?;
         let arn = fields.text("targetGroupARN")?;
         let name = fields.text("targetGroupName")?;
-        let target = match (arn.or(name), fields.text("serviceName")?) {
-            (Some(arn), None) => NamedTarget::Arn(arn),
+        let target = match (existing(arn, name), fields.text("serviceName")?) {
+            (Some(target), None) => target,
             (None, Some(service)) => {
                 let port = service_port(fields.value("servicePort"))?;
                 NamedTarget::Service(service, port)
             }
             _ => return Err(
-                "a target group has targetGroupARN, targetGroupName or serviceName, one of them"
+                "a target group needs exactly one of targetGroupARN, targetGroupName and serviceName"
                     .into(),
             ),
         };
         let weight = fields.integer("weight")?;
         if weight.is_none() && groups.len() > 1 {
-            return Err("with several target groups each needs a weight".into());
+            return Err("each of several target groups needs a weight".into());
         }
         named.push(Named { target, weight });
     }
@@ -347,7 +379,7 @@ fn transforms(value: &Value) -> Result<Vec<Value>, Wrong> {
     if value.is_null() {
         return Ok(Vec::new());
     }
-    let transforms = value.as_array().ok_or("transforms are no list")?;
+    let transforms = value.as_array().ok_or("expected a list of transforms")?;
     transforms.iter().map(transform).collect()
 }
 
@@ -359,7 +391,7 @@ fn transform(value: &Value) -> Result<Value, Wrong> {
         "host-header-rewrite" => "hostHeaderRewriteConfig",
         other => {
             return Err(format!(
-                "a transform is a url-rewrite or a host-header-rewrite, not \"{other}\""
+                "type of a transform: expected url-rewrite or host-header-rewrite, found \"{other}\""
             ));
         }
     };

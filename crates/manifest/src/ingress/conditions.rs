@@ -1,5 +1,6 @@
-//! Conditions: those of annotations, read and checked, and what they make with the rule's own.
+//! The conditions of a rule: those of its host and path, and those that annotations add.
 
+use elbow_model::{At, Origin};
 use serde_json::{Value, json};
 
 use super::json::{Fields, Wrong};
@@ -7,9 +8,9 @@ use super::json::{Fields, Wrong};
 /// A condition of a rule.
 #[derive(Clone, Debug)]
 pub(super) enum Condition {
-    /// Hosts and expressions for hosts.
+    /// Hosts, and regular expressions for hosts.
     Host(Vec<String>, Vec<String>),
-    /// Paths and expressions for paths.
+    /// Paths, and regular expressions for paths.
     Path(Vec<String>, Vec<String>),
     /// Any other, as the model has it.
     Other(Value),
@@ -30,7 +31,7 @@ pub(super) fn read(value: &Value) -> Result<Vec<Condition>, Wrong> {
     if value.is_null() {
         return Ok(Vec::new());
     }
-    let conditions = value.as_array().ok_or("conditions are no list")?;
+    let conditions = value.as_array().ok_or("expected a list of conditions")?;
     let conditions = conditions.iter().map(|condition| {
         let fields = Fields::of(condition, "a condition")?;
         read_one(fields)
@@ -39,12 +40,12 @@ pub(super) fn read(value: &Value) -> Result<Vec<Condition>, Wrong> {
     Ok(conditions?.into_iter().flatten().collect())
 }
 
-/// `None` for a field that does not exist, which the controller passes over.
+/// `None` for an unknown field, which the controller ignores.
 fn read_one(fields: Fields<'_>) -> Result<Option<Condition>, Wrong> {
     let field = fields.text("field")?.unwrap_or_default();
     let config = |name: &str| {
         let config = fields.object(name)?;
-        config.ok_or_else(|| format!("condition {field} lacks {name}"))
+        config.ok_or_else(|| format!("condition {field} needs {name}"))
     };
     Ok(Some(match &field[..] {
         "host-header" => {
@@ -108,50 +109,75 @@ fn some<T>(values: Vec<T>) -> Result<Vec<T>, Wrong> {
     Ok(values)
 }
 
-/// `values` or `regexValues`, and only one of them.
+/// Either `values` or `regexValues`.
 fn one_of(config: Fields<'_>) -> Result<(Vec<String>, Vec<String>), Wrong> {
     let (values, patterns) = (config.texts("values")?, config.texts("regexValues")?);
     if values.is_empty() == patterns.is_empty() {
-        return Err("a condition has values or regexValues, one of them".into());
+        return Err("a condition needs either values or regexValues".into());
     }
     Ok((values, patterns))
 }
 
 /// The conditions of a rule as the model has them: others first, then hosts, then paths; values of
-/// the rule before those of annotations.
-pub(super) fn join(own: Vec<Condition>, annotated: &[Condition]) -> Result<Vec<Value>, Wrong> {
+/// the rule before those of annotations. `origin` is where the rule is written. A condition to which the annotation
+/// adds is the annotation's, and so are all of them together.
+pub(super) fn join(
+    own: Vec<Condition>,
+    annotated: &At<Vec<Condition>>,
+    origin: &Origin,
+) -> Result<At<Vec<At<Value>>>, Wrong> {
     let mut others = Vec::new();
-    let (mut hosts, mut host_patterns) = (Vec::new(), Vec::new());
-    let (mut paths, mut path_patterns) = (Vec::new(), Vec::new());
-    for condition in own.iter().chain(annotated) {
+    let mut hosts = Texts::new(origin);
+    let mut paths = Texts::new(origin);
+    let own = own.iter().map(|one| (one, origin));
+    let added = annotated.iter().map(|one| (one, &annotated.origin));
+    for (condition, origin) in own.chain(added) {
         match condition {
-            Condition::Host(values, patterns) => {
-                hosts.extend(values.iter().cloned());
-                host_patterns.extend(patterns.iter().cloned());
-            }
-            Condition::Path(values, patterns) => {
-                paths.extend(values.iter().cloned());
-                path_patterns.extend(patterns.iter().cloned());
-            }
-            Condition::Other(value) => others.push(value.clone()),
+            Condition::Host(values, patterns) => hosts.add(values, patterns, origin),
+            Condition::Path(values, patterns) => paths.add(values, patterns, origin),
+            Condition::Other(value) => others.push(At::new(value.clone(), origin.clone())),
         }
     }
-    others.extend(values_condition(
-        "host-header",
-        "hostHeaderConfig",
-        hosts,
-        host_patterns,
-    )?);
-    others.extend(values_condition(
-        "path-pattern",
-        "pathPatternConfig",
-        paths,
-        path_patterns,
-    )?);
+    others.extend(hosts.condition("host-header", "hostHeaderConfig")?);
+    others.extend(paths.condition("path-pattern", "pathPatternConfig")?);
     if others.is_empty() {
-        others.push(json!({"field": "path-pattern", "pathPatternConfig": {"values": ["/*"]}}));
+        let all = json!({"field": "path-pattern", "pathPatternConfig": {"values": ["/*"]}});
+        others.push(At::new(all, origin.clone()));
     }
-    Ok(others)
+    let whole = if annotated.is_empty() {
+        origin
+    } else {
+        &annotated.origin
+    };
+    Ok(At::new(others, whole.clone()))
+}
+
+/// The hosts or paths of a rule and its annotations.
+struct Texts {
+    values: Vec<String>,
+    patterns: Vec<String>,
+    origin: Origin,
+}
+
+impl Texts {
+    fn new(origin: &Origin) -> Self {
+        Self {
+            values: Vec::new(),
+            patterns: Vec::new(),
+            origin: origin.clone(),
+        }
+    }
+
+    fn add(&mut self, values: &[String], patterns: &[String], origin: &Origin) {
+        self.values.extend(values.iter().cloned());
+        self.patterns.extend(patterns.iter().cloned());
+        self.origin = origin.clone();
+    }
+
+    fn condition(self, field: &str, config: &str) -> Result<Option<At<Value>>, Wrong> {
+        let value = values_condition(field, config, self.values, self.patterns)?;
+        Ok(value.map(|value| At::new(value, self.origin)))
+    }
 }
 
 fn values_condition(
@@ -167,7 +193,7 @@ fn values_condition(
             json!({"field": field, (config): {"regexValues": patterns}}),
         )),
         (false, false) => Err(format!(
-            "the rule and its annotations give {field} both values {values:?} and regexValues {patterns:?}"
+            "{field} has both values {values:?} and regexValues {patterns:?}, counting the rule and its annotations"
         )),
     }
 }

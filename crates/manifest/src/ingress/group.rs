@@ -1,49 +1,62 @@
-//! IngressGroups: who is a member, and in which order.
+//! IngressGroups: their members and the order of these.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::PREFIX;
-use crate::Refusal;
-use crate::annotations::Lookup;
-use crate::bounds::TooMuch;
-use crate::objects::{Ingress, IngressClassParams};
-use crate::stack::Source;
+use crate::annotations::{Row, ingress as keys};
+use elbow_model::diagnostic::Diagnostic;
+use elbow_model::{At, Origin};
 
-/// An Ingress that is ours, with what its class says.
+use crate::Refusal;
+use crate::bounds::TooMuch;
+use crate::lookup::Lookup;
+use crate::objects::{Ingress, IngressClassParams};
+
+/// An Ingress of the ALB controller, with the parameters of its class.
 #[derive(Clone, Debug)]
 pub(super) struct Member<'a> {
     pub(super) ingress: &'a Ingress,
     pub(super) params: Option<&'a IngressClassParams>,
+    /// Whether its controller is that of EKS Auto Mode.
+    pub(super) is_auto: bool,
+    /// A warning for everything about its class that stands in.
+    pub(super) stand_ins: Vec<Diagnostic>,
 }
 
 impl<'a> Member<'a> {
     /// The annotations of the Ingress.
     pub(super) fn annotations(&self) -> Lookup<'a> {
-        Lookup::new(PREFIX, vec![&self.ingress.meta])
+        Lookup::new(vec![&self.ingress.meta]).in_auto_mode(self.is_auto)
+    }
+
+    /// A text: the class's, else the annotation's.
+    pub(super) fn text(
+        &self,
+        suffix: &'static Row,
+        class: impl Fn(&IngressClassParams) -> Option<String>,
+    ) -> Option<At<String>> {
+        let of_class = self.params.and_then(|params| {
+            let text = class(params)?;
+            Some(At::new(text, params.meta.origin()))
+        });
+        of_class.or_else(|| {
+            let found = self.annotations().find(suffix)?;
+            Some(At::new(found.value.to_owned(), found.origin()))
+        })
     }
 
     /// `namespace/name`.
     pub(super) fn key(&self) -> String {
         self.ingress.meta.key()
     }
-
-    /// What a resource of this member was made of.
-    pub(super) fn source(&self) -> Source {
-        let meta = &self.ingress.meta;
-        Source {
-            ingress: Some((meta.namespace.clone(), meta.name.clone())),
-            ..Source::default()
-        }
-    }
 }
 
-/// What tells groups apart.
+/// The identity of a group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum GroupId {
     /// Named by its members.
     Explicit(String),
-    /// An Ingress for itself.
+    /// A single Ingress without a group.
     Implicit { namespace: String, name: String },
 }
 
@@ -67,7 +80,7 @@ pub(super) fn id(member: &Member<'_>) -> Result<GroupId, Refusal> {
             Err(params.meta.refuse("invalid-group", wrong_name(group)))
         };
     }
-    if let Some(found) = member.annotations().find("group.name") {
+    if let Some(found) = member.annotations().find(keys::GROUP_NAME) {
         return if is_group_name(found.value) {
             Ok(GroupId::Explicit(found.value.to_owned()))
         } else {
@@ -83,7 +96,7 @@ pub(super) fn id(member: &Member<'_>) -> Result<GroupId, Refusal> {
 
 fn wrong_name(name: &str) -> String {
     format!(
-        "\"{name}\" is no name of a group: at most 63 of a-z, 0-9, '-' and '.', a letter or digit at both ends"
+        "invalid group name \"{name}\": use at most 63 of a-z, 0-9, '-' and '.', with a letter or digit at both ends"
     )
 }
 
@@ -104,11 +117,11 @@ pub(super) struct Group<'a> {
     pub(super) members: Vec<Member<'a>>,
 }
 
-/// Sorts the members of a group, whether or not what they say of their order can be read.
+/// Sorts the members of a group; an invalid `group.order` counts as 0.
 pub(crate) fn sort(members: &mut [&Ingress]) {
     let order = |ingress: &Ingress| {
-        let annotations = Lookup::new(PREFIX, vec![&ingress.meta]);
-        let order = annotations.integer("group.order").ok().flatten();
+        let annotations = Lookup::new(vec![&ingress.meta]);
+        let order = annotations.integer(keys::GROUP_ORDER).ok().flatten();
         (order.unwrap_or(0), ingress.meta.key())
     };
     members.sort_by_cached_key(|ingress| order(ingress));
@@ -119,10 +132,10 @@ impl<'a> Group<'a> {
     pub(super) fn new(id: GroupId, members: Vec<Member<'a>>) -> Result<Self, Refusal> {
         let mut ordered = Vec::with_capacity(members.len());
         for member in members {
-            let order = member.annotations().integer("group.order")?.unwrap_or(0);
+            let order = member.annotations().int32(keys::GROUP_ORDER)?.unwrap_or(0);
             if !(-1000..=1000).contains(&order) {
-                let message = format!("group.order is {order}, which is not within -1000 to 1000");
-                return Err(match member.annotations().find("group.order") {
+                let message = format!("group.order: expected -1000 to 1000, found {order}");
+                return Err(match member.annotations().find(keys::GROUP_ORDER) {
                     Some(found) => found.refuse("out-of-range", message),
                     None => member.ingress.meta.refuse("out-of-range", message),
                 });
@@ -136,10 +149,10 @@ impl<'a> Group<'a> {
         })
     }
 
-    /// The one value that the members give; two different ones refuse the stack.
+    /// The value that all members agree on; different values refuse the stack.
     pub(super) fn only<T: Ord + fmt::Debug>(
         &self,
-        what: &str,
+        what: &'static Row,
         values: impl IntoIterator<Item = T>,
     ) -> Result<Option<T>, Refusal> {
         let mut values: BTreeSet<T> = values.into_iter().collect();
@@ -149,8 +162,25 @@ impl<'a> Group<'a> {
         Ok(values.pop_first())
     }
 
-    /// The error that members differ in `what`: at the last that says something of it, with what each says.
-    fn conflict(&self, what: &str, values: &str) -> Refusal {
+    /// [`Self::only`] for texts with their origins.
+    pub(super) fn only_text(
+        &self,
+        what: &'static Row,
+        values: Vec<At<String>>,
+    ) -> Result<Option<At<String>>, Refusal> {
+        let texts = values.iter().map(|text| text.value.clone());
+        self.only(what, texts)?;
+        Ok(values.into_iter().next())
+    }
+
+    /// The origin of the first member.
+    pub(super) fn origin(&self) -> Origin {
+        let first = self.members.first();
+        first.map_or_else(Origin::default, |member| member.ingress.meta.origin())
+    }
+
+    /// The error that members set `what` differently: at the last of them, with the value of each.
+    fn conflict(&self, what: &'static Row, values: &str) -> Refusal {
         let members = self.members.iter();
         let said = members.filter_map(|member| {
             let annotations = member.annotations();
@@ -158,24 +188,25 @@ impl<'a> Group<'a> {
             Some(format!("{} in {}", found.value, member.key()))
         });
         let said: Vec<String> = said.collect();
-        let told = match said.is_empty() {
-            true => values.to_owned(),
-            false => said.join(", "),
+        let told = if said.is_empty() {
+            values.to_owned()
+        } else {
+            said.join(", ")
         };
-        let message = format!("the group gives different values for {what}: {told}");
+        let message = format!("the members of the group set different values for {what}: {told}");
         let last = self.members.iter().rev().find_map(|member| {
             let annotations = member.annotations();
             let found = annotations.find(what)?;
             Some(found.refuse("conflict", message.clone()))
         });
         let refusal = last.unwrap_or_else(|| self.refuse("conflict", message));
-        Box::new(refusal.hint("give it at one member, or the same at each"))
+        Box::new(refusal.hint("set it on one member, or to the same value on each"))
     }
 
-    /// An error at the first annotation `what` that has `text` in it, else at the first member.
+    /// An error at the first annotation `what` that contains `text`, else at the first member.
     pub(super) fn refuse_saying(
         &self,
-        what: &str,
+        what: &'static Row,
         text: &str,
         code: &'static str,
         message: String,
@@ -189,17 +220,17 @@ impl<'a> Group<'a> {
         said.unwrap_or_else(|| self.refuse(code, message))
     }
 
-    /// The error that the load balancer would have too much of something.
+    /// The error that the load balancer would exceed a bound.
     pub(super) fn too_much(&self, bound: TooMuch) -> Refusal {
         Box::new(self.refuse(bound.code, bound.message).hint(bound.hint))
     }
 
-    /// An error about the group as a whole, at its first member.
+    /// An error about the whole group, at its first member.
     pub(super) fn refuse(&self, code: &'static str, message: impl Into<String>) -> Refusal {
         let message = message.into();
         match self.members.first() {
             Some(member) => member.ingress.meta.refuse(code, message),
-            None => Box::new(elbow_model::diagnostic::Diagnostic::error(code, message)),
+            None => Box::new(Diagnostic::error(code, message)),
         }
     }
 }

@@ -1,60 +1,59 @@
-//! Annotations of an Ingress that have no effect beside others of it.
+//! Annotations of an Ingress that have no effect because of its other annotations.
 
 use std::collections::BTreeSet;
 
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::suggest::did_you_mean;
 
-use super::PREFIX;
 use super::backend::HINTS;
 use super::group::Member;
-use super::known::backends;
 use crate::advice::{idle, missing_listener};
+use crate::annotations::{Row, ingress as keys};
+use crate::inventory::{asks, backends};
 use crate::objects::{Meta, PathType};
 use crate::stack::Stack;
 
 const NO_HTTPS: &str = "no listener of this Ingress speaks HTTPS";
 
-/// What says how clients are known, beside `auth-type`, which says that they are.
-const AUTHENTICATION: &[&str] = &[
-    "auth-idp-cognito",
-    "auth-idp-oidc",
-    "auth-on-unauthenticated-request",
-    "auth-scope",
-    "auth-session-cookie",
-    "auth-session-timeout",
+/// The annotations that configure what `auth-type` turns on.
+const AUTHENTICATION: &[&Row] = &[
+    keys::AUTH_IDP_COGNITO,
+    keys::AUTH_IDP_OIDC,
+    keys::AUTH_ON_UNAUTHENTICATED_REQUEST,
+    keys::AUTH_SCOPE,
+    keys::AUTH_SESSION_COOKIE,
+    keys::AUTH_SESSION_TIMEOUT,
 ];
 
-/// Those that the rules of section 2 pass over; `authenticating`: a Service of the namespace asks clients who they are, and
-/// its Ingress may say how. What other members of a group say is not held against one.
+/// Reports the annotations that section 2 of control-plane.md ignores. `authenticating`: a Service of the namespace turns
+/// authentication on, which the Ingress may configure. Other members of the group do not count.
 pub(super) fn report(member: &Member<'_>, authenticating: bool, found: &mut Vec<Diagnostic>) {
     let meta = &member.ingress.meta;
     let annotations = member.annotations();
-    let has = |name: &str| annotations.text(name).is_some_and(|text| !text.is_empty());
-    let alone = member.params.is_none() && !has("group.name");
-    let mut idle_when = |is: bool, names: &[&str], why: &str| {
-        for name in names.iter().filter(|_| is) {
-            let key = format!("{PREFIX}/{name}");
-            if meta.annotations.contains_key(&key) {
-                found.push(idle(meta, &key, why));
+    let has = |row: &'static Row| annotations.text(row).is_some_and(|text| !text.is_empty());
+    let alone = member.params.is_none() && !has(keys::GROUP_NAME);
+    let mut idle_when = |is: bool, rows: &[&'static Row], why: &str| {
+        for row in rows.iter().filter(|_| is) {
+            if meta.annotations.contains_key(row.key) {
+                found.push(idle(meta, row.key, why));
             }
         }
     };
     idle_when(
-        has("security-groups"),
-        &["inbound-cidrs", "security-group-prefix-lists"],
-        "only a security group that the controller makes has rules, and others are named",
+        has(keys::SECURITY_GROUPS),
+        &[keys::INBOUND_CIDRS, keys::SECURITY_GROUP_PREFIX_LISTS],
+        "security-groups names existing groups; only a group that the controller makes gets rules",
     );
     idle_when(
-        alone && !has("security-groups"),
-        &["manage-backend-security-group-rules"],
-        "it goes with security-groups",
+        alone && !has(keys::SECURITY_GROUPS),
+        &[keys::MANAGE_BACKEND_SECURITY_GROUP_RULES],
+        "it needs security-groups",
     );
-    idle_when(alone, &["group.order"], "the Ingress is in no group");
+    idle_when(alone, &[keys::GROUP_ORDER], "the Ingress is not in a group");
     idle_when(
-        annotations.text("target-type") == Some("ip"),
-        &["target-node-labels"],
-        "targets are pods, not nodes",
+        annotations.text(keys::TARGET_TYPE) == Some("ip"),
+        &[keys::TARGET_NODE_LABELS],
+        "targets are pods",
     );
     idle_when(
         !asks(meta) && !authenticating,
@@ -64,49 +63,39 @@ pub(super) fn report(member: &Member<'_>, authenticating: bool, found: &mut Vec<
     idle_when(
         !speaks_https(member, alone),
         &[
-            "ssl-policy",
-            "mutual-authentication",
-            "auth-type",
-            "jwt-validation",
+            keys::SSL_POLICY,
+            keys::MUTUAL_AUTHENTICATION,
+            keys::AUTH_TYPE,
+            keys::JWT_VALIDATION,
         ],
         NO_HTTPS,
     );
     idle_when(
         annotations
-            .text("listen-ports")
+            .text(keys::LISTEN_PORTS)
             .is_some_and(|ports| !ports.contains("HTTPS")),
-        &["certificate-arn"],
+        &[keys::CERTIFICATE_ARN],
         NO_HTTPS,
     );
     idle_when(
         !has_patterns(member),
-        &["use-regex-path-match"],
-        "no path is of type ImplementationSpecific",
+        &[keys::USE_REGEX_PATH_MATCH],
+        "no path has the type ImplementationSpecific",
     );
-    idle_when(
-        true,
-        &["dry-run-plan"],
-        "the controller writes it and does not read it",
-    );
+    idle_when(true, &[keys::DRY_RUN_PLAN], "the controller only writes it");
     unused_backends(member, found);
 }
 
-/// Whether a Service or an Ingress asks clients who they are.
-pub(crate) fn asks(meta: &Meta) -> bool {
-    let kind = meta.annotations.get(&format!("{PREFIX}/auth-type"));
-    kind.is_some_and(|kind| kind.value != "none")
-}
-
-/// Section 2.2, listen-ports: HTTPS where it is asked for, or where a certificate is named and nothing is
-/// asked for. An IngressClassParams may ask for it too.
+/// Section 2.2: HTTPS if `listen-ports` says so, or without `listen-ports` if a certificate is named. IngressClassParams
+/// may name one too.
 fn speaks_https(member: &Member<'_>, alone: bool) -> bool {
     let annotations = member.annotations();
-    match annotations.text("listen-ports") {
+    match annotations.text(keys::LISTEN_PORTS) {
         Some(ports) => ports.contains("HTTPS"),
         None => {
             !alone
-                || annotations.text("certificate-arn").is_some()
-                || annotations.text("create-acm-cert").is_some()
+                || annotations.text(keys::CERTIFICATE_ARN).is_some()
+                || annotations.text(keys::CREATE_ACM_CERT).is_some()
         }
     }
 }
@@ -117,28 +106,19 @@ fn has_patterns(member: &Member<'_>) -> bool {
     paths.any(|path| path.path_type == PathType::ImplementationSpecific)
 }
 
-/// `actions.x`, `conditions.x` and `transforms.x` for backends that no path leads to.
+/// `actions.x`, `conditions.x` and `transforms.x` for backends that no path uses.
 fn unused_backends(member: &Member<'_>, found: &mut Vec<Diagnostic>) {
     let meta = &member.ingress.meta;
     let mut told = 0;
     let leads: BTreeSet<&str> = backends(member.ingress).collect();
     for key in meta.annotations.keys() {
-        let name = key
-            .strip_prefix(PREFIX)
-            .and_then(|rest| rest.strip_prefix('/'));
-        let of = name.and_then(|name| {
-            let starts = ["actions.", "conditions.", "transforms."];
-            starts.iter().find_map(|start| name.strip_prefix(start))
-        });
+        let rows = [keys::ACTIONS, keys::CONDITIONS, keys::TRANSFORMS];
+        let of = rows.iter().find_map(|row| row.tail_of(key));
         let Some(of) = of else { continue };
         if leads.contains(of) {
             continue;
         }
-        let mut unused = idle(
-            meta,
-            key,
-            &format!("no path leads to a backend called {of}"),
-        );
+        let mut unused = idle(meta, key, &format!("no path has a backend called {of}"));
         told += 1;
         if told <= HINTS {
             unused.hint = did_you_mean(of, leads.iter().copied());
@@ -147,12 +127,11 @@ fn unused_backends(member: &Member<'_>, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// `listener-attributes.HTTPS-443` for listeners that the group has not.
+/// `listener-attributes.HTTPS-443` for listeners that the group does not have.
 pub(super) fn of_listeners(meta: &Meta, stack: &Stack) -> Vec<Diagnostic> {
-    let start = format!("{PREFIX}/listener-attributes.");
     let keys = meta.annotations.keys();
     let missing = keys.filter_map(|key| {
-        let listener = key.strip_prefix(&start)?;
+        let listener = keys::LISTENER_ATTRIBUTES.tail_of(key)?;
         missing_listener(meta, key, listener, stack)
     });
     missing.collect()

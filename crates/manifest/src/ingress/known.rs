@@ -1,287 +1,116 @@
-//! The annotations that are known, to find those that are misspelt or stand in the wrong place.
-
-use std::collections::BTreeSet;
+//! Annotations of an Ingress that are misspelt, stand in the wrong place or ask for what elbow does not make.
 
 use elbow_model::diagnostic::Diagnostic;
-use elbow_model::suggest::did_you_mean;
-use serde_json::Value;
 
-use super::PREFIX;
+use crate::Context;
 use crate::advice::{about, idle};
-use crate::inventory::Key;
-use crate::objects::{Ingress, Meta, Service};
+use crate::annotations::ingress::{self as keys, PREFIX};
+use crate::annotations::{Readers, Row, Served, find, meant, service};
+use crate::objects::{Meta, Service};
 use crate::scope::Scope;
 
-/// Where an annotation is read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum On {
-    /// On Ingresses alone.
-    Ingress,
-    /// On the Services behind them too, which go before.
-    Both,
-}
-use On::{Both, Ingress as Here};
-
-/// Section 2.2.
-const KNOWN: &[(&str, On)] = &[
-    ("acm-pca-arn", Here),
-    ("auth-idp-cognito", Both),
-    ("auth-idp-oidc", Both),
-    ("auth-on-unauthenticated-request", Both),
-    ("auth-scope", Both),
-    ("auth-session-cookie", Both),
-    ("auth-session-timeout", Both),
-    ("auth-type", Both),
-    ("backend-protocol", Both),
-    ("backend-protocol-version", Both),
-    ("certificate-arn", Here),
-    ("create-acm-cert", Here),
-    ("customer-owned-ipv4-pool", Here),
-    ("dry-run-plan", Here),
-    ("enable-frontend-nlb", Here),
-    ("frontend-nlb-attributes", Here),
-    ("frontend-nlb-eip-allocations", Here),
-    ("frontend-nlb-healthcheck-healthy-threshold-count", Here),
-    ("frontend-nlb-healthcheck-interval-seconds", Here),
-    ("frontend-nlb-healthcheck-path", Here),
-    ("frontend-nlb-healthcheck-port", Here),
-    ("frontend-nlb-healthcheck-protocol", Here),
-    ("frontend-nlb-healthcheck-success-codes", Here),
-    ("frontend-nlb-healthcheck-timeout-seconds", Here),
-    ("frontend-nlb-healthcheck-unhealthy-threshold-count", Here),
-    ("frontend-nlb-listener-port-mapping", Here),
-    ("frontend-nlb-scheme", Here),
-    ("frontend-nlb-security-groups", Here),
-    ("frontend-nlb-subnets", Here),
-    ("frontend-nlb-tags", Here),
-    ("group.name", Here),
-    ("group.order", Here),
-    ("healthcheck-interval-seconds", Both),
-    ("healthcheck-path", Both),
-    ("healthcheck-port", Both),
-    ("healthcheck-protocol", Both),
-    ("healthcheck-timeout-seconds", Both),
-    ("healthy-threshold-count", Both),
-    ("inbound-cidrs", Here),
-    ("ip-address-type", Here),
-    ("ipam-ipv4-pool-id", Here),
-    ("jwt-validation", Here),
-    ("listen-ports", Here),
-    ("load-balancer-attributes", Here),
-    ("load-balancer-name", Here),
-    ("manage-backend-security-group-rules", Here),
-    ("minimum-load-balancer-capacity", Here),
-    ("multi-cluster-target-group", Both),
-    ("mutual-authentication", Here),
-    ("scheme", Here),
-    ("security-group-prefix-lists", Here),
-    ("security-groups", Here),
-    ("shield-advanced-protection", Here),
-    ("ssl-policy", Here),
-    ("ssl-redirect", Here),
-    ("subnets", Here),
-    ("success-codes", Both),
-    ("tags", Both),
-    ("target-group-attributes", Both),
-    ("target-node-labels", Both),
-    ("target-type", Both),
-    ("unhealthy-threshold-count", Both),
-    ("use-regex-path-match", Here),
-    ("waf-acl-id", Here),
-    ("wafv2-acl-arn", Here),
-    ("wafv2-acl-name", Here),
-    ("web-acl-id", Here),
-];
-
-/// Annotations for things beside the load balancer that are not made.
-const NOT_MADE: &[&str] = &[
-    "acm-pca-arn",
-    "create-acm-cert",
-    "enable-frontend-nlb",
-    "shield-advanced-protection",
-    "waf-acl-id",
-    "wafv2-acl-arn",
-    "wafv2-acl-name",
-    "web-acl-id",
-];
-
-/// What a name follows: the name of a Service, an action, a protocol and a port.
-const KNOWN_STARTS: &[(&str, On)] = &[
-    ("actions.", Here),
-    ("conditions.", Here),
-    ("listener-attributes.", Here),
-    ("target-control-port.", Both),
-    ("transforms.", Here),
-];
-
-/// Names so much this controller's own that they are meant for it under whatever prefix.
-const UNMISTAKABLE: &[&str] = &[
-    "certificate-arn",
-    "group.name",
-    "group.order",
-    "inbound-cidrs",
-    "listen-ports",
-    "load-balancer-attributes",
-    "success-codes",
-    "target-group-attributes",
-    "wafv2-acl-arn",
-];
-
-/// What annotations of Services are called on an Ingress, where the names differ by more than their starts.
-const CALLED: &[(&str, &str)] = &[
-    ("additional-resource-tags", "tags"),
-    ("attributes", "load-balancer-attributes"),
-    ("healthcheck-healthy-threshold", "healthy-threshold-count"),
-    ("healthcheck-interval", "healthcheck-interval-seconds"),
-    ("healthcheck-success-codes", "success-codes"),
-    ("healthcheck-timeout", "healthcheck-timeout-seconds"),
-    (
-        "healthcheck-unhealthy-threshold",
-        "unhealthy-threshold-count",
-    ),
-    ("internal", "scheme"),
-    ("name", "load-balancer-name"),
-    ("nlb-target-type", "target-type"),
-    ("ssl-cert", "certificate-arn"),
-    ("ssl-negotiation-policy", "ssl-policy"),
+/// Annotations that no other controller has: under whatever prefix, they are meant for this one.
+const UNMISTAKABLE: &[&Row] = &[
+    keys::CERTIFICATE_ARN,
+    keys::GROUP_NAME,
+    keys::GROUP_ORDER,
+    keys::INBOUND_CIDRS,
+    keys::LISTEN_PORTS,
+    keys::LOAD_BALANCER_ATTRIBUTES,
+    keys::SUCCESS_CODES,
+    keys::TARGET_GROUP_ATTRIBUTES,
+    keys::WAFV2_ACL_ARN,
 ];
 
 /// Reports the annotations of an Ingress that do not exist, or are none of an Ingress.
-pub(super) fn report(meta: &Meta, found: &mut Vec<Diagnostic>) {
+pub(super) fn report(meta: &Meta, context: &Context, found: &mut Vec<Diagnostic>) {
     for (key, annotation) in &meta.annotations {
-        let (prefix, name) = key.rsplit_once('/').unwrap_or(("", key));
-        if prefix != PREFIX {
-            found.extend(misplaced(meta, key, prefix, name));
+        if !key.starts_with(PREFIX) {
+            found.extend(misplaced(meta, key));
             continue;
         }
-        if NOT_MADE.contains(&name) && annotation.value != "false" {
-            let not_made = match name {
-                "enable-frontend-nlb" => {
-                    let message = format!(
-                        "{key} is not supported: the network load balancer in front is not made"
-                    );
-                    Diagnostic::warning("not-supported", message)
-                }
-                _ => {
-                    let message = format!("{key} is known, but what it asks for is not made");
-                    Diagnostic::warning("no-effect", message)
-                }
-            };
-            found.push(about(meta, key, not_made));
-        }
-        if place(name).is_none() {
-            found.push(unknown(meta, key, name));
+        match find(keys::ROWS, key) {
+            None => found.push(unknown(meta, key, Readers::INGRESS)),
+            Some(row) if asks(&annotation.value) => {
+                found.extend(not_made(meta, key, row, context));
+            }
+            Some(_) => {}
         }
     }
 }
 
-fn unknown(meta: &Meta, key: &str, name: &str) -> Diagnostic {
-    let message = format!("there is no annotation {key}; it does nothing");
-    let mut unknown = about(
-        meta,
-        key,
-        Diagnostic::warning("unknown-annotation", message),
-    );
-    unknown.hint = did_you_mean(name, KNOWN.iter().map(|(name, _)| *name));
+/// The warning that elbow does not make the resource that an annotation asks for.
+fn not_made(meta: &Meta, key: &str, row: &Row, context: &Context) -> Option<Diagnostic> {
+    let message = match row.served {
+        Served::PlannedBehind(gate) if !context.gate(gate, false) => {
+            let off = format!("the feature gate {gate} of the controller is off");
+            return Some(idle(meta, key, &off));
+        }
+        Served::Planned | Served::PlannedBehind(_) => {
+            format!("{key} is planned and not served: it sets {}", row.sets)
+        }
+        Served::Yes | Served::Otherwise(_) => return None,
+    };
+    let warning = Diagnostic::warning("no-effect", message);
+    Some(about(meta, key, warning))
+}
+
+/// Whether a value asks for the resource: with `none`, the controller removes it.
+fn asks(value: &str) -> bool {
+    !matches!(value, "" | "none" | "false")
+}
+
+/// The finding about an annotation with the right prefix that does not exist, on an object that `readers` read.
+fn unknown(meta: &Meta, key: &str, readers: Readers) -> Diagnostic {
+    let mut unknown = missing(meta, key);
+    unknown.hint = meant(key, readers).map(|meant| meant.hint(key));
     unknown
 }
 
-/// Where an annotation is read; `None`: there is no such one.
-fn place(name: &str) -> Option<On> {
-    let known = KNOWN.iter().find(|(known, _)| *known == name);
-    let start = || {
-        KNOWN_STARTS
-            .iter()
-            .find(|(start, _)| name.starts_with(start))
-    };
-    known.or_else(start).map(|(_, on)| *on)
-}
-
-/// An annotation for us, to all appearance, that does not start as ours do.
-fn misplaced(meta: &Meta, key: &str, prefix: &str, name: &str) -> Option<Diagnostic> {
-    if let Some(of_service) = name.strip_prefix("aws-load-balancer-") {
-        let called = CALLED.iter().find(|(service, _)| *service == of_service);
-        let called = called.map_or(of_service, |(_, called)| *called);
-        let found = idle(meta, key, "it is read on Services only");
-        return Some(match place(called) {
-            Some(_) => found.hint(format!("did you mean \"{PREFIX}/{called}\"?")),
-            None => found,
-        });
-    }
-    let alike = prefix.contains("alb.") || prefix.ends_with("k8s.aws");
-    if !alike && !UNMISTAKABLE.contains(&name) || place(name).is_none() {
-        return None;
-    }
-    let message = format!("there is no annotation {key}; it does nothing");
-    let unknown = about(
+fn missing(meta: &Meta, key: &str) -> Diagnostic {
+    let message = format!("there is no annotation {key}; it has no effect");
+    about(
         meta,
         key,
         Diagnostic::warning("unknown-annotation", message),
-    );
-    Some(unknown.hint(format!("did you mean \"{PREFIX}/{name}\"?")))
+    )
 }
 
-/// The Services that an Ingress leads to, whoever it belongs to: by path, or by an action.
-pub(crate) fn led_to(ingress: &Ingress) -> BTreeSet<Key> {
-    let mut all = BTreeSet::new();
-    let meta = &ingress.meta;
-    let mut add = |name: &str| {
-        all.insert((meta.namespace.clone(), name.to_owned()));
-    };
-    backends(ingress).for_each(&mut add);
-    for (key, annotation) in &meta.annotations {
-        if key.starts_with("alb.ingress.kubernetes.io/actions.")
-            && let Ok(action) = serde_json::from_str(&annotation.value)
-        {
-            service_names(&action, &mut add);
-        }
+/// A finding about an annotation that is meant for an ALB and has another prefix.
+fn misplaced(meta: &Meta, key: &str) -> Option<Diagnostic> {
+    let (prefix, name) = key.rsplit_once('/').unwrap_or(("", key));
+    let suggestion = || meant(key, Readers::INGRESS);
+    let of_service = find(service::ROWS, key).is_some() || name.starts_with("aws-load-balancer-");
+    if of_service && (prefix.is_empty() || prefix.ends_with("kubernetes.io")) {
+        let mut found = idle(meta, key, "it is read on Services only");
+        found.hint = suggestion().map(|meant| meant.hint(key));
+        return Some(found);
     }
-    all
+    let is_alike =
+        prefix.contains("alb.") || prefix.starts_with("nlb.") || prefix.ends_with("k8s.aws");
+    let is_meant = is_alike || UNMISTAKABLE.iter().any(|row| row.name() == name);
+    let meant = suggestion().filter(|_| is_meant)?;
+    Some(missing(meta, key).hint(meant.hint(key)))
 }
 
-/// Every `serviceName` in an action.
-fn service_names(action: &Value, add: &mut impl FnMut(&str)) {
-    match action {
-        Value::Object(fields) => {
-            for (field, value) in fields {
-                match value.as_str() {
-                    Some(name) if field.eq_ignore_ascii_case("serviceName") => add(name),
-                    _ => service_names(value, add),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| service_names(item, add)),
-        _ => {}
-    }
-}
-
-/// The annotations of Ingresses on a Service: those that are not read there, or by nobody.
+/// The annotations of Ingresses on a Service that are not read there, or by nobody.
 pub(crate) fn on_a_service(service: &Service, scope: Scope<'_>) -> Vec<Diagnostic> {
     let meta = &service.meta;
-    let mut found = Vec::new();
-    for key in meta.annotations.keys() {
-        let name = key.strip_prefix(PREFIX);
-        let Some(name) = name.and_then(|rest| rest.strip_prefix('/')) else {
-            continue;
-        };
-        match place(name) {
-            None => found.push(unknown(meta, key, name)),
-            Some(Here) => found.push(idle(meta, key, "it is read on Ingresses only")),
-            Some(Both) if !scope.is_backend(&(meta.namespace.clone(), meta.name.clone())) => {
-                let why = "no Ingress of its namespace leads to this Service";
-                found.push(idle(meta, key, why));
-            }
-            Some(Both) => {}
+    let is_backend = || scope.is_backend(&(meta.namespace.clone(), meta.name.clone()));
+    let ours = meta
+        .annotations
+        .keys()
+        .filter(|key| key.starts_with(PREFIX));
+    let check = |key: &String| match find(keys::ROWS, key) {
+        None => Some(unknown(meta, key, Readers::BACKEND)),
+        Some(row) if !row.readers.include(Readers::BACKEND) => {
+            Some(idle(meta, key, "it is read on Ingresses only"))
         }
-    }
-    found
-}
-
-/// What the paths of an Ingress lead to, by name.
-pub(super) fn backends(ingress: &Ingress) -> impl Iterator<Item = &str> {
-    let paths = ingress.rules.iter().filter_map(|rule| rule.paths.as_ref());
-    let paths = paths.flatten().map(|path| &path.backend);
-    paths
-        .chain(&ingress.default_backend)
-        .map(|backend| backend.name())
+        Some(_) if !is_backend() && !scope.has_unread_ingress(&meta.namespace) => {
+            let why = "no Ingress of its namespace leads to this Service";
+            Some(idle(meta, key, why))
+        }
+        Some(_) => None,
+    };
+    ours.filter_map(check).collect()
 }

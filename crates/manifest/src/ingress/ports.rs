@@ -1,15 +1,18 @@
-//! The ports that a group listens on: each member's wishes, and what they make together.
+//! The ports that a group listens on: those of each member, merged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use elbow_model::{At, Origin, stable_id};
 use ipnet::IpNet;
 
 use super::Build;
 use super::group::Member;
 use super::json::{Fields, Wrong};
+use super::shape;
 use crate::Refusal;
-use crate::annotations::Found;
+use crate::annotations::ingress as keys;
 use crate::bounds;
+use crate::lookup::Found;
 use crate::stack::MutualAuthentication;
 
 /// What is known about a port.
@@ -17,15 +20,19 @@ use crate::stack::MutualAuthentication;
 pub(super) struct PortConfig {
     /// `HTTP` or `HTTPS`.
     pub(super) protocol: &'static str,
-    /// IPv4 ranges that may come in.
+    /// IPv4 ranges that may connect.
     pub(super) ipv4: BTreeSet<String>,
-    /// IPv6 ranges that may come in.
+    /// IPv6 ranges that may connect.
     pub(super) ipv6: BTreeSet<String>,
-    /// Prefix lists that may come in.
+    /// Prefix lists that may connect.
     pub(super) prefix_lists: BTreeSet<String>,
-    pub(super) ssl_policy: Option<String>,
-    pub(super) certificates: Vec<String>,
-    pub(super) mutual_authentication: Option<MutualAuthentication>,
+    /// Where these ranges are written.
+    pub(super) ranges: Origin,
+    pub(super) ssl_policy: Option<At<String>>,
+    pub(super) certificates: Vec<At<String>>,
+    pub(super) mutual_authentication: Option<At<MutualAuthentication>>,
+    /// Where the port is written.
+    pub(super) origin: Origin,
     /// Indices of the members that listen here.
     pub(super) members: Vec<usize>,
 }
@@ -38,7 +45,7 @@ impl Build<'_> {
             let meta = &member.ingress.meta;
             for (port, config) in self.member_ports(member)? {
                 let merged = ports.entry(port).or_default();
-                merge(merged, config).map_err(|what| {
+                let joined = merge(merged, config).map_err(|what| {
                     let others = merged.members.iter();
                     let others = others.filter_map(|&index| self.group.members.get(index));
                     let others: Vec<String> = others.map(Member::key).collect();
@@ -47,7 +54,8 @@ impl Build<'_> {
                         others.join(", ")
                     );
                     meta.refuse("conflict", message)
-                })?;
+                });
+                self.refused.keep(joined);
                 merged.members.push(index);
             }
             let certificates = ports.values().map(|config| config.certificates.len()).sum();
@@ -61,31 +69,41 @@ impl Build<'_> {
                 config.ipv6.insert("::/0".into());
             }
             if config.protocol == "HTTPS" && config.ssl_policy.is_none() {
-                config.ssl_policy = Some(self.context.defaults.ssl_policy.clone());
+                let policy = self.context.defaults.ssl_policy.clone();
+                config.ssl_policy = Some(At::new(policy, config.origin.clone()));
             }
         }
         Ok(ports)
     }
 
     fn member_ports(&self, member: &Member<'_>) -> Result<BTreeMap<u16, PortConfig>, Refusal> {
-        let explicit = self.explicit_certificates(member);
+        let mut explicit = self.explicit_certificates(member);
+        if explicit.is_empty() {
+            explicit.extend(self.created_arn(member));
+        }
         let annotations = member.annotations();
-        let ssl_policy = match member.params.and_then(|params| params.ssl_policy.clone()) {
-            None => annotations.text("ssl-policy").map(str::to_owned),
-            policy => policy,
-        };
+        let ssl_policy = member.text(keys::SSL_POLICY, |params| params.ssl_policy.clone());
         let prefix_lists = match member.params {
             Some(params) if !params.prefix_lists.is_empty() => params.prefix_lists.clone(),
             _ => annotations
-                .list("security-group-prefix-lists")
+                .list(keys::SECURITY_GROUP_PREFIX_LISTS)
                 .unwrap_or_default(),
         };
-        let (ipv4, ipv6) = inbound_ranges(member)?;
-        let mutual = mutual_authentication(member)?;
-        let protocols = listen_protocols(member, !explicit.is_empty())?;
+        let refused = &self.refused;
+        let (ipv4, ipv6) = refused.or_default(inbound_ranges(member));
+        let mut mutual = refused.or_default(mutual_authentication(member));
+        for one in mutual.values_mut() {
+            refused.keep(self.find_trust_store(member, one));
+        }
+        let has_certificates = !explicit.is_empty();
+        let protocols = refused.keep(listen_protocols(member, has_certificates));
+        let protocols = protocols.unwrap_or_else(|| {
+            self.assumes_ports.set(true);
+            default_port(has_certificates)
+        });
         let secure = protocols.values().any(|protocol| *protocol == "HTTPS");
         let certificates = if secure && explicit.is_empty() {
-            self.find_certificates(member)?
+            refused.or_default(self.find_certificates(member))
         } else {
             explicit
         };
@@ -94,9 +112,17 @@ impl Build<'_> {
         bounds::certificates(secure.count() * certificates.len())
             .and_then(|()| bounds::permissions(protocols.len() * ranges))
             .map_err(|bound| member.ingress.meta.too_much(bound))?;
+        let meta = member.ingress.meta.origin();
+        let origin = annotations.origin(keys::LISTEN_PORTS, &meta);
+        let ranges = match member.params {
+            Some(params) if !params.inbound_cidrs.is_empty() => params.meta.origin(),
+            _ => annotations.origin(keys::INBOUND_CIDRS, &meta),
+        };
         let config = |(port, protocol): (u16, &'static str)| {
             let mut config = PortConfig {
                 protocol,
+                origin: origin.clone(),
+                ranges: ranges.clone(),
                 ipv4: ipv4.clone(),
                 ipv6: ipv6.clone(),
                 prefix_lists: prefix_lists.iter().cloned().collect(),
@@ -112,7 +138,33 @@ impl Build<'_> {
         Ok(protocols.into_iter().map(config).collect())
     }
 
-    /// The HTTPS port that HTTP listeners lead to, when one is named.
+    /// Replaces the name of a trust store with its ARN.
+    fn find_trust_store(
+        &self,
+        member: &Member<'_>,
+        mutual: &mut At<MutualAuthentication>,
+    ) -> Result<(), Refusal> {
+        let name = mutual.value.trust_store_arn.as_deref().unwrap_or_default();
+        if mutual.value.mode != "verify" || name.starts_with("arn:") {
+            return Ok(());
+        }
+        let resource = format!("truststore/{name}/{}", stable_id(name));
+        let Some(arn) = self.arn_of(name, "elasticloadbalancing", &resource) else {
+            let message = format!("there is no trust store {name}");
+            let code = "unknown-trust-store";
+            let refusal = match member.annotations().find(keys::MUTUAL_AUTHENTICATION) {
+                Some(found) => found.refuse(code, message),
+                None => member.ingress.meta.refuse(code, message),
+            };
+            return Err(Box::new(
+                refusal.hint("list its ARN under resources in the environment file"),
+            ));
+        };
+        mutual.value.trust_store_arn = Some(arn);
+        Ok(())
+    }
+
+    /// The HTTPS port that HTTP listeners redirect to, if any.
     pub(super) fn ssl_redirect_port(
         &self,
         ports: &BTreeMap<u16, PortConfig>,
@@ -123,37 +175,45 @@ impl Build<'_> {
                 .params
                 .and_then(|params| params.ssl_redirect_port.as_ref());
             let port = match class {
-                Some(port) => Some(port.parse().map_err(|_| {
-                    let message =
-                        format!("sslRedirectPort is \"{port}\", which is no whole number");
-                    member.ingress.meta.refuse("out-of-range", message)
-                })?),
-                None => member.annotations().integer("ssl-redirect")?,
+                // With a text that is no number, the controller redirects nothing.
+                Some(port) => match port.parse::<i32>() {
+                    Ok(port) => Some(port),
+                    Err(_) => return Ok(None),
+                },
+                None => {
+                    let own = member.annotations().int32(keys::SSL_REDIRECT);
+                    self.refused.or_default(own)
+                }
             };
             wanted.extend(port);
         }
-        let Some(port) = self.group.only("ssl-redirect", wanted)? else {
+        let Some(port) = self.group.only(keys::SSL_REDIRECT, wanted)? else {
             return Ok(None);
         };
+        if self.assumes_ports.get() {
+            return Ok(None);
+        }
         let number = u16::try_from(port).unwrap_or(0);
         match ports.get(&number) {
             Some(config) if config.protocol == "HTTPS" => Ok(Some(number)),
             Some(_) => Err(self.group.refuse(
                 "invalid-ssl-redirect",
-                format!("ssl-redirect leads to port {port}, which is no HTTPS listener"),
+                format!("ssl-redirect: port {port} is not an HTTPS listener"),
             )),
             None => Err(self.group.refuse(
                 "invalid-ssl-redirect",
-                format!("ssl-redirect leads to port {port}, on which nobody listens"),
+                format!("ssl-redirect: there is no listener on port {port}"),
             )),
         }
     }
 }
 
-/// Joins another member's wishes; the error says what differs.
+/// Merges the configuration of another member; the error says what differs.
 fn merge(merged: &mut PortConfig, config: PortConfig) -> Result<(), &'static str> {
     if merged.protocol.is_empty() {
         merged.protocol = config.protocol;
+        merged.origin = config.origin;
+        merged.ranges = config.ranges.clone();
     } else if merged.protocol != config.protocol {
         return Err("the protocol");
     }
@@ -161,6 +221,7 @@ fn merge(merged: &mut PortConfig, config: PortConfig) -> Result<(), &'static str
         if merged.ipv4.is_empty() && merged.ipv6.is_empty() {
             merged.ipv4 = config.ipv4;
             merged.ipv6 = config.ipv6;
+            merged.ranges = config.ranges;
         } else if (&merged.ipv4, &merged.ipv6) != (&config.ipv4, &config.ipv6) {
             return Err("inbound-cidrs");
         }
@@ -178,41 +239,46 @@ fn merge(merged: &mut PortConfig, config: PortConfig) -> Result<(), &'static str
         config.mutual_authentication,
     )
     .ok_or("mutual-authentication")?;
-    // The first of all is the default. Those after it are told apart among themselves only, so that the
-    // default stands twice when another member names it.
+    // The first of all is the default. As in AWS's controller, only the others are deduplicated, so the default is
+    // listed twice when another member names it.
     for certificate in config.certificates {
         let after_default = merged.certificates.get(1..).unwrap_or_default();
-        if !after_default.contains(&certificate) {
+        if !after_default.iter().any(|one| **one == *certificate) {
             merged.certificates.push(certificate);
         }
     }
     Ok(())
 }
 
-fn join<T: PartialEq>(merged: &mut Option<T>, value: Option<T>) -> Option<()> {
+/// Sets a value that is not set yet; `None` when another member has set a different one.
+fn join<T: PartialEq>(merged: &mut Option<At<T>>, value: Option<At<T>>) -> Option<()> {
     match (&merged, value) {
         (_, None) => Some(()),
         (None, value) => {
             *merged = value;
             Some(())
         }
-        (Some(before), Some(value)) => (*before == value).then_some(()),
+        (Some(before), Some(value)) => (**before == *value).then_some(()),
     }
 }
 
-/// `listen-ports`, or the one port that goes without saying.
+/// The port of an Ingress without `listen-ports`.
+fn default_port(secure: bool) -> BTreeMap<u16, &'static str> {
+    BTreeMap::from([if secure { (443, "HTTPS") } else { (80, "HTTP") }])
+}
+
+/// `listen-ports`, or the default port.
 fn listen_protocols(
     member: &Member<'_>,
     secure: bool,
 ) -> Result<BTreeMap<u16, &'static str>, Refusal> {
-    let Some((found, value)) = member.annotations().json("listen-ports")? else {
-        let default = if secure { (443, "HTTPS") } else { (80, "HTTP") };
-        return Ok(BTreeMap::from([default]));
+    let Some((found, value)) = member.annotations().json(keys::LISTEN_PORTS)? else {
+        return Ok(default_port(secure));
     };
     let wrong = |message: String| found.refuse("invalid-listen-ports", message);
     let shape = || {
         wrong(format!(
-            "listen-ports is like [{{\"HTTP\":80}},{{\"HTTPS\":443}}], not {}",
+            "listen-ports: expected for example [{{\"HTTP\":80}},{{\"HTTPS\":443}}], found {}",
             found.value
         ))
     };
@@ -221,18 +287,22 @@ fn listen_protocols(
         return Err(wrong("listen-ports is empty".into()));
     }
     let mut ports = BTreeMap::new();
-    for entry in entries {
+    // Go reads null as an object without ports.
+    for entry in entries.iter().filter(|entry| !entry.is_null()) {
         for (protocol, port) in entry.as_object().ok_or_else(shape)? {
             let port = port.as_i64().ok_or_else(shape)?;
             let number = u16::try_from(port).ok().filter(|&port| port != 0);
-            let number =
-                number.ok_or_else(|| wrong(format!("port {port} is not within 1 to 65535")))?;
+            let number = number.ok_or_else(|| {
+                wrong(format!(
+                    "listen-ports: expected a port from 1 to 65535, found {port}"
+                ))
+            })?;
             let protocol = match &protocol[..] {
                 "HTTP" => "HTTP",
                 "HTTPS" => "HTTPS",
                 other => {
                     return Err(wrong(format!(
-                        "an ALB listens for HTTP or HTTPS, not {other}"
+                        "listen-ports: expected HTTP or HTTPS, found {other}"
                     )));
                 }
             };
@@ -246,7 +316,7 @@ fn listen_protocols(
     Ok(ports)
 }
 
-/// IPv4 and IPv6 ranges that may come in.
+/// IPv4 and IPv6 ranges that may connect.
 type Ranges = (BTreeSet<String>, BTreeSet<String>);
 
 fn inbound_ranges(member: &Member<'_>) -> Result<Ranges, Refusal> {
@@ -257,18 +327,21 @@ fn inbound_ranges(member: &Member<'_>) -> Result<Ranges, Refusal> {
         Some(params) => params.inbound_cidrs.clone(),
         None => member
             .annotations()
-            .list("inbound-cidrs")
+            .list(keys::INBOUND_CIDRS)
             .unwrap_or_default(),
     };
     let (mut ipv4, mut ipv6) = Ranges::default();
     for range in ranges {
         if range.parse::<IpNet>().is_err() {
-            let message = format!("\"{range}\" is no address range, like 10.0.0.0/8");
-            return Err(match (class, member.annotations().find("inbound-cidrs")) {
-                (Some(params), _) => params.meta.refuse("invalid-cidr", message),
-                (None, Some(found)) => found.refuse("invalid-cidr", message),
-                (None, None) => member.ingress.meta.refuse("invalid-cidr", message),
-            });
+            let message =
+                format!("\"{range}\" is not an address range; write for example 10.0.0.0/8");
+            return Err(
+                match (class, member.annotations().find(keys::INBOUND_CIDRS)) {
+                    (Some(params), _) => params.meta.refuse("invalid-cidr", message),
+                    (None, Some(found)) => found.refuse("invalid-cidr", message),
+                    (None, None) => member.ingress.meta.refuse("invalid-cidr", message),
+                },
+            );
         }
         if range.contains(':') {
             ipv6.insert(range);
@@ -281,20 +354,23 @@ fn inbound_ranges(member: &Member<'_>) -> Result<Ranges, Refusal> {
 
 fn mutual_authentication(
     member: &Member<'_>,
-) -> Result<BTreeMap<u16, MutualAuthentication>, Refusal> {
-    let Some((found, value)) = member.annotations().json("mutual-authentication")? else {
+) -> Result<BTreeMap<u16, At<MutualAuthentication>>, Refusal> {
+    let Some((found, value)) = member.annotations().json(keys::MUTUAL_AUTHENTICATION)? else {
         return Ok(BTreeMap::new());
     };
     let refuse =
         |found: &Found<'_>, wrong: Wrong| found.refuse("invalid-mutual-authentication", wrong);
+    let checked = shape::MUTUAL_AUTHENTICATION.check(&value);
+    checked.map_err(|wrong| refuse(&found, wrong))?;
     let entries = value.as_array().filter(|entries| !entries.is_empty());
-    let entries = entries.ok_or_else(|| {
-        refuse(
-            &found,
-            "mutual-authentication is a list with an entry per port".into(),
-        )
-    })?;
-    let read = entries.iter().map(mutual_entry).collect::<Result<_, _>>();
+    let entries = entries
+        .ok_or_else(|| refuse(&found, "expected a list with an entry for each port".into()))?;
+    let origin = found.origin();
+    let entry = |entry| {
+        let (port, mutual) = mutual_entry(entry)?;
+        Ok((port, At::new(mutual, origin.clone())))
+    };
+    let read = entries.iter().map(entry).collect::<Result<_, _>>();
     read.map_err(|wrong| refuse(&found, wrong))
 }
 
@@ -302,7 +378,7 @@ fn mutual_entry(entry: &serde_json::Value) -> Result<(u16, MutualAuthentication)
     let fields = Fields::of(entry, "an entry of mutual-authentication")?;
     let port = fields.integer("port")?.unwrap_or(0);
     let port = u16::try_from(port).ok().filter(|&port| port != 0);
-    let port = port.ok_or("the port is not within 1 to 65535")?;
+    let port = port.ok_or("expected a port from 1 to 65535")?;
     let mode = fields.text("mode")?.unwrap_or_default();
     let store = fields.text("trustStore")?.unwrap_or_default();
     let mut expiry = fields.boolean("ignoreClientCertificateExpiry")?;
@@ -310,20 +386,20 @@ fn mutual_entry(entry: &serde_json::Value) -> Result<(u16, MutualAuthentication)
     match &mode[..] {
         "verify" => {
             if store.is_empty() {
-                return Err(format!("mode verify needs a trustStore, port {port}"));
+                return Err(format!("port {port}: mode verify needs a trustStore"));
             }
             expiry = expiry.or(Some(false));
         }
         "off" | "passthrough" => {
             if !store.is_empty() || expiry.is_some() || advertise.is_some() {
                 return Err(format!(
-                    "trustStore, ignoreClientCertificateExpiry and advertiseTrustStoreCaNames are for mode verify, port {port}"
+                    "port {port}: trustStore, ignoreClientCertificateExpiry and advertiseTrustStoreCaNames need mode verify"
                 ));
             }
         }
         other => {
             return Err(format!(
-                "mode is off, passthrough or verify, not \"{other}\", port {port}"
+                "port {port}: expected mode off, passthrough or verify, found \"{other}\""
             ));
         }
     }
@@ -331,7 +407,7 @@ fn mutual_entry(entry: &serde_json::Value) -> Result<(u16, MutualAuthentication)
         && !matches!(&advertise[..], "on" | "off")
     {
         return Err(format!(
-            "advertiseTrustStoreCaNames is on or off, not \"{advertise}\""
+            "advertiseTrustStoreCaNames: expected on or off, found \"{advertise}\""
         ));
     }
     let authentication = MutualAuthentication {

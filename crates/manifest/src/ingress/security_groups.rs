@@ -1,56 +1,51 @@
-//! Security groups: those that are named, or one that the controller makes.
+//! Security groups: the named ones, or one that the controller makes.
 
 use std::collections::BTreeMap;
+
+use elbow_model::{At, Origin};
 
 use super::Build;
 use super::ports::PortConfig;
 use crate::Refusal;
-use crate::context::UNKNOWN_GROUP;
+use crate::account::security_groups;
+use crate::annotations::{Row, ingress as keys};
 use crate::stack::{IpRange, Ipv6Range, Permission, PrefixList, Reference, SecurityGroup, Tags};
 
 const ID: &str = "ManagedLBSecurityGroup";
 
 impl Build<'_> {
-    /// The groups of the load balancer; the one that the controller makes is added to the stack.
+    /// The groups of the load balancer. Without named ones, one is added to the stack.
     pub(super) fn add_security_groups(
         &mut self,
         ports: &BTreeMap<u16, PortConfig>,
         tags: &Tags,
-    ) -> Result<Vec<Reference>, Refusal> {
-        let lists: Vec<Vec<String>> = self
-            .group
-            .members
-            .iter()
-            .filter_map(|member| member.annotations().list("security-groups"))
-            .collect();
-        if lists.windows(2).any(|pair| pair.first() != pair.last()) {
-            return Err(self
-                .group
-                .refuse("conflict", "the group gives different security-groups"));
-        }
+    ) -> Result<Vec<At<Reference>>, Refusal> {
+        let wanted = self.security_group_names(keys::SECURITY_GROUPS)?;
         let backend = Reference::Literal(self.context.backend_security_group.id.clone());
         let enabled = self.context.backend_security_group.enabled;
-        let Some(wanted) = lists.into_iter().next().filter(|list| !list.is_empty()) else {
+        let (wanted, origin) = wanted.unwrap_or_else(|| (Vec::new(), self.group.origin()));
+        let at = |group: Reference| At::new(group, origin.clone());
+        if wanted.is_empty() {
             self.add_managed(ports, tags);
-            let mut groups = vec![Reference::security_group(ID)];
+            let mut groups = vec![at(Reference::security_group(ID))];
             if enabled {
-                groups.push(backend);
+                groups.push(at(backend));
             }
             return Ok(groups);
-        };
-        let mut groups = self.named_groups(&wanted)?;
+        }
+        let mut groups = self.named_groups(keys::SECURITY_GROUPS, &wanted, &origin)?;
         if self.manages_backend()? {
             if !enabled {
-                let message = "manage-backend-security-group-rules needs the backend security group, which is off";
+                let message = "manage-backend-security-group-rules needs the backend security group; set backendSecurityGroup.enabled in the environment file";
                 return Err(self.group.refuse("no-backend-security-group", message));
             }
-            groups.push(backend);
+            groups.push(at(backend));
         }
         Ok(groups)
     }
 
     fn manages_backend(&self) -> Result<bool, Refusal> {
-        let suffix = "manage-backend-security-group-rules";
+        let suffix = keys::MANAGE_BACKEND_SECURITY_GROUP_RULES;
         let mut values = Vec::new();
         for member in &self.group.members {
             values.extend(member.annotations().boolean(suffix)?);
@@ -58,23 +53,37 @@ impl Build<'_> {
         Ok(self.group.only(suffix, values)?.unwrap_or(false))
     }
 
-    /// Groups by id or by name, ids first.
-    fn named_groups(&self, wanted: &[String]) -> Result<Vec<Reference>, Refusal> {
-        let (ids, names): (Vec<&String>, Vec<&String>) =
-            wanted.iter().partition(|name| name.starts_with("sg-"));
-        let mut groups = Vec::with_capacity(wanted.len());
-        for wanted in ids.into_iter().chain(names) {
-            let Some(id) = self.context.security_group(wanted) else {
-                let message = format!("there is no security group {wanted}");
-                let code = "unknown-security-group";
-                let refusal = self
-                    .group
-                    .refuse_saying("security-groups", wanted, code, message);
-                return Err(Box::new(refusal.hint(UNKNOWN_GROUP)));
-            };
-            groups.push(Reference::Literal(id.to_owned()));
+    /// The security groups that an annotation names, in the same order on each member, and where it is written.
+    pub(super) fn security_group_names(
+        &self,
+        row: &'static Row,
+    ) -> Result<Option<(Vec<String>, Origin)>, Refusal> {
+        let members = self.group.members.iter();
+        let lists = members.filter_map(|member| {
+            let annotations = member.annotations();
+            Some((annotations.list(row)?, annotations.find(row)?.origin()))
+        });
+        let lists: Vec<(Vec<String>, Origin)> = lists.collect();
+        let differ = |pair: &[(Vec<String>, Origin)]| match pair {
+            [(a, _), (b, _)] => a != b,
+            _ => false,
+        };
+        if lists.windows(2).any(differ) {
+            return Err(self.differing(row));
         }
-        Ok(groups)
+        Ok(lists.into_iter().next())
+    }
+
+    /// Groups by id or by name, as the account has them.
+    pub(super) fn named_groups(
+        &self,
+        row: &'static Row,
+        wanted: &[String],
+        origin: &Origin,
+    ) -> Result<Vec<At<Reference>>, Refusal> {
+        let groups = self.resolved(row, security_groups(self.context, wanted))?;
+        let group = |id| At::new(Reference::Literal(id), origin.clone());
+        Ok(groups.into_iter().map(group).collect())
     }
 
     fn add_managed(&mut self, ports: &BTreeMap<u16, PortConfig>, tags: &Tags) {
@@ -85,6 +94,7 @@ impl Build<'_> {
                 from_port: Some((*port).into()),
                 to_port: Some((*port).into()),
                 ip_protocol: "tcp".into(),
+                origin: config.ranges.clone(),
                 ..Permission::default()
             };
             ingress.extend(config.ipv4.iter().map(|cidr| Permission {

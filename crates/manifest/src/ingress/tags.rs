@@ -1,15 +1,15 @@
-//! Tags: of a group, of an Ingress, of a target group.
+//! The tags of a group, of a rule and of a target group.
 
 use super::Build;
-use super::PREFIX;
 use super::group::Member;
 use crate::Refusal;
-use crate::annotations::Lookup;
+use crate::annotations::ingress as keys;
+use crate::lookup::Lookup;
 use crate::objects::Service;
 use crate::stack::Tags;
 
 impl Build<'_> {
-    /// Tags of what a group shares; two values for one key refuse the stack.
+    /// The tags of shared resources; two values for one key refuse the stack.
     pub(super) fn group_tags(&self, members: &[&Member<'_>]) -> Result<Tags, Refusal> {
         let mut tags = Tags::new();
         for member in members {
@@ -17,8 +17,9 @@ impl Build<'_> {
                 if let Some(before) = tags.get(&key)
                     && *before != value
                 {
-                    let message =
-                        format!("the group gives tag {key} two values: {before} and {value}");
+                    let message = format!(
+                        "the members of the group set different values for the tag {key}: {before} and {value}"
+                    );
                     return Err(member.ingress.meta.refuse("conflict", message));
                 }
                 tags.insert(key, value);
@@ -32,13 +33,13 @@ impl Build<'_> {
         Ok(self.with_defaults(ingress_tags(member)?))
     }
 
-    /// Tags of a target group: the Service's before the Ingress's, those of the class before both.
+    /// The tags of a target group: the Service's precede the Ingress's, those of the class precede both.
     pub(super) fn target_group_tags(
         &self,
         member: &Member<'_>,
         service: &Service,
     ) -> Result<Tags, Refusal> {
-        let service = Lookup::new(PREFIX, vec![&service.meta]).map("tags")?;
+        let service = Lookup::new(vec![&service.meta]).map(keys::TAGS)?;
         let mut tags = ingress_tags(member)?;
         tags.extend(service.unwrap_or_default());
         tags.extend(class_tags(member));
@@ -57,8 +58,9 @@ impl Build<'_> {
     }
 }
 
-fn ingress_tags(member: &Member<'_>) -> Result<Tags, Refusal> {
-    let mut tags = member.annotations().map("tags")?.unwrap_or_default();
+/// The tags of an Ingress and its class, without the defaults.
+pub(super) fn ingress_tags(member: &Member<'_>) -> Result<Tags, Refusal> {
+    let mut tags = member.annotations().map(keys::TAGS)?.unwrap_or_default();
     tags.extend(class_tags(member));
     Ok(tags)
 }

@@ -1,16 +1,15 @@
-//! Who belongs to whom, kept up to date object by object.
+//! Indexes of the relations between objects, updated with each object.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::fact::Fact;
+use super::links::{asks, led_to};
 use super::typed::{key, remove};
 use super::{Inventory, Key};
-use crate::ingress::{asks, led_to};
-use crate::objects::{Binding, EndpointSlice, Ingress, Pod, Secret, Service};
-use crate::scope::Fact;
+use crate::objects::{Binding, EndpointSlice, Ingress, Pod, Secret, Service, TENANT};
 use crate::secret;
-use crate::tenant::TENANT;
 
-/// The objects that something has, by what has them.
+/// Objects by the object that they belong to.
 #[derive(Debug, Default)]
 pub(crate) struct Indexes {
     /// EndpointSlices, by their Service.
@@ -19,9 +18,9 @@ pub(crate) struct Indexes {
     pub(crate) bindings: BTreeMap<String, BTreeSet<Key>>,
     /// Secrets, by the ARN that they carry.
     pub(crate) secrets: BTreeMap<String, BTreeSet<Key>>,
-    /// Ingresses, by the Services that they lead to.
+    /// Ingresses, by the Services that are their backends.
     pub(crate) backends: BTreeMap<Key, BTreeSet<Key>>,
-    /// Services that ask clients who they are, by namespace.
+    /// Services that turn authentication on, by namespace.
     pub(crate) asking: BTreeMap<String, BTreeSet<Key>>,
     /// Pods, by their MinIO Tenant.
     pub(crate) tenant_pods: BTreeMap<Key, BTreeSet<Key>>,
@@ -49,23 +48,36 @@ impl Indexes {
 impl Inventory {
     pub(super) fn put_service(&mut self, new: Service) -> Vec<Fact> {
         let key = key(&new.meta);
+        let is_new = !self.services.contains_key(&key);
         if let Some(old) = self.services.get_mut(&key) {
-            // No load balancer is different for a finalizer.
+            // A finalizer changes no load balancer.
             old.meta.finalizers.clone_from(&new.meta.finalizers);
             if *old == new {
                 return Vec::new();
             }
         }
-        let mut facts = self.remove_service(&key);
+        let mut facts = self.replace_service(&key);
         if asks(&new.meta) {
             facts.extend(self.start_asking(&key));
         }
         self.services.insert(key.clone(), new);
+        if is_new {
+            facts.push(Fact::ServiceNames(key.0.clone()));
+        }
         facts.push(Fact::Service(key));
         facts
     }
 
     pub(super) fn remove_service(&mut self, key: &Key) -> Vec<Fact> {
+        let mut facts = self.replace_service(key);
+        if !facts.is_empty() {
+            facts.push(Fact::ServiceNames(key.0.clone()));
+        }
+        facts
+    }
+
+    /// Takes a Service out for another version of it.
+    fn replace_service(&mut self, key: &Key) -> Vec<Fact> {
         let Some(old) = self.services.remove(key) else {
             return Vec::new();
         };
@@ -113,6 +125,18 @@ impl Inventory {
         facts
     }
 
+    /// Notes whether an Ingress cannot be read.
+    pub(crate) fn note_unread(&mut self, ingress: &Key, is_unread: bool) -> Option<Fact> {
+        let namespace = &ingress.0;
+        let unread = &mut self.unread_ingresses;
+        let turns = if is_unread {
+            list(unread, namespace.clone(), ingress)
+        } else {
+            unlist(unread, namespace, ingress)
+        };
+        turns.then(|| Fact::UnreadIngress(namespace.clone()))
+    }
+
     pub(super) fn list_secret(&mut self, key: &Key, secret: &Secret) -> Vec<Fact> {
         let Some(arn) = secret.arn().map(str::to_owned) else {
             return Vec::new();
@@ -122,7 +146,7 @@ impl Inventory {
         vec![Fact::Arn(arn), Fact::CertificateNames]
     }
 
-    /// Takes a Secret off the lists, before it goes or changes.
+    /// Removes a Secret from the indexes, before it is removed or replaced.
     pub(super) fn unlist_secret(&mut self, key: &Key) -> Vec<Fact> {
         let arn = self.secrets.get(key).and_then(Secret::arn);
         let Some(arn) = arn.map(str::to_owned) else {
@@ -133,7 +157,7 @@ impl Inventory {
         vec![Fact::Arn(arn), Fact::CertificateNames]
     }
 
-    /// Notes the host names of the certificate that `arn` stands for; `new` is a Secret that is about to come.
+    /// Updates the host names of the certificate with this ARN; `new` is a Secret that will be added.
     fn name_certificate(&mut self, arn: &str, new: Option<&Secret>) {
         let first = self.indexes.secrets.get(arn).and_then(BTreeSet::first);
         let secret = match (first, new) {
@@ -184,14 +208,14 @@ fn tenant_of(pod: &Pod) -> Option<Key> {
     Some((pod.meta.namespace.clone(), tenant.clone()))
 }
 
-/// Adds an object to a list; whether it is the first there.
+/// Adds an object to an index, and returns whether it is the first there.
 fn list<K: Ord>(index: &mut BTreeMap<K, BTreeSet<Key>>, of: K, key: &Key) -> bool {
     let entry = index.entry(of).or_default();
     entry.insert(key.clone());
     entry.len() == 1
 }
 
-/// Takes an object off a list; whether it was the last there.
+/// Removes an object from an index, and returns whether it was the last there.
 fn unlist<K: Ord>(index: &mut BTreeMap<K, BTreeSet<Key>>, of: &K, key: &Key) -> bool {
     let Some(entry) = index.get_mut(of) else {
         return false;

@@ -1,17 +1,18 @@
-//! An object of a kind that is read.
+//! An object of one of the kinds that load balancers depend on.
 
 use std::collections::BTreeMap;
 
 use elbow_model::diagnostic::Diagnostic;
 
+use super::fact::Fact;
 use super::{Inventory, Key};
+use crate::auto_mode;
 use crate::object::Object;
 use crate::objects::{
     Binding, EndpointSlice, Endpoints, Ingress, IngressClass, IngressClassParams, Meta, Node, Pod,
-    Secret, Service,
+    Secret, Service, Tenant,
 };
-use crate::scope::Fact;
-use crate::tenant::Tenant;
+use crate::versions;
 
 /// An object, read.
 pub(crate) enum Typed {
@@ -31,8 +32,26 @@ pub(crate) enum Typed {
 }
 
 impl Typed {
-    /// Reads an object, with everything found in it; `None`: it is of a kind that is not read. What is read of
-    /// an object in which there is an error cannot be relied on.
+    /// Whether objects of a kind are read, if only to refuse their version.
+    pub(crate) fn is_read(group: &str, kind: &str) -> bool {
+        matches!(
+            (group, kind),
+            (
+                "",
+                "Service" | "Secret" | "Namespace" | "Node" | "Pod" | "Endpoints"
+            ) | ("networking.k8s.io", "Ingress" | "IngressClass")
+                | ("extensions", "Ingress")
+                | (
+                    "elbv2.k8s.aws" | auto_mode::GROUP,
+                    "IngressClassParams" | "TargetGroupBinding"
+                )
+                | ("minio.min.io", "Tenant")
+                | ("discovery.k8s.io", "EndpointSlice")
+        )
+    }
+
+    /// Reads an object, and what is wrong with it; `None` for kinds that are not read. An object with an error is
+    /// unreliable.
     pub(crate) fn read(object: &Object) -> (Option<Self>, Vec<Diagnostic>) {
         let log = object.log();
         let view = &object.view(&log);
@@ -42,7 +61,7 @@ impl Typed {
                 Self::Ingress(Ingress::read(object, view))
             }
             ("networking.k8s.io", "IngressClass") => Self::Class(IngressClass::read(object, view)),
-            ("elbv2.k8s.aws", "IngressClassParams") => {
+            ("elbv2.k8s.aws" | auto_mode::GROUP, "IngressClassParams") => {
                 Self::Params(Box::new(IngressClassParams::read(object, view)))
             }
             ("", "Secret") => Self::Secret(Secret::read(object, view)),
@@ -54,13 +73,20 @@ impl Typed {
             ("", "Pod") => Self::Pod(Pod::read(object, view)),
             ("", "Endpoints") => Self::Endpoints(Endpoints::read(object, view)),
             ("discovery.k8s.io", "EndpointSlice") => Self::Slice(EndpointSlice::read(object, view)),
-            ("elbv2.k8s.aws", "TargetGroupBinding") => Self::Binding(Binding::read(object, view)),
-            _ => return (None, Vec::new()),
+            ("elbv2.k8s.aws" | auto_mode::GROUP, "TargetGroupBinding") => {
+                Self::Binding(Binding::read(object, view))
+            }
+            _ => return (None, versions::refuse(object).into_iter().collect()),
         };
-        (Some(typed), log.into_found())
+        let found = match versions::refuse(object) {
+            // The fields of another version are not wrong.
+            Some(refusal) => vec![refusal],
+            None => log.into_found(),
+        };
+        (Some(typed), found)
     }
 
-    /// Whether it is an object with a load balancer that is about to go.
+    /// Whether it can have a load balancer and is being deleted.
     pub(crate) fn is_deleting(&self) -> bool {
         match self {
             Self::Service(service) => service.meta.deleting,
@@ -69,7 +95,7 @@ impl Typed {
         }
     }
 
-    /// The finalizers that can be of a load balancer.
+    /// The finalizers of an object that can have a load balancer.
     pub(crate) fn finalizers(&self) -> Option<&Vec<String>> {
         match self {
             Self::Service(service) => Some(&service.meta.finalizers),
@@ -80,7 +106,7 @@ impl Typed {
 }
 
 impl Inventory {
-    /// The finalizers that are known of an object.
+    /// The known finalizers of an object.
     pub(crate) fn finalizers(&self, of: &Typed) -> Option<&Vec<String>> {
         match of {
             Typed::Service(now) => Some(&self.services.get(&key(&now.meta))?.meta.finalizers),
@@ -89,8 +115,7 @@ impl Inventory {
         }
     }
 
-    /// What is known of an object with a load balancer that cannot be read any longer, with the finalizers that it has
-    /// now.
+    /// The last known state of an object that can no longer be read, with its current finalizers.
     pub(crate) fn known(&self, now: &Typed) -> Option<Typed> {
         match now {
             Typed::Service(now) => {
@@ -107,7 +132,7 @@ impl Inventory {
         }
     }
 
-    /// Adds an object, or puts it in the place of the one of that name; what is different now.
+    /// Adds an object or replaces the one of that name, and returns the facts that changed.
     pub(crate) fn put(&mut self, typed: Typed) -> Vec<Fact> {
         match typed {
             Typed::Service(new) => self.put_service(new),
@@ -123,7 +148,8 @@ impl Inventory {
                 with(facts, default || was, Fact::DefaultClass)
             }
             Typed::Params(new) => {
-                insert(&mut self.params, new.meta.name.clone(), *new, Fact::Params)
+                let key = IngressClassParams::key_of(new.is_auto, &new.meta.name);
+                insert(&mut self.params, key, *new, Fact::Params)
             }
             Typed::Secret(new) => {
                 let key = key(&new.meta);
@@ -184,7 +210,7 @@ impl Inventory {
         }
     }
 
-    /// Takes an object out; what is different now.
+    /// Removes an object, and returns the facts that changed.
     pub(crate) fn remove(&mut self, group: &str, kind: &str, key: &Key) -> Vec<Fact> {
         match (group, kind) {
             ("", "Service") => self.remove_service(key),
@@ -197,8 +223,9 @@ impl Inventory {
                 let facts = remove(&mut self.classes, key.1.clone(), Fact::Class);
                 with(facts, was, Fact::DefaultClass)
             }
-            ("elbv2.k8s.aws", "IngressClassParams") => {
-                remove(&mut self.params, key.1.clone(), Fact::Params)
+            ("elbv2.k8s.aws" | auto_mode::GROUP, "IngressClassParams") => {
+                let key = IngressClassParams::key_of(group == auto_mode::GROUP, &key.1);
+                remove(&mut self.params, key, Fact::Params)
             }
             ("", "Secret") => {
                 let mut facts = self.unlist_secret(key);
@@ -214,7 +241,7 @@ impl Inventory {
             ("", "Pod") => self.remove_pod(key),
             ("", "Endpoints") => remove(&mut self.endpoints, key.clone(), Fact::Endpoints),
             ("discovery.k8s.io", "EndpointSlice") => self.remove_slice(key),
-            ("elbv2.k8s.aws", "TargetGroupBinding") => self.remove_binding(key),
+            ("elbv2.k8s.aws" | auto_mode::GROUP, "TargetGroupBinding") => self.remove_binding(key),
             _ => Vec::new(),
         }
     }
@@ -225,7 +252,7 @@ pub(super) fn key(meta: &Meta) -> Key {
     (meta.namespace.clone(), meta.name.clone())
 }
 
-/// Puts `new` in its place; the fact that it is different from what was there.
+/// Inserts `new`, and returns its fact if it differs from the previous value.
 fn insert<K: Ord + Clone, T: PartialEq>(
     map: &mut BTreeMap<K, T>,
     key: K,
@@ -239,7 +266,7 @@ fn insert<K: Ord + Clone, T: PartialEq>(
     vec![fact(key)]
 }
 
-/// Takes out what is at `key`; the fact that it was there.
+/// Removes the value of `key`, and returns its fact if it was there.
 pub(super) fn remove<K: Ord, T>(
     map: &mut BTreeMap<K, T>,
     key: K,
@@ -251,7 +278,7 @@ pub(super) fn remove<K: Ord, T>(
     }
 }
 
-/// Another fact beside those that there are, when something changed at all.
+/// Adds a fact if any other changed.
 fn with(mut facts: Vec<Fact>, too: bool, fact: Fact) -> Vec<Fact> {
     if too && !facts.is_empty() {
         facts.push(fact);

@@ -1,6 +1,6 @@
-//! TargetGroupBindings that stand among the objects.
+//! TargetGroupBindings.
 
-use super::class::Selector;
+use super::class::{AUTO_MODE, Selector};
 use super::{Meta, Port};
 use crate::object::Object;
 use crate::view::View;
@@ -16,7 +16,7 @@ pub struct Binding {
     pub service: String,
     /// `spec.serviceRef.port`.
     pub port: Port,
-    /// `spec.targetType`; when it is not there, that of the target group.
+    /// `spec.targetType`; `None`: that of the target group.
     pub target_type: Option<String>,
     /// `spec.nodeSelector`.
     pub node_selector: Option<Selector>,
@@ -33,11 +33,15 @@ impl Binding {
             (Some(name), _) => name,
             (None, Some(arn)) => group_name(arn).unwrap_or(arn),
             (None, None) => {
-                let message = "a TargetGroupBinding has targetGroupName or targetGroupARN";
+                let message = "a TargetGroupBinding needs targetGroupName or targetGroupARN";
                 spec.error("missing-field", message);
                 ""
             }
         };
+        if object.group() == AUTO_MODE && text("targetType").is_none() {
+            let message = "a TargetGroupBinding of EKS Auto Mode needs targetType: ip or instance";
+            spec.error("missing-field", message);
+        }
         let service = spec.get("serviceRef");
         let port = service.get("port").text().map(Port::parse);
         let selector = spec.get("nodeSelector");
@@ -52,10 +56,19 @@ impl Binding {
         }
     }
 
-    /// Whether the controller made it for an Ingress or a Service, and not the user.
+    /// Whether the controller made it, for an Ingress or a Service.
     pub fn is_made(&self) -> bool {
         let made = |key: &String| {
-            key.starts_with("ingress.k8s.aws/stack") || key.starts_with("service.k8s.aws/stack")
+            let owner = key.split_once("/stack").map(|(owner, _)| owner);
+            matches!(
+                owner,
+                Some(
+                    "ingress.k8s.aws"
+                        | "service.k8s.aws"
+                        | "ingress.eks.amazonaws.com"
+                        | "service.eks.amazonaws.com"
+                )
+            )
         };
         self.meta.labels.keys().any(made)
     }

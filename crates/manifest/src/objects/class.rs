@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{Meta, service::text_map};
+use crate::annotations::other::DEFAULT_CLASS;
 use crate::object::Object;
 use crate::view::View;
+
+/// The API group of IngressClassParams and TargetGroupBindings of EKS Auto Mode.
+pub(crate) const AUTO_MODE: &str = "eks.amazonaws.com";
 
 /// An IngressClass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,21 +40,22 @@ impl IngressClass {
         }
     }
 
-    /// Whether Ingresses that name no class get this one.
+    /// Whether Ingresses without a class get this one.
     pub fn is_default(&self) -> bool {
-        let key = "ingressclass.kubernetes.io/is-default-class";
         self.meta
             .annotations
-            .get(key)
+            .get(DEFAULT_CLASS.key)
             .is_some_and(|annotation| annotation.value == "true")
     }
 }
 
-/// IngressClassParams: what wins over the annotations of all Ingresses of a class.
+/// IngressClassParams, which override the annotations of all Ingresses of a class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IngressClassParams {
     /// Name, place.
     pub meta: Meta,
+    /// Whether they are those of EKS Auto Mode.
+    pub is_auto: bool,
     /// `spec.loadBalancerName`.
     pub load_balancer_name: Option<String>,
     /// `spec.certificateArn`.
@@ -156,8 +161,23 @@ pub struct ParamsListener {
 }
 
 impl IngressClassParams {
-    /// Reads IngressClassParams.
+    /// The key in an inventory: the parameters of EKS Auto Mode have names of their own.
+    pub fn key_of(is_auto: bool, name: &str) -> String {
+        if is_auto {
+            format!("{}/{name}", AUTO_MODE)
+        } else {
+            name.to_owned()
+        }
+    }
+
+    /// Reads IngressClassParams of either API group.
     pub fn read(object: &Object, view: &View<'_>) -> Self {
+        let is_auto = object.group() == AUTO_MODE;
+        let certificates = if is_auto {
+            "certificateARNs"
+        } else {
+            "certificateArn"
+        };
         let spec = view.get("spec");
         let text = |name: &str| spec.get(name).text().map(str::to_owned);
         let selector = spec.get("namespaceSelector");
@@ -169,7 +189,8 @@ impl IngressClassParams {
         Self {
             meta: Meta::read(object, view),
             load_balancer_name: text("loadBalancerName"),
-            certificate_arns: spec.get("certificateArn").texts(),
+            is_auto,
+            certificate_arns: spec.get(certificates).texts(),
             namespace_selector: (!selector.is_absent()).then(|| Selector::read(&selector)),
             group: spec.get("group").get("name").text().map(str::to_owned),
             scheme: text("scheme"),
@@ -199,9 +220,17 @@ fn subnets(view: &View<'_>) -> Option<SubnetSelector> {
     if !ids.is_absent() {
         return Some(SubnetSelector::Ids(ids.texts()));
     }
+    let matched = view.get("matchTags");
+    if !matched.is_absent() {
+        let tag = |view: &View<'_>| {
+            let key = view.get("key").text()?.to_owned();
+            Some((key, view.get("values").texts()))
+        };
+        let tags = matched.items();
+        return Some(SubnetSelector::Tags(tags.iter().filter_map(tag).collect()));
+    }
     let tags = view.get("tags").fields().into_iter();
-    let tag =
-        |(key, values): (&elbow_model::yaml::Key, View<'_>)| (key.name.clone(), values.texts());
+    let tag = |(key, values): (&elbow_yaml::Key, View<'_>)| (key.name.clone(), values.texts());
     Some(SubnetSelector::Tags(tags.map(tag).collect()))
 }
 

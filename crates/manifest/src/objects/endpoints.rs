@@ -1,4 +1,4 @@
-//! EndpointSlices and Endpoints: where the pods behind a Service are.
+//! EndpointSlices and Endpoints: the addresses of the pods behind a Service.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::Meta;
 use crate::object::{Object, Place};
 use crate::view::View;
 
-/// The label that says whose endpoints a slice holds.
+/// The label of a slice that names its Service.
 pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 /// Endpoints of a Service: an EndpointSlice, or a subset of an Endpoints object.
@@ -17,7 +17,7 @@ pub struct EndpointSet {
     pub family: Family,
     /// Its ports; each endpoint has all of them.
     pub ports: Vec<EndpointPort>,
-    /// In the order of the text.
+    /// Its endpoints, in the order of the text.
     pub endpoints: Vec<Endpoint>,
 }
 
@@ -28,7 +28,7 @@ pub enum Family {
     Ipv4,
     /// IPv6.
     Ipv6,
-    /// Names, of which an Endpoints object cannot have any.
+    /// Host names; only in EndpointSlices.
     Fqdn,
     /// IPv4 and IPv6 together, as in an Endpoints object.
     Both,
@@ -39,7 +39,7 @@ pub enum Family {
 pub struct EndpointPort {
     /// The name of the Service's port; may be empty.
     pub name: String,
-    /// Its number; `None`: none is said.
+    /// Its number, if there is one.
     pub port: Option<u16>,
     /// `TCP`, `UDP`, `SCTP`.
     pub protocol: String,
@@ -48,9 +48,9 @@ pub struct EndpointPort {
 /// An endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Its addresses, of which the first counts.
+    /// Its first address.
     pub address: String,
-    /// `conditions.ready`; unknown is as good as ready.
+    /// `conditions.ready`; `None` counts as ready.
     pub ready: Option<bool>,
     /// `conditions.terminating`.
     pub terminating: bool,
@@ -58,7 +58,7 @@ pub struct Endpoint {
     pub zone: Option<String>,
     /// Its node.
     pub node: Option<String>,
-    /// Kind, namespace and name of what it is an endpoint of.
+    /// Kind, namespace and name of the object behind it.
     pub target: Option<(String, String, String)>,
     /// Where it stands.
     pub place: Place,
@@ -71,7 +71,7 @@ pub struct Endpoint {
 pub struct EndpointSlice {
     /// Name, namespace, place.
     pub meta: Meta,
-    /// What it holds.
+    /// Its endpoints.
     pub set: EndpointSet,
 }
 
@@ -85,7 +85,7 @@ impl EndpointSlice {
             Some("FQDN") => Family::Fqdn,
             other => {
                 let other = other.unwrap_or("nothing");
-                let message = format!("addressType is IPv4, IPv6 or FQDN, not {other}");
+                let message = format!("addressType: expected IPv4, IPv6 or FQDN, found {other}");
                 kind.error("unknown-value", message);
                 Family::Fqdn
             }
@@ -143,7 +143,7 @@ fn endpoint(
     })
 }
 
-/// An address that is one of its family.
+/// An address of the family.
 fn check(view: &View<'_>, family: Family) -> Option<String> {
     let text = view.text()?;
     let fits = match (family, text.parse::<IpAddr>()) {
@@ -157,10 +157,13 @@ fn check(view: &View<'_>, family: Family) -> Option<String> {
         let wanted = match family {
             Family::Ipv4 => "IPv4 address",
             Family::Ipv6 => "IPv6 address",
-            Family::Fqdn => "host name",
+            Family::Fqdn => "FQDN",
             Family::Both => "IP address",
         };
-        view.error("invalid-address", format!("\"{text}\" is no {wanted}"));
+        view.error(
+            "invalid-address",
+            format!("expected an {wanted}, found \"{text}\""),
+        );
     }
     fits.then(|| text.to_owned())
 }
@@ -177,7 +180,7 @@ fn target(view: &View<'_>, object: &Object) -> Option<(String, String, String)> 
     ))
 }
 
-/// An Endpoints object, which is older than EndpointSlices.
+/// An Endpoints object, the predecessor of EndpointSlices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
     /// Name, namespace, place; the name is that of the Service.

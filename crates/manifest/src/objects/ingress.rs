@@ -1,6 +1,6 @@
 //! Ingresses.
 
-use elbow_model::yaml::Position;
+use elbow_yaml::Position;
 
 use super::{Meta, Port};
 use crate::object::Object;
@@ -19,7 +19,7 @@ pub struct Ingress {
     pub rules: Vec<IngressRule>,
     /// All of `spec.tls[].hosts`.
     pub tls_hosts: Vec<String>,
-    /// `spec.tls[].secretName` with the hosts beside it; AWS never reads it.
+    /// `spec.tls[].secretName` with its hosts, which AWS ignores.
     pub tls_secrets: Vec<(String, Vec<String>)>,
 }
 
@@ -28,7 +28,7 @@ pub struct Ingress {
 pub struct IngressRule {
     /// Its host; empty: any.
     pub host: String,
-    /// Its paths; `None` for a rule without `http`, which does nothing.
+    /// Its paths; `None` for a rule without `http`, which has no effect.
     pub paths: Option<Vec<IngressPath>>,
 }
 
@@ -37,9 +37,9 @@ pub struct IngressRule {
 pub struct IngressPath {
     /// As it is written; empty: any.
     pub path: String,
-    /// How it is meant.
+    /// Its type.
     pub path_type: PathType,
-    /// Where it leads.
+    /// Its backend.
     pub backend: Backend,
     /// Where it stands.
     pub at: Position,
@@ -52,26 +52,26 @@ pub enum PathType {
     Exact,
     /// The path and all below it.
     Prefix,
-    /// A pattern of ALB; also when nothing is said.
+    /// A pattern of ALB; the default.
     ImplementationSpecific,
 }
 
-/// Where a path leads.
+/// The backend of a path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Backend {
-    /// To a Service, or to an annotation by that name.
+    /// A Service, or the action of an annotation.
     Service {
-        /// The name of the Service.
+        /// The name of the Service or the action.
         name: String,
         /// Its port.
         port: BackendPort,
     },
-    /// To another resource, which ALB does not know.
+    /// Another resource, which ALB does not support.
     Resource,
 }
 
 impl Backend {
-    /// The name of the Service, or of the annotation.
+    /// The name of the Service or the action.
     pub fn name(&self) -> &str {
         match self {
             Self::Service { name, .. } => name,
@@ -96,8 +96,7 @@ impl Ingress {
         rules.filter_map(|rule| rule.paths.as_ref()).flatten()
     }
 
-    /// Where the first path stands that leads to `service`, by any port or by `port`; the Ingress
-    /// itself when none does.
+    /// The position of the first path with the backend `service`, on any port or on `port`, else of the Ingress.
     pub fn place_of(&self, service: &str, port: Option<&Port>) -> Position {
         let leads = |path: &&IngressPath| match &path.backend {
             Backend::Service { name, port: found } => {
@@ -113,13 +112,6 @@ impl Ingress {
 
     /// Reads an Ingress.
     pub fn read(object: &Object, view: &View<'_>) -> Self {
-        if object.api_version != "networking.k8s.io/v1" {
-            let message = format!(
-                "Ingresses of {} are no longer served by Kubernetes",
-                object.api_version
-            );
-            view.get("apiVersion").error("old-api-version", message);
-        }
         let spec = view.get("spec");
         let backend = spec.get("defaultBackend");
         let tls = spec.get("tls").items();
@@ -157,8 +149,9 @@ fn path(view: &View<'_>) -> IngressPath {
         Some("Prefix") => PathType::Prefix,
         None | Some("ImplementationSpecific") => PathType::ImplementationSpecific,
         Some(other) => {
-            let message =
-                format!("pathType is Exact, Prefix or ImplementationSpecific, not {other}");
+            let message = format!(
+                "pathType: expected Exact, Prefix or ImplementationSpecific, found {other}"
+            );
             kind.error("unknown-value", message);
             PathType::ImplementationSpecific
         }

@@ -1,4 +1,4 @@
-//! Nodes and Pods, as far as they decide where traffic may go.
+//! Nodes and Pods, as far as targets depend on them.
 
 use std::net::IpAddr;
 
@@ -24,14 +24,14 @@ pub struct Node {
 pub enum Condition {
     /// `True`.
     True,
-    /// `False`, or a list of conditions that lacks it.
+    /// `False`, or missing from the list of conditions.
     False,
-    /// `Unknown`: nobody has heard of the node for a while.
+    /// `Unknown`: the node has stopped reporting.
     Unknown,
 }
 
 impl Node {
-    /// Reads a Node. One without any conditions was written by hand, and counts as ready.
+    /// Reads a Node. One without conditions was written by hand and counts as ready.
     pub fn read(object: &Object, view: &View<'_>) -> Self {
         let status = view.get("status");
         let pair = |view: &View<'_>, first: &str, second: &str| {
@@ -59,8 +59,7 @@ impl Node {
         }
     }
 
-    /// The address at which its node ports are reached: the internal one of the family, else its name
-    /// in the network.
+    /// The address of its node ports: the internal address of the family, else its host name.
     pub fn address(&self, ipv6: bool) -> Option<&str> {
         let of = |wanted: &'static str| {
             let addresses = self.addresses.iter();
@@ -91,7 +90,7 @@ pub struct Pod {
     pub meta: Meta,
     /// Whether all its containers are ready.
     pub containers_ready: bool,
-    /// Whether it is ready, its readiness gates included.
+    /// Whether it is ready, including its readiness gates.
     pub ready: bool,
     /// Its address.
     pub address: Option<String>,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use elbow_yaml::{Node, Position, Value};
+
 use super::Meta;
 use crate::object::Object;
 use crate::view::View;
@@ -17,7 +19,7 @@ pub struct Service {
     pub ports: Vec<ServicePort>,
     /// Labels of its pods.
     pub selector: BTreeMap<String, String>,
-    /// `IPv4`, `IPv6`; empty when none are written.
+    /// `spec.ipFamilies`: `IPv4`, `IPv6`; empty when absent.
     pub ip_families: Vec<String>,
     /// `spec.loadBalancerClass`.
     pub load_balancer_class: Option<String>,
@@ -29,11 +31,25 @@ pub struct Service {
     pub local_traffic: bool,
     /// `spec.healthCheckNodePort`; 0: none.
     pub health_check_node_port: u16,
-    /// `spec.allocateLoadBalancerNodePorts`, which is true unless said otherwise.
+    /// `spec.allocateLoadBalancerNodePorts`, true by default.
     pub allocate_node_ports: bool,
     /// `spec.sessionAffinity: ClientIP`.
     pub client_affinity: bool,
+    /// The first host name of `status.loadBalancer.ingress`; empty: none. What it says is which load balancer exists.
+    pub hostname: String,
+    /// Where the fields of `spec` stand, by their paths, like `spec.ports`; empty for an object of an API server.
+    pub fields: BTreeMap<&'static str, Position>,
 }
+
+const SPEC: &str = "spec";
+
+/// The fields of `spec` whose place a finding may name, and their paths.
+const LOCATED: &[(&str, &str)] = &[
+    ("spec.ipFamilies", "ipFamilies"),
+    ("spec.loadBalancerIP", "loadBalancerIP"),
+    ("spec.ports", "ports"),
+    ("spec.sessionAffinity", "sessionAffinity"),
+];
 
 /// `spec.type` of a Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +60,7 @@ pub enum ServiceType {
     NodePort,
     /// A load balancer.
     LoadBalancer,
-    /// A name elsewhere.
+    /// A name outside the cluster.
     ExternalName,
 }
 
@@ -61,7 +77,7 @@ pub struct ServicePort {
     pub target_port: Port,
     /// The port of the nodes; 0: none.
     pub node_port: u16,
-    /// Whether the node port is one that a cluster might have given, and none did.
+    /// Whether the node port was made up, in place of the one that a cluster would allocate.
     pub assumed: bool,
 }
 
@@ -75,7 +91,7 @@ pub enum Port {
 }
 
 impl Port {
-    /// A number when it is written as one.
+    /// Reads a port: a number if it is one, else a name.
     pub fn parse(text: &str) -> Self {
         text.parse()
             .map_or_else(|_| Self::Name(text.to_owned()), Self::Number)
@@ -100,7 +116,13 @@ impl std::fmt::Display for Port {
 }
 
 impl Service {
-    /// Reads a Service; what the apiserver fills in is filled in.
+    /// Where the field at `path` stands, else the nearest one above it that is written.
+    pub fn place_of(&self, path: &str) -> Position {
+        let field = self.fields.get(path).or_else(|| self.fields.get(SPEC));
+        field.copied().unwrap_or(self.meta.place.at)
+    }
+
+    /// Reads a Service, with the defaults of the API server.
     pub fn read(object: &Object, view: &View<'_>) -> Self {
         let meta = Meta::read(object, view);
         let spec = view.get("spec");
@@ -111,7 +133,7 @@ impl Service {
             Some("ExternalName") => ServiceType::ExternalName,
             Some(other) => {
                 let message = format!(
-                    "a Service is of type ClusterIP, NodePort, LoadBalancer or ExternalName, not {other}"
+                    "type of a Service: expected ClusterIP, NodePort, LoadBalancer or ExternalName, found {other}"
                 );
                 spec.get("type").error("unknown-value", message);
                 ServiceType::ClusterIp
@@ -135,6 +157,8 @@ impl Service {
             health_check_node_port: spec.get("healthCheckNodePort").number().unwrap_or(0),
             allocate_node_ports: allocate.unwrap_or(true),
             client_affinity: spec.get("sessionAffinity").text() == Some("ClientIP"),
+            hostname: hostname(&view.get("status")),
+            fields: fields(object),
             meta,
         };
         if !service.meta.from_cluster {
@@ -143,7 +167,7 @@ impl Service {
         service
     }
 
-    /// The port called `wanted`, or with this number.
+    /// The port with this name or number.
     pub fn port(&self, wanted: &Port) -> Option<&ServicePort> {
         self.ports.iter().find(|port| match wanted {
             Port::Number(number) => port.port == *number,
@@ -151,8 +175,8 @@ impl Service {
         })
     }
 
-    /// Node ports that the apiserver would have given: from its range, by the name of the Service so that they
-    /// stay the same.
+    /// Fills in node ports, which an API server would allocate: from its range, and by the name of the Service so that
+    /// they stay the same.
     fn allocate(&mut self) {
         let wanted = match self.kind {
             ServiceType::NodePort => true,
@@ -185,6 +209,36 @@ fn node_port(uid: &str, label: &str) -> u16 {
     30_000 + u16::try_from(number).unwrap_or(0)
 }
 
+fn hostname(status: &View<'_>) -> String {
+    let addresses = status.get("loadBalancer").get("ingress").items();
+    let first = addresses.first();
+    let name = first.map(|first| first.get("hostname").text().unwrap_or_default().to_owned());
+    name.unwrap_or_default()
+}
+
+fn fields(object: &Object) -> BTreeMap<&'static str, Position> {
+    let mut fields = BTreeMap::new();
+    if object.file.is_empty() {
+        return fields;
+    }
+    let Some(spec) = child(&object.node, "spec") else {
+        return fields;
+    };
+    fields.insert(SPEC, spec.at);
+    for (path, name) in LOCATED {
+        fields.extend(child(spec, name).map(|field| (*path, field.at)));
+    }
+    fields
+}
+
+fn child<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
+    let Value::Mapping(entries) = &node.value else {
+        return None;
+    };
+    let mut entries = entries.iter();
+    entries.find_map(|(key, value)| (key.name == name).then_some(value))
+}
+
 fn port(view: &View<'_>) -> Option<ServicePort> {
     let port: u16 = view.get("port").number()?;
     let target = view.get("targetPort");
@@ -204,7 +258,7 @@ fn port(view: &View<'_>) -> Option<ServicePort> {
 
 /// A mapping of texts.
 pub(super) fn text_map(view: &View<'_>) -> BTreeMap<String, String> {
-    let entry = |(key, value): (&elbow_model::yaml::Key, View<'_>)| {
+    let entry = |(key, value): (&elbow_yaml::Key, View<'_>)| {
         Some((key.name.clone(), value.text()?.to_owned()))
     };
     view.fields().into_iter().filter_map(entry).collect()

@@ -9,7 +9,7 @@ fn stacks(text: &str) -> Vec<Stack> {
     plan(&objects, &Context::default()).stacks
 }
 
-/// An Ingress `web` with `more` in its annotations and `spec`; its Service `web`.
+/// The stack of an Ingress `web` with these annotations and this `spec`, and of its Service `web`.
 fn ingress(annotations: &str, spec: &str) -> Stack {
     let text = format!(
         "{{apiVersion: v1, kind: Service, metadata: {{name: web}}, spec: {{type: NodePort, ports: [{{port: 80, nodePort: 30080}}]}}}}
@@ -45,7 +45,7 @@ fn used<'a>(usages: &'a [Usage], quota: &str) -> &'a Usage {
 
 /// ALB guide, quotas: 100 rules for a load balancer, without the default rules.
 #[test]
-fn rules_of_an_alb() {
+fn an_alb_has_at_most_100_rules() {
     let usages = of_stack(&ingress("", &rules(100)), &Targets::new());
     let full = used(&usages, "rules-per-application-load-balancer");
     assert_eq!((full.used, full.limit, full.adjustable), (100, 100, true));
@@ -55,14 +55,16 @@ fn rules_of_an_alb() {
     let warning = used(&usages, "rules-per-application-load-balancer").warning();
     let text = warning.unwrap().to_string();
     assert!(
-        text.contains("has 101 rules; AWS takes at most 100 (rules-per-application-load-balancer)"),
+        text.contains(
+            "has 101 rules; AWS allows at most 100 (rules-per-application-load-balancer)"
+        ),
         "{text}"
     );
 }
 
 /// ALB guide, quotas: 25 certificates besides the default one of each listener.
 #[test]
-fn certificates_of_an_alb() {
+fn an_alb_has_at_most_25_extra_certificates() {
     let arns: Vec<String> = (0..27)
         .map(|number| format!("arn:aws:acm:r:1:certificate/{number}"))
         .collect();
@@ -81,7 +83,7 @@ fn certificates_of_an_alb() {
 
 /// ALB guide, quotas: 50 listeners; the VPC guide: 60 inbound rules for a security group.
 #[test]
-fn listeners_and_what_lets_in() {
+fn an_alb_has_at_most_50_listeners_and_60_inbound_rules() {
     let ports: Vec<String> = (1..=51)
         .map(|port| format!("{{\"HTTP\":{port}}}"))
         .collect();
@@ -103,7 +105,7 @@ fn listeners_and_what_lets_in() {
 
 /// control-plane.md 2.8: five values for a rule, three for a condition.
 #[test]
-fn values_of_a_rule() {
+fn a_rule_has_at_most_five_values_and_a_condition_three() {
     let conditions = r#"    alb.ingress.kubernetes.io/conditions.web: '[{"field":"host-header","hostHeaderConfig":{"values":["a.example","*.b.example","c.example"]}},{"field":"query-string","queryStringConfig":{"values":[{"key":"v","value":"?x"}]}}]'"#;
     let usages = of_stack(&ingress(conditions, &rules(2)), &Targets::new());
     let values: Vec<(&str, usize)> = usages
@@ -120,7 +122,7 @@ fn values_of_a_rule() {
 
 /// ALB guide, quotas: five target groups in an action.
 #[test]
-fn groups_of_an_action() {
+fn an_action_has_at_most_five_target_groups() {
     let group = r#"{"targetGroupARN":"arn","weight":1}"#;
     let annotation = format!(
         "    alb.ingress.kubernetes.io/actions.six: '{{\"type\":\"forward\",\"forwardConfig\":{{\"targetGroups\":[{}]}}}}'",
@@ -141,7 +143,7 @@ fn groups_of_an_action() {
 
 /// ALB and NLB guides, quotas: 1,000 targets of a group and of an ALB; 500 of an NLB that crosses zones, else 3,000.
 #[test]
-fn targets_of_groups_and_load_balancers() {
+fn targets_are_limited_per_group_and_load_balancer() {
     let service = |attributes: &str| {
         let text = format!(
             "apiVersion: v1
@@ -184,7 +186,7 @@ spec: {{type: LoadBalancer, ports: [{{port: 443, nodePort: 30443}}]}}
 
 /// CLB guide, quotas: 20 Classic load balancers in a region, 1,000 instances and 100 listeners of each.
 #[test]
-fn the_region() {
+fn classic_load_balancers_are_limited_per_region() {
     let mut text = String::new();
     for number in 0..21 {
         let _ = write!(

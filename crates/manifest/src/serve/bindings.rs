@@ -1,4 +1,4 @@
-//! TargetGroupBindings: Services whose endpoints are targets of a group that has another name for it.
+//! TargetGroupBindings: Services with endpoints that are targets of a group made elsewhere.
 
 use elbow_model::diagnostic::{Diagnostic, Severity};
 
@@ -7,7 +7,7 @@ use super::targets::{Finder, Target};
 use crate::objects::{Binding, Node};
 use crate::scope::Scope;
 
-/// What is wrong with a TargetGroupBinding; `known`: there is a target group of that name.
+/// The fault of a TargetGroupBinding, if it has one. `known` tells whether a target group has the name it gives.
 pub(crate) fn misbound(binding: &Binding, known: bool, scope: Scope<'_>) -> Option<Diagnostic> {
     let meta = &binding.meta;
     if !known {
@@ -15,10 +15,11 @@ pub(crate) fn misbound(binding: &Binding, known: bool, scope: Scope<'_>) -> Opti
             "no target group of these objects is called {}",
             binding.group
         );
-        // What the controller made stays behind when its Ingress is not among the objects.
-        let severity = match binding.is_made() {
-            true => Severity::Note,
-            false => Severity::Warning,
+        // The controller's own bindings remain when the Ingress is not among the objects.
+        let severity = if binding.is_made() {
+            Severity::Note
+        } else {
+            Severity::Warning
         };
         let unknown = Diagnostic::new(severity, "unknown-target-group", message);
         return Some(meta.found(unknown.field("spec.targetGroupName")));

@@ -1,20 +1,20 @@
-//! What stacks have to do with each other: target groups that one names and another has, certificates that stand
-//! in for several.
+//! What stacks know of each other: target groups that one refers to and another has, and the hosts of shared
+//! certificates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::certificates::wanted;
+use super::hosts::wanted;
 use crate::Context;
 use crate::scope::{Fact, Scope};
 use crate::stack::Stack;
 
-/// All stacks, with what one of them can know of the others.
+/// All stacks, with what they know of each other.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
     /// By key.
     stacks: BTreeMap<String, Arc<Stack>>,
-    /// The key of the stack and the id of the target group, by the group's name. Of two groups the first counts.
+    /// The keys of stacks and the ids of their target groups, by the group's name. The first of a name counts.
     groups: BTreeMap<String, BTreeSet<(String, String)>>,
     /// The hosts that each stack wants a certificate for, by ARN and by the stack's key.
     hosts: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
@@ -23,18 +23,8 @@ pub(crate) struct Catalog {
 }
 
 impl Catalog {
-    /// The stacks as they come of objects. Those of Tenants, which have no load balancer, are none.
-    pub(super) fn new(stacks: Vec<Stack>, scope: Scope<'_>, context: &Context) -> Self {
-        let mut catalog = Self::default();
-        let serving = |stack: &Stack| !stack.load_balancers.is_empty() || stack.classic.is_some();
-        for stack in stacks.into_iter().filter(serving) {
-            catalog.put(Arc::new(stack), scope, context);
-        }
-        catalog
-    }
-
     /// All stacks by key.
-    pub(super) fn stacks(&self) -> &BTreeMap<String, Arc<Stack>> {
+    pub(crate) fn stacks(&self) -> &BTreeMap<String, Arc<Stack>> {
         &self.stacks
     }
 
@@ -42,7 +32,7 @@ impl Catalog {
         self.stacks.get(key)
     }
 
-    /// Adds a stack, or puts it in the place of the one of that key; what is different now for the others.
+    /// Adds a stack or replaces the one with its key. Returns what changed for the others.
     pub(crate) fn put(
         &mut self,
         stack: Arc<Stack>,
@@ -72,7 +62,16 @@ impl Catalog {
         facts
     }
 
-    /// Takes a stack out; what is different now for the others.
+    /// Adds every stack again, in another context. Returns what changed for the others.
+    pub(crate) fn refresh(&mut self, scope: Scope<'_>, context: &Context) -> BTreeSet<Fact> {
+        let stacks: Vec<Arc<Stack>> = self.stacks.values().cloned().collect();
+        let facts = stacks.into_iter();
+        facts
+            .flat_map(|stack| self.put(stack, scope, context))
+            .collect()
+    }
+
+    /// Removes a stack. Returns what changed for the others.
     pub(crate) fn remove(&mut self, key: &str) -> BTreeSet<Fact> {
         let old = self.stacks.remove(key).unwrap_or_default();
         let mut facts = self.want(key, BTreeMap::new());
@@ -92,7 +91,7 @@ impl Catalog {
         Fact::TargetGroup(name.to_owned())
     }
 
-    /// Notes the hosts that a stack wants certificates for.
+    /// Records the hosts that a stack wants certificates for. Returns what changed for the others.
     fn want(&mut self, key: &str, hosts: BTreeMap<String, BTreeSet<String>>) -> BTreeSet<Fact> {
         let mut facts = BTreeSet::new();
         let wanted = hosts.keys().cloned().collect();
@@ -129,7 +128,7 @@ impl Catalog {
         self.group(name, scope).is_some()
     }
 
-    /// The hosts that a certificate is wanted for, by whichever stack.
+    /// The hosts that any stack wants a certificate for.
     pub(super) fn hosts(&self, arn: &str, scope: Scope<'_>) -> BTreeSet<String> {
         scope.note(Fact::Hosts(arn.to_owned()));
         let hosts = self.hosts.get(arn).into_iter();
@@ -141,7 +140,7 @@ impl Catalog {
     }
 }
 
-/// Whether a target group and what it is filled from are the same in both.
+/// Whether a target group and its binding are the same in both.
 fn is_same(old: &Stack, new: &Stack, id: &str) -> bool {
     old.target_groups.get(id) == new.target_groups.get(id)
         && old.bindings.get(id) == new.bindings.get(id)

@@ -1,24 +1,21 @@
-//! What stands behind the ARN of a certificate (control-plane.md 5.2).
+//! The certificate that an ARN means (control-plane.md 5.2).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use elbow_model::diagnostic::{Diagnostic, Severity};
-use elbow_model::file::{MAX_CERTIFICATE_HOSTS, Origin};
-use elbow_model::yaml::Node;
-use elbow_model::{LoadBalancerType, Scheme, dns_name, is_certificate_host};
-use serde_json::Value;
+use elbow_model::{At, CertificateSpec, MAX_CERTIFICATE_HOSTS, Origin, PrivateKey};
 
 use super::Surroundings;
 use super::catalog::Catalog;
-use super::draft::{self, Draft, Role};
+use super::hosts::name;
 use crate::context::{KnownCertificate, UnknownCertificates};
 use crate::objects::Secret;
 use crate::scope::Scope;
-use crate::stack::{Reference, Stack};
+use crate::stack::{CREATED, OWN, SECRET};
 use crate::{Context, Refusal, secret};
 
-/// All certificates that are known, and who wants which.
+/// All known certificates, and which stacks want them.
 pub(super) struct Certificates<'a> {
     context: &'a Context,
     scope: Scope<'a>,
@@ -39,38 +36,47 @@ impl<'a> Certificates<'a> {
         }
     }
 
-    /// The certificate as the native file has it, under the name [`name`] gives it.
-    pub(super) fn write(
+    /// The certificate in the words of the model, under the name that [`name`] gives it.
+    pub(super) fn spec(
         &self,
-        arn: &str,
-        origin: &Origin,
-        draft: &mut Draft,
-        found: &mut Vec<Diagnostic>,
-    ) -> Result<Node, Refusal> {
-        let at = draft.spot(origin.clone(), Role::Fixed);
-        let mut fields = vec![("name", draft::text(at, name(arn)))];
-        if let Some(known) = known(&self.context.certificates, arn) {
-            let file = |path: &str| {
-                let folder = Path::new(&self.context.file).parent();
-                let path = folder.unwrap_or_else(|| Path::new("")).join(path);
-                draft::text(at, path.display())
-            };
-            fields.push(("certificateFile", file(&known.certificate_file)));
-            fields.push(("privateKeyFile", file(&known.private_key_file)));
-        } else if let Some(secret) = self.secret(arn) {
-            let (certificate, key) = secret::pair(secret)?;
-            if arn.starts_with(SECRET) {
-                found.push(beyond(secret, origin));
-            }
-            fields.push(("certificate", draft::text(at, certificate)));
-            fields.push(("privateKey", draft::text(at, key)));
-        } else {
-            found.push(self.unknown(arn, origin)?);
-            let hosts = few(&self.catalog.hosts(arn, self.scope));
-            let hosts = hosts.iter().map(|host| draft::text(at, host)).collect();
-            fields.push(("selfSigned", draft::list(at, hosts)));
+        arn: &At<String>,
+        notes: &mut Vec<Diagnostic>,
+    ) -> Result<CertificateSpec, Refusal> {
+        let At {
+            value: text,
+            origin,
+        } = arn;
+        let spec = CertificateSpec {
+            name: Some(name(text)),
+            declared: Some((origin.file.clone(), origin.line, origin.column)),
+            ..CertificateSpec::default()
+        };
+        if let Some(known) = known(&self.context.certificates, text) {
+            let folder = Path::new(&self.context.file).parent();
+            let folder = folder.unwrap_or_else(|| Path::new(""));
+            return Ok(CertificateSpec {
+                certificate_file: Some(folder.join(&known.certificate_file)),
+                private_key_file: Some(folder.join(&known.private_key_file)),
+                ..spec
+            });
         }
-        Ok(draft::map(at, fields))
+        if let Some(secret) = self.secret(text) {
+            let (certificate, key) = secret::pair(secret)?;
+            if text.starts_with(SECRET) {
+                notes.push(beyond(secret, origin));
+            }
+            return Ok(CertificateSpec {
+                certificate: Some(certificate),
+                private_key: Some(PrivateKey::new(key)),
+                ..spec
+            });
+        }
+        notes.push(self.unknown(text, origin)?);
+        let hosts = few(&self.catalog.hosts(text, self.scope));
+        Ok(CertificateSpec {
+            self_signed: Some(hosts.into_iter().collect()),
+            ..spec
+        })
     }
 
     fn secret(&self, arn: &str) -> Option<&'a Secret> {
@@ -87,9 +93,12 @@ impl<'a> Certificates<'a> {
         let code = "certificate-not-found";
         let hint = "map it to files by certificates in the environment, or annotate a Secret of type \
                     kubernetes.io/tls with elbow.dev/certificate-arn";
-        let message = match arn.strip_prefix(OWN) {
-            Some(host) => format!("no certificate holds for {host}"),
-            None => format!("no certificate is known by \"{arn}\""),
+        let message = if let Some(host) = arn.strip_prefix(OWN) {
+            format!("no certificate holds for {host}")
+        } else if arn.starts_with(CREATED) {
+            "elbow has no ACM that makes the certificate".to_owned()
+        } else {
+            format!("no certificate is known by \"{arn}\"")
         };
         match self.context.unknown_certificates {
             UnknownCertificates::SelfSigned => {
@@ -104,43 +113,13 @@ impl<'a> Certificates<'a> {
     }
 }
 
-/// The note that a Secret is used which AWS would not read.
+/// The note that elbow serves a Secret that AWS would not read.
 fn beyond(secret: &Secret, origin: &Origin) -> Diagnostic {
     let message = format!(
         "the certificate of Secret {} is served, which spec.tls names; on AWS nothing reads it",
         secret.meta.key()
     );
     origin.place(Diagnostic::new(Severity::Note, "tls-secret", message))
-}
-
-/// How a listener names a Secret instead of an ARN.
-pub(crate) const SECRET: &str = "secret/";
-
-/// How a listener names a self-signed certificate instead of an ARN.
-pub(crate) const OWN: &str = "self-signed/";
-
-/// The name of a certificate in the model: its ARN, where that is fit to be a name.
-pub(super) fn name(arn: &str) -> String {
-    let fit = |letter: char| letter.is_ascii_alphanumeric() || "-_.:/*".contains(letter);
-    let letters = arn.chars().take(256);
-    letters
-        .map(|letter| if fit(letter) { letter } else { '-' })
-        .collect()
-}
-
-/// The certificates of a listener, each once: a certificate that two members of a group name stands
-/// there twice. A listener that has none gets one of its own.
-pub(super) fn of_listener(stack: &Stack, listener: &crate::stack::Listener) -> Vec<String> {
-    let mut arns: Vec<String> = Vec::new();
-    for certificate in &listener.certificates {
-        if !arns.iter().any(|arn| name(arn) == name(&certificate.arn)) {
-            arns.push(certificate.arn.clone());
-        }
-    }
-    if arns.is_empty() && listener.protocol == "HTTPS" {
-        arns.push(format!("{OWN}{}", stack.id));
-    }
-    arns
 }
 
 /// The certificate of the environment for an ARN: by the ARN, by its id alone, by a pattern.
@@ -169,69 +148,6 @@ fn matches(pattern: &str, text: &str) -> bool {
         rest = after;
     }
     rest.ends_with(last)
-}
-
-/// The hosts that each certificate of a stack is wanted for: those of the Ingresses, the name of the load
-/// balancer, and this machine.
-pub(super) fn wanted(
-    stack: &Stack,
-    scope: Scope<'_>,
-    context: &Context,
-) -> Vec<(String, BTreeSet<String>)> {
-    let mut wanted = Vec::new();
-    let own = |kind, scheme: &str, name: &str| {
-        let scheme = match scheme {
-            "internal" => Scheme::Internal,
-            _ => Scheme::InternetFacing,
-        };
-        let name = dns_name(kind, scheme, name, &context.dns_zone());
-        BTreeSet::from([name, "localhost".to_owned()])
-    };
-    for balancer in stack.load_balancers.values() {
-        let kind = match balancer.kind {
-            "application" => LoadBalancerType::Application,
-            _ => LoadBalancerType::Network,
-        };
-        for listener in stack.listeners.values() {
-            let mut hosts = own(kind, &balancer.scheme, &balancer.name);
-            hosts.extend(rule_hosts(stack, &listener.port.to_string()));
-            let members = stack.members.iter();
-            let members = members.filter_map(|key| scope.ingress(key));
-            hosts.extend(members.flat_map(|ingress| ingress.tls_hosts.iter().cloned()));
-            hosts.retain(|host| is_certificate_host(host));
-            for arn in of_listener(stack, listener) {
-                wanted.push((arn, hosts.clone()));
-            }
-        }
-    }
-    if let Some(classic) = &stack.classic {
-        let arns = classic.listeners.iter();
-        for arn in arns.filter_map(|listener| listener.ssl_certificate_id.clone()) {
-            let hosts = own(
-                LoadBalancerType::Classic,
-                &classic.scheme,
-                &classic.load_balancer_name,
-            );
-            wanted.push((arn, hosts));
-        }
-    }
-    wanted
-}
-
-/// The hosts in the conditions of a listener's rules.
-fn rule_hosts<'s>(stack: &'s Stack, port: &str) -> impl Iterator<Item = String> + use<'s> {
-    let listener = Reference::listener(port);
-    let rules = stack.rules.values();
-    let rules = rules.filter(move |rule| rule.listener == listener);
-    let conditions = rules.flat_map(|rule| &rule.conditions);
-    let values = conditions.filter_map(|condition| {
-        let config = condition.get("hostHeaderConfig")?;
-        config.get("values")?.as_array()
-    });
-    values
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
 }
 
 /// As many hosts as one certificate may have: when there are more, those that share a parent become a wildcard.

@@ -1,250 +1,250 @@
-//! A Classic load balancer as the native file has it.
+//! A Classic load balancer in the words of the model.
+
+use std::collections::BTreeMap;
 
 use elbow_model::diagnostic::{Diagnostic, Severity};
-use elbow_model::yaml::Node as Tree;
+use elbow_model::{
+    At, AttributesSpec, ClassicHealthCheckSpec, InstanceSpec, ListenerSpec, LoadBalancerSpec,
+    Origin, Step,
+};
 
-use super::certificates;
-use super::draft::{self, Role};
-use super::groups::write_attributes;
-use super::native::Writer;
+use super::Surroundings;
+use super::balancer::zones_of;
+use super::groups::LOCAL_CHECK;
+use super::hosts::{self, Wanted};
+use super::place::{LeftOut, Part, Place, of_attribute};
+use super::security_groups::SecurityGroups;
 use super::targets::{Instance, Instances};
-use crate::annotations::parse_list;
-use crate::classic::{ClassicListener, ClassicSpec};
-use crate::objects::{Node, Service};
-use crate::service::read::Reader;
-use crate::stack::Attribute;
+use crate::classic::{ClassicAttributes, ClassicListener, ClassicSpec};
+use crate::objects::Service;
+use crate::stack::Stack;
 
-/// What the in-tree provider puts before the name of a policy of the TLS negotiation.
+/// The prefix that the in-tree provider gives the names of TLS negotiation policies.
 const NEGOTIATION: &str = "k8s-SSLNegotiationPolicy-";
 
-impl Writer<'_> {
+/// A Classic load balancer with the places of its fields.
+pub(super) struct Classic<'a> {
+    from: &'a ClassicSpec,
+    listeners: Vec<&'a ClassicListener>,
+    attributes: Vec<(&'static str, At<String>)>,
+    instances: Instances,
+    security_groups: SecurityGroups,
+}
+
+impl<'a> Classic<'a> {
     /// The load balancer with its instances.
-    pub(super) fn classic(
-        &mut self,
-        spec: &ClassicSpec,
-        service: &Service,
-        found: &mut Vec<Diagnostic>,
-    ) -> Tree {
-        let at = self.draft.spot(self.trail.object(), Role::Fixed);
-        let instances = self.known.instances(service);
-        found.extend(instances.notes.iter().cloned());
-        let scheme = self.spot(&["aws-load-balancer-internal"], Role::Fixed);
-        let attributes = attributes(spec, service);
-        let origin = |key: &str| {
-            let row = attributes.iter().find(|(_, one)| one.key == key);
-            let suffix = row.map_or(String::new(), |(suffix, _)| format!("{BALANCER}{suffix}"));
-            self.trail.annotation(&[&suffix])
+    pub(super) fn build(
+        from: &'a ClassicSpec,
+        (stack, service): (&Stack, &Service),
+        instances: Instances,
+        surroundings: &Surroundings<'_>,
+        left_out: &LeftOut,
+        wanted: &mut Wanted,
+        notes: &mut Vec<Diagnostic>,
+    ) -> (Self, LoadBalancerSpec) {
+        notes.extend(instances.notes.iter().cloned());
+        let is_left_out = |listener: &ClassicListener| {
+            left_out.contains(&Part::Listener(listener.load_balancer_port))
         };
-        let written: Vec<Attribute> = attributes.iter().map(|(_, one)| one.clone()).collect();
-        let attributes = write_attributes(
-            "load balancer",
-            &written,
-            &origin,
-            &mut self.draft,
-            &self.cuts,
-        );
-        let listeners = spec.listeners.iter();
-        let listeners = listeners
-            .filter_map(|listener| self.classic_listener(listener))
-            .collect();
-        let check = self.classic_check(spec, service, &instances, found);
-        let list = instances.list.iter();
-        let list = list.map(|one| self.instance(one)).collect();
-        let mut fields = vec![
-            ("name", draft::text(at, &spec.load_balancer_name)),
-            ("type", draft::text(at, "classic")),
-            ("scheme", draft::text(scheme, &spec.scheme)),
-            ("attributes", attributes),
-            ("listeners", draft::list(at, listeners)),
-            ("healthCheck", check),
-            ("instances", draft::list(at, list)),
-        ];
-        fields.extend(self.security_groups());
-        if !spec.backend_server_policies.is_empty() {
-            let at = self.spot(&["aws-load-balancer-proxy-protocol"], Role::Fixed);
-            let policies = spec.backend_server_policies.iter();
-            let policies = policies.map(|one| {
-                let names = one.policy_names.iter();
-                let names = names.map(|name| draft::text(at, name)).collect();
-                (one.instance_port.to_string(), draft::list(at, names))
-            });
-            fields.push(("backendServerPolicies", draft::map(at, policies.collect())));
+        let listeners = from.listeners.iter();
+        let listeners: Vec<&ClassicListener> = listeners.filter(|one| !is_left_out(one)).collect();
+        for arn in listeners
+            .iter()
+            .filter_map(|one| one.ssl_certificate_id.as_ref())
+        {
+            wanted.add(arn);
         }
-        draft::map(at, fields)
+        let classic = Self {
+            from,
+            listeners,
+            attributes: attributes(&from.attributes),
+            security_groups: SecurityGroups::of(stack, surroundings.context),
+            instances,
+        };
+        let subnets = from.subnets.iter().map(|id| (id.as_str(), None));
+        let spec = LoadBalancerSpec {
+            name: Some(from.load_balancer_name.clone()),
+            kind: Some("classic".to_owned()),
+            scheme: Some(from.scheme.value.clone()),
+            availability_zones: zones_of(subnets, surroundings.context),
+            security_groups: classic.security_groups.specs(),
+            attributes: classic.attribute_texts(),
+            listeners: classic.listeners.iter().map(|one| listener(one)).collect(),
+            health_check: Some(classic.health_check(service, notes)),
+            instances: Some(classic.instances.list.iter().map(instance).collect()),
+            backend_server_policies: classic.policies(),
+            ..LoadBalancerSpec::default()
+        };
+        (classic, spec)
     }
 
-    fn classic_listener(&mut self, listener: &ClassicListener) -> Option<Tree> {
-        let id = listener.load_balancer_port.to_string();
-        let whole = Role::Listener(id);
-        if self.cuts.contains(&whole) {
-            return None;
-        }
-        let at = self.draft.spot(self.trail.object(), whole.clone());
-        let protocol = self.spot(&["aws-load-balancer-backend-protocol"], whole);
-        let mut fields = vec![
-            ("port", draft::text(at, listener.load_balancer_port)),
-            ("protocol", draft::text(protocol, listener.protocol)),
-            ("instancePort", draft::text(at, listener.instance_port)),
-            (
-                "instanceProtocol",
-                draft::text(protocol, listener.instance_protocol),
-            ),
-        ];
-        if let Some(policy) = listener.policy_names.first() {
-            let at = self.spot(&["aws-load-balancer-ssl-negotiation-policy"], Role::Fixed);
-            let name = policy.strip_prefix(NEGOTIATION).unwrap_or(policy);
-            fields.push(("sslPolicy", draft::text(at, name)));
-        }
-        if let Some(arn) = &listener.ssl_certificate_id {
-            let origin = self.trail.annotation(&["aws-load-balancer-ssl-cert"]);
-            let at = self.draft.spot(origin.clone(), Role::Fixed);
-            let name = draft::text(at, certificates::name(arn));
-            fields.push(("certificates", draft::list(at, vec![name])));
-            self.want(arn.clone(), origin);
-        }
-        Some(draft::map(at, fields))
+    fn attribute_texts(&self) -> AttributesSpec {
+        let attributes = self.attributes.iter();
+        attributes
+            .map(|(key, value)| ((*key).to_owned(), value.value.clone()))
+            .collect()
     }
 
-    fn classic_check(
-        &mut self,
-        spec: &ClassicSpec,
+    fn health_check(
+        &self,
         service: &Service,
-        instances: &Instances,
-        found: &mut Vec<Diagnostic>,
-    ) -> Tree {
-        let check = &spec.health_check;
-        let mut target = check.target.clone();
-        let kept = format!(":{}/", service.health_check_node_port);
-        if instances.stand_in && service.health_check_node_port != 0 && target.contains(&kept) {
-            let first = spec.listeners.first();
+        notes: &mut Vec<Diagnostic>,
+    ) -> ClassicHealthCheckSpec {
+        let check = &self.from.health_check;
+        let mut target = check.target.value.clone();
+        let kept = service.health_check_node_port;
+        if self.instances.stand_in && kept != 0 && target.contains(&format!(":{kept}/")) {
+            let first = self.from.listeners.first();
             target = format!("TCP:{}", first.map_or(0, |listener| listener.instance_port));
             let note = Diagnostic::new(Severity::Note, "endpoints-stand-in", LOCAL_CHECK);
-            found.push(service.meta.found(note));
+            notes.push(service.meta.found(note));
         }
-        let at = self.draft.spot(self.trail.object(), Role::Fixed);
-        let rows: [(&str, String, &[&str]); 5] = [
-            (
-                "target",
-                target,
-                &[
-                    "aws-load-balancer-healthcheck-port",
-                    "aws-load-balancer-healthcheck-path",
-                    "aws-load-balancer-healthcheck-protocol",
-                ],
-            ),
-            (
-                "interval",
-                check.interval.to_string(),
-                &["aws-load-balancer-healthcheck-interval"],
-            ),
-            (
-                "timeout",
-                check.timeout.to_string(),
-                &["aws-load-balancer-healthcheck-timeout"],
-            ),
-            (
-                "healthyThreshold",
-                check.healthy_threshold.to_string(),
-                &["aws-load-balancer-healthcheck-healthy-threshold"],
-            ),
-            (
-                "unhealthyThreshold",
-                check.unhealthy_threshold.to_string(),
-                &["aws-load-balancer-healthcheck-unhealthy-threshold"],
-            ),
-        ];
-        let field = |(name, value, suffixes): (_, String, &[&str])| {
-            (name, draft::text(self.spot(suffixes, Role::Fixed), value))
-        };
-        draft::map(at, rows.into_iter().map(field).collect())
+        ClassicHealthCheckSpec {
+            target: Some(target),
+            interval: Some(*check.interval),
+            timeout: Some(*check.timeout),
+            healthy_threshold: Some(*check.healthy_threshold),
+            unhealthy_threshold: Some(*check.unhealthy_threshold),
+        }
     }
 
-    fn instance(&mut self, instance: &Instance) -> Tree {
-        let at = self.draft.spot(instance.origin.clone(), Role::Fixed);
-        let mut fields = vec![("id", draft::text(at, &instance.id))];
-        if let Some(zone) = &instance.zone {
-            fields.push(("availabilityZone", draft::text(at, zone)));
+    fn policies(&self) -> Option<BTreeMap<String, Vec<String>>> {
+        let policies = self.from.backend_server_policies.iter();
+        let policies = policies.map(|one| {
+            let names = one.policy_names.iter().map(|name| name.value.clone());
+            (one.instance_port.to_string(), names.collect())
+        });
+        let policies: BTreeMap<_, _> = policies.collect();
+        (!policies.is_empty()).then_some(policies)
+    }
+
+    /// The place of a field.
+    pub(super) fn place(&self, steps: &[Step]) -> Place {
+        let from = self.from;
+        let origin = match steps {
+            [Step::Field("scheme"), ..] => &from.scheme.origin,
+            [Step::Field("attributes"), Step::Key(key), ..] => {
+                let attributes = self.attributes.iter();
+                let attributes = attributes.map(|(key, value)| (*key, &value.origin));
+                of_attribute(attributes, key).unwrap_or(&from.origin)
+            }
+            [Step::Field("securityGroups"), rest @ ..] => {
+                self.security_groups.origin(rest).unwrap_or(&from.origin)
+            }
+            [Step::Field("healthCheck"), rest @ ..] => self.check_origin(rest),
+            [Step::Field("instances"), Step::Index(at), ..] => {
+                let instance = self.instances.list.get(*at);
+                instance.map_or(&from.origin, |one| &one.origin)
+            }
+            [Step::Field("backendServerPolicies"), ..] => {
+                let mut policies = from.backend_server_policies.iter();
+                let policy = policies.find_map(|one| one.policy_names.first());
+                policy.map_or(&from.origin, |one| &one.origin)
+            }
+            [Step::Field("listeners"), Step::Index(at), rest @ ..] => {
+                return match self.listeners.get(*at) {
+                    Some(listener) => self.listener_place(listener, rest),
+                    None => Place::fixed(&from.origin),
+                };
+            }
+            _ => &from.origin,
+        };
+        Place::fixed(origin)
+    }
+
+    fn check_origin(&self, steps: &[Step]) -> &Origin {
+        let check = &self.from.health_check;
+        match steps {
+            [Step::Field("target"), ..] => &check.target.origin,
+            [Step::Field("interval"), ..] => &check.interval.origin,
+            [Step::Field("timeout"), ..] => &check.timeout.origin,
+            [Step::Field("healthyThreshold"), ..] => &check.healthy_threshold.origin,
+            [Step::Field("unhealthyThreshold"), ..] => &check.unhealthy_threshold.origin,
+            _ => &self.from.origin,
         }
-        if !instance.ports.is_empty() {
-            let ports = instance.ports.iter();
-            let ports = ports.map(|(from, to)| (from.to_string(), draft::text(at, to)));
-            fields.push(("ports", draft::map(at, ports.collect())));
+    }
+
+    fn listener_place(&self, listener: &ClassicListener, steps: &[Step]) -> Place {
+        let part = || Part::Listener(listener.load_balancer_port);
+        let fixed = |origin: Option<&Origin>| Place::fixed(origin.unwrap_or(&self.from.origin));
+        match steps {
+            [Step::Field("protocol"), ..] => Place::of(&listener.protocol.origin, part()),
+            [Step::Field("instanceProtocol"), ..] => {
+                Place::of(&listener.instance_protocol.origin, part())
+            }
+            [Step::Field("sslPolicy"), ..] => {
+                fixed(listener.policy_names.first().map(|one| &one.origin))
+            }
+            [Step::Field("certificates"), ..] => {
+                let arn = listener.ssl_certificate_id.as_ref();
+                fixed(arn.map(|one| &one.origin))
+            }
+            _ => Place::of(&self.from.origin, part()),
         }
-        draft::map(at, fields)
     }
 }
 
-/// What is said about a health check that only nodes can answer.
-pub(super) const LOCAL_CHECK: &str = "a node tells at healthCheckNodePort whether it has a pod; endpoints that stand in \
-     for nodes are checked by TCP at their own port";
+fn listener(from: &ClassicListener) -> ListenerSpec {
+    let policy = from.policy_names.first().map(|one| one.value.as_str());
+    let policy = policy.map(|name| name.strip_prefix(NEGOTIATION).unwrap_or(name));
+    let arn = from.ssl_certificate_id.as_ref();
+    ListenerSpec {
+        port: Some(from.load_balancer_port.into()),
+        protocol: Some((*from.protocol).to_owned()),
+        ssl_policy: policy.map(str::to_owned),
+        certificates: arn.map(|arn| vec![hosts::name(arn)]),
+        instance_protocol: Some((*from.instance_protocol).to_owned()),
+        instance_port: Some(from.instance_port.into()),
+        ..ListenerSpec::default()
+    }
+}
 
-/// What the annotations of a Service's load balancer start with.
-const BALANCER: &str = "aws-load-balancer-";
+fn instance(from: &Instance) -> InstanceSpec {
+    let ports = from.ports.iter();
+    InstanceSpec {
+        id: Some(from.id.clone()),
+        availability_zone: from.zone.clone().filter(|zone| !zone.is_empty()),
+        ports: ports
+            .map(|(instance, own)| (instance.to_string(), u32::from(*own)))
+            .collect(),
+    }
+}
 
-/// The attributes that the annotations set, by the keys of the native file, each with its annotation.
-fn attributes(spec: &ClassicSpec, service: &Service) -> Vec<(&'static str, Attribute)> {
-    let read = Reader::new(&service.meta.annotations);
-    let all = &spec.attributes;
+/// The attributes that annotations set, by the keys of the model.
+fn attributes(all: &ClassicAttributes) -> Vec<(&'static str, At<String>)> {
     let (log, drain) = (&all.access_log, &all.connection_draining);
-    let text = |option: &Option<String>| option.clone().unwrap_or_default();
     let rows = [
+        ("access_logs.s3.enabled", Some(in_words(&log.enabled))),
+        ("access_logs.s3.bucket", log.s3_bucket_name.clone()),
+        ("access_logs.s3.prefix", log.s3_bucket_prefix.clone()),
         (
-            "access-log-enabled",
-            "access_logs.s3.enabled",
-            log.enabled.to_string(),
-        ),
-        (
-            "access-log-s3-bucket-name",
-            "access_logs.s3.bucket",
-            text(&log.s3_bucket_name),
-        ),
-        (
-            "access-log-s3-bucket-prefix",
-            "access_logs.s3.prefix",
-            text(&log.s3_bucket_prefix),
-        ),
-        (
-            "access-log-emit-interval",
             "access_logs.s3.emit_interval_minutes",
-            log.emit_interval.unwrap_or(60).to_string(),
+            log.emit_interval.as_ref().map(in_words),
         ),
         (
-            "connection-draining-enabled",
             "connection_draining.enabled",
-            drain.enabled.to_string(),
+            Some(in_words(&drain.enabled)),
         ),
         (
-            "connection-draining-timeout",
             "connection_draining.timeout_seconds",
-            drain.timeout.to_string(),
+            Some(in_words(&drain.timeout)),
         ),
         (
-            "connection-idle-timeout",
             "idle_timeout.timeout_seconds",
-            all.connection_settings.idle_timeout.to_string(),
+            Some(in_words(&all.connection_settings.idle_timeout)),
         ),
         (
-            "cross-zone-load-balancing-enabled",
             "load_balancing.cross_zone.enabled",
-            all.cross_zone_load_balancing.enabled.to_string(),
+            Some(in_words(&all.cross_zone_load_balancing.enabled)),
         ),
     ];
-    let written = |(suffix, key, value): (&'static str, &str, String)| {
-        read.text(&format!("{BALANCER}{suffix}"))?;
-        let key = key.to_owned();
-        (!value.is_empty()).then_some((suffix, Attribute { key, value }))
-    };
-    rows.into_iter().filter_map(written).collect()
+    // The origin of a default is the whole Service and names no field.
+    let is_written = |value: &At<String>| !value.origin.field.is_empty();
+    let rows = rows.into_iter();
+    rows.filter_map(|(key, value)| Some((key, value.filter(is_written)?)))
+        .collect()
 }
 
-/// Whether a node is among those that `aws-load-balancer-target-node-labels` names; an empty value asks for the
-/// label alone.
-pub(super) fn chosen(service: &Service, node: &Node) -> bool {
-    let read = Reader::new(&service.meta.annotations);
-    let wanted = read.text("aws-load-balancer-target-node-labels");
-    parse_list(wanted.unwrap_or_default()).iter().all(|label| {
-        let (key, value) = label.split_once('=').unwrap_or((label, ""));
-        let found = node.meta.labels.get(key.trim());
-        found.is_some_and(|found| value.trim().is_empty() || found == value.trim())
-    })
+fn in_words<T: ToString>(value: &At<T>) -> At<String> {
+    At::new(value.to_string(), value.origin.clone())
 }

@@ -1,114 +1,159 @@
-//! A native document in the making: nodes that know where they come from, and what may be done without.
+//! A stack in the words of the model, with the place that each field came from.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
-use elbow_model::file::{Document, Origin};
-use elbow_model::yaml::{Key, Node, Position, Value};
-use serde_json::Value as Json;
+use elbow_model::diagnostic::Diagnostic;
+use elbow_model::{FieldPath, LoadBalancerSpec, ModelSpec, Origin, Step};
 
-/// What a part of the document is for, so that what is not served can be left out in a way that
-/// lets nobody in who was to stay out.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Role {
-    /// Cannot be left out: a fault in it refuses the load balancer.
-    Fixed,
-    /// A field or an attribute of a resource, by the resource and the name.
-    Field(String, String),
-    /// A condition of a rule, by its index: without it the rule forwards nothing.
-    Condition(String, usize),
-    /// A whole rule, which forwards nothing then.
-    Rule(String),
-    /// What a listener does unless a rule says otherwise.
-    Default(String),
-    /// A whole listener.
-    Listener(String),
-    /// A whole target group, and what leads to it.
-    Group(String),
+use super::Surroundings;
+use super::actions::Actions;
+use super::balancer::Balancer;
+use super::certificates::Certificates;
+use super::classic::Classic;
+use super::groups::{Group, Groups};
+use super::hosts::Wanted;
+use super::place::{LeftOut, Part, Place};
+use crate::Refusal;
+use crate::stack::Stack;
+
+/// What to build a model from.
+pub(super) struct Draft<'a> {
+    /// The values.
+    pub(super) spec: ModelSpec,
+    /// Notes and warnings.
+    pub(super) notes: Vec<Diagnostic>,
+    /// Errors in values that have no words in the model.
+    pub(super) faults: Vec<Diagnostic>,
+    /// Where the load balancer comes from.
+    origin: &'a Origin,
+    balancer: Kind<'a>,
+    groups: Vec<Rc<Group<'a>>>,
+    certificates: Wanted,
 }
 
-/// The roles that are left out.
-pub(super) type Cuts = BTreeSet<Role>;
-
-/// The places of a document's nodes.
-#[derive(Debug, Default)]
-pub(super) struct Draft {
-    origins: Vec<Origin>,
-    roles: Vec<Role>,
+/// A load balancer with the places of its fields.
+enum Kind<'a> {
+    Modern(Balancer<'a>),
+    Classic(Classic<'a>),
 }
 
-impl Draft {
-    /// A place for nodes.
-    pub(super) fn spot(&mut self, origin: Origin, role: Role) -> Position {
-        self.origins.push(origin);
-        self.roles.push(role);
-        Document::position(self.origins.len() - 1)
-    }
-
-    /// The origin of a place.
-    pub(super) fn origin(&self, at: Position) -> Origin {
-        let index = at.line.saturating_sub(1) as usize;
-        self.origins.get(index).cloned().unwrap_or_default()
-    }
-
-    /// The document with this root, and the roles of its origins.
-    pub(super) fn finish(self, root: Node) -> (Document, Vec<Role>) {
-        let origins = self.origins.into();
-        (Document { root, origins }, self.roles)
-    }
-}
-
-fn node(at: Position, value: Value) -> Node {
-    Node {
-        at,
-        plain: false,
-        value,
-    }
-}
-
-pub(super) fn text(at: Position, text: impl ToString) -> Node {
-    node(at, Value::Scalar(text.to_string()))
-}
-
-pub(super) fn list(at: Position, items: Vec<Node>) -> Node {
-    node(at, Value::Sequence(items))
-}
-
-/// A mapping; each name stands where its value does.
-pub(super) fn map<N: Into<String>>(at: Position, fields: Vec<(N, Node)>) -> Node {
-    let field = |(name, node): (N, Node)| {
-        let key = Key {
-            at: node.at,
-            name: name.into(),
+impl<'a> Draft<'a> {
+    /// The draft of a stack without the parts that are left out; `None`: it has no load balancer.
+    pub(super) fn new(
+        stack: &'a Stack,
+        origin: &'a Origin,
+        known: &'a Groups<'a>,
+        surroundings: &Surroundings<'a>,
+        left_out: &LeftOut,
+    ) -> Result<Option<Self>, Refusal> {
+        let mut actions = Actions::new(known, left_out);
+        let mut certificates = Wanted::default();
+        let mut notes = Vec::new();
+        let Some((balancer, load_balancer)) = kind(
+            (stack, origin),
+            known,
+            surroundings,
+            left_out,
+            &mut actions,
+            &mut certificates,
+            &mut notes,
+        ) else {
+            return Ok(None);
         };
-        (key, node)
-    };
-    node(at, Value::Mapping(fields.into_iter().map(field).collect()))
-}
+        let Actions {
+            used,
+            notes: of_actions,
+            mut faults,
+            ..
+        } = actions;
+        notes.extend(of_actions);
+        let groups = groups(known, used, left_out);
+        let target_groups = groups
+            .iter()
+            .map(|group| group.spec(left_out, &mut notes, &mut faults))
+            .collect();
+        let known = Certificates::new(surroundings);
+        let mut specs = Vec::with_capacity(certificates.arns.len());
+        for arn in &certificates.arns {
+            specs.push(known.spec(arn, &mut notes)?);
+        }
+        Ok(Some(Self {
+            spec: ModelSpec {
+                load_balancers: vec![load_balancer],
+                target_groups,
+                certificates: specs,
+            },
+            notes,
+            faults,
+            origin,
+            balancer,
+            groups,
+            certificates,
+        }))
+    }
 
-/// JSON as nodes of one place.
-pub(super) fn json(at: Position, value: &Json) -> Node {
-    match value {
-        Json::Null => node(at, Value::Null),
-        Json::Bool(value) => text(at, value),
-        Json::Number(value) => text(at, value),
-        Json::String(value) => text(at, value),
-        Json::Array(items) => list(at, items.iter().map(|item| json(at, item)).collect()),
-        Json::Object(fields) => {
-            let field = |(name, value): (&String, &Json)| (name.clone(), json(at, value));
-            map(at, fields.iter().map(field).collect())
+    /// The place of a field.
+    pub(super) fn place(&self, path: &FieldPath) -> Place {
+        match path.steps() {
+            [Step::Field("loadBalancers"), Step::Index(_), rest @ ..] => match &self.balancer {
+                Kind::Modern(balancer) => balancer.place(rest),
+                Kind::Classic(classic) => classic.place(rest),
+            },
+            [Step::Field("targetGroups"), Step::Index(at), rest @ ..] => {
+                match self.groups.get(*at) {
+                    Some(group) => group.place(rest),
+                    None => Place::fixed(self.origin),
+                }
+            }
+            [Step::Field("certificates"), Step::Index(at), ..] => {
+                let arn = self.certificates.arns.get(*at);
+                Place::fixed(arn.map_or(self.origin, |arn| &arn.origin))
+            }
+            _ => Place::fixed(self.origin),
         }
     }
 }
 
-/// A tree as JSON; every single value is text, as in the document.
-pub(super) fn to_json(node: &Node) -> Json {
-    match &node.value {
-        Value::Null => Json::Null,
-        Value::Scalar(text) => Json::String(text.clone()),
-        Value::Sequence(items) => items.iter().map(to_json).collect(),
-        Value::Mapping(fields) => {
-            let field = |(key, value): &(Key, Node)| (key.name.clone(), to_json(value));
-            Json::Object(fields.iter().map(field).collect())
-        }
+/// The load balancer of a stack; `None`: it has none.
+fn kind<'a>(
+    (stack, origin): (&'a Stack, &'a Origin),
+    known: &'a Groups<'a>,
+    surroundings: &Surroundings<'a>,
+    left_out: &LeftOut,
+    actions: &mut Actions<'a, '_>,
+    wanted: &mut Wanted,
+    notes: &mut Vec<Diagnostic>,
+) -> Option<(Kind<'a>, LoadBalancerSpec)> {
+    if let Some(from) = stack.load_balancers.values().next() {
+        let (balancer, spec) =
+            Balancer::build(from, (stack, origin), surroundings, actions, wanted);
+        return Some((Kind::Modern(balancer), spec));
     }
+    let from = stack.classic.as_ref()?;
+    let (namespace, name) = stack.id.split_once('/')?;
+    let service = surroundings.scope.service(namespace, name)?;
+    let (classic, spec) = Classic::build(
+        from,
+        (stack, service),
+        known.instances(service),
+        surroundings,
+        left_out,
+        wanted,
+        notes,
+    );
+    Some((Kind::Classic(classic), spec))
+}
+
+/// The target groups of the stack, and those of other stacks that it forwards to, each once.
+fn groups<'a>(
+    known: &Groups<'a>,
+    used: Vec<Rc<Group<'a>>>,
+    left_out: &LeftOut,
+) -> Vec<Rc<Group<'a>>> {
+    let mut seen = BTreeSet::new();
+    let all = known.own().cloned().chain(used);
+    all.filter(|group| seen.insert(Rc::as_ptr(group)))
+        .filter(|group| !left_out.contains(&Part::Group(group.name().to_owned())))
+        .collect()
 }

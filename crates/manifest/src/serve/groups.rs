@@ -1,48 +1,46 @@
-//! Target groups with their targets, as the native file has them.
+//! Target groups with their targets, in the words of the model.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use elbow_model::diagnostic::{Diagnostic, Severity};
-use elbow_model::file::Origin;
-use elbow_model::yaml::{Node as Tree, Position};
+use elbow_model::{At, HealthCheckSpec, MatcherSpec, Origin, Step, TargetGroupSpec, TargetSpec};
 use serde_json::Value;
 
 use super::Surroundings;
 use super::bindings::bound;
-use super::classic::LOCAL_CHECK;
-use super::draft::{self, Cuts, Draft, Role};
-use super::targets::{self, EXCLUDE, Finder, Instances, Lost, Target, Targets};
-use super::trail::{INGRESS, SERVICE, Trail, of_meta};
+use super::lost::notes;
+use super::place::{LeftOut, Part, Place, of_attribute};
+use super::targets::{self, Finder, Instances, Target, Targets};
+use super::values::{attributes, unsigned};
+use super::zones;
 use crate::bounds::{self, TooMuch};
 use crate::objects::{Binding, Node, Port, Selector, Service, group_name};
 use crate::scope::Scope;
-use crate::stack::{Action, Attribute, HealthCheck, Matcher, Reference, Stack, TargetGroup};
+use crate::stack::{Action, HealthCheck, Matcher, Reference, Stack, TargetGroup};
 
-/// A target group of a stack, with what it is filled from.
+/// A target group of a stack, with its Service and targets.
 pub(super) struct Group<'a> {
     spec: &'a TargetGroup,
-    trail: Trail<'a>,
     service: Option<&'a Service>,
     targets: Targets,
-    /// What is worth saying about the targets.
+    /// Notes and warnings about the targets.
     notes: Vec<Diagnostic>,
-    /// The port of the endpoints for each node port of the Service.
+    /// The endpoints' port for each node port of the Service.
     ports: BTreeMap<u16, u16>,
 }
 
-/// The target groups that a stack has to do with.
+/// The target groups of a stack, and those that it refers to.
 pub(super) struct Groups<'a> {
     finder: Finder<'a>,
     /// Those of the stack, by id.
     own: BTreeMap<&'a str, Rc<Group<'a>>>,
-    /// Those of any stack that it names, by name.
+    /// Those of any stack that it refers to, by name.
     named: BTreeMap<&'a str, Rc<Group<'a>>>,
 }
 
 impl<'a> Groups<'a> {
-    /// The groups of a stack with their targets, those of TargetGroupBindings among the objects included. The error is
-    /// that there are too many.
+    /// Finds the groups and their targets, those of TargetGroupBindings included. Fails when there are too many targets.
     pub(super) fn new(
         stack: &'a Stack,
         surroundings: &'a Surroundings<'a>,
@@ -77,7 +75,7 @@ impl<'a> Groups<'a> {
         Ok(Self { finder, own, named })
     }
 
-    /// The group that a reference leads to: that of the stack, or one of any stack by name or ARN.
+    /// The group that a reference means: one of this stack, or one of any stack by name or ARN.
     pub(super) fn find(&self, to: &Reference) -> Option<&Rc<Group<'a>>> {
         match to {
             Reference::Resource { id, .. } => self.own.get(id.as_str()),
@@ -96,15 +94,17 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// The target groups that a stack names and that it may not have itself.
+/// The names of target groups that a stack refers to by name or ARN.
 fn names(stack: &Stack) -> impl Iterator<Item = &str> {
     let rules = stack.rules.values().flat_map(|rule| &rule.actions);
     let listeners = stack.listeners.values();
     let actions = listeners.flat_map(|listener| &listener.default_actions);
-    let groups = actions.chain(rules).filter_map(|action| match action {
-        Action::Forward(forward) => Some(&forward.target_groups),
-        Action::Other { .. } => None,
-    });
+    let groups = actions
+        .chain(rules)
+        .filter_map(|action| match &action.value {
+            Action::Forward(forward) => Some(&forward.target_groups),
+            Action::Other { .. } => None,
+        });
     groups.flatten().filter_map(|to| match &to.target_group {
         Reference::Literal(arn) => Some(group_name(arn).unwrap_or(arn)),
         Reference::Resource { .. } => None,
@@ -137,22 +137,21 @@ impl<'a> Group<'a> {
             let name = &binding.spec.service_ref.name;
             scope.service(&binding.namespace, name)
         });
-        let ingress = spec.source.ingress.as_ref();
-        let ingress = ingress.and_then(|key| scope.ingress(key));
-        let metas = service.map(|service| &service.meta).into_iter();
-        let metas = metas.chain(ingress.map(|ingress| &ingress.meta)).collect();
-        let prefix = match ingress {
-            Some(_) => INGRESS,
-            None => SERVICE,
-        };
         let mut group = Group {
             spec,
-            trail: Trail::new(prefix, metas),
             service,
             targets: Targets::default(),
             notes: Vec::new(),
             ports: BTreeMap::new(),
         };
+        if let Some(alb) = stack.alb_targets.get(id) {
+            group.targets.list.push(Target {
+                id: alb.name.clone(),
+                port: alb.port,
+                zone: None,
+                origin: spec.origin.clone(),
+            });
+        }
         if let (Some(binding), Some(service)) = (binding, service) {
             let selector = binding.spec.node_selector.as_ref();
             let selector = selector.map(|selector| targets::labelled(&selector.match_labels));
@@ -169,10 +168,14 @@ impl<'a> Group<'a> {
                 group.bind(binding, finder, scope);
             }
         }
+        let outside = service.and_then(|service| {
+            zones::outside(stack, &group.targets.list, service, surroundings.context)
+        });
+        group.notes.extend(outside);
         group
     }
 
-    /// The targets of a TargetGroupBinding come to those that are there.
+    /// Adds the targets of a TargetGroupBinding.
     fn bind(&mut self, binding: &Binding, finder: &Finder<'a>, scope: Scope<'a>) {
         for target in bound(binding, &self.spec.target_type, finder, scope) {
             let there = |one: &Target| (&one.id, one.port) == (&target.id, target.port);
@@ -216,134 +219,99 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// The group as the native file has it.
-    pub(super) fn write(
+    /// The group in the words of the model, without the parts that are left out. Notes and warnings go to `notes`,
+    /// errors to `faults`.
+    pub(super) fn spec(
         &self,
-        draft: &mut Draft,
-        cuts: &Cuts,
-        found: &mut Vec<Diagnostic>,
-    ) -> Tree {
-        found.extend(self.notes.iter().cloned());
+        left_out: &LeftOut,
+        notes: &mut Vec<Diagnostic>,
+        faults: &mut Vec<Diagnostic>,
+    ) -> TargetGroupSpec {
+        notes.extend(self.notes.iter().cloned());
         let spec = self.spec;
-        let name = &spec.name;
-        let at = draft.spot(self.trail.object(), Role::Group(name.clone()));
-        let fixed = draft.spot(self.trail.object(), Role::Fixed);
-        let field = |field: &str| Role::Field(name.clone(), field.to_owned());
-        let protocol = self
-            .trail
-            .annotation(&["backend-protocol", "aws-load-balancer-backend-protocol"]);
-        let protocol = draft.spot(protocol, Role::Group(name.clone()));
-        let mut fields = vec![
-            ("name", draft::text(fixed, name)),
-            ("protocol", draft::text(protocol, &spec.protocol)),
-            ("port", draft::text(fixed, spec.port.unwrap_or(1))),
-            ("targetType", draft::text(at, &spec.target_type)),
-        ];
-        let version = field("protocolVersion");
-        if let Some(written) = spec
-            .protocol_version
-            .as_ref()
-            .filter(|_| !cuts.contains(&version))
-        {
-            let origin = self.trail.annotation(&["backend-protocol-version"]);
-            fields.push((
-                "protocolVersion",
-                draft::text(draft.spot(origin, version), written),
-            ));
+        let is_served = |field| !left_out.contains(&self.field(field));
+        let text = |value: &At<String>| value.value.clone();
+        TargetGroupSpec {
+            name: Some(spec.name.clone()),
+            protocol: Some(text(&spec.protocol)),
+            protocol_version: spec
+                .protocol_version
+                .as_ref()
+                .filter(|_| is_served(VERSION))
+                .map(text),
+            port: Some(unsigned(spec.port.unwrap_or(1), &spec.origin, faults)),
+            target_type: Some(spec.target_type.clone()),
+            target_control_port: spec
+                .target_control_port
+                .as_ref()
+                .filter(|_| is_served(CONTROL_PORT))
+                .map(|port| unsigned(port.value, &port.origin, faults)),
+            health_check_config: self.health_check(is_served(MATCHER), notes, faults),
+            attributes: attributes(&spec.target_group_attributes),
+            targets: self.targets.list.iter().map(target).collect(),
         }
-        let control = field("targetControlPort");
-        if let Some(port) = spec
-            .target_control_port
-            .filter(|_| !cuts.contains(&control))
-        {
-            let at = draft.spot(self.trail.object(), control);
-            fields.push(("targetControlPort", draft::text(at, port)));
-        }
-        fields.push(("healthCheckConfig", self.health_check(draft, cuts, found)));
-        let attributes = &spec.target_group_attributes;
-        let origin = |key: &str| self.attribute_origin(key);
-        let attributes = write_attributes(name, attributes, &origin, draft, cuts);
-        fields.push(("attributes", attributes));
-        let targets = self.targets.list.iter();
-        let targets = targets.map(|target| write_target(target, draft)).collect();
-        fields.push(("targets", draft::list(fixed, targets)));
-        draft::map(at, fields)
     }
 
-    fn attribute_origin(&self, key: &str) -> Origin {
-        const NETWORK: &str = "aws-load-balancer-target-group-attributes";
-        let mut suffixes = Vec::new();
-        if key == "proxy_protocol_v2.enabled" {
-            suffixes.push("aws-load-balancer-proxy-protocol".to_owned());
-            suffixes.push("aws-load-balancer-proxy-protocol-per-target-group".to_owned());
-        }
-        let ports = self.service.iter().flat_map(|service| &service.ports);
-        suffixes.extend(ports.map(|port| format!("{NETWORK}.{}", port.port)));
-        suffixes.push(NETWORK.to_owned());
-        suffixes.push("target-group-attributes".to_owned());
-        let suffixes: Vec<&str> = suffixes.iter().map(String::as_str).collect();
-        self.trail.containing(&suffixes, key)
+    fn field(&self, name: &'static str) -> Part {
+        Part::GroupField(self.spec.name.clone(), name)
     }
 
-    fn health_check(&self, draft: &mut Draft, cuts: &Cuts, found: &mut Vec<Diagnostic>) -> Tree {
+    fn health_check(
+        &self,
+        has_matcher: bool,
+        notes: &mut Vec<Diagnostic>,
+        faults: &mut Vec<Diagnostic>,
+    ) -> HealthCheckSpec {
         let check = &self.spec.health_check_config;
-        let at = draft.spot(self.trail.object(), Role::Fixed);
-        let (protocol, port) = self.check_port(check, found);
-        let mut fields: Vec<(&str, String)> = vec![("protocol", protocol), ("port", port)];
-        let speaks_http = fields
-            .first()
-            .is_some_and(|(_, protocol)| protocol != "TCP");
-        if let Some(path) = check.path.as_ref().filter(|_| speaks_http) {
-            fields.push(("path", path.clone()));
+        let (protocol, port) = self.check_port(check, notes);
+        let speaks_http = protocol != "TCP";
+        let matcher = check.matcher.as_ref();
+        let matcher = matcher.filter(|_| speaks_http && has_matcher);
+        let mut number = |number: &Option<At<i32>>| {
+            let number = number.as_ref()?;
+            Some(unsigned(number.value, &number.origin, faults))
+        };
+        HealthCheckSpec {
+            protocol: Some(protocol),
+            port: Some(port),
+            path: check
+                .path
+                .as_ref()
+                .filter(|_| speaks_http)
+                .map(|path| path.value.clone()),
+            matcher: matcher.map(|matcher| match &matcher.value {
+                Matcher::HttpCode(codes) => MatcherSpec {
+                    http_code: Some(codes.clone()),
+                    grpc_code: None,
+                },
+                Matcher::GrpcCode(codes) => MatcherSpec {
+                    http_code: None,
+                    grpc_code: Some(codes.clone()),
+                },
+            }),
+            interval_seconds: number(&check.interval_seconds),
+            timeout_seconds: number(&check.timeout_seconds),
+            healthy_threshold_count: number(&check.healthy_threshold_count),
+            unhealthy_threshold_count: number(&check.unhealthy_threshold_count),
         }
-        let numbers = [
-            ("intervalSeconds", check.interval_seconds),
-            ("timeoutSeconds", check.timeout_seconds),
-            ("healthyThresholdCount", check.healthy_threshold_count),
-            ("unhealthyThresholdCount", check.unhealthy_threshold_count),
-        ];
-        for (name, number) in numbers {
-            fields.extend(number.map(|number| (name, number.to_string())));
-        }
-        let mut written: Vec<(&str, Tree)> = Vec::with_capacity(fields.len() + 1);
-        for (name, value) in fields {
-            let at = self.check_spot(name, Role::Fixed, draft);
-            written.push((name, draft::text(at, value)));
-        }
-        let role = Role::Field(self.spec.name.clone(), "matcher".into());
-        if let Some(matcher) = &check.matcher
-            && speaks_http
-            && !cuts.contains(&role)
-        {
-            let at = self.check_spot("matcher", role, draft);
-            let (name, codes) = match matcher {
-                Matcher::HttpCode(codes) => ("httpCode", codes),
-                Matcher::GrpcCode(codes) => ("grpcCode", codes),
-            };
-            written.push((
-                "matcher",
-                draft::map(at, vec![(name, draft::text(at, codes))]),
-            ));
-        }
-        draft::map(at, written)
     }
 
-    /// Protocol and port of the health check. Where endpoints stand in for nodes, nobody listens on node ports:
-    /// the check goes to the port that the endpoints have for it.
-    fn check_port(&self, check: &HealthCheck, found: &mut Vec<Diagnostic>) -> (String, String) {
-        let written = match &check.port {
+    /// Protocol and port of the health check. Nothing listens on node ports when endpoints stand in for nodes, so the
+    /// check goes to the endpoint's own port.
+    fn check_port(&self, check: &HealthCheck, notes: &mut Vec<Diagnostic>) -> (String, String) {
+        let written = match &check.port.value {
             Value::Number(number) => number.to_string(),
             Value::String(text) => text.clone(),
             _ => "traffic-port".to_owned(),
         };
-        let protocol = check.protocol.clone();
+        let protocol = check.protocol.value.clone();
         let Some(number) = written.parse().ok().filter(|_| self.targets.stands_in) else {
             return (protocol, written);
         };
         let kept = self.service.map(|service| service.health_check_node_port);
         if kept == Some(number) {
             let note = Diagnostic::new(Severity::Note, "endpoints-stand-in", LOCAL_CHECK);
-            found.push(self.trail.object().place(note));
+            notes.push(self.spec.origin.place(note));
             return ("TCP".to_owned(), "traffic-port".to_owned());
         }
         match self.ports.get(&number) {
@@ -352,137 +320,79 @@ impl<'a> Group<'a> {
         }
     }
 
-    fn check_spot(&self, field: &str, role: Role, draft: &mut Draft) -> Position {
-        let suffixes: &[&str] = match field {
-            "protocol" => &[
-                "healthcheck-protocol",
-                "aws-load-balancer-healthcheck-protocol",
-            ],
-            "port" => &["healthcheck-port", "aws-load-balancer-healthcheck-port"],
-            "path" => &["healthcheck-path", "aws-load-balancer-healthcheck-path"],
-            "matcher" => &[
-                "success-codes",
-                "backend-protocol-version",
-                "aws-load-balancer-healthcheck-success-codes",
-            ],
-            "intervalSeconds" => &[
-                "healthcheck-interval-seconds",
-                "aws-load-balancer-healthcheck-interval",
-            ],
-            "timeoutSeconds" => &[
-                "healthcheck-timeout-seconds",
-                "aws-load-balancer-healthcheck-timeout",
-            ],
-            "healthyThresholdCount" => &[
-                "healthy-threshold-count",
-                "aws-load-balancer-healthcheck-healthy-threshold",
-            ],
-            _ => &[
-                "unhealthy-threshold-count",
-                "aws-load-balancer-healthcheck-unhealthy-threshold",
-            ],
+    /// The place of a field.
+    pub(super) fn place(&self, steps: &[Step]) -> Place {
+        let spec = self.spec;
+        let whole = |origin: &Origin| Place::of(origin, Part::Group(spec.name.clone()));
+        let or_group = |origin: Option<&Origin>| origin.unwrap_or(&spec.origin).clone();
+        match steps {
+            [Step::Field("protocol"), ..] => whole(&spec.protocol.origin),
+            [Step::Field("targetType")] => whole(&spec.origin),
+            [Step::Field("protocolVersion"), ..] => {
+                let version = spec.protocol_version.as_ref();
+                Place::of(
+                    &or_group(version.map(|one| &one.origin)),
+                    self.field(VERSION),
+                )
+            }
+            [Step::Field("targetControlPort"), ..] => {
+                let port = spec.target_control_port.as_ref();
+                Place::of(
+                    &or_group(port.map(|one| &one.origin)),
+                    self.field(CONTROL_PORT),
+                )
+            }
+            [Step::Field("healthCheckConfig"), rest @ ..] => self.check_place(rest),
+            [Step::Field("attributes"), Step::Key(key), ..] => {
+                let attributes = spec.target_group_attributes.iter();
+                let attributes = attributes.map(|one| (one.key.as_str(), &one.value.origin));
+                Place::fixed(&or_group(of_attribute(attributes, key)))
+            }
+            [Step::Field("targets"), Step::Index(at), ..] => {
+                let target = self.targets.list.get(*at);
+                Place::fixed(&or_group(target.map(|one| &one.origin)))
+            }
+            _ => Place::fixed(&spec.origin),
+        }
+    }
+
+    fn check_place(&self, steps: &[Step]) -> Place {
+        let check = &self.spec.health_check_config;
+        let number = |number: &'a Option<At<i32>>| number.as_ref().map(|one| &one.origin);
+        let origin = match steps {
+            [Step::Field("protocol"), ..] => Some(&check.protocol.origin),
+            [Step::Field("port"), ..] => Some(&check.port.origin),
+            [Step::Field("path"), ..] => check.path.as_ref().map(|one| &one.origin),
+            [Step::Field("matcher"), ..] => check.matcher.as_ref().map(|one| &one.origin),
+            [Step::Field("intervalSeconds"), ..] => number(&check.interval_seconds),
+            [Step::Field("timeoutSeconds"), ..] => number(&check.timeout_seconds),
+            [Step::Field("healthyThresholdCount"), ..] => number(&check.healthy_threshold_count),
+            [Step::Field("unhealthyThresholdCount"), ..] => {
+                number(&check.unhealthy_threshold_count)
+            }
+            _ => None,
         };
-        draft.spot(self.trail.annotation(suffixes), role)
+        let origin = origin.unwrap_or(&self.spec.origin);
+        match steps {
+            [Step::Field("matcher"), ..] => Place::of(origin, self.field(MATCHER)),
+            _ => Place::fixed(origin),
+        }
     }
 }
 
-/// Attributes by their keys, each at the annotation that `origin` finds for it.
-pub(super) fn write_attributes(
-    owner: &str,
-    attributes: &[Attribute],
-    origin: &dyn Fn(&str) -> Origin,
-    draft: &mut Draft,
-    cuts: &Cuts,
-) -> Tree {
-    let whole = Role::Field(owner.to_owned(), "attributes".into());
-    let kept = match cuts.contains(&whole) {
-        true => &[],
-        false => attributes,
-    };
-    let at = draft.spot(origin(""), whole);
-    let mut fields = Vec::with_capacity(kept.len());
-    for Attribute { key, value } in kept {
-        let role = Role::Field(owner.to_owned(), key.clone());
-        if !cuts.contains(&role) {
-            let at = draft.spot(origin(key), role);
-            fields.push((key.clone(), draft::text(at, value)));
-        }
+/// The fields of a target group that may be left out.
+const VERSION: &str = "protocolVersion";
+const CONTROL_PORT: &str = "targetControlPort";
+const MATCHER: &str = "matcher";
+
+fn target(target: &Target) -> TargetSpec {
+    TargetSpec {
+        id: Some(target.id.clone()),
+        port: Some(target.port.into()),
+        availability_zone: target.zone.clone().filter(|zone| !zone.is_empty()),
     }
-    draft::map(at, fields)
 }
 
-fn write_target(target: &Target, draft: &mut Draft) -> Tree {
-    let at = draft.spot(target.origin.clone(), Role::Fixed);
-    let mut fields = vec![
-        ("id", draft::text(at, &target.id)),
-        ("port", draft::text(at, target.port)),
-    ];
-    if let Some(zone) = &target.zone {
-        fields.push(("availabilityZone", draft::text(at, zone)));
-    }
-    draft::map(at, fields)
-}
-
-/// What is worth saying about the targets of a Service.
-pub(super) fn notes(lost: &[Lost], stand_in: bool, service: &Service) -> Vec<Diagnostic> {
-    let name = service.meta.key();
-    let at = of_meta(&service.meta);
-    let mut notes: Vec<Diagnostic> = lost.iter().map(|lost| note(lost, &name, &at)).collect();
-    if stand_in {
-        let message = format!(
-            "the endpoints of Service {name} stand in for nodes with node ports, which are not among the objects"
-        );
-        let note = Diagnostic::new(Severity::Note, "endpoints-stand-in", message);
-        notes.push(service.meta.found(note));
-    }
-    notes
-}
-
-fn note(lost: &Lost, service: &str, at: &Origin) -> Diagnostic {
-    let warning = |code, message: String| at.place(Diagnostic::warning(code, message));
-    match lost {
-        Lost::NoEndpoints => {
-            let message =
-                format!("nothing says where the pods of Service {service} are; it has no targets");
-            warning("no-endpoints", message).hint(
-                "add an EndpointSlice with the label kubernetes.io/service-name, or apply the dump of a cluster",
-            )
-        }
-        Lost::NoneReady => warning(
-            "no-endpoints",
-            format!("no endpoint of Service {service} is ready"),
-        ),
-        Lost::NotCreated => {
-            let message = format!(
-                "Service {service} has no node ports from a cluster and no endpoints; it has no targets until it is created"
-            );
-            warning("no-node-ports", message).hint("apply the Service, or give its nodePort")
-        }
-        Lost::OtherPorts(names) => {
-            let message = format!("the endpoints of Service {service} have none of its ports");
-            let hint = format!("the endpoints' ports are called: {}", names.join(", "));
-            warning("no-endpoints", message).hint(hint)
-        }
-        Lost::NoNode => {
-            let message =
-                format!("no node may take traffic for Service {service}: none is ready and chosen");
-            warning("no-nodes", message)
-        }
-        Lost::ExcludedNodes(nodes) => {
-            let message = format!(
-                "Service {service} has no targets: the only nodes ({}) carry {EXCLUDE} or another label \
-                 that keeps load balancers away",
-                nodes.join(", ")
-            );
-            let hint = format!(
-                "kubectl label node {} {EXCLUDE}-, or set ignoreExcludedNodes: true in the environment",
-                nodes.first().map_or("NODE", |name| name)
-            );
-            warning("excluded-nodes", message).hint(hint)
-        }
-        Lost::Stranger(origin, kind) => {
-            let message = format!("an endpoint of a {kind} is no target, only one of a Pod is");
-            origin.place(Diagnostic::new(Severity::Note, "foreign-endpoint", message))
-        }
-    }
-}
+/// The note about a health check that only nodes can answer.
+pub(super) const LOCAL_CHECK: &str = "a node tells at healthCheckNodePort whether it has a pod; endpoints that stand in \
+     for nodes are checked by TCP at their own port";

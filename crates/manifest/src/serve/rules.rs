@@ -1,257 +1,107 @@
-//! The rules and the actions of a listener as the native file has them.
+//! The rules of a listener, in the words of the model.
 
-use elbow_model::diagnostic::Diagnostic;
-use elbow_model::file::Origin;
-use elbow_model::yaml::{Node as Tree, Position};
-use serde_json::json;
+use elbow_model::{ActionSpec, ConditionSpec, Origin, RuleSpec, Step};
 
-use super::draft::{self, Role};
-use super::native::Writer;
-use super::trail::{INGRESS, Trail, origin};
-use crate::object::Place;
-use crate::stack::{Action, Forward, ListenerRule, Reference};
+use super::actions::{Actions, Unbuilt, unavailable};
+use super::place::{Part, Place};
+use crate::stack::{ListenerRule, Reference, Stack, condition, transform};
 
-/// What a rule answers that must not do what it was written for.
-const REFUSES: &str = "elbow does not serve what this rule asks for";
-
-/// Why an action cannot be written.
-pub(super) enum Unwritten {
-    /// A part of it was found not to be served, which has been said.
-    Cut,
-    /// It leads to a target group that nobody knows.
-    Unknown(String),
+/// A rule with the places of its fields.
+pub(super) struct Rule<'a> {
+    id: &'a str,
+    from: &'a ListenerRule,
+    /// The indexes in `from` of the conditions that are built.
+    conditions: Vec<usize>,
 }
 
-impl<'a> Writer<'a> {
-    pub(super) fn rules(
-        &mut self,
-        port: &str,
-        kind: &str,
-        found: &mut Vec<Diagnostic>,
-    ) -> Vec<Tree> {
-        let listener = Reference::listener(port);
-        let rules = self.stack.rules.iter();
-        let mut rules: Vec<(&String, &ListenerRule)> = rules
-            .filter(|(_, rule)| rule.listener == listener)
-            .collect();
-        rules.sort_by_key(|(_, rule)| rule.priority);
-        rules
-            .into_iter()
-            .map(|(id, rule)| self.rule(id, rule, kind, found))
-            .collect()
-    }
+/// The rules of the listener of a port with their ids, by priority.
+pub(super) fn of_listener(stack: &Stack, port: u16) -> Vec<(&str, &ListenerRule)> {
+    let listener = Reference::listener(port.to_string());
+    let rules = stack.rules.iter();
+    let mut rules: Vec<(&str, &ListenerRule)> = rules
+        .filter(|(_, rule)| rule.listener == listener)
+        .map(|(id, rule)| (id.as_str(), &**rule))
+        .collect();
+    rules.sort_by_key(|(_, rule)| rule.priority);
+    rules
+}
 
-    fn rule(
-        &mut self,
-        id: &str,
-        rule: &'a ListenerRule,
-        kind: &str,
-        found: &mut Vec<Diagnostic>,
-    ) -> Tree {
-        let trail = self.rule_trail(rule);
-        let path = self.path(rule);
-        let at = self.draft.spot(path.clone(), Role::Fixed);
-        let backend = &rule.source.backend;
-        let annotated = |name: &str| trail.annotation_only(&format!("{name}.{backend}"));
-        let whole = Role::Rule(id.to_owned());
-        let mut served = !self.cuts.contains(&whole);
-        let mut conditions = Vec::with_capacity(rule.conditions.len());
-        for (index, condition) in rule.conditions.iter().enumerate() {
-            let role = Role::Condition(id.to_owned(), index);
-            if self.cuts.contains(&role) {
-                served = false;
-                continue;
-            }
-            let from = annotated("conditions").unwrap_or_else(|| path.clone());
-            let at = self.draft.spot(from, role);
-            conditions.push(draft::json(at, condition));
-        }
-        // What is wrong with all of them together is mostly the annotation's, and told once for all ports and paths.
-        let from = annotated("conditions").unwrap_or_else(|| path.clone());
-        let whole_list = self.draft.spot(from, Role::Fixed);
-        if conditions.is_empty() {
-            let all = json!({"field": "path-pattern", "pathPatternConfig": {"values": ["/*"]}});
-            conditions.push(draft::json(at, &all));
-        }
-        let from = annotated("actions").unwrap_or_else(|| path.clone());
-        let acts = self.draft.spot(from.clone(), whole.clone());
-        let actions = match served {
-            true => self.actions(&rule.actions, kind, whole.clone(), (acts, &trail)),
-            false => Err(Unwritten::Cut),
+impl<'a> Rule<'a> {
+    /// Builds a rule. It answers 503 when a part of it is left out: without one of its conditions it would match more
+    /// requests than it was written for.
+    pub(super) fn build(
+        id: &'a str,
+        from: &'a ListenerRule,
+        actions: &mut Actions<'_, '_>,
+    ) -> (Self, RuleSpec) {
+        let is_served =
+            |index: &usize| !actions.is_left_out(&Part::Condition(id.to_owned(), *index));
+        let conditions: Vec<usize> = (0..from.conditions.len()).filter(is_served).collect();
+        let is_whole = conditions.len() == from.conditions.len()
+            && !actions.is_left_out(&Part::Rule(id.to_owned()));
+        let built = if is_whole && !from.actions.is_empty() {
+            actions.build(&from.actions)
+        } else {
+            Err(Unbuilt::LeftOut)
         };
-        let mut fields = vec![
-            ("priority", draft::text(at, rule.priority)),
-            ("conditions", draft::list(whole_list, conditions)),
-        ];
-        match actions {
-            Ok(actions) => {
-                fields.push(("actions", actions));
-                if !rule.transforms.is_empty() {
-                    let from = annotated("transforms").unwrap_or(path);
-                    let at = self.draft.spot(from, whole);
-                    let transforms = rule.transforms.iter();
-                    let transforms = transforms.map(|one| draft::json(at, one)).collect();
-                    fields.push(("transforms", draft::list(at, transforms)));
-                }
+        let (built, transforms): (Vec<ActionSpec>, _) = match built {
+            Ok(built) => {
+                let transforms = from.transforms.iter();
+                (built, transforms.map(|one| transform(one)).collect())
             }
             Err(why) => {
-                found.extend(unknown(why, &from, "the rule answers 503"));
-                fields.push(("actions", unavailable(at)));
+                actions.notes.extend(why.warning("the rule answers 503"));
+                (unavailable(), Vec::new())
             }
-        }
-        draft::map(at, fields)
-    }
-
-    /// The Ingress of a rule.
-    fn rule_trail(&self, rule: &ListenerRule) -> Trail<'a> {
-        let scope = self.surroundings.scope;
-        let key = rule.source.ingress.as_ref();
-        let service = key.and_then(|(namespace, _)| {
-            let name = &rule.source.backend;
-            scope.service(namespace, name)
-        });
-        let ingress = key.and_then(|key| scope.ingress(key));
-        let metas = service.map(|service| &service.meta).into_iter();
-        let metas = metas.chain(ingress.map(|ingress| &ingress.meta));
-        Trail::new(INGRESS, metas.collect())
-    }
-
-    /// The path that a rule was made of.
-    fn path(&self, rule: &ListenerRule) -> Origin {
-        let ingress = rule.source.ingress.as_ref();
-        let ingress = ingress.and_then(|key| self.surroundings.scope.ingress(key));
-        let (Some(ingress), Some(at)) = (ingress, rule.source.at) else {
-            return self.trail.object();
         };
-        let file = ingress.meta.place.file.clone();
-        origin(&Place { file, at }, &ingress.meta.path(), "")
+        let mut specs: Vec<ConditionSpec> = conditions
+            .iter()
+            .filter_map(|index| from.conditions.get(*index))
+            .map(|one| condition(one))
+            .collect();
+        if specs.is_empty() {
+            specs.push(ConditionSpec::path_pattern(["/*"]));
+        }
+        let spec = RuleSpec {
+            priority: Some(u32::try_from(from.priority).unwrap_or(u32::MAX)),
+            conditions: Some(specs),
+            actions: Some(built),
+            transforms,
+        };
+        let rule = Self {
+            id,
+            from,
+            conditions,
+        };
+        (rule, spec)
     }
 
-    pub(super) fn actions(
-        &mut self,
-        actions: &'a [Action],
-        kind: &str,
-        role: Role,
-        (at, trail): (Position, &Trail<'_>),
-    ) -> Result<Tree, Unwritten> {
-        if self.cuts.contains(&role) {
-            return Err(Unwritten::Cut);
-        }
-        let mut written = Vec::with_capacity(actions.len());
-        for action in actions {
-            written.push(match action {
-                Action::Forward(forward) => self.forward(forward, &role, at)?,
-                Action::Other {
-                    kind,
-                    config,
-                    value,
-                } => {
-                    let at = match asks_first(kind) {
-                        None => at,
-                        Some(suffix) => {
-                            let origin = trail.annotation_only(suffix);
-                            let origin = origin.unwrap_or_else(|| self.draft.origin(at));
-                            self.draft.spot(origin, role.clone())
-                        }
-                    };
-                    let kind = ("type", draft::text(at, kind));
-                    draft::map(at, vec![kind, (*config, draft::json(at, value))])
+    /// The place of a field.
+    pub(super) fn place(&self, steps: &[Step]) -> Place {
+        let rule = || Part::Rule(self.id.to_owned());
+        let item = |origin: Option<&Origin>| {
+            let origin = origin.unwrap_or(&self.from.origin);
+            Place::of(origin, rule())
+        };
+        match steps {
+            [Step::Field("conditions"), Step::Index(at), ..] => {
+                let index = self.conditions.get(*at).copied().unwrap_or_default();
+                match self.from.conditions.get(index) {
+                    Some(one) => Place::of(&one.origin, Part::Condition(self.id.to_owned(), index)),
+                    None => Place::fixed(&self.from.origin),
                 }
-            });
-        }
-        // An ALB that is to do nothing at all is none that AWS would make.
-        if written.is_empty() && kind != "network" {
-            return Err(Unwritten::Cut);
-        }
-        Ok(draft::list(at, written))
-    }
-
-    fn forward(
-        &mut self,
-        forward: &'a Forward,
-        role: &Role,
-        at: Position,
-    ) -> Result<Tree, Unwritten> {
-        let mut groups = Vec::with_capacity(forward.target_groups.len());
-        for weighted in &forward.target_groups {
-            let Some(group) = self.known.find(&weighted.target_group) else {
-                return Err(Unwritten::Unknown(name_of(&weighted.target_group)));
-            };
-            let name = group.name();
-            if self.cuts.contains(&Role::Group(name.to_owned())) {
-                return Err(Unwritten::Cut);
             }
-            self.groups.push(group.clone());
-            let mut fields = vec![("targetGroup", draft::text(at, name))];
-            fields.extend(
-                weighted
-                    .weight
-                    .map(|weight| ("weight", draft::text(at, weight))),
-            );
-            groups.push(draft::map(at, fields));
+            // A fault of all conditions together is mostly the annotation's. At one place it is reported once for all
+            // ports and paths.
+            [Step::Field("conditions"), ..] => Place::fixed(&self.from.conditions.origin),
+            [Step::Field("actions"), Step::Index(at), ..] => {
+                item(self.from.actions.get(*at).map(|one| &one.origin))
+            }
+            [Step::Field("actions"), ..] => item(self.from.actions.first().map(|one| &one.origin)),
+            [Step::Field("transforms"), Step::Index(at), ..] => {
+                item(self.from.transforms.get(*at).map(|one| &one.origin))
+            }
+            _ => Place::fixed(&self.from.origin),
         }
-        let mut config = vec![("targetGroups", draft::list(at, groups))];
-        let owner = match role {
-            Role::Rule(id) | Role::Default(id) | Role::Listener(id) => id.clone(),
-            _ => String::new(),
-        };
-        let sticky = Role::Field(owner, "targetGroupStickinessConfig".into());
-        if let Some(stickiness) = &forward.stickiness
-            && stickiness.enabled == Some(true)
-            && !self.cuts.contains(&sticky)
-        {
-            let mut fields = vec![("enabled", true.to_string())];
-            let duration = stickiness.duration_seconds;
-            fields.extend(duration.map(|seconds| ("durationSeconds", seconds.to_string())));
-            let origin = self.draft.origin(at);
-            let at = self.draft.spot(origin, sticky);
-            let fields = fields.into_iter();
-            let fields = fields.map(|(name, value)| (name, draft::text(at, value)));
-            config.push((
-                "targetGroupStickinessConfig",
-                draft::map(at, fields.collect()),
-            ));
-        }
-        Ok(draft::map(
-            at,
-            vec![
-                ("type", draft::text(at, "forward")),
-                ("forwardConfig", draft::map(at, config)),
-            ],
-        ))
     }
-}
-
-/// The annotation that asks for an action in front of the one that answers.
-fn asks_first(kind: &str) -> Option<&'static str> {
-    match kind {
-        "jwt-validation" => Some("jwt-validation"),
-        "authenticate-oidc" | "authenticate-cognito" => Some("auth-type"),
-        _ => None,
-    }
-}
-
-fn name_of(reference: &Reference) -> String {
-    match reference {
-        Reference::Literal(name) => name.clone(),
-        Reference::Resource { id, .. } => id.clone(),
-    }
-}
-
-pub(super) fn unknown(why: Unwritten, origin: &Origin, lost: &str) -> Option<Diagnostic> {
-    let Unwritten::Unknown(name) = why else {
-        return None;
-    };
-    let message = format!("no target group of these objects is {name}; {lost}");
-    let unknown = Diagnostic::warning("unknown-target-group", message);
-    Some(origin.place(unknown))
-}
-
-/// A fixed answer 503.
-pub(super) fn unavailable(at: Position) -> Tree {
-    let answer = json!([{
-        "type": "fixed-response",
-        "fixedResponseConfig": {"statusCode": "503", "contentType": "text/plain", "messageBody": REFUSES},
-    }]);
-    draft::json(at, &answer)
 }

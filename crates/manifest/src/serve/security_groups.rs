@@ -1,149 +1,177 @@
-//! The security groups of a load balancer as the native file has them: those that the controllers make, and
-//! those whose rules the environment knows.
+//! The security groups of a load balancer, in the words of the model: those that the controllers make, and those with
+//! rules in the environment.
 
 use elbow_model::diagnostic::{Diagnostic, Severity};
-use elbow_model::yaml::Node as Tree;
-use serde_json::{Map, Value, json};
+use elbow_model::{Origin, PermissionSpec, SecurityGroupSpec, Step};
 
-use super::draft::{self, Role};
-use super::native::Writer;
-use super::trail::Trail;
 use crate::Context;
+use crate::classic::ClassicPermission;
 use crate::stack::{Permission, Reference, Stack};
 
-/// The annotations that speak of them.
-const ANNOTATIONS: &[&str] = &[
-    "inbound-cidrs",
-    "security-groups",
-    "load-balancer-source-ranges",
-    "aws-load-balancer-security-groups",
-    "aws-load-balancer-extra-security-groups",
-];
-
-impl Writer<'_> {
-    /// The groups whose rules are known; without any, everybody gets in.
-    pub(super) fn security_groups(&mut self) -> Option<(&'static str, Tree)> {
-        let groups = Groups::of(self.stack, self.surroundings.context).known;
-        let at = self.spot(ANNOTATIONS, Role::Fixed);
-        (!groups.is_empty()).then(|| ("securityGroups", draft::json(at, &Value::Array(groups))))
-    }
-}
-
-/// Says of groups with unknown rules what is made of them.
-pub(super) fn report(
-    stack: &Stack,
-    context: &Context,
-    trail: &Trail<'_>,
-    found: &mut Vec<Diagnostic>,
-) {
-    let groups = Groups::of(stack, context);
-    let consequence = match groups.known.is_empty() {
-        true => "every client gets in",
-        false => "they let nobody in",
-    };
-    if !groups.unknown.is_empty() {
-        let message = format!(
-            "nothing says what the security groups {} let in: {consequence}",
-            groups.unknown.join(", ")
-        );
-        let note = Diagnostic::new(Severity::Note, "unknown-security-group", message)
-            .hint("give their rules by securityGroups[].ingress in the environment");
-        found.push(trail.annotation(ANNOTATIONS).place(note));
-    }
-}
-
-/// The groups of a load balancer.
+/// The security groups of a load balancer.
 #[derive(Default)]
-struct Groups {
-    /// In the words of the native file.
-    known: Vec<Value>,
-    /// Ids of those whose rules are not known. Beside known ones they open nothing.
+pub(super) struct SecurityGroups {
+    /// Those with known rules. Without any, every client gets in.
+    known: Vec<Known>,
+    /// Ids of those with unknown rules. Beside known ones they admit nobody.
     unknown: Vec<String>,
+    /// Where the first of these was written.
+    unknown_at: Origin,
 }
 
-impl Groups {
-    fn of(stack: &Stack, context: &Context) -> Self {
+struct Known {
+    spec: SecurityGroupSpec,
+    origin: Origin,
+    /// Of each permission.
+    permissions: Vec<Origin>,
+}
+
+impl SecurityGroups {
+    pub(super) fn of(stack: &Stack, context: &Context) -> Self {
         let mut groups = Self::default();
         if let Some(balancer) = stack.load_balancers.values().next() {
             for reference in &balancer.security_groups {
-                match reference {
+                match &reference.value {
                     Reference::Resource { id, .. } => {
                         if let Some(group) = stack.security_groups.get(id) {
-                            groups.add(&group.group_name, &group.ingress);
+                            groups.add(&group.group_name, &group.ingress, &reference.origin);
                         }
                     }
-                    Reference::Literal(id) => groups.look_up(id, context),
+                    Reference::Literal(id) => groups.look_up(id, &reference.origin, context),
                 }
             }
         }
         for group in stack.classic.iter().flat_map(|spec| &spec.security_groups) {
             if group.ingress.is_empty() {
-                groups.look_up(&group.group_name, context);
+                groups.look_up(&group.group_name, &group.origin, context);
                 continue;
             }
-            let permissions = group.ingress.iter().map(|one| {
-                let ranges = one.ip_ranges.iter().map(|range| &*range.cidr_ip);
-                permission(
-                    one.ip_protocol,
-                    Some((one.from_port, one.to_port)),
-                    ranges,
-                    [].into_iter(),
-                )
-            });
-            let ingress: Vec<Value> = permissions.collect();
-            groups
-                .known
-                .push(json!({"groupName": group.group_name, "ingress": ingress}));
+            let permissions = group.ingress.iter().map(classic_permission).collect();
+            groups.put(&group.group_name, permissions, Vec::new(), &group.origin);
         }
         groups
     }
 
-    fn add(&mut self, name: &str, ingress: &[Permission]) {
-        let ingress = ingress.iter().map(|one| {
-            permission(
-                &one.ip_protocol,
-                one.from_port.zip(one.to_port),
-                one.ip_ranges.iter().map(|range| &*range.cidr),
-                one.ipv6_ranges.iter().map(|range| &*range.cidr),
-            )
+    fn add(&mut self, name: &str, ingress: &[Permission], origin: &Origin) {
+        let origins = ingress.iter().map(|one| {
+            if one.origin == Origin::default() {
+                origin.clone()
+            } else {
+                one.origin.clone()
+            }
         });
-        let ingress: Vec<Value> = ingress.collect();
-        self.known
-            .push(json!({"groupName": name, "ingress": ingress}));
+        let origins = origins.collect();
+        self.put(
+            name,
+            ingress.iter().map(permission).collect(),
+            origins,
+            origin,
+        );
+    }
+
+    fn put(
+        &mut self,
+        name: &str,
+        ingress: Vec<PermissionSpec>,
+        permissions: Vec<Origin>,
+        origin: &Origin,
+    ) {
+        self.known.push(Known {
+            spec: SecurityGroupSpec {
+                group_name: Some(name.to_owned()),
+                ingress,
+            },
+            origin: origin.clone(),
+            permissions,
+        });
     }
 
     /// Adds the group `id`; a Classic load balancer knows its groups by name, where they have one.
-    fn look_up(&mut self, id: &str, context: &Context) {
+    fn look_up(&mut self, id: &str, origin: &Origin, context: &Context) {
         let backend = &context.backend_security_group;
-        // It is for the targets, and lets no client in.
+        // It is for traffic to targets, and admits no client.
         if backend.enabled && backend.id == id {
             return;
         }
         let mut all = context.security_groups.iter();
         let group = all.find(|group| group.id == id || group.name == id);
         match group.and_then(|group| group.ingress.as_deref()) {
-            Some(ingress) => self.add(id, ingress),
-            None => self.unknown.push(id.to_owned()),
+            Some(ingress) => self.add(id, ingress, origin),
+            None => {
+                if self.unknown.is_empty() {
+                    self.unknown_at = origin.clone();
+                }
+                self.unknown.push(id.to_owned());
+            }
         }
+    }
+
+    /// The groups in the words of the model.
+    pub(super) fn specs(&self) -> Vec<SecurityGroupSpec> {
+        self.known.iter().map(|one| one.spec.clone()).collect()
+    }
+
+    /// Where a field was written, by its path in the list of groups.
+    pub(super) fn origin(&self, steps: &[Step]) -> Option<&Origin> {
+        let [Step::Index(at), rest @ ..] = steps else {
+            return None;
+        };
+        let group = self.known.get(*at)?;
+        let permission = match rest {
+            [Step::Field("ingress"), Step::Index(at), ..] => group.permissions.get(*at),
+            _ => None,
+        };
+        Some(permission.unwrap_or(&group.origin))
+    }
+
+    /// Reports the groups with unknown rules, and what elbow makes of them.
+    pub(super) fn report(&self, found: &mut Vec<Diagnostic>) {
+        if self.unknown.is_empty() {
+            return;
+        }
+        let consequence = if self.known.is_empty() {
+            "every client is allowed"
+        } else {
+            "they allow no client"
+        };
+        let message = format!(
+            "unknown ingress rules of the security groups {}: {consequence}",
+            self.unknown.join(", ")
+        );
+        let note = Diagnostic::new(Severity::Note, "unknown-security-group", message)
+            .hint("add the rules to securityGroups[].ingress in the environment");
+        found.push(self.unknown_at.place(note));
     }
 }
 
-fn permission<'a>(
-    protocol: &str,
-    ports: Option<(i32, i32)>,
-    v4: impl Iterator<Item = &'a str>,
-    v6: impl Iterator<Item = &'a str>,
-) -> Value {
-    let mut one = Map::new();
-    one.insert("ipProtocol".into(), protocol.into());
-    // For ICMP these are its type and code.
-    if let (Some((from, to)), "tcp" | "udp") = (ports, protocol) {
-        one.insert("fromPort".into(), from.into());
-        one.insert("toPort".into(), to.into());
+fn permission(from: &Permission) -> PermissionSpec {
+    let ports = from.from_port.zip(from.to_port);
+    let v4 = from.ip_ranges.iter().map(|range| range.cidr.clone());
+    let v6 = from.ipv6_ranges.iter().map(|range| range.cidr.clone());
+    PermissionSpec {
+        ip_ranges: v4.map(Some).collect(),
+        ipv6_ranges: v6.map(Some).collect(),
+        ..with_ports(&from.ip_protocol, ports)
     }
-    let v4: Vec<Value> = v4.map(|cidr| json!({"cidrIP": cidr})).collect();
-    let v6: Vec<Value> = v6.map(|cidr| json!({"cidrIPv6": cidr})).collect();
-    one.insert("ipRanges".into(), v4.into());
-    one.insert("ipv6Ranges".into(), v6.into());
-    one.into()
+}
+
+fn classic_permission(from: &ClassicPermission) -> PermissionSpec {
+    let ranges = from.ip_ranges.iter().map(|range| range.cidr_ip.clone());
+    PermissionSpec {
+        ip_ranges: ranges.map(Some).collect(),
+        ..with_ports(from.ip_protocol, Some((from.from_port, from.to_port)))
+    }
+}
+
+/// A permission without addresses. For ICMP the ports are its type and code.
+fn with_ports(protocol: &str, ports: Option<(i32, i32)>) -> PermissionSpec {
+    let ports = ports.filter(|_| matches!(protocol, "tcp" | "udp"));
+    // The constructor refuses what is out of range.
+    let port = |port: i32| u32::try_from(port).unwrap_or(u32::MAX);
+    PermissionSpec {
+        ip_protocol: Some(protocol.to_owned()),
+        from_port: ports.map(|(from, _)| port(from)),
+        to_port: ports.map(|(_, to)| port(to)),
+        ..PermissionSpec::default()
+    }
 }

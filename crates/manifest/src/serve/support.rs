@@ -1,92 +1,99 @@
-//! What the data plane does not do: found before anything is served, said once each, and left out in a way that
-//! opens nothing.
-//!
-//! The reader of the native file is who knows what is served: it calls everything else `not-supported`, and
-//! [`split`] turns that into what is left out. What a native file has no words for at all is in [`UNSERVED`].
-
-use std::collections::HashSet;
+//! Annotations for features that the model does not have, reported before anything is built.
 
 use elbow_model::diagnostic::{Diagnostic, Severity};
-use elbow_model::file::Finding;
 use elbow_model::suggest::did_you_mean;
 
-use super::draft::Role;
-use super::trail::Trail;
-use super::{native, security_groups};
+use super::balancer::own_addresses;
+use super::security_groups::SecurityGroups;
 use crate::Context;
+use crate::annotations::service::ADDRESSES;
+use crate::annotations::{self, Served};
 use crate::inventory::Inventory;
-use crate::objects::SERVICE_NAME;
+use crate::lookup::service::Refused;
+use crate::objects::{Meta, SERVICE_NAME, Service};
 use crate::scope::Scope;
+use crate::service::port::Protocol;
 use crate::stack::Stack;
 
-/// Annotations that ask for something that the data plane has no part in, and what becomes of it. Those of both
-/// kinds of load balancers.
-const UNSERVED: &[(&str, &str)] = &[
-    ("security-group-prefix-lists", PREFIXES),
-    ("aws-load-balancer-security-group-prefix-lists", PREFIXES),
-    ("aws-load-balancer-eip-allocations", ADDRESSES),
-    ("aws-load-balancer-private-ipv4-addresses", ADDRESSES),
-    ("aws-load-balancer-ipv6-addresses", ADDRESSES),
-    ("customer-owned-ipv4-pool", ADDRESSES),
-    ("ipam-ipv4-pool-id", ADDRESSES),
-    ("ip-address-type", FAMILIES),
-    ("aws-load-balancer-ip-address-type", FAMILIES),
-    ("multi-cluster-target-group", CLUSTERS),
-    ("aws-load-balancer-multi-cluster-target-group", CLUSTERS),
-];
+const SCTP: &str = Protocol::Sctp.as_str();
 
-const PREFIXES: &str = "nothing says which addresses are in a prefix list; nobody gets in by it";
-const ADDRESSES: &str = "addresses come from the local pool";
-const FAMILIES: &str = "the local pool has IPv4 addresses alone";
-const CLUSTERS: &str = "targets come from these objects alone";
+/// Values that ask for none of these features.
+const NOTHING: &[&str] = &["", "false"];
 
-/// Values that ask for nothing.
-const NOTHING: &[&str] = &["", "false", "ipv4"];
-
-/// Reports what a stack's objects ask for in vain.
+/// Reports the features that a stack's objects ask for and elbow does not have.
 pub(super) fn unserved(
     stack: &Stack,
     scope: Scope<'_>,
     context: &Context,
     found: &mut Vec<Diagnostic>,
 ) {
-    let trail = Trail::of_stack(stack, scope);
-    security_groups::report(stack, context, &trail, found);
-    for (suffix, what) in UNSERVED {
-        for (key, value, origin) in trail.all(suffix) {
-            let plain: String = value.split_whitespace().collect();
-            let local = *what == ADDRESSES && native::own_addresses(stack).is_some();
-            if local || NOTHING.contains(&&*plain) {
+    SecurityGroups::of(stack, context).report(found);
+    let service = stack.id.split_once('/');
+    let service = service.and_then(|(namespace, name)| scope.service(namespace, name));
+    let (table, metas): (_, Vec<&Meta>) = if stack.members.is_empty() {
+        let service = service.map(|service| &service.meta);
+        (annotations::service::ROWS, service.into_iter().collect())
+    } else {
+        let members = stack.members.iter();
+        let ingresses = members.filter_map(|key| scope.ingress(key));
+        let metas = ingresses.map(|ingress| &ingress.meta);
+        (annotations::ingress::ROWS, metas.collect())
+    };
+    for row in table {
+        let Served::Otherwise(instead) = row.served else {
+            continue;
+        };
+        for meta in &metas {
+            let Some(annotation) = meta.annotations.get(row.key) else {
+                continue;
+            };
+            let plain: String = annotation.value.split_whitespace().collect();
+            let is_local = instead == ADDRESSES && own_addresses(stack).is_some();
+            if is_local || NOTHING.contains(&&*plain) {
                 continue;
             }
-            let message = format!("{key} is not supported: {what}");
-            found.push(origin.place(Diagnostic::warning("not-supported", message)));
+            let message = format!("{} is not supported: {instead}", row.key);
+            let unserved = Diagnostic::warning("not-supported", message);
+            found.push(meta.origin_of(row.key, annotation).place(unserved));
         }
     }
-    let has_groups = |stack: &Stack| {
-        stack
-            .load_balancers
-            .values()
-            .any(|lb| !lb.security_groups.is_empty())
-    };
-    let service = stack
-        .id
-        .split_once('/')
-        .and_then(|(namespace, name)| scope.service(namespace, name));
-    let asks = service.is_some_and(|service| !service.load_balancer_source_ranges.is_empty());
-    if asks && stack.members.is_empty() && stack.classic.is_none() && !has_groups(stack) {
-        let message = "loadBalancerSourceRanges are not supported of a load balancer without security groups, whose nodes \
-                       would tell clients apart: every client gets in";
-        found.push(
-            trail
-                .object()
-                .place(Diagnostic::warning("not-supported", message)),
-        );
+    if let Some(service) = service.filter(|_| stack.members.is_empty()) {
+        found.extend(open_ranges(stack, service));
     }
 }
 
-/// Reports endpoints that no Service will find.
-pub(super) fn stray_endpoints(inventory: &Inventory, found: &mut Vec<Diagnostic>) {
+/// The error that AWS has no listener for a port of the Service; the controller plans one all the same.
+pub(super) fn refused(stack: &Stack, scope: Scope<'_>) -> Option<Diagnostic> {
+    let mut listeners = stack.listeners.values();
+    let sctp = listeners.find(|listener| *listener.protocol == SCTP)?;
+    let (namespace, name) = stack.id.split_once('/')?;
+    let service = scope.service(namespace, name)?;
+    let message = format!(
+        "port {}: AWS's load balancers do not carry SCTP",
+        *sctp.port
+    );
+    Some(Refused::field("spec.ports", message).diagnose(service))
+}
+
+/// The warning that source ranges have no effect.
+fn open_ranges(stack: &Stack, service: &Service) -> Option<Diagnostic> {
+    let mut balancers = stack.load_balancers.values();
+    let has_groups = balancers.any(|balancer| !balancer.security_groups.is_empty());
+    let asks = !service.load_balancer_source_ranges.is_empty();
+    if !asks || has_groups || stack.classic.is_some() {
+        return None;
+    }
+    let message = "loadBalancerSourceRanges are not supported of a load balancer without security groups, whose nodes \
+                   would tell clients apart: every client gets in";
+    Some(
+        service
+            .meta
+            .found(Diagnostic::warning("not-supported", message)),
+    )
+}
+
+/// Reports EndpointSlices that belong to no Service.
+pub(crate) fn stray_endpoints(inventory: &Inventory, found: &mut Vec<Diagnostic>) {
     for slice in inventory.slices.values() {
         let meta = &slice.meta;
         let Some(name) = slice.service() else {
@@ -105,91 +112,5 @@ pub(super) fn stray_endpoints(inventory: &Inventory, found: &mut Vec<Diagnostic>
             note.hint = did_you_mean(name, here);
             found.push(meta.found(note));
         }
-    }
-}
-
-/// Parts the findings of a reading into what is to be left out, each with its warning, and the rest.
-pub(super) fn split(
-    findings: Vec<Finding>,
-    roles: &[Role],
-) -> (Vec<(Role, Diagnostic)>, Vec<Diagnostic>) {
-    let mut cut = Vec::new();
-    let mut rest = Vec::new();
-    for finding in findings {
-        let role = roles.get(finding.origin).unwrap_or(&Role::Fixed);
-        let vain = finding.diagnostic.code == "not-supported" && finding.diagnostic.is_error();
-        if vain && *role != Role::Fixed {
-            cut.push((role.clone(), warning(finding.diagnostic, role)));
-        } else {
-            rest.push(by_name(finding.diagnostic));
-        }
-    }
-    (cut, rest)
-}
-
-/// A finding about an attribute names the annotation that has it.
-fn by_name(mut found: Diagnostic) -> Diagnostic {
-    let annotation = found.field.strip_prefix("metadata.annotations.");
-    if let Some(key) = annotation.filter(|_| found.code == "no-effect") {
-        found.message = format!("{key}: {}", found.message);
-    }
-    found
-}
-
-fn warning(mut found: Diagnostic, role: &Role) -> Diagnostic {
-    let consequence = match role {
-        Role::Fixed => "it is refused",
-        Role::Field(..) => "it is left out",
-        Role::Condition(..) | Role::Rule(_) => "the rule answers 503",
-        Role::Default(_) => "what no other rule takes is answered 503",
-        Role::Listener(_) => "the listener is left out",
-        Role::Group(_) => "the target group and what leads to it are left out",
-    };
-    let annotation = found.field.strip_prefix("metadata.annotations.");
-    found.message = match annotation {
-        Some(key) => format!("{key}: {}; {consequence}", found.message),
-        None => format!("{}; {consequence}", found.message),
-    };
-    found.severity = Severity::Warning;
-    found.hint = None;
-    found
-}
-
-/// Findings, each once: what the annotations of an Ingress have wrong is wrong for each of its ports and paths.
-#[derive(Debug, Default)]
-pub(super) struct Once {
-    list: Vec<Diagnostic>,
-    seen: HashSet<String>,
-}
-
-impl Once {
-    /// Adds a finding that is not there yet.
-    pub(super) fn push(&mut self, found: Diagnostic) {
-        let Diagnostic {
-            code,
-            file,
-            line,
-            column,
-            object,
-            field,
-            message,
-            ..
-        } = &found;
-        // The place in the native document differs for each port and path.
-        let field = if field.contains('[') { "" } else { field };
-        let key = format!("{code} {file}:{line}:{column} {object} {field} {message}");
-        if self.seen.insert(key) {
-            self.list.push(found);
-        }
-    }
-
-    pub(super) fn into_list(self) -> Vec<Diagnostic> {
-        self.list
-    }
-}
-
-impl Extend<Diagnostic> for Once {
-    fn extend<T: IntoIterator<Item = Diagnostic>>(&mut self, found: T) {
-        found.into_iter().for_each(|found| self.push(found));
     }
 }

@@ -1,19 +1,22 @@
 //! The targets of a Service: nodes with their node ports, or the endpoints themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use elbow_model::Origin;
 use elbow_model::diagnostic::Diagnostic;
-use elbow_model::file::Origin;
 
-use super::trail;
+use super::lost::{EXCLUDE, Lost, notes};
 use crate::Context;
+use crate::annotations::service::TARGET_NODE_LABELS;
+use crate::lookup::service::Reader;
 use crate::objects::{
     Condition, Endpoint, EndpointPort, EndpointSet, Family, Node, Port, Selector, Service,
     ServicePort,
 };
 use crate::scope::Scope;
 
-/// A target: where it is, and what says so.
+/// A target and the object that it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     /// An address, or a name to look up.
@@ -29,11 +32,11 @@ pub(super) struct Target {
 /// The targets of a port of a Service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Targets {
-    /// Each once.
+    /// Without repetition.
     pub(super) list: Vec<Target>,
     /// Whether endpoints stand in for nodes, so that node ports mean nothing.
     pub(super) stands_in: bool,
-    /// Why there are fewer than one might think.
+    /// Why targets are missing.
     pub(super) lost: Vec<Lost>,
 }
 
@@ -43,7 +46,7 @@ pub(super) struct Instances {
     pub(super) list: Vec<Instance>,
     /// Whether they are endpoints that stand in for nodes.
     pub(super) stand_in: bool,
-    /// What is worth saying about them.
+    /// Notes and warnings about them.
     pub(super) notes: Vec<Diagnostic>,
     /// The places in the list of those at an address.
     at: BTreeMap<String, Vec<usize>>,
@@ -54,13 +57,13 @@ pub(super) struct Instances {
 pub(super) struct Instance {
     pub(super) id: String,
     pub(super) zone: Option<String>,
-    /// The port that stands here for each node port.
+    /// The port of this instance for each node port.
     pub(super) ports: BTreeMap<u16, u16>,
     pub(super) origin: Origin,
 }
 
 impl Instances {
-    /// Adds an endpoint for a node port: to the instance at its address that has none for it yet.
+    /// Adds an endpoint for a node port, to the first instance at its address that has no endpoint for it yet.
     fn add(&mut self, node_port: u16, target: Target) {
         let here = self.at.entry(target.id.clone()).or_default();
         for &index in here.iter() {
@@ -81,35 +84,13 @@ impl Instances {
     }
 }
 
-/// Why there are fewer targets than one might think.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Lost {
-    /// Nobody says where the pods are.
-    NoEndpoints,
-    /// There are nodes, but the Service has no node port that a cluster gave, and nobody says where its pods are.
-    NotCreated,
-    /// There are endpoints, none of them ready.
-    NoneReady,
-    /// There are endpoints, with ports of other names.
-    OtherPorts(Vec<String>),
-    /// There are nodes, none of which may take traffic.
-    NoNode,
-    /// The only nodes carry the label that keeps load balancers away.
-    ExcludedNodes(Vec<String>),
-    /// An endpoint of something else than a Pod.
-    Stranger(Origin, String),
-}
-
 /// Labels that keep the traffic of load balancers away from a node, beside [`EXCLUDE`].
 const EXCLUDING: &[&str] = &[
     "node-role.kubernetes.io/master",
     "alpha.service-controller.kubernetes.io/exclude-balancer",
 ];
 
-/// The label that control planes have.
-pub(super) const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
-
-/// Everything that targets are found from.
+/// Finds targets among the objects.
 pub(super) struct Finder<'a> {
     scope: Scope<'a>,
     context: &'a Context,
@@ -141,14 +122,14 @@ impl<'a> Finder<'a> {
                         Readiness::Ready => targets.list.push(target),
                         Readiness::Unknown => unknown.push(target),
                         Readiness::NotReady => {}
-                        Readiness::Stranger(kind) => targets
+                        Readiness::NotAPod(kind) => targets
                             .lost
-                            .push(Lost::Stranger(target.origin.clone(), kind)),
+                            .push(Lost::NotAPod(target.origin.clone(), kind)),
                     }
                 }
             }
         }
-        // When nothing is known to be ready, what may be is better than nothing.
+        // Without a ready endpoint, those of unknown readiness serve.
         if targets.list.is_empty() {
             targets.list = unknown;
         }
@@ -172,7 +153,7 @@ impl<'a> Finder<'a> {
             id: endpoint.address.clone(),
             port,
             zone: endpoint.zone.clone().or_else(of_node),
-            origin: trail::origin(&endpoint.place, &endpoint.object, ""),
+            origin: endpoint.place.origin(&endpoint.object, Arc::default()),
         }
     }
 
@@ -181,7 +162,7 @@ impl<'a> Finder<'a> {
         if let Some((kind, ..)) = &endpoint.target
             && kind != "Pod"
         {
-            return Readiness::Stranger(kind.clone());
+            return Readiness::NotAPod(kind.clone());
         }
         if endpoint.ready.unwrap_or(true) {
             return Readiness::Ready;
@@ -203,8 +184,8 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Targets of type `instance`: nodes with the node port. Endpoints stand in where there are no nodes, or the
-    /// node port is none that a cluster gave.
+    /// Targets of type `instance`: nodes with the node port. Endpoints stand in when there are no nodes or when no
+    /// cluster gave the node port.
     pub(super) fn instance(
         &self,
         service: &Service,
@@ -255,10 +236,10 @@ impl<'a> Finder<'a> {
             lost.dedup();
             instances.stand_in = !instances.list.is_empty();
             self.not_created(&mut lost);
-            instances.notes = super::groups::notes(&lost, instances.stand_in, service);
+            instances.notes = notes(&lost, instances.stand_in, service);
             return instances;
         }
-        let chosen = |node: &&Node| super::classic::chosen(service, node) && !leaves(node);
+        let chosen = |node: &&Node| is_chosen(service, node) && !leaves(node);
         let nodes: Vec<&Node> = self.scope.nodes().values().filter(chosen).collect();
         let (excluded, included): (Vec<&Node>, Vec<&Node>) =
             nodes.into_iter().partition(|node| self.is_kept_away(node));
@@ -272,16 +253,16 @@ impl<'a> Finder<'a> {
                 id: node.address(false)?.to_owned(),
                 zone: node.zone().cloned(),
                 ports: BTreeMap::new(),
-                origin: trail::of_meta(&node.meta),
+                origin: node.meta.origin(),
             })
         };
         instances.list = included.into_iter().filter_map(instance).collect();
-        instances.notes = super::groups::notes(&lost, false, service);
+        instances.notes = notes(&lost, false, service);
         instances
     }
 
-    /// Where there are nodes, a Service without endpoints lacks node ports: a number that no cluster gave may be that of
-    /// another Service, of another tenant even.
+    /// With nodes, a Service without endpoints lacks node ports from a cluster. An assumed number may belong to another
+    /// Service, even one of another tenant.
     fn not_created(&self, lost: &mut [Lost]) {
         if self.scope.nodes().is_empty() {
             return;
@@ -291,7 +272,7 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// The nodes that may take traffic, as targets without address and port, and what is lost.
+    /// The nodes that may take traffic, as targets without address and port, and why nodes are missing.
     fn nodes(&self, selector: &dyn Fn(&Node) -> bool) -> (Vec<(&'a Node, Target)>, Vec<Lost>) {
         let chosen = |node: &&Node| selector(node) && !tainted(node);
         let candidates: Vec<&Node> = self.scope.nodes().values().filter(chosen).collect();
@@ -318,7 +299,7 @@ impl<'a> Finder<'a> {
                 id: String::new(),
                 port: 0,
                 zone: node.zone().cloned(),
-                origin: trail::of_meta(&node.meta),
+                origin: node.meta.origin(),
             };
             (node, target)
         };
@@ -362,8 +343,19 @@ enum Readiness {
     NotReady,
     /// The node has not been heard of.
     Unknown,
-    /// Of a kind that is no Pod.
-    Stranger(String),
+    /// Not of a Pod: the kind.
+    NotAPod(String),
+}
+
+/// Whether a node is among those that `aws-load-balancer-target-node-labels` names; an empty value asks for the
+/// label alone.
+fn is_chosen(service: &Service, node: &Node) -> bool {
+    let wanted = Reader::new(&service.meta).list(TARGET_NODE_LABELS);
+    wanted.iter().all(|label| {
+        let (key, value) = label.split_once('=').unwrap_or((label, ""));
+        let found = node.meta.labels.get(key.trim());
+        found.is_some_and(|found| value.trim().is_empty() || found == value.trim())
+    })
 }
 
 /// A node selector by labels.
@@ -374,7 +366,7 @@ pub(super) fn labelled(labels: &BTreeMap<String, String>) -> Selector {
     }
 }
 
-/// Nodes that are about to go take no traffic.
+/// Whether the node takes no traffic since it is about to be removed.
 fn tainted(node: &Node) -> bool {
     let mut taints = node.taints.iter();
     leaves(node)

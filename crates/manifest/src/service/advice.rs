@@ -1,22 +1,22 @@
-//! What is taken but will not do what its author thinks: warnings and notes.
+//! Warnings and notes about Services that are accepted.
 
 mod idle;
 mod known;
 
 use elbow_model::diagnostic::{Diagnostic, Severity};
-use elbow_model::yaml::Position;
 
+use crate::annotations::service as keys;
 use crate::classic::SslPorts;
 use crate::context::Context;
 use crate::ingress::on_a_service;
-use crate::objects::{Meta, Service, ServiceType};
+use crate::objects::{Service, ServiceType};
 use crate::scope::Scope;
 use crate::stack::Stack;
 
 use super::ownership::Owner;
-use super::read::{PREFIX, Reader};
+use crate::lookup::service::Reader;
 
-/// Everything worth saying about a Service that is not refused; `stack` is what it became.
+/// The warnings and notes about a Service; `stack` is its stack, unless it was refused.
 pub(super) fn advise(
     service: &Service,
     owner: Owner,
@@ -47,14 +47,14 @@ pub(super) fn advise(
     found
 }
 
-/// Section 1, S4: `backend-protocol: http` makes plain HTTP of the ports that the certificate leaves out.
+/// control-plane.md 1, S4: with `backend-protocol: http`, ports outside `ssl-ports` become plain HTTP.
 fn plain_beside_secure(service: &Service) -> Option<Diagnostic> {
-    let read = Reader::new(&service.meta.annotations);
-    let key = "aws-load-balancer-backend-protocol";
-    if read.text(key) != Some("http") || read.text("aws-load-balancer-ssl-cert").is_none() {
+    let read = Reader::new(&service.meta);
+    let key = keys::BACKEND_PROTOCOL;
+    if read.text(key) != Some("http") || read.text(keys::SSL_CERT).is_none() {
         return None;
     }
-    let ssl_ports = SslPorts::parse(read.text("aws-load-balancer-ssl-ports"));
+    let ssl_ports = SslPorts::parse(read.text(keys::SSL_PORTS));
     let left_out = service
         .ports
         .iter()
@@ -64,36 +64,26 @@ fn plain_beside_secure(service: &Service) -> Option<Diagnostic> {
         return None;
     }
     let message = format!(
-        "port {} is not among the ssl-ports and becomes plain HTTP; a backend that speaks TLS there breaks",
+        "port {} is not in ssl-ports and becomes plain HTTP, which breaks a backend that expects TLS",
         left_out.join(", ")
     );
-    let key = format!("{PREFIX}{key}");
-    let at_key = service
-        .meta
-        .annotations
-        .get(&key)
-        .map_or(service.meta.place.at, |one| one.at);
-    Some(at(&service.meta, &key, at_key, "plain-listener", message))
+    let found = Diagnostic::warning("plain-listener", message);
+    Some(read.origin_of(key).place(found))
 }
 
-/// A Service that waits for a load balancer for ever.
+/// The warning about a Service that no controller serves.
 fn nobody(service: &Service, context: &Context) -> Diagnostic {
     let meta = &service.meta;
     let message = "no controller makes a load balancer for this Service".to_owned();
     let note = Diagnostic::new(Severity::Warning, "unowned-service", message);
     let hint = match &service.load_balancer_class {
         Some(class) => {
-            let own = &context.defaults.load_balancer_class;
-            format!("its loadBalancerClass is {class}; the controller answers to {own}")
+            let own = context.defaults.ownership.load_balancer_class();
+            format!("its loadBalancerClass is {class}; the controller serves {own}")
         }
         None => "type external needs aws-load-balancer-nlb-target-type: instance or ip, and \
                  personality lbc or lbc-default"
             .to_owned(),
     };
     meta.found(note.field("spec.type")).hint(hint)
-}
-
-fn at(meta: &Meta, key: &str, place: Position, code: &'static str, message: String) -> Diagnostic {
-    meta.found(Diagnostic::warning(code, message).field(format!("metadata.annotations.{key}")))
-        .at(&*meta.place.file, place.line, place.column)
 }

@@ -1,15 +1,16 @@
-//! Who may come in: source ranges and the permissions of the security group that is made.
+//! The sources that may connect: the permissions of the security group that the controller makes.
 
+use crate::annotations::{Row, service as keys};
 use crate::bounds;
 use crate::objects::Service;
 
-use super::read::{Reader, Refused};
+use crate::lookup::service::{Reader, Refused};
 
-const RANGES: &str = "load-balancer-source-ranges";
-const PREFIX_LISTS: &str = "aws-load-balancer-security-group-prefix-lists";
-const ICMP: &str = "aws-load-balancer-enable-icmp-for-path-mtu-discovery";
+const RANGES: &Row = keys::SOURCE_RANGES;
+const PREFIX_LISTS: &Row = keys::SECURITY_GROUP_PREFIX_LISTS;
+const ICMP: &Row = keys::ENABLE_ICMP_FOR_PATH_MTU_DISCOVERY;
 
-/// Where a permission lets traffic come from.
+/// A source of traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// An IPv4 range.
@@ -29,11 +30,11 @@ pub struct Permission {
     pub from_port: i32,
     /// Last port, or the ICMP code.
     pub to_port: i32,
-    /// Who may come.
+    /// The source that may connect.
     pub source: Source,
 }
 
-/// The ranges that the Service names: its field, else the annotation.
+/// The source ranges of the Service: from its field, else from the annotation.
 pub fn source_ranges(read: &Reader<'_>, service: &Service) -> Vec<String> {
     if service.load_balancer_source_ranges.is_empty() {
         read.list(RANGES)
@@ -42,7 +43,8 @@ pub fn source_ranges(read: &Reader<'_>, service: &Service) -> Vec<String> {
     }
 }
 
-/// One permission per port and source, in order of ports.
+/// The permissions, in order of ports, as `buildManagedSecurityGroupIngressPermissions` in
+/// `pkg/service/model_build_managed_sg.go` lists them: each range, with ICMP beside it if asked for, then prefix lists.
 pub fn permissions(
     read: &Reader<'_>,
     service: &Service,
@@ -50,7 +52,8 @@ pub fn permissions(
 ) -> Result<Vec<Permission>, Refused> {
     let sources = sources(read, service, dualstack)?;
     bounds::permissions(service.ports.len() * sources.len()).map_err(Refused::too_much)?;
-    let icmp = super::load_balancer::on_off(read, ICMP)? == Some("on");
+    // Any other value means off.
+    let icmp = read.text(ICMP) == Some("on");
     let mut permissions = Vec::new();
     for port in &service.ports {
         for source in &sources {
@@ -63,7 +66,7 @@ pub fn permissions(
             ));
             match source {
                 Source::Ipv6(_) if icmp => permissions.push(permission("icmpv6", 2, 0, source)),
-                _ if icmp => permissions.push(permission("icmp", 3, 4, source)),
+                Source::Ipv4(_) if icmp => permissions.push(permission("icmp", 3, 4, source)),
                 _ => {}
             }
         }
@@ -83,8 +86,8 @@ fn permission(protocol: &str, from_port: i32, to_port: i32, source: &Source) -> 
 fn sources(read: &Reader<'_>, service: &Service, dualstack: bool) -> Result<Vec<Source>, Refused> {
     let mut sources = Vec::new();
     let ranges = source_ranges(read, service);
-    let lists = read.list(PREFIX_LISTS);
-    if ranges.is_empty() && lists.is_empty() {
+    // An annotation without lists is enough to admit nobody else.
+    if ranges.is_empty() && read.text(PREFIX_LISTS).is_none() {
         sources.push(Source::Ipv4("0.0.0.0/0".to_owned()));
         if dualstack {
             sources.push(Source::Ipv6("::/0".to_owned()));
@@ -100,6 +103,6 @@ fn sources(read: &Reader<'_>, service: &Service, dualstack: bool) -> Result<Vec<
             return Err(Refused::annotation(RANGES, message));
         }
     }
-    sources.extend(lists.into_iter().map(Source::PrefixList));
+    sources.extend(read.list(PREFIX_LISTS).into_iter().map(Source::PrefixList));
     Ok(sources)
 }

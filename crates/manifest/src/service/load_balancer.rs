@@ -1,18 +1,22 @@
 //! The Network Load Balancer itself: scheme, addresses, attributes.
 
-use std::collections::BTreeMap;
+use elbow_model::At;
 
-use super::read::{Reader, Refused};
+use crate::annotations::{Row, service as keys};
+use crate::context::Context;
+use crate::stack::Attributes;
 
-/// The scheme that the annotations ask for; `None`: they do not say.
+use crate::lookup::service::{Reader, Refused};
+
+/// The scheme from the annotations, if any.
 pub(super) fn scheme(read: &Reader<'_>) -> Result<Option<&'static str>, Refused> {
-    let key = "aws-load-balancer-scheme";
+    let key = keys::SCHEME;
     match read.text(key) {
         Some("internal") => Ok(Some("internal")),
         Some("internet-facing") => Ok(Some("internet-facing")),
         Some(other) => Err(Refused::annotation(key, format!("unknown scheme: {other}"))
             .hint("internal or internet-facing")),
-        None => Ok(read.bool("aws-load-balancer-internal")?.map(|internal| {
+        None => Ok(read.bool(keys::INTERNAL)?.map(|internal| {
             if internal {
                 "internal"
             } else {
@@ -24,7 +28,7 @@ pub(super) fn scheme(read: &Reader<'_>) -> Result<Option<&'static str>, Refused>
 
 /// `ipv4` or `dualstack`.
 pub(super) fn ip_address_type(read: &Reader<'_>) -> Result<&'static str, Refused> {
-    let key = "aws-load-balancer-ip-address-type";
+    let key = keys::IP_ADDRESS_TYPE;
     match read.text(key) {
         None | Some("ipv4") => Ok("ipv4"),
         Some("dualstack") => Ok("dualstack"),
@@ -35,10 +39,11 @@ pub(super) fn ip_address_type(read: &Reader<'_>) -> Result<&'static str, Refused
     }
 }
 
-/// The attributes: those of `-attributes`, over which the older annotations win.
-pub(super) fn attributes(read: &Reader<'_>) -> Result<BTreeMap<String, String>, Refused> {
-    let key = "aws-load-balancer-attributes";
-    let mut attributes = read.map(key)?;
+/// The attributes: those of `aws-load-balancer-attributes`, overridden by the older annotations. `read` keeps the errors.
+pub(super) fn attributes(read: &Reader<'_>) -> Attributes {
+    let key = keys::ATTRIBUTES;
+    let refused = &read.refused;
+    let mut attributes = refused.or_default(read.attributes(key));
     if let Some(policy) = attributes.get("dns_record.client_routing_policy") {
         const POLICIES: [&str; 3] = [
             "availability_zone_affinity",
@@ -46,70 +51,81 @@ pub(super) fn attributes(read: &Reader<'_>) -> Result<BTreeMap<String, String>, 
             "any_availability_zone",
         ];
         if !POLICIES.contains(&policy.as_str()) {
-            return Err(Refused::annotation(
-                key,
-                format!("invalid dns_record.client_routing_policy {policy}"),
-            )
-            .hint(format!("one of {}", POLICIES.join(", "))));
+            let message = format!("invalid dns_record.client_routing_policy {}", **policy);
+            let error = Refused::annotation(key, message);
+            refused.add(error.hint(format!("one of {}", POLICIES.join(", "))));
         }
     }
-    if read.bool("aws-load-balancer-access-log-enabled")? == Some(true) {
-        attributes.insert("access_logs.s3.enabled".to_owned(), "true".to_owned());
-        for part in ["bucket", "prefix"] {
-            if let Some(value) = read.text(&format!(
-                "aws-load-balancer-access-log-s3-bucket-{}",
-                if part == "bucket" { "name" } else { part }
-            )) {
-                attributes.insert(format!("access_logs.s3.{part}"), value.to_owned());
+    let mut set = |attribute: &str, value: String, key: &'static Row| {
+        attributes.insert(attribute.to_owned(), At::new(value, read.origin(&[key])));
+    };
+    let key = keys::ACCESS_LOG_ENABLED;
+    if refused.or_default(read.bool(key)) == Some(true) {
+        set("access_logs.s3.enabled", "true".to_owned(), key);
+        for (part, key) in [
+            ("bucket", keys::ACCESS_LOG_S3_BUCKET_NAME),
+            ("prefix", keys::ACCESS_LOG_S3_BUCKET_PREFIX),
+        ] {
+            if let Some(value) = read.text(key) {
+                set(&format!("access_logs.s3.{part}"), value.to_owned(), key);
             }
         }
     }
-    if let Some(enabled) = read.bool("aws-load-balancer-cross-zone-load-balancing-enabled")? {
-        attributes.insert(
-            "load_balancing.cross_zone.enabled".to_owned(),
-            enabled.to_string(),
-        );
+    let key = keys::CROSS_ZONE_LOAD_BALANCING_ENABLED;
+    if let Some(enabled) = refused.or_default(read.bool(key)) {
+        let value = enabled.to_string();
+        set("load_balancing.cross_zone.enabled", value, key);
     }
-    Ok(attributes)
+    attributes
 }
 
-/// The capacity units reserved, if any.
-pub(super) fn minimum_capacity(read: &Reader<'_>) -> Result<Option<i32>, Refused> {
-    let key = "aws-load-balancer-minimum-load-balancer-capacity";
+/// The reserved capacity units, if any; the controller ignores them while the feature gate is off.
+pub(super) fn minimum_capacity(
+    read: &Reader<'_>,
+    context: &Context,
+) -> Result<Option<i32>, Refused> {
+    if !context.gate("LBCapacityReservation", true) {
+        return Ok(None);
+    }
+    let key = keys::MINIMUM_LOAD_BALANCER_CAPACITY;
     let mut units = None;
     for (name, value) in read.map(key)? {
         if name != "CapacityUnits" {
             return Err(
-                Refused::annotation(key, format!("{name} is not a capacity"))
+                Refused::annotation(key, format!("expected CapacityUnits, found {name}"))
                     .hint("CapacityUnits=n"),
             );
         }
-        let number = value
-            .parse()
-            .map_err(|_| Refused::annotation(key, format!("{value:?} is not a whole number")))?;
+        let number = value.parse().map_err(|_| {
+            Refused::annotation(key, format!("expected a whole number, found {value:?}"))
+        })?;
         units = Some(number);
     }
     Ok(units)
 }
 
-/// `on` or `off`, where the annotation is given.
-pub(super) fn on_off(read: &Reader<'_>, key: &str) -> Result<Option<&'static str>, Refused> {
+/// `on` or `off`, if the annotation is there.
+pub(super) fn on_off(
+    read: &Reader<'_>,
+    key: &'static Row,
+) -> Result<Option<&'static str>, Refused> {
     match read.text(key) {
         None => Ok(None),
         Some("on") => Ok(Some("on")),
         Some("off") => Ok(Some("off")),
         Some(other) => Err(Refused::annotation(
             key,
-            format!("{other:?} is neither on nor off"),
+            format!("expected on or off, found {other:?}"),
         )),
     }
 }
 
 /// The name that the user gave, if any.
 pub(super) fn explicit_name(read: &Reader<'_>) -> Result<Option<String>, Refused> {
-    let key = "aws-load-balancer-name";
+    let key = keys::NAME;
     match read.text(key) {
-        Some(name) if name.chars().count() > 32 => Err(Refused::annotation(
+        // The controller counts bytes.
+        Some(name) if name.len() > 32 => Err(Refused::annotation(
             key,
             "load balancer name cannot be longer than 32 characters",
         )),

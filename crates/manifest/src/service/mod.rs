@@ -1,5 +1,5 @@
-//! Service to load balancer: whose it is, and the Network Load Balancer that the AWS Load Balancer
-//! Controller makes of it (section 3).
+//! From Services to load balancers: which controller serves a Service, and the Network Load Balancer that it makes
+//! (control-plane.md 3).
 
 pub mod addresses;
 mod advice;
@@ -9,7 +9,7 @@ mod ownership;
 pub mod plan;
 pub mod port;
 pub(crate) mod provider;
-pub mod read;
+mod security;
 mod subnets;
 pub mod target_group;
 mod weighted;
@@ -17,47 +17,16 @@ mod written;
 
 use elbow_model::diagnostic::Diagnostic;
 
-use crate::inventory::Inventory;
-use crate::object::Object;
+use crate::annotations::service as keys;
+use crate::auto_mode;
 use crate::objects::Service;
 use crate::scope::Scope;
-use crate::{Context, Stack, Translation, bounds, classic};
+use crate::{Context, Stack, bounds, classic};
 
+use crate::lookup::service::{Reader, Refused};
 pub use ownership::{Claim, Owner, owner};
-use read::{Reader, Refused};
 
-/// Adds a stack for every Service that a controller answers for.
-pub(crate) fn translate(
-    objects: &[Object],
-    inventory: &Inventory,
-    scope: Scope<'_>,
-    context: &Context,
-    translation: &mut Translation,
-) {
-    for service in inventory.services.values() {
-        if service.meta.deleting {
-            continue;
-        }
-        let found = &mut translation.diagnostics;
-        match plan(service, scope, context, found) {
-            Ok(stack) => translation.stacks.extend(stack),
-            Err(refused) => {
-                let meta = &service.meta;
-                let key = Stack::key_of_service(&meta.key());
-                translation.refused.insert(key);
-                let read_from = objects.iter().find(|object| {
-                    object.kind == meta.kind
-                        && object.namespace == meta.namespace
-                        && object.name == meta.name
-                });
-                let refusal = refused.diagnose(meta, read_from);
-                translation.diagnostics.push(refusal);
-            }
-        }
-    }
-}
-
-/// The stack of one Service, with what is worth saying about it; `None` if nobody answers for it.
+/// The stack of one Service; `None` if no controller serves it. Warnings and notes go to `found`.
 pub(crate) fn plan(
     service: &Service,
     scope: Scope<'_>,
@@ -71,36 +40,63 @@ pub(crate) fn plan(
     let stack = match owner {
         Owner::Nobody => None,
         Owner::ProviderNlb => {
-            let plan = provider::plan(service, context)?;
+            let plan = provider::plan(service, context, found)?;
             Some(written::stack(service, &plan, context))
         }
         Owner::Classic => {
-            let spec = classic::build(service, context)?;
+            let spec = classic::build(service, context, found)?;
             Some(classic::stack(service, spec))
         }
         Owner::Lbc => {
-            let plan = plan::plan(service, scope, context)?;
+            if auto_mode::owns(service, context.personality) {
+                auto_mode::report_service(&service.meta, found);
+            }
+            let plan = plan::plan(service, scope, context, found)?;
             Some(written::stack(service, &plan, context))
         }
     };
-    let advice = advice::advise(service, owner, stack.as_ref(), scope, context);
-    found.extend(advice);
+    found.extend(advice::advise(
+        service,
+        owner,
+        stack.as_ref(),
+        scope,
+        context,
+    ));
+    if let Some(stack) = &stack {
+        found.extend(crate::advice::of_service(service, stack, scope, context));
+    }
     Ok(stack)
 }
 
-/// Who answers for the Service, with the controllers that the context says there are.
+/// The controller that serves the Service, of those that run in `context`.
 pub fn owner_of(service: &Service, context: &Context) -> Owner {
-    let read = Reader::new(&service.meta.annotations);
+    if service.load_balancer_class.as_deref() == Some(auto_mode::LOAD_BALANCER_CLASS)
+        && !auto_mode::is_served(context)
+    {
+        return Owner::Nobody;
+    }
+    let read = Reader::new(&service.meta);
+    let names = &context.defaults.ownership;
+    let class = service.load_balancer_class.as_deref();
+    let class = class.filter(|class| !class.is_empty());
     let claim = Claim {
         service_type: service.kind,
-        class: service
-            .load_balancer_class
-            .as_deref()
-            .filter(|class| !class.is_empty()),
-        load_balancer_type: read.text("aws-load-balancer-type"),
-        target_type: read.text("aws-load-balancer-nlb-target-type"),
-        own_class: &context.defaults.load_balancer_class,
+        class,
+        load_balancer_type: read.text(keys::TYPE),
+        target_type: read.text(keys::NLB_TARGET_TYPE),
+        is_own_class: class.is_some_and(|class| names.owns_load_balancer_class(class)),
+        only_by_class: names.only_by_class(),
+        is_on_eks: names.neighbours.eks,
         load_balancers_only: context.gate("ServiceTypeLoadBalancerOnly", false),
     };
-    owner(context.personality, &claim)
+    match owner(context.personality, &claim) {
+        // The webhook of the controller claims the Service all the same.
+        Owner::Lbc if !runs_for(service, context) => Owner::Nobody,
+        owner => owner,
+    }
+}
+
+/// Whether the controller of Services runs: EKS Auto Mode has no feature gates.
+fn runs_for(service: &Service, context: &Context) -> bool {
+    context.gate("EnableServiceController", true) || auto_mode::owns(service, context.personality)
 }

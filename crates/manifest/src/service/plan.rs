@@ -1,22 +1,28 @@
-//! A Service as a Network Load Balancer: what is decided, before it is written down as a stack.
+//! The plan of a Service's Network Load Balancer, before it is written as a stack.
 
 use std::collections::BTreeMap;
 
+use elbow_model::diagnostic::Diagnostic;
+
+use crate::annotations::{Key, service as keys};
+use crate::auto_mode;
 use crate::bounds::{self, Budget};
 use crate::context::{Context, ExistingLoadBalancer};
 use crate::names;
 use crate::objects::{Service, ServicePort};
 use crate::scope::Scope;
+use crate::stack::Attributes;
 
 use super::addresses::{Mapping, mappings};
-use super::firewall::{Permission, permissions};
 use super::load_balancer;
 use super::port::{Listening, Protocol, alpn_policy};
-use super::read::{Reader, Refused};
+use super::security;
+pub use super::security::Security;
 use super::target_group::{self, HealthCheck, TargetType};
 use super::weighted::{Backend, forward};
+use crate::lookup::service::{Reader, Refused};
 
-/// A Network Load Balancer and all that hangs on it.
+/// A Network Load Balancer with its listeners and target groups.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Its name.
@@ -30,42 +36,19 @@ pub struct Plan {
     /// Whether UDP over IPv6 is translated: `on` or `off`.
     pub source_nat: &'static str,
     /// Its attributes.
-    pub attributes: BTreeMap<String, String>,
-    /// Capacity units reserved.
+    pub attributes: Attributes,
+    /// The reserved capacity units.
     pub minimum_capacity: Option<i32>,
-    /// Whether security groups hold for PrivateLink: `on` or `off`.
+    /// Whether security groups apply to PrivateLink traffic: `on` or `off`.
     pub private_link_rules: Option<&'static str>,
     /// Its security groups.
     pub security: Security,
-    /// Tags of everything.
+    /// The tags of every resource.
     pub tags: BTreeMap<String, String>,
-    /// In order of the Service's ports.
+    /// The listeners, in the order of the Service's ports.
     pub listeners: Vec<Listener>,
-    /// In the order in which listeners name them.
+    /// The target groups, in the order in which listeners name them.
     pub groups: Vec<Group>,
-}
-
-/// The security groups of a load balancer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Security {
-    /// None at all.
-    Open,
-    /// One is made.
-    Managed {
-        /// Its name.
-        name: String,
-        /// What it lets in.
-        permissions: Vec<Permission>,
-        /// The group that targets let in, if there is a shared one.
-        backend: Option<String>,
-    },
-    /// The user's own.
-    Named {
-        /// Their ids.
-        ids: Vec<String>,
-        /// The group that targets let in, if the controller manages their rules.
-        backend: Option<String>,
-    },
 }
 
 /// A listener.
@@ -82,23 +65,23 @@ pub struct Listener {
     /// TLS only.
     pub alpn_policy: Option<String>,
     /// Its attributes.
-    pub attributes: BTreeMap<String, String>,
-    /// Where connections go.
+    pub attributes: Attributes,
+    /// The targets of connections.
     pub targets: Vec<Weighted>,
-    /// Whether a client stays with its target group, where the user says so.
-    pub sticky: Option<bool>,
+    /// The stickiness that the user writes: whether a client stays with its target group, if it says so.
+    pub sticky: Option<Option<bool>>,
 }
 
-/// A share of a listener's connections.
+/// A target group that gets a share of a listener's connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Weighted {
     /// The target group.
     pub group: GroupRef,
-    /// Its share, where there are several.
+    /// Its weight, if there are several.
     pub weight: Option<i32>,
 }
 
-/// A target group of the stack, or one that exists elsewhere.
+/// A target group of the stack, or an existing one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupRef {
     /// By its id in the stack.
@@ -129,7 +112,7 @@ pub struct Group {
     /// Whether targets have IPv6 addresses.
     pub ipv6: bool,
     /// Its attributes.
-    pub attributes: BTreeMap<String, String>,
+    pub attributes: Attributes,
     /// Its health check.
     pub health_check: HealthCheck,
     /// Labels of the nodes that are targets.
@@ -138,66 +121,90 @@ pub struct Group {
     pub multi_cluster: bool,
 }
 
-/// Decides everything, or says why the Service is refused.
+/// Plans the load balancer, or says why the Service is refused. Warnings about stand-ins go to `found`.
 pub(crate) fn plan(
     service: &Service,
     scope: Scope<'_>,
     environment: &Context,
+    found: &mut Vec<Diagnostic>,
 ) -> Result<Plan, Refused> {
-    let read = Reader::new(&service.meta.annotations);
+    let read = Reader::of(service, environment.personality);
+    let planned = planned(&read, service, (scope, environment), found);
+    read.finish(planned, service, found)
+}
+
+/// The plan. Errors that leave the rest readable are in `read`, and the plan is void then.
+fn planned(
+    read: &Reader<'_>,
+    service: &Service,
+    (scope, environment): (Scope<'_>, &Context),
+    found: &mut Vec<Diagnostic>,
+) -> Result<Plan, Refused> {
+    let refused = &read.refused;
     let existing = existing(service, environment);
-    let scheme = match load_balancer::scheme(&read)? {
-        Some(scheme) => scheme,
-        None => scheme_of(
-            existing.map_or(&environment.defaults.load_balancer_scheme, |found| {
-                &found.scheme
-            }),
-        ),
+    let scheme = refused.keep(load_balancer::scheme(read));
+    let scheme = scheme.map(|scheme| {
+        scheme.unwrap_or_else(|| {
+            scheme_of(
+                existing.map_or(&environment.defaults.load_balancer_scheme, |found| {
+                    &found.scheme
+                }),
+            )
+        })
+    });
+    let ip_address_type = refused.keep(load_balancer::ip_address_type(read));
+    let dualstack = ip_address_type.map(|kind| kind == "dualstack");
+    let addresses = match (scheme, dualstack) {
+        (Some(scheme), Some(dualstack)) => {
+            let wanted = (scheme, dualstack);
+            let places = super::subnets::places(read, environment, existing, wanted, found);
+            let places = refused.keep(places);
+            places.and_then(|places| refused.keep(mappings(read, scheme, dualstack, &places)))
+        }
+        // Which subnets and addresses fit depends on both.
+        _ => None,
     };
-    let ip_address_type = load_balancer::ip_address_type(&read)?;
-    let dualstack = ip_address_type == "dualstack";
-    let places = super::subnets::places(&read, environment, existing, scheme)?;
-    let (mappings, source_nat) = mappings(&read, scheme, dualstack, &places)?;
+    let (mappings, source_nat) = addresses.unwrap_or_default();
     let meta = &service.meta;
-    let name = match load_balancer::explicit_name(&read)? {
-        Some(name) => name,
-        None => names::namespaced(
+    let scheme = scheme.unwrap_or_default();
+    let name = refused.or_default(load_balancer::explicit_name(read));
+    let name = name.unwrap_or_else(|| {
+        names::namespaced(
             &meta.namespace,
             &meta.name,
             &[&environment.cluster_name, &meta.uid, scheme],
-        ),
-    };
+        )
+    });
+    // Without a known family, nothing is refused for it.
+    let dualstack = dualstack.unwrap_or(true);
     let mut builder = Builder {
         service,
         scope,
         environment,
         read,
         dualstack,
+        open: false,
         groups: Vec::new(),
         certificates: 0,
         budget: Budget::default(),
-        copied: bounds::of_map(&environment.defaults.tags) + of_annotations(&read),
+        copied: bounds::of_map(&environment.defaults.tags) + of_annotations(read),
     };
-    let security = if existing.is_some_and(|found| found.security_groups.is_empty()) {
-        Security::Open
-    } else {
-        builder.security()?
-    };
+    let security = security::security(read, service, environment, existing, dualstack, found);
+    let security = refused.or(Security::Open, security);
+    builder.open = security == Security::Open;
     let listeners = builder.listeners()?;
+    let private_link = keys::INBOUND_SG_RULES_ON_PRIVATE_LINK_TRAFFIC;
     Ok(Plan {
         name,
         scheme,
-        ip_address_type,
+        ip_address_type: ip_address_type.unwrap_or_default(),
         mappings,
         source_nat,
-        attributes: load_balancer::attributes(&read)?,
-        minimum_capacity: load_balancer::minimum_capacity(&read)?,
-        private_link_rules: load_balancer::on_off(
-            &read,
-            "aws-load-balancer-inbound-sg-rules-on-private-link-traffic",
-        )?,
+        attributes: load_balancer::attributes(read),
+        minimum_capacity: refused.or_default(load_balancer::minimum_capacity(read, environment)),
+        private_link_rules: refused.or_default(load_balancer::on_off(read, private_link)),
         security,
-        tags: tags(&read, environment)?,
+        tags: refused.or_default(tags(read, environment)),
         listeners,
         groups: builder.groups,
     })
@@ -207,25 +214,27 @@ struct Builder<'a> {
     service: &'a Service,
     scope: Scope<'a>,
     environment: &'a Context,
-    read: Reader<'a>,
+    read: &'a Reader<'a>,
     dualstack: bool,
+    /// Whether the load balancer has no security groups.
+    open: bool,
     groups: Vec<Group>,
-    /// Of all listeners.
+    /// The certificates of all listeners so far.
     certificates: usize,
     budget: Budget,
-    /// Bytes that every listener and every target group has a copy of.
+    /// Bytes that each listener and each target group copies.
     copied: usize,
 }
 
-/// Bytes of the annotations that every listener or every target group has a copy of.
+/// Bytes of the annotations that each listener or each target group copies.
 fn of_annotations(read: &Reader<'_>) -> usize {
     let copied = [
-        "aws-load-balancer-additional-resource-tags",
-        "aws-load-balancer-target-group-attributes",
-        "aws-load-balancer-target-node-labels",
-        "aws-load-balancer-ssl-negotiation-policy",
-        "aws-load-balancer-healthcheck-path",
-        "aws-load-balancer-healthcheck-success-codes",
+        keys::ADDITIONAL_RESOURCE_TAGS,
+        keys::TARGET_GROUP_ATTRIBUTES,
+        keys::TARGET_NODE_LABELS,
+        keys::SSL_NEGOTIATION_POLICY,
+        keys::HEALTHCHECK_PATH,
+        keys::HEALTHCHECK_SUCCESS_CODES,
     ];
     copied
         .iter()
@@ -235,56 +244,18 @@ fn of_annotations(read: &Reader<'_>) -> usize {
 }
 
 impl Builder<'_> {
-    fn security(&self) -> Result<Security, Refused> {
-        let read = &self.read;
-        if read.bool("aws-load-balancer-disable-nlb-sg")? == Some(true)
-            || !self.environment.gate("NLBSecurityGroup", true)
-        {
-            return Ok(Security::Open);
-        }
-        let shared = &self.environment.backend_security_group;
-        let backend = shared.enabled.then(|| shared.id.clone());
-        let named = read.list("aws-load-balancer-security-groups");
-        if named.is_empty() {
-            let meta = &self.service.meta;
-            let hashed = [
-                &self.environment.cluster_name,
-                &meta.name,
-                &meta.namespace,
-                &meta.uid,
-            ];
-            let permissions = permissions(read, self.service, self.dualstack)?;
-            let name = names::namespaced(&meta.namespace, &meta.name, &hashed.map(String::as_str));
-            return Ok(Security::Managed {
-                name,
-                permissions,
-                backend,
-            });
-        }
-        let ids = super::subnets::security_groups(self.environment, &named)?;
-        let key = "aws-load-balancer-manage-backend-security-group-rules";
-        if read.bool(key)? != Some(true) {
-            return Ok(Security::Named { ids, backend: None });
-        }
-        match backend {
-            Some(backend) => Ok(Security::Named {
-                ids,
-                backend: Some(backend),
-            }),
-            None => Err(Refused::annotation(
-                key,
-                "the rules of targets need the shared backend security group",
-            )
-            .hint("set backendSecurityGroup.enabled in the environment")),
-        }
-    }
-
     fn listeners(&mut self) -> Result<Vec<Listener>, Refused> {
         let merges = self.environment.gate("EnableTCPUDPListener", false);
-        let listening = Listening::read(&self.read, &self.service.ports, merges)?;
+        let listening = Listening::read(self.read, &self.service.ports, merges);
+        let ports = self
+            .read
+            .refused
+            .or_default(listening.ports(&self.service.ports));
         let mut listeners: Vec<Listener> = Vec::new();
-        for (port, merged) in listening.ports(&self.service.ports)? {
-            let listener = self.listener(&listening, port, merged)?;
+        for (port, merged) in ports {
+            let Some(listener) = self.listener(&listening, port, merged)? else {
+                continue;
+            };
             if !listeners.iter().any(|first| first.port == listener.port) {
                 listeners.push(listener);
             }
@@ -292,13 +263,19 @@ impl Builder<'_> {
         Ok(listeners)
     }
 
+    /// The listener of a port; `None` if it is refused, with the error in `read`. An error of its own is that of a bound, which
+    /// ends the reading.
     fn listener(
         &mut self,
         listening: &Listening,
         port: &ServicePort,
         merged: bool,
-    ) -> Result<Listener, Refused> {
-        let (protocol, group_protocol) = listening.protocols(port, merged)?;
+    ) -> Result<Option<Listener>, Refused> {
+        let refused = &self.read.refused;
+        let Some((protocol, group_protocol)) = refused.keep(listening.protocols(port, merged))
+        else {
+            return Ok(None);
+        };
         let tls = protocol == Protocol::Tls;
         let number = port.port;
         self.budget.spend(self.copied).map_err(Refused::too_much)?;
@@ -307,26 +284,30 @@ impl Builder<'_> {
             bounds::certificates(self.certificates).map_err(Refused::too_much)?;
         }
         let key = format!("{}-{number}", protocol.as_str());
-        let forward = forward(&self.read, &format!("actions.{key}"))?;
-        let own = self.group(None, self.service, port, group_protocol)?;
+        let actions = keys::ACTIONS.of(&key);
+        let forward = refused.or_default(forward(self.read, &actions));
+        let Some(own) = self.group(None, self.service, port, group_protocol)? else {
+            return Ok(None);
+        };
         let weight = forward.as_ref().and_then(|forward| forward.base_weight);
         let mut targets = vec![Weighted {
             group: GroupRef::Own(own),
             weight,
         }];
         for backend in forward.iter().flat_map(|forward| &forward.backends) {
-            let group = self.backend(&format!("actions.{key}"), backend, protocol)?;
-            targets.push(Weighted {
-                group,
-                weight: backend.weight,
-            });
+            if let Some(group) = self.backend(&actions, backend, protocol)? {
+                targets.push(Weighted {
+                    group,
+                    weight: backend.weight,
+                });
+            }
         }
-        let policy = self.read.text("aws-load-balancer-ssl-negotiation-policy");
+        let policy = self.read.text(keys::SSL_NEGOTIATION_POLICY);
         let policy = policy.map_or_else(
             || self.environment.defaults.ssl_policy.clone(),
             str::to_owned,
         );
-        Ok(Listener {
+        Ok(Some(Listener {
             port: number,
             protocol,
             certificates: if tls {
@@ -335,86 +316,94 @@ impl Builder<'_> {
                 Vec::new()
             },
             ssl_policy: tls.then_some(policy),
-            alpn_policy: alpn_policy(&self.read, protocol)?,
-            attributes: self
-                .read
-                .map(&format!("aws-load-balancer-listener-attributes.{key}"))?,
+            alpn_policy: refused.or_default(alpn_policy(self.read, protocol)),
+            attributes: refused
+                .or_default(self.read.attributes(keys::LISTENER_ATTRIBUTES.of(&key))),
             targets,
             sticky: forward.and_then(|forward| forward.sticky),
-        })
+        }))
     }
 
-    /// The target group of another Service that a listener shares its connections with.
+    /// The target group of another Service that gets a share of a listener's connections.
     fn backend(
         &mut self,
-        key: &str,
+        key: &Key,
         backend: &Backend,
         listener: Protocol,
-    ) -> Result<GroupRef, Refused> {
+    ) -> Result<Option<GroupRef>, Refused> {
         let (name, port) = match &backend.to {
-            super::weighted::To::Arn(arn) => return Ok(GroupRef::Arn(arn.clone())),
+            super::weighted::To::Arn(arn) => return Ok(Some(GroupRef::Arn(arn.clone()))),
             super::weighted::To::Service(name, port) => (name, port),
         };
         let Some(service) = self.scope.service(&self.service.meta.namespace, name) else {
-            return Err(Refused::annotation(
-                key,
-                format!("there is no Service {name:?}"),
-            ));
+            let message = format!("there is no Service {name:?}");
+            self.read.refused.add(Refused::annotation(key, message));
+            return Ok(None);
         };
-        let found = service
-            .ports
-            .iter()
-            .find(|known| known.name == *port || known.port.to_string() == *port);
-        let Some(port) = found else {
-            return Err(Refused::annotation(
-                key,
-                format!("unable to find port {port} on Service {name}"),
-            ));
+        let Some(port) = service.port(port) else {
+            let message = format!("unable to find port {port} on Service {name}");
+            self.read.refused.add(Refused::annotation(key, message));
+            return Ok(None);
         };
         let decrypts = listener == Protocol::Tls && backend.decrypt;
         let protocol = if decrypts { Protocol::Tcp } else { listener };
-        self.group(
-            Some(&self.service.meta.uid.clone()),
-            service,
-            port,
-            protocol,
-        )
-        .map(GroupRef::Own)
+        let base = self.service.meta.uid.clone();
+        let group = self.group(Some(&base), service, port, protocol)?;
+        Ok(group.map(GroupRef::Own))
     }
 
-    /// The id of the target group for a port of a Service; made once.
+    /// The id of the target group for a port of a Service, which is made once. Errors as for [`Self::listener`].
     fn group(
         &mut self,
         base: Option<&str>,
         service: &Service,
         port: &ServicePort,
         protocol: Protocol,
-    ) -> Result<String, Refused> {
+    ) -> Result<Option<String>, Refused> {
         let meta = &service.meta;
         let id = format!("{}/{}:{}", meta.namespace, meta.name, port.port);
         if self.groups.iter().any(|group| group.id == id) {
-            return Ok(id);
+            return Ok(Some(id));
         }
         self.budget.spend(self.copied).map_err(Refused::too_much)?;
-        let (read, environment) = (&self.read, self.environment);
-        let default = &environment.defaults.target_type;
-        let kind = target_group::target_type(
+        let (read, environment) = (self.read, self.environment);
+        let refused = &read.refused;
+        let default = if auto_mode::owns(self.service, self.environment.personality) {
+            auto_mode::TARGET_TYPE
+        } else {
+            &environment.defaults.target_type
+        };
+        let kind = refused.keep(target_group::target_type(
             read,
             service,
             port,
-            default.as_str(),
-            environment.enable_ip_target_type,
-        )?;
-        let health_check = target_group::health_check(read, service, kind)?;
-        let attributes = target_group::attributes(read, port)?;
-        let number = target_group::target_group_port(kind, port)?;
+            default,
+            environment.enable_ip_target_type && environment.gate("EnableIPTargetType", true),
+        ));
+        let Some(kind) = kind else {
+            return Ok(None);
+        };
+        let basis = target_group::Basis {
+            service,
+            kind,
+            local_port: self.service.health_check_node_port,
+            advanced: environment.gate("NLBHealthCheckAdvancedConfig", true),
+        };
+        let health_check = target_group::health_check(read, basis);
+        if self.open {
+            // The controller reads it to open the nodes for clients.
+            refused.keep(read.bool(keys::MANAGE_BACKEND_SECURITY_GROUP_RULES));
+        }
+        let attributes = refused.or_default(target_group::attributes(read, port));
+        let number = refused.or_default(target_group::target_group_port(kind, port));
         let ipv6 = service.ip_families.iter().any(|family| family == "IPv6");
         if ipv6 && !self.dualstack {
-            return Err(Refused::field(
-                "spec.ipFamilies",
-                "unsupported IPv6 configuration, lb not dual-stack",
-            )
-            .hint("annotate the Service with aws-load-balancer-ip-address-type: dualstack"));
+            let message = "unsupported IPv6 configuration, lb not dual-stack";
+            let error = Refused::field("spec.ipFamilies", message);
+            refused
+                .add(error.hint(
+                    "annotate the Service with aws-load-balancer-ip-address-type: dualstack",
+                ));
         }
         let (number_text, port_text) = (number.to_string(), port.port.to_string());
         let interval = health_check.interval.to_string();
@@ -429,7 +418,7 @@ impl Builder<'_> {
         ]);
         hashed.extend([health_check.protocol, &interval]);
         let node_labels = match kind {
-            TargetType::Instance => read.map("aws-load-balancer-target-node-labels")?,
+            TargetType::Instance => refused.or_default(read.map(keys::TARGET_NODE_LABELS)),
             TargetType::Ip => BTreeMap::new(),
         };
         self.groups.push(Group {
@@ -444,20 +433,23 @@ impl Builder<'_> {
             attributes,
             health_check,
             node_labels,
-            multi_cluster: read.bool("aws-load-balancer-multi-cluster-target-group")? == Some(true),
+            multi_cluster: refused.or_default(read.bool(keys::MULTI_CLUSTER_TARGET_GROUP))
+                == Some(true),
             id: id.clone(),
         });
-        Ok(id)
+        Ok(Some(id))
     }
 }
 
-/// The load balancer that stands for the Service already, if any: found by its tags.
+/// The existing load balancer of the Service, if any, found by its tags.
 fn existing<'a>(service: &Service, environment: &'a Context) -> Option<&'a ExistingLoadBalancer> {
     let stack = service.meta.key();
-    environment
-        .existing_load_balancers
-        .iter()
-        .find(|found| found.tags.get("service.k8s.aws/stack") == Some(&stack))
+    let is_of = |found: &&ExistingLoadBalancer| {
+        let cluster = found.tags.get("elbv2.k8s.aws/cluster");
+        found.tags.get("service.k8s.aws/stack") == Some(&stack)
+            && cluster.is_none_or(|cluster| *cluster == environment.cluster_name)
+    };
+    environment.existing_load_balancers.iter().find(is_of)
 }
 
 fn scheme_of(text: &str) -> &'static str {
@@ -468,12 +460,16 @@ fn scheme_of(text: &str) -> &'static str {
     }
 }
 
-/// The tags of everything: those of the controller's flag, under the user's.
+/// The tags of every resource: those of the controller's flag, which override the user's unless the feature gate
+/// `EnableDefaultTagsLowPriority` is on.
 fn tags(read: &Reader<'_>, environment: &Context) -> Result<BTreeMap<String, String>, Refused> {
-    let mut tags = environment.defaults.tags.clone();
-    let own = read.map("aws-load-balancer-additional-resource-tags")?;
-    for (key, value) in own {
-        tags.entry(key).or_insert(value);
-    }
+    let defaults = environment.defaults.tags.clone();
+    let own = read.map(keys::ADDITIONAL_RESOURCE_TAGS)?;
+    let (mut tags, over) = if environment.gate("EnableDefaultTagsLowPriority", false) {
+        (defaults, own)
+    } else {
+        (own, defaults)
+    };
+    tags.extend(over);
     Ok(tags)
 }

@@ -1,17 +1,18 @@
-//! The ports of a Network Load Balancer: section 3.2.
+//! The ports of a Network Load Balancer (control-plane.md 3.2).
 
 use std::collections::BTreeSet;
 
+use crate::annotations::service as keys;
 use crate::objects::ServicePort;
 
-use super::read::{Reader, Refused};
+use crate::lookup::service::{Reader, Refused};
 
 /// A protocol of listeners and target groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Plain TCP.
     Tcp,
-    /// TLS, ended here.
+    /// TLS, terminated by the load balancer.
     Tls,
     /// UDP.
     Udp,
@@ -21,6 +22,8 @@ pub enum Protocol {
     Quic,
     /// TCP and QUIC on one port.
     TcpQuic,
+    /// SCTP, which the controller plans and AWS refuses.
+    Sctp,
 }
 
 impl Protocol {
@@ -33,19 +36,20 @@ impl Protocol {
             Self::TcpUdp => "TCP_UDP",
             Self::Quic => "QUIC",
             Self::TcpQuic => "TCP_QUIC",
+            Self::Sctp => "SCTP",
         }
     }
 
-    /// Whether datagrams are among what it carries.
+    /// Whether it carries datagrams.
     pub const fn datagrams(self) -> bool {
         matches!(self, Self::Udp | Self::TcpUdp | Self::Quic | Self::TcpQuic)
     }
 }
 
-/// What the annotations say of all ports.
+/// The annotations that concern all ports.
 #[derive(Clone, Debug)]
 pub struct Listening {
-    /// The first is the default, the others go by SNI.
+    /// The first is the default; the others are chosen by SNI.
     pub certificates: Vec<String>,
     tls_ports: BTreeSet<String>,
     quic_ports: BTreeSet<String>,
@@ -54,9 +58,9 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Reads them; `merges` is the feature gate's word on TCP and UDP on one port.
-    pub fn read(read: &Reader<'_>, ports: &[ServicePort], merges: bool) -> Result<Self, Refused> {
-        let key = "aws-load-balancer-ssl-ports";
+    /// Reads them; `merges` is the default for merging TCP and UDP on one port. `read` keeps the errors.
+    pub fn read(read: &Reader<'_>, ports: &[ServicePort], merges: bool) -> Self {
+        let key = keys::SSL_PORTS;
         let tls_ports: BTreeSet<String> = read.list(key).into_iter().collect();
         let names = ports
             .iter()
@@ -64,31 +68,27 @@ impl Listening {
         let names: BTreeSet<String> = names.collect();
         let unused: Vec<&str> = tls_ports.difference(&names).map(String::as_str).collect();
         if !unused.is_empty() {
-            return Err(Refused::annotation(
-                key,
-                format!("Unused port in ssl-ports annotation {unused:?}"),
-            )
-            .hint("numbers or names of the Service's ports"));
+            let message = format!("Unused port in ssl-ports annotation {unused:?}");
+            let error = Refused::annotation(key, message);
+            read.refused
+                .add(error.hint("numbers or names of the Service's ports"));
         }
-        Ok(Self {
-            certificates: read.list("aws-load-balancer-ssl-cert"),
+        Self {
+            certificates: read.list(keys::SSL_CERT),
             tls_ports,
-            quic_ports: read
-                .list("aws-load-balancer-quic-enabled-ports")
-                .into_iter()
-                .collect(),
-            tls_targets: read.text("aws-load-balancer-backend-protocol") == Some("ssl"),
-            // The controller takes what is no truth value for silence.
+            quic_ports: read.list(keys::QUIC_ENABLED_PORTS).into_iter().collect(),
+            tls_targets: read.text(keys::BACKEND_PROTOCOL) == Some("ssl"),
+            // The controller ignores an invalid value.
             merges: read
-                .bool("aws-load-balancer-enable-tcp-udp-listener")
+                .bool(keys::ENABLE_TCP_UDP_LISTENER)
                 .ok()
                 .flatten()
                 .unwrap_or(merges),
-        })
+        }
     }
 
-    /// The ports, and whether TCP and UDP are merged on it. Without merging, two ports may have the
-    /// same number; the listener of the first stays then.
+    /// The ports, each with whether TCP and UDP are merged on it. Without merging, two ports may have the same number,
+    /// and the listener of the first one counts.
     pub fn ports<'p>(
         &self,
         ports: &'p [ServicePort],
@@ -107,7 +107,7 @@ impl Listening {
                     .all(|p| matches!(p.as_str(), "TCP" | "UDP"))
             {
                 let message = format!(
-                    "port {} can be shared by one TCP and one UDP port only",
+                    "port {}: only one TCP and one UDP port can share a number",
                     port.port
                 );
                 return Err(Refused::field("spec.ports", message));
@@ -127,21 +127,22 @@ impl Listening {
             (true, _) => Protocol::TcpUdp,
             (false, "UDP") => Protocol::Udp,
             (false, "TCP") => Protocol::Tcp,
+            (false, "SCTP") => Protocol::Sctp,
             (false, other) => {
                 return Err(Refused::field(
                     "spec.ports",
-                    format!("port {}: a load balancer does not speak {other}", port.port),
+                    format!("port {}: expected TCP or UDP, found {other}", port.port),
                 ));
             }
         };
         let number = port.port.to_string();
         let listed = |set: &BTreeSet<String>| set.contains(&port.name) || set.contains(&number);
-        let tls = plain == Protocol::Tcp
+        let tls = matches!(plain, Protocol::Tcp | Protocol::Sctp)
             && !self.certificates.is_empty()
             && (self.tls_ports.is_empty() || listed(&self.tls_ports));
         let (listener, group) = match (tls, self.tls_targets) {
             (true, true) => (Protocol::Tls, Protocol::Tls),
-            (true, false) => (Protocol::Tls, Protocol::Tcp),
+            (true, false) => (Protocol::Tls, plain),
             (false, _) => (plain, plain),
         };
         match (listed(&self.quic_ports), listener) {
@@ -149,9 +150,9 @@ impl Listening {
             (true, Protocol::Udp) => Ok((Protocol::Quic, Protocol::Quic)),
             (true, Protocol::TcpUdp) => Ok((Protocol::TcpQuic, Protocol::TcpQuic)),
             (true, other) => Err(Refused::annotation(
-                "aws-load-balancer-quic-enabled-ports",
+                keys::QUIC_ENABLED_PORTS,
                 format!(
-                    "port {} speaks {}, which QUIC cannot replace",
+                    "port {} has the protocol {}, which cannot become QUIC",
                     port.port,
                     other.as_str()
                 ),
@@ -170,7 +171,7 @@ pub fn alpn_policy(read: &Reader<'_>, listener: Protocol) -> Result<Option<Strin
         "HTTP2Optional",
         "HTTP2Preferred",
     ];
-    let key = "aws-load-balancer-alpn-policy";
+    let key = keys::ALPN_POLICY;
     let Some(written) = read.text(key).filter(|_| listener == Protocol::Tls) else {
         return Ok(None);
     };

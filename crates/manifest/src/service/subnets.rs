@@ -1,98 +1,105 @@
-//! The subnets that a Network Load Balancer stands in.
+//! The subnets and the security groups of a Network Load Balancer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use elbow_model::diagnostic::Diagnostic;
 
-use crate::context::{Context, ExistingLoadBalancer, Subnet, UNKNOWN_GROUP};
+use crate::account::{self, Finding, Kind, Request, Resolved, Selection};
+use crate::annotations::{Row, service as keys};
+use crate::context::{Context, ExistingLoadBalancer, Subnet};
 
-use super::addresses::Place;
-use super::read::{Reader, Refused};
+use super::addresses::{LISTS, Place};
+use crate::lookup::service::{Reader, Refused};
 
-const SUBNETS: &str = "aws-load-balancer-subnets";
+const SUBNETS: &Row = keys::SUBNETS;
+/// More zones than any region has. With more values, their number is refused.
+const MOST: usize = 16;
 
-/// Those that the annotation names, in its order; else those of the load balancer that exists; else
-/// one per zone of the scheme, by id.
+/// The subnets that the annotation names, in its order; else those of the existing load balancer; else one per zone of
+/// the scheme, by id. Warnings about stand-ins go to `found`.
 pub(super) fn places(
     read: &Reader<'_>,
     context: &Context,
     existing: Option<&ExistingLoadBalancer>,
-    scheme: &str,
+    (scheme, dualstack): (&str, bool),
+    found: &mut Vec<Diagnostic>,
 ) -> Result<Vec<Place>, Refused> {
-    let named = read.list(SUBNETS);
-    let subnets = match existing {
-        _ if !named.is_empty() => resolve(context, &named)?,
-        Some(found) if found.scheme == scheme => resolve(context, &found.subnets)?,
-        _ => discover(context, scheme)?,
+    let named = read.text(SUBNETS).map(|_| read.list(SUBNETS));
+    let existing = existing.filter(|found| found.scheme == scheme);
+    let selection = match (&named, existing) {
+        (Some(named), _) => Selection::Named(named),
+        (None, Some(existing)) => Selection::Named(&existing.subnets),
+        (None, None) => Selection::Discovered,
     };
+    let request = Request {
+        kind: Kind::Network,
+        scheme,
+        dualstack,
+    };
+    let mut subnets = account::chosen(context, request, selection);
+    if let (Ok(subnets), Selection::Discovered) = (&mut subnets, selection) {
+        as_many_as_addresses(read, context, subnets);
+    }
+    let subnets = read.resolved(SUBNETS, subnets, found)?;
+    let place = |subnet| place(subnet, context);
     Ok(subnets.into_iter().map(place).collect())
 }
 
-/// Subnets by id or by name; each in another zone.
-fn resolve<'a>(context: &'a Context, named: &[String]) -> Result<Vec<&'a Subnet>, Refused> {
-    let mut subnets = Vec::with_capacity(named.len());
-    let mut zones = BTreeSet::new();
-    for item in named {
-        let Some(subnet) = context
-            .subnets
-            .iter()
-            .find(|subnet| subnet.id == *item || subnet.name == *item)
-        else {
-            let refused = Refused::annotation(SUBNETS, format!("there is no subnet {item:?}"));
-            return Err(refused.hint(context.subnet_hint(item)));
-        };
-        if !zones.insert(&subnet.availability_zone) {
-            let message = format!("two subnets in the zone {}", subnet.availability_zone);
-            return Err(Refused::annotation(SUBNETS, message).hint("name one subnet of each zone"));
-        }
-        subnets.push(subnet);
-    }
-    Ok(subnets)
-}
-
-/// One subnet of the scheme per zone: the first by id.
-fn discover<'a>(context: &'a Context, scheme: &str) -> Result<Vec<&'a Subnet>, Refused> {
-    let mut zones: BTreeMap<&str, &Subnet> = BTreeMap::new();
-    for subnet in context
-        .subnets
-        .iter()
-        .filter(|subnet| subnet.scheme == scheme)
-    {
-        let chosen = zones.entry(&subnet.availability_zone).or_insert(subnet);
-        if subnet.id < chosen.id {
-            *chosen = subnet;
-        }
-    }
-    let mut subnets: Vec<&Subnet> = zones.into_values().collect();
-    if subnets.is_empty() {
-        let message =
-            format!("unable to resolve at least one subnet for a load balancer that is {scheme}");
-        return Err(Refused::annotation(SUBNETS, message)
-            .hint("the environment file says which subnets there are, and for which scheme"));
-    }
-    subnets.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(subnets)
-}
-
-fn place(subnet: &Subnet) -> Place {
+fn place(subnet: Subnet, context: &Context) -> Place {
+    let ipv6 = subnet.ipv6_cidr_block;
     Place {
-        id: subnet.id.clone(),
+        id: subnet.id,
         ipv4: subnet.cidr_block.parse().ok(),
-        ipv6: subnet
-            .ipv6_cidr_block
-            .as_ref()
-            .and_then(|range| range.parse().ok()),
+        ipv6: ipv6.and_then(|range| range.parse().ok()),
+        any_address: context.unknown_resources.stand_in(),
     }
 }
 
-/// The ids of security groups that are named by id or by name.
-pub(super) fn security_groups(context: &Context, named: &[String]) -> Result<Vec<String>, Refused> {
-    let key = "aws-load-balancer-security-groups";
-    let mut ids = Vec::with_capacity(named.len());
-    for item in named {
-        let Some(id) = context.security_group(item) else {
-            let message = format!("there is no security group {item:?}");
-            return Err(Refused::annotation(key, message).hint(UNKNOWN_GROUP));
-        };
-        ids.push(id.to_owned());
+/// The subnets of a load balancer of the cloud provider.
+pub(super) fn provider_places(
+    read: &Reader<'_>,
+    context: &Context,
+    scheme: &str,
+    found: &mut Vec<Diagnostic>,
+) -> Result<Vec<Place>, Refused> {
+    let named = read.text(SUBNETS).map(|_| read.list(SUBNETS));
+    let subnets = account::provider_subnets(context, scheme, named.as_deref());
+    let subnets = read.resolved(SUBNETS, subnets, found)?;
+    let place = |subnet| place(subnet, context);
+    Ok(subnets.into_iter().map(place).collect())
+}
+
+/// If nobody described the account, the number of addresses says how many subnets it has for the load balancer.
+fn as_many_as_addresses(read: &Reader<'_>, context: &Context, subnets: &mut Resolved<Subnet>) {
+    let rows = LISTS.into_iter();
+    let Some(row) = rows.into_iter().find(|row| read.text(*row).is_some()) else {
+        return;
+    };
+    let wanted = read.list(row).len();
+    let known = subnets.found.len();
+    if !context.unknown_resources.stand_in() || wanted == 0 || wanted == known {
+        return;
     }
-    Ok(ids)
+    subnets.found.truncate(wanted);
+    let more = (known..wanted.min(MOST)).map(|number| format!("subnet-{}", number + 1));
+    let ids = subnets.found.iter().map(|subnet| subnet.id.clone());
+    let ids: Vec<String> = ids.chain(more).collect();
+    subnets.found = account::placed(context, ids.iter().map(String::as_str));
+    let message = format!(
+        "{wanted} subnets stand in, one for each value of {}",
+        row.key
+    );
+    subnets.stand_ins.push(
+        Finding::new("unknown-subnet", message)
+            .hint("list the subnets of the account under subnets in the environment file"),
+    );
+}
+
+/// The ids of security groups that are named by id or name.
+pub(super) fn security_groups(
+    read: &Reader<'_>,
+    context: &Context,
+    named: &[String],
+    found: &mut Vec<Diagnostic>,
+) -> Result<Vec<String>, Refused> {
+    let groups = account::security_groups(context, named);
+    read.resolved(keys::SECURITY_GROUPS, groups, found)
 }

@@ -1,16 +1,20 @@
-//! What a target group of a Network Load Balancer looks like: sections 3.2 and 3.3.
+//! The target groups of a Network Load Balancer (control-plane.md 3.2 and 3.3).
 
-use std::collections::BTreeMap;
+use elbow_model::At;
 
 use crate::annotations::parse_bool;
+use crate::annotations::{Key, Row, service as keys};
 use crate::objects::{Port, Service, ServicePort, ServiceType};
+use crate::stack::Attributes;
 
 use super::port::Protocol;
-use super::read::{Reader, Refused};
+use crate::lookup::service::{Reader, Refused};
 
 const PROXY_PROTOCOL: &str = "proxy_protocol_v2.enabled";
 const PRESERVE_CLIENT_IP: &str = "preserve_client_ip.enabled";
-const ATTRIBUTES: &str = "aws-load-balancer-target-group-attributes";
+const ATTRIBUTES: &Row = keys::TARGET_GROUP_ATTRIBUTES;
+const PROXY_FOR_ALL: &Row = keys::PROXY_PROTOCOL;
+const PROXY_FOR_SOME: &Row = keys::PROXY_PROTOCOL_PER_TARGET_GROUP;
 
 /// How targets are reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +35,7 @@ impl TargetType {
     }
 }
 
-/// How the targets of a port are reached, if they can be.
+/// How the targets of a port are reached.
 pub fn target_type(
     read: &Reader<'_>,
     service: &Service,
@@ -39,20 +43,21 @@ pub fn target_type(
     default: &str,
     ip_enabled: bool,
 ) -> Result<TargetType, Refused> {
-    let key = "aws-load-balancer-nlb-target-type";
+    let key = keys::NLB_TARGET_TYPE;
     let wanted = read.text(key).unwrap_or(default);
     if wanted == "ip" && !ip_enabled {
         return Err(Refused::annotation(
             key,
-            "targets by address are switched off (enableIpTargetType)",
+            "target type ip is disabled; set enableIpTargetType in the environment file",
         ));
     }
-    if wanted == "ip" || read.text("aws-load-balancer-type") == Some("nlb-ip") {
+    if wanted == "ip" || read.text(keys::TYPE) == Some("nlb-ip") {
         return Ok(TargetType::Ip);
     }
     if service.kind == ServiceType::ClusterIp {
-        let message =
-            format!("a Service of type ClusterIP has no node ports for target type {wanted:?}");
+        let message = format!(
+            "a Service of type ClusterIP has no node ports, which target type {wanted:?} needs"
+        );
         return Err(Refused::annotation(key, message)
             .hint("use target type ip, or type NodePort or LoadBalancer"));
     }
@@ -99,8 +104,8 @@ pub fn target_group_port(kind: TargetType, port: &ServicePort) -> Result<u16, Re
 pub struct HealthCheck {
     /// TCP, HTTP or HTTPS.
     pub protocol: &'static str,
-    /// `None`: the port of the traffic.
-    pub port: Option<u16>,
+    /// `None`: the port of the target. The controllers take numbers that no port has.
+    pub port: Option<i64>,
     /// Not for TCP.
     pub path: Option<String>,
     /// Not for TCP.
@@ -109,35 +114,45 @@ pub struct HealthCheck {
     pub interval: i32,
     /// Seconds until a check has failed.
     pub timeout: i32,
-    /// Passes in a row that make a target healthy.
+    /// Successes in a row that make a target healthy.
     pub healthy: i32,
     /// Failures in a row that make a target unhealthy.
     pub unhealthy: i32,
 }
 
-/// The defaults of section 3.3.
+/// The facts that a health check depends on beside the annotations.
+#[derive(Clone, Copy, Debug)]
+pub struct Basis<'a> {
+    /// The Service of the target group.
+    pub service: &'a Service,
+    /// How its targets are reached.
+    pub kind: TargetType,
+    /// `spec.healthCheckNodePort` of the Service that owns the load balancer.
+    pub local_port: u16,
+    /// The feature gate `NLBHealthCheckAdvancedConfig`: whether status codes and the timeout can be set.
+    pub advanced: bool,
+}
+
+/// The defaults of control-plane.md 3.3.
 struct Defaults {
     protocol: &'static str,
-    port: Option<u16>,
+    port: Option<i64>,
     path: &'static str,
     timeout: i32,
     threshold: i32,
 }
 
-/// Section 3.3: the annotations over the defaults that the traffic policy picks.
-pub fn health_check(
-    read: &Reader<'_>,
-    service: &Service,
-    kind: TargetType,
-) -> Result<HealthCheck, Refused> {
-    let local = kind == TargetType::Instance
+/// The health check: the annotations, over the defaults of the traffic policy (control-plane.md 3.3). `read` keeps the
+/// errors.
+pub fn health_check(read: &Reader<'_>, basis: Basis<'_>) -> HealthCheck {
+    let service = basis.service;
+    let local = basis.kind == TargetType::Instance
         && service.local_traffic
         && service.kind == ServiceType::LoadBalancer;
     let defaults = if local {
-        let port = Some(service.health_check_node_port);
         Defaults {
             protocol: "HTTP",
-            port,
+            port: Some(i64::from(basis.local_port)),
             path: "/healthz",
             timeout: 6,
             threshold: 2,
@@ -151,32 +166,33 @@ pub fn health_check(
             threshold: 3,
         }
     };
-    let protocol = check_protocol(read, defaults.protocol)?;
+    let refused = &read.refused;
+    let protocol = refused.or(defaults.protocol, check_protocol(read, defaults.protocol));
+    let port = check_port(read, service, basis.kind, defaults.port);
     let text = |key, default: &str| {
         (protocol != "TCP").then(|| read.text(key).unwrap_or(default).to_owned())
     };
-    Ok(HealthCheck {
+    let codes = text(keys::HEALTHCHECK_SUCCESS_CODES, "200-399");
+    let number = |key: &'static Row, default| refused.or_default(read.int(key)).unwrap_or(default);
+    let timeout = if basis.advanced {
+        number(keys::HEALTHCHECK_TIMEOUT, defaults.timeout)
+    } else {
+        defaults.timeout
+    };
+    HealthCheck {
         protocol,
-        port: check_port(read, service, kind, defaults.port)?,
-        path: text("aws-load-balancer-healthcheck-path", defaults.path),
-        codes: text("aws-load-balancer-healthcheck-success-codes", "200-399"),
-        interval: read
-            .int("aws-load-balancer-healthcheck-interval")?
-            .unwrap_or(10),
-        timeout: read
-            .int("aws-load-balancer-healthcheck-timeout")?
-            .unwrap_or(defaults.timeout),
-        healthy: read
-            .int("aws-load-balancer-healthcheck-healthy-threshold")?
-            .unwrap_or(defaults.threshold),
-        unhealthy: read
-            .int("aws-load-balancer-healthcheck-unhealthy-threshold")?
-            .unwrap_or(defaults.threshold),
-    })
+        port: refused.or(defaults.port, port),
+        path: text(keys::HEALTHCHECK_PATH, defaults.path),
+        codes: codes.filter(|_| basis.advanced),
+        interval: number(keys::HEALTHCHECK_INTERVAL, 10),
+        timeout,
+        healthy: number(keys::HEALTHCHECK_HEALTHY_THRESHOLD, defaults.threshold),
+        unhealthy: number(keys::HEALTHCHECK_UNHEALTHY_THRESHOLD, defaults.threshold),
+    }
 }
 
 fn check_protocol(read: &Reader<'_>, default: &'static str) -> Result<&'static str, Refused> {
-    let key = "aws-load-balancer-healthcheck-protocol";
+    let key = keys::HEALTHCHECK_PROTOCOL;
     let Some(written) = read.text(key) else {
         return Ok(default);
     };
@@ -196,9 +212,9 @@ fn check_port(
     read: &Reader<'_>,
     service: &Service,
     kind: TargetType,
-    default: Option<u16>,
-) -> Result<Option<u16>, Refused> {
-    let key = "aws-load-balancer-healthcheck-port";
+    default: Option<i64>,
+) -> Result<Option<i64>, Refused> {
+    let key = keys::HEALTHCHECK_PORT;
     let Some(written) = read.text(key) else {
         return Ok(default);
     };
@@ -220,35 +236,32 @@ fn check_port(
         )));
     };
     match (kind, &port.target_port) {
-        (TargetType::Instance, _) => Ok(Some(port.node_port)),
-        (TargetType::Ip, Port::Number(number)) => Ok(Some(*number)),
+        (TargetType::Instance, _) => Ok(Some(port.node_port.into())),
+        (TargetType::Ip, Port::Number(number)) => Ok(Some((*number).into())),
         (TargetType::Ip, Port::Name(name)) => Err(Refused::annotation(
             key,
             format!(
                 "port {written} has the named target port {name}, whose number depends on the pod"
             ),
         )
-        .hint("name the health check's port by its number")),
+        .hint("use the number of the port")),
     }
 }
 
-/// The attributes of a port's target group: defaults, those for all, those for the port, PROXY protocol.
-pub fn attributes(
-    read: &Reader<'_>,
-    port: &ServicePort,
-) -> Result<BTreeMap<String, String>, Refused> {
-    let mut attributes = BTreeMap::from([(PROXY_PROTOCOL.to_owned(), "false".to_owned())]);
-    let own_key = format!("{ATTRIBUTES}.{}", port.port);
-    for (key, empty_counts) in [(ATTRIBUTES, true), (own_key.as_str(), false)] {
-        let given = read.map(key)?;
+/// The attributes of a port's target group: the defaults, those of all ports, those of the port, and PROXY protocol.
+pub fn attributes(read: &Reader<'_>, port: &ServicePort) -> Result<Attributes, Refused> {
+    let default = At::new("false".to_owned(), read.origin(&[]));
+    let mut attributes = Attributes::from([(PROXY_PROTOCOL.to_owned(), default)]);
+    let own_key = keys::PORT_TARGET_GROUP_ATTRIBUTES.of(&port.port.to_string());
+    for (key, empty_counts) in [(Key::from(ATTRIBUTES), true), (own_key, false)] {
+        let given = read.refused.or_default(read.attributes(&key));
         if given
             .get(PRESERVE_CLIENT_IP)
             .is_some_and(|text| parse_bool(text).is_none())
         {
-            return Err(Refused::annotation(
-                key,
-                format!("{PRESERVE_CLIENT_IP} is neither true nor false"),
-            ));
+            let message = format!("{PRESERVE_CLIENT_IP}: expected true or false");
+            let error = Refused::annotation(key, message);
+            read.refused.add(error);
         }
         attributes.extend(
             given
@@ -257,28 +270,33 @@ pub fn attributes(
         );
     }
     if let Some(enabled) = proxy_protocol(read, port)? {
-        attributes.insert(PROXY_PROTOCOL.to_owned(), enabled.to_string());
+        let origin = read.origin(&[PROXY_FOR_ALL, PROXY_FOR_SOME]);
+        let enabled = At::new(enabled.to_string(), origin);
+        attributes.insert(PROXY_PROTOCOL.to_owned(), enabled);
     }
-    if attributes.get(PROXY_PROTOCOL).is_some_and(String::is_empty) {
+    if attributes
+        .get(PROXY_PROTOCOL)
+        .is_some_and(|text| text.is_empty())
+    {
         attributes.remove(PROXY_PROTOCOL);
     }
     Ok(attributes)
 }
 
 fn proxy_protocol(read: &Reader<'_>, port: &ServicePort) -> Result<Option<bool>, Refused> {
-    let key = "aws-load-balancer-proxy-protocol-per-target-group";
+    let key = PROXY_FOR_SOME;
     let mut enabled = None;
     if read.text(key).is_some() {
-        let mut listed = false;
-        for item in read.list(key) {
-            let number: u16 = item
-                .parse()
-                .map_err(|_| Refused::annotation(key, format!("invalid port number {item:?}")))?;
-            listed |= number == port.port;
+        let listed = read.list(key);
+        let is_number = |item: &&String| item.parse::<i64>().is_ok();
+        if let Some(wrong) = listed.iter().find(|item| !is_number(item)) {
+            let message = format!("invalid port number {wrong:?}");
+            return Err(Refused::annotation(key, message));
         }
-        enabled = Some(listed);
+        // The controller compares texts.
+        enabled = Some(listed.contains(&port.port.to_string()));
     }
-    let key = "aws-load-balancer-proxy-protocol";
+    let key = PROXY_FOR_ALL;
     match read.text(key) {
         None => Ok(enabled),
         Some("*") => Ok(Some(true)),
@@ -289,12 +307,8 @@ fn proxy_protocol(read: &Reader<'_>, port: &ServicePort) -> Result<Option<bool>,
     }
 }
 
-/// Whether targets see the client's own address (section 3.4).
-pub fn preserves_client_ip(
-    kind: TargetType,
-    protocol: Protocol,
-    attributes: &BTreeMap<String, String>,
-) -> bool {
+/// Whether targets see the client's address (control-plane.md 3.4).
+pub fn preserves_client_ip(kind: TargetType, protocol: Protocol, attributes: &Attributes) -> bool {
     protocol.datagrams()
         || attributes
             .get(PRESERVE_CLIENT_IP)

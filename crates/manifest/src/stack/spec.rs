@@ -1,8 +1,8 @@
-//! The specs of the resources, with the controller's names of fields.
+//! The specs of the resources, with the field names of the controller.
 
 use std::collections::BTreeMap;
 
-use elbow_model::yaml::Position;
+use elbow_model::{At, Origin};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -11,34 +11,24 @@ use super::Reference;
 /// Tags, by key.
 pub type Tags = BTreeMap<String, String>;
 
-/// What a resource was made of; not printed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Source {
-    /// Namespace and name of the Ingress.
-    pub ingress: Option<(String, String)>,
-    /// Where in it.
-    pub at: Option<Position>,
-    /// The name of the backend, which its annotations have in their keys.
-    pub backend: String,
-}
-
 /// `key` and `value`, as attributes are listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Attribute {
     /// The key.
     pub key: String,
     /// The value.
-    pub value: String,
+    pub value: At<String>,
 }
+
+/// Attributes by key, each with the place that it was read from.
+pub type Attributes = BTreeMap<String, At<String>>;
 
 impl Attribute {
     /// Attributes from a map, by key.
-    pub fn list(map: &BTreeMap<String, String>) -> Vec<Self> {
-        let attribute = |(key, value): (&String, &String)| Self {
-            key: key.clone(),
-            value: value.clone(),
-        };
-        map.iter().map(attribute).collect()
+    pub fn list(map: Attributes) -> Vec<Self> {
+        map.into_iter()
+            .map(|(key, value)| Self { key, value })
+            .collect()
     }
 }
 
@@ -49,7 +39,16 @@ pub struct ListenerAttribute {
     /// The key.
     pub key: String,
     /// The value.
-    pub value: String,
+    pub value: At<String>,
+}
+
+impl ListenerAttribute {
+    /// Attributes from a map, by key.
+    pub fn list(map: Attributes) -> Vec<Self> {
+        map.into_iter()
+            .map(|(key, value)| Self { key, value })
+            .collect()
+    }
 }
 
 /// A security group.
@@ -60,7 +59,7 @@ pub struct SecurityGroup {
     pub description: String,
     /// Its name.
     pub group_name: String,
-    /// Who may come in.
+    /// Who may open connections.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ingress: Vec<Permission>,
     /// Its tags.
@@ -68,7 +67,7 @@ pub struct SecurityGroup {
     pub tags: Tags,
 }
 
-/// Who may come in, and where.
+/// Who may open connections, and to which ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Permission {
@@ -89,6 +88,9 @@ pub struct Permission {
     /// The last port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_port: Option<i32>,
+    /// Where its addresses were written; not printed.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// An IPv4 range.
@@ -129,23 +131,23 @@ pub struct LoadBalancer {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_prefix_for_ipv6_source_nat: Option<String>,
     /// `ipv4`, `dualstack`, `dualstack-without-public-ipv4`.
-    pub ip_address_type: String,
+    pub ip_address_type: At<String>,
     /// `ipv4IPAMPool`.
     #[serde(rename = "ipv4IPAMPool", skip_serializing_if = "Option::is_none")]
     pub ipam_pool: Option<String>,
-    /// Attributes that are said.
+    /// The attributes that are set.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub load_balancer_attributes: Vec<Attribute>,
-    /// Capacity that is reserved.
+    /// Reserved capacity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minimum_load_balancer_capacity: Option<MinimumCapacity>,
     /// Its name.
-    pub name: String,
+    pub name: At<String>,
     /// `internal`, `internet-facing`.
-    pub scheme: String,
+    pub scheme: At<String>,
     /// Its security groups.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub security_groups: Vec<Reference>,
+    pub security_groups: Vec<At<Reference>>,
     /// `on`, `off`: NLB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub security_groups_inbound_rules_on_private_link: Option<String>,
@@ -159,7 +161,7 @@ pub struct LoadBalancer {
     pub kind: &'static str,
 }
 
-/// Capacity that is reserved.
+/// Reserved capacity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MinimumCapacity {
@@ -178,7 +180,7 @@ pub struct SubnetMapping {
     pub ipv6_address: Option<String>,
     /// An IPv4 address inside the subnet.
     #[serde(rename = "privateIPv4Address", skip_serializing_if = "Option::is_none")]
-    pub private_ipv4_address: Option<String>,
+    pub private_ipv4_address: Option<At<String>>,
     /// An IPv6 prefix for source NAT.
     #[serde(
         rename = "sourceNatIpv6Prefix",
@@ -190,19 +192,29 @@ pub struct SubnetMapping {
     pub subnet_id: String,
 }
 
+impl SubnetMapping {
+    /// A subnet, whose addresses AWS chooses.
+    pub fn of(subnet_id: String) -> Self {
+        Self {
+            subnet_id,
+            ..Self::default()
+        }
+    }
+}
+
 /// A listener.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Listener {
     /// NLB: at most one ALPN policy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub alpn_policy: Vec<String>,
+    pub alpn_policy: Vec<At<String>>,
     /// The first is the default.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<Certificate>,
-    /// Without a rule that matches.
-    pub default_actions: Vec<Action>,
-    /// Attributes that are said.
+    /// For requests that no rule matches.
+    pub default_actions: Vec<At<Action>>,
+    /// The attributes that are set.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub listener_attributes: Vec<ListenerAttribute>,
     /// Its load balancer.
@@ -210,14 +222,14 @@ pub struct Listener {
     pub load_balancer: Reference,
     /// Client certificates.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mutual_authentication: Option<MutualAuthentication>,
+    pub mutual_authentication: Option<At<MutualAuthentication>>,
     /// Its port.
-    pub port: u16,
+    pub port: At<u16>,
     /// `HTTP`, `HTTPS`, `TCP`, `TLS`, `UDP`, ...
-    pub protocol: String,
+    pub protocol: At<String>,
     /// HTTPS and TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ssl_policy: Option<String>,
+    pub ssl_policy: Option<At<String>>,
     /// Its tags.
     #[serde(skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
@@ -226,9 +238,17 @@ pub struct Listener {
 /// A certificate of a listener.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Certificate {
-    /// Its ARN.
-    #[serde(rename = "certificateARN")]
-    pub arn: String,
+    /// Its ARN, or what stands for that of a certificate that the controller creates.
+    #[serde(rename = "certificateARN", serialize_with = "created")]
+    pub arn: At<String>,
+}
+
+/// Writes the ARN of a certificate that the stack makes as a reference.
+fn created<S: Serializer>(arn: &At<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    match arn.strip_prefix(super::CREATED) {
+        Some(id) => Reference::certificate(id).serialize(serializer),
+        None => arn.serialize(serializer),
+    }
 }
 
 /// Client certificates.
@@ -241,12 +261,12 @@ pub struct MutualAuthentication {
         skip_serializing_if = "Option::is_none"
     )]
     pub advertise_ca_names: Option<String>,
-    /// Whether an expired certificate passes.
+    /// Whether expired certificates are accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignore_client_certificate_expiry: Option<bool>,
     /// `off`, `passthrough`, `verify`.
     pub mode: String,
-    /// The trust store; empty without one, and left out when nothing is said at all.
+    /// The trust store; empty when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trust_store_arn: Option<String>,
 }
@@ -255,10 +275,10 @@ pub struct MutualAuthentication {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListenerRule {
-    /// What happens.
-    pub actions: Vec<Action>,
-    /// When.
-    pub conditions: Vec<Value>,
+    /// Its actions.
+    pub actions: Vec<At<Action>>,
+    /// Its conditions. Their origin as a whole is the annotation that adds some, else the path.
+    pub conditions: At<Vec<At<Value>>>,
     /// Its listener.
     #[serde(rename = "listenerARN")]
     pub listener: Reference,
@@ -267,20 +287,20 @@ pub struct ListenerRule {
     /// Its tags.
     #[serde(skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
-    /// What is rewritten.
+    /// Its transforms.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub transforms: Vec<Value>,
-    /// The path of an Ingress.
+    pub transforms: Vec<At<Value>>,
+    /// Where its path was written; not printed.
     #[serde(skip)]
-    pub source: Source,
+    pub origin: Origin,
 }
 
-/// What a listener or a rule does.
+/// An action of a listener or a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// To target groups.
     Forward(Forward),
-    /// Any other: its type, the name of its configuration and the configuration.
+    /// Any other action.
     Other {
         /// `redirect`, `fixed-response`, ...
         kind: &'static str,
@@ -309,7 +329,7 @@ impl Serialize for Action {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Forward {
-    /// Among which the weight decides.
+    /// Each with its weight.
     pub target_groups: Vec<WeightedGroup>,
     /// Whether a client stays with its group.
     #[serde(
@@ -334,147 +354,10 @@ pub struct WeightedGroup {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stickiness {
-    /// For so long.
+    /// For how long, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i32>,
-    /// Whether it does.
+    /// Whether it is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-}
-
-/// A target group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TargetGroup {
-    /// How targets are asked.
-    pub health_check_config: HealthCheck,
-    /// `ipv4`, `ipv6`.
-    pub ip_address_type: String,
-    /// Its name.
-    pub name: String,
-    /// The port it was made with; targets bring their own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub port: Option<i32>,
-    /// `HTTP`, `HTTPS`, `TCP`, ...
-    pub protocol: String,
-    /// `HTTP1`, `HTTP2`, `GRPC`: ALB.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub protocol_version: Option<String>,
-    /// Its tags.
-    #[serde(skip_serializing_if = "Tags::is_empty")]
-    pub tags: Tags,
-    /// The port of a target's agent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target_control_port: Option<i32>,
-    /// Attributes that are said.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub target_group_attributes: Vec<Attribute>,
-    /// `instance`, `ip`, `alb`.
-    pub target_type: String,
-    /// The Ingress, when it is of one.
-    #[serde(skip)]
-    pub source: Source,
-}
-
-/// How targets are asked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct HealthCheck {
-    /// Passes before a target counts as healthy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub healthy_threshold_count: Option<i32>,
-    /// From one to the next.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub interval_seconds: Option<i32>,
-    /// Codes that pass.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub matcher: Option<Matcher>,
-    /// What is asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// A number, or `traffic-port`.
-    #[serde(skip_serializing_if = "Value::is_null")]
-    pub port: Value,
-    /// `HTTP`, `HTTPS`, `TCP`.
-    pub protocol: String,
-    /// How long an answer may take.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout_seconds: Option<i32>,
-    /// Failures before a target counts as unhealthy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unhealthy_threshold_count: Option<i32>,
-}
-
-/// Codes that pass.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Matcher {
-    /// Of HTTP.
-    HttpCode(String),
-    /// Of gRPC.
-    GrpcCode(String),
-}
-
-/// Which Service fills a target group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TargetGroupBinding {
-    /// Its name: that of the target group.
-    pub name: String,
-    /// The namespace of the Service.
-    pub namespace: String,
-    /// Its spec without the rules of the network.
-    pub spec: BindingSpec,
-}
-
-impl Serialize for TargetGroupBinding {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        json!({
-            "metadata": {"name": self.name, "namespace": self.namespace},
-            "spec": self.spec,
-        })
-        .serialize(serializer)
-    }
-}
-
-/// Which Service fills a target group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BindingSpec {
-    /// `ipv4`, `ipv6`.
-    pub ip_address_type: String,
-    /// Whether other clusters register targets too.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub multi_cluster_target_group: Option<bool>,
-    /// Nodes that may be targets, by `matchLabels`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub node_selector: Option<NodeSelector>,
-    /// The Service.
-    pub service_ref: ServiceRef,
-    /// The group.
-    #[serde(rename = "targetGroupARN")]
-    pub target_group: Reference,
-    /// The protocol of the group.
-    pub target_group_protocol: String,
-    /// `instance`, `ip`.
-    pub target_type: String,
-    /// The VPC.
-    #[serde(rename = "vpcID")]
-    pub vpc_id: String,
-}
-
-/// Nodes by their labels.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NodeSelector {
-    /// Labels that must be there.
-    pub match_labels: BTreeMap<String, String>,
-}
-
-/// A port of a Service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ServiceRef {
-    /// The Service.
-    pub name: String,
-    /// Name or number of its port, as it was written.
-    pub port: Value,
 }

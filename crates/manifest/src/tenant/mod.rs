@@ -1,83 +1,16 @@
-//! MinIO Tenant to Services, as MinIO's operator makes them (section 6).
+//! The Services of a MinIO Tenant, as MinIO's operator makes them (control-plane.md 6).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::json;
 
-use crate::annotations::{Annotation, Annotations};
-use crate::inventory::{Inventory, Typed};
-use crate::object::{self, Object, Place};
+use crate::Stack;
+use crate::object::Object;
+pub(crate) use crate::objects::TENANT;
 use crate::objects::{Endpoint, EndpointPort, EndpointSet, Endpoints, Family, Pod, Service};
-use crate::scope::{Reads, Scope};
-use crate::stack::Origin;
-use crate::view::View;
-use crate::{Stack, Translation};
-
-/// Adds a stack for every Tenant, and its Services to the others. A Service that stands among the
-/// objects already, because the operator made it, stays as it is.
-pub fn translate(inventory: &mut Inventory, translation: &mut Translation) {
-    for tenant in std::mem::take(&mut inventory.tenants).into_values() {
-        let services = tenant.services();
-        for service in &services {
-            let key = (tenant.namespace.clone(), service.metadata.name.clone());
-            if inventory.services.contains_key(&key) {
-                continue;
-            }
-            let reads = Reads::default();
-            let endpoints = tenant.endpoints(service, Scope::new(inventory, &reads));
-            if let Some(endpoints) = endpoints {
-                inventory.endpoints.entry(key).or_insert(endpoints);
-            }
-            if let Some(expanded) = tenant.expand(service) {
-                inventory.put(Typed::Service(expanded));
-            }
-        }
-        translation
-            .stacks
-            .push(tenant.stack(&services).made_of(tenant.origin()));
-    }
-}
-
-/// The label of a Tenant's Pods.
-pub(crate) const TENANT: &str = "v1.min.io/tenant";
-
-/// The parts of a Tenant that its Services follow from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tenant {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Whether the pods speak TLS.
-    pub tls: bool,
-    /// Whether the S3 API is exposed by a load balancer.
-    pub exposes_minio: bool,
-    /// Whether the console is.
-    pub exposes_console: bool,
-    /// Whether the pods serve SFTP.
-    pub sftp: bool,
-    /// Whether there is a key server of its own.
-    pub kes: bool,
-    /// What is written on the Service of the S3 API.
-    pub minio: Extra,
-    /// What is written on the Service of the console.
-    pub console: Extra,
-    /// What is written on the Service of the key server.
-    pub kes_extra: Extra,
-    /// Where it stands.
-    pub place: Place,
-}
-
-/// Labels and annotations that the user puts on a Service.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Extra {
-    /// Labels.
-    pub labels: BTreeMap<String, String>,
-    /// Annotations, with their places.
-    pub annotations: Annotations,
-}
+pub use crate::objects::{Extra, Tenant};
+use crate::scope::Scope;
 
 /// A Service that the operator makes, as Kubernetes spells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -87,9 +20,9 @@ pub struct TenantService {
     pub api_version: &'static str,
     /// `Service`.
     pub kind: &'static str,
-    /// Who it is.
+    /// Its metadata.
     pub metadata: TenantMeta,
-    /// What it does.
+    /// Its spec.
     pub spec: TenantServiceSpec,
 }
 
@@ -139,46 +72,7 @@ pub struct TenantPort {
 }
 
 impl Tenant {
-    /// Reads a Tenant.
-    pub fn read(object: &Object, view: &View<'_>) -> Self {
-        let spec = view.get("spec");
-        let flag = |view: View<'_>| {
-            if view.is_absent() {
-                None
-            } else {
-                view.boolean()
-            }
-        };
-        let own_certificates = !spec.get("externalCertSecret").items().is_empty();
-        let exposed = spec.get("exposeServices");
-        let extra = spec.get("serviceMetadata");
-        let written = |labels: &str, annotations: &str| Extra {
-            labels: texts(&extra.get(labels)),
-            annotations: annotations_of(&extra.get(annotations)),
-        };
-        Self {
-            namespace: object.namespace.clone(),
-            name: object.name.clone(),
-            tls: own_certificates || flag(spec.get("requestAutoCert")).unwrap_or(true),
-            exposes_minio: flag(exposed.get("minio")).unwrap_or(false),
-            exposes_console: flag(exposed.get("console")).unwrap_or(false),
-            sftp: flag(spec.get("features").get("enableSFTP")).unwrap_or(false),
-            kes: !spec.get("kes").is_absent(),
-            minio: written("minioServiceLabels", "minioServiceAnnotations"),
-            console: written("consoleServiceLabels", "consoleServiceAnnotations"),
-            kes_extra: written("kesServiceLabels", "kesServiceAnnotations"),
-            place: object.place(),
-        }
-    }
-
-    fn origin(&self) -> Origin {
-        Origin {
-            object: object::path("Tenant", &self.namespace, &self.name),
-            place: self.place.clone(),
-        }
-    }
-
-    /// The table of section 6.
+    /// The Services of the Tenant (control-plane.md 6).
     pub fn services(&self) -> Vec<TenantService> {
         let (minio, console, headless) = if self.tls {
             (
@@ -229,16 +123,16 @@ impl Tenant {
     }
 
     /// The stack `namespace/tenant` with the Services.
-    fn stack(&self, services: &[TenantService]) -> Stack {
+    pub(crate) fn stack(&self) -> Stack {
         let mut stack = Stack::new(format!("{}/{}", self.namespace, self.name));
-        for service in services {
+        for service in self.services() {
             let id = ("K8S::Service".to_owned(), service.metadata.name.clone());
             stack.others.insert(id, json!(service));
         }
-        stack
+        stack.made_of(self.origin())
     }
 
-    /// The Service as if it had been read, with the places of the Tenant.
+    /// The Service as an object, with the places of the Tenant.
     pub(crate) fn expand(&self, service: &TenantService) -> Option<Service> {
         let object = Object::from_json(json!(service)).ok()?;
         let mut read = Service::read(&object, &object.view(&object.log()));
@@ -255,14 +149,13 @@ impl Tenant {
         Some(read)
     }
 
-    /// The endpoints of such a Service: no EndpointSlice says where its pods are, so the pods do. `None`: there are
-    /// no pods.
+    /// The endpoints of such a Service, from the Tenant's pods, since it has no EndpointSlice. `None`: there are no pods.
     pub(crate) fn endpoints(&self, service: &TenantService, scope: Scope<'_>) -> Option<Endpoints> {
         let tenant = (self.namespace.clone(), self.name.clone());
         if service.spec.selector.get(TENANT) != Some(&self.name) {
             return None;
         }
-        let object: Arc<str> = self.origin().object.into();
+        let object = self.origin().object;
         let endpoint = |pod: &Pod| {
             let meta = &pod.meta;
             Some(Endpoint {
@@ -340,23 +233,4 @@ const fn port(name: &'static str, port: u16, target_port: u16) -> TenantPort {
         protocol: "TCP",
         target_port,
     }
-}
-
-fn texts(view: &View<'_>) -> BTreeMap<String, String> {
-    let field = |(key, value): (&elbow_model::yaml::Key, View<'_>)| {
-        Some((key.name.clone(), value.strict_text()?.to_owned()))
-    };
-    view.fields().into_iter().filter_map(field).collect()
-}
-
-fn annotations_of(view: &View<'_>) -> Annotations {
-    let field = |(key, value): (&elbow_model::yaml::Key, View<'_>)| {
-        let annotation = Annotation {
-            value: value.strict_text()?.to_owned(),
-            at: value.at(),
-            key_at: key.at,
-        };
-        Some((key.name.clone(), annotation))
-    };
-    view.fields().into_iter().filter_map(field).collect()
 }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use elbow_manifest::cluster::{Change, Cluster, Identity, Outcome, Reconciled};
 use elbow_manifest::{Context, Object, read};
 use elbow_model::Model;
-use elbow_model::yaml::{Node, Value};
+use elbow_yaml::{Node, Value};
 
-/// The objects and the surroundings of one recorded case.
+/// The objects and the context of one recorded case.
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) objects: Vec<Object>,
@@ -38,7 +38,7 @@ pub(crate) fn cases(set: &str) -> Vec<Case> {
     folders.into_iter().map(case).collect()
 }
 
-/// The objects of a text as an API server would give them: without places.
+/// The objects of a text as an API server would give them: without positions.
 pub(crate) fn objects(text: &str) -> Vec<Object> {
     let documents = documents(text).into_iter();
     documents
@@ -77,6 +77,10 @@ pub(crate) struct Live {
 
 impl Live {
     pub(crate) fn new(context: Context, text: &str) -> (Self, Vec<Reconciled>) {
+        let context = Context {
+            has_all_objects: true,
+            ..context
+        };
         let mut live = Self {
             cluster: Cluster::new(context),
         };
@@ -92,7 +96,7 @@ impl Live {
         self.cluster.reconcile()
     }
 
-    /// Takes every object of a text away.
+    /// Deletes every object of a text.
     pub(crate) fn gone(&mut self, text: &str) -> Vec<Reconciled> {
         for object in objects(text) {
             self.cluster.take(Change::Gone(Identity::from(&object)));
@@ -100,7 +104,7 @@ impl Live {
         self.cluster.reconcile()
     }
 
-    /// The targets of the group whose name starts so.
+    /// The targets of the group whose name starts with `group`.
     pub(crate) fn targets(&self, group: &str) -> Vec<String> {
         let model = self.cluster.model();
         let mut groups = model.target_groups.iter();
@@ -112,7 +116,7 @@ impl Live {
     }
 }
 
-/// The keys of what was told.
+/// The keys of the reconciled stacks.
 pub(crate) fn keys(told: &[Reconciled]) -> Vec<&str> {
     told.iter().map(|one| &*one.key).collect()
 }
@@ -126,7 +130,7 @@ pub(crate) fn outcome(one: &Reconciled) -> &'static str {
     }
 }
 
-/// What a model says, whatever its order.
+/// The lines of a model, independent of its order.
 pub(crate) fn text(model: &Model) -> BTreeSet<String> {
     let balancers = model.load_balancers.iter().map(|one| format!("{one:?}"));
     let groups = model.target_groups.iter().map(|one| format!("{one:?}"));
@@ -134,7 +138,7 @@ pub(crate) fn text(model: &Model) -> BTreeSet<String> {
     balancers.chain(groups).chain(certificates).collect()
 }
 
-/// The last word about each stack.
+/// The last result of each stack.
 #[derive(Default)]
 pub(crate) struct Heard(pub(crate) BTreeMap<String, Reconciled>);
 
@@ -142,18 +146,19 @@ impl Heard {
     pub(crate) fn hear(&mut self, told: Vec<Reconciled>) {
         for one in told {
             let over = matches!(one.outcome, Outcome::Gone) && one.leaving.is_empty();
-            match over {
-                true => drop(self.0.remove(&one.key)),
-                false => drop(self.0.insert(one.key.clone(), one)),
+            if over {
+                self.0.remove(&one.key);
+            } else {
+                self.0.insert(one.key.clone(), one);
             }
         }
     }
 
-    /// Members, leaving, outcome and diagnostics of each stack that is not refused, as text; of those that are, without
-    /// what is said of that which they go on serving.
+    /// Members, leaving, outcome and diagnostics of each stack, as text. A refused stack is shown without the diagnostics
+    /// of the state that it goes on serving.
     pub(crate) fn text(&self) -> BTreeMap<String, String> {
         let text = |one: &Reconciled| {
-            // Advice may name objects that have gone since.
+            // Advice may name objects that are deleted by now.
             let found = one.diagnostics.iter();
             let found = found.map(|one| (one.severity, one.code, &one.object, &one.message));
             let found: Vec<_> = found.collect();
@@ -170,7 +175,7 @@ impl Heard {
             .collect()
     }
 
-    /// Keys of what is refused.
+    /// Keys of the refused stacks.
     pub(crate) fn refused(&self) -> BTreeSet<String> {
         let refused = self.0.iter();
         let refused = refused.filter(|(_, one)| matches!(one.outcome, Outcome::Refused(_)));

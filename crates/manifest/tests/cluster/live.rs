@@ -1,5 +1,5 @@
-//! What AWS's controller was seen to do on a cluster (golden/live), step by step: finalizers, load balancers, ports, and
-//! which event says why not.
+//! Recordings of AWS's controller on a cluster (golden/live), replayed step by step: finalizers, load balancers, ports
+//! and warning events.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::kit::{documents, root};
 
-/// An API server with a controller that writes what it is told to.
+/// A fake API server, and a controller that writes each result to it.
 struct Server {
     cluster: Cluster,
     objects: BTreeMap<Identity, Value>,
@@ -154,7 +154,7 @@ impl Server {
             seen += 1;
             let path = path(object);
             let at = format!("{case} {recording} {path}");
-            // In the recording nobody stands for the cluster's provider, which is a part of elbow.
+            // The recorded cluster has no in-tree provider; elbow includes one.
             if path == "Service/stranger/plain" {
                 continue;
             }
@@ -176,10 +176,11 @@ impl Server {
                 .collect();
             let ports: Vec<u64> = ports.iter().map(|port| u64::from(*port)).collect();
             assert_eq!(ports, recorded, "{at}");
-            // The last part of a Service's is made of its UID.
-            let name = match path.starts_with("Service") {
-                true => name.rsplit_once('-').unwrap().0,
-                false => name,
+            // The last part of a Service's name is derived from its UID.
+            let name = if path.starts_with("Service") {
+                name.rsplit_once('-').unwrap().0
+            } else {
+                name
             };
             let host = ingress["hostname"].as_str().unwrap();
             assert!(host.starts_with(&format!("{name}-")), "{at}: {name} {host}");
@@ -209,7 +210,7 @@ impl Server {
 
 /// golden/live, all cases: control-plane.md 0.4.
 #[test]
-fn what_the_controller_was_seen_to_do() {
+fn recordings_of_the_controller_are_reproduced() {
     let environment = root().join("tests/golden/lbc/environment.yaml");
     let environment = fs::read_to_string(environment).unwrap();
     let mut context = Context::parse(&environment, "environment.yaml").0;
@@ -223,7 +224,7 @@ fn what_the_controller_was_seen_to_do() {
         cases += 1;
         let case = folder.file_name().unwrap().to_str().unwrap();
         let mut server = Server::new(context.clone());
-        // The recording's controller found no endpoints, which says nothing about objects.
+        // The recorded controller found no endpoints; that does not concern the objects.
         for object in documents(&fs::read_to_string(folder.join("input.yaml")).unwrap()) {
             server.apply(object);
         }

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 mod changes;
+mod files;
 mod kit;
 mod live;
 mod properties;
+mod protection;
 mod semantics;

@@ -1,4 +1,4 @@
-//! Members that come and go, objects that cannot be read, what stands beside (control-plane.md 0.4, 2.1, 3.7, 6).
+//! Members that come and go, unreadable objects, native files beside a cluster (control-plane.md 0.4, 2.1, 3.7, 6).
 
 use std::fmt::Write as _;
 
@@ -57,7 +57,7 @@ fn web() -> Vec<String> {
     vec!["a/web".to_owned()]
 }
 
-/// control-plane.md 2.1: an Ingress that changes its group leaves the old one, which goes when it was the last.
+/// control-plane.md 2.1: an Ingress that changes its group leaves the old one, which is deleted with its last member.
 #[test]
 fn an_ingress_changes_its_group() {
     let (mut live, _) = live(INGRESS);
@@ -73,7 +73,7 @@ fn an_ingress_changes_its_group() {
     assert_eq!(live.cluster.model().load_balancers.len(), 1);
 }
 
-/// Another class: nobody's now, and the finalizer is to go.
+/// With another class, the Ingress is not elbow's any more, and its finalizer is removed.
 #[test]
 fn an_ingress_changes_its_class() {
     let (mut live, _) = live(INGRESS);
@@ -89,7 +89,7 @@ spec: {controller: k8s.io/ingress-nginx}
     assert!(live.cluster.model().load_balancers.is_empty());
 }
 
-/// As AWS's controller: nobody can tell whether an Ingress of an unknown class is a member, so its group stays as it is.
+/// As in AWS's controller: an Ingress of an unknown class may be a member, so its group stays as it is.
 #[test]
 fn a_group_with_an_unclear_member_stays() {
     let (mut live, _) = live(INGRESS);
@@ -121,14 +121,14 @@ fn a_service_changes_hands() {
     let told = live.set(&free);
     assert_eq!(row(&told[0]), ("a/web (Service)", "gone", vec![], vec![]));
     assert!(live.set(&free.replace("port: 80", "port: 81")).is_empty());
-    // Of another controller's class: its finalizers are its own.
+    // The other class belongs to another controller, which handles its own finalizers.
     let other = SERVICE.replace("service.k8s.aws/nlb", "example.com/other");
     assert!(live.set(&other).is_empty());
 }
 
-/// A Service that goes from one controller's part to the other's leaves the one and is a member of the other.
+/// A Service that moves from one controller to the other leaves the first and becomes a member of the second.
 #[test]
-fn a_service_goes_from_one_owner_to_the_other() {
+fn a_service_moves_from_one_controller_to_the_other() {
     let context = Context {
         personality: Personality::Lbc,
         ..Context::default()
@@ -152,7 +152,8 @@ fn a_service_goes_from_one_owner_to_the_other() {
     assert_eq!(told[1].finalizer, "service.k8s.aws/resources");
 }
 
-/// control-plane.md 3.7: a protected Network Load Balancer stays until the attribute goes; a new process serves it too.
+/// control-plane.md 3.7: a Network Load Balancer with deletion protection stays until the attribute is removed, also
+/// after a restart.
 #[test]
 fn a_protected_service_stays() {
     let protected = SERVICE.replace(
@@ -170,12 +171,19 @@ fn a_protected_service_stays() {
     let (fresh, told) = Live::new(Context::default(), &going);
     assert_eq!(outcome(&told[0]), "deletion-protection");
     assert_eq!(fresh.cluster.model(), live.cluster.model());
+    for unreadable in ["enabled=maybe", "enabled"] {
+        let (_, told) = Live::new(
+            Context::default(),
+            &going.replace("enabled=true", unreadable),
+        );
+        assert_eq!(outcome(&told[0]), "deletion-protection", "{unreadable}");
+    }
     let told = live.set(&going.replace("enabled=true", "enabled=false"));
     assert_eq!(row(&told[0]), ("a/web (Service)", "gone", vec![], web()));
     assert!(live.cluster.model().load_balancers.is_empty());
 }
 
-/// An object that cannot be read is named; what was known of it serves on, and all others.
+/// An unreadable object is reported; its last known state and all others serve on.
 #[test]
 fn an_object_that_cannot_be_read() {
     let (mut live, _) = live(&format!("{INGRESS}---{SERVICE}"));
@@ -198,7 +206,7 @@ fn an_object_that_cannot_be_read() {
     live.cluster.take(Change::Set(huge));
     assert!(live.cluster.reconcile().is_empty(), "it is said once");
     assert_eq!(keys(&live.set(INGRESS)), ["Ingress/a/web"]);
-    // It can go, though nobody can read it.
+    // An unreadable object can be deleted.
     let mut going = documents(INGRESS).remove(0);
     going["metadata"]["annotations"]["big"] = "x".repeat(1 << 20).into();
     going["metadata"]["deletionTimestamp"] = "x".into();
@@ -214,9 +222,9 @@ fn an_object_that_cannot_be_read() {
     );
 }
 
-/// A namespace with everything in it, in any order.
+/// A namespace is deleted with its objects, in any order.
 #[test]
-fn a_namespace_goes_with_all_that_is_in_it() {
+fn a_namespace_is_deleted_with_its_objects() {
     let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n";
     let all = format!("{namespace}---{INGRESS}---{SERVICE}");
     let (mut live, _) = live(&all);
@@ -234,14 +242,14 @@ fn a_namespace_goes_with_all_that_is_in_it() {
     assert!(live.cluster.is_reconciled());
     let (fresh, _) = Live::new(
         Context::default(),
-        "apiVersion: v1\nkind: Node\nmetadata: {name: n}\n",
+        "apiVersion: v1\nkind: Node\nmetadata: {name: 'n'}\n",
     );
     assert_eq!(live.cluster.model(), fresh.cluster.model());
 }
 
-/// Two stacks that want one name: the first has it, and the other gets it when the first goes.
+/// Of two stacks that ask for the same name, the second gets it when the first is deleted.
 #[test]
-fn a_name_is_had_once() {
+fn a_name_passes_to_the_second_stack_when_the_first_is_deleted() {
     let named = |name: &str| {
         SERVICE
             .replace("name: web", &format!("name: {name}"))
@@ -279,7 +287,7 @@ const TENANT: &str = "
 apiVersion: minio.min.io/v2
 kind: Tenant
 metadata: {name: t, namespace: a}
-spec: {requestAutoCert: false, exposeServices: {minio: true}, pools: [{servers: 1}]}
+spec: {requestAutoCert: false, exposeServices: {minio: true}, pools: [{servers: 1, volumesPerServer: 1, volumeClaimTemplate: {}}]}
 ";
 
 fn pod(name: &str, address: &str, ready: &str) -> String {
@@ -288,14 +296,14 @@ fn pod(name: &str, address: &str, ready: &str) -> String {
 apiVersion: v1
 kind: Pod
 metadata: {{name: {name}, namespace: a, labels: {{v1.min.io/tenant: t}}}}
-spec: {{nodeName: n}}
+spec: {{nodeName: 'n'}}
 status: {{podIP: {address}, conditions: [{{type: Ready, status: '{ready}'}}]}}
 "
     )
 }
 
-/// control-plane.md 6: where MinIO's operator does not run, a Tenant's Services are as it would make them, and its ready
-/// pods are behind them; a Service that is there counts.
+/// control-plane.md 6: without MinIO's operator, a Tenant gets the Services that the operator would create, with its
+/// ready pods as endpoints. A Service that exists has precedence.
 #[test]
 fn a_tenant_without_its_operator() {
     let (mut live, told) = live(TENANT);
@@ -360,10 +368,10 @@ ports: [{name: http, port: 8080}]
 endpoints: [{addresses: [10.1.0.1]}]
 ";
 
-/// A TargetGroupBinding fills a target group of the native file; what is wrong with it is said by name.
+/// A TargetGroupBinding adds targets to a target group of the native file; its errors name it.
 #[test]
 fn a_binding_for_a_native_group() {
-    let (model, found) = elbow_model::file::parse(NATIVE, "native.yaml");
+    let (model, found) = elbow_native::parse(NATIVE, "native.yaml");
     assert!(found.is_empty(), "{found:?}");
     let cluster = Cluster::with_native(Context::default(), model.unwrap());
     let mut live = Live { cluster };
@@ -400,10 +408,10 @@ fn a_binding_for_a_native_group() {
     assert!(live.cluster.is_reconciled());
 }
 
-/// The native file goes first where a stack has one of its names.
+/// The native file keeps a name that a stack asks for, too.
 #[test]
-fn a_native_name_is_the_files_own() {
-    let (model, _) = elbow_model::file::parse(NATIVE, "native.yaml");
+fn the_native_file_keeps_its_names() {
+    let (model, _) = elbow_native::parse(NATIVE, "native.yaml");
     let cluster = Cluster::with_native(Context::default(), model.unwrap());
     let mut live = Live { cluster };
     let named = SERVICE.replace(
@@ -446,9 +454,9 @@ fn a_binding_for_the_group_of_a_stack() {
     assert!(live.targets(&name).is_empty());
 }
 
-/// Text stays text, however it looks, and numbers may stand where numbers are due.
+/// A JSON string stays a string, even if it looks like a number; a number is accepted where one is expected.
 #[test]
-fn json_is_read_as_it_is() {
+fn json_keeps_its_types() {
     let annotated = INGRESS.replace("group.name: red", "group.name: red, a: 'true', b: '7'");
     let all = objects(&annotated);
     let (live, told) = live(&annotated);
@@ -474,7 +482,7 @@ fn json_is_read_as_it_is() {
     );
 }
 
-/// A Service for UDP alone is told why and has no address; when it was served before, that serves on.
+/// A Service with only UDP ports gets a diagnostic and no address; if it was served before, its old state serves on.
 #[test]
 fn a_service_without_a_listener_that_is_served() {
     let (mut live, _) = live("");
@@ -489,8 +497,8 @@ fn a_service_without_a_listener_that_is_served() {
     assert_eq!(live.cluster.model().load_balancers.len(), 1);
 }
 
-/// section 6: a Tenant whose Services are not there yet is served from its own Pods alone, and from its node ports when
-/// a cluster has given them.
+/// Section 6: a Tenant without Services yet is served from its own Pods only, and by node port once a cluster has
+/// assigned them.
 #[test]
 fn a_tenant_before_its_services() {
     let (mut live, _) = live(
@@ -521,6 +529,7 @@ spec:
   exposeServices: {{minio: true}}
   requestAutoCert: false
   serviceMetadata: {{minioServiceAnnotations: {class}}}
+  pools: [{{servers: 1, volumesPerServer: 1, volumeClaimTemplate: {{}}}}]
 "
     ));
     assert_eq!(live.cluster.model().load_balancers.len(), 1, "{told:?}");

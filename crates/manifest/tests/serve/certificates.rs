@@ -1,4 +1,4 @@
-//! control-plane.md 5.2: what stands behind a certificate.
+//! control-plane.md 5.2: where the certificate behind an ARN comes from.
 
 use elbow_manifest::Context;
 use elbow_model::{CertificateSource, DnsZone, Model};
@@ -17,9 +17,9 @@ fn environment(text: &str) -> Context {
     context
 }
 
-/// Rule 1: the environment maps an ARN to files beside it; HTTPS 443 goes without saying.
+/// Rule 1: the environment maps an ARN to files next to it. HTTPS 443 is the default listener.
 #[test]
-fn the_environment_goes_first() {
+fn the_environment_has_precedence() {
     let context =
         environment("certificates: [{arn: 1-2, certificateFile: a.pem, privateKeyFile: a.key}]");
     let secret = secret(&format!("elbow.dev/certificate-arn: {ARN}"));
@@ -53,18 +53,22 @@ fn names(model: &Model) -> Vec<&str> {
     model.certificates.iter().map(|one| &*one.name).collect()
 }
 
-/// What is wrong with a Secret refuses the load balancers that need it, at the place in the Secret.
+/// An error in a Secret refuses the load balancers that need it, and points into the Secret.
 #[test]
 fn a_broken_secret_is_refused() {
     let whole = secret(&format!("elbow.dev/certificate-arn: {ARN}"));
     for (broken, code, field) in [
         (
-            whole.replace("tls.key", "key"),
+            whole
+                .replace("tls.key", "key")
+                .replace("kubernetes.io/tls", "Opaque"),
             "incomplete-secret",
             "data.tls.key",
         ),
         (
-            whole.replace("tls.crt", "crt"),
+            whole
+                .replace("tls.crt", "crt")
+                .replace("kubernetes.io/tls", "Opaque"),
             "incomplete-secret",
             "data.tls.crt",
         ),
@@ -86,13 +90,14 @@ fn a_broken_secret_is_refused() {
     ] {
         let (model, found) = served_in(&(named() + &broken), &Context::default());
         assert_eq!(model.load_balancers.len(), 0, "{broken}");
-        assert_eq!((codes(&found), &*found[0].field), (vec![code], field));
+        // What an API server refuses too comes after it.
+        assert_eq!((found[0].code, &*found[0].field), (code, field));
         assert_eq!(found[0].object, "Secret/default/cert");
         assert!(found[0].line > 1);
     }
 }
 
-/// Rule 4, as AWS has it.
+/// Rule 4, as AWS behaves.
 #[test]
 fn an_unknown_arn_can_be_refused() {
     let (model, found) = served_in(&named(), &environment("unknownCertificates: fail"));
@@ -130,9 +135,9 @@ stringData:
     )
 }
 
-/// Rule 2: a Secret that carries the ARN.
+/// Rule 2: a Secret has the ARN in an annotation.
 #[test]
-fn a_secret_stands_behind_its_arn() {
+fn a_secret_provides_the_certificate_of_its_arn() {
     let secret = real_secret("cert", &format!("elbow.dev/certificate-arn: {ARN}"));
     let (model, found) = served_in(&(named() + &secret), &Context::default());
     assert_eq!(found, []);
@@ -150,9 +155,9 @@ fn a_secret_stands_behind_its_arn() {
     );
 }
 
-/// Rule 4: what is for the hosts of the rules, the name of the load balancer and this machine.
+/// Rule 4: it is issued for the hosts of the rules, the load balancer's DNS name and this machine.
 #[test]
-fn a_self_signed_certificate_stands_in() {
+fn an_unknown_arn_gets_a_self_signed_certificate() {
     let (model, found) = served_in(&named(), &Context::default());
     assert_eq!(codes(&found), ["certificate-not-found"]);
     assert_eq!(
@@ -175,9 +180,9 @@ fn a_self_signed_certificate_stands_in() {
     );
 }
 
-/// A copied placeholder is as good as an ARN that nobody knows.
+/// A placeholder copied from documentation is treated as an unknown ARN.
 #[test]
-fn a_placeholder_gets_a_certificate() {
+fn a_placeholder_gets_a_self_signed_certificate() {
     let text = named().replace(ARN, "Certificate ARN");
     let (model, found) = served_in(&text, &Context::default());
     assert_eq!(codes(&found), ["certificate-not-found"]);
@@ -214,8 +219,8 @@ fn discovering(tls: &str) -> String {
     ) + WEB
 }
 
-/// Discovery by host: what has an ARN first, then the Secret of `spec.tls`, then a self-signed one. A plan is what AWS
-/// would make, so the last two are none of its.
+/// Discovery by host: certificates with an ARN first, then the Secret of `spec.tls`, then a self-signed one. A plan
+/// shows what AWS would create, so it has only the first.
 #[test]
 fn certificates_are_found_by_host() {
     let carrying = real_secret("cert", &format!("elbow.dev/certificate-arn: {ARN}"));
@@ -255,7 +260,7 @@ fn certificates_are_found_by_host() {
     );
 }
 
-/// An HTTPS listener without any host has a certificate all the same: for the name of its load balancer.
+/// An HTTPS listener without hosts still has a certificate: for its load balancer's DNS name.
 #[test]
 fn a_listener_without_hosts_has_a_certificate() {
     let text = discovering("")
@@ -271,13 +276,12 @@ fn a_listener_without_hosts_has_a_certificate() {
     );
 }
 
-/// Keys are in no document that is shown.
+/// Rendered models never contain private keys.
 #[test]
 fn a_key_is_not_shown() {
     let secret = real_secret("cert", &format!("elbow.dev/certificate-arn: {ARN}"));
-    let (objects, _) = elbow_manifest::read(&(named() + &secret), "web.yaml");
-    let native = elbow_manifest::native(&objects, &Context::default());
-    let text = format!("{native:?}");
+    let (model, _) = super::served(&(named() + &secret));
+    let text = elbow_native::render(&model).to_string();
     assert!(
         text.contains("BEGIN CERTIFICATE") && !text.contains("PRIVATE KEY"),
         "{text}"

@@ -10,7 +10,7 @@ use elbow_model::{
 
 use super::{codes, served_in};
 
-/// What the in-tree provider's load balancers become.
+/// The model that Services of the in-tree provider become.
 fn served(text: &str) -> (Model, Vec<Diagnostic>) {
     let context = Context {
         personality: Personality::InTree,
@@ -81,8 +81,8 @@ fn instances(model: &Model) -> Vec<String> {
     instances.map(text).collect()
 }
 
-/// "Targets: nodes handed over by the service controller": but for those kept away and those about to go, whether they are
-/// ready or not.
+/// "Targets: nodes handed over by the service controller": ready or not, except excluded nodes and nodes that are about
+/// to be removed.
 #[test]
 fn nodes_are_instances() {
     let labels = format!("{PREFIX}-target-node-labels: pool=web,edge=");
@@ -92,18 +92,18 @@ fn nodes_are_instances() {
     let there: &[&str] = &["192.168.1.1 30080 30443"];
     let none: &[&str] = &[];
     for (annotation, node, expected) in [
-        ("", node("n", "", ""), there),
-        ("", node("n", kept, ""), none),
-        ("", node("n", "", gone), none),
-        ("", node("n", "", disrupted), there),
+        ("", node("node", "", ""), there),
+        ("", node("node", kept, ""), none),
+        ("", node("node", "", gone), none),
+        ("", node("node", "", disrupted), there),
         (
             "",
-            node("n", "node-role.kubernetes.io/master: ''", ""),
+            node("node", "node-role.kubernetes.io/master: ''", ""),
             there,
         ),
-        (&*labels, node("n", "pool: web, edge: any", ""), there),
-        (&*labels, node("n", "pool: web", ""), none),
-        (&*labels, node("n", "pool: db, edge: any", ""), none),
+        (&*labels, node("node", "pool: web, edge: any", ""), there),
+        (&*labels, node("node", "pool: web", ""), none),
+        (&*labels, node("node", "pool: db, edge: any", ""), none),
     ] {
         let (model, found) = served(&(service(annotation, "") + &node));
         assert_eq!(instances(&model), *expected, "{annotation} {node}");
@@ -111,9 +111,10 @@ fn nodes_are_instances() {
     }
 }
 
-/// Endpoints that stand in are one instance per address for all ports, and as many as it has ports of one name.
+/// Endpoints that replace nodes: an address is one instance for all of its ports, or several if one port name has several
+/// numbers.
 #[test]
-fn endpoints_that_stand_in_are_instances() {
+fn endpoints_that_replace_nodes_are_instances() {
     let text = service("", "")
         + &slice(
             "a",
@@ -134,9 +135,9 @@ fn endpoints_that_stand_in_are_instances() {
     );
 }
 
-/// Section 4, the rows that annotations set.
+/// Section 4: the rows of annotations.
 #[test]
-fn annotations_set_what_they_say() {
+fn annotations_set_their_attributes() {
     let annotations = [
         "internal: 'true'",
         "backend-protocol: https",
@@ -154,7 +155,7 @@ fn annotations_set_what_they_say() {
     let annotations = annotations
         .map(|one| format!("{PREFIX}-{one}"))
         .join("\n    ");
-    let (model, found) = served(&(service(&annotations, "") + &node("n", "", "")));
+    let (model, found) = served(&(service(&annotations, "") + &node("node", "", "")));
     assert!(!found.iter().any(Diagnostic::is_error), "{found:?}");
     let balancer = &model.load_balancers[0];
     assert_eq!(
@@ -173,7 +174,7 @@ fn annotations_set_what_they_say() {
             )
         })
         .collect();
-    // A port without the certificate is plain TCP, whatever stands behind it.
+    // A port without the certificate is plain TCP, whatever the instance port is.
     assert_eq!(
         listeners,
         [
@@ -199,15 +200,15 @@ fn annotations_set_what_they_say() {
     );
 }
 
-/// Section 4, "Health check", externalTrafficPolicy Local: nodes are asked at healthCheckNodePort, endpoints that stand in
-/// for them at their own port.
+/// Section 4, "Health check", externalTrafficPolicy Local: nodes are checked at healthCheckNodePort, endpoints that
+/// replace them at their own port.
 #[test]
 fn a_local_check_is_for_nodes() {
     let text = service(
         "",
         "externalTrafficPolicy: Local\n  healthCheckNodePort: 32000",
     );
-    let (model, _) = served(&(text.clone() + &node("n", "", "")));
+    let (model, _) = served(&(text.clone() + &node("node", "", "")));
     let check = &classic(&model).health_check;
     assert_eq!(
         (check.protocol, check.port),

@@ -1,4 +1,4 @@
-//! Every recorded input that makes a plan serves too: nothing in it is a fault that nobody knows.
+//! Every recorded input that has a plan also serves, without any unexpected diagnostic.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,19 +7,27 @@ use std::path::{Path, PathBuf};
 use elbow_manifest::{Context, plan, read, translate};
 use elbow_model::diagnostic::Diagnostic;
 
-/// What may be said of the recordings. The errors are what the API of AWS refuses, which the controllers do not
-/// check: a redirect to itself, a policy that does not exist, more condition values in a rule than its quota. And a load
-/// balancer for UDP alone, which elbow does not serve.
+/// Diagnostics that recordings may have. The errors are what AWS's API refuses and the controllers do not check: a
+/// redirect to itself, an unknown security policy, more condition values in a rule than the quota, an access log without
+/// a bucket, a listener of HTTP for a group of GRPC, codes of HTTP in a matcher of gRPC. One more is a load balancer with only UDP listeners, which elbow does not serve.
 const KNOWN: &[(&str, &str)] = &[
+    ("error", "invalid-combination"),
+    ("error", "invalid-matcher"),
+    ("error", "missing-field"),
     ("error", "no-listeners"),
     ("error", "redirect-loop"),
     ("error", "too-many"),
     ("error", "unknown-ssl-policy"),
     ("other", "certificate-not-found"),
+    ("other", "failing-health-check"),
+    ("other", "grpc-over-http"),
+    ("other", "hairpin"),
+    ("other", "hidden-rule"),
     ("other", "ignored-annotation"),
     ("other", "no-effect"),
     ("other", "no-endpoints"),
     ("other", "not-supported"),
+    ("other", "redirect-loop"),
     ("other", "unknown-security-group"),
 ];
 

@@ -1,4 +1,4 @@
-//! Manifests to the model that serves.
+//! Manifests become the model that serves.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use elbow_manifest::context::Personality;
@@ -10,12 +10,13 @@ use elbow_model::{
 
 mod certificates;
 mod classic;
+mod frontend;
 mod golden;
 mod security_groups;
 mod support;
 mod targets;
 
-/// What `text` becomes in the built-in surroundings.
+/// The model of `text` in the default context.
 fn served(text: &str) -> (Model, Vec<Diagnostic>) {
     served_in(text, &Context::default())
 }
@@ -112,15 +113,15 @@ fn an_ingress_becomes_an_alb_that_serves() {
     assert_eq!(group.health_check.matcher.0, [200..=200, 403..=403]);
 }
 
-/// control-plane.md section 1, S1, and section 4: every node port of a Classic load balancer is a pod's port where
-/// endpoints stand in for nodes.
+/// control-plane.md section 1, S1, and section 4: where endpoints replace nodes, each node port of a Classic load
+/// balancer maps to a pod's port.
 #[test]
 fn a_tenant_becomes_classic_load_balancers_that_serve() {
     let text = "
 apiVersion: minio.min.io/v2
 kind: Tenant
 metadata: {name: files, namespace: storage}
-spec: {exposeServices: {minio: true}}
+spec: {exposeServices: {minio: true}, pools: [{servers: 1, volumesPerServer: 1, volumeClaimTemplate: {}}]}
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
@@ -158,7 +159,7 @@ endpoints: [{addresses: [127.0.0.1]}]
     assert_eq!(classic.health_check.unhealthy_threshold, 6);
 }
 
-/// An NLB with two shares, its own health check and TLS that is ended.
+/// An NLB with two weighted groups, its own health check and TLS termination.
 #[test]
 fn a_service_becomes_an_nlb_that_serves() {
     let text = "
@@ -222,9 +223,9 @@ endpoints: [{addresses: [canary.example.com]}]
     assert_eq!((check.interval.as_secs(), check.healthy_threshold), (10, 3));
 }
 
-/// A stack in which something is wrong leaves the others serving, and says where it is.
+/// A stack with an error is reported with its place; the other stacks serve.
 #[test]
-fn a_fault_leaves_the_others_serving() {
+fn an_error_in_one_stack_leaves_the_others_serving() {
     let bad = ingress("alb.ingress.kubernetes.io/healthcheck-interval-seconds: '1'");
     let good = "
 apiVersion: networking.k8s.io/v1
@@ -253,16 +254,16 @@ spec: {ingressClassName: alb, defaultBackend: {service: {name: web, port: {numbe
     );
 }
 
-/// Two stacks cannot have one name: the first by its id serves.
+/// Of two stacks that ask for the same name, the one with the lesser id serves.
 #[test]
-fn a_name_is_given_once() {
+fn of_two_stacks_with_one_name_the_first_serves() {
     let name = "alb.ingress.kubernetes.io/load-balancer-name: shop";
     let first = ingress(name);
     let second = "
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: a, annotations: {alb.ingress.kubernetes.io/load-balancer-name: shop}}
-spec: {ingressClassName: alb}
+spec: {ingressClassName: alb, rules: [{}]}
 ---
 ";
     let (model, found) = served(&format!("{first}{second}{WEB}"));
@@ -271,19 +272,17 @@ spec: {ingressClassName: alb}
     assert_eq!(found[0].object, "Ingress/default/web");
 }
 
-/// The document of a stack can be had as JSON, and is a native file.
+/// The model of manifests can be written as a native file.
 #[test]
-fn the_native_document_is_a_native_file() {
-    let text = format!("{}{WEB}", ingress(""));
-    let (objects, _) = read(&text, "web.yaml");
-    let documents = elbow_manifest::native(&objects, &Context::default());
-    let document = documents["default/web (Ingress)"].to_string();
-    let (model, found) = elbow_model::file::parse(&document, "native.json");
+fn the_model_is_a_native_file() {
+    let (model, _) = served(&format!("{}{WEB}", ingress("")));
+    let file = elbow_native::render(&model).to_string();
+    let (again, found) = elbow_native::parse(&file, "native.json");
     assert_eq!(found, []);
-    assert_eq!(model.unwrap(), served(&text).0);
+    assert_eq!(again.unwrap(), model);
 }
 
-/// A Service and an Ingress of one name are two load balancers, each with its own target groups.
+/// A Service and an Ingress with the same name are two load balancers, each with its own target groups.
 #[test]
 fn a_service_and_an_ingress_may_share_a_name() {
     let balanced = "spec: {type: LoadBalancer, loadBalancerClass: service.k8s.aws/nlb, ";

@@ -41,28 +41,28 @@ fn known_group() -> Context {
 const IP: &str = "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip";
 
 #[test]
-fn inbound_cidrs_are_who_may_reach_an_alb() {
+fn inbound_cidrs_limit_who_reaches_an_alb() {
     let annotation = "alb.ingress.kubernetes.io/inbound-cidrs: 10.0.0.0/8";
     let (model, found) = served(&(ingress(annotation) + WEB));
     assert_eq!(codes(&found), [""; 0]);
     assert!(lets_in(&model, 80, "10.1.2.3"));
     assert!(!lets_in(&model, 80, "192.0.2.1"));
-    // Without them everybody may.
+    // Without them, everybody may connect.
     let (model, _) = served(&(ingress("a: b") + WEB));
     assert!(lets_in(&model, 80, "192.0.2.1"));
 }
 
 #[test]
-fn source_ranges_are_who_may_reach_an_nlb() {
+fn source_ranges_limit_who_reaches_an_nlb() {
     let (model, found) = served(&service(IP, "[10.0.0.0/8]"));
     assert_eq!(codes(&found), [""; 0]);
     assert!(lets_in(&model, 80, "10.1.2.3"));
     assert!(!lets_in(&model, 80, "192.0.2.1"));
 }
 
-/// control-plane.md S8: the generated group alone enforces them; an extra one whose rules nobody knows lets nobody in.
+/// control-plane.md S8: only the generated group enforces them; an additional group with unknown rules lets nobody in.
 #[test]
-fn source_ranges_are_who_may_reach_a_classic_load_balancer() {
+fn source_ranges_limit_who_reaches_a_classic_load_balancer() {
     let context = Context {
         personality: Personality::InTree,
         ..known_group()
@@ -78,14 +78,14 @@ fn source_ranges_are_who_may_reach_a_classic_load_balancer() {
 }
 
 #[test]
-fn a_group_of_the_user_s_own_has_the_rules_of_the_environment() {
+fn a_security_group_given_by_id_has_the_rules_of_the_environment() {
     let annotation = "alb.ingress.kubernetes.io/security-groups: sg-1";
     let text = ingress(annotation) + WEB;
     let (model, found) = served_in(&text, &known_group());
     assert_eq!(codes(&found), ["unknown-security-group"]);
     assert_eq!(
         found[0].message,
-        "nothing says what the security groups sg-1 let in: every client gets in"
+        "unknown ingress rules of the security groups sg-1: every client is allowed"
     );
     assert!(lets_in(&model, 80, "192.0.2.1"));
 
@@ -102,9 +102,9 @@ fn a_group_of_the_user_s_own_has_the_rules_of_the_environment() {
     assert!(!lets_in(&model, 80, "192.0.2.1"));
 }
 
-/// What cannot be told is said, and where a block is wrong too.
+/// A warning names ranges that cannot be enforced; an error points at an invalid block.
 #[test]
-fn ranges_without_a_group_and_wrong_blocks_are_spoken_of() {
+fn ranges_without_a_group_and_invalid_blocks_are_reported() {
     let environment = "featureGates: {NLBSecurityGroup: false}\n";
     let (context, _) = Context::parse(environment, "environment.yaml");
     let (_, found) = served_in(&service(IP, "[10.0.0.0/8]"), &context);
@@ -116,13 +116,13 @@ fn ranges_without_a_group_and_wrong_blocks_are_spoken_of() {
     let (_, found) = Context::parse(environment, "environment.yaml");
     assert_eq!(
         found[0].to_string(),
-        "error[invalid-cidr] environment.yaml:2:42: \"10.0.0.0/33\" is no CIDR block"
+        "error[invalid-cidr] environment.yaml:2:42: expected an address range such as 10.0.0.0/8, found \"10.0.0.0/33\""
     );
 }
 
 /// A group that the environment does not list does not exist: each controller refuses it, as AWS does.
 #[test]
-fn a_group_that_nobody_knows_is_refused() {
+fn an_unknown_group_is_refused() {
     let alb = "alb.ingress.kubernetes.io/security-groups: sg-2";
     let nlb = format!("{IP}, service.beta.kubernetes.io/aws-load-balancer-security-groups: sg-2");
     let extra = "service.beta.kubernetes.io/aws-load-balancer-extra-security-groups: sg-2";
@@ -132,8 +132,8 @@ fn a_group_that_nobody_knows_is_refused() {
     };
     for (text, context, code) in [
         (ingress(alb) + WEB, known_group(), "unknown-security-group"),
-        (service(&nlb, "[]"), known_group(), "invalid-annotation"),
-        (service(extra, "[]"), in_tree, "invalid-annotation"),
+        (service(&nlb, "[]"), known_group(), "unknown-security-group"),
+        (service(extra, "[]"), in_tree, "unknown-security-group"),
     ] {
         let (model, found) = served_in(&text, &context);
         assert!(model.load_balancers.is_empty());

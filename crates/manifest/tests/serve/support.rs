@@ -1,4 +1,4 @@
-//! What is not served opens nothing, and is said once.
+//! Features that are not served grant no access and are reported once.
 
 use elbow_model::diagnostic::Severity;
 use elbow_model::{Action, Model, Rule};
@@ -13,7 +13,7 @@ fn answers(rule: &Rule, status: u16) -> bool {
     matches!(&rule.actions[..], [Action::FixedResponse(answer)] if answer.status == status)
 }
 
-/// A rule that asks for authentication, which is not served, forwards nothing.
+/// A rule with authentication, which is not served, forwards nothing.
 #[test]
 fn a_rule_with_authentication_answers_503() {
     let annotations = "alb.ingress.kubernetes.io/certificate-arn: arn:aws:acm:r:a:certificate/1
@@ -31,7 +31,7 @@ fn a_rule_with_authentication_answers_503() {
     );
     assert_eq!((found[0].line, found[0].column), (16, 47));
     let listeners = &model.load_balancers[0].listeners;
-    // The controller asks nobody on HTTP.
+    // The controller adds no authentication on HTTP.
     assert!(matches!(
         listeners[0].rules[0].actions[..],
         [Action::Forward(..)]
@@ -39,9 +39,9 @@ fn a_rule_with_authentication_answers_503() {
     assert!(answers(&listeners[1].rules[0], 503));
 }
 
-/// An attribute that is in vain is said to be, and kept; the rest serves.
+/// An attribute without effect is kept with a warning; the rest serves.
 #[test]
-fn an_attribute_in_vain_is_said() {
+fn an_attribute_without_effect_is_a_warning() {
     let annotation = "alb.ingress.kubernetes.io/target-group-attributes: \
                       slow_start.duration_seconds=30,stickiness.enabled=true";
     let (model, found) = served(&(ingress(annotation) + WEB));
@@ -85,22 +85,27 @@ spec:
     );
 }
 
-/// A dualstack load balancer, parity S19, serves: on IPv4, which is said.
+/// Parity S19.
 #[test]
-fn a_dualstack_load_balancer_listens_on_ipv4() {
+fn a_dualstack_load_balancer_is_served() {
     let annotation = "alb.ingress.kubernetes.io/ip-address-type: ";
     let (model, found) = served(&(ingress(&format!("{annotation}dualstack")) + WEB));
-    assert_eq!(model.load_balancers.len(), 1);
-    assert_eq!(codes(&found), ["not-supported"]);
+    let kinds: Vec<_> = model
+        .load_balancers
+        .iter()
+        .map(|one| one.ip_address_type)
+        .collect();
+    assert_eq!(kinds, [elbow_model::IpAddressType::Dualstack]);
+    assert_eq!(codes(&found), [""; 0]);
+    let (model, found) = served(&(ingress(&format!("{annotation}ipv4")) + WEB));
     assert_eq!(
-        found[0].message,
-        "alb.ingress.kubernetes.io/ip-address-type is not supported: the local pool has IPv4 addresses alone"
+        model.load_balancers[0].ip_address_type,
+        elbow_model::IpAddressType::Ipv4
     );
-    let (_, found) = served(&(ingress(&format!("{annotation}ipv4")) + WEB));
     assert_eq!(codes(&found), [""; 0]);
 }
 
-/// A forward to a target group that nobody knows forwards nothing.
+/// A forward action to an unknown target group forwards nothing.
 #[test]
 fn an_unknown_target_group_is_answered_503() {
     let action = "alb.ingress.kubernetes.io/actions.web: '{\"type\": \"forward\", \"targetGroupARN\": \"nobody\"}'";
@@ -114,14 +119,15 @@ fn an_unknown_target_group_is_answered_503() {
     assert!(answers(&rules(&model)[0], 503));
 }
 
-/// Nobody who would be asked for a certificate gets in without; who is asked and let in anyway does.
+/// Mode `verify` is not served, so that nobody gets in without a certificate; `passthrough` lets every client in and
+/// is served.
 #[test]
-fn a_listener_that_asks_for_certificates_is_left_out() {
+fn a_listener_that_verifies_client_certificates_is_left_out() {
     let environment = "certificates: [{arn: '*', certificateFile: a, privateKeyFile: b}]";
     let (context, _) = elbow_manifest::Context::parse(environment, "environment.yaml");
     for (mode, listeners) in [
         (
-            "{\"port\": 443, \"mode\": \"verify\", \"trustStore\": \"arn\"}",
+            "{\"port\": 443, \"mode\": \"verify\", \"trustStore\": \"arn:a\"}",
             &[80][..],
         ),
         ("{\"port\": 443, \"mode\": \"passthrough\"}", &[80, 443]),
@@ -144,9 +150,9 @@ fn a_listener_that_asks_for_certificates_is_left_out() {
     }
 }
 
-/// `aws-load-balancer-private-ipv4-addresses`: the way to a fixed address, when it is one of this machine.
+/// `aws-load-balancer-private-ipv4-addresses` sets a fixed address if this machine has it.
 #[test]
-fn a_local_address_is_taken() {
+fn a_local_private_address_is_used() {
     let text = "
 apiVersion: v1
 kind: Service
@@ -179,7 +185,7 @@ spec:
     }
 }
 
-/// A Service of which no listener can be served gets no load balancer, and no address.
+/// A Service without any listener that can be served gets no load balancer and no address.
 #[test]
 fn a_service_without_a_listener_that_is_served_is_refused() {
     let text = "

@@ -1,4 +1,4 @@
-//! control-plane.md 3.6 and 3.7: who is a target.
+//! control-plane.md 3.6 and 3.7: what becomes a target.
 
 use elbow_manifest::Context;
 use elbow_manifest::context::Personality;
@@ -59,7 +59,7 @@ fn pod(name: &str, containers: &str, more: &str) -> String {
 apiVersion: v1
 kind: Pod
 metadata: {{name: {name}{more}}}
-spec: {{nodeName: n1}}
+spec: {{nodeName: n1, containers: [{{name: c, image: c}}]}}
 status: {{conditions: [{{type: ContainersReady, status: '{containers}'}}]}}
 ---
 "
@@ -69,7 +69,8 @@ status: {{conditions: [{{type: ContainersReady, status: '{containers}'}}]}}
 const HTTP: &str = "{name: http, port: 8080}";
 const NOT_READY: &str = "{addresses: [10.0.0.1], conditions: {ready: false}, nodeName: n1, targetRef: {kind: Pod, name: p}}";
 
-/// Mode ip: ready or unknown counts; what is not ready counts while its containers are and its node is.
+/// Mode ip: an endpoint is a target if it is ready or its readiness is unknown, and also if it is not ready but its
+/// containers and its node are.
 #[test]
 fn ready_endpoints_are_targets() {
     let one = |endpoint: &str| slice("a", "IPv4", HTTP, endpoint);
@@ -155,7 +156,7 @@ fn ready_endpoints_are_targets() {
     }
 }
 
-/// The port of the endpoints goes by the name of the Service's port, and every slice of the family counts.
+/// The endpoints' port is found by the name of the Service's port, in every slice of the address family.
 #[test]
 fn slices_are_merged_by_the_name_of_the_port() {
     let text = service("ip")
@@ -185,7 +186,7 @@ fn slices_are_merged_by_the_name_of_the_port() {
     assert_eq!(targets(&model, 0), expected);
 }
 
-/// Zones are those of the endpoints, else of their nodes.
+/// A target's zone is the endpoint's, else its node's.
 #[test]
 fn targets_have_zones() {
     let endpoints =
@@ -199,7 +200,7 @@ fn targets_have_zones() {
     assert_eq!(zones, [Some("us-east-1a"), Some("us-east-1b")]);
 }
 
-/// Endpoints are read where there is no EndpointSlice of the Service.
+/// Endpoints are read if the Service has no EndpointSlice.
 #[test]
 fn endpoints_count_without_slices() {
     let endpoints = "
@@ -318,7 +319,7 @@ fn nodes_that_may_take_traffic_are_targets() {
         ),
     ];
     for (what, nodes, expected) in cases {
-        // Endpoints never stand in for nodes that are there.
+        // Endpoints never replace nodes that exist.
         let endpoints = slice("a", "IPv4", HTTP, "{addresses: [10.0.0.1]}");
         let (model, found) = served(&(service("instance") + nodes + &endpoints));
         assert_eq!(targets(&model, 0), *expected, "{what}");
@@ -326,10 +327,10 @@ fn nodes_that_may_take_traffic_are_targets() {
     }
 }
 
-/// "kind caveat": a cluster whose only node is its control plane has no targets, which is said aloud, and an option
+/// "kind caveat": a cluster whose only node is its control plane has no targets. A warning says so, and an option
 /// changes it.
 #[test]
-fn a_lone_control_plane_is_spoken_of() {
+fn a_lone_control_plane_is_reported() {
     let kept = "node.kubernetes.io/exclude-from-external-load-balancers: ''";
     let text = service("instance") + &node("kind", "172.18.0.2", kept, "", "True");
     let (model, found) = served(&text);
@@ -360,9 +361,9 @@ fn node_labels_choose() {
     assert_eq!(targets(&served(&text).0, 0), ["192.168.1.1:30080"]);
 }
 
-/// Without a cluster, endpoints stand in for nodes; a health check of a node port goes to the port behind it.
+/// Without a cluster, endpoints replace nodes; a health check of a node port goes to the endpoint's port.
 #[test]
-fn endpoints_stand_in_for_nodes() {
+fn endpoints_replace_nodes() {
     let check = "service.beta.kubernetes.io/aws-load-balancer-healthcheck-port: '30080'";
     let text = service("instance").replace(
         "target-type: instance",
@@ -375,18 +376,18 @@ fn endpoints_stand_in_for_nodes() {
     assert_eq!(port, elbow_model::HealthCheckPort::Port(8080));
 }
 
-/// The node port of a Service that never was in a cluster is none that a node has: endpoints go before nodes then.
+/// No node listens on the node port of a Service that was never in a cluster: endpoints have precedence there.
 #[test]
-fn a_node_port_that_nobody_gave_is_not_used() {
+fn a_node_port_that_no_cluster_assigned_is_not_used() {
     let text = service("instance").replace(", nodePort: 30080", "")
         + &slice("a", "IPv4", HTTP, "{addresses: [10.0.0.1]}")
         + &node("n1", "192.168.1.1", "", "", "True");
     assert_eq!(targets(&served(&text).0, 0), ["10.0.0.1:8080"]);
 }
 
-/// `externalTrafficPolicy: Local` asks nodes whether they have a pod; endpoints are asked themselves.
+/// `externalTrafficPolicy: Local` checks whether a node has a pod; endpoints are checked themselves.
 #[test]
-fn a_check_that_only_nodes_answer_is_not_put_to_endpoints() {
+fn endpoints_are_not_checked_at_the_health_check_node_port() {
     let text = service("instance").replace(
         "  ports:",
         "  externalTrafficPolicy: Local\n  healthCheckNodePort: 32000\n  ports:",
@@ -402,9 +403,9 @@ fn a_check_that_only_nodes_answer_is_not_put_to_endpoints() {
     assert_eq!(check.port, elbow_model::HealthCheckPort::TrafficPort);
 }
 
-/// What is wrong with endpoints is said, with what to do.
+/// Missing endpoints are reported, with a hint.
 #[test]
-fn missing_endpoints_are_spoken_of() {
+fn missing_endpoints_are_reported() {
     let (_, found) = served(&service("ip"));
     assert_eq!(codes(&found), ["no-endpoints"]);
     assert!(
@@ -437,11 +438,11 @@ fn missing_endpoints_are_spoken_of() {
     assert!(
         found
             .iter()
-            .any(|one| one.code == "invalid-address" && (one.line, one.column) == (19, 26))
+            .any(|one| one.code == "invalid-value" && (one.line, one.column) == (19, 26))
     );
 }
 
-/// control-plane.md 3.7: a TargetGroupBinding of the user's fills a group of the result, by name or ARN.
+/// control-plane.md 3.7: a user's TargetGroupBinding adds targets to a target group, by name or ARN.
 #[test]
 fn bindings_fill_groups() {
     let text = service("ip") + &slice("a", "IPv4", HTTP, "{addresses: [10.0.0.1]}");
@@ -485,14 +486,14 @@ status:
 ---
 ";
 
-/// A number that no cluster gave may be the node port of another tenant's Service: nothing goes to it.
+/// A node port that no cluster assigned may belong to another tenant's Service: it gets no traffic.
 #[test]
 fn a_service_that_was_not_created_has_no_targets_on_nodes() {
     let tenant = "
 apiVersion: minio.min.io/v2
 kind: Tenant
 metadata: {name: store}
-spec: {exposeServices: {minio: true, console: true}, requestAutoCert: false}
+spec: {exposeServices: {minio: true, console: true}, requestAutoCert: false, pools: [{servers: 1, volumesPerServer: 1, volumeClaimTemplate: {}}]}
 ";
     for personality in [Personality::LbcDefault, Personality::InTree] {
         let context = Context {

@@ -9,7 +9,7 @@ use super::{
 use crate::testing::pair;
 
 #[test]
-fn is_filled_at_the_back_and_consumed_at_the_front() {
+fn fills_at_the_back_and_consumes_at_the_front() {
     let buffers = Buffers::new();
     let mut buffer = buffers.take();
     assert_eq!((buffer.len(), buffer.capacity()), (0, SMALL));
@@ -33,20 +33,20 @@ fn is_filled_at_the_back_and_consumed_at_the_front() {
 }
 
 #[test]
-fn comes_back_uncleared_and_empty() {
+fn reused_buffer_is_empty_but_not_zeroed() {
     let buffers = Buffers::new();
     let mut buffer = buffers.take();
     buffer.extend(b"left over");
     let at = buffer.as_ptr();
     drop(buffer);
     let mut buffer = buffers.take();
-    assert_eq!(buffer.as_ptr(), at, "the warm one is used again");
+    assert_eq!(buffer.as_ptr(), at, "the buffer dropped last is used again");
     assert!(buffer.is_empty());
     assert_eq!(&buffer.spare()[..9], b"left over");
 }
 
 #[test]
-fn the_pool_is_bounded() {
+fn pool_is_bounded() {
     let buffers = Buffers::new();
     let many: Vec<_> = (0..SMALL_KEPT * 2).map(|_| buffers.take()).collect();
     let large: Vec<_> = (0..LARGE_OUT + 10).map(|_| buffers.take_large()).collect();
@@ -63,7 +63,7 @@ fn the_pool_is_bounded() {
 }
 
 #[test]
-fn heads_have_buffers_of_their_own_and_those_are_bounded() {
+fn head_buffers_have_their_own_bounded_pool() {
     let buffers = Buffers::new();
     let large: Vec<_> = (0..LARGE_OUT).map(|_| buffers.take_large()).collect();
     let heads: Vec<_> = (0..HEADS_OUT).map_while(|_| buffers.take_head()).collect();
@@ -81,7 +81,7 @@ fn heads_have_buffers_of_their_own_and_those_are_bounded() {
 }
 
 #[test]
-fn a_waiting_connection_keeps_a_small_buffer_when_the_bytes_fit() {
+fn waiting_connection_keeps_a_small_buffer_when_the_bytes_fit() {
     let buffers = Buffers::new();
     let mut buffer = buffers.take_large();
     buffer.extend(&[1; SMALL + 5]);
@@ -96,7 +96,7 @@ fn a_waiting_connection_keeps_a_small_buffer_when_the_bytes_fit() {
 }
 
 #[tokio::test]
-async fn a_read_that_waits_holds_no_buffer() {
+async fn waiting_read_holds_no_buffer() {
     let buffers = Buffers::new();
     let (mut near, mut far) = pair().await;
     let mut slot = None;

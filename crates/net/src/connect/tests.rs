@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use rustix::io::Errno;
 
-use super::{Connect, ConnectErrorKind, Lack, TcpConnector, connect_error};
+use super::{Connect, ConnectErrorKind, Resource, TcpConnector, connect_error};
 
 const CONNECTOR: TcpConnector = TcpConnector {
     timeout: Duration::from_secs(10),
@@ -17,7 +17,7 @@ async fn kind(target: SocketAddr, tls: bool) -> ConnectErrorKind {
 }
 
 #[tokio::test]
-async fn connects_with_small_messages_undelayed() {
+async fn connects_with_nodelay() {
     let target = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = target.local_addr().unwrap();
     let stream = CONNECTOR.connect(address, false).await.unwrap();
@@ -26,7 +26,7 @@ async fn connects_with_small_messages_undelayed() {
 }
 
 #[tokio::test]
-async fn says_why_it_could_not_connect() {
+async fn connect_error_has_its_kind() {
     let target = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = target.local_addr().unwrap();
     assert_eq!(kind(address, true).await, ConnectErrorKind::TlsHandshake);
@@ -38,8 +38,8 @@ async fn says_why_it_could_not_connect() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_no_longer_than_its_timeout() {
-    // Its queue is full after one connection; then SYN is not answered.
+async fn connect_times_out() {
+    // One connection fills the accept queue; further SYNs are not answered.
     let target = TcpSocket::new_v4().unwrap();
     target.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let target = target.listen(0).unwrap();
@@ -51,17 +51,17 @@ async fn waits_no_longer_than_its_timeout() {
 }
 
 #[test]
-fn a_lack_of_our_own_is_not_the_target_s() {
+fn local_exhaustion_is_not_blamed_on_the_target() {
     let v4 = SocketAddr::from(([127, 0, 0, 1], 80));
     let v6 = "[2001:db8::1]:80".parse().unwrap();
     let own = ConnectErrorKind::Exhausted;
     for (errno, target, want) in [
-        (Errno::MFILE, v4, own(Lack::OpenFiles)),
-        (Errno::NFILE, v6, own(Lack::OpenFiles)),
-        (Errno::NOBUFS, v4, own(Lack::Memory)),
-        (Errno::NOMEM, v6, own(Lack::Memory)),
-        (Errno::ADDRNOTAVAIL, v4, own(Lack::LocalPorts)),
-        // No own address leads there.
+        (Errno::MFILE, v4, own(Resource::OpenFiles)),
+        (Errno::NFILE, v6, own(Resource::OpenFiles)),
+        (Errno::NOBUFS, v4, own(Resource::Memory)),
+        (Errno::NOMEM, v6, own(Resource::Memory)),
+        (Errno::ADDRNOTAVAIL, v4, own(Resource::LocalPorts)),
+        // No local address can reach the target.
         (Errno::ADDRNOTAVAIL, v6, ConnectErrorKind::Unreachable),
         (Errno::NETUNREACH, v6, ConnectErrorKind::Unreachable),
         (Errno::CONNREFUSED, v4, ConnectErrorKind::Refused),

@@ -6,7 +6,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::read;
 
-/// A path that is gone with the test.
+/// A temporary path, removed on drop.
 struct Temporary(PathBuf);
 
 impl Temporary {
@@ -23,7 +23,7 @@ impl Drop for Temporary {
 }
 
 #[test]
-fn a_file_is_read_up_to_its_limit() {
+fn file_is_read_up_to_the_limit() {
     let file = Temporary::new("limit");
     fs::write(&file.0, "0123456789").unwrap();
     assert_eq!(read(&file.0, 10).unwrap(), b"0123456789");
@@ -32,9 +32,9 @@ fn a_file_is_read_up_to_its_limit() {
     assert_eq!(refused.to_string(), "has more than 9 bytes");
 }
 
-/// Files of /proc have a length of 0 and content all the same.
+/// Files in /proc report a length of 0 but have content.
 #[test]
-fn a_file_without_a_length_is_bounded_as_it_is_read() {
+fn file_that_reports_no_length_is_limited_while_reading() {
     let maps = Path::new("/proc/self/maps");
     assert_eq!(fs::metadata(maps).unwrap().len(), 0);
     assert!(read(maps, 1 << 20).unwrap().len() > 100);
@@ -42,7 +42,7 @@ fn a_file_without_a_length_is_bounded_as_it_is_read() {
 }
 
 #[test]
-fn what_is_not_a_regular_file_is_refused_and_never_waited_for() {
+fn special_file_is_refused_without_blocking() {
     let fifo = Temporary::new("fifo");
     mknodat(CWD, &fifo.0, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     for (path, what) in [

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{LocalSet, spawn_local};
 
-use super::{accept, bind, is_of_one_connection};
+use super::{Locality, accept, bind, is_connection_error};
 use crate::Worker;
 use crate::testing::{settle, soon};
 
@@ -17,28 +17,28 @@ fn any() -> SocketAddr {
 
 #[tokio::test]
 async fn workers_share_an_address() {
-    let first = bind(any()).unwrap();
-    let second = bind(first.local_addr().unwrap()).unwrap();
+    let first = bind(any(), Locality::Assigned).unwrap();
+    let second = bind(first.local_addr().unwrap(), Locality::Assigned).unwrap();
     assert_eq!(first.local_addr().unwrap(), second.local_addr().unwrap());
 }
 
 #[tokio::test]
-async fn ipv6_leaves_ipv4_alone() {
-    let v6 = bind("[::]:0".parse().unwrap()).unwrap();
+async fn ipv6_listener_does_not_accept_ipv4() {
+    let v6 = bind("[::]:0".parse().unwrap(), Locality::Assigned).unwrap();
     let port = v6.local_addr().unwrap().port();
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
     assert!(TcpStream::connect(("::1", port)).await.is_ok());
 }
 
 #[test]
-fn accepts_with_small_messages_undelayed_until_it_drains() {
+fn accepts_with_nodelay_until_it_drains() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     LocalSet::new().block_on(&runtime, async {
         let worker = Worker::new(0);
-        let listener = TcpListener::from_std(bind(any()).unwrap()).unwrap();
+        let listener = TcpListener::from_std(bind(any(), Locality::Assigned).unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let accepted = Rc::new(RefCell::new(Vec::new()));
         let (of_task, into) = (Rc::clone(&worker), Rc::clone(&accepted));
@@ -47,7 +47,7 @@ fn accepts_with_small_messages_undelayed_until_it_drains() {
             accept(&listener, &of_task, on, |e| panic!("{e}")).await;
         });
         let mut clients = Vec::new();
-        // More than a batch.
+        // More than one batch.
         for _ in 0..50 {
             clients.push(soon(TcpStream::connect(address)).await.unwrap());
         }
@@ -66,7 +66,7 @@ fn accepts_with_small_messages_undelayed_until_it_drains() {
         client.write_all(b"x").await.unwrap();
         assert_eq!(soon(stream.read_u8()).await.unwrap(), b'x');
 
-        // In the queue when the worker drains, and accepted all the same.
+        // Queued when the worker drains, and still accepted.
         let queued = std::net::TcpStream::connect(address).unwrap();
         worker.drain();
         soon(accepting).await.unwrap();
@@ -74,14 +74,14 @@ fn accepts_with_small_messages_undelayed_until_it_drains() {
         assert_eq!(last, queued.local_addr().unwrap());
         assert!(
             TcpStream::connect(address).await.is_err(),
-            "nobody listens any more"
+            "the listener is closed"
         );
     });
 }
 
 #[test]
-fn a_connection_that_failed_is_not_the_listener_failing() {
-    let of = |errno: rustix::io::Errno| is_of_one_connection(&errno.into());
+fn connection_error_is_not_a_listener_error() {
+    let of = |errno: rustix::io::Errno| is_connection_error(&errno.into());
     assert!(of(rustix::io::Errno::CONNABORTED));
     assert!(!of(rustix::io::Errno::MFILE));
     assert!(!of(rustix::io::Errno::NFILE));
@@ -90,15 +90,15 @@ fn a_connection_that_failed_is_not_the_listener_failing() {
 }
 
 #[test]
-fn backs_off_when_the_listener_fails_and_goes_on_afterwards() {
+fn backs_off_when_the_listener_fails_and_then_continues() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     LocalSet::new().block_on(&runtime, async {
         let worker = Worker::new(0);
-        let listener = bind(any()).unwrap();
-        // Accepting from a socket that does not listen fails until it listens again.
+        let listener = bind(any(), Locality::Assigned).unwrap();
+        // Accept fails on a socket that does not listen, until it listens again.
         let again = SockRef::from(&listener).try_clone().unwrap();
         again.shutdown(Shutdown::Both).unwrap();
         let listener = TcpListener::from_std(listener).unwrap();
@@ -116,7 +116,7 @@ fn backs_off_when_the_listener_fails_and_goes_on_afterwards() {
         };
         soon(first).await;
         settle().await;
-        assert_eq!(failures.get(), 1, "once, not as fast as it can");
+        assert_eq!(failures.get(), 1, "one attempt per back-off");
         worker.timers.advance(2);
         settle().await;
         assert_eq!(failures.get(), 2);

@@ -1,5 +1,5 @@
-//! How many descriptors traffic may use, so that health checks, the admin address, logs and reloads find
-//! some whatever clients do.
+//! The number of descriptors that traffic may use, so that health checks, the admin address, logs and
+//! reloads always have some left.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,30 +9,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(test)]
 mod tests;
 
-/// Descriptors of a process without workers: standard streams, its log, the admin address, DNS, signals, the watch of
-/// files, and the runtimes of its other threads. Measured: 25.
+/// Descriptors of a process without workers: standard streams, its log, the admin address, DNS, signals, the file
+/// watch, and the runtimes of its other threads. Measured: 25.
 const PROCESS: u64 = 32;
 
-/// Descriptors of a worker's runtime: epoll, its copy, and how it is woken.
+/// Descriptors of a worker's runtime: epoll, its duplicate, and the waker.
 const WORKER: u64 = 4;
 
-/// Kept for the admin address, files that are read, look-ups of names and new listeners, besides one for each target
-/// that is checked.
+/// Reserved for the admin address, file reads, DNS lookups and new listeners, in addition to one for each target that
+/// is health-checked.
 const RESERVE: u64 = 64;
 
-/// What a process needs descriptors for besides traffic.
+/// What a process needs descriptors for apart from traffic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// Worker threads.
     pub workers: u64,
-    /// Listening sockets, those of all workers.
+    /// Listening sockets of all workers.
     pub listening: u64,
-    /// Targets, each of which may be asked for its health at the same time.
+    /// Targets; all of them may be health-checked at the same time.
     pub targets: u64,
 }
 
 impl Needs {
-    /// The descriptors of `limit` that traffic may use; at least half of those that nothing else has for good.
+    /// The descriptors out of `limit` that traffic may use: at least half of those not permanently used otherwise.
     pub fn left_for_traffic(&self, limit: u64) -> u64 {
         let fixed = PROCESS
             .saturating_add(WORKER.saturating_mul(self.workers))
@@ -42,8 +42,8 @@ impl Needs {
     }
 }
 
-/// The descriptors that the traffic of a process uses and may use; shared by all workers, and touched when
-/// connections come and go alone.
+/// The descriptors that traffic uses and may use. All workers share it and access it only when a connection opens or
+/// closes.
 #[derive(Debug)]
 pub struct Budget {
     most: AtomicU64,
@@ -54,8 +54,8 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget of [`u64::MAX`] descriptors, until [`Self::set_most`]. At most `max_clients` clients are served at a
-    /// time. A connection to a target takes `per_target` descriptors of this process: 2 where targets are in it.
+    /// A budget of [`u64::MAX`] descriptors until [`Self::set_most`] is called, for at most `max_clients` clients at a
+    /// time. A connection to a target uses `per_target` descriptors of this process: 2 if the target runs in it.
     pub fn new(max_clients: Option<u64>, per_target: u64) -> Arc<Self> {
         Arc::new(Self {
             most: AtomicU64::new(u64::MAX),
@@ -66,33 +66,33 @@ impl Budget {
         })
     }
 
-    /// No limit.
+    /// A budget without limits.
     pub fn unlimited() -> Arc<Self> {
         Self::new(None, 1)
     }
 
-    /// Traffic may use `most` descriptors from now on. What is open stays open.
+    /// Sets the number of descriptors that traffic may use. Open connections stay open.
     pub fn set_most(&self, most: u64) {
         self.most.store(most, Ordering::Relaxed);
     }
 
-    /// The descriptors that traffic may use.
+    /// The number of descriptors that traffic may use.
     pub fn most(&self) -> u64 {
         self.most.load(Ordering::Relaxed)
     }
 
-    /// The descriptors that traffic uses, with those that are promised to clients for their targets.
+    /// The number of descriptors that traffic uses, including those reserved for the target connections of clients.
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// The clients that may be served at a time: as many as were asked for, and as have descriptors.
+    /// The number of clients that can be served at a time: the configured limit, or fewer if descriptors run out first.
     pub fn max_clients(&self) -> u64 {
         self.max_clients.min(self.most() / self.claim(1, 0))
     }
 
-    /// What `clients` clients and `targets` connections to targets take: whoever is let in has a connection to a
-    /// target for sure.
+    /// The descriptors for `clients` clients and `targets` connections to targets. Every admitted client has one
+    /// connection to a target reserved.
     fn claim(&self, clients: u64, targets: u64) -> u64 {
         clients.saturating_add(clients.max(targets).saturating_mul(self.per_target))
     }
@@ -106,23 +106,23 @@ impl Budget {
     }
 }
 
-/// Adds `n` to `sum` unless it would be more than `most` then.
+/// Adds `n` to `sum` unless the result would exceed `most`.
 fn add_up_to(sum: &AtomicU64, n: u64, most: u64) -> bool {
     let next = |sum: u64| sum.checked_add(n).filter(|sum| *sum <= most);
     sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
         .is_ok()
 }
 
-/// Why a client is not let in.
+/// Why a client is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
-    /// There is no descriptor left for it and for its connection to a target.
+    /// No descriptors are left for the client and its connection to a target.
     OpenFiles,
-    /// As many clients are served as may be.
+    /// The limit of concurrent clients is reached.
     Clients,
 }
 
-/// What one worker has of a [`Budget`].
+/// The share of a [`Budget`] that one worker uses.
 #[derive(Debug)]
 pub struct Slots {
     budget: Arc<Budget>,
@@ -131,7 +131,7 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// Nothing yet.
+    /// A share of `budget`, with nothing in use yet.
     pub fn new(budget: Arc<Budget>) -> Rc<Self> {
         Rc::new(Self {
             budget,
@@ -140,10 +140,10 @@ impl Slots {
         })
     }
 
-    /// For a client that was accepted, and for its connection to a target.
+    /// Takes the descriptors for an accepted client and its connection to a target.
     ///
     /// # Errors
-    /// When the process is full; the client is to be turned away.
+    /// If a limit is reached; close the connection of the client.
     pub fn client(self: &Rc<Self>) -> Result<Slot, Full> {
         let budget = &self.budget;
         if !add_up_to(&budget.clients, 1, budget.max_clients) {
@@ -158,7 +158,7 @@ impl Slots {
         Ok(self.slot(Use::Client))
     }
 
-    /// For a connection to a target. There is always one for each client of this worker.
+    /// Takes the descriptors for a connection to a target. One per client of this worker is always available.
     pub fn target(self: &Rc<Self>) -> Option<Slot> {
         let budget = &self.budget;
         let (clients, targets) = (self.clients.get(), self.targets.get());
@@ -169,18 +169,18 @@ impl Slots {
         })
     }
 
-    /// For the two ends of a pipe.
+    /// Takes the descriptors for the two ends of a pipe.
     pub(crate) fn pipe(self: &Rc<Self>) -> Option<Slot> {
         let ends = Use::PIPE_ENDS;
         self.budget.take(ends).then(|| self.slot(Use::Pipe))
     }
 
-    /// Connections to targets beyond one for each client: to close one of those makes room.
+    /// Connections to targets in excess of one per client; closing one of these frees descriptors.
     pub fn spare_targets(&self) -> u64 {
         self.targets.get().saturating_sub(self.clients.get())
     }
 
-    /// Whether less than a sixteenth of the budget is left, so that what is idle is better closed.
+    /// Whether less than a sixteenth of the budget is left, so that idle connections should be closed.
     pub fn is_short(&self) -> bool {
         let most = self.budget.most();
         most.saturating_sub(self.budget.used()) < (most / 16).max(1)
@@ -223,7 +223,7 @@ impl Use {
     const PIPE_ENDS: u64 = 2;
 }
 
-/// The right to descriptors, until it is dropped; to be kept beside what they are for.
+/// Holds descriptors of the budget until dropped. Keep it with the connection or pipe that uses them.
 #[derive(Debug)]
 pub struct Slot {
     slots: Rc<Slots>,

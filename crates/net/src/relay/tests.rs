@@ -17,12 +17,12 @@ mod bytes;
 mod delivery;
 mod early;
 
-/// 300 ms: the first half is over at tick 3, the second three ticks later.
+/// 300 ms: the first half ends at tick 3, the second three ticks later.
 const IDLE: Duration = Duration::from_millis(300);
 
 const DAY: Duration = Duration::from_secs(86400);
 
-/// A relay, and what is at its two outer ends.
+/// A running relay, and the peers at both ends.
 struct Flow {
     worker: Rc<Worker>,
     client: TcpStream,
@@ -76,7 +76,7 @@ impl Flow {
         }
     }
 
-    /// One byte there, one byte back.
+    /// Sends one byte in each direction.
     async fn ping(&mut self) {
         soon(self.client.write_all(b"?")).await.unwrap();
         assert_eq!(soon(self.target.read_u8()).await.unwrap(), b'?');
@@ -84,7 +84,7 @@ impl Flow {
         assert_eq!(soon(self.client.read_u8()).await.unwrap(), b'!');
     }
 
-    /// Moves the clock on, and lets everybody notice.
+    /// Advances the clock and lets all tasks react.
     async fn advance(&self, ticks: u64) {
         self.worker.timers.advance(self.worker.timers.now() + ticks);
         settle().await;
@@ -117,7 +117,7 @@ async fn is_ended(stream: &mut TcpStream) -> bool {
 // Parity 3.10: half-close is passed through, and does not end the other direction.
 
 #[test]
-fn the_client_may_close_its_half_first() {
+fn client_half_close_keeps_the_other_direction_open() {
     run(async {
         let mut flow = Flow::new(DAY).await;
         flow.client.write_all(b"request").await.unwrap();
@@ -143,7 +143,7 @@ fn the_client_may_close_its_half_first() {
 }
 
 #[test]
-fn the_target_may_close_its_half_first() {
+fn target_half_close_keeps_the_other_direction_open() {
     run(async {
         let mut flow = Flow::new(DAY).await;
         flow.target.write_all(b"banner").await.unwrap();
@@ -161,7 +161,7 @@ fn the_target_may_close_its_half_first() {
 }
 
 #[test]
-fn half_close_passes_through_streams_that_buffer() {
+fn half_close_is_passed_on_by_buffering_streams() {
     run(async {
         let mut flow = Flow::over(pair().await, pair().await, DAY, Opaque::new, Opaque::new);
         flow.ping().await;
@@ -179,7 +179,7 @@ fn half_close_passes_through_streams_that_buffer() {
 // A reset is passed on as a reset.
 
 #[test]
-fn a_reset_of_the_client_reaches_the_target_as_a_reset() {
+fn client_reset_is_passed_on_as_a_reset() {
     run(async {
         let mut flow = Flow::new(DAY).await;
         flow.ping().await;
@@ -191,7 +191,7 @@ fn a_reset_of_the_client_reaches_the_target_as_a_reset() {
 }
 
 #[test]
-fn a_reset_of_the_target_reaches_the_client_as_a_reset_after_what_it_said() {
+fn target_reset_is_passed_on_after_its_data() {
     run(async {
         let mut flow = Flow::new(DAY).await;
         flow.ping().await;
@@ -209,7 +209,7 @@ fn a_reset_of_the_target_reaches_the_client_as_a_reset_after_what_it_said() {
 }
 
 #[test]
-fn a_reset_is_passed_on_through_streams_that_buffer() {
+fn reset_is_passed_on_by_buffering_streams() {
     run(async {
         let mut flow = Flow::over(pair().await, pair().await, DAY, Opaque::new, Opaque::new);
         flow.ping().await;
@@ -223,13 +223,13 @@ fn a_reset_is_passed_on_through_streams_that_buffer() {
 // Parity 3.3: idle timeout.
 
 #[test]
-fn late_data_of_the_client_resets_both() {
+fn late_client_data_resets_both_sides() {
     run(async {
         let mut flow = Flow::new(IDLE).await;
         settle().await;
         flow.advance(3).await;
         flow.advance(3).await;
-        assert!(!flow.relayed.is_finished(), "forgotten silently");
+        assert!(!flow.relayed.is_finished(), "expired silently");
         assert_eq!(
             flow.client.try_read(&mut [0]).unwrap_err().kind(),
             ErrorKind::WouldBlock
@@ -250,7 +250,7 @@ fn late_data_of_the_client_resets_both() {
 }
 
 #[test]
-fn late_data_of_the_target_resets_both() {
+fn late_target_data_resets_both_sides() {
     run(async {
         let mut flow = Flow::over(pair().await, pair().await, IDLE, Opaque::new, Opaque::new);
         settle().await;
@@ -265,7 +265,7 @@ fn late_data_of_the_target_resets_both() {
 }
 
 #[test]
-fn data_before_the_timeout_keeps_the_flow() {
+fn data_before_the_timeout_keeps_the_flow_open() {
     run(async {
         let mut flow = Flow::new(IDLE).await;
         settle().await;
@@ -281,7 +281,7 @@ fn data_before_the_timeout_keeps_the_flow() {
 }
 
 #[test]
-fn keep_alive_of_a_peer_keeps_the_flow() {
+fn peer_keep_alive_keeps_the_flow_open() {
     run(async {
         let (client, accepted) = pair().await;
         let keep_alive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(1));
@@ -309,7 +309,7 @@ fn keep_alive_of_a_peer_keeps_the_flow() {
 }
 
 #[test]
-fn a_forgotten_flow_does_not_hold_its_sockets_for_ever() {
+fn expired_flow_closes_its_sockets_eventually() {
     run(async {
         let mut flow = Flow::new(IDLE).await;
         settle().await;
@@ -322,10 +322,10 @@ fn a_forgotten_flow_does_not_hold_its_sockets_for_ever() {
     });
 }
 
-// Parity 1.13: ALB closes what is idle, and the idle timeout still applies to a WebSocket (1.1).
+// Parity 1.13: an ALB closes idle connections; the idle timeout also applies to a WebSocket (1.1).
 
 #[test]
-fn layer_7_closes_what_is_idle() {
+fn relay_until_idle_closes_an_idle_flow() {
     run(async {
         let worker = Worker::new(0);
         let ((mut client, mut accepted), (mut connected, mut target)) =
@@ -360,7 +360,7 @@ fn layer_7_closes_what_is_idle() {
 // Parity 3.6: established connections of an unhealthy target are terminated.
 
 #[test]
-fn a_cut_resets_both() {
+fn terminated_flow_resets_both_sides() {
     run(async {
         let mut flow = Flow::new(DAY).await;
         flow.ping().await;
@@ -371,14 +371,14 @@ fn a_cut_resets_both() {
         let relayed = Relayed {
             client_to_target: 1,
             target_to_client: 1,
-            end: RelayEnd::Cut,
+            end: RelayEnd::Terminated,
         };
         assert_eq!(flow.end().await, relayed);
     });
 }
 
 #[test]
-fn a_draining_worker_leaves_flows_alone_until_it_stops() {
+fn flow_survives_drain_until_the_worker_stops() {
     run(async {
         let mut flow = Flow::over(pair().await, pair().await, DAY, Opaque::new, |s| s);
         flow.ping().await;
@@ -394,7 +394,7 @@ fn a_draining_worker_leaves_flows_alone_until_it_stops() {
 }
 
 #[test]
-fn a_draining_worker_resets_forgotten_flows() {
+fn drain_resets_expired_flows() {
     run(async {
         let mut flow = Flow::new(IDLE).await;
         settle().await;
@@ -408,7 +408,7 @@ fn a_draining_worker_resets_forgotten_flows() {
 }
 
 #[test]
-fn a_draining_worker_waits_for_a_slow_reader() {
+fn drain_waits_for_a_slow_reader() {
     run(async {
         let pattern = Pattern::new(5);
         let mut flow = Flow::over(tight_pair().await, tight_pair().await, DAY, |s| s, |s| s);

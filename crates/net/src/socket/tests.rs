@@ -8,7 +8,7 @@ use super::{poll_recv, poll_send};
 use crate::testing::{pair, soon, tight_pair};
 
 #[tokio::test]
-async fn reads_what_is_there_then_waits_then_ends() {
+async fn reads_available_bytes_then_waits_then_ends() {
     let (near, mut far) = pair().await;
     let mut into = [0; 8];
     let mut now = Context::from_waker(Waker::noop());
@@ -27,7 +27,7 @@ async fn reads_what_is_there_then_waits_then_ends() {
 }
 
 #[tokio::test]
-async fn a_read_that_fills_the_buffer_leaves_the_rest_readable() {
+async fn read_that_fills_the_buffer_leaves_the_rest_readable() {
     let (near, mut far) = pair().await;
     far.write_all(b"0123456789").await.unwrap();
     let mut into = [0; 4];
@@ -40,7 +40,7 @@ async fn a_read_that_fills_the_buffer_leaves_the_rest_readable() {
 }
 
 #[tokio::test]
-async fn a_full_socket_waits_until_its_reader_reads() {
+async fn write_to_a_full_socket_waits_for_the_reader() {
     let (near, mut far) = tight_pair().await;
     let bytes = vec![7; 1 << 20];
     let mut now = Context::from_waker(Waker::noop());
@@ -67,7 +67,7 @@ async fn a_full_socket_waits_until_its_reader_reads() {
 }
 
 #[tokio::test]
-async fn errors_of_the_connection_are_told() {
+async fn connection_errors_are_reported() {
     let (near, far) = pair().await;
     far.set_zero_linger().unwrap();
     drop(far);

@@ -1,4 +1,4 @@
-//! System calls that have no safe cover elsewhere.
+//! System calls without a safe wrapper elsewhere.
 #![allow(unsafe_code)]
 
 pub(crate) mod heap;

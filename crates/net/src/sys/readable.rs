@@ -1,4 +1,4 @@
-//! Descriptors that the runtime tells to be readable.
+//! Waits for a descriptor to become readable.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -6,16 +6,16 @@ use std::os::fd::OwnedFd;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Has the runtime of this thread tell when `descriptor`, which is in non-blocking mode, can be read.
+/// Registers `descriptor`, which must be in non-blocking mode, with the runtime of this thread for readability.
 ///
 /// # Errors
-/// It is of a kind that cannot be waited for, like a regular file.
+/// If the descriptor cannot be polled, like that of a regular file.
 ///
 /// # Panics
 /// Outside a runtime that drives I/O.
 pub fn readable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an OwnedFd is one open descriptor, always the same, until it is dropped; the AsyncFd owns it and takes
-    // it from the runtime before that.
+    // SAFETY: an OwnedFd is the same open descriptor until it is dropped; the AsyncFd owns it and deregisters it from
+    // the runtime before that.
     let registered = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
     registered.map_err(|refused| refused.into_parts().1)
 }
@@ -30,7 +30,7 @@ mod tests {
     use super::readable;
 
     #[tokio::test]
-    async fn a_descriptor_is_told_to_be_readable_and_closed_when_dropped() {
+    async fn descriptor_becomes_readable_and_is_closed_on_drop() {
         let (reader, writer) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).unwrap();
         let reader = readable(reader).unwrap();
         let mut writer = File::from(writer);
@@ -43,11 +43,11 @@ mod tests {
         });
         assert_eq!(read.unwrap().unwrap(), *b"a");
         drop(reader);
-        assert!(writer.write_all(b"b").is_err(), "nobody holds the reader");
+        assert!(writer.write_all(b"b").is_err(), "the reader is closed");
     }
 
     #[tokio::test]
-    async fn a_regular_file_is_refused() {
+    async fn regular_file_is_refused() {
         let file = File::open("/proc/self/exe").unwrap();
         assert!(readable(file.into()).is_err());
     }

@@ -2,25 +2,25 @@ use std::io;
 use std::mem::size_of_val;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// `struct tcp_info` of Linux up to and with `tcpi_notsent_bytes`, in words of 32 bits.
+/// Length of Linux's `struct tcp_info` up to and including `tcpi_notsent_bytes`, in 32-bit words.
 const WORDS: usize = 37;
 
-/// Where its fields are, in words.
+/// Offsets of fields in words.
 const UNACKED: usize = 6;
 const SEGS_IN: usize = 35;
 const NOTSENT_BYTES: usize = 36;
 
-/// `TCP_CLOSE`: the connection is over, for example by a reset.
+/// `TCP_CLOSE`: the connection is closed, for example after a reset.
 const CLOSE: u8 = 7;
 
-/// How many segments, with or without data, a TCP socket has received: a keep-alive probe changes
-/// nothing else that can be seen.
+/// The number of segments, with or without data, that a TCP socket has received. It is the only visible
+/// trace of a keep-alive probe.
 pub(crate) fn segments_in(socket: impl AsFd) -> io::Result<u32> {
     Ok(tcp_info(socket)?[SEGS_IN])
 }
 
-/// Whether the peer has acknowledged everything that was written to a TCP socket, FIN included, or
-/// never will because the connection is over.
+/// Whether the peer has acknowledged everything written to a TCP socket, including FIN, or never will
+/// because the connection is closed.
 pub(crate) fn is_acknowledged(socket: impl AsFd) -> io::Result<bool> {
     let info = tcp_info(socket)?;
     let [state, ..] = info[0].to_ne_bytes();
@@ -30,8 +30,8 @@ pub(crate) fn is_acknowledged(socket: impl AsFd) -> io::Result<bool> {
 fn tcp_info(socket: impl AsFd) -> io::Result<[u32; WORDS]> {
     let mut info = [0_u32; WORDS];
     let mut len = size_of_val(&info) as libc::socklen_t;
-    // SAFETY: `info` is writable memory of `len` bytes, which is all that the kernel writes to,
-    // any bit pattern is a valid `u32`, and the descriptor is open while `socket` is borrowed.
+    // SAFETY: `info` is writable memory of `len` bytes and the kernel writes no more than that; any bit
+    // pattern is a valid `u32`; and the descriptor is open while `socket` is borrowed.
     let result = unsafe {
         libc::getsockopt(
             socket.as_fd().as_raw_fd(),
@@ -55,7 +55,7 @@ mod tests {
     use super::{is_acknowledged, segments_in};
 
     #[test]
-    fn counts_what_comes_in() {
+    fn received_segments_are_counted() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut server, _) = listener.accept().unwrap();
@@ -68,14 +68,14 @@ mod tests {
         }
     }
 
-    /// Writes until the reader's window and the own buffer are full.
+    /// Writes until the window of the reader and the local send buffer are full.
     fn fill(socket: &mut TcpStream) {
         socket.set_nonblocking(true).unwrap();
         while socket.write(&[0; 65536]).is_ok() {}
     }
 
     #[test]
-    fn knows_when_everything_is_acknowledged() {
+    fn full_send_queue_is_acknowledged_once_read() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut server, _) = listener.accept().unwrap();
@@ -83,14 +83,14 @@ mod tests {
         fill(&mut client);
         assert!(!is_acknowledged(&client).unwrap());
         server.set_nonblocking(true).unwrap();
-        // Without a timeout: a test that hangs here is ended by its runner.
+        // No timeout here: the test runner ends a test that hangs.
         while !is_acknowledged(&client).unwrap() {
             let _ = server.read(&mut [0; 65536]);
         }
     }
 
     #[test]
-    fn nothing_is_awaited_of_a_connection_that_is_over() {
+    fn closed_connection_counts_as_acknowledged() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (server, _) = listener.accept().unwrap();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_tcp() {
+    fn refuses_sockets_other_than_tcp() {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         assert!(segments_in(&socket).is_err());
         assert!(is_acknowledged(&socket).is_err());

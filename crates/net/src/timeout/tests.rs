@@ -10,18 +10,18 @@ use super::{Elapsed, timeout};
 const TEN: Duration = Duration::from_secs(10);
 
 #[tokio::test(start_paused = true)]
-async fn elapses_when_nothing_comes() {
+async fn elapses_when_the_future_stays_pending() {
     let began = Instant::now();
     assert_eq!(timeout(TEN, pending::<()>()).await, Err(Elapsed));
     assert_eq!(began.elapsed(), TEN);
     let quick = timeout(Duration::ZERO, async { 7 });
-    assert_eq!(quick.await, Ok(7), "what is ready needs no time");
+    assert_eq!(quick.await, Ok(7), "a ready future needs no time");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_does_not_count() {
+async fn pause_does_not_count() {
     let asked = timeout(TEN, async {
-        // The peer answers a second after it is heard again.
+        // The peer answers a second after the pause.
         sleep(Duration::from_secs(101)).await;
         7
     });
@@ -41,7 +41,7 @@ async fn time_before_and_after_a_pause_counts() {
         advance(Duration::from_secs(100)).await;
     };
     assert_eq!(tokio::join!(asked, script).0, Err(Elapsed));
-    // Up to one part of the timeout starts again.
+    // At most one part of the timeout starts again.
     let counted = began.elapsed() - Duration::from_secs(100);
     assert!(
         counted >= TEN && counted <= TEN + TEN / 4,
@@ -50,11 +50,11 @@ async fn time_before_and_after_a_pause_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_come_is_looked_at_before_the_timeout_is_believed() {
+async fn future_is_polled_once_more_before_the_timeout() {
     let heard = Notify::new();
     let asked = timeout(TEN, heard.notified());
     let peer = async {
-        // Ready together with the timeout, and looked at after it.
+        // Ready together with the timeout, and polled after it.
         sleep(TEN).await;
         heard.notify_one();
     };
@@ -62,7 +62,7 @@ async fn what_has_come_is_looked_at_before_the_timeout_is_believed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_may_never_come() {
+async fn timeout_can_be_infinite() {
     let asked = timeout(Duration::MAX, async {
         sleep(TEN).await;
         7

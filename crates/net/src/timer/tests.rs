@@ -27,17 +27,17 @@ fn poll(timer: &Timer, count: &Arc<Count>) -> Poll<()> {
 }
 
 #[test]
-fn expires_once_silent_for_long_enough_and_never_early() {
+fn expires_after_the_timeout_and_never_early() {
     let timers = Timers::new();
     let woken = Arc::new(Count::default());
     let timer = timers.timer(Duration::from_millis(450));
     assert!(poll(&timer, &woken).is_pending());
-    // The clock may show almost a tick less than it is, so that 4.5 ticks take 6.
+    // The clock may be almost a tick behind, so 4.5 ticks take 6.
     timers.advance(5);
     assert_eq!((woken.get(), poll(&timer, &woken)), (0, Poll::Pending));
     timers.advance(6);
     assert_eq!((woken.get(), poll(&timer, &woken)), (1, Poll::Ready(())));
-    assert_eq!(poll(&timer, &woken), Poll::Ready(()), "and stays so");
+    assert_eq!(poll(&timer, &woken), Poll::Ready(()), "stays expired");
     timer.touch();
     assert_eq!(poll(&timer, &woken), Poll::Pending, "until it is touched");
     timers.advance(12);
@@ -45,7 +45,7 @@ fn expires_once_silent_for_long_enough_and_never_early() {
 }
 
 #[test]
-fn activity_moves_the_deadline_and_costs_one_wake_up_per_period() {
+fn activity_postpones_the_deadline_with_one_wake_up_per_period() {
     let timers = Timers::new();
     let woken = Arc::new(Count::default());
     let timer = timers.timer(TICK * 9);
@@ -64,7 +64,7 @@ fn activity_moves_the_deadline_and_costs_one_wake_up_per_period() {
 }
 
 #[test]
-fn long_deadlines_go_around_the_wheel_without_waking() {
+fn long_deadline_goes_around_the_wheel_without_waking() {
     let timers = Timers::new();
     let woken = Arc::new(Count::default());
     let timer = timers.timer(Duration::from_secs(350));
@@ -82,7 +82,7 @@ fn long_deadlines_go_around_the_wheel_without_waking() {
 }
 
 #[test]
-fn a_jump_of_the_clock_fires_everything_that_it_passes() {
+fn clock_jump_fires_all_timers_in_between() {
     let timers = Timers::new();
     let woken = Arc::new(Count::default());
     let all: Vec<Timer> = (0..3000).map(|n| timers.timer(TICK * n)).collect();
@@ -100,7 +100,7 @@ fn a_jump_of_the_clock_fires_everything_that_it_passes() {
 }
 
 #[test]
-fn reset_to_less_takes_effect_at_once_and_to_more_as_well() {
+fn reset_takes_effect_at_once_for_shorter_and_longer_timeouts() {
     let timers = Timers::new();
     let woken = Arc::new(Count::default());
     let timer = timers.timer(Duration::from_secs(60));
@@ -129,14 +129,14 @@ fn wake_all_wakes_every_registered_owner_once() {
     timers.wake_all();
     assert_eq!(woken.get(), 10);
     timers.wake_all();
-    assert_eq!(woken.get(), 10, "nobody has registered again");
+    assert_eq!(woken.get(), 10, "no owner has registered again");
     assert!(poll(&unpolled, &woken).is_pending());
     timers.wake_all();
     assert_eq!(woken.get(), 11);
 }
 
 #[test]
-fn a_dropped_timer_leaves_nothing_behind() {
+fn dropped_timer_leaves_nothing_behind() {
     let timers = Timers::new();
     let woken = Arc::new(Count::default());
     for _ in 0..3 {
@@ -155,11 +155,11 @@ fn a_dropped_timer_leaves_nothing_behind() {
     assert_eq!(woken.get(), 0);
     let lists = timers.wheel.lists.borrow();
     assert!(lists.entries.is_empty());
-    assert!(lists.entries.capacity() <= 128, "room is used again");
+    assert!(lists.entries.capacity() <= 128, "entries are reused");
 }
 
 #[test]
-fn a_waker_may_drop_other_timers_that_are_due() {
+fn waker_may_drop_other_due_timers() {
     thread_local! {
         static VICTIMS: RefCell<Vec<Timer>> = const { RefCell::new(Vec::new()) };
     }
@@ -172,7 +172,7 @@ fn a_waker_may_drop_other_timers_that_are_due() {
 
     let timers = Timers::new();
     let woken = Arc::new(Count::default());
-    // Of timers that are due together, the oldest is first.
+    // Among timers due at the same tick, the oldest fires first.
     let first = timers.timer(TICK);
     let waker = Waker::from(Arc::new(Drops));
     assert!(
@@ -192,7 +192,7 @@ fn a_waker_may_drop_other_timers_that_are_due() {
 }
 
 #[test]
-fn agrees_with_timers_that_are_kept_in_a_list() {
+fn agrees_with_a_simple_list_of_timers() {
     struct Simple {
         timer: Timer,
         deadline: u64,
@@ -212,7 +212,7 @@ fn agrees_with_timers_that_are_kept_in_a_list() {
     for _ in 0..20_000 {
         let now = timers.now();
         let index = random(simple.len() as u64 + 1) as usize;
-        // Both short and beyond a turn of the wheel.
+        // Short ones, and ones longer than a turn of the wheel.
         let after = random(2000) * random(2);
         let length = TICK * u32::try_from(after).unwrap();
         let many = simple.len() > 50;

@@ -22,7 +22,7 @@ async fn forward<R: Stream, W: Stream>(
     poll_fn(|cx| transfer.poll(cx, worker, &timer, from, to)).await
 }
 
-/// Sends `len` bytes and something after them through a body of `len` bytes.
+/// Sends `len` bytes and then more through a transfer of `len` bytes.
 async fn pass<R: Stream, W: Stream>(
     len: usize,
     front: impl FnOnce(tokio::net::TcpStream) -> R,
@@ -44,12 +44,12 @@ async fn pass<R: Stream, W: Stream>(
     assert_eq!((worker.buffers.in_use(), worker.pipes.out()), (0, 0));
     let mut next = [0; 4];
     soon(from.read_exact(&mut next)).await.unwrap();
-    assert_eq!(&next, b"next", "not one byte more is read");
+    assert_eq!(&next, b"next", "no byte beyond is read");
     worker.pipes.kept() > 0
 }
 
 #[tokio::test]
-async fn a_body_is_passed_on_exactly() {
+async fn body_is_passed_on_exactly() {
     for len in [0, 1, BULK, 2 * BULK - 1] {
         assert!(
             !pass(len, |s| s, |s| s).await,
@@ -62,7 +62,7 @@ async fn a_body_is_passed_on_exactly() {
 }
 
 #[tokio::test]
-async fn a_body_under_tls_is_passed_on_exactly() {
+async fn tls_body_is_passed_on_exactly() {
     for len in [0, 1, 2 * BULK + 1, 4 << 20] {
         assert!(!pass(len, Opaque::new, |s| s).await);
         assert!(!pass(len, |s| s, Opaque::new).await);
@@ -70,7 +70,7 @@ async fn a_body_under_tls_is_passed_on_exactly() {
     }
 }
 
-/// Passes on a body of `len` bytes of which `sent` come before the sender goes.
+/// Passes on a body of `len` bytes whose sender goes away after `sent` bytes.
 async fn cut_short<R: Stream>(
     len: u64,
     sent: usize,
@@ -100,10 +100,10 @@ async fn cut_short<R: Stream>(
 }
 
 #[tokio::test]
-async fn a_body_that_ends_early_is_the_readers_fault() {
+async fn truncated_body_is_a_reader_error() {
     for len in [100_000, 1 << 40] {
         let (received, error) = cut_short(len, 99_999, false, |s| s).await;
-        assert_eq!(received, 99_999, "what came is passed on");
+        assert_eq!(received, 99_999, "the received bytes are passed on");
         assert!(matches!(error, TransferError::Reader(e) if e.kind() == ErrorKind::UnexpectedEof));
         let (received, error) = cut_short(len, 99_999, false, Opaque::new).await;
         assert_eq!(received, 99_999);
@@ -112,7 +112,7 @@ async fn a_body_that_ends_early_is_the_readers_fault() {
 }
 
 #[tokio::test]
-async fn a_reader_that_resets_is_the_readers_fault() {
+async fn reset_by_the_sender_is_a_reader_error() {
     let (_, error) = cut_short(100, 10, true, |s| s).await;
     assert!(matches!(error, TransferError::Reader(e) if e.kind() == ErrorKind::ConnectionReset));
     let (_, error) = cut_short(1 << 40, 10, true, |s| s).await;
@@ -120,7 +120,7 @@ async fn a_reader_that_resets_is_the_readers_fault() {
 }
 
 #[tokio::test]
-async fn a_writer_that_is_gone_is_the_writers_fault() {
+async fn closed_writer_is_a_writer_error() {
     for len in [1000, 1 << 40] {
         let worker = Worker::new(0);
         let ((mut sender, mut from), (mut to, receiver)) = (pair().await, pair().await);
@@ -139,7 +139,7 @@ async fn a_writer_that_is_gone_is_the_writers_fault() {
 }
 
 #[tokio::test]
-async fn bytes_that_move_touch_the_timer_and_silence_does_not() {
+async fn moved_bytes_touch_the_timer() {
     let worker = Worker::new(0);
     let ((mut sender, mut from), (mut to, mut receiver)) = (pair().await, pair().await);
     let timer = worker.timers.timer(Duration::from_secs(1));
@@ -167,7 +167,7 @@ async fn bytes_that_move_touch_the_timer_and_silence_does_not() {
 }
 
 #[tokio::test]
-async fn a_direction_turns_to_bulk_and_back() {
+async fn direction_switches_to_splice_and_back() {
     let worker = Worker::new(0);
     let timer = worker.timers.timer(LONG);
     let ((mut sender, mut from), (mut to, mut receiver)) = (pair().await, pair().await);
@@ -176,7 +176,7 @@ async fn a_direction_turns_to_bulk_and_back() {
     let mut seen = Vec::new();
     for size in [[BULK; 5], [100; 5]].as_flattened() {
         sender.write_all(&vec![1; *size]).await.unwrap();
-        // The whole message, so that it is read at once.
+        // Wait for the whole message, so that it is read at once.
         let whole = async {
             while from.peek(&mut sink).await.unwrap() < *size {
                 tokio::task::yield_now().await;

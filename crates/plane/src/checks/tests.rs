@@ -1,13 +1,21 @@
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use elbow_model::addresses::DEFAULT_POOL;
-use elbow_model::{Model, file};
+use elbow_model::Model;
+use elbow_model::addresses::{DEFAULT_POOL, Ipv6Source};
 use elbow_telemetry::Telemetry;
 use tokio::task::{Id, LocalSet};
 
 use super::*;
 use crate::{DataPath, Options, Plane};
+
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// The first port of the listeners; tests run side by side, each on a thread of its own.
+    static FIRST_PORT: usize = 8100 + 100 * THREADS.fetch_add(1, Ordering::Relaxed);
+}
 
 /// Groups `g-0`, `g-1`, ... behind one load balancer, with targets at these ports.
 fn model(groups: &[&[u16]]) -> Model {
@@ -18,7 +26,7 @@ fn model(groups: &[&[u16]]) -> Model {
         .map(|n| {
             format!(
                 "{{port: {}, protocol: TCP, defaultActions: [{}]}}",
-                8100 + n,
+                FIRST_PORT.with(|first| first + n),
                 forward(n)
             )
         })
@@ -37,11 +45,11 @@ fn model(groups: &[&[u16]]) -> Model {
             targets.join(", ")
         );
     }
-    let (model, diagnostics) = file::parse(&text, "checks.yaml");
+    let (model, diagnostics) = elbow_native::parse(&text, "checks.yaml");
     model.unwrap_or_else(|| panic!("{diagnostics:?}"))
 }
 
-/// The tasks that check, by the ports that they ask.
+/// The tasks of the checks, by checked port.
 fn running(checks: &Checks) -> BTreeMap<u16, Id> {
     let running = checks.running.values().flat_map(FxHashMap::values);
     running
@@ -53,6 +61,7 @@ fn plane() -> Plane {
     let options = Options {
         workers: 0,
         address_pool: DEFAULT_POOL,
+        ipv6: Ipv6Source::None,
         port_offset: 0,
         data_path: DataPath::Portable,
         dns: elbow_model::DnsZone::default(),
@@ -72,7 +81,7 @@ fn on_a_runtime(test: impl FnOnce()) {
 }
 
 #[test]
-fn a_changed_group_has_its_own_checks_started_and_ended_and_no_others() {
+fn group_change_starts_and_stops_only_its_own_checks() {
     on_a_runtime(|| {
         let plane = plane();
         let mut checks = Checks::new(Arc::clone(&plane.shared));
@@ -101,13 +110,13 @@ fn a_changed_group_has_its_own_checks_started_and_ended_and_no_others() {
         }
         stay.retain(|port, _| [1, 2].contains(port));
         assert_eq!(running(&checks), stay);
-        assert_eq!(checks.running.len(), 1, "what has no checks is forgotten");
+        assert_eq!(checks.running.len(), 1, "owners without checks are removed");
         plane.drain(Duration::ZERO);
     });
 }
 
 #[test]
-fn checks_that_start_together_have_their_turns_one_after_the_other() {
+fn first_checks_are_spread_over_time() {
     on_a_runtime(|| {
         let plane = plane();
         let mut checks = Checks::new(Arc::clone(&plane.shared));
@@ -115,13 +124,13 @@ fn checks_that_start_together_have_their_turns_one_after_the_other() {
         plane.apply(model(&[&ports])).unwrap();
         let began = Instant::now();
         checks.follow_group(&plane.shared.snapshot.load_full(), &"g-0".into());
-        assert!(checks.turn >= began + PACE * 500);
+        assert!(checks.next_start >= began + SPACING * 500);
         plane.drain(Duration::ZERO);
     });
 }
 
 #[test]
-fn who_follows_health_is_told_of_what_a_check_finds() {
+fn subscribers_are_notified_of_health_changes() {
     let plane = plane();
     let mut changes = plane.view().health_changes();
     let health = || plane.view().target_health("g-0", "127.0.7.2", 7);
@@ -135,7 +144,7 @@ fn who_follows_health_is_told_of_what_a_check_finds() {
         .enable_all()
         .build();
     runtime.unwrap().block_on(async {
-        // Nobody listens there: the first check finds that, if none has yet.
+        // Nothing listens there, so the first check fails.
         while !health("initial", "Elb.InitialHealthChecking") {
             changes.changed().await.unwrap();
         }

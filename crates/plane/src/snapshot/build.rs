@@ -1,90 +1,119 @@
-//! How one snapshot follows another.
+//! Builds the next snapshot.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use elbow_model::addresses::Addresses;
 use elbow_model::diagnostic::Diagnostic;
-use elbow_model::{Listener, LoadBalancer, Model, TargetGroup, changed};
+use elbow_model::{
+    Listener, LoadBalancer, LoadBalancerType, Model, Personality, TargetGroup, TargetId, changed,
+};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::certificates::Followed;
-use super::listeners::of_listener;
-use super::{BalancerState, Changes, GroupState, ListenerState, Parts, Snapshot, forwarded_groups};
-use crate::error::Rejection;
+use super::certificates::Renewal;
+use super::group::{GroupSpec, GroupState, Places};
+use super::listener::{ListenerState, forwarded_groups};
+use super::make_listener::ListenerSpec;
+use super::parts::Parts;
+use super::state::{BalancerState, Changes, Snapshot};
+use crate::error::{Failure, ListenerId};
+use crate::listener_key::ListenerKey;
 
-/// A snapshot on its way.
+/// A new snapshot. It has no effect until [`Snapshot::activate`].
+pub(crate) struct Built {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) changes: Changes,
+    /// What cannot be served and is missing from the snapshot. Publish the snapshot only if this is empty.
+    pub(crate) failures: Vec<Failure>,
+}
+
+/// A snapshot that is being built.
 struct Next<'a> {
     parts: &'a Parts<'a>,
     snapshot: Snapshot,
     changes: Changes,
-    /// Groups whose listeners are to have another value.
+    /// Groups with a new value; the listeners that use them must be rebuilt.
     replaced: FxHashSet<Arc<str>>,
-    /// Certificates that are other ones.
+    /// The address of each Application Load Balancer.
+    addresses: FxHashMap<Arc<str>, IpAddr>,
+    /// New or changed certificates.
     renewed: FxHashSet<Arc<str>>,
-    rejections: Vec<Rejection>,
+    /// Certificates that cannot be loaded.
+    broken: FxHashSet<Arc<str>>,
+    failures: Vec<Failure>,
 }
 
-/// What is to be done about groups, by name.
+/// Changes of groups, by name.
 #[derive(Default)]
-struct Orders {
-    /// The configuration to make it anew by; `None`: it goes.
-    configs: FxHashMap<Arc<str>, Option<Arc<TargetGroup>>>,
-    /// Who forwards to it from now on.
+struct GroupChanges {
+    /// The spec of a group to build; `None` removes it.
+    specs: FxHashMap<Arc<str>, Option<GroupSpec>>,
+    /// Sorted names of the load balancers that now forward to it.
     users: FxHashMap<Arc<str>, Vec<Arc<str>>>,
 }
 
 type Changed<'a> = elbow_model::Changed<'a, LoadBalancer>;
 
-pub(super) fn follow(
-    model: Arc<Model>,
-    addresses: &Addresses,
-    parts: &Parts<'_>,
-) -> Result<(Snapshot, Changes), Vec<Rejection>> {
+/// Builds the snapshot that replaces `parts.previous` when `model` is applied. `addresses` are for load balancers that
+/// have none yet.
+///
+/// Targets that stay keep their state and counters. Removed targets of groups that stay are draining.
+pub(crate) fn build(model: Arc<Model>, addresses: &Addresses, parts: &Parts<'_>) -> Built {
     let previous = parts.previous;
-    let Followed {
+    let Renewal {
         certificates,
         renewed,
-    } = previous.certificates.follow(&previous.model, &model)?;
+        broken,
+        failures,
+    } = previous
+        .certificates
+        .renew(&previous.model, &model, &parts.dns.account);
     let mut next = Next::new(parts);
     next.snapshot.certificates = certificates;
     next.renewed = renewed;
+    next.broken = broken;
+    next.failures = failures;
     let (old, new) = (&previous.model.target_groups, &model.target_groups);
     let groups = changed(old, new, |group| &group.name);
     let (old, new) = (&previous.model.load_balancers, &model.load_balancers);
-    let balancers = changed(old, new, |lb| &lb.name);
+    let mut balancers = changed(old, new, |lb| &lb.name);
+    let moved = moved(&balancers, old, new, addresses, previous);
+    balancers.set.extend(moved);
 
-    let mut orders = Orders::default();
+    let mut changes = GroupChanges::default();
     let gone = groups.gone.iter();
     let gone = gone.map(|group| (Arc::clone(&group.name), None));
-    orders.configs.extend(gone);
-    let formed = next.instance_groups(&balancers, &mut orders);
+    changes.specs.extend(gone);
+    let formed = next.instance_groups(&balancers, &mut changes);
+    next.addresses = application_addresses(&model, addresses, previous);
+    let moved = next.moved_groups(&model);
+    changes.specs.extend(moved);
     let set = groups.set.iter();
-    let set = set.map(|(_, group)| (Arc::clone(&group.name), Some(Arc::clone(group))));
-    orders.configs.extend(set);
-    orders.move_users(&balancers, previous);
+    let set = set.map(|(_, group)| (Arc::clone(&group.name), Some(GroupSpec::declared(group))));
+    changes.specs.extend(set);
+    changes.move_users(&balancers, previous);
 
     next.snapshot.model = Arc::clone(&model);
-    next.groups(orders);
+    next.groups(changes);
     next.balancers(&balancers, formed, addresses);
     next.dependents(&balancers);
     next.finish()
 }
 
-pub(super) fn refresh(
-    groups: Vec<Arc<str>>,
-    parts: &Parts<'_>,
-) -> Result<(Snapshot, Changes), Vec<Rejection>> {
-    let config = |name: Arc<str>| {
+/// Rebuilds the groups named `groups` of `parts.previous`, after host names resolved or a delay ended.
+pub(crate) fn refresh(groups: Vec<Arc<str>>, parts: &Parts<'_>) -> Built {
+    let spec = |name: Arc<str>| {
         let state = parts.previous.groups.get(&name)?;
-        Some((name, Some(Arc::clone(&state.group.config))))
+        Some((name, Some(GroupSpec::of(&state.group))))
     };
-    let orders = Orders {
-        configs: groups.into_iter().filter_map(config).collect(),
+    let changes = GroupChanges {
+        specs: groups.into_iter().filter_map(spec).collect(),
         users: FxHashMap::default(),
     };
     let mut next = Next::new(parts);
-    next.groups(orders);
+    let model = Arc::clone(&parts.previous.model);
+    next.addresses = application_addresses(&model, &Addresses::default(), parts.previous);
+    next.groups(changes);
     next.dependents(&Changed {
         gone: Vec::new(),
         set: Vec::new(),
@@ -92,8 +121,8 @@ pub(super) fn refresh(
     next.finish()
 }
 
-impl Orders {
-    /// Notes who forwards where when the load balancers are `changed` ones.
+impl GroupChanges {
+    /// Records which groups the `changed` load balancers forward to.
     fn move_users(&mut self, changed: &Changed<'_>, previous: &Snapshot) {
         let before = changed.set.iter().filter_map(|(before, _)| *before);
         for balancer in changed.gone.iter().copied().chain(before) {
@@ -120,13 +149,13 @@ impl Orders {
     }
 }
 
-/// The groups that some listener of `balancer` forwards to; one may be there twice.
+/// The groups that listeners of `balancer` forward to, with repetitions.
 fn forwarded(balancer: &LoadBalancer) -> impl Iterator<Item = &Arc<str>> {
     balancer.listeners.iter().flat_map(forwarded_groups)
 }
 
 impl<'a> Next<'a> {
-    /// All that was, for a start.
+    /// Starts with a copy of the previous snapshot.
     fn new(parts: &'a Parts<'a>) -> Self {
         let previous = parts.previous;
         Self {
@@ -141,16 +170,34 @@ impl<'a> Next<'a> {
             },
             changes: Changes::default(),
             replaced: FxHashSet::default(),
+            addresses: FxHashMap::default(),
             renewed: FxHashSet::default(),
-            rejections: Vec::new(),
+            broken: FxHashSet::default(),
+            failures: Vec::new(),
         }
     }
 
-    /// The groups that the instances of changed load balancers form. Those that stay as they were are the same values.
+    /// The groups whose Application Load Balancer has another address than before.
+    fn moved_groups(&self, model: &Model) -> Vec<(Arc<str>, Option<GroupSpec>)> {
+        let previous = self.parts.previous;
+        let before = application_addresses(&previous.model, &Addresses::default(), previous);
+        let is_moved = |group: &&Arc<TargetGroup>| {
+            group.targets.iter().any(|target| match &target.id {
+                TargetId::Alb(name) => self.addresses.get(name) != before.get(name),
+                TargetId::Ip(_) | TargetId::Host(_) => false,
+            })
+        };
+        let moved = model.target_groups.iter().filter(is_moved);
+        moved
+            .map(|group| (Arc::clone(&group.name), Some(GroupSpec::declared(group))))
+            .collect()
+    }
+
+    /// The groups formed by the instances of changed load balancers. Unchanged groups are shared.
     fn instance_groups(
         &self,
         changed: &Changed<'_>,
-        orders: &mut Orders,
+        changes: &mut GroupChanges,
     ) -> FxHashMap<Arc<str>, Vec<Arc<TargetGroup>>> {
         let mut formed = FxHashMap::default();
         let before = changed.set.iter().filter_map(|(before, _)| *before);
@@ -166,63 +213,73 @@ impl<'a> Next<'a> {
                 Some(same) if **same == group => Arc::clone(same),
                 _ => {
                     let group = Arc::new(group);
-                    let order = (Arc::clone(&group.name), Some(Arc::clone(&group)));
-                    orders.configs.extend([order]);
+                    let spec = GroupSpec {
+                        config: Arc::clone(&group),
+                        personality: &Personality::CLASSIC,
+                    };
+                    changes.specs.insert(Arc::clone(&group.name), Some(spec));
                     group
                 }
             });
             formed.insert(Arc::clone(&balancer.name), groups.collect());
         }
         for name in old.into_keys() {
-            orders.configs.insert(Arc::clone(name), None);
+            changes.specs.insert(Arc::clone(name), None);
         }
         formed
     }
 
-    fn groups(&mut self, orders: Orders) {
-        let Orders { configs, mut users } = orders;
-        let previous = &self.parts.previous.groups;
-        for (name, config) in configs {
-            let before = previous.get(&name);
+    fn groups(&mut self, changes: GroupChanges) {
+        let GroupChanges { specs, mut users } = changes;
+        for (name, spec) in specs {
+            let before = self.parts.previous.groups.get(&name);
             let users = users.remove(&name);
             let users = users.or_else(|| Some(before?.users.clone()));
-            match config {
-                Some(config) => {
-                    let users = users.unwrap_or_default();
-                    let group = GroupState::new(&config, before.map(|b| &**b), users, self.parts);
-                    self.replaced.insert(Arc::clone(&name));
-                    self.snapshot
-                        .groups
-                        .insert(Arc::clone(&name), Arc::new(group));
-                }
+            match spec {
+                Some(spec) => self.make_group(name, &spec, users.unwrap_or_default()),
                 None => {
                     self.snapshot.groups.remove(&name);
+                    self.changes.groups.insert(name);
                 }
             }
-            self.changes.groups.insert(name);
         }
         for (name, users) in users {
-            // What nobody declared takes no traffic.
-            let Some(before) = previous.get(&name) else {
+            // An undeclared group gets no traffic.
+            let Some(before) = self.parts.previous.groups.get(&name) else {
                 continue;
             };
-            let group = match !before.in_use() && !users.is_empty() {
-                // Its targets begin anew.
-                true => {
-                    self.replaced.insert(Arc::clone(&name));
-                    let config = &before.group.config;
-                    GroupState::new(config, Some(before), users, self.parts)
-                }
-                false => before.with_users(users),
-            };
-            self.snapshot
-                .groups
-                .insert(Arc::clone(&name), Arc::new(group));
-            self.changes.groups.insert(name);
+            if !before.in_use() && !users.is_empty() {
+                // Its targets start as new ones.
+                self.make_group(name, &GroupSpec::of(&before.group), users);
+            } else {
+                let group = Arc::new(before.with_users(users));
+                self.snapshot.groups.insert(Arc::clone(&name), group);
+                self.changes.groups.insert(name);
+            }
         }
     }
 
-    /// Load balancers that came, went or are others.
+    fn make_group(&mut self, name: Arc<str>, spec: &GroupSpec, users: Vec<Arc<str>>) {
+        let Parts {
+            previous,
+            resolved,
+            workers,
+            port_offset,
+            ..
+        } = *self.parts;
+        let places = Places {
+            resolved,
+            balancers: &self.addresses,
+            port_offset,
+        };
+        let before = previous.groups.get(&name).map(|before| &**before);
+        let group = Arc::new(GroupState::new(spec, before, users, &places, workers));
+        self.snapshot.groups.insert(Arc::clone(&name), group);
+        self.replaced.insert(Arc::clone(&name));
+        self.changes.groups.insert(name);
+    }
+
+    /// Applies the added, removed and changed load balancers.
     fn balancers(
         &mut self,
         changed: &Changed<'_>,
@@ -230,17 +287,17 @@ impl<'a> Next<'a> {
         addresses: &Addresses,
     ) {
         let before = changed.set.iter().filter_map(|(before, _)| *before);
-        let leaving: Vec<SocketAddr> = changed
+        let leaving: Vec<ListenerKey> = changed
             .gone
             .iter()
             .copied()
             .chain(before)
             .filter_map(|balancer| self.parts.previous.balancers.get(&balancer.name))
             .flat_map(|state| state.sockets(self.parts.port_offset))
-            .map(|(address, _)| address)
+            .map(|(key, _)| key)
             .collect();
-        for address in &leaving {
-            self.snapshot.listeners.remove(address);
+        for key in &leaving {
+            self.snapshot.listeners.remove(key);
         }
         for balancer in &changed.gone {
             self.snapshot.balancers.remove(&balancer.name);
@@ -253,7 +310,7 @@ impl<'a> Next<'a> {
             let groups = formed.remove(&balancer.name).unwrap_or_default();
             self.balancer(balancer, addresses.cloned().unwrap_or_default(), groups);
         }
-        let is_free = |address: &SocketAddr| !self.snapshot.listeners.contains_key(address);
+        let is_free = |key: &ListenerKey| !self.snapshot.listeners.contains_key(key);
         self.changes.closed = leaving.into_iter().filter(is_free).collect();
     }
 
@@ -266,10 +323,9 @@ impl<'a> Next<'a> {
         let before = self.parts.previous.balancers.get(&balancer.name);
         let mut listeners = Vec::with_capacity(balancer.listeners.len());
         for listener in &balancer.listeners {
-            let before = before.and_then(|state| state.listener(listener.port));
-            if let Some(state) = self.listener(balancer, listener, &addresses, before) {
-                listeners.push(state);
-            }
+            let transports = listener.protocol.transports();
+            let before = before.and_then(|state| state.listener(listener.port, transports));
+            listeners.extend(self.listener(balancer, listener, &addresses, before));
         }
         let state = BalancerState {
             config: Arc::clone(balancer),
@@ -277,22 +333,21 @@ impl<'a> Next<'a> {
             listeners,
             instance_groups,
         };
-        for (address, listener) in state.sockets(self.parts.port_offset) {
+        for (key, listener) in state.sockets(self.parts.port_offset) {
             let listeners = &mut self.snapshot.listeners;
-            if let Some(other) = listeners.insert(address, Arc::clone(listener)) {
-                let taken = taken(balancer, listener.port, address, &other);
-                self.rejections.push(taken);
+            if let Some(other) = listeners.insert(key, Arc::clone(listener)) {
+                self.failures.push(taken(listener, key, &other));
             }
-            match self.parts.previous.listeners.get(&address) {
-                None => self.changes.opened.push(address),
-                Some(before) if !listener.is_like(before) => self.changes.handed_over.push(address),
+            match self.parts.previous.listeners.get(&key) {
+                None => self.changes.opened.push(key),
+                Some(before) if !listener.is_like(before) => self.changes.handed_over.push(key),
                 Some(_) => {}
             }
         }
         self.put(state);
     }
 
-    /// Load balancers that stayed as they are but for a group or a certificate.
+    /// Rebuilds load balancers that are unchanged but use a changed group or certificate.
     fn dependents(&mut self, changed: &Changed<'_>) {
         let done: FxHashSet<&Arc<str>> = changed.set.iter().map(|(_, lb)| &lb.name).collect();
         let groups = self.replaced.iter();
@@ -300,9 +355,10 @@ impl<'a> Next<'a> {
         let users = groups.flat_map(|group| &group.users);
         let mut names: FxHashSet<Arc<str>> = users.cloned().collect();
         if !self.renewed.is_empty() {
+            let presents = |listener: &Listener| uses_any(listener, &self.renewed);
             let balancers = self.snapshot.balancers.values();
             let mut presenting = balancers
-                .filter(|state| state.config.listeners.iter().any(|l| self.presents(l)))
+                .filter(|state| state.config.listeners.iter().any(presents))
                 .map(|state| Arc::clone(&state.config.name));
             names.extend(&mut presenting);
         }
@@ -317,13 +373,15 @@ impl<'a> Next<'a> {
         let mut listeners = Vec::with_capacity(state.listeners.len());
         for (listener, before) in state.config.listeners.iter().zip(&state.listeners) {
             let mut groups = forwarded_groups(listener);
-            let is_other =
-                groups.any(|group| self.replaced.contains(group)) || self.presents(listener);
-            let renewed = match is_other {
-                true => self.listener(&state.config, listener, &state.addresses, Some(before)),
-                false => Some(Arc::clone(before)),
-            };
-            listeners.extend(renewed);
+            let is_affected = groups.any(|group| self.replaced.contains(group))
+                || uses_any(listener, &self.renewed);
+            if is_affected {
+                let renewed =
+                    self.listener(&state.config, listener, &state.addresses, Some(before));
+                listeners.extend(renewed);
+            } else {
+                listeners.push(Arc::clone(before));
+            }
         }
         let state = BalancerState {
             config: Arc::clone(&state.config),
@@ -331,17 +389,10 @@ impl<'a> Next<'a> {
             listeners,
             instance_groups: state.instance_groups.clone(),
         };
-        for (address, listener) in state.sockets(self.parts.port_offset) {
-            self.snapshot
-                .listeners
-                .insert(address, Arc::clone(listener));
+        for (key, listener) in state.sockets(self.parts.port_offset) {
+            self.snapshot.listeners.insert(key, Arc::clone(listener));
         }
         self.put(state);
-    }
-
-    fn presents(&self, listener: &Listener) -> bool {
-        let mut certificates = listener.certificates.iter();
-        certificates.any(|certificate| self.renewed.contains(&certificate.name))
     }
 
     fn listener(
@@ -351,14 +402,20 @@ impl<'a> Next<'a> {
         addresses: &[IpAddr],
         before: Option<&Arc<ListenerState>>,
     ) -> Option<Arc<ListenerState>> {
-        let before = before.map(|before| &**before);
-        let made = self
-            .snapshot
-            .listener(balancer, listener, addresses, before, self.parts);
-        match made {
+        // The failure of the certificate is reported already.
+        if uses_any(listener, &self.broken) {
+            return None;
+        }
+        let spec = ListenerSpec {
+            balancer,
+            listener,
+            addresses,
+            before: before.map(|before| &**before),
+        };
+        match spec.make(&self.snapshot, self.parts) {
             Ok(state) => Some(Arc::new(state)),
-            Err(rejection) => {
-                self.rejections.push(rejection);
+            Err(failure) => {
+                self.failures.push(failure);
                 None
             }
         }
@@ -370,41 +427,86 @@ impl<'a> Next<'a> {
         self.snapshot.balancers.insert(name, Arc::new(state));
     }
 
-    fn finish(self) -> Result<(Snapshot, Changes), Vec<Rejection>> {
-        match self.rejections.is_empty() {
-            true => Ok((self.snapshot, self.changes)),
-            false => Err(self.rejections),
+    fn finish(self) -> Built {
+        Built {
+            snapshot: self.snapshot,
+            changes: self.changes,
+            failures: self.failures,
         }
     }
 }
 
-impl BalancerState {
-    fn listener(&self, port: u16) -> Option<&Arc<ListenerState>> {
-        self.listeners.iter().find(|listener| listener.port == port)
-    }
-
-    /// What is bound for it.
-    fn sockets(&self, port_offset: u16) -> impl Iterator<Item = (SocketAddr, &Arc<ListenerState>)> {
-        self.listeners.iter().flat_map(move |listener| {
-            let port = listener.port.saturating_add(port_offset);
-            let addresses = self.addresses.iter();
-            addresses.map(move |ip| (SocketAddr::new(*ip, port), listener))
-        })
-    }
+/// The address at which each Application Load Balancer of `model` is reached from this process: its first IPv4 address,
+/// else its first one.
+fn application_addresses(
+    model: &Model,
+    new: &Addresses,
+    previous: &Snapshot,
+) -> FxHashMap<Arc<str>, IpAddr> {
+    let balancers = model.load_balancers.iter();
+    let balancers = balancers.filter(|one| one.kind == LoadBalancerType::Application);
+    let address = |balancer: &Arc<LoadBalancer>| {
+        let before = || Some(&previous.balancers.get(&balancer.name)?.addresses);
+        let all = new.get(&balancer.name).or_else(before)?;
+        let ip = all.iter().find(|ip| ip.is_ipv4()).or_else(|| all.first())?;
+        let ip = match ip {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => *ip,
+        };
+        Some((Arc::clone(&balancer.name), ip))
+    };
+    balancers.filter_map(address).collect()
 }
 
-/// Two listeners ask for one socket.
-fn taken(
-    balancer: &LoadBalancer,
-    port: u16,
-    address: SocketAddr,
-    other: &ListenerState,
-) -> Rejection {
+/// The load balancers that did not change and get another address, as before and now.
+fn moved<'a>(
+    changed: &Changed<'_>,
+    old: &'a [Arc<LoadBalancer>],
+    new: &'a [Arc<LoadBalancer>],
+    addresses: &Addresses,
+    previous: &Snapshot,
+) -> Vec<(Option<&'a Arc<LoadBalancer>>, &'a Arc<LoadBalancer>)> {
+    // Usually nothing asks for new addresses.
+    if addresses.is_empty() {
+        return Vec::new();
+    }
+    let done: FxHashSet<&str> = changed.set.iter().map(|(_, lb)| &*lb.name).collect();
+    let is_moved = |lb: &&Arc<LoadBalancer>| {
+        let (before, now) = (previous.balancers.get(&lb.name), addresses.get(&lb.name));
+        let differs = before
+            .zip(now)
+            .is_some_and(|(before, now)| before.addresses != *now);
+        differs && !done.contains(&*lb.name)
+    };
+    let moved: FxHashMap<&str, _> = new
+        .iter()
+        .filter(is_moved)
+        .map(|lb| (&*lb.name, lb))
+        .collect();
+    let pairs = old
+        .iter()
+        .filter_map(|lb| Some((Some(lb), *moved.get(&*lb.name)?)));
+    pairs.collect()
+}
+
+/// Whether `listener` uses one of the `certificates`.
+fn uses_any(listener: &Listener, certificates: &FxHashSet<Arc<str>>) -> bool {
+    let mut presented = listener.certificates.iter();
+    presented.any(|certificate| certificates.contains(&certificate.name))
+}
+
+/// The failure of `listener`, whose socket `other` already uses.
+fn taken(listener: &ListenerState, key: ListenerKey, other: &ListenerState) -> Failure {
     let message = format!(
-        "listener {port} cannot listen on {address}: load balancer \"{}\" already does",
-        other.load_balancer
+        "listener {} cannot listen on {key}: load balancer \"{}\" already does",
+        listener.port, other.load_balancer
     );
     let diagnostic = Diagnostic::error("address-in-use", message)
         .hint("give the load balancers different addresses");
-    of_listener(balancer, port, diagnostic)
+    let id = ListenerId {
+        port: listener.port,
+        transport: key.transport,
+    };
+    Failure::invalid_listener(&listener.load_balancer, id, diagnostic)
 }

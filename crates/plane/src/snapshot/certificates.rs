@@ -1,54 +1,59 @@
-//! Certificates in force, each loaded once for as long as it stays as it is.
+//! Active certificates. Each is loaded once and reloaded only when it changes.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use elbow_model::diagnostic::Diagnostic;
-use elbow_model::{Certificate, CertificateSource, LoadBalancer, Model, changed};
+use elbow_model::{Account, Certificate, CertificateSource, LoadBalancer, Model, changed};
 use elbow_tls::Loaded;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::error::Rejection;
+use crate::error::{Cause, Failure};
 
-/// By the names that listeners know them by.
+/// Loaded certificates by name.
 #[derive(Clone, Default)]
-pub(crate) struct Certificates(FxHashMap<Arc<str>, Kept>);
+pub(crate) struct Certificates(FxHashMap<Arc<str>, Entry>);
 
 #[derive(Clone)]
-struct Kept {
+struct Entry {
     config: Arc<Certificate>,
     loaded: Arc<Loaded>,
-    /// Of its files, as they were just before they were read.
+    /// The stamps of its files, taken just before reading them.
     stamps: Vec<Stamp>,
 }
 
-/// What of a file changes when it is written or replaced; `None`: it is not there.
+/// Metadata of a file that changes when it is written or replaced; `None` if the file does not exist.
 type Stamp = Option<[i64; 6]>;
 
-/// Certificates that follow others.
-pub(super) struct Followed {
+/// The certificates of a new model.
+pub(super) struct Renewal {
     pub(super) certificates: Arc<Certificates>,
-    /// Names of those that are new, or others than before.
+    /// Names of new or changed certificates.
     pub(super) renewed: FxHashSet<Arc<str>>,
+    /// Names of certificates that cannot be loaded.
+    pub(super) broken: FxHashSet<Arc<str>>,
+    /// The failures of broken certificates.
+    pub(super) failures: Vec<Failure>,
 }
 
-/// Finds what only the file system and the TLS library know to be wrong with `model`: certificates
-/// that are missing, broken or do not fit their keys. Those that are yet to be issued are none.
+/// Checks the certificates of `model`: finds those that are missing or broken, or whose key does not
+/// match. Certificates that are not issued yet are not checked.
 pub fn check(model: &Model) -> Vec<Diagnostic> {
-    let is_to_be_issued =
+    let is_not_issued_yet =
         |c: &&Arc<Certificate>| matches!(c.source, CertificateSource::SelfSigned { .. });
     model
         .certificates
         .iter()
-        .filter(|c| !is_to_be_issued(c))
-        .filter_map(|c| load(c).err())
+        .filter(|c| !is_not_issued_yet(c))
+        .filter_map(|c| load(c, &Account::default()).err())
         .collect()
 }
 
-fn load(certificate: &Certificate) -> Result<Arc<Loaded>, Diagnostic> {
-    elbow_tls::load(certificate).map_err(|error| {
+fn load(certificate: &Certificate, account: &Account) -> Result<Arc<Loaded>, Diagnostic> {
+    elbow_tls::load(certificate, account).map_err(|error| {
         let (file, line, column) = certificate.declared.clone().unwrap_or_default();
         let message = format!("certificate \"{}\": {error}", certificate.name);
         Diagnostic::error("bad-certificate", message)
@@ -62,61 +67,64 @@ impl Certificates {
         Some(&self.0.get(name)?.loaded)
     }
 
-    /// Those of `model`, which follows `before`. One that stays is not loaded again, unless its files are others.
-    pub(super) fn follow(
+    /// Loads the new and changed certificates of `model`, which replaces `before`, with ARNs of `account`. An unchanged one is loaded again only if its files have changed.
+    pub(super) fn renew(
         self: &Arc<Self>,
         before: &Model,
         model: &Model,
-    ) -> Result<Followed, Vec<Rejection>> {
+        account: &Account,
+    ) -> Renewal {
         let changed = changed(&before.certificates, &model.certificates, |c| &c.name);
-        let mut wanted: FxHashMap<&Arc<str>, &Arc<Certificate>> =
+        let mut wanted: BTreeMap<&Arc<str>, &Arc<Certificate>> =
             changed.set.iter().map(|(_, c)| (&c.name, *c)).collect();
-        for (name, kept) in &self.0 {
-            if kept.stamps != stamps(&kept.config) {
-                wanted.entry(name).or_insert(&kept.config);
+        for (name, entry) in &self.0 {
+            if entry.stamps != stamps(&entry.config) {
+                wanted.entry(name).or_insert(&entry.config);
             }
         }
         for certificate in &changed.gone {
             wanted.remove(&certificate.name);
         }
+        let mut renewal = Renewal {
+            certificates: Arc::clone(self),
+            renewed: FxHashSet::default(),
+            broken: FxHashSet::default(),
+            failures: Vec::new(),
+        };
         if wanted.is_empty() && changed.gone.is_empty() {
-            return Ok(Followed {
-                certificates: Arc::clone(self),
-                renewed: FxHashSet::default(),
-            });
+            return renewal;
         }
         let mut certificates = Self::clone(self);
         for certificate in &changed.gone {
             certificates.0.remove(&certificate.name);
         }
-        let mut rejections = Vec::new();
         for (name, config) in &wanted {
-            match Kept::load(config) {
-                Ok(kept) => {
-                    certificates.0.insert(Arc::clone(name), kept);
+            match Entry::load(config, account) {
+                Ok(entry) => {
+                    certificates.0.insert(Arc::clone(name), entry);
+                    renewal.renewed.insert(Arc::clone(name));
                 }
-                Err(diagnostic) => rejections.push(Rejection {
-                    load_balancers: presenting(model, name),
-                    diagnostic,
-                }),
+                Err(diagnostic) => {
+                    renewal.broken.insert(Arc::clone(name));
+                    renewal.failures.push(Failure {
+                        load_balancers: users_of(model, name),
+                        listener: None,
+                        cause: Cause::Invalid(diagnostic),
+                    });
+                }
             }
         }
-        if !rejections.is_empty() {
-            return Err(rejections);
-        }
-        Ok(Followed {
-            certificates: Arc::new(certificates),
-            renewed: wanted.into_keys().cloned().collect(),
-        })
+        renewal.certificates = Arc::new(certificates);
+        renewal
     }
 }
 
-impl Kept {
-    fn load(config: &Arc<Certificate>) -> Result<Self, Diagnostic> {
+impl Entry {
+    fn load(config: &Arc<Certificate>, account: &Account) -> Result<Self, Diagnostic> {
         Ok(Self {
-            // Before they are read, so that what changes meanwhile is seen the next time.
+            // Taken before reading the files, so that a change in between is noticed the next time.
             stamps: stamps(config),
-            loaded: load(config)?,
+            loaded: load(config, account)?,
             config: Arc::clone(config),
         })
     }
@@ -136,17 +144,17 @@ fn stamp(path: &Path) -> Stamp {
     let file = fs::metadata(path).ok()?;
     let numbers = [file.dev(), file.ino(), file.size()].map(u64::cast_signed);
     let [device, inode, size] = numbers;
-    // Whoever sets the time of writing cannot set that of the change.
+    // Programs can set the modification time, but not the change time (ctime).
     let (seconds, nanoseconds) = (file.ctime(), file.ctime_nsec());
     Some([device, inode, size, file.mtime(), seconds, nanoseconds])
 }
 
-/// Names of the load balancers that present the certificate called `name`.
-fn presenting(model: &Model, name: &str) -> Vec<Arc<str>> {
-    let presents = |lb: &&Arc<LoadBalancer>| {
+/// Names of the load balancers that use the certificate `name`.
+fn users_of(model: &Model, name: &str) -> Vec<Arc<str>> {
+    let uses = |lb: &&Arc<LoadBalancer>| {
         let mut certificates = lb.listeners.iter().flat_map(|l| &l.certificates);
         certificates.any(|certificate| *certificate.name == *name)
     };
-    let balancers = model.load_balancers.iter().filter(presents);
+    let balancers = model.load_balancers.iter().filter(uses);
     balancers.map(|lb| Arc::clone(&lb.name)).collect()
 }

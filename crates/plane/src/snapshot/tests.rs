@@ -1,15 +1,22 @@
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use elbow_model::addresses::{DEFAULT_POOL, assign};
+use elbow_model::addresses::{DEFAULT_POOL, Preferred, assign};
+use elbow_model::{DnsZone, LoadBalancer, Model, Protocol, TargetState, Transport};
+use elbow_telemetry::Telemetry;
+use elbow_tls::Tickets;
+use rustc_hash::FxHashMap;
 
 use super::*;
+use crate::error::{Cause, Failure, ListenerId};
+use crate::listener_key::ListenerKey;
+use crate::names::Resolved;
 
 mod churn;
 mod sharing;
 
 const ADDRESS: &str = "127.0.0.1";
 
-/// A model with one ALB at `balancers`' addresses and one group with targets at `ports`.
+/// A model with one ALB and one group with targets at `ports`.
 fn model(ports: &[u16]) -> Arc<Model> {
     let targets: String = ports
         .iter()
@@ -41,7 +48,7 @@ targetGroups:
 }
 
 fn parse(text: &str) -> Arc<Model> {
-    let (model, diagnostics) = elbow_model::file::parse(text, "test.yaml");
+    let (model, diagnostics) = elbow_native::parse(text, "test.yaml");
     Arc::new(model.unwrap_or_else(|| panic!("{diagnostics:?}")))
 }
 
@@ -49,12 +56,20 @@ fn build(
     model: &Arc<Model>,
     previous: &Snapshot,
     resolved: &FxHashMap<Arc<str>, Resolved>,
-) -> Result<(Snapshot, Changes), Vec<Rejection>> {
+) -> Result<(Snapshot, Changes), Vec<Failure>> {
     let before = |name: &str| Some(&*previous.balancers.get(name)?.addresses);
-    let addresses = assign(model, DEFAULT_POOL, before).unwrap();
+    let addresses = assign(model, DEFAULT_POOL, &Preferred::default(), before).unwrap();
     with_parts(previous, resolved, |parts| {
-        Snapshot::build(Arc::clone(model), &addresses, parts)
+        built(super::build(Arc::clone(model), &addresses, parts))
     })
+}
+
+fn built(built: Built) -> Result<(Snapshot, Changes), Vec<Failure>> {
+    if built.failures.is_empty() {
+        Ok((built.snapshot, built.changes))
+    } else {
+        Err(built.failures)
+    }
 }
 
 fn with_parts<T>(
@@ -62,7 +77,7 @@ fn with_parts<T>(
     resolved: &FxHashMap<Arc<str>, Resolved>,
     make: impl FnOnce(&Parts<'_>) -> T,
 ) -> T {
-    // One for all, as a process has.
+    // One for all, as in a process.
     static TELEMETRY: LazyLock<Arc<Telemetry>> = LazyLock::new(|| Telemetry::new(1));
     make(&Parts {
         previous,
@@ -81,7 +96,7 @@ fn next(model: &Arc<Model>, previous: &Snapshot) -> Snapshot {
     snapshot
 }
 
-/// What follows when nothing but `groups` is to be made anew.
+/// The next snapshot when only `groups` are rebuilt.
 fn refresh(
     groups: &[&str],
     previous: &Snapshot,
@@ -89,7 +104,7 @@ fn refresh(
 ) -> Snapshot {
     let groups = groups.iter().map(|name| Arc::from(*name)).collect();
     let refreshed = with_parts(previous, resolved, |parts| {
-        Snapshot::refreshed(groups, parts)
+        built(super::refresh(groups, parts))
     });
     let (snapshot, changes) = refreshed.unwrap();
     snapshot.activate(&changes);
@@ -105,23 +120,97 @@ fn states(snapshot: &Snapshot, group: &str) -> Vec<(u16, TargetState)> {
 }
 
 #[test]
-fn listeners_are_bound_at_their_offset() {
+fn listeners_are_bound_with_the_port_offset() {
     let snapshot = next(&model(&[1]), &Snapshot::default());
     let bound: Vec<_> = snapshot.listeners.keys().map(ToString::to_string).collect();
     assert_eq!(bound, ["127.0.10.9:8080"]);
     assert_eq!(snapshot.generation, 1);
 }
 
+/// A load balancer that listens on port 53 with `protocols`, which share a port by transport.
+fn dns(protocols: &[Protocol]) -> Arc<Model> {
+    let model = parse(
+        "loadBalancers:
+- name: dns
+  type: network
+  addresses: [127.0.10.9]
+  listeners: [{port: 53, protocol: TCP, defaultActions: [{type: forward, forwardConfig: {targetGroups: [{targetGroup: pods}]}}]}]
+targetGroups:
+- {name: pods, protocol: TCP_UDP, port: 1, targetType: ip, targets: []}
+",
+    );
+    let mut balancer = LoadBalancer::clone(&model.load_balancers[0]);
+    let like = balancer.listeners.remove(0);
+    balancer.listeners = protocols
+        .iter()
+        .map(|protocol| {
+            let mut listener = like.clone();
+            listener.protocol = *protocol;
+            listener
+        })
+        .collect();
+    let mut model = Model::clone(&model);
+    model.load_balancers = vec![Arc::new(balancer)];
+    Arc::new(model)
+}
+
+#[test]
+fn tcp_and_udp_listeners_share_a_port() {
+    let keys = |keys: &mut dyn Iterator<Item = &ListenerKey>| {
+        let mut keys: Vec<_> = keys.map(ToString::to_string).collect();
+        keys.sort();
+        keys
+    };
+    let (tcp, udp) = ("127.0.10.9:8053", "127.0.10.9:8053/udp");
+    let none = FxHashMap::default();
+    let first = next(&dns(&[Protocol::Tcp]), &Snapshot::default());
+    let (second, changes) = build(&dns(&[Protocol::Tcp, Protocol::Udp]), &first, &none).unwrap();
+    assert_eq!(keys(&mut second.listeners.keys()), [tcp, udp]);
+    assert_eq!(keys(&mut changes.opened.iter()), [udp]);
+    assert!(changes.closed.is_empty() && changes.handed_over.is_empty());
+    let listener = |snapshot: &Snapshot, name: &str| {
+        let mut listeners = snapshot.listeners.iter();
+        let (_, listener) = listeners.find(|(key, _)| key.to_string() == name).unwrap();
+        Arc::clone(&listener.metrics)
+    };
+    assert!(Arc::ptr_eq(&listener(&first, tcp), &listener(&second, tcp)));
+    assert!(!Arc::ptr_eq(
+        &listener(&second, tcp),
+        &listener(&second, udp)
+    ));
+    let (third, changes) = build(&dns(&[Protocol::Udp]), &second, &none).unwrap();
+    assert_eq!(keys(&mut third.listeners.keys()), [udp]);
+    assert_eq!(keys(&mut changes.closed.iter()), [tcp]);
+    // One listener with two sockets.
+    let (both, changes) = build(&dns(&[Protocol::TcpUdp]), &third, &none).unwrap();
+    assert_eq!(keys(&mut both.listeners.keys()), [tcp, udp]);
+    assert_eq!(keys(&mut changes.opened.iter()), [tcp]);
+}
+
+#[test]
+fn all_failures_are_reported_at_once() {
+    let mut model = Model::clone(&model(&[1]));
+    for name in ["twin", "triplet"] {
+        let mut twin = LoadBalancer::clone(&model.load_balancers[0]);
+        twin.name = name.into();
+        model.load_balancers.push(Arc::new(twin));
+    }
+    let (model, first) = (Arc::new(model), Snapshot::default());
+    let failures = build(&model, &first, &FxHashMap::default()).err().unwrap();
+    let at_fault: Vec<&str> = failures.iter().map(|f| &*f.load_balancers[0]).collect();
+    assert_eq!(at_fault, ["twin", "triplet"]);
+}
+
 // ALB guide, target groups: a group in no rule is unused.
 #[test]
-fn a_group_that_nothing_forwards_to_is_unused() {
+fn group_without_forwarding_listeners_is_unused() {
     let snapshot = next(&model(&[1]), &Snapshot::default());
     assert_eq!(states(&snapshot, "pods"), [(1, TargetState::Initial)]);
     assert_eq!(states(&snapshot, "spare"), [(1, TargetState::Unused)]);
 }
 
 #[test]
-fn a_target_that_stays_keeps_its_live_numbers() {
+fn unchanged_target_keeps_its_state_and_counters() {
     let first = next(&model(&[1, 2]), &Snapshot::default());
     first.groups["pods"].group.targets[1].set_state(TargetState::Healthy);
     let second = next(&model(&[3, 2]), &first);
@@ -141,20 +230,20 @@ fn a_target_that_stays_keeps_its_live_numbers() {
 
 // ALB guide, edit target group attributes: draining for the delay, then unused.
 #[test]
-fn a_deregistered_target_drains_and_goes_when_its_delay_is_over() {
+fn deregistered_target_drains_and_is_removed_after_its_delay() {
     let first = next(&model(&[1, 2]), &Snapshot::default());
     let second = next(&model(&[2]), &first);
     assert_eq!(second.groups["pods"].draining().len(), 1);
     let third = next(&model(&[2]), &second);
     let draining = third.groups["pods"].draining();
-    assert_eq!(draining.len(), 1, "it drains on while its delay runs");
+    assert_eq!(draining.len(), 1, "it keeps draining during its delay");
     draining[0].set_state(TargetState::Unused);
     let fourth = refresh(&["pods"], &third, &FxHashMap::default());
     assert_eq!(states(&fourth, "pods"), [(2, TargetState::Initial)]);
 }
 
 #[test]
-fn a_target_that_is_registered_again_is_initial() {
+fn target_registered_again_is_initial() {
     let first = next(&model(&[1, 2]), &Snapshot::default());
     let second = next(&model(&[2]), &first);
     let third = next(&model(&[1, 2]), &second);
@@ -165,9 +254,9 @@ fn a_target_that_is_registered_again_is_initial() {
 }
 
 #[test]
-fn what_is_refused_changes_nothing() {
+fn rejected_model_changes_nothing() {
     let first = next(&model(&[1, 2]), &Snapshot::default());
-    // Target 1 would drain. The file refuses two load balancers on one socket, other doors may not.
+    // Target 1 would drain. The file reader rejects two load balancers on one socket, but other callers might not.
     let mut refused = Model::clone(&model(&[2]));
     let mut twin = LoadBalancer::clone(&refused.load_balancers[0]);
     twin.name = "twin".into();
@@ -176,7 +265,16 @@ fn what_is_refused_changes_nothing() {
         .err()
         .unwrap();
     assert_eq!(errors.len(), 1);
-    assert_eq!(errors[0].diagnostic.code, "address-in-use");
+    let Cause::Invalid(diagnostic) = &errors[0].cause else {
+        panic!("{errors:?}");
+    };
+    assert_eq!(diagnostic.code, "address-in-use");
+    assert_eq!(errors[0].load_balancers, [Arc::from("twin")]);
+    let listener = ListenerId {
+        port: 80,
+        transport: Transport::Tcp,
+    };
+    assert_eq!(errors[0].listener, Some(listener));
     assert_eq!(
         states(&first, "pods"),
         [(1, TargetState::Initial), (2, TargetState::Initial)]
@@ -184,7 +282,7 @@ fn what_is_refused_changes_nothing() {
 }
 
 #[test]
-fn a_name_stands_for_all_its_addresses() {
+fn host_name_registers_all_its_addresses() {
     let model = parse(
         "loadBalancers:
 - name: web
@@ -232,7 +330,7 @@ const WEB: &str = "{port: 81, protocol: HTTP, instancePort: 30002}";
 
 // Parity section 4: one health for the whole load balancer.
 #[test]
-fn a_new_listener_of_a_classic_load_balancer_finds_the_instances_as_healthy_as_they_are() {
+fn new_listener_of_a_classic_load_balancer_knows_instance_health() {
     let first = next(&classic(PLAIN), &Snapshot::default());
     assert_eq!(
         states(&first, "web/TCP:30001"),
@@ -250,9 +348,9 @@ fn a_new_listener_of_a_classic_load_balancer_finds_the_instances_as_healthy_as_t
 }
 
 #[test]
-fn an_instance_is_one_whatever_the_number_of_listeners() {
+fn instance_has_one_check_for_all_listeners() {
     let snapshot = next(&classic(&format!("{PLAIN}, {WEB}")), &Snapshot::default());
-    let instances = instances::of(&snapshot, &snapshot.balancers["web"]);
+    let instances = snapshot.instances(&snapshot.balancers["web"]);
     let shown: Vec<Vec<(&str, u16)>> = instances
         .iter()
         .map(|instance| {

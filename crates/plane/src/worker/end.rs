@@ -1,16 +1,17 @@
-//! How the connections of a worker end with it.
+//! Ends the connections of a worker.
 
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::{Command, WorkerContext};
+use super::context::WorkerContext;
+use crate::message::Command;
 
-/// What connections have to end in order after the drain; what takes longer is dropped.
+/// How long connections may take to end after the drain, before they are dropped.
 const STOP_GRACE: Duration = Duration::from_millis(500);
 
-/// Until the last connection has ended or the plane has lost patience.
+/// Waits until the last connection has ended, or for the command to stop.
 pub(super) async fn drain(
     context: &WorkerContext,
     commands: &mut mpsc::UnboundedReceiver<Command>,
@@ -20,7 +21,7 @@ pub(super) async fn drain(
             () = context.closed.notified() => {}
             command = commands.recv() => match command {
                 None | Some(Command::Stop) => return,
-                // A target may be cut while its last connections finish.
+                // Connections to a target may be terminated while the last ones finish.
                 Some(Command::Wake) => context.worker.timers.wake_all(),
                 Some(_) => {}
             }
@@ -28,22 +29,19 @@ pub(super) async fn drain(
     }
 }
 
-/// Ends the connections that are left, so that each is counted and logged.
+/// Ends the remaining connections, so that each is counted and logged.
 pub(super) async fn stop(context: &WorkerContext) {
     let open = context.open.get();
     if open == 0 {
         return;
     }
-    warn!(
-        worker = context.worker.id,
-        open, "ending connections that are in progress"
-    );
+    warn!(worker = context.worker.id, open, "ending open connections");
     context.worker.stop();
     let ended = async {
         while context.open.get() > 0 {
             context.closed.notified().await;
         }
     };
-    // Those that are left are dropped with the runtime.
+    // The runtime drops the rest.
     let _ = tokio::time::timeout(STOP_GRACE, ended).await;
 }

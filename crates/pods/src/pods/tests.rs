@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::*;
 
-/// A folder of one test, removed at its end.
+/// A test's folder, removed at the end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -47,7 +47,7 @@ const EMBEDDED: Kind = Kind::Embedded {
     lenient: false,
 };
 
-/// Takes any certificate: the test looks at it itself.
+/// Accepts any certificate; the tests check it themselves.
 #[derive(Debug)]
 struct AnyCertificate;
 
@@ -102,7 +102,7 @@ async fn connect(pod: &Pod) -> TlsStream<TcpStream> {
     connector.connect(name, stream).await.unwrap()
 }
 
-/// The whole answer to one request, the headers in lower case.
+/// Head and body of the answer to one request, the head in lower case.
 async fn get(pod: &Pod, path: &str) -> (String, String) {
     let mut stream = connect(pod).await;
     let request = format!("GET {path} HTTP/1.1\r\nHost: pod\r\nConnection: close\r\n\r\n");
@@ -118,8 +118,8 @@ async fn get(pod: &Pod, path: &str) -> (String, String) {
     (head.to_lowercase(), body.to_owned())
 }
 
-/// Waits until nobody listens: a process that another test is just starting has a copy of every
-/// socket until it runs its program.
+/// Waits until connections are refused: a process that another test is starting holds a copy of every
+/// socket until it executes its program.
 fn assert_refused(pod: &Pod) {
     for address in [pod.s3, pod.console] {
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -132,7 +132,7 @@ fn assert_refused(pod: &Pod) {
 }
 
 #[tokio::test]
-async fn a_request_that_is_not_signed_is_denied_as_minio_does() {
+async fn unsigned_request_is_denied_as_by_minio() {
     let folder = Folder::new("anonymous");
     let pods = Pods::launch(options(&folder, EMBEDDED)).await.unwrap();
     for path in ["/", "/bucket", "/bucket/key", "/bucket?list-type=2"] {
@@ -144,7 +144,7 @@ async fn a_request_that_is_not_signed_is_denied_as_minio_does() {
 }
 
 #[tokio::test]
-async fn health_pages_answer_200_and_every_answer_names_its_pod() {
+async fn health_pages_answer_200_and_responses_name_the_pod() {
     let folder = Folder::new("health");
     let pods = Pods::launch(options(&folder, EMBEDDED)).await.unwrap();
     for pod in pods.list() {
@@ -179,7 +179,7 @@ async fn each_pod_serves_its_own_certificate() {
 }
 
 #[tokio::test]
-async fn the_console_is_a_page_in_clear_that_names_the_pod() {
+async fn console_is_plain_http_and_names_the_pod() {
     let folder = Folder::new("console");
     let pods = Pods::launch(options(&folder, EMBEDDED)).await.unwrap();
     let pod = &pods.list()[1];
@@ -195,7 +195,7 @@ async fn the_console_is_a_page_in_clear_that_names_the_pod() {
 }
 
 #[tokio::test]
-async fn a_pod_is_stopped_and_started_on_its_ports() {
+async fn pod_restarts_on_its_ports() {
     let folder = Folder::new("restart");
     let pods = Pods::launch(options(&folder, EMBEDDED)).await.unwrap();
     let (first, second) = (pods.list()[0].clone(), pods.list()[1].clone());
@@ -203,7 +203,7 @@ async fn a_pod_is_stopped_and_started_on_its_ports() {
 
     pods.stop("minio-0").await.unwrap();
     pods.stop("minio-0").await.unwrap();
-    // An open connection is cut: an end without a close_notify, or a reset.
+    // The open connection is cut: an end without a close_notify, or a reset.
     let cut = open.read(&mut [0; 1]).await.unwrap_err();
     assert!(
         matches!(
@@ -232,7 +232,7 @@ async fn a_pod_is_stopped_and_started_on_its_ports() {
 }
 
 #[tokio::test]
-async fn nobody_else_is_given_the_port_of_a_stopped_pod() {
+async fn port_of_a_stopped_pod_stays_reserved() {
     let folder = Folder::new("port");
     let pods = Pods::launch(options(&folder, EMBEDDED)).await.unwrap();
     pods.stop("minio-0").await.unwrap();
@@ -245,15 +245,15 @@ async fn nobody_else_is_given_the_port_of_a_stopped_pod() {
 }
 
 #[tokio::test]
-async fn an_unknown_pod_is_an_error() {
+async fn unknown_pod_is_an_error() {
     let folder = Folder::new("unknown");
     let pods = Pods::launch(options(&folder, EMBEDDED)).await.unwrap();
     let error = pods.stop("minio-7").await.unwrap_err();
-    assert_eq!(error.to_string(), "there is no pod \"minio-7\"");
+    assert_eq!(error.to_string(), "pod \"minio-7\" not found");
 }
 
 #[tokio::test]
-async fn pods_end_with_their_handle() {
+async fn dropping_pods_ends_them() {
     let folder = Folder::new("end");
     let pods = Pods::launch(options(&folder, EMBEDDED)).await.unwrap();
     let pod = pods.list()[0].clone();
@@ -264,7 +264,7 @@ async fn pods_end_with_their_handle() {
 }
 
 #[tokio::test]
-async fn pods_share_a_folder_or_do_not() {
+async fn pods_share_a_folder_only_if_asked() {
     for (shared, expected) in [(true, vec!["shared"]), (false, vec!["minio-0", "minio-1"])] {
         let folder = Folder::new(if shared { "shared" } else { "apart" });
         let kind = Kind::Embedded {
@@ -282,14 +282,14 @@ async fn pods_share_a_folder_or_do_not() {
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_made_is_an_error() {
+async fn unwritable_folder_is_an_error() {
     let folder = Folder(PathBuf::from("/dev/null/pods"));
     let error = Pods::launch(options(&folder, EMBEDDED)).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot write /dev/null/pods");
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_is_an_error() {
+async fn missing_program_is_an_error() {
     let folder = Folder::new("missing");
     let program = PathBuf::from("/nonexistent/minio");
     let result = Pods::launch(options(&folder, Kind::Minio { program })).await;
@@ -298,7 +298,7 @@ async fn a_program_that_is_not_there_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_process_that_ends_shows_the_end_of_its_log() {
+async fn exited_process_shows_the_end_of_its_log() {
     let folder = Folder::new("exits");
     fs::create_dir_all(&folder.0).unwrap();
     let program = folder.0.join("minio");
@@ -321,7 +321,7 @@ async fn a_process_that_ends_shows_the_end_of_its_log() {
 
 /// Real MinIO: four processes are one deployment, and one of them may be down.
 #[tokio::test]
-async fn minio_processes_serve_and_come_back() {
+async fn minio_processes_serve_and_restart() {
     let Some(program) = crate::find_minio() else {
         return eprintln!("skipped: needs minio on PATH");
     };
@@ -353,9 +353,9 @@ async fn minio_processes_serve_and_come_back() {
     list.iter().for_each(assert_refused);
 }
 
-/// A pod for any Service: both ports answer in TLS and in plain HTTP.
+/// A pod for any Service: both ports accept TLS and plain HTTP.
 #[tokio::test]
-async fn a_lenient_pod_speaks_as_it_is_spoken_to() {
+async fn lenient_pod_accepts_tls_and_plain_http() {
     let folder = Folder::new("lenient");
     let kind = Kind::Embedded {
         shared: true,

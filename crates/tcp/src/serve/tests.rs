@@ -1,22 +1,21 @@
-use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use elbow_balance::{Group, Target};
-use elbow_model::{
-    HealthCheck, HealthCheckPort, HealthCheckProtocol, Matcher, Protocol, ProtocolVersion,
-    TargetGroup, TargetGroupAttributes, TargetId, TargetState, TargetType,
-};
-use elbow_net::{ConnMeta, ConnectErrorKind, Direction, RelayEnd, Relayed, TcpConnector, Worker};
+use elbow_model::{Personality, Protocol, TargetGroup, TargetGroupSpec, TargetState};
+use elbow_net::{ConnMeta, ConnectErrorKind, RelayEnd, TcpConnector, TlsMeta, Worker};
+use elbow_telemetry::{AccessLog, ListenerCells, Sink, Telemetry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
-use super::{Listener, Manners, Outcome, Served, serve};
+use super::serve;
+use crate::{Context, FlowEnd, FlowRecord, Listener, Side};
 
 mod classic;
 
@@ -32,7 +31,7 @@ fn run(test: impl Future<Output = ()>) {
     LocalSet::new().block_on(&runtime, test);
 }
 
-/// Fails the test instead of hanging.
+/// Awaits `future`, and panics instead of hanging.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future)
         .await
@@ -40,31 +39,16 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn group(protocol: Protocol, targets: &[(SocketAddr, TargetState)]) -> Arc<Group> {
-    let config = TargetGroup {
-        name: "g".into(),
-        protocol,
-        protocol_version: ProtocolVersion::Http1,
-        port: 80,
-        target_type: TargetType::Ip,
-        health_check: HealthCheck {
-            protocol: HealthCheckProtocol::Tcp,
-            port: HealthCheckPort::TrafficPort,
-            path: "/".into(),
-            matcher: Matcher(vec![200..=399]),
-            interval: Duration::from_secs(30),
-            timeout: Duration::from_secs(10),
-            healthy_threshold: 5,
-            unhealthy_threshold: 2,
-        },
-        attributes: TargetGroupAttributes::default(),
-        targets: Vec::new(),
+    let spec = TargetGroupSpec {
+        name: Some("g".to_owned()),
+        protocol: Some(protocol.as_str().to_owned()),
+        port: Some(80),
+        target_type: Some("ip".to_owned()),
+        ..TargetGroupSpec::default()
     };
+    let config = TargetGroup::new(&spec).value.unwrap();
     let targets = targets.iter().map(|(address, state)| {
-        let registered = elbow_model::Target {
-            id: TargetId::Ip(address.ip()),
-            port: address.port(),
-            availability_zone: None,
-        };
+        let registered = elbow_model::Target::at(*address);
         let target = Target::new(registered, *address);
         target.set_state(*state);
         Arc::new(target)
@@ -83,21 +67,49 @@ fn listener(groups: Vec<(Arc<Group>, u32)>) -> Arc<Listener> {
         groups,
         sticky: false,
         idle_timeout: Duration::from_secs(350),
-        manners: Manners::Network,
-        load_balancer: "nlb".into(),
+        personality: &Personality::NETWORK,
+        load_balancer_id: "net/nlb/1".into(),
+        id: "00000000000000ff".into(),
         port: 9000,
     })
 }
 
-/// A client's connection that is being served, and the bytes that were counted.
+/// A client connection being served.
 struct Flow {
-    worker: Rc<Worker>,
+    context: Rc<Context<TcpConnector>>,
     client: TcpStream,
-    served: JoinHandle<Served>,
-    counted: Rc<RefCell<(u64, u64)>>,
+    served: JoinHandle<FlowRecord>,
+}
+
+impl Flow {
+    fn cells(&self) -> &ListenerCells {
+        self.context.metrics.worker(0)
+    }
+
+    fn bytes(&self) -> (u64, u64) {
+        let cells = self.cells();
+        (cells.received_bytes.get(), cells.sent_bytes.get())
+    }
+}
+
+fn context(log: Option<&Arc<AccessLog>>) -> Rc<Context<TcpConnector>> {
+    Rc::new(Context {
+        worker: Worker::new(0),
+        connector: Rc::new(CONNECTOR),
+        metrics: Telemetry::new(1).listener("nlb", "network", 9000, "TCP"),
+        log: log.map(|log| Rc::new(log.buffer())),
+    })
 }
 
 async fn flow(listener: &Arc<Listener>) -> Flow {
+    flow_in(context(None), listener, None).await
+}
+
+async fn flow_in(
+    context: Rc<Context<TcpConnector>>,
+    listener: &Arc<Listener>,
+    tls: Option<TlsMeta>,
+) -> Flow {
     let (front, address) = target().await;
     let (client, accepted) = tokio::join!(TcpStream::connect(address), front.accept());
     let (stream, peer) = accepted.unwrap();
@@ -105,30 +117,14 @@ async fn flow(listener: &Arc<Listener>) -> Flow {
         client: peer,
         server: address,
         accepted: Instant::now(),
-        tls: None,
+        tls: tls.map(Arc::new),
     };
-    let worker = Worker::new(0);
-    let counted = Rc::new(RefCell::new((0, 0)));
-    let (of_task, listener, cells) = (
-        Rc::clone(&worker),
-        Arc::clone(listener),
-        Rc::clone(&counted),
-    );
-    let served = spawn_local(async move {
-        let count = |direction, n| {
-            let mut cells = cells.borrow_mut();
-            match direction {
-                Direction::ClientToTarget => cells.0 += n,
-                Direction::TargetToClient => cells.1 += n,
-            }
-        };
-        serve(&of_task, stream, &meta, &listener, &CONNECTOR, count).await
-    });
+    let (of_task, listener) = (Rc::clone(&context), Arc::clone(listener));
+    let served = spawn_local(async move { serve(&of_task, stream, &meta, &listener).await });
     Flow {
-        worker,
+        context,
         client: client.unwrap(),
         served,
-        counted,
     }
 }
 
@@ -137,7 +133,7 @@ async fn is_reset(stream: &mut TcpStream) -> bool {
 }
 
 #[test]
-fn a_flow_is_relayed_to_its_target_and_counted() {
+fn flow_is_relayed_to_its_target_and_counted() {
     run(async {
         let (at, address) = target().await;
         let group = group(Protocol::Tcp, &[(address, TargetState::Healthy)]);
@@ -148,15 +144,11 @@ fn a_flow_is_relayed_to_its_target_and_counted() {
         soon(peer.read_exact(&mut [0; 4])).await.unwrap();
         peer.write_all(b"pong!").await.unwrap();
         soon(flow.client.read_exact(&mut [0; 5])).await.unwrap();
-        assert_eq!(*flow.counted.borrow(), (4, 5), "while the flow is open");
+        assert_eq!(flow.bytes(), (4, 5), "while the flow is open");
         drop((flow.client, peer));
         let served = soon(flow.served).await.unwrap();
-        let relayed = Relayed {
-            client_to_target: 4,
-            target_to_client: 5,
-            end: RelayEnd::Closed,
-        };
-        assert_eq!(served.outcome, Outcome::Relayed(relayed));
+        assert_eq!((served.received, served.sent), (4, 5));
+        assert_eq!(served.end, FlowEnd::Relayed(RelayEnd::Closed));
         assert_eq!(served.target.unwrap().address, address);
         assert!(!served.fail_open);
         assert_eq!(
@@ -166,9 +158,9 @@ fn a_flow_is_relayed_to_its_target_and_counted() {
     });
 }
 
-// Parity 3.7: weight 0 = nothing.
+// Parity 3.7: a weight of 0 gets no traffic.
 #[test]
-fn a_group_of_weight_0_gets_nothing() {
+fn group_with_weight_0_gets_no_flows() {
     run(async {
         let ((at, address), (_other, unused)) = (target().await, target().await);
         let with = group(Protocol::Tcp, &[(address, TargetState::Healthy)]);
@@ -187,7 +179,6 @@ fn a_group_of_weight_0_gets_nothing() {
     });
 }
 
-// Parity 3.2: the same client may meet another target when it comes again.
 /// `group` with `stickiness.type` source_ip.
 fn sticky(group: &Arc<Group>) -> Arc<Group> {
     let mut config = TargetGroup::clone(&group.config);
@@ -197,7 +188,7 @@ fn sticky(group: &Arc<Group>) -> Arc<Group> {
 
 // Parity 3.4 and 3.7: all flows of one address go to one group and to one target there.
 #[test]
-fn sticky_flows_of_a_client_meet_one_target() {
+fn sticky_flows_of_a_client_go_to_one_target() {
     run(async {
         let mut ends = Vec::new();
         for _ in 0..4 {
@@ -213,8 +204,9 @@ fn sticky_flows_of_a_client_meet_one_target() {
             groups: network.groups.clone(),
             sticky: true,
             idle_timeout: network.idle_timeout,
-            manners: Manners::Network,
-            load_balancer: "nlb".into(),
+            personality: &Personality::NETWORK,
+            load_balancer_id: "net/nlb/1".into(),
+            id: "00000000000000ff".into(),
             port: 9000,
         });
         let mut met = HashSet::new();
@@ -228,6 +220,7 @@ fn sticky_flows_of_a_client_meet_one_target() {
     });
 }
 
+// Parity 3.2: the next flow of a client may go to another target.
 #[test]
 fn flows_spread_over_targets() {
     run(async {
@@ -245,7 +238,7 @@ fn flows_spread_over_targets() {
             soon(flow.served).await.unwrap();
         }
         for target in &group.targets {
-            // One in 2^40 runs falls outside.
+            // Fails by chance in one of 2^40 runs.
             assert!(
                 (6..=58).contains(&target.requests()),
                 "{}",
@@ -256,7 +249,7 @@ fn flows_spread_over_targets() {
 }
 
 #[test]
-fn nobody_to_give_it_to_is_a_reset() {
+fn flow_without_a_target_is_reset() {
     run(async {
         let empty = group(Protocol::Tcp, &[]);
         for groups in [
@@ -267,14 +260,14 @@ fn nobody_to_give_it_to_is_a_reset() {
             let mut flow = flow(&listener(groups)).await;
             assert!(is_reset(&mut flow.client).await);
             let served = soon(flow.served).await.unwrap();
-            assert_eq!(served.outcome, Outcome::NoTarget);
+            assert_eq!(served.end, FlowEnd::NoTarget);
             assert!(served.target.is_none());
         }
     });
 }
 
 #[test]
-fn a_target_that_refuses_is_a_reset_and_no_other_is_tried() {
+fn refused_connect_resets_the_client_without_a_retry() {
     run(async {
         let (gone, address) = target().await;
         drop(gone);
@@ -283,8 +276,8 @@ fn a_target_that_refuses_is_a_reset_and_no_other_is_tried() {
         assert!(is_reset(&mut flow.client).await);
         let served = soon(flow.served).await.unwrap();
         assert_eq!(
-            served.outcome,
-            Outcome::ConnectFailed(ConnectErrorKind::Refused)
+            served.end,
+            FlowEnd::ConnectFailed(ConnectErrorKind::Refused)
         );
         assert_eq!(
             (group.targets[0].in_flight(), group.targets[0].requests()),
@@ -294,24 +287,24 @@ fn a_target_that_refuses_is_a_reset_and_no_other_is_tried() {
 }
 
 #[test]
-fn a_tls_group_is_reached_under_tls() {
+fn tls_group_is_connected_with_tls() {
     run(async {
         let (_at, address) = target().await;
         let group = group(Protocol::Tls, &[(address, TargetState::Healthy)]);
         let mut flow = flow(&listener(vec![(group, 1)])).await;
         assert!(is_reset(&mut flow.client).await);
-        // This connector speaks in clear only, and says so.
+        // This connector does not support TLS and reports that.
         let served = soon(flow.served).await.unwrap();
         assert_eq!(
-            served.outcome,
-            Outcome::ConnectFailed(ConnectErrorKind::TlsHandshake)
+            served.end,
+            FlowEnd::ConnectFailed(ConnectErrorKind::TlsHandshake)
         );
     });
 }
 
 // Parity 3.6: fail-open when all targets are unhealthy (metric UnhealthyRoutingFlowCount).
 #[test]
-fn without_a_healthy_target_flows_go_to_unhealthy_ones_and_say_so() {
+fn without_healthy_targets_flows_fail_open() {
     run(async {
         let (at, address) = target().await;
         let group = group(Protocol::Tcp, &[(address, TargetState::Unhealthy)]);
@@ -320,13 +313,13 @@ fn without_a_healthy_target_flows_go_to_unhealthy_ones_and_say_so() {
         drop(flow.client);
         let served = soon(flow.served).await.unwrap();
         assert!(served.fail_open);
-        assert!(matches!(served.outcome, Outcome::Relayed(_)));
+        assert!(matches!(served.end, FlowEnd::Relayed(_)));
     });
 }
 
 // Parity 3.6: established connections of a target that becomes unhealthy are terminated.
 #[test]
-fn a_target_that_is_cut_loses_its_flows() {
+fn terminated_target_connections_reset_their_flows() {
     run(async {
         let (at, address) = target().await;
         let group = group(Protocol::Tcp, &[(address, TargetState::Healthy)]);
@@ -334,17 +327,17 @@ fn a_target_that_is_cut_loses_its_flows() {
         let (mut peer, _) = soon(at.accept()).await.unwrap();
         flow.client.write_all(b"x").await.unwrap();
         soon(peer.read_u8()).await.unwrap();
-        group.targets[0].cut();
-        flow.worker.timers.wake_all();
+        group.targets[0].terminate_connections();
+        flow.context.worker.timers.wake_all();
         assert!(is_reset(&mut flow.client).await);
         assert!(is_reset(&mut peer).await);
         let served = soon(flow.served).await.unwrap();
-        assert!(matches!(served.outcome, Outcome::Relayed(r) if r.end == RelayEnd::Cut));
+        assert!(served.end == FlowEnd::Relayed(RelayEnd::Terminated));
     });
 }
 
 #[test]
-fn a_flow_is_small() {
+fn flow_is_small() {
     run(async {
         let (front, address) = target().await;
         let (client, accepted) = tokio::join!(TcpStream::connect(address), front.accept());
@@ -355,10 +348,166 @@ fn a_flow_is_small() {
             accepted: Instant::now(),
             tls: None,
         };
-        let (worker, listener) = (Worker::new(0), listener(Vec::new()));
-        let future = serve(&worker, stream, &meta, &listener, &CONNECTOR, |_, _| {});
+        let (context, listener) = (context(None), listener(Vec::new()));
+        let future = serve(&context, stream, &meta, &listener);
         let size = size_of_val(&future);
         assert!(size < 1024, "{size} bytes");
         drop(client);
+    });
+}
+
+/// How the flow of a client ends after `script`, and the resulting counters.
+async fn ended(
+    state: TargetState,
+    script: impl AsyncFnOnce(&mut TcpStream, TcpStream),
+) -> (FlowRecord, Rc<Context<TcpConnector>>) {
+    let (at, address) = target().await;
+    let group = group(Protocol::Tcp, &[(address, state)]);
+    let mut flow = flow(&listener(vec![(group, 1)])).await;
+    let (mut peer, _) = soon(at.accept()).await.unwrap();
+    // The relay has started.
+    flow.client.write_all(b"x").await.unwrap();
+    soon(peer.read_u8()).await.unwrap();
+    script(&mut flow.client, peer).await;
+    drop(flow.client);
+    (soon(flow.served).await.unwrap(), flow.context)
+}
+
+fn resets(cells: &ListenerCells) -> [u64; 3] {
+    let by = [
+        &cells.resets_by_client,
+        &cells.resets_by_target,
+        &cells.resets_by_elb,
+    ];
+    by.map(|counter| counter.get())
+}
+
+// NLB guide, metrics: TCP_Client_Reset_Count, TCP_Target_Reset_Count, UnhealthyRoutingFlowCount.
+#[test]
+fn resets_are_counted_by_side() {
+    run(async {
+        let (record, context) = ended(TargetState::Unhealthy, async |client, peer| {
+            client.set_zero_linger().unwrap();
+            drop(peer);
+        })
+        .await;
+        let cells = context.metrics.worker(0);
+        assert_eq!(record.end.reset_by(), Some(Side::Client), "{record:?}");
+        assert_eq!((resets(cells), cells.fail_open.get()), ([1, 0, 0], 1));
+
+        let (record, context) = ended(TargetState::Healthy, async |client, peer| {
+            peer.set_zero_linger().unwrap();
+            drop(peer);
+            assert!(is_reset(client).await);
+        })
+        .await;
+        let cells = context.metrics.worker(0);
+        assert_eq!(record.end.reset_by(), Some(Side::Target));
+        assert_eq!((resets(cells), cells.fail_open.get()), ([0, 1, 0], 0));
+
+        let (record, context) = ended(TargetState::Healthy, async |_, peer| drop(peer)).await;
+        assert_eq!(record.end.reset_by(), None);
+        assert_eq!(resets(context.metrics.worker(0)), [0; 3]);
+    });
+}
+
+// NLB guide, metrics: TCP_ELB_Reset_Count, RejectedFlowCount.
+#[test]
+fn flows_without_a_target_are_counted_by_reason() {
+    run(async {
+        let flow_to_none = flow(&listener(Vec::new())).await;
+        soon(flow_to_none.served).await.unwrap();
+        let cells = flow_to_none.context.metrics.worker(0);
+        assert_eq!(resets(cells), [0, 0, 1]);
+        assert_eq!((cells.rejected.get(), cells.connect_errors.get()), (1, 0));
+
+        for (protocol, tls_errors) in [(Protocol::Tcp, 0), (Protocol::Tls, 1)] {
+            let (gone, address) = target().await;
+            drop(gone);
+            let group = group(protocol, &[(address, TargetState::Healthy)]);
+            let flow = flow(&listener(vec![(group, 1)])).await;
+            soon(flow.served).await.unwrap();
+            let cells = flow.context.metrics.worker(0);
+            assert_eq!(resets(cells), [0, 0, 1]);
+            assert_eq!((cells.rejected.get(), cells.connect_errors.get()), (0, 1));
+            assert_eq!(cells.target_tls_errors.get(), tls_errors);
+        }
+    });
+}
+
+/// The access log of one flow through `listener`.
+async fn logged(listener: Listener, tls: Option<TlsMeta>) -> String {
+    static FILES: AtomicUsize = AtomicUsize::new(0);
+    let number = FILES.fetch_add(1, Ordering::Relaxed);
+    let name = format!("elbow-tcp-{}-{number}.log", std::process::id());
+    let file = std::env::temp_dir().join(name);
+    let log = AccessLog::start(Sink::File(file.clone()), 4).unwrap();
+    let context = context(Some(&log));
+    let flow = flow_in(Rc::clone(&context), &Arc::new(listener), tls).await;
+    let mut client = flow.client;
+    client.write_all(b"ping").await.unwrap();
+    client.shutdown().await.unwrap();
+    // Wait until the target has closed as well.
+    let _ = soon(client.read_to_end(&mut Vec::new())).await;
+    soon(flow.served).await.unwrap();
+    drop(context);
+    drop(flow.context);
+    log.close();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    text
+}
+
+/// A listener whose target answers `pong!` to everything.
+async fn answering(personality: &'static Personality) -> Listener {
+    let (at, address) = target().await;
+    spawn_local(async move {
+        let (mut peer, _) = at.accept().await.unwrap();
+        let _ = peer.read_to_end(&mut Vec::new()).await;
+        peer.write_all(b"pong!").await.unwrap();
+    });
+    let group = group(Protocol::Tcp, &[(address, TargetState::Healthy)]);
+    Listener {
+        groups: vec![(group, 1)],
+        sticky: false,
+        idle_timeout: Duration::from_secs(350),
+        personality,
+        load_balancer_id: "net/nlb/1".into(),
+        id: "00000000000000ff".into(),
+        port: 9000,
+    }
+}
+
+// NLB guide, access logs: TLS listeners only; 22 fields.
+#[test]
+fn nlb_logs_only_tls_connections() {
+    run(async {
+        let listener = answering(&Personality::NETWORK).await;
+        assert_eq!(logged(listener, None).await, "");
+        let tls = TlsMeta {
+            sni: Some("a.example".into()),
+            version: "TLSv1.3",
+            cipher: "TLS_AES_128_GCM_SHA256",
+            handshake: Duration::from_millis(7),
+            ..TlsMeta::default()
+        };
+        let line = logged(answering(&Personality::NETWORK).await, Some(tls)).await;
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(fields.len(), 22, "{line}");
+        assert_eq!(fields[3..5], ["net/nlb/1", "00000000000000ff"]);
+        assert_eq!(fields[8..12], ["7", "4", "5", "-"]);
+        assert_eq!(
+            fields[14..18],
+            ["TLS_AES_128_GCM_SHA256", "tlsv13", "-", "a.example"]
+        );
+    });
+}
+
+// CLB guide, access logs: a TCP connection has no status, request or user agent.
+#[test]
+fn classic_load_balancer_logs_every_connection() {
+    run(async {
+        let line = logged(answering(&Personality::CLASSIC).await, None).await;
+        assert!(line.ends_with(" - - 4 5 \"- - - \" \"-\" - -\n"), "{line}");
     });
 }

@@ -2,9 +2,9 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use super::{Lines, QUEUE_BYTES};
+use super::{LineQueue, QUEUE_BYTES};
 
-/// Takes a write for each permission it gets.
+/// Accepts one write per permission.
 struct Slow {
     permissions: Receiver<()>,
     written: Sender<Vec<u8>>,
@@ -25,10 +25,10 @@ impl Write for Slow {
 }
 
 #[test]
-fn a_reader_that_reads_nothing_costs_lines_and_never_time() {
+fn stalled_reader_costs_lines_but_never_blocks() {
     let (permit, permissions) = channel();
     let (written, read) = channel();
-    let lines = Lines::start(Slow {
+    let lines = LineQueue::start(Slow {
         permissions,
         written,
     })
@@ -39,7 +39,7 @@ fn a_reader_that_reads_nothing_costs_lines_and_never_time() {
         lines.push(line.clone());
     }
     assert_eq!(lines.lost(), 7);
-    // It is not waited for in vain.
+    // Does not wait for the stalled reader.
     lines.flush(Duration::ZERO);
     for _ in 0..fits + 9 {
         permit.send(()).unwrap();
@@ -47,15 +47,15 @@ fn a_reader_that_reads_nothing_costs_lines_and_never_time() {
     lines.flush(Duration::from_secs(30));
     lines.push(line.clone());
     lines.flush(Duration::from_secs(30));
-    assert_eq!(lines.lost(), 7, "there is room again");
+    assert_eq!(lines.lost(), 7, "the queue has capacity again");
     assert_eq!(read.try_iter().filter(|one| *one == line).count(), fits + 1);
 }
 
 #[test]
-fn what_is_lost_is_told_where_it_is_missing() {
+fn lost_lines_are_reported_where_they_are_missing() {
     let (permit, permissions) = channel();
     let (written, read) = channel();
-    let lines = Lines::start(Slow {
+    let lines = LineQueue::start(Slow {
         permissions,
         written,
     })
@@ -73,7 +73,7 @@ fn what_is_lost_is_told_where_it_is_missing() {
     lines.flush(Duration::from_secs(30));
     let text: Vec<u8> = read.try_iter().flatten().collect();
     let text = String::from_utf8(text).unwrap();
-    let told = "2 lines are missing here: nobody read them in time\n";
-    assert_eq!(text.matches(told).count(), 1, "{:?}", text.trim());
+    let report = "2 lines were dropped here because the reader was too slow\n";
+    assert_eq!(text.matches(report).count(), 1, "{:?}", text.trim());
     assert!(text.ends_with("found\n"));
 }

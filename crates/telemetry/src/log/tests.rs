@@ -44,7 +44,7 @@ fn record(elb: &str) -> AccessRecord<'_> {
     }
 }
 
-/// A folder of one test, removed at its end.
+/// A temporary folder, removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -75,17 +75,17 @@ fn names(path: &Path) -> Vec<String> {
     lines.collect()
 }
 
-/// Waits for the writer, which says nothing when it has written.
+/// Polls for a condition, because the writer does not signal when it has written.
 fn wait_until(condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain");
+        assert!(Instant::now() < deadline, "timed out");
         thread::sleep(Duration::from_millis(1));
     }
 }
 
 #[test]
-fn close_writes_what_was_flushed() {
+fn close_writes_flushed_lines() {
     let folder = Folder::new("close");
     let path = folder.file("access.log");
     let log = AccessLog::start(Sink::File(path.clone()), 4).unwrap();
@@ -114,7 +114,7 @@ fn lines_after_close_are_counted_as_dropped() {
 }
 
 #[test]
-fn a_full_batch_leaves_without_a_tick() {
+fn full_batch_is_sent_without_a_tick() {
     let folder = Folder::new("batch");
     let path = folder.file("log");
     let log = AccessLog::start(Sink::File(path.clone()), 4).unwrap();
@@ -129,7 +129,7 @@ fn a_full_batch_leaves_without_a_tick() {
 }
 
 #[test]
-fn a_file_that_was_moved_away_is_made_again() {
+fn file_is_created_again_after_it_was_moved_away() {
     let folder = Folder::new("rotate");
     let (path, old) = (folder.file("access.log"), folder.file("access.log.1"));
     let log = AccessLog::start(Sink::File(path.clone()), 4).unwrap();
@@ -153,7 +153,7 @@ fn a_file_that_was_moved_away_is_made_again() {
 }
 
 #[test]
-fn a_file_is_appended_to() {
+fn existing_file_is_appended_to() {
     let folder = Folder::new("append");
     let path = folder.file("log");
     for name in ["first", "second"] {
@@ -168,7 +168,7 @@ fn a_file_is_appended_to() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_full_disk_costs_lines_and_nothing_else() {
+fn full_disk_only_drops_lines() {
     let log = AccessLog::start(Sink::File("/dev/full".into()), 4).unwrap();
     let buffer = log.buffer();
     buffer.record(&record("lost"));
@@ -179,8 +179,8 @@ fn a_full_disk_costs_lines_and_nothing_else() {
 }
 
 #[test]
-fn a_full_queue_drops_and_counts() {
-    // Nobody takes from this queue.
+fn full_queue_drops_and_counts_lines() {
+    // Nothing reads from this queue.
     let (queue, _batches) = mpsc::sync_channel(1);
     let log = Arc::new(AccessLog {
         queue,
@@ -198,7 +198,7 @@ fn a_full_queue_drops_and_counts() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_an_error() {
+fn missing_folder_is_an_error() {
     let error = AccessLog::start(Sink::File("/nonexistent/access.log".into()), 1).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
 }

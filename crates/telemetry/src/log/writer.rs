@@ -7,11 +7,11 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::Sink;
 
-/// The output, on the thread that writes it.
+/// The output of the access log, owned by the writer thread.
 #[derive(Debug)]
 pub(super) struct Writer {
     output: Output,
-    /// A write failed part way: the output may end within a line.
+    /// Whether a write failed, so that the output may end in the middle of a line.
     torn: bool,
 }
 
@@ -61,19 +61,19 @@ fn write_lines(out: &mut impl Write, torn: bool, lines: &[u8]) -> io::Result<()>
     out.flush()
 }
 
-/// Never waits: a named pipe that nobody reads is refused.
+/// Opens `path` for appending. Never blocks: a named pipe without a reader is refused.
 fn append_to(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
         .create(true)
         .append(true)
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
         .open(path)?;
-    // The thread may wait for a reader that is there: lines wait in the queue meanwhile.
+    // Writes may block, because this thread has a queue in front of it.
     fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
     Ok(file)
 }
 
-/// Whether `path` still names `file`: it does not once the file was renamed or removed.
+/// Whether `path` still refers to `file`, that is, the file was not renamed or removed.
 fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), path.metadata()) {
         (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),

@@ -11,7 +11,7 @@ fn at(second: u64, micros: u32) -> SystemTime {
     UNIX_EPOCH + Duration::new(second, micros * 1_000)
 }
 
-/// A request about which nothing is known.
+/// A request with only mandatory fields.
 fn bare() -> AccessRecord<'static> {
     AccessRecord {
         kind: RequestType::Http,
@@ -56,7 +56,7 @@ fn line(record: &AccessRecord<'_>) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// Splits a line as readers of the log do: at spaces outside quotes. Keeps the quotes.
+/// Splits a line at spaces outside quotes, as log parsers do. Keeps the quotes.
 fn fields(line: &str) -> Vec<String> {
     let line = line.strip_suffix('\n').expect("a line feed at the end");
     let mut fields = vec![String::new()];
@@ -72,7 +72,7 @@ fn fields(line: &str) -> Vec<String> {
     fields
 }
 
-/// What a field says, without its quotes and escapes.
+/// The content of a field without quotes and escapes.
 fn read(field: &str) -> Vec<u8> {
     let field = field
         .strip_prefix('"')
@@ -87,7 +87,7 @@ fn read(field: &str) -> Vec<u8> {
     text
 }
 
-/// How text is shown: nothing as `-`.
+/// `text` as written: empty text is `-`.
 fn shown(text: &[u8]) -> Vec<u8> {
     if text.is_empty() {
         b"-".to_vec()
@@ -98,7 +98,7 @@ fn shown(text: &[u8]) -> Vec<u8> {
 
 /// Parity 1.15: the example of the ALB guide.
 #[test]
-fn the_example_of_the_guide() {
+fn line_matches_the_guide() {
     let target = SocketAddr::from(([10, 0, 0, 1], 80));
     let record = AccessRecord {
         time: at(1_530_570_180, 186_641),
@@ -142,9 +142,9 @@ fn the_example_of_the_guide() {
     );
 }
 
-/// Parity 1.15: quoted are 13, 14, 18, 19, 20, 23-29 and 31-33; times that are not known are -1.
+/// Parity 1.15: fields 13, 14, 18, 19, 20, 23-29 and 31-33 are quoted; unknown times are -1.
 #[test]
-fn placeholders() {
+fn absent_fields_have_placeholders() {
     assert_eq!(
         line(&bare()),
         concat!(
@@ -160,7 +160,7 @@ fn placeholders() {
 }
 
 #[test]
-fn every_field_in_its_place() {
+fn every_field_is_in_its_place() {
     let client: SocketAddr = "[2001:db8::7]:5".parse().unwrap();
     let targets = ["10.0.0.1:80", "10.0.0.2:81"].map(|t| t.parse().unwrap());
     let record = AccessRecord {
@@ -220,7 +220,7 @@ fn every_field_in_its_place() {
 }
 
 #[test]
-fn the_request_line_names_the_port_of_the_listener() {
+fn request_line_has_the_port_of_the_listener() {
     for (host, shown) in [
         ("example.com", "example.com:8443"),
         ("example.com:443", "example.com:8443"),
@@ -246,7 +246,7 @@ fn the_request_line_names_the_port_of_the_listener() {
 
 /// Parity 1.15, field 14.
 #[test]
-fn a_user_agent_is_cut_at_8_kib() {
+fn user_agent_is_truncated_to_8_kib() {
     let user_agent = vec![b'u'; 9_000];
     let record = AccessRecord {
         user_agent: Some(&user_agent),
@@ -256,7 +256,7 @@ fn a_user_agent_is_cut_at_8_kib() {
 }
 
 #[test]
-fn nothing_is_allocated_when_there_is_room() {
+fn writing_does_not_allocate_with_enough_capacity() {
     let mut out = Vec::with_capacity(4_096);
     let start = out.as_ptr();
     bare().write_to(&mut out);
@@ -264,7 +264,7 @@ fn nothing_is_allocated_when_there_is_room() {
 }
 
 proptest! {
-    /// No client can end a field or a line, whatever it sends, and a reader gets it back.
+    /// No client input can end a field or a line, and a parser recovers the input.
     #[test]
     fn any_bytes_make_33_fields_on_one_line(
         texts in vec(of(vec(any::<u8>(), 0..40)), 8),

@@ -10,7 +10,7 @@ use prometheus_client::registry::Unit;
 
 use crate::counter::HistogramSum;
 
-/// One label of a series; its value is escaped for the text form.
+/// One label of a series. The encoder escapes its value.
 #[derive(Clone, Debug)]
 pub(super) struct Label<'a>(&'static str, Cow<'a, str>);
 
@@ -33,7 +33,7 @@ impl EncodeLabel for Label<'_> {
 pub(super) static BYTES: Unit = Unit::Bytes;
 pub(super) static SECONDS: Unit = Unit::Seconds;
 
-/// Writes metric families, one after another.
+/// Writes metric families.
 pub(super) struct Families<'a>(pub(super) DescriptorEncoder<'a>);
 
 impl Families<'_> {
@@ -61,7 +61,7 @@ impl Families<'_> {
         Ok(Gauges(encoder))
     }
 
-    /// In seconds.
+    /// Starts a family of histograms in seconds.
     pub(super) fn histogram<'s>(
         &'s mut self,
         name: &'s str,
@@ -72,7 +72,7 @@ impl Families<'_> {
         Ok(Histograms(encoder))
     }
 
-    /// Facts that are labels alone; `_info` is put behind the name.
+    /// Writes an info metric, whose content is its labels. The suffix `_info` is appended to the name.
     pub(super) fn info(&mut self, name: &str, help: &str, labels: &[Label<'_>]) -> fmt::Result {
         self.0
             .encode_descriptor(name, help, None, MetricType::Info)?
@@ -80,7 +80,7 @@ impl Families<'_> {
     }
 }
 
-/// A family of counters; `_total` is put behind their name.
+/// A family of counters. The suffix `_total` is appended to the name.
 pub(super) struct Counters<'a>(MetricEncoder<'a>);
 
 impl Counters<'_> {
@@ -105,7 +105,7 @@ impl Gauges<'_> {
         self.0.encode_family(&labels)?.encode_gauge(&value)
     }
 
-    /// The only series of the family.
+    /// Writes the only series of the family.
     pub(super) fn float(&mut self, value: f64) -> fmt::Result {
         self.0.encode_gauge(&value)
     }

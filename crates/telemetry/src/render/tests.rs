@@ -79,12 +79,12 @@ fn workers_are_summed() {
             &bucket("+Inf", 2),
         ],
     );
-    // A code that nobody had takes no line.
+    // A code without responses has no line.
     assert!(!text.contains("code=\"404\""));
 }
 
 #[test]
-fn targets_and_groups() {
+fn targets_and_groups_are_exposed() {
     let telemetry = Telemetry::new(1);
     let group = telemetry.group("minio");
     group.health_checks_passed.add(7);
@@ -115,7 +115,7 @@ fn targets_and_groups() {
 }
 
 #[test]
-fn a_refused_configuration_shows() {
+fn rejected_configuration_is_exposed() {
     let telemetry = Telemetry::new(4);
     telemetry.config_reload(true, 1);
     let good = rendered(&telemetry, Vec::new(), Vec::new());
@@ -155,7 +155,7 @@ fn shed_work_is_counted_by_reason() {
 }
 
 #[test]
-fn the_text_is_openmetrics() {
+fn text_is_openmetrics() {
     let telemetry = Telemetry::new(1);
     telemetry.listener("a \"b\"\\\n", "network", 1, "TCP");
     let text = rendered(
@@ -169,7 +169,7 @@ fn the_text_is_openmetrics() {
         &text,
         &[&format!("elbow_build_info{{version=\"{version}\"}} 1")],
     );
-    // A family is named once, before its series, which are all together.
+    // Each family is declared once, directly before all its series.
     let mut families: Vec<&str> = Vec::new();
     for line in text.lines() {
         if let Some(family) = line.strip_prefix("# TYPE ") {
@@ -187,7 +187,7 @@ fn the_text_is_openmetrics() {
 }
 
 #[test]
-fn the_same_listener_is_the_same_numbers_until_nobody_holds_it() {
+fn listener_keeps_its_metrics_while_in_use() {
     let telemetry = Telemetry::new(1);
     let listener = || telemetry.listener("alb", "application", 80, "HTTP");
     let (held, group) = (listener(), telemetry.group("g"));
@@ -209,11 +209,11 @@ fn the_same_listener_is_the_same_numbers_until_nobody_holds_it() {
 
 #[test]
 fn cells_of_workers_share_no_cache_line() {
-    assert_eq!(align_of::<ListenerCells>(), 128);
+    assert_eq!(align_of::<crate::ListenerCells>(), 128);
 }
 
 #[test]
-fn certificates_tell_when_they_expire() {
+fn certificate_expiry_is_exposed() {
     let certificate = CertificateRow {
         arn: "arn:aws:acm:us-east-1:000000000000:certificate/web".into(),
         not_after: 1_956_441_600,
@@ -229,7 +229,7 @@ fn certificates_tell_when_they_expire() {
 }
 
 #[test]
-fn a_scrape_walks_over_targets_as_often_whatever_the_number_of_groups() {
+fn scrape_cost_does_not_depend_on_the_number_of_groups() {
     for groups in [1, 10, 100] {
         let telemetry = Telemetry::new(1);
         let names: Vec<String> = (0..groups).map(|n| format!("group-{n}")).collect();
@@ -255,7 +255,7 @@ fn a_scrape_walks_over_targets_as_often_whatever_the_number_of_groups() {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Shared(Arc::clone(&scrape))));
         text::encode_registry(&mut String::new(), &registry).unwrap();
-        // Three families of targets, and the count of healthy and unhealthy ones.
+        // Three families of targets, and one count of healthy and unhealthy ones.
         assert_eq!(scrape.rows.visits.load(Ordering::Relaxed), 4 * 2 * groups);
     }
 }

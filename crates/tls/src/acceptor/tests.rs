@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 use crate::error::AcceptErrorKind;
 use crate::testkit::{
-    Key, LONG, acceptor, client, client_with, loaded, loaded_until, settle, shake, sockets,
+    Key, LONG, acceptor, client, client_with, connect, handshake, loaded, loaded_until, sockets,
 };
 use crate::{alpn, policy};
 
@@ -24,10 +24,10 @@ fn with_suites(suites: &[SupportedCipherSuite]) -> CryptoProvider {
     }
 }
 
-/// Parity 2.1: version and suite in the server's order; 2016-08 gives TLS 1.2 to a modern client.
+/// Parity 2.1: version and suite follow the server's order; with 2016-08 a modern client gets TLS 1.2.
 /// The client prefers AES-256.
 #[tokio::test]
-async fn a_policy_settles_version_and_suite() {
+async fn policy_decides_version_and_suite() {
     let ecdsa = loaded("ecdsa", &["a.example"], Key::P256);
     let rsa = loaded("rsa", &["a.example"], Key::Rsa2048);
     let modern = Arc::new(client(BOTH));
@@ -49,29 +49,29 @@ async fn a_policy_settles_version_and_suite() {
     ];
     for (policy, certificate, client, want) in table {
         let acceptor = acceptor(policy, vec![certificate.clone()]);
-        let (meta, _) = settle(&acceptor, client, "a.example").await;
+        let (meta, _) = connect(&acceptor, client, "a.example").await;
         assert_eq!((meta.version, meta.cipher), want, "{policy}");
         assert!(!meta.resumed);
     }
 }
 
-/// Parity 2.1: PQ policies take hybrid key exchange, the others do not.
+/// Parity 2.1: only PQ policies support hybrid key exchange.
 #[tokio::test]
-async fn hybrid_groups_belong_to_pq_policies() {
+async fn only_pq_policies_use_hybrid_groups() {
     for (policy, want) in [
         (PQ, rustls::NamedGroup::X25519MLKEM768),
         (V12_13, rustls::NamedGroup::X25519),
     ] {
         let acceptor = acceptor(policy, vec![loaded("a", &["a.example"], Key::P256)]);
-        let (_, client) = settle(&acceptor, &Arc::new(client(BOTH)), "a.example").await;
+        let (_, client) = connect(&acceptor, &Arc::new(client(BOTH)), "a.example").await;
         let group = client.get_ref().1.negotiated_key_exchange_group().unwrap();
         assert_eq!(group.name(), want, "{policy}");
     }
 }
 
-/// Parity 2.1: every suite of a policy can be had, and no other.
+/// Parity 2.1: every suite of a policy is served, and no other.
 #[tokio::test]
-async fn a_policy_serves_exactly_its_suites() {
+async fn policy_serves_exactly_its_suites() {
     let acceptor12 = acceptor(
         V12,
         vec![
@@ -87,7 +87,7 @@ async fn a_policy_serves_exactly_its_suites() {
             continue;
         };
         let one = Arc::new(client_with(with_suites(&[*suite]), &[version]));
-        let (server, _) = shake(&acceptor12, &one, "a.example").await;
+        let (server, _) = handshake(&acceptor12, &one, "a.example").await;
         let name = openssl_name(*suite);
         match server {
             Ok((_, meta)) => {
@@ -100,7 +100,7 @@ async fn a_policy_serves_exactly_its_suites() {
             Err(e) if version.version == ProtocolVersion::TLSv1_3 => {
                 assert_eq!(e.kind, AcceptErrorKind::NoSharedVersion, "{name}");
             }
-            // ChaCha20 at TLS 1.2.
+            // ChaCha20 with TLS 1.2.
             Err(e) => assert_eq!((e.kind, name), (AcceptErrorKind::NoSharedSuite, "-")),
         }
     }
@@ -108,17 +108,18 @@ async fn a_policy_serves_exactly_its_suites() {
 
 /// Parity 2.1: refused cleanly.
 #[tokio::test]
-async fn no_version_in_common_is_refused() {
+async fn client_without_a_common_version_is_refused() {
     let certificate = loaded("a", &["a.example"], Key::P256);
     for (policy, version) in [(V12, &TLS13), (V13, &TLS12)] {
         let acceptor = acceptor(policy, vec![certificate.clone()]);
-        let (server, client) = shake(&acceptor, &Arc::new(client(&[version])), "a.example").await;
+        let (server, client) =
+            handshake(&acceptor, &Arc::new(client(&[version])), "a.example").await;
         assert_eq!(
             server.unwrap_err().kind,
             AcceptErrorKind::NoSharedVersion,
             "{policy}"
         );
-        // The client is told by an alert, not by a cut connection.
+        // The client gets an alert, not just a closed connection.
         let told = client.unwrap_err();
         let told = told.get_ref().unwrap().downcast_ref::<rustls::Error>();
         assert!(
@@ -128,9 +129,9 @@ async fn no_version_in_common_is_refused() {
     }
 }
 
-/// Parity 1.15, fields 19 and 20: the name counts if it chose the certificate.
+/// Parity 1.15, fields 19 and 20: the name is logged only if it selected the certificate.
 #[tokio::test]
-async fn the_certificate_of_the_name_is_served() {
+async fn sni_selects_the_served_certificate() {
     let acceptor = acceptor(
         V12_13,
         vec![
@@ -145,7 +146,7 @@ async fn the_certificate_of_the_name_is_served() {
             ("default.example", 0, true),
             ("other.test", 0, false),
         ] {
-            let (meta, stream) = settle(&acceptor, &client, name).await;
+            let (meta, stream) = connect(&acceptor, &client, name).await;
             let served = &acceptor.certificates()[index];
             let sent = stream.get_ref().1.peer_certificates().unwrap();
             assert_eq!(sent, served.certified.cert, "{name}");
@@ -155,13 +156,13 @@ async fn the_certificate_of_the_name_is_served() {
                 (Some(name), matched)
             );
         }
-        // A client that connects by address sends no name.
-        let (meta, _) = settle(&acceptor, &client, "127.0.0.1").await;
+        // A client that connects by address sends no SNI.
+        let (meta, _) = connect(&acceptor, &client, "127.0.0.1").await;
         assert_eq!((meta.sni, meta.sni_matched), (None, false));
     }
 }
 
-/// Parity 3.7 and 2.3: the server's preference; without overlap no answer, and the connection goes on.
+/// Parity 3.7 and 2.3: the server's preference; without overlap no ALPN, and the connection continues.
 #[tokio::test]
 async fn alpn_follows_the_policy() {
     use elbow_model::AlpnPolicy::{
@@ -195,7 +196,7 @@ async fn alpn_follows_the_policy() {
     for (ours, theirs, want) in table {
         let acceptor = Acceptor::new(
             "nlb",
-            LoadBalancerType::Network,
+            &Personality::NETWORK,
             &policy(V12_13).unwrap(),
             vec![certificate.clone()],
             ours.clone(),
@@ -204,7 +205,7 @@ async fn alpn_follows_the_policy() {
         .unwrap();
         let mut config = client(BOTH);
         config.alpn_protocols = theirs.iter().map(|p| p.as_bytes().to_vec()).collect();
-        let (meta, stream) = settle(&acceptor, &Arc::new(config), "a.example").await;
+        let (meta, stream) = connect(&acceptor, &Arc::new(config), "a.example").await;
         let want = want.map(str::as_bytes);
         assert_eq!(meta.alpn.as_deref(), want, "{ours:?} {theirs:?}");
         assert_eq!(stream.get_ref().1.alpn_protocol(), want);
@@ -212,16 +213,20 @@ async fn alpn_follows_the_policy() {
 }
 
 fn alb(certificates: Vec<Arc<Loaded>>, tickets: &Tickets) -> Acceptor {
-    of_kind(LoadBalancerType::Application, certificates, tickets)
+    with_personality(&Personality::APPLICATION, certificates, tickets)
 }
 
-fn of_kind(kind: LoadBalancerType, list: Vec<Arc<Loaded>>, tickets: &Tickets) -> Acceptor {
-    called("one", kind, V12_13, list, &[], tickets)
+fn with_personality(
+    personality: &Personality,
+    list: Vec<Arc<Loaded>>,
+    tickets: &Tickets,
+) -> Acceptor {
+    called("one", personality, V12_13, list, &[], tickets)
 }
 
 fn called(
     name: &str,
-    kind: LoadBalancerType,
+    personality: &Personality,
     policy_name: &str,
     list: Vec<Arc<Loaded>>,
     alpn: &[&[u8]],
@@ -229,23 +234,23 @@ fn called(
 ) -> Acceptor {
     let policy = policy(policy_name).unwrap();
     let alpn = alpn.iter().map(|p| p.to_vec()).collect();
-    Acceptor::new(name, kind, &policy, list, alpn, tickets).unwrap()
+    Acceptor::new(name, personality, &policy, list, alpn, tickets).unwrap()
 }
 
 async fn resumes(first: &Acceptor, then: &Acceptor, config: ClientConfig) -> bool {
     let client = Arc::new(config);
-    assert!(!settle(first, &client, "a.example").await.0.resumed);
-    settle(then, &client, "a.example").await.0.resumed
+    assert!(!connect(first, &client, "a.example").await.0.resumed);
+    connect(then, &client, "a.example").await.0.resumed
 }
 
-/// Parity 2.3: by PSK at TLS 1.3 and by ticket at TLS 1.2, at any worker, after a hot swap too.
+/// Parity 2.3: by PSK with TLS 1.3 and by ticket with TLS 1.2, on any worker, also after a hot swap.
 #[tokio::test]
-async fn a_session_resumes_where_the_same_certificate_is_chosen() {
+async fn session_resumes_with_the_same_certificate() {
     let own = loaded("a", &["a.example"], Key::P256);
     let other = loaded("b", &["b.example"], Key::P256);
     for version in [&TLS13, &TLS12] {
         let tickets = Tickets::new();
-        // As default certificate, and as one that the name chooses.
+        // As the default certificate, and as one selected by name.
         for (first, then) in [
             (vec![own.clone()], vec![own.clone(), other.clone()]),
             (vec![other.clone(), own.clone()], vec![own.clone()]),
@@ -259,19 +264,20 @@ async fn a_session_resumes_where_the_same_certificate_is_chosen() {
     }
 }
 
-/// A resumed handshake chooses no certificate: it must not take place where the full one would end otherwise.
+/// A resumed handshake selects no certificate, so it must not succeed where a full one would select another.
 #[tokio::test]
-async fn a_session_resumes_nowhere_else() {
+async fn session_does_not_resume_elsewhere() {
     let default = loaded("default", &["default.example"], Key::P256);
     let own = loaded("a", &["a.example"], Key::P256);
     let renewed = loaded("a", &["a.example"], Key::P256);
-    let kind = LoadBalancerType::Application;
+    let personality = &Personality::APPLICATION;
     let both = || vec![default.clone(), own.clone()];
     for version in [&TLS13, &TLS12] {
         let tickets = Tickets::new();
-        let first = called("one", kind, V12_13, both(), &[b"http/1.1"], &tickets);
-        let then =
-            |name, policy, list, alpn: &[&[u8]]| called(name, kind, policy, list, alpn, &tickets);
+        let first = called("one", personality, V12_13, both(), &[b"http/1.1"], &tickets);
+        let then = |name, policy, list, alpn: &[&[u8]]| {
+            called(name, personality, policy, list, alpn, &tickets)
+        };
         let table = [
             (
                 "the same",
@@ -316,36 +322,36 @@ async fn a_session_resumes_nowhere_else() {
     }
 }
 
-/// Parity 2.3: NLB resumes nothing on a listener with several certificates.
+/// Parity 2.3: an NLB resumes no sessions on a listener with several certificates.
 #[tokio::test]
-async fn a_network_listener_with_several_certificates_resumes_nothing() {
+async fn network_listener_with_several_certificates_resumes_nothing() {
     let default = loaded("a", &["a.example"], Key::P256);
     let other = loaded("b", &["b.example"], Key::P256);
     for version in [&TLS13, &TLS12] {
         let tickets = Tickets::new();
-        let single = of_kind(LoadBalancerType::Network, vec![default.clone()], &tickets);
+        let single = with_personality(&Personality::NETWORK, vec![default.clone()], &tickets);
         assert!(resumes(&single, &single, client(&[version])).await);
         let list = vec![default.clone(), other.clone()];
-        let several = of_kind(LoadBalancerType::Network, list, &tickets);
+        let several = with_personality(&Personality::NETWORK, list, &tickets);
         assert!(!resumes(&several, &several, client(&[version])).await);
     }
 }
 
-/// Parity 2.2: an exchange of certificates affects new handshakes only.
+/// Parity 2.2: a change of certificates affects only new handshakes.
 #[tokio::test]
-async fn a_hot_swap_leaves_connections_alone() {
+async fn hot_swap_keeps_connections() {
     let tickets = Tickets::new();
     let old = alb(
         vec![loaded_until("old", &["a.example"], Key::P256, 2020)],
         &tickets,
     );
     let client = Arc::new(client(BOTH));
-    let (server, peer) = shake(&old, &client, "a.example").await;
+    let (server, peer) = handshake(&old, &client, "a.example").await;
     let ((mut server, _), mut peer) = (server.unwrap(), peer.unwrap());
 
     let new = alb(vec![loaded("new", &["a.example"], Key::P256)], &tickets);
     drop(old);
-    let (meta, _) = settle(&new, &client, "a.example").await;
+    let (meta, _) = connect(&new, &client, "a.example").await;
     assert!(meta.certificate_arn.unwrap().ends_with("/new"));
     assert!(!meta.resumed);
 
@@ -356,11 +362,11 @@ async fn a_hot_swap_leaves_connections_alone() {
 }
 
 #[tokio::test]
-async fn a_listener_needs_a_certificate() {
+async fn listener_needs_a_certificate() {
     let policy = policy(V12).unwrap();
     let none = Acceptor::new(
         "alb",
-        LoadBalancerType::Application,
+        &Personality::APPLICATION,
         &policy,
         Vec::new(),
         Vec::new(),
@@ -369,7 +375,7 @@ async fn a_listener_needs_a_certificate() {
     assert_eq!(none.unwrap_err(), rustls::Error::NoCertificatesPresented);
 }
 
-/// Bytes of a client instead of a ClientHello, and whether it closes after them.
+/// The error when a client sends `bytes` instead of a ClientHello and then optionally closes.
 async fn answer_to(bytes: &[u8], close: bool) -> AcceptError {
     let acceptor = acceptor(V12_13, vec![loaded("a", &["a.example"], Key::P256)]);
     let (accepted, mut peer) = sockets().await;
@@ -384,7 +390,7 @@ async fn answer_to(bytes: &[u8], close: bool) -> AcceptError {
 }
 
 #[tokio::test]
-async fn what_is_not_a_client_hello_is_told_apart() {
+async fn invalid_client_hellos_have_their_error_kinds() {
     let hello = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
     let table: [(&[u8], bool, AcceptErrorKind); 5] = [
         (
@@ -404,22 +410,21 @@ async fn what_is_not_a_client_hello_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_client_that_refuses_the_certificate_is_told_apart() {
+async fn refused_certificate_is_a_client_alert() {
     let acceptor = acceptor(V12_13, vec![loaded("a", &["a.example"], Key::P256)]);
     let suspicious = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
         .with_protocol_versions(BOTH)
         .unwrap()
         .with_root_certificates(RootCertStore { roots: vec![] })
         .with_no_client_auth();
-    let (server, client) = shake(&acceptor, &Arc::new(suspicious), "a.example").await;
+    let (server, client) = handshake(&acceptor, &Arc::new(suspicious), "a.example").await;
     assert!(client.is_err());
     assert_eq!(server.unwrap_err().kind, AcceptErrorKind::ClientAlert);
 }
 
-/// Design: every await that waits for a peer has a timeout. The clock is paused: it moves only when
-/// nothing else can happen.
+/// Every wait for a peer has a timeout. The paused clock advances only when all tasks are idle.
 #[tokio::test(start_paused = true)]
-async fn a_handshake_has_a_timeout() {
+async fn handshake_has_a_timeout() {
     let acceptor = acceptor(V12_13, vec![loaded("a", &["a.example"], Key::P256)]);
     for bytes in [&[][..], &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]] {
         let (accepted, mut peer) = sockets().await;
@@ -435,7 +440,7 @@ async fn a_handshake_has_a_timeout() {
             "{:?}",
             start.elapsed()
         );
-        // The socket is closed with it.
+        // The socket is closed as well.
         assert_eq!(peer.read(&mut [0; 1]).await.unwrap_or(0), 0);
     }
 }

@@ -1,8 +1,24 @@
 use super::*;
-use crate::testkit::{Folder, Key, declare, loaded, loaded_until, pem};
+use crate::testkit::{Folder, Key, built, declare, loaded, loaded_until, pem};
+use elbow_model::{Account, CertificateSpec, PrivateKey};
 
 #[test]
-fn what_sni_looks_at_is_known() {
+fn arn_names_the_account_and_its_region() {
+    let (chain, key) = pem(&["a.example"], Key::P256, 2031);
+    let certificate = built(&CertificateSpec::pem("web", chain, PrivateKey::new(key)));
+    let account = Account {
+        region: "eu-central-1".to_owned(),
+        id: "111122223333".to_owned(),
+    };
+    let loaded = load(&certificate, &account).unwrap();
+    assert_eq!(
+        **loaded.arn(),
+        *"arn:aws:acm:eu-central-1:111122223333:certificate/web"
+    );
+}
+
+#[test]
+fn certificate_properties_are_read() {
     let rsa = loaded_until(
         "web",
         &["WWW.Example.com", "*.example.com"],
@@ -38,7 +54,7 @@ fn what_sni_looks_at_is_known() {
 }
 
 #[test]
-fn without_alternative_names_the_common_name_counts() {
+fn common_name_counts_without_alternative_names() {
     let folder = Folder::new();
     let key = Key::P256.generate();
     let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
@@ -47,20 +63,24 @@ fn without_alternative_names_the_common_name_counts() {
         .push(rcgen::DnType::CommonName, "Old.Example.com");
     let chain = folder.write("chain.pem", &params.self_signed(&key).unwrap().pem());
     let key = folder.write("key.pem", &key.serialize_pem());
-    let certificate = load(&declare("old", chain, key)).unwrap();
+    let certificate = load(&declare("old", chain, key), &Account::default()).unwrap();
     assert_eq!(certificate.names(), ["old.example.com".into()]);
 }
 
 #[test]
-fn a_key_of_another_certificate_is_refused() {
+fn key_of_another_certificate_is_refused() {
     let folder = Folder::new();
     let chain = folder.write("chain.pem", &pem(&["a.example"], Key::P256, 2099).0);
     let key = folder.write("key.pem", &pem(&["b.example"], Key::P256, 2099).1);
-    let error = load(&declare("a", chain.clone(), key.clone())).unwrap_err();
+    let error = load(
+        &declare("a", chain.clone(), key.clone()),
+        &Account::default(),
+    )
+    .unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
-            "{}: the private key does not belong to the certificate in {}; give the key that the \
+            "{}: the private key does not belong to the certificate in {}; use the key that the \
              certificate was issued for, and put the leaf first in the chain",
             key.display(),
             chain.display()
@@ -70,17 +90,17 @@ fn a_key_of_another_certificate_is_refused() {
 
 /// Parity 2.2: Ed25519 is not supported by ALB.
 #[test]
-fn an_ed25519_key_is_refused() {
+fn ed25519_key_is_refused() {
     let folder = Folder::new();
     let (chain, key) = pem(&["a.example"], Key::Ed25519, 2099);
     let chain = folder.write("chain.pem", &chain);
     let key = folder.write("key.pem", &key);
-    let error = load(&declare("a", chain, key)).unwrap_err();
+    let error = load(&declare("a", chain, key), &Account::default()).unwrap_err();
     assert!(matches!(error, CertificateError::KeyType { .. }), "{error}");
 }
 
 #[test]
-fn a_damaged_certificate_or_key_is_named() {
+fn damaged_certificate_or_key_is_named() {
     let folder = Folder::new();
     let (chain, key) = pem(&["a.example"], Key::P256, 2099);
     let good = (
@@ -95,63 +115,63 @@ fn a_damaged_certificate_or_key_is_named() {
         "bad-key.pem",
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
     );
-    let error = load(&declare("a", bad_chain.clone(), good.1))
-        .unwrap_err()
-        .to_string();
+    let error = load(
+        &declare("a", bad_chain.clone(), good.1),
+        &Account::default(),
+    )
+    .unwrap_err()
+    .to_string();
     let want = format!(
         "{}: the first certificate cannot be parsed",
         bad_chain.display()
     );
     assert!(error.starts_with(&want), "{error}");
-    let error = load(&declare("a", good.0, bad_key.clone()))
+    let error = load(&declare("a", good.0, bad_key.clone()), &Account::default())
         .unwrap_err()
         .to_string();
     let want = format!("{}: the private key cannot be used", bad_key.display());
     assert!(error.starts_with(&want), "{error}");
 }
 
-/// The texts are treated as files are, and messages name the fields, never what is in them.
+/// Messages name the fields of inline texts, never their content.
 #[test]
-fn texts_are_read_as_files_are() {
-    let of = |certificate: &str, key: &str| model::Certificate {
-        name: "a".into(),
-        source: CertificateSource::Pem {
-            certificate: certificate.into(),
-            private_key: model::PrivateKey::new(key),
-        },
-        declared: None,
+fn inline_texts_are_read_like_files() {
+    let of = |certificate: &str, key: &str| {
+        built(&CertificateSpec::pem(
+            "a",
+            certificate,
+            PrivateKey::new(key),
+        ))
     };
     let (chain, key) = pem(&["a.example"], Key::P256, 2031);
-    let loaded = load(&of(&chain, &key)).unwrap();
+    let loaded = load(&of(&chain, &key), &Account::default()).unwrap();
     assert_eq!(loaded.names(), ["a.example".into()]);
     assert_eq!(loaded.not_after(), 1_956_441_600);
 
     let other = pem(&["b.example"], Key::P256, 2099).1;
-    let message = load(&of(&chain, &other)).unwrap_err().to_string();
+    let message = load(&of(&chain, &other), &Account::default())
+        .unwrap_err()
+        .to_string();
     assert_eq!(
         message,
         "the field privateKey: the private key does not belong to the certificate in the field \
-         certificate; give the key that the certificate was issued for, and put the leaf first in \
+         certificate; use the key that the certificate was issued for, and put the leaf first in \
          the chain"
     );
-    let message = load(&of(&chain, "(not shown)")).unwrap_err().to_string();
+    let message = load(&of(&chain, "(not shown)"), &Account::default())
+        .unwrap_err()
+        .to_string();
     assert!(
-        message.starts_with("the field privateKey: holds no private key; expected"),
+        message.starts_with("the field privateKey: contains no private key; expected"),
         "{message}"
     );
 }
 
 #[test]
-fn what_is_to_be_issued_cannot_be_loaded() {
-    let certificate = model::Certificate {
-        name: "a".into(),
-        source: CertificateSource::SelfSigned {
-            hosts: vec!["a.example".into()],
-        },
-        declared: None,
-    };
+fn certificate_not_issued_yet_cannot_be_loaded() {
+    let certificate = built(&CertificateSpec::self_signed("a", ["a.example"]));
     assert!(matches!(
-        load(&certificate),
+        load(&certificate, &Account::default()),
         Err(CertificateError::NotIssued)
     ));
 }

@@ -10,7 +10,7 @@ use crate::testkit::{Key, LONG, acceptor, loaded, loaded_until, sockets};
 
 const BOTH: &str = "ELBSecurityPolicy-TLS13-1-2-2021-06";
 
-/// A connection from `originator` to a target behind `acceptor`, one byte each way.
+/// Connects `originator` to a target that uses `acceptor`, and exchanges one byte each way.
 async fn reach(originator: &Originator, acceptor: &Acceptor, target: SocketAddr) -> TlsMeta {
     let (accepted, connected) = sockets().await;
     let (server, client) = tokio::join!(
@@ -29,9 +29,9 @@ fn target(port: u16) -> SocketAddr {
     ([127, 0, 0, 1], port).into()
 }
 
-/// Parity 1.9 and 2.1: the certificate of a target is never verified, and no name is sent.
+/// Parity 1.9 and 2.1: the certificate of a target is never verified, and no SNI is sent.
 #[tokio::test]
-async fn an_expired_self_signed_target_is_accepted() {
+async fn expired_self_signed_certificate_of_a_target_is_accepted() {
     for key in [Key::P256, Key::Rsa2048] {
         let expired = acceptor(
             BOTH,
@@ -44,7 +44,7 @@ async fn an_expired_self_signed_target_is_accepted() {
 
 /// Parity 2.1, backend policy: TLS 1.3 only if the listener's policy has it.
 #[tokio::test]
-async fn tls13_follows_the_listener() {
+async fn tls13_follows_the_policy_of_the_listener() {
     let modern = acceptor(BOTH, vec![loaded("a", &["a.example"], Key::P256)]);
     let old = Originator::new(false).unwrap();
     let meta = reach(&old, &modern, target(443)).await;
@@ -55,7 +55,7 @@ async fn tls13_follows_the_listener() {
 }
 
 #[tokio::test]
-async fn sessions_are_resumed_target_by_target() {
+async fn sessions_are_resumed_per_target() {
     let acceptor = acceptor(BOTH, vec![loaded("a", &["a.example"], Key::P256)]);
     for tls13 in [true, false] {
         let originator = Originator::new(tls13).unwrap();
@@ -73,7 +73,7 @@ async fn sessions_are_resumed_target_by_target() {
 }
 
 #[tokio::test]
-async fn a_target_without_tls_fails_the_handshake() {
+async fn handshake_fails_with_a_target_without_tls() {
     let originator = Originator::new(true).unwrap();
     for answer in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b""] {
         let (mut accepted, connected) = sockets().await;
@@ -88,9 +88,9 @@ async fn a_target_without_tls_fails_the_handshake() {
     }
 }
 
-/// Parity 2.1: a target that speaks TLS 1.3 alone cannot be reached by the older backend policy.
+/// Parity 2.1: the older backend policy cannot reach a target that only supports TLS 1.3.
 #[tokio::test]
-async fn a_target_without_a_common_version_fails_the_handshake() {
+async fn handshake_fails_without_a_common_version() {
     let modern = acceptor(
         "ELBSecurityPolicy-TLS13-1-3-2021-06",
         vec![loaded("a", &["a.example"], Key::P256)],
@@ -106,7 +106,7 @@ async fn a_target_without_a_common_version_fails_the_handshake() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_target_times_out() {
+async fn handshake_with_a_silent_target_times_out() {
     let (_accepted, connected) = sockets().await;
     let start = tokio::time::Instant::now();
     let error = Originator::new(true)
@@ -119,8 +119,8 @@ async fn a_silent_target_times_out() {
 }
 
 #[test]
-#[expect(clippy::redundant_clone, reason = "it is the clone that is tested")]
-fn connections_of_two_originators_are_told_apart() {
+#[expect(clippy::redundant_clone, reason = "tests the clone")]
+fn originators_have_different_transports() {
     let (one, two) = (Originator::new(true), Originator::new(false));
     let (one, two) = (one.unwrap(), two.unwrap());
     assert_eq!(one.transport(), one.clone().transport());

@@ -2,11 +2,11 @@ use super::*;
 use crate::testkit::{Folder, Key, pem};
 
 #[test]
-fn a_chain_keeps_its_order() {
+fn chain_keeps_its_order() {
     let folder = Folder::new();
     let (leaf, key) = pem(&["leaf.example"], Key::P256, 2099);
     let (issuer, _) = pem(&["issuer.example"], Key::P256, 2099);
-    // A key beside the certificates, as in a combined file, does no harm.
+    // A key between the certificates, as in a combined file, is ignored.
     let file = folder.write("chain.pem", &format!("{leaf}{key}{issuer}"));
 
     let chain = Pem::open(&file).unwrap().chain().unwrap();
@@ -17,7 +17,7 @@ fn a_chain_keeps_its_order() {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_said() {
+fn unusable_file_is_explained() {
     let folder = Folder::new();
     let (leaf, key) = pem(&["leaf.example"], Key::P256, 2099);
     let file = folder.path().join("file.pem");
@@ -27,13 +27,13 @@ fn what_is_wrong_with_a_file_is_said() {
     let chains = [
         (
             "",
-            format!("{name}: holds no certificate; expected a chain"),
+            format!("{name}: contains no certificate; expected a chain"),
         ),
         (
             &key,
-            format!("{name}: holds no certificate; expected a chain"),
+            format!("{name}: contains no certificate; expected a chain"),
         ),
-        (&long, format!("{name}: holds more than 32 certificates")),
+        (&long, format!("{name}: contains more than 32 certificates")),
         (&huge, format!("{name}: is larger than 2097152 bytes")),
         (
             "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
@@ -54,11 +54,11 @@ fn what_is_wrong_with_a_file_is_said() {
     }
     let two = format!("{key}{key}");
     let keys = [
-        (leaf.as_str(), format!("{name}: holds no private key")),
-        (&two, format!("{name}: holds 2 private keys")),
+        (leaf.as_str(), format!("{name}: contains no private key")),
+        (&two, format!("{name}: contains 2 private keys")),
         (
             "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
-            format!("{name}: holds an encrypted private key; decrypt it"),
+            format!("{name}: contains an encrypted private key; decrypt it"),
         ),
     ];
     for (content, want) in keys {
@@ -72,7 +72,7 @@ fn what_is_wrong_with_a_file_is_said() {
 }
 
 #[test]
-fn a_missing_file_is_named() {
+fn missing_file_is_named() {
     let folder = Folder::new();
     let file = folder.path().join("absent.pem");
     let message = Pem::open(&file).err().unwrap().to_string();
@@ -82,9 +82,9 @@ fn a_missing_file_is_named() {
     );
 }
 
-/// As YAML's folded texts do to it.
+/// A folded YAML scalar puts the whole text on one line.
 #[test]
-fn a_key_on_one_line_is_not_shown() {
+fn key_on_one_line_is_not_shown() {
     let (_, key) = pem(&["leaf.example"], Key::P256, 2099);
     let secret = key.lines().nth(1).unwrap();
     for folded in [key.replace('\n', " "), key.replacen('\n', " ", 1)] {

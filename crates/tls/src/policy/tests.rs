@@ -33,9 +33,9 @@ fn versions(policy: &Policy) -> Vec<V> {
     policy.versions.iter().map(|v| v.version).collect()
 }
 
-/// Parity 2.1: the table of policies, as far as rustls goes.
+/// Parity 2.1: the table of policies, as far as rustls supports them.
 #[test]
-fn a_policy_has_its_suites_groups_and_versions() {
+fn policy_has_its_suites_groups_and_versions() {
     let both = [&T13[..], &GCM[..]].concat();
     let hybrid = [&HYBRID[..], &CLASSICAL[..]].concat();
     type Row<'a> = (&'a str, &'a [S], &'a [G], &'a [V]);
@@ -78,10 +78,10 @@ fn a_policy_has_its_suites_groups_and_versions() {
     }
 }
 
-/// Parity 2.1: ChaCha20 exists at TLS 1.3 alone, TLS 1.3 in policies named for it alone, and
-/// post-quantum groups in policies named for them alone.
+/// Parity 2.1: ChaCha20 exists only with TLS 1.3; TLS 1.3 and post-quantum groups exist only in policies
+/// named after them.
 #[test]
-fn no_policy_has_more_than_its_name_says() {
+fn policy_has_no_more_than_its_name_says() {
     for row in ssl_policies() {
         let name = row.name;
         let policy = policy(name).unwrap();
@@ -103,12 +103,12 @@ fn no_policy_has_more_than_its_name_says() {
 }
 
 #[test]
-fn an_unknown_policy_names_the_known_ones() {
+fn unknown_policy_lists_the_known_ones() {
     for unknown in ["ELBSecurityPolicy-2099-01", "2016-08", ""] {
         let message = policy(unknown).unwrap_err().to_string();
         assert!(
             message.starts_with(&format!(
-                "unknown security policy \"{unknown}\"; known ones are "
+                "unknown security policy \"{unknown}\"; use one of "
             )),
             "{message}"
         );

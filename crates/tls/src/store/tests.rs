@@ -35,9 +35,9 @@ fn chosen(store: &Store, hello: &Hello<'_>) -> (String, bool) {
     )
 }
 
-/// Parity 2.2: exact name and wildcard for exactly one label; the default without name or match.
+/// Parity 2.2: exact names, and wildcards for exactly one label; the default without SNI or match.
 #[test]
-fn a_name_chooses_its_certificate() {
+fn sni_selects_the_certificate() {
     let store = Store::new(
         vec![
             loaded("default", &["default.example"], Key::P256),
@@ -70,10 +70,10 @@ fn a_name_chooses_its_certificate() {
     }
 }
 
-/// Parity 2.2: of several matches ECDSA before RSA, not expired, stronger digest, longer key, longer
-/// valid; the first of two that are alike.
+/// Parity 2.2: among several matches ECDSA before RSA, not expired, stronger digest, longer key, later
+/// expiry; the first of two equal ones.
 #[test]
-fn the_best_of_several_matches_is_served() {
+fn best_of_several_matches_is_served() {
     let host = &["a.example.com"][..];
     let ranked = [
         loaded_until("p384", host, Key::P384, 2090),
@@ -87,7 +87,7 @@ fn the_best_of_several_matches_is_served() {
     ];
     for first in 0..ranked.len() {
         let mut list = vec![loaded("default", &["default.example"], Key::P256)];
-        // Worst first, but for the two that are alike: their order is the listener's.
+        // Worst first, except for the two equal ones, which keep the order of the listener.
         let mut rest = ranked[first..].to_vec();
         rest.reverse();
         if let (Some(a), Some(b)) = (
@@ -103,9 +103,9 @@ fn the_best_of_several_matches_is_served() {
     }
 }
 
-/// Parity 2.2: "not expired" is ALB's step alone.
+/// Parity 2.2: only an ALB prefers unexpired certificates.
 #[test]
-fn a_network_load_balancer_does_not_look_at_expiry() {
+fn network_load_balancer_ignores_expiry() {
     let host = &["a.example.com"][..];
     let certificates = vec![
         loaded_until("p256", host, Key::P256, 2090),
@@ -118,9 +118,9 @@ fn a_network_load_balancer_does_not_look_at_expiry() {
     assert_eq!(chosen(&nlb, &hello), ("p384-expired".to_owned(), true));
 }
 
-/// Parity 2.2: the best that the client supports.
+/// Parity 2.2: the best certificate that the client supports.
 #[test]
-fn a_client_without_ecdsa_gets_rsa() {
+fn client_without_ecdsa_gets_rsa() {
     let host = &["a.example.com"][..];
     let store = Store::new(
         vec![
@@ -146,7 +146,7 @@ fn a_client_without_ecdsa_gets_rsa() {
     };
     assert_eq!(chosen(&store, &by_suite), rsa);
 
-    // A suite of TLS 1.3 does not help where the policy stops at TLS 1.2.
+    // A TLS 1.3 suite does not help if the policy has only TLS 1.2.
     let old_policy = Hello {
         suites: &[
             CipherSuite::TLS13_AES_128_GCM_SHA256,

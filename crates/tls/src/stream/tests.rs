@@ -5,9 +5,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::client::TlsStream;
 
 use super::*;
-use crate::testkit::{Key, acceptor, client, loaded, shake};
+use crate::testkit::{Key, acceptor, client, handshake, loaded};
 
-/// A server's stream and a client of `version`.
+/// A server stream and a client with `version`.
 async fn pair(
     version: &'static rustls::SupportedProtocolVersion,
 ) -> (ServerTls, TlsStream<TcpStream>) {
@@ -15,17 +15,17 @@ async fn pair(
         "ELBSecurityPolicy-TLS13-1-2-2021-06",
         vec![loaded("a", &["a.example"], Key::P256)],
     );
-    let (server, client) = shake(&acceptor, &Arc::new(client(&[version])), "a.example").await;
+    let (server, client) = handshake(&acceptor, &Arc::new(client(&[version])), "a.example").await;
     (server.unwrap().0, client.unwrap())
 }
 
-/// Bytes that repeat with no power of two.
+/// Bytes with a period that is not a power of two.
 fn pattern(len: usize) -> Vec<u8> {
     (0..251).cycle().take(len).collect()
 }
 
 #[tokio::test]
-async fn megabytes_pass_both_ways_at_once() {
+async fn bulk_passes_in_both_directions_at_once() {
     let data = pattern(3_000_000);
     for version in [&TLS13, &TLS12] {
         let (server, client) = pair(version).await;
@@ -54,7 +54,7 @@ async fn megabytes_pass_both_ways_at_once() {
     }
 }
 
-/// Small reads leave decrypted bytes and whole records behind: nothing is lost.
+/// Small reads leave decrypted bytes and whole records in the buffers; nothing is lost.
 #[tokio::test]
 async fn reads_of_any_size_see_every_byte() {
     let data = pattern(300_000);
@@ -91,12 +91,12 @@ async fn vectored_writes_arrive_in_order() {
 
 /// close_notify in one direction leaves the other open (RFC 8446, 6.1).
 #[tokio::test]
-async fn a_half_close_is_one() {
+async fn half_close_leaves_the_other_direction_open() {
     let (mut server, mut client) = pair(&TLS13).await;
     server.write_all(b"last").await.unwrap();
     server.shutdown().await.unwrap();
     let mut rest = Vec::new();
-    // The client would complain about a FIN without close_notify.
+    // The client reports an error for FIN without close_notify.
     client.read_to_end(&mut rest).await.unwrap();
     assert_eq!(rest, b"last");
     client.write_all(b"answer").await.unwrap();
@@ -108,7 +108,7 @@ async fn a_half_close_is_one() {
 }
 
 #[tokio::test]
-async fn a_close_without_close_notify_is_the_end() {
+async fn close_without_close_notify_ends_the_stream() {
     let (mut server, mut client) = pair(&TLS13).await;
     client.write_all(b"bye").await.unwrap();
     client.flush().await.unwrap();
@@ -116,12 +116,12 @@ async fn a_close_without_close_notify_is_the_end() {
     let mut read = Vec::new();
     server.read_to_end(&mut read).await.unwrap();
     assert_eq!(read, b"bye");
-    // And stays the end.
+    // Further reads also return the end.
     assert_eq!(server.read(&mut [0; 8]).await.unwrap(), 0);
 }
 
 #[tokio::test]
-async fn a_reset_stays_a_reset() {
+async fn reset_is_reported() {
     let (mut server, client) = pair(&TLS13).await;
     client.get_ref().0.set_zero_linger().unwrap();
     drop(client);
@@ -136,7 +136,7 @@ async fn a_reset_stays_a_reset() {
 }
 
 #[tokio::test]
-async fn a_broken_record_is_an_error_and_an_alert() {
+async fn broken_record_causes_an_error_and_an_alert() {
     let (mut server, mut client) = pair(&TLS13).await;
     client
         .get_mut()
@@ -153,13 +153,13 @@ async fn a_broken_record_is_an_error_and_an_alert() {
     assert_eq!(alert, Some(&want));
 }
 
-/// A write that the socket did not take whole goes out while the stream is read.
+/// Records left in the buffer by a write are sent while the stream is read.
 #[tokio::test]
-async fn a_read_sends_what_a_write_left_behind() {
+async fn read_sends_buffered_records() {
     let (mut server, mut client) = pair(&TLS13).await;
     let chunk = vec![7; WRITE_BUFFER];
     let mut sent = 0;
-    // Until a write has to wait, which leaves records of the write before it behind.
+    // Write until a write has to wait, which leaves records of earlier writes in the buffer.
     while let Some(written) = now(server.write(&chunk)).await {
         sent += written.unwrap();
     }
@@ -179,7 +179,7 @@ async fn a_read_sends_what_a_write_left_behind() {
     assert!(received.iter().all(|byte| *byte == 7));
 }
 
-/// What `future` gives at once.
+/// The output of `future` if it is ready at once.
 async fn now<F: Future>(future: F) -> Option<F::Output> {
     tokio::select! {
         biased;
@@ -189,7 +189,7 @@ async fn now<F: Future>(future: F) -> Option<F::Output> {
 }
 
 #[tokio::test]
-async fn the_rooms_see_a_stream_that_cannot_be_spliced() {
+async fn tls_stream_is_not_plain() {
     let (server, client) = pair(&TLS13).await;
     assert!(server.plain().is_none());
     let peer = server.socket().peer_addr().unwrap();

@@ -26,14 +26,14 @@ fn read(input: &[u8], step: usize, mode: DesyncMitigationMode) -> Option<Outcome
         let fields = request.head.fields.iter();
         (
             request.head.method.to_owned(),
-            request.head.target.to_owned(),
+            request.head.target.text.to_owned(),
             fields
                 .map(|f| (f.name.to_owned(), f.value.to_vec()))
                 .collect(),
             request.framing,
             (
                 request.verdict.0,
-                request.refused,
+                request.refused.map(ErrorKind::status),
                 request.persistent,
                 request.expects_continue,
                 request.websocket,

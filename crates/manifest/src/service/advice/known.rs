@@ -1,147 +1,53 @@
-//! The annotations of Services, and who reads which.
+//! Annotations of a Service that nobody reads, or not the controller that makes its load balancer.
 
 use elbow_model::diagnostic::Diagnostic;
-use elbow_model::suggest::did_you_mean;
 
 use super::super::ownership::Owner;
-use super::super::read::PREFIX;
 use crate::advice::{about, idle};
+use crate::annotations::service::{self as keys, PREFIX};
+use crate::annotations::{Readers, Row, find};
 use crate::objects::Meta;
 
-/// What the annotations that a load balancer is made of start with.
-pub(super) const BALANCER: &str = "aws-load-balancer-";
-
-/// Readers of an annotation: the provider for a Classic load balancer, the provider for a Network Load
-/// Balancer, the AWS Load Balancer Controller.
-#[derive(Clone, Copy)]
-struct By(bool, bool, bool);
-
-const ALL: By = By(true, true, true);
-const CLASSIC: By = By(true, false, false);
-const CLASSIC_AND_LBC: By = By(true, false, true);
-const NETWORK: By = By(false, true, true);
-const LBC: By = By(false, false, true);
-
-impl By {
-    const fn reads(self, owner: Owner) -> bool {
-        let Self(classic, provider, lbc) = self;
-        match owner {
-            Owner::Classic => classic,
-            Owner::ProviderNlb => provider,
-            Owner::Lbc => lbc,
-            Owner::Nobody => true,
-        }
-    }
-}
-
-/// Sections 3.1 and 4, without [`BALANCER`].
-const KNOWN: &[(&str, By)] = &[
-    ("access-log-emit-interval", CLASSIC),
-    ("access-log-enabled", ALL),
-    ("access-log-s3-bucket-name", ALL),
-    ("access-log-s3-bucket-prefix", ALL),
-    ("additional-resource-tags", ALL),
-    ("alpn-policy", LBC),
-    ("attributes", NETWORK),
-    ("backend-protocol", ALL),
-    ("connection-draining-enabled", CLASSIC),
-    ("connection-draining-timeout", CLASSIC),
-    ("connection-idle-timeout", CLASSIC),
-    ("cross-zone-load-balancing-enabled", ALL),
-    ("disable-nlb-sg", LBC),
-    ("eip-allocations", NETWORK),
-    ("enable-icmp-for-path-mtu-discovery", LBC),
-    ("enable-prefix-for-ipv6-source-nat", LBC),
-    ("enable-tcp-udp-listener", LBC),
-    ("extra-security-groups", CLASSIC),
-    ("healthcheck-healthy-threshold", ALL),
-    ("healthcheck-interval", ALL),
-    ("healthcheck-path", ALL),
-    ("healthcheck-port", ALL),
-    ("healthcheck-protocol", ALL),
-    ("healthcheck-success-codes", LBC),
-    ("healthcheck-timeout", ALL),
-    ("healthcheck-unhealthy-threshold", ALL),
-    ("inbound-sg-rules-on-private-link-traffic", LBC),
-    ("internal", ALL),
-    ("ip-address-type", LBC),
-    ("ipv6-addresses", LBC),
-    ("manage-backend-security-group-rules", LBC),
-    ("minimum-load-balancer-capacity", LBC),
-    ("multi-cluster-target-group", LBC),
-    ("name", LBC),
-    ("nlb-target-type", LBC),
-    ("private-ipv4-addresses", NETWORK),
-    ("proxy-protocol", CLASSIC_AND_LBC),
-    ("proxy-protocol-per-target-group", LBC),
-    ("quic-enabled-ports", LBC),
-    ("scheme", LBC),
-    ("security-group-prefix-lists", LBC),
-    ("security-groups", CLASSIC_AND_LBC),
-    ("source-nat-ipv6-prefixes", LBC),
-    ("ssl-cert", ALL),
-    ("ssl-negotiation-policy", ALL),
-    ("ssl-ports", ALL),
-    ("subnets", ALL),
-    ("target-group-attributes", NETWORK),
-    ("target-node-labels", ALL),
-    ("type", ALL),
-];
-
-/// Those that are followed by a dot and a port, or a protocol and a port.
-const PER_PORT: &[(&str, By)] = &[
-    ("listener-attributes", LBC),
-    ("target-group-attributes", LBC),
-];
-
-/// The one without [`BALANCER`] that has no port in it.
-const SOURCE_RANGES: &str = "load-balancer-source-ranges";
+/// How the names of most annotations start, after [`PREFIX`].
+const BALANCER: &str = "aws-load-balancer-";
 
 /// What to write for a controller that does not read an annotation.
-const INSTEAD: &[(&str, Owner, &str)] = &[
+const INSTEAD: &[(&Row, Owner, &str)] = &[
+    (keys::SCHEME, Owner::Classic, INTERNAL),
+    (keys::SCHEME, Owner::ProviderNlb, INTERNAL),
     (
-        "scheme",
-        Owner::Classic,
-        "write aws-load-balancer-internal: \"true\" for an internal one",
-    ),
-    (
-        "scheme",
-        Owner::ProviderNlb,
-        "write aws-load-balancer-internal: \"true\" for an internal one",
-    ),
-    (
-        "connection-idle-timeout",
+        keys::CONNECTION_IDLE_TIMEOUT,
         Owner::Lbc,
         "write aws-load-balancer-listener-attributes.TCP-PORT: tcp.idle_timeout.seconds=N",
     ),
+    (keys::CONNECTION_DRAINING_ENABLED, Owner::Lbc, DRAINING),
+    (keys::CONNECTION_DRAINING_TIMEOUT, Owner::Lbc, DRAINING),
     (
-        "connection-draining-enabled",
+        keys::EXTRA_SECURITY_GROUPS,
         Owner::Lbc,
-        "write aws-load-balancer-target-group-attributes: deregistration_delay.timeout_seconds=N",
+        "write every security group in aws-load-balancer-security-groups",
     ),
     (
-        "connection-draining-timeout",
-        Owner::Lbc,
-        "write aws-load-balancer-target-group-attributes: deregistration_delay.timeout_seconds=N",
-    ),
-    (
-        "extra-security-groups",
-        Owner::Lbc,
-        "write all groups in aws-load-balancer-security-groups",
-    ),
-    (
-        "attributes",
+        keys::ATTRIBUTES,
         Owner::Classic,
-        "write aws-load-balancer-connection-idle-timeout and its like",
+        "write aws-load-balancer-connection-idle-timeout and the other annotations for single attributes",
     ),
     (
-        "proxy-protocol",
+        keys::ATTRIBUTES,
+        Owner::ProviderNlb,
+        "write aws-load-balancer-cross-zone-load-balancing-enabled and aws-load-balancer-access-log-enabled",
+    ),
+    (
+        keys::PROXY_PROTOCOL,
         Owner::ProviderNlb,
         "write aws-load-balancer-target-group-attributes: proxy_protocol_v2.enabled=true",
     ),
 ];
+const INTERNAL: &str = "write aws-load-balancer-internal: \"true\" for an internal load balancer";
+const DRAINING: &str =
+    "write aws-load-balancer-target-group-attributes: deregistration_delay.timeout_seconds=N";
 
-/// Annotations that nobody reads, or not the controller that answers for the Service.
+/// Annotations that nobody reads, or not the controller that makes the load balancer of the Service.
 pub(super) fn report(meta: &Meta, owner: Owner) -> Vec<Diagnostic> {
     let keys = meta.annotations.keys();
     keys.filter_map(|key| check(meta, key, owner)).collect()
@@ -149,89 +55,76 @@ pub(super) fn report(meta: &Meta, owner: Owner) -> Vec<Diagnostic> {
 
 fn check(meta: &Meta, key: &str, owner: Owner) -> Option<Diagnostic> {
     let (prefix, name) = key.rsplit_once('/').unwrap_or(("", key));
-    let ours = prefix == PREFIX.trim_end_matches('/');
-    let Some(readers) = readers(name) else {
-        // Annotations of other clouds have this prefix too.
-        let meant = if name.starts_with("aws-") {
-            let whole: Vec<String> = all().collect();
-            Some(did_you_mean(key, whole.iter().map(String::as_str)))
-        } else if ours {
-            did_you_mean(name, [SOURCE_RANGES]).map(Some)
+    let is_ours = prefix == PREFIX.trim_end_matches('/');
+    let meant = format!("{PREFIX}{name}");
+    let Some(row) = find(keys::ROWS, &meant) else {
+        let suggestion = || Some(crate::annotations::meant(key, readers(owner))?.hint(key));
+        let is_aws =
+            name.starts_with("aws-") && (prefix.is_empty() || prefix.ends_with("kubernetes.io"));
+        return if is_aws {
+            Some(unknown(meta, key, suggestion()))
         } else {
-            None
+            // Other clouds use the same prefix.
+            let hint = suggestion().filter(|_| is_ours)?;
+            Some(unknown(meta, key, Some(hint)))
         };
-        return meant.map(|hint| unknown(meta, key, hint));
     };
-    if !ours {
-        let wrong = name.starts_with(BALANCER) || prefix.starts_with("service.");
-        let hint = format!("did you mean \"{PREFIX}{name}\"?");
-        return wrong.then(|| unknown(meta, key, Some(hint)));
+    if !is_ours {
+        let is_meant = name.starts_with(BALANCER) || prefix.starts_with("service.");
+        let hint = format!("did you mean \"{meant}\"?");
+        return is_meant.then(|| unknown(meta, key, Some(hint)));
     }
-    if readers.reads(owner) {
+    let (reader, controller) = match owner {
+        Owner::Lbc => (
+            Readers::LBC,
+            "the AWS Load Balancer Controller does not read",
+        ),
+        Owner::Classic => (
+            Readers::CLASSIC,
+            "no Classic load balancer is configured by",
+        ),
+        Owner::ProviderNlb => (
+            Readers::PROVIDER,
+            "no Network Load Balancer of the cloud provider is configured by",
+        ),
+        Owner::Nobody => return None,
+    };
+    if row.readers.include(reader) {
         return None;
     }
-    let message = match owner {
-        Owner::Lbc => format!("the AWS Load Balancer Controller does not read {key}"),
-        Owner::Classic => format!("no controller reads {key} for a Classic load balancer"),
-        Owner::ProviderNlb | Owner::Nobody => {
-            format!("the provider does not read {key} for its Network Load Balancers")
-        }
-    };
-    let mut found = about(
-        meta,
-        key,
-        Diagnostic::warning("ignored-annotation", message),
-    );
-    let instead = INSTEAD.iter().find(|(annotation, of, _)| {
-        Some(*annotation) == name.strip_prefix(BALANCER) && *of == owner
-    });
+    let ignored = Diagnostic::warning("ignored-annotation", format!("{controller} {key}"));
+    let mut found = about(meta, key, ignored);
+    let instead = INSTEAD
+        .iter()
+        .find(|(one, of, _)| *one == row && *of == owner);
     found.hint = instead.map(|(.., hint)| (*hint).to_owned());
     Some(found)
 }
 
+/// Who reads the annotations of a Service with this owner.
+fn readers(owner: Owner) -> Readers {
+    match owner {
+        Owner::Lbc => Readers::LBC,
+        Owner::Classic => Readers::CLASSIC,
+        Owner::ProviderNlb => Readers::PROVIDER,
+        Owner::Nobody => Readers::LBC.and(Readers::CLASSIC).and(Readers::PROVIDER),
+    }
+}
+
 fn unknown(meta: &Meta, key: &str, hint: Option<String>) -> Diagnostic {
     let message = format!("no controller reads the annotation {key}");
-    let mut found = about(
-        meta,
-        key,
-        Diagnostic::warning("unknown-annotation", message),
-    );
+    let unknown = Diagnostic::warning("unknown-annotation", message);
+    let mut found = about(meta, key, unknown);
     found.hint = hint;
     found
 }
 
-/// Who reads an annotation, by its name without the prefix; `None`: there is no such one.
-fn readers(name: &str) -> Option<By> {
-    if name == SOURCE_RANGES {
-        return Some(ALL);
-    }
-    if name.starts_with("actions.") {
-        return Some(LBC);
-    }
-    let name = name.strip_prefix(BALANCER)?;
-    let of = |table: &[(&str, By)], name: &str| {
-        let entry = table.iter().find(|(known, _)| *known == name);
-        entry.map(|(_, readers)| *readers)
-    };
-    of(KNOWN, name).or_else(|| of(PER_PORT, name.split_once('.')?.0))
-}
-
-/// All whole keys.
-fn all() -> impl Iterator<Item = String> {
-    let known = KNOWN
-        .iter()
-        .map(|(name, _)| format!("{PREFIX}{BALANCER}{name}"));
-    known.chain([format!("{PREFIX}{SOURCE_RANGES}")])
-}
-
-/// The warning that a load balancer is described and none is asked for.
+/// The warning that annotations describe a load balancer that the Service does not get.
 pub(super) fn in_vain(meta: &Meta, service_type: &str) -> Option<Diagnostic> {
     let start = format!("{PREFIX}{BALANCER}");
-    let key = meta
-        .annotations
-        .keys()
-        .find(|key| key.starts_with(&start))?;
-    let why = format!("no load balancer is made for a Service of type {service_type}");
-    let hint = "set spec.type: LoadBalancer (a Tenant: spec.exposeServices)";
+    let mut keys = meta.annotations.keys();
+    let key = keys.find(|key| key.starts_with(&start))?;
+    let why = format!("a Service of type {service_type} gets no load balancer");
+    let hint = "set spec.type: LoadBalancer; in a Tenant, spec.exposeServices";
     Some(idle(meta, key, &why).hint(hint))
 }

@@ -16,13 +16,13 @@ fn slots(most: u64) -> (Arc<Budget>, std::rc::Rc<Slots>) {
 }
 
 #[test]
-fn traffic_gets_what_nothing_else_needs() {
+fn traffic_gets_the_rest_of_the_limit() {
     let left = |limit| NEEDS.left_for_traffic(limit);
-    // 32 of the process, 8 of two workers, 6 sockets; then a reserve of 64 and one for each target.
+    // Process 32, two workers 8, sockets 6; then a reserve of 64 and one for each target.
     assert_eq!(left(1024), 1024 - 46 - 68);
     assert_eq!(left(1_048_576), 1_048_576 - 46 - 68);
     assert_eq!(left(256), 256 - 46 - 68);
-    // The reserve is never more than half of what is free.
+    // The reserve is at most half of the free descriptors.
     assert_eq!(left(46 + 100), 50);
     assert_eq!(left(47), 1);
     for none in [46, 10, 0] {
@@ -37,7 +37,7 @@ fn traffic_gets_what_nothing_else_needs() {
 }
 
 #[test]
-fn a_client_that_is_let_in_has_a_target_for_sure() {
+fn admitted_client_always_gets_a_target_connection() {
     let (budget, slots) = slots(9);
     assert_eq!(budget.max_clients(), 4);
     let clients: Vec<Slot> = (0..4).map(|_| slots.client().unwrap()).collect();
@@ -46,8 +46,8 @@ fn a_client_that_is_let_in_has_a_target_for_sure() {
         (8, Full::OpenFiles)
     );
     let targets: Vec<Slot> = (0..4).map(|_| slots.target().unwrap()).collect();
-    assert_eq!(budget.used(), 8, "they were promised");
-    // A client of HTTP/2 asks for more than one.
+    assert_eq!(budget.used(), 8, "they were reserved");
+    // An HTTP/2 client uses more than one.
     let more = slots.target().unwrap();
     assert_eq!((budget.used(), slots.spare_targets()), (9, 1));
     assert!(slots.target().is_none());
@@ -58,7 +58,7 @@ fn a_client_that_is_let_in_has_a_target_for_sure() {
 }
 
 #[test]
-fn idle_connections_to_targets_are_counted_and_serve_clients_that_come() {
+fn idle_target_connections_count_and_serve_new_clients() {
     let (budget, slots) = slots(8);
     let client = slots.client().unwrap();
     let mut idle: Vec<Slot> = (0..5).map(|_| slots.target().unwrap()).collect();
@@ -66,9 +66,9 @@ fn idle_connections_to_targets_are_counted_and_serve_clients_that_come() {
     drop(client);
     assert_eq!((budget.used(), slots.spare_targets()), (5, 5));
     let clients: Vec<Slot> = (0..3).map(|_| slots.client().unwrap()).collect();
-    assert_eq!(budget.used(), 8, "each uses one that is open");
+    assert_eq!(budget.used(), 8, "each uses an open one");
     assert_eq!(slots.client().unwrap_err(), Full::OpenFiles);
-    // One that is closed makes room for the client; its own is promised.
+    // Closing one frees descriptors for the client; its target connection is reserved.
     idle.pop();
     assert_eq!(slots.client().map(drop), Ok(()));
     drop((idle, clients));
@@ -90,7 +90,7 @@ fn workers_share_a_budget() {
 }
 
 #[test]
-fn the_number_of_clients_is_limited_by_itself() {
+fn client_limit_applies_on_its_own() {
     let budget = Budget::new(Some(2), 1);
     let slots = Slots::new(Arc::clone(&budget));
     let (one, two) = (slots.client().unwrap(), slots.client().unwrap());
@@ -102,14 +102,14 @@ fn the_number_of_clients_is_limited_by_itself() {
     let one = slots.client().unwrap();
     assert_eq!(slots.client().unwrap_err(), Full::OpenFiles);
     drop(one);
-    // Who was turned away for want of descriptors counts as no client.
+    // A client refused for lack of descriptors does not count.
     budget.set_most(100);
     assert!((slots.client().is_ok(), slots.client().is_ok()) == (true, true));
     assert_eq!(budget.max_clients(), 2);
 }
 
 #[test]
-fn targets_within_the_process_take_two_descriptors() {
+fn in_process_targets_take_two_descriptors() {
     let budget = Budget::new(None, 2);
     budget.set_most(6);
     let slots = Slots::new(Arc::clone(&budget));
@@ -124,7 +124,7 @@ fn targets_within_the_process_take_two_descriptors() {
 }
 
 #[test]
-fn a_pipe_has_two_ends() {
+fn pipe_takes_two_descriptors() {
     let (budget, slots) = slots(3);
     let pipe = slots.pipe().unwrap();
     assert_eq!(budget.used(), 2);
@@ -134,7 +134,7 @@ fn a_pipe_has_two_ends() {
 }
 
 #[test]
-fn a_budget_is_short_before_it_is_used_up() {
+fn budget_is_short_before_it_is_exhausted() {
     let (_budget, slots) = slots(64);
     let mut clients: Vec<Slot> = (0..30).map(|_| slots.client().unwrap()).collect();
     assert!(!slots.is_short());
@@ -145,13 +145,13 @@ fn a_budget_is_short_before_it_is_used_up() {
 }
 
 #[test]
-fn a_smaller_budget_closes_nothing_and_lets_nobody_in() {
+fn reduced_budget_closes_nothing_and_admits_nobody() {
     let (budget, slots) = slots(8);
     let clients: Vec<Slot> = (0..4).map(|_| slots.client().unwrap()).collect();
     budget.set_most(2);
     assert!(slots.is_short());
     assert_eq!(slots.client().unwrap_err(), Full::OpenFiles);
-    assert!(slots.target().is_some(), "promised");
+    assert!(slots.target().is_some(), "reserved");
     drop(clients);
     assert!(slots.client().is_ok());
 }

@@ -1,4 +1,4 @@
-//! What a relay does to bytes: nothing.
+//! A relay passes bytes on unchanged.
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use crate::Worker;
 use crate::relay::{Direction, RelayEnd, Relayed, relay, relay_counted};
 use crate::testing::{Opaque, Pattern, pair, settle, soon, tight_pair};
 
-/// `len` bytes both ways at once, byte for byte.
+/// Sends `len` bytes in both directions at once and compares every byte.
 async fn exchange(flow: Flow, len: usize) -> Rc<Worker> {
     let (mut client_in, mut client_out) = flow.client.into_split();
     let (mut target_in, mut target_out) = flow.target.into_split();
@@ -47,15 +47,15 @@ async fn exchange(flow: Flow, len: usize) -> Rc<Worker> {
 fn bulk_is_spliced_and_arrives_unchanged() {
     run(async {
         let worker = exchange(Flow::new(DAY).await, 64 << 20).await;
-        assert!(worker.pipes.kept() >= 1, "it did go through a pipe");
+        assert!(worker.pipes.kept() >= 1, "a pipe was used");
     });
 }
 
 #[test]
-fn bulk_is_copied_where_there_is_no_splice_and_arrives_unchanged() {
+fn bulk_is_copied_without_splice_and_arrives_unchanged() {
     run(async {
         let flow = Flow::on(
-            Worker::portable(0, crate::open_files::Budget::unlimited()),
+            Worker::without_splice(0, crate::open_files::Budget::unlimited()),
             pair().await,
             pair().await,
             DAY,
@@ -93,7 +93,7 @@ fn bulk_through_tight_sockets_arrives_unchanged() {
 }
 
 #[test]
-fn single_bytes_pass_at_once_and_hold_nothing() {
+fn single_bytes_pass_at_once_without_holding_buffers() {
     run(async {
         let mut flow = Flow::new(DAY).await;
         for _ in 0..1000 {
@@ -113,7 +113,7 @@ fn single_bytes_pass_at_once_and_hold_nothing() {
 }
 
 #[test]
-fn a_flow_that_turns_quiet_gives_its_pipe_back() {
+fn quiet_flow_returns_its_pipe() {
     run(async {
         let mut flow = Flow::new(DAY).await;
         let len = 8 << 20;
@@ -140,11 +140,11 @@ fn a_flow_that_turns_quiet_gives_its_pipe_back() {
 }
 
 #[test]
-fn a_reader_that_does_not_read_stops_the_writer_and_costs_one_buffer() {
+fn stalled_reader_stops_the_writer_and_costs_one_buffer() {
     run(async {
         let mut flow = Flow::over(tight_pair().await, tight_pair().await, DAY, |s| s, |s| s);
         let mut sent = 0;
-        // Nothing is taken for as long as it takes every task to come to rest.
+        // Stop once the socket stays full after all tasks have settled.
         loop {
             settle().await;
             match flow.client.try_write(&[7; 4096]) {
@@ -159,7 +159,7 @@ fn a_reader_that_does_not_read_stops_the_writer_and_costs_one_buffer() {
         flow.target.shutdown().await.unwrap();
         let mut got = Vec::new();
         soon(flow.target.read_to_end(&mut got)).await.unwrap();
-        assert_eq!(got.len(), sent, "what was kept arrives before FIN");
+        assert_eq!(got.len(), sent, "kept data arrives before FIN");
         assert!(got.iter().all(|b| *b == 7));
         assert_eq!(flow.end().await.end, RelayEnd::Closed);
     });
@@ -197,7 +197,7 @@ fn bytes_are_counted_as_they_pass() {
 }
 
 #[test]
-fn an_idle_flow_is_small() {
+fn idle_flow_is_small() {
     run(async {
         let worker = Worker::new(0);
         let ((_client, mut accepted), (mut connected, _target)) = (pair().await, pair().await);

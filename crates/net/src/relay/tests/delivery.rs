@@ -1,4 +1,4 @@
-//! What one side sent before its reset, and the other has yet to read.
+//! Delivery of data that one side sent before its reset.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::relay::RelayEnd;
 use crate::sys::is_acknowledged;
 use crate::testing::{Opaque, Pattern, pair, settle, soon, tight_pair};
 
-/// More than the receive buffer of a reader that does not read.
+/// More than fits into the receive buffer of a stalled reader.
 const LEN: usize = 300_000;
 
 /// Sends `len` bytes, waits until they are acknowledged, and resets.
@@ -27,7 +27,7 @@ async fn send_and_reset(mut from: TcpStream, len: usize) {
     from.set_zero_linger().unwrap();
 }
 
-/// The client and then the target send, and reset; the other side reads after that.
+/// First the client, then the target sends and resets; the other side reads afterwards.
 async fn deliver<A: Stream, B: Stream>(
     pair: impl AsyncFn() -> (TcpStream, TcpStream),
     len: usize,
@@ -38,9 +38,10 @@ async fn deliver<A: Stream, B: Stream>(
         let mut flow = Flow::over(pair().await, pair().await, DAY, front, back);
         flow.ping().await;
         let ticks = spawn_local(flow.worker.clone().run_ticks(|| {}));
-        let (sender, mut reader, end) = match from_client {
-            true => (flow.client, flow.target, RelayEnd::ClientReset),
-            false => (flow.target, flow.client, RelayEnd::TargetReset),
+        let (sender, mut reader, end) = if from_client {
+            (flow.client, flow.target, RelayEnd::ClientReset)
+        } else {
+            (flow.target, flow.client, RelayEnd::TargetReset)
         };
         send_and_reset(sender, len).await;
         settle().await;
@@ -57,31 +58,31 @@ async fn deliver<A: Stream, B: Stream>(
 }
 
 #[test]
-fn what_was_received_before_a_reset_is_delivered() {
+fn data_before_a_reset_is_delivered() {
     run(deliver(pair, LEN, |s| s, |s| s));
 }
 
 #[test]
-fn what_was_received_before_a_reset_is_delivered_by_streams_that_buffer() {
+fn data_before_a_reset_is_delivered_by_buffering_streams() {
     run(deliver(pair, LEN, Opaque::new, Opaque::new));
 }
 
 #[test]
-fn what_a_slow_reader_has_not_taken_before_a_reset_is_delivered() {
+fn data_before_a_reset_is_delivered_to_a_slow_reader() {
     // As much as fits while the reader does not read.
     run(deliver(tight_pair, 16_000, |s| s, |s| s));
     run(deliver(tight_pair, 16_000, Opaque::new, Opaque::new));
 }
 
 #[test]
-fn a_failed_write_does_not_lose_what_was_received() {
+fn failed_write_does_not_lose_received_data() {
     run(async {
         let mut flow = Flow::new(DAY).await;
         flow.ping().await;
         let ticks = spawn_local(flow.worker.clone().run_ticks(|| {}));
         Pattern::new(7).send(&mut flow.client, LEN).await;
         settle().await;
-        // Closed with unread data: its kernel resets.
+        // Closing with unread data sends a reset.
         flow.target.write_all(b"unread").await.unwrap();
         let (client, mut target) = (flow.client, flow.target);
         soon(client.readable()).await.unwrap();
@@ -97,7 +98,7 @@ fn a_failed_write_does_not_lose_what_was_received() {
 }
 
 #[test]
-fn a_reader_that_takes_nothing_is_reset_after_the_delivery_timeout() {
+fn stalled_reader_is_reset_after_the_delivery_timeout() {
     run(async {
         let mut flow = Flow::new(DAY).await;
         flow.ping().await;
@@ -119,7 +120,7 @@ fn a_reader_that_takes_nothing_is_reset_after_the_delivery_timeout() {
 }
 
 #[test]
-fn a_worker_that_stops_does_not_wait_for_a_delivery() {
+fn stopping_worker_does_not_wait_for_delivery() {
     run(async {
         let mut flow = Flow::new(DAY).await;
         flow.ping().await;
@@ -128,7 +129,7 @@ fn a_worker_that_stops_does_not_wait_for_a_delivery() {
         assert!(!flow.relayed.is_finished());
         flow.worker.stop();
         assert_eq!(soon(flow.relayed).await.unwrap().end, RelayEnd::Stopped);
-        // Bytes in the socket are the kernel's to deliver.
+        // The kernel still delivers bytes that are in the socket.
         Pattern::new(7).receive_exactly(&mut flow.target, LEN).await;
         assert!(is_ended(&mut flow.target).await);
     });

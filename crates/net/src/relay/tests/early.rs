@@ -1,4 +1,4 @@
-//! Bytes that were read before the relay began.
+//! Bytes read before the relay began.
 
 use super::*;
 use crate::Buffer;
@@ -9,7 +9,7 @@ fn buffer(worker: &Worker, bytes: &[u8]) -> Option<Buffer> {
     Some(buffer)
 }
 
-// A layer 7 connection that has become a WebSocket.
+// An HTTP connection that was upgraded to a WebSocket.
 #[test]
 fn early_bytes_come_first_in_both_directions() {
     run(async {

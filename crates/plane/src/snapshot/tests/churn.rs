@@ -1,19 +1,22 @@
-//! Random changes, one after the other: what follows is what would be made from scratch, and what did not change is the
-//! same value.
+//! Random sequences of changes. Each snapshot equals one built from scratch, and shares its unchanged parts with the
+//! previous one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use elbow_balance::Target;
 use proptest::prelude::*;
 
 use super::*;
+use crate::snapshot::make_listener::ListenerSpec;
+use crate::snapshot::refresh as refresh_groups;
 
-/// Those with even numbers are for HTTP, the others for TCP.
+/// Groups with even numbers are for HTTP, the others for TCP.
 const GROUPS: u8 = 6;
 const BALANCERS: u8 = 4;
 
-/// What the configuration says.
+/// The current configuration.
 #[derive(Clone, Debug, Default)]
 struct World {
     /// Ports of the targets.
@@ -25,7 +28,7 @@ struct World {
 struct Balancer {
     kind: Kind,
     port: u16,
-    /// The group of the default action, then of the rules; of a Classic one, numbers of instances.
+    /// The groups of the default action and of the rules; the instances of a Classic load balancer.
     groups: BTreeSet<u8>,
 }
 
@@ -42,9 +45,9 @@ enum Step {
     NoGroup(u8),
     Balancer(u8, Balancer),
     NoBalancer(u8),
-    /// A check says so of a target.
+    /// A health check result of a target.
     Health(u8, usize, bool),
-    /// The delays of a group are over.
+    /// The deregistration delays of a group have passed.
     Drained(u8),
 }
 
@@ -92,7 +95,7 @@ impl World {
         for (name, balancer) in &self.balancers {
             let (port, kind) = (balancer.port, balancer.kind);
             let head = |kind| format!("name: lb-{name}, type: {kind}, addresses: [127.0.9.{name}]");
-            // A load balancer without a group to forward to is left out.
+            // Load balancers without a group are left out.
             let is_http = matches!(kind, Kind::Application);
             let known = |g: &&u8| self.groups.contains_key(g) && g.is_multiple_of(2) == is_http;
             let forwards: Vec<String> = balancer.groups.iter().filter(known).map(forward).collect();
@@ -169,7 +172,7 @@ fn instance(number: &u8) -> String {
     format!("{{id: 127.0.0.1, ports: {{1: {port}, 2: {}}}}}", port + 1)
 }
 
-/// `model` with those parts of `before` that are the same.
+/// `model` sharing the unchanged parts of `before`.
 fn share(model: &Model, before: &Model) -> Arc<Model> {
     let mut model = model.clone();
     for lb in &mut model.load_balancers {
@@ -185,7 +188,7 @@ fn share(model: &Model, before: &Model) -> Arc<Model> {
     Arc::new(model)
 }
 
-/// Who drains after `next` followed `previous`: who served and does not any more, and who drained already.
+/// The draining targets after `next` replaced `previous`: removed ones, and those already draining.
 fn expected_draining(previous: &GroupState, next: &GroupState) -> BTreeSet<u16> {
     let alive = |t: &&Arc<Target>| t.state() != TargetState::Unused;
     let before: BTreeSet<u16> = previous
@@ -204,13 +207,13 @@ fn port(target: &Arc<Target>) -> u16 {
 }
 
 fn serves(listener: &ListenerState) -> String {
-    match &listener.room {
-        Room::Tcp(listener) => format!("{listener:?}"),
-        Room::Http(listener) => format!("{listener:?}"),
+    match &listener.handler {
+        Handler::Tcp(listener) => format!("{listener:?}"),
+        Handler::Http(listener) => format!("{listener:?}"),
     }
 }
 
-/// `snapshot` has what `scratch` has, which is made of the same model.
+/// Asserts that `snapshot` equals `scratch`, which was built from the same model.
 fn assert_equal(snapshot: &Snapshot, scratch: &Snapshot) {
     let names = |s: &Snapshot| s.groups.keys().cloned().collect::<BTreeSet<_>>();
     assert_eq!(names(snapshot), names(scratch));
@@ -239,20 +242,28 @@ fn assert_equal(snapshot: &Snapshot, scratch: &Snapshot) {
         assert_eq!(balancer.instance_groups, made.instance_groups);
         let listeners = balancer.config.listeners.iter().zip(&balancer.listeners);
         for (config, listener) in listeners {
-            let address = SocketAddr::new(balancer.addresses[0], config.port + 8000);
-            assert!(Arc::ptr_eq(&snapshot.listeners[&address], listener));
+            let key = ListenerKey {
+                address: SocketAddr::new(balancer.addresses[0], config.port + 8000),
+                transport: Transport::Tcp,
+            };
+            assert!(Arc::ptr_eq(&snapshot.listeners[&key], listener));
             assert_eq!(listener.load_balancer, *name);
-            // Made anew of the groups in force it would be the same.
-            let addresses = &balancer.addresses;
+            // Rebuilding it from the active groups gives the same.
+            let spec = ListenerSpec {
+                balancer: &balancer.config,
+                listener: config,
+                addresses: &balancer.addresses,
+                before: None,
+            };
             let made = with_parts(snapshot, &FxHashMap::default(), |parts| {
-                snapshot.listener(&balancer.config, config, addresses, None, parts)
+                spec.make(snapshot, parts)
             });
             assert_eq!(serves(listener), serves(&made.unwrap()));
         }
     }
 }
 
-/// What is not among `changes` is the same value as before.
+/// Asserts that everything outside `changes` is shared with the previous snapshot.
 fn assert_shared(previous: &Snapshot, next: &Snapshot, changes: &Changes) {
     for (name, group) in &next.groups {
         if !changes.groups.contains(name) {
@@ -282,7 +293,7 @@ fn assert_shared(previous: &Snapshot, next: &Snapshot, changes: &Changes) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
-    fn what_follows_is_what_would_be_made_from_scratch(
+    fn each_snapshot_equals_one_built_from_scratch(
         steps in prop::collection::vec(step(), 1..80), shares in any::<bool>(),
     ) {
         let mut world = World::default();
@@ -306,7 +317,7 @@ proptest! {
                         target.set_state(TargetState::Unused);
                     }
                     with_parts(&snapshot, &resolved, |parts| {
-                        Snapshot::refreshed(vec![name], parts).unwrap()
+                        built(refresh_groups(vec![name], parts)).unwrap()
                     })
                 }
                 _ => {

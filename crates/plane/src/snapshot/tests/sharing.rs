@@ -1,14 +1,14 @@
-//! One thing changes among many: what is made anew, and what is not.
+//! After a single change, everything else is shared with the previous snapshot.
 
 use std::fs;
 
-use elbow_model::{Certificate, CertificateSource, PrivateKey};
+use elbow_model::{CertificateSource, PrivateKey};
 
 use super::*;
 
 const MANY: usize = 50;
 
-/// Load balancers `lb-N`, HTTPS and TLS by turns, each with a group `g-N` of one target.
+/// Load balancers `lb-N`, alternately HTTPS and TLS, each with a group `g-N` with one target.
 fn many() -> Model {
     let mut text = "loadBalancers:\n".to_owned();
     for n in 0..MANY {
@@ -30,7 +30,7 @@ fn many() -> Model {
         );
     }
     text += "certificates: [{name: shared, certificate: /none, privateKey: /none}]";
-    let (model, diagnostics) = elbow_model::file::parse(&text, "many.yaml");
+    let (model, diagnostics) = elbow_native::parse(&text, "many.yaml");
     model.unwrap_or_else(|| panic!("{diagnostics:?}"))
 }
 
@@ -41,11 +41,9 @@ fn issued() -> (String, String) {
 
 /// `model` with another source for its certificate.
 fn with_certificate(mut model: Model, source: CertificateSource) -> Arc<Model> {
-    let certificate = Arc::new(Certificate {
-        source,
-        ..Certificate::clone(&model.certificates[0])
-    });
-    model.certificates = vec![Arc::clone(&certificate)];
+    let certificate = &mut model.certificates[0];
+    Arc::make_mut(certificate).source = source;
+    let certificate = Arc::clone(certificate);
     for lb in &mut model.load_balancers {
         lb.replace_certificates(|_| Some(&certificate));
     }
@@ -85,7 +83,7 @@ fn changed_names<T>(
 }
 
 #[test]
-fn a_changed_group_is_made_anew_with_its_listener_and_nothing_else() {
+fn changed_group_rebuilds_only_itself_and_its_listener() {
     for (group, lb) in [("g-6", "lb-6"), ("g-7", "lb-7")] {
         let first = next(&with_certificate(many(), pem()), &Snapshot::default());
         let second = next(&with_target(&first.model, group), &first);
@@ -96,7 +94,7 @@ fn a_changed_group_is_made_anew_with_its_listener_and_nothing_else() {
         for (address, listener) in &second.listeners {
             let before = &first.listeners[address];
             others += usize::from(!Arc::ptr_eq(before, listener));
-            // TLS goes on with the same acceptor, also where the listener is another value.
+            // A rebuilt listener keeps its TLS acceptor.
             let [before, after] = [before, listener].map(|l| l.termination.as_ref().unwrap());
             assert!(before.is(after));
         }
@@ -105,13 +103,13 @@ fn a_changed_group_is_made_anew_with_its_listener_and_nothing_else() {
 }
 
 #[test]
-fn a_certificate_is_loaded_again_when_its_files_change_and_only_then() {
+fn certificate_is_reloaded_only_when_its_files_change() {
     let dir = std::env::temp_dir().join(format!("elbow-sharing-{}", std::process::id()));
     fs::create_dir_all(&dir).unwrap();
     let file = dir.join("certificate.pem");
     let write = || {
         let (certificate, key) = issued();
-        // Another file by the same name, as whoever rotates certificates makes it.
+        // Replace the file, as certificate rotation does.
         let new = dir.join("new.pem");
         fs::write(&new, certificate + &key).unwrap();
         fs::rename(&new, &file).unwrap();

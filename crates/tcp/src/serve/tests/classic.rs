@@ -1,10 +1,10 @@
-//! Parity section 4: what a Classic load balancer does otherwise than an NLB.
+//! Parity section 4: where a Classic load balancer differs from an NLB.
 
 use elbow_model::ProxyProtocol;
 
 use super::*;
 
-/// A group of instances, all in service, with the header that they get.
+/// A group of healthy instances, with the given PROXY protocol version.
 fn instances(addresses: &[SocketAddr], proxy_protocol: Option<ProxyProtocol>) -> Arc<Group> {
     let healthy: Vec<_> = addresses
         .iter()
@@ -12,9 +12,9 @@ fn instances(addresses: &[SocketAddr], proxy_protocol: Option<ProxyProtocol>) ->
         .collect();
     let like = group(Protocol::Tcp, &healthy);
     let mut config = TargetGroup::clone(&like.config);
-    config.attributes.of_classic = true;
     config.attributes.proxy_protocol = proxy_protocol;
-    Arc::new(Group::new(Arc::new(config), like.targets.clone(), 1))
+    let group = Group::new(Arc::new(config), like.targets.clone(), 1);
+    Arc::new(group.with_personality(&Personality::CLASSIC))
 }
 
 fn classic(group: &Arc<Group>) -> Arc<Listener> {
@@ -23,14 +23,15 @@ fn classic(group: &Arc<Group>) -> Arc<Listener> {
         groups: network.groups.clone(),
         sticky: false,
         idle_timeout: Duration::from_secs(60),
-        manners: Manners::Classic,
-        load_balancer: "clb".into(),
+        personality: &Personality::CLASSIC,
+        load_balancer_id: "clb".into(),
+        id: "00000000000000ff".into(),
         port: 9000,
     })
 }
 
 #[test]
-fn instances_take_turns() {
+fn instances_are_used_in_turn() {
     run(async {
         let ((a, first), (b, second)) = (target().await, target().await);
         let listener = classic(&instances(&[first, second], None));
@@ -48,9 +49,9 @@ fn instances_take_turns() {
     });
 }
 
-// CLB guide, metrics: connections to instances are tried again after an error.
+// CLB guide, metrics: connections to instances are retried after an error.
 #[test]
-fn an_instance_that_refuses_is_passed_over() {
+fn retry_goes_to_another_instance_when_connect_is_refused() {
     run(async {
         let ((gone, refusing), (at, address)) = (target().await, target().await);
         drop(gone);
@@ -59,7 +60,7 @@ fn an_instance_that_refuses_is_passed_over() {
         drop(soon(at.accept()).await.unwrap());
         drop(flow.client);
         let served = soon(flow.served).await.unwrap();
-        assert!(matches!(served.outcome, Outcome::Relayed(_)));
+        assert!(matches!(served.end, FlowEnd::Relayed(_)));
         assert_eq!(served.target.unwrap().address, address);
         let tried: Vec<_> = group.targets.iter().map(|t| t.requests()).collect();
         assert_eq!(tried, [1, 1]);
@@ -68,7 +69,7 @@ fn an_instance_that_refuses_is_passed_over() {
 }
 
 #[test]
-fn each_instance_that_refuses_is_asked_once() {
+fn each_refusing_instance_is_tried_once() {
     run(async {
         let ((gone, first), (gone_too, second)) = (target().await, target().await);
         drop((gone, gone_too));
@@ -76,8 +77,8 @@ fn each_instance_that_refuses_is_asked_once() {
         let mut flow = flow(&classic(&group)).await;
         assert!(is_reset(&mut flow.client).await);
         let served = soon(flow.served).await.unwrap();
-        let refused = Outcome::ConnectFailed(ConnectErrorKind::Refused);
-        assert_eq!(served.outcome, refused);
+        let refused = FlowEnd::ConnectFailed(ConnectErrorKind::Refused);
+        assert_eq!(served.end, refused);
         let tried: Vec<_> = group.targets.iter().map(|t| t.requests()).collect();
         assert_eq!(tried, [1, 1]);
     });
@@ -85,36 +86,37 @@ fn each_instance_that_refuses_is_asked_once() {
 
 // CLB guide, HTTP errors (503) and metrics: no fail-open.
 #[test]
-fn without_an_instance_in_service_connections_are_reset() {
+fn connection_is_reset_without_an_instance_in_service() {
     run(async {
         let (_at, address) = target().await;
         let group = instances(&[address], None);
         group.targets[0].set_state(TargetState::Unhealthy);
         let mut flow = flow(&classic(&group)).await;
         assert!(is_reset(&mut flow.client).await);
-        assert_eq!(soon(flow.served).await.unwrap().outcome, Outcome::NoTarget);
+        assert_eq!(soon(flow.served).await.unwrap().end, FlowEnd::NoTarget);
         assert_eq!(group.targets[0].requests(), 0);
     });
 }
 
 // CLB guide, idle connection timeout: both sides are closed.
 #[test]
-fn what_is_idle_is_closed() {
+fn idle_connection_is_closed() {
     run(async {
         let (at, address) = target().await;
         let mut flow = flow(&classic(&instances(&[address], None))).await;
         let (mut peer, _) = soon(at.accept()).await.unwrap();
         flow.client.write_all(b"x").await.unwrap();
         soon(peer.read_u8()).await.unwrap();
-        flow.worker.timers.advance(flow.worker.timers.now() + 601);
+        let timers = &flow.context.worker.timers;
+        timers.advance(timers.now() + 601);
         assert_eq!(soon(flow.client.read(&mut [0])).await.unwrap(), 0);
         assert_eq!(soon(peer.read(&mut [0])).await.unwrap(), 0);
         let served = soon(flow.served).await.unwrap();
-        assert!(matches!(served.outcome, Outcome::Relayed(r) if r.end == RelayEnd::Idle));
+        assert!(served.end == FlowEnd::Relayed(RelayEnd::Idle));
     });
 }
 
-/// What an instance reads of a connection whose client sends `hello`, and the client's address.
+/// What an instance reads when the client sends `hello`, and the addresses of the connection.
 async fn seen(proxy_protocol: ProxyProtocol) -> (Vec<u8>, SocketAddr, SocketAddr) {
     let (at, address) = target().await;
     let mut flow = flow(&classic(&instances(&[address], Some(proxy_protocol)))).await;
@@ -125,15 +127,15 @@ async fn seen(proxy_protocol: ProxyProtocol) -> (Vec<u8>, SocketAddr, SocketAddr
     soon(peer.read_to_end(&mut bytes)).await.unwrap();
     drop(peer);
     let ends = (flow.client.local_addr(), flow.client.peer_addr());
+    // The header does not count as bytes of the client.
+    assert_eq!(flow.bytes(), (5, 0));
     soon(flow.served).await.unwrap();
-    // The header is not the client's.
-    assert_eq!(*flow.counted.borrow(), (5, 0));
     (bytes, ends.0.unwrap(), ends.1.unwrap())
 }
 
 // CLB guide, proxy protocol: `PROXY TCP4 <client> <proxy> <cport> <pport>\r\n`.
 #[test]
-fn the_header_comes_before_the_first_byte() {
+fn proxy_header_precedes_the_first_byte() {
     run(async {
         let (bytes, client, proxy) = seen(ProxyProtocol::V1).await;
         let expected = format!(
@@ -147,7 +149,7 @@ fn the_header_comes_before_the_first_byte() {
 
 // NLB guide, proxy protocol; parity check 38.
 #[test]
-fn the_header_of_version_2_comes_before_the_first_byte() {
+fn proxy_header_of_version_2_precedes_the_first_byte() {
     run(async {
         let (bytes, client, proxy) = seen(ProxyProtocol::V2).await;
         assert_eq!(bytes[..100], elbow_net::proxy::v2(client, proxy));

@@ -1,0 +1,5 @@
+mod faults;
+mod floods;
+mod flow;
+mod kit;
+mod talk;

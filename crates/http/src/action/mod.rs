@@ -1,0 +1,117 @@
+//! What rules do with requests: the actions of the model, compiled once for every request.
+
+use std::sync::Arc;
+
+use elbow_balance::{Group, choose_weighted};
+use elbow_model::{Account, Redirect, Transforms};
+
+use crate::header::seal::key_of;
+use crate::page::LocalResponse;
+use sticky::Sticky;
+
+pub(crate) mod local;
+pub(crate) mod sticky;
+pub(crate) mod transform;
+
+/// What is done with a request.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Send it to one of the groups.
+    Forward(Forwarding),
+    /// Answer 301 or 302.
+    Redirect(Redirect),
+    /// Answer with this response.
+    FixedResponse(LocalResponse),
+}
+
+/// A forward action.
+#[derive(Clone, Debug, Default)]
+pub struct Forwarding {
+    /// The groups to choose from.
+    pub(crate) members: Vec<Member>,
+    /// How clients stay with one of the groups.
+    pub(crate) sticky: Option<Arc<Sticky>>,
+    /// What targets get instead of what the client sent.
+    pub(crate) transforms: Option<Box<Transforms>>,
+}
+
+/// A target group of a forward action.
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub(crate) group: Arc<Group>,
+    /// Its share of the requests is weight / sum.
+    pub(crate) weight: u32,
+    /// Stands for the group in cookies.
+    pub(crate) key: u64,
+    /// How clients stay with one of its targets.
+    pub(crate) sticky: Option<Arc<Sticky>>,
+    /// Its ARN, for access logs.
+    pub(crate) arn: Arc<str>,
+}
+
+impl Action {
+    /// Compiles the last of `actions` of the load balancer `id`, with `transforms` of the same rule;
+    /// `group` finds target groups of `account` by name. Without an action, or when its groups are unknown, requests
+    /// find no targets.
+    pub(crate) fn new(
+        actions: &[elbow_model::Action],
+        transforms: &Transforms,
+        id: &str,
+        (account, group): (&Account, &impl Fn(&str) -> Option<Arc<Group>>),
+    ) -> Self {
+        match actions.last() {
+            Some(elbow_model::Action::Forward(forward)) => {
+                let members = forward
+                    .target_groups
+                    .iter()
+                    .filter_map(|g| Some(Member::new(group(&g.target_group)?, g.weight, account)));
+                let changes = *transforms != Transforms::default();
+                Self::Forward(Forwarding {
+                    members: members.collect(),
+                    sticky: forward
+                        .stickiness
+                        .map(|duration| Sticky::to_groups(id, duration)),
+                    transforms: changes.then(|| Box::new(transforms.clone())),
+                })
+            }
+            Some(elbow_model::Action::Redirect(redirect)) => Self::Redirect(redirect.clone()),
+            Some(elbow_model::Action::FixedResponse(fixed)) => {
+                Self::FixedResponse(local::fixed_response(fixed))
+            }
+            None => Self::Forward(Forwarding::default()),
+        }
+    }
+}
+
+impl Forwarding {
+    /// The group that cookies call `key`, unless its weight is 0.
+    pub(crate) fn member(&self, key: u64) -> Option<&Member> {
+        let mut members = self.members.iter();
+        members.find(|member| member.key == key && member.weight > 0)
+    }
+
+    /// One of the groups by weight: an empty group does not fail over to another (parity 1.4). `None`
+    /// when all weights are 0.
+    pub(crate) fn member_by_weight(&self, random: impl FnOnce() -> u64) -> Option<&Member> {
+        if let [member @ Member { weight: 1.., .. }] = &self.members[..] {
+            return Some(member);
+        }
+        let weights = self.members.iter().map(|member| member.weight);
+        self.members.get(choose_weighted(weights, random())?)
+    }
+}
+
+impl Member {
+    pub(crate) fn new(group: Arc<Group>, weight: u32, account: &Account) -> Self {
+        Self {
+            arn: group.config.arn(account).into(),
+            key: key_of(&group.config.name),
+            sticky: Sticky::of_group(&group),
+            group,
+            weight,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

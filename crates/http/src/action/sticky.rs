@@ -1,0 +1,213 @@
+//! Sticky sessions (ALB guide: sticky sessions): which target or group a client's cookies name, and
+//! which cookies a response sets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use elbow_balance::{Group, Target};
+use elbow_model::Stickiness;
+
+use crate::header::cookie;
+use crate::header::date::HttpDate;
+use crate::header::head::RequestHead;
+use crate::header::seal::{Seal, Token};
+
+/// Seconds until every cookie expires. The configured duration is checked against the time in the
+/// value instead.
+const EXPIRES: u64 = 7 * 86_400;
+
+/// The first version of Chromium that needs `SameSite=None` to send a cookie from another site.
+const CHROMIUM: u32 = 80;
+
+/// The cookies of one kind: the one for requests from other sites, which wins, and the plain one.
+const TARGET: [&str; 2] = ["AWSALBCORS", "AWSALB"];
+const GROUP: [&str; 2] = ["AWSALBTGCORS", "AWSALBTG"];
+const APPLICATION: &str = "AWSALBAPP-0";
+
+/// Stickiness: clients stay with one choice for a time.
+#[derive(Clone, Debug)]
+pub(crate) struct Sticky {
+    seal: Seal,
+    duration: Duration,
+    /// The application's cookie that sessions are tied to, of `app_cookie` stickiness.
+    application: Option<Arc<str>>,
+}
+
+/// What a client's cookies of one kind say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CookieState {
+    /// The request has no such cookie.
+    Absent,
+    /// It is foreign, damaged, or too old.
+    Invalid,
+    /// It names this choice.
+    Names(u64),
+}
+
+impl Sticky {
+    /// The stickiness of `group` to targets, if it has any for HTTP.
+    pub(crate) fn of_group(group: &Group) -> Option<Arc<Self>> {
+        let config = &group.config;
+        let (duration, application) = match config.attributes.stickiness.as_ref()? {
+            Stickiness::LoadBalancerCookie { duration } => (*duration, None),
+            Stickiness::ApplicationCookie { name, duration } => (*duration, Some(Arc::clone(name))),
+            Stickiness::SourceIp => return None,
+        };
+        Some(Arc::new(Self {
+            seal: Seal::new(&format!("targetgroup/{}", config.name)),
+            duration,
+            application,
+        }))
+    }
+
+    /// The stickiness to groups of a forward action of the load balancer `id`.
+    pub(crate) fn to_groups(id: &str, duration: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            seal: Seal::new(&format!("loadbalancer/{id}")),
+            duration,
+            application: None,
+        })
+    }
+
+    /// Which group the client's cookies name, by its key.
+    pub(crate) fn group(&self, head: &RequestHead<'_>, now: u64) -> CookieState {
+        self.read(head, &GROUP, now)
+    }
+
+    /// Which target the client's cookies name, by its key.
+    fn target(&self, head: &RequestHead<'_>, now: u64) -> CookieState {
+        match &self.application {
+            None => self.read(head, &TARGET, now),
+            // The load balancer's cookie counts beside the application's alone (parity 1.8).
+            Some(name) if cookies(head, name).next().is_some() => {
+                self.read(head, &[APPLICATION], now)
+            }
+            Some(_) => CookieState::Absent,
+        }
+    }
+
+    fn read(&self, head: &RequestHead<'_>, names: &[&str], now: u64) -> CookieState {
+        let found = names.iter().find_map(|name| cookies(head, name).next());
+        let Some(value) = found else {
+            return CookieState::Absent;
+        };
+        match self.seal.open(value) {
+            Some(Token { choice, made }) if now < made.saturating_add(self.duration.as_secs()) => {
+                CookieState::Names(choice)
+            }
+            _ => CookieState::Invalid,
+        }
+    }
+}
+
+/// A client's sticky session: what its cookies name, and which cookies its response sets.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The choice among groups, by the key of the group.
+    group: Option<(Arc<Sticky>, u64)>,
+    /// The choice among targets.
+    target: Option<Arc<Sticky>>,
+    /// The target that the client's cookie names, chosen or not.
+    pub(crate) named: Option<u64>,
+    /// The application's cookie is for requests from other sites.
+    cross_site: bool,
+}
+
+/// The cookies that one response sets.
+#[derive(Debug, Default)]
+pub(crate) struct Cookies {
+    /// Values of Set-Cookie.
+    pub(crate) always: Vec<String>,
+    /// A value that is set only beside a cookie of the target's, and the name of that cookie.
+    pub(crate) beside: Option<(Arc<str>, String)>,
+}
+
+impl Session {
+    /// The session of the client that sent `head`; `None` when neither groups nor targets are
+    /// sticky. `to_group` has the key of the chosen group.
+    pub(crate) fn new(
+        to_group: Option<(&Arc<Sticky>, u64)>,
+        to_target: Option<&Arc<Sticky>>,
+        head: &RequestHead<'_>,
+        now: u64,
+    ) -> Option<Box<Self>> {
+        if to_group.is_none() && to_target.is_none() {
+            return None;
+        }
+        let named = match to_target.map(|sticky| sticky.target(head, now)) {
+            Some(CookieState::Names(key)) => Some(key),
+            Some(CookieState::Absent | CookieState::Invalid) | None => None,
+        };
+        Some(Box::new(Self {
+            group: to_group.map(|(sticky, key)| (Arc::clone(sticky), key)),
+            target: to_target.cloned(),
+            named,
+            cross_site: head.value("origin").is_some()
+                && head.value("user-agent").is_some_and(wants_same_site),
+        }))
+    }
+
+    /// The cookies for a response of `target` at `now`.
+    pub(crate) fn cookies(&self, target: &Target, now: u64) -> Box<Cookies> {
+        let expires = HttpDate::from_unix(now.saturating_add(EXPIRES));
+        let expires = String::from_utf8_lossy(expires.as_bytes());
+        let line = |name: &str, sticky: &Sticky, choice: u64, end: &str| {
+            let value = sticky.seal.close(choice, now);
+            let value = String::from_utf8_lossy(&value);
+            format!("{name}={value}; Expires={expires}; Path=/{end}")
+        };
+        let both = |names: [&str; 2], sticky: &Sticky, choice: u64| {
+            let [cross, plain] = names;
+            [
+                line(plain, sticky, choice, ""),
+                line(cross, sticky, choice, SAME_SITE),
+            ]
+        };
+        let mut cookies = Cookies::default();
+        if let Some((sticky, choice)) = &self.group {
+            cookies.always.extend(both(GROUP, sticky, *choice));
+        }
+        let key = target.key();
+        match &self.target {
+            None => {}
+            Some(sticky) => match &sticky.application {
+                None => cookies.always.extend(both(TARGET, sticky, key)),
+                Some(name) => {
+                    let end = if self.cross_site { SAME_SITE } else { "" };
+                    let line = line(APPLICATION, sticky, key, end);
+                    match self.named {
+                        // The session moved to another target, which need not know of it.
+                        Some(named) if named != key => cookies.always.push(line),
+                        _ => cookies.beside = Some((Arc::clone(name), line)),
+                    }
+                }
+            },
+        }
+        Box::new(cookies)
+    }
+}
+
+const SAME_SITE: &str = "; SameSite=None; Secure";
+
+fn cookies<'a>(head: &'a RequestHead<'a>, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    head.values("cookie")
+        .flat_map(move |field| cookie::values(field, name))
+}
+
+fn wants_same_site(agent: &[u8]) -> bool {
+    [&b"Chrome/"[..], b"Chromium/"].iter().any(|mark| {
+        let Some(at) = memchr::memmem::find(agent, mark) else {
+            return false;
+        };
+        let digits = agent.get(at + mark.len()..).unwrap_or_default();
+        let version = digits
+            .iter()
+            .take(4)
+            .map_while(|b| char::from(*b).to_digit(10))
+            .fold(0, |version, digit| version * 10 + digit);
+        version >= CHROMIUM
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! The wait for the head of a request.
+
+use std::future::poll_fn;
+use std::task::{Poll, ready};
+
+use elbow_net::{Buffer, Connect, HEAD, Stream, TICK, poll_read_pooled};
+use elbow_telemetry::ShedReason;
+
+use super::Connection;
+use crate::context::Context;
+use crate::error::ErrorKind;
+use crate::h1::REQUEST_LIMITS;
+use crate::h1::request::Refusal;
+use crate::h1::scan::{Found, Scan, ScanError};
+
+/// How the wait for a request ended.
+pub(super) enum Next {
+    Request(Found),
+    /// No request came, so no response is due.
+    Over,
+    Refused(Refusal),
+    /// Part of a head came, and the rest did not.
+    Failed(ErrorKind),
+}
+
+impl<S: Stream, C: Connect> Connection<S, C> {
+    /// Waits for the head of a request.
+    pub(super) async fn next(&mut self) -> Next {
+        self.timer.touch();
+        let mut scan = Scan::default();
+        // The tick by which the head must be complete; set once part of it has come.
+        let mut deadline = None;
+        let mut has_news = true;
+        let next = poll_fn(|cx| {
+            loop {
+                if let Some(input) = &mut self.input {
+                    match scan.advance(input, &REQUEST_LIMITS) {
+                        Ok(Some(found)) => return Poll::Ready(Next::Request(found)),
+                        Ok(None) => {}
+                        Err(error) => return Poll::Ready(Next::Refused(error.into())),
+                    }
+                    if scan.is_empty() {
+                        // Only empty lines came: give the buffer back.
+                        (self.input, scan) = (None, Scan::default());
+                        continue;
+                    }
+                    if let Err(next) = make_room(input, &self.context) {
+                        return Poll::Ready(next);
+                    }
+                }
+                let buffers = &self.context.worker.buffers;
+                match poll_read_pooled(cx, buffers, &mut self.io, &mut self.input) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Over),
+                    Poll::Ready(Ok(_)) => {
+                        self.timer.touch();
+                        has_news = true;
+                    }
+                    Poll::Pending => break,
+                }
+            }
+            let idle = self.input.is_none();
+            let worker = &self.context.worker;
+            if worker.stopping() || idle && worker.draining() {
+                return Poll::Ready(Next::Over);
+            }
+            if std::mem::take(&mut has_news) && !idle {
+                self.await_rest(&mut deadline);
+            }
+            ready!(self.timer.poll_expired(cx));
+            Poll::Ready(if idle {
+                Next::Over
+            } else {
+                Next::Failed(ErrorKind::RequestTimeout)
+            })
+        })
+        .await;
+        if deadline.is_some() {
+            self.timer.reset(self.idle_timeout);
+        }
+        next
+    }
+
+    /// Sets the timer for the rest of a head: the idle timeout, but never later than `deadline`,
+    /// however steadily bytes arrive.
+    fn await_rest(&self, deadline: &mut Option<u64>) {
+        let now = self.context.worker.timers.now();
+        let deadline = *deadline.get_or_insert_with(|| {
+            let timeout = (self.context.listener)().attributes.request_header_timeout;
+            let ticks = timeout.as_millis() / TICK.as_millis();
+            now.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
+        });
+        let left = u32::try_from(deadline.saturating_sub(now)).unwrap_or(u32::MAX);
+        self.timer.reset(self.idle_timeout.min(TICK * left));
+    }
+}
+
+/// Makes room for more of a head, or returns why there is none.
+fn make_room<C: Connect>(input: &mut Buffer, context: &Context<C>) -> Result<(), Next> {
+    if input.room() > 0 {
+        return Ok(());
+    }
+    input.compact();
+    if input.room() > 0 {
+        return Ok(());
+    }
+    if input.capacity() >= HEAD {
+        return Err(Next::Refused(ScanError::HeadTooLong.into()));
+    }
+    let Some(mut larger) = context.worker.buffers.take_head() else {
+        context.metrics.shed(ShedReason::Buffers);
+        return Err(Next::Failed(ErrorKind::NoBuffer));
+    };
+    larger.extend(input);
+    *input = larger;
+    Ok(())
+}

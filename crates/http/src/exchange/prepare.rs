@@ -1,0 +1,136 @@
+//! From the head of a request to its plan, for every version of HTTP: decides, notes the decision in
+//! the record, and writes the head for the target. Synchronous, so that nothing of the head is kept.
+
+use std::sync::Arc;
+
+use elbow_model::ProtocolVersion;
+use elbow_net::{ConnMeta, Connect};
+
+use crate::context::Context;
+use crate::decide::forward::Forward;
+use crate::decide::reasons::ActionKind;
+use crate::decide::{self, Asked, Chance, Decision};
+use crate::error::{Error, ErrorKind};
+use crate::h1::Framing;
+use crate::header::date::unix_now;
+use crate::header::head::RequestHead;
+use crate::listener::Listener;
+use crate::outgoing::fields::Origin;
+use crate::outgoing::request::{self, Body};
+use crate::outgoing::trace_id;
+use crate::page::LocalResponse;
+use crate::record::Record;
+use crate::record::notes::Notes;
+
+/// What is done with a request.
+pub(crate) enum Plan {
+    /// Answer it here.
+    Answer(LocalResponse),
+    /// Send it on; its head has been written.
+    Forward(Forward),
+}
+
+/// A request as its client side understands it.
+#[derive(Clone, Copy)]
+pub(crate) struct ClientRequest<'a> {
+    pub(crate) head: &'a RequestHead<'a>,
+    /// The client connection.
+    pub(crate) meta: &'a ConnMeta,
+    /// How the body is framed on its way to the target.
+    pub(crate) framing: Framing,
+    /// A WebSocket handshake that is passed on.
+    pub(crate) websocket: bool,
+    /// Why the codec refuses the head, although it can be read.
+    pub(crate) refused: Option<ErrorKind>,
+}
+
+/// Decides what `listener` does with a request and notes it in `record`. The head for a target is
+/// appended to `out`.
+pub(crate) fn prepare<C: Connect>(
+    context: &Context<C>,
+    listener: &Listener,
+    incoming: &ClientRequest<'_>,
+    record: &mut Record,
+    out: &mut Vec<u8>,
+) -> Result<Plan, Error> {
+    let head = incoming.head;
+    if context.log.is_some() {
+        let spare = context.pools.spares.take();
+        record.notes = Some(Notes::take(spare, head, &listener.endpoint));
+    }
+    record.grpc = head.is_grpc();
+    let asked = Asked {
+        head,
+        client: incoming.meta.client.ip(),
+        refused: incoming.refused,
+        now: unix_now(),
+    };
+    let chance = Chance {
+        worker: context.worker.id,
+        random: || context.worker.random(),
+    };
+    let Decision {
+        reasons,
+        member,
+        plan,
+    } = decide::decide(listener, &asked, chance);
+    record.decided(reasons, context.cells());
+    if context.log.is_some() {
+        record.group_arn = member.map(|member| Arc::clone(&member.arn));
+    }
+    let is_forward = reasons.action == Some(ActionKind::Forward);
+    if reasons.priority.is_some() && !is_forward {
+        note_trace(context, &asked, record);
+    }
+    match plan {
+        Ok(decide::Plan::Answer(response)) => {
+            if context.log.is_some() {
+                record.redirect.clone_from(&response.location);
+            }
+            Ok(Plan::Answer(response))
+        }
+        Ok(decide::Plan::Forward(choice)) => {
+            record.target = Some(choice.target().address);
+            let (forward, transformed) = choice.start();
+            let version = forward.group.config.protocol_version;
+            let asks_for_trailers =
+                listener.attributes.passes_trailers || version != ProtocolVersion::Http1;
+            let origin = Origin {
+                listener,
+                meta: incoming.meta,
+                upgrade: incoming.websocket,
+                host: transformed.host.as_deref(),
+                now: asked.now,
+            };
+            let uri = transformed.uri.as_deref();
+            let body = Body {
+                framing: incoming.framing,
+                asks_for_trailers,
+            };
+            let random = || context.worker.random();
+            let written = request::write_head(out, head, uri, body, &origin, random)?;
+            if let Some(notes) = &mut record.notes {
+                notes.trace(out.get(written.trace_id).unwrap_or_default());
+            }
+            if transformed.is_change() {
+                record.transformed = Some(Box::new(transformed));
+            }
+            Ok(Plan::Forward(forward))
+        }
+        Err(kind) => Err(kind.into()),
+    }
+}
+
+/// Notes a trace id for a request that no target gets: the log has one all the same.
+fn note_trace<C: Connect>(context: &Context<C>, asked: &Asked<'_>, record: &mut Record) {
+    let Some(notes) = &mut record.notes else {
+        return;
+    };
+    let mut value = context.pools.spares.take();
+    let incoming = asked.head.value("x-amzn-trace-id");
+    let size = usize::try_from(record.received).unwrap_or(usize::MAX);
+    trace_id::write(&mut value, incoming, size, asked.now, || {
+        context.worker.random()
+    });
+    notes.trace(&value);
+}

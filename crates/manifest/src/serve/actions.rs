@@ -1,0 +1,163 @@
+//! The actions of listeners and rules, in the words of the model.
+
+use std::rc::Rc;
+
+use elbow_model::diagnostic::Diagnostic;
+use elbow_model::{
+    ActionSpec, At, FixedResponseSpec, ForwardSpec, ForwardStickinessSpec, Origin, RedirectSpec,
+    WeightedTargetGroupSpec,
+};
+use serde_json::Value;
+
+use super::groups::{Group, Groups};
+use super::place::{LeftOut, Part};
+use super::values::unsigned;
+use crate::stack::{Action, Forward, Reference, Stickiness, text};
+
+/// The body of the 503 that stands in for an action that elbow does not serve.
+const REFUSES: &str = "elbow does not serve what this rule asks for";
+
+/// Why actions cannot be built.
+pub(super) enum Unbuilt {
+    /// A part of them is left out, which has been reported.
+    LeftOut,
+    /// One forwards to a target group that does not exist.
+    Unknown(At<String>),
+}
+
+impl Unbuilt {
+    /// The warning about a target group that does not exist; `consequence` says what happens instead.
+    pub(super) fn warning(self, consequence: &str) -> Option<Diagnostic> {
+        let Self::Unknown(name) = self else {
+            return None;
+        };
+        let message = format!("no target group of these objects is {name}; {consequence}");
+        let unknown = Diagnostic::warning("unknown-target-group", message);
+        Some(name.origin.place(unknown))
+    }
+}
+
+/// Builds the actions of a load balancer.
+pub(super) struct Actions<'a, 'd> {
+    known: &'a Groups<'a>,
+    left_out: &'d LeftOut,
+    /// The target groups that they forward to.
+    pub(super) used: Vec<Rc<Group<'a>>>,
+    /// Warnings about them.
+    pub(super) notes: Vec<Diagnostic>,
+    /// Errors in them.
+    pub(super) faults: Vec<Diagnostic>,
+}
+
+impl<'a, 'd> Actions<'a, 'd> {
+    pub(super) fn new(known: &'a Groups<'a>, left_out: &'d LeftOut) -> Self {
+        Self {
+            known,
+            left_out,
+            used: Vec::new(),
+            notes: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_left_out(&self, part: &Part) -> bool {
+        self.left_out.contains(part)
+    }
+
+    /// The actions of a rule or a listener.
+    pub(super) fn build(&mut self, actions: &[At<Action>]) -> Result<Vec<ActionSpec>, Unbuilt> {
+        actions
+            .iter()
+            .map(|action| match &action.value {
+                Action::Forward(forward) => self.forward(forward, &action.origin),
+                Action::Other { kind, value, .. } => Ok(other(kind, value)),
+            })
+            .collect()
+    }
+
+    fn forward(&mut self, forward: &Forward, origin: &Origin) -> Result<ActionSpec, Unbuilt> {
+        let mut groups = Vec::with_capacity(forward.target_groups.len());
+        for weighted in &forward.target_groups {
+            let Some(group) = self.known.find(&weighted.target_group) else {
+                let name = name_of(&weighted.target_group).to_owned();
+                return Err(Unbuilt::Unknown(At::new(name, origin.clone())));
+            };
+            let name = group.name();
+            if self.left_out.contains(&Part::Group(name.to_owned())) {
+                return Err(Unbuilt::LeftOut);
+            }
+            self.used.push(group.clone());
+            groups.push(WeightedTargetGroupSpec {
+                target_group: Some(name.to_owned()),
+                weight: weighted
+                    .weight
+                    .map(|weight| unsigned(weight, origin, &mut self.faults)),
+            });
+        }
+        let is_enabled = |one: &&Stickiness| one.enabled == Some(true);
+        let stickiness = forward.stickiness.as_ref().filter(is_enabled);
+        Ok(ActionSpec::weighted(ForwardSpec {
+            target_groups: Some(groups),
+            target_group_stickiness_config: stickiness.map(|one| ForwardStickinessSpec {
+                enabled: Some(true),
+                duration_seconds: one
+                    .duration_seconds
+                    .map(|seconds| unsigned(seconds, origin, &mut self.faults)),
+            }),
+        }))
+    }
+}
+
+fn name_of(reference: &Reference) -> &str {
+    match reference {
+        Reference::Literal(name) => name,
+        Reference::Resource { id, .. } => id,
+    }
+}
+
+/// An action of another type than `forward`.
+fn other(kind: &str, value: &Value) -> ActionSpec {
+    let mut spec = ActionSpec {
+        kind: Some(kind.to_owned()),
+        ..ActionSpec::default()
+    };
+    match kind {
+        "redirect" => spec.redirect_config = Some(redirect(value)),
+        "fixed-response" => spec.fixed_response_config = Some(fixed_response(value)),
+        _ => {}
+    }
+    spec
+}
+
+fn redirect(value: &Value) -> RedirectSpec {
+    RedirectSpec {
+        protocol: text(value, "protocol"),
+        port: text(value, "port"),
+        host: text(value, "host"),
+        path: text(value, "path"),
+        query: text(value, "query"),
+        status_code: text(value, "statusCode"),
+    }
+}
+
+fn fixed_response(value: &Value) -> FixedResponseSpec {
+    FixedResponseSpec {
+        status_code: text(value, "statusCode"),
+        content_type: text(value, "contentType"),
+        message_body: text(value, "messageBody"),
+    }
+}
+
+/// A fixed response 503.
+pub(super) fn unavailable() -> Vec<ActionSpec> {
+    let response = FixedResponseSpec {
+        status_code: Some("503".to_owned()),
+        content_type: Some("text/plain".to_owned()),
+        message_body: Some(REFUSES.to_owned()),
+    };
+    vec![ActionSpec {
+        kind: Some("fixed-response".to_owned()),
+        fixed_response_config: Some(response),
+        ..ActionSpec::default()
+    }]
+}

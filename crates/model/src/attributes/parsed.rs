@@ -1,0 +1,184 @@
+//! What attributes mean, from their texts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::AttributesSpec;
+use super::{
+    Attribute, DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, MinimumHealthy,
+    ProxyProtocol, Resource, Stickiness, TargetGroupAttributes, XffHeaderProcessingMode,
+};
+use crate::Algorithm;
+
+/// `routing.http.response.KEY.header_value` and the field that it is the value of.
+const RESPONSE_HEADERS: &[(&str, &str)] = &[
+    (
+        "access_control_allow_credentials",
+        "Access-Control-Allow-Credentials",
+    ),
+    (
+        "access_control_allow_headers",
+        "Access-Control-Allow-Headers",
+    ),
+    (
+        "access_control_allow_methods",
+        "Access-Control-Allow-Methods",
+    ),
+    ("access_control_allow_origin", "Access-Control-Allow-Origin"),
+    (
+        "access_control_expose_headers",
+        "Access-Control-Expose-Headers",
+    ),
+    ("access_control_max_age", "Access-Control-Max-Age"),
+    ("content_security_policy", "Content-Security-Policy"),
+    ("strict_transport_security", "Strict-Transport-Security"),
+    ("x_content_type_options", "X-Content-Type-Options"),
+    ("x_frame_options", "X-Frame-Options"),
+];
+
+/// Valid attributes of one resource, with the defaults of the table for those that were not given.
+struct Texts<'a> {
+    of: Resource,
+    given: &'a AttributesSpec,
+}
+
+impl Texts<'_> {
+    /// Empty where nothing is given and there is no default.
+    fn text(&self, key: &str) -> &str {
+        let default = || Attribute::of_family(self.of, key).map_or("", |a| a.default);
+        self.given.get(key).map_or_else(default, String::as_str)
+    }
+
+    fn flag(&self, key: &str) -> bool {
+        self.text(key) == "true"
+    }
+
+    /// `None` where the text is empty or `off`.
+    fn number<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
+        self.text(key).parse().ok()
+    }
+
+    fn seconds(&self, key: &str) -> Duration {
+        Duration::from_secs(self.number(key).unwrap_or_default())
+    }
+
+    fn name(&self, key: &str) -> Option<Arc<str>> {
+        let text = self.text(key);
+        (!text.is_empty()).then(|| text.into())
+    }
+}
+
+impl ListenerAttributes {
+    pub(super) fn of(of: Resource, raw: AttributesSpec) -> Self {
+        let texts = Texts { of, given: &raw };
+        let response = |(key, name): &(&str, &'static str)| {
+            let value = texts.name(&format!("routing.http.response.{key}.header_value"))?;
+            Some((*name, value))
+        };
+        Self {
+            // A listener without its own has that of its load balancer.
+            tcp_idle_timeout: raw
+                .contains_key("tcp.idle_timeout.seconds")
+                .then(|| texts.seconds("tcp.idle_timeout.seconds")),
+            response_headers: RESPONSE_HEADERS.iter().filter_map(response).collect(),
+            hides_server: !texts.flag("routing.http.response.server.enabled"),
+            tls_version_header: texts.name("routing.http.request.x_amzn_tls_version.header_name"),
+            tls_cipher_header: texts
+                .name("routing.http.request.x_amzn_tls_cipher_suite.header_name"),
+            raw,
+        }
+    }
+}
+
+impl LoadBalancerAttributes {
+    pub(super) fn of(of: Resource, raw: AttributesSpec) -> Self {
+        let texts = Texts { of, given: &raw };
+        let mode = match of {
+            Resource::Classic => texts.text("elb.http.desyncmitigationmode"),
+            _ => texts.text("routing.http.desync_mitigation_mode"),
+        };
+        let is_draining = texts.flag("connection_draining.enabled");
+        Self {
+            idle_timeout: texts.seconds("idle_timeout.timeout_seconds"),
+            client_keep_alive: texts.seconds("client_keep_alive.seconds"),
+            request_header_timeout: texts.seconds("elbow.request_header_timeout.seconds"),
+            tls_handshake_timeout: texts.seconds("elbow.tls_handshake_timeout.seconds"),
+            desync_mitigation_mode: match mode {
+                "monitor" => DesyncMitigationMode::Monitor,
+                "strictest" => DesyncMitigationMode::Strictest,
+                _ => DesyncMitigationMode::Defensive,
+            },
+            drop_invalid_header_fields: texts
+                .flag("routing.http.drop_invalid_header_fields.enabled"),
+            preserve_host_header: texts.flag("routing.http.preserve_host_header.enabled"),
+            xff_client_port: texts.flag("routing.http.xff_client_port.enabled"),
+            xff_header_processing_mode: match texts.text("routing.http.xff_header_processing.mode")
+            {
+                "preserve" => XffHeaderProcessingMode::Preserve,
+                "remove" => XffHeaderProcessingMode::Remove,
+                _ => XffHeaderProcessingMode::Append,
+            },
+            http2_enabled: texts.flag("routing.http2.enabled"),
+            tls_version_and_cipher_headers: texts
+                .flag("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
+            tcp_idle_timeout: texts.seconds("tcp.idle_timeout.seconds"),
+            passes_interim_responses: texts.flag("elbow.interim_responses.enabled"),
+            passes_trailers: texts.flag("elbow.trailers.enabled"),
+            max_connections: texts.number("elbow.max_connections"),
+            connection_draining: is_draining
+                .then(|| texts.seconds("connection_draining.timeout_seconds")),
+            raw,
+        }
+    }
+}
+
+impl TargetGroupAttributes {
+    pub(super) fn of(of: Resource, raw: AttributesSpec) -> Self {
+        let texts = Texts { of, given: &raw };
+        Self {
+            deregistration_delay: texts.seconds("deregistration_delay.timeout_seconds"),
+            algorithm: match texts.text("load_balancing.algorithm.type") {
+                "least_outstanding_requests" => Algorithm::LeastOutstandingRequests,
+                "weighted_random" => Algorithm::WeightedRandom,
+                _ => Algorithm::RoundRobin,
+            },
+            minimum_healthy: MinimumHealthy {
+                count: texts
+                    .number(
+                        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
+                    )
+                    .unwrap_or(1),
+                percentage: texts
+                    .number(
+                        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
+                    )
+                    .unwrap_or_default(),
+            },
+            stickiness: texts
+                .flag("stickiness.enabled")
+                .then(|| stickiness(&texts)),
+            connect_failover: texts.flag("elbow.connect_failover.enabled"),
+            deregistration_connection_termination: texts
+                .flag("deregistration_delay.connection_termination.enabled"),
+            unhealthy_connection_termination: texts
+                .flag("target_health_state.unhealthy.connection_termination.enabled"),
+            proxy_protocol: texts
+                .flag("proxy_protocol_v2.enabled")
+                .then_some(ProxyProtocol::V2),
+            raw,
+        }
+    }
+}
+
+fn stickiness(texts: &Texts<'_>) -> Stickiness {
+    match texts.text("stickiness.type") {
+        "source_ip" => Stickiness::SourceIp,
+        "app_cookie" => Stickiness::ApplicationCookie {
+            name: texts.text("stickiness.app_cookie.cookie_name").into(),
+            duration: texts.seconds("stickiness.app_cookie.duration_seconds"),
+        },
+        _ => Stickiness::LoadBalancerCookie {
+            duration: texts.seconds("stickiness.lb_cookie.duration_seconds"),
+        },
+    }
+}

@@ -1,0 +1,170 @@
+//! What a Classic load balancer has in place of rules and target groups (ELB API 2012-06-01).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::action::{Action, Forward};
+use crate::health_check::HealthCheck;
+use crate::invalid::Place;
+use crate::kinds::{BackendServerPolicy, Protocol};
+use crate::read::{one_of, port};
+use crate::seen::Seen;
+use crate::spec::InstanceSpec;
+use crate::suggest::did_you_mean;
+use crate::target_group::{TargetId, availability_zone};
+use crate::zone::ZoneName;
+
+/// Instances, and what holds for all of them whatever the listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Classic {
+    /// One for the whole load balancer: an instance is in service for all listeners or for none.
+    pub health_check: HealthCheck,
+    /// In the order of the input.
+    pub instances: Vec<Instance>,
+    /// By instance port.
+    pub backend_server_policies: BTreeMap<u16, Vec<BackendServerPolicy>>,
+}
+
+/// A registered instance.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Instance {
+    /// Address or name.
+    pub id: TargetId,
+    /// Zone, e.g. `us-east-1a`.
+    pub availability_zone: Option<ZoneName>,
+    /// Beyond AWS: instance ports that are other ones on this instance, so that several may stand
+    /// for nodes on one host.
+    pub ports: BTreeMap<u16, u16>,
+}
+
+impl Instance {
+    /// Where this instance has `instance_port`.
+    pub fn port(&self, instance_port: u16) -> u16 {
+        self.ports
+            .get(&instance_port)
+            .copied()
+            .unwrap_or(instance_port)
+    }
+
+    /// The instances of a load balancer whose listeners have these instance ends.
+    pub(crate) fn build_all(
+        specs: &[InstanceSpec],
+        ends: &[InstanceEnd],
+        at: &Place<'_>,
+    ) -> Vec<Self> {
+        let mut seen = Seen::new("instance");
+        let instances = specs.iter().enumerate().filter_map(|(i, spec)| {
+            let at = at.index(i);
+            let instance = Self::build(spec, &at)?;
+            instance.is_new(ends, &mut seen, &at).then_some(instance)
+        });
+        instances.collect()
+    }
+
+    fn build(spec: &InstanceSpec, at: &Place<'_>) -> Option<Self> {
+        let at_ports = at.field("ports");
+        let mut ports = BTreeMap::new();
+        for (key, number) in &spec.ports {
+            let at = at_ports.key(key);
+            let here = port(*number, &at);
+            match (instance_port(key, &at), here) {
+                (Some(instance_port), Some(here)) => drop(ports.insert(instance_port, here)),
+                _ => continue,
+            }
+        }
+        let availability_zone = availability_zone(spec.availability_zone.as_deref(), at);
+        let Some(id) = &spec.id else {
+            at.missing("id");
+            return None;
+        };
+        Some(Self {
+            id: TargetId::build(id, &at.field("id"))?,
+            availability_zone,
+            ports,
+        })
+    }
+
+    /// Two on one host differ in every port that is used, or they would be one target twice.
+    fn is_new(&self, ends: &[InstanceEnd], seen: &mut Seen<String>, at: &Place<'_>) -> bool {
+        let mut used: Vec<u16> = ends.iter().map(|end| self.port(end.port)).collect();
+        used.sort_unstable();
+        used.dedup();
+        if used.is_empty() {
+            return seen.check(self.id.to_string(), at, "duplicate-instance");
+        }
+        used.iter().all(|port| {
+            let name = format!("{} (port {port})", self.id);
+            seen.check(name, at, "duplicate-instance")
+        })
+    }
+}
+
+/// An instance port that is the key of a map.
+fn instance_port(key: &str, at: &Place<'_>) -> Option<u16> {
+    let port = key.parse::<u16>().ok().filter(|port| *port > 0);
+    if port.is_none() {
+        let reason = format!("{key:?} is not a port from 1 to 65535");
+        at.wrong_name("out-of-range", reason, None);
+    }
+    port
+}
+
+/// Policies towards instances by instance port.
+pub(crate) fn backend_server_policies(
+    given: &BTreeMap<String, Vec<String>>,
+    ends: &[InstanceEnd],
+    at: &Place<'_>,
+) -> BTreeMap<u16, Vec<BackendServerPolicy>> {
+    let mut policies = BTreeMap::new();
+    for (key, names) in given {
+        let at = at.key(key);
+        let Some(port) = instance_port(key, &at) else {
+            continue;
+        };
+        let mut of_port = Vec::new();
+        for (i, name) in names.iter().enumerate() {
+            of_port.extend(one_of(name, BackendServerPolicy::NAMES, &at.index(i)));
+        }
+        of_port.dedup();
+        let mut here = ends.iter().filter(|end| end.port == port).peekable();
+        if here.peek().is_none() {
+            let known: Vec<String> = ends.iter().map(|end| end.port.to_string()).collect();
+            at.wrong_name(
+                "unknown-instance-port",
+                format!("no listener has the instance port {port}"),
+                did_you_mean(key, known.iter().map(String::as_str)),
+            );
+        } else if here.all(|end| end.protocol.is_http()) && !of_port.is_empty() {
+            at.warn(
+                "no-effect",
+                "only TCP and SSL listeners speak the proxy protocol to instances",
+            );
+        }
+        policies.insert(port, of_port);
+    }
+    policies
+}
+
+/// The instances' end of a Classic listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InstanceEnd {
+    /// What is spoken to instances.
+    pub protocol: Protocol,
+    /// On every instance.
+    pub port: u16,
+}
+
+impl InstanceEnd {
+    /// What requests and connections are forwarded to: the group that the instances of
+    /// `load_balancer` form here. No declared target group can have its name.
+    pub fn action(self, load_balancer: &str) -> Action {
+        Action::Forward(Forward::to(self.group_name(load_balancer)))
+    }
+
+    /// E.g. `web/HTTP:30080`.
+    pub fn group_name(self, load_balancer: &str) -> Arc<str> {
+        format!("{load_balancer}/{}:{}", self.protocol.as_str(), self.port).into()
+    }
+}

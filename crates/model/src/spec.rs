@@ -1,0 +1,296 @@
+//! Unchecked descriptions of load balancers: the structures of the ELBv2 API with AWS's names and strings.
+//!
+//! A reader of a file, of manifests or of an API fills these in field by field; the constructors of the values
+//! check them, fill in AWS's defaults and name the field that is at fault. `None` means that the field was not given. The
+//! names of fields in a [`FieldPath`](crate::FieldPath) are those of these structures in camelCase, with `type` for
+//! `kind`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::attributes::AttributesSpec;
+use crate::condition::ConditionSpec;
+use crate::private_key::PrivateKey;
+
+pub use action::{
+    ActionSpec, FixedResponseSpec, ForwardSpec, ForwardStickinessSpec, RedirectSpec,
+    WeightedTargetGroupSpec,
+};
+pub use transform::{RewriteSpec, RewritesSpec, TransformSpec};
+
+mod action;
+mod transform;
+
+/// Everything for one [`Model`](crate::Model).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelSpec {
+    /// Names are unique.
+    pub load_balancers: Vec<LoadBalancerSpec>,
+    /// Names are unique.
+    pub target_groups: Vec<TargetGroupSpec>,
+    /// Names are unique.
+    pub certificates: Vec<CertificateSpec>,
+}
+
+/// For a [`LoadBalancer`](crate::LoadBalancer) (`CreateLoadBalancer`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadBalancerSpec {
+    /// Required: 1 to 32 letters, digits and hyphens.
+    pub name: Option<String>,
+    /// Required, `type`: `application`, `network` or `classic`.
+    pub kind: Option<String>,
+    /// `internet-facing` (the default) or `internal`.
+    pub scheme: Option<String>,
+    /// `ipv4` (the default) or `dualstack`.
+    pub ip_address_type: Option<String>,
+    /// IP addresses to listen on; without any, one of the pool.
+    pub addresses: Vec<String>,
+    /// Where its nodes are.
+    pub availability_zones: Vec<ZoneSpec>,
+    /// Which clients may connect.
+    pub security_groups: Vec<SecurityGroupSpec>,
+    /// By key.
+    pub attributes: AttributesSpec,
+    /// Ports are unique.
+    pub listeners: Vec<ListenerSpec>,
+    /// Classic only.
+    pub health_check: Option<ClassicHealthCheckSpec>,
+    /// Classic only.
+    pub instances: Option<Vec<InstanceSpec>>,
+    /// Classic only: names or types of policies by instance port.
+    pub backend_server_policies: Option<BTreeMap<String, Vec<String>>>,
+}
+
+/// For a [`Zone`](crate::Zone) of a load balancer (`AvailabilityZone`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ZoneSpec {
+    /// Required, e.g. `us-east-1a`.
+    pub zone_name: Option<String>,
+    /// E.g. `subnet-1`.
+    pub subnet_id: Option<String>,
+    /// `IpAddress` of each of `LoadBalancerAddresses`.
+    pub load_balancer_addresses: Vec<LoadBalancerAddressSpec>,
+}
+
+/// One of `LoadBalancerAddresses` of a zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadBalancerAddressSpec {
+    /// Required: IPv4 or IPv6.
+    pub ip_address: Option<String>,
+}
+
+/// For a [`SecurityGroup`](crate::SecurityGroup).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecurityGroupSpec {
+    /// Required.
+    pub group_name: Option<String>,
+    /// `IpPermissions`.
+    pub ingress: Vec<PermissionSpec>,
+}
+
+/// For a [`Permission`](crate::Permission) (`IpPermission`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PermissionSpec {
+    /// Required: `tcp`, `udp`, `icmp`, `icmpv6` or `-1` for all.
+    pub ip_protocol: Option<String>,
+    /// Required for `tcp` and `udp`.
+    pub from_port: Option<u32>,
+    /// Required for `tcp` and `udp`.
+    pub to_port: Option<u32>,
+    /// CIDR blocks of IPv4 (`CidrIp`).
+    pub ip_ranges: Vec<Option<String>>,
+    /// CIDR blocks of IPv6 (`CidrIpv6`).
+    pub ipv6_ranges: Vec<Option<String>>,
+}
+
+/// For a [`Listener`](crate::Listener) (`CreateListener`; `CreateLoadBalancerListeners` for a Classic one).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListenerSpec {
+    /// Required: 1 to 65535.
+    pub port: Option<u32>,
+    /// Required: ALB `HTTP`, `HTTPS`; NLB `TCP`, `TLS`, `UDP`, `TCP_UDP`; Classic `TCP`, `SSL`, `HTTP`, `HTTPS`.
+    pub protocol: Option<String>,
+    /// TLS only: AWS's name of a predefined policy.
+    pub ssl_policy: Option<String>,
+    /// TLS listeners of an NLB only.
+    pub alpn_policy: Option<String>,
+    /// TLS only: names of certificates; the first is the default.
+    pub certificates: Option<Vec<String>>,
+    /// Whether clients are asked for certificates; not supported.
+    pub mutual_authentication: bool,
+    /// ALB only.
+    pub rules: Option<Vec<RuleSpec>>,
+    /// Required, exactly one; not for Classic.
+    pub default_actions: Option<Vec<ActionSpec>>,
+    /// By key; not for Classic.
+    pub attributes: Option<AttributesSpec>,
+    /// Classic only. Default: `HTTP` or `TCP`, like the protocol to clients.
+    pub instance_protocol: Option<String>,
+    /// Classic only, required.
+    pub instance_port: Option<u32>,
+}
+
+/// For a [`Rule`](crate::Rule) (`CreateRule`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleSpec {
+    /// Required: 1 to 50000.
+    pub priority: Option<u32>,
+    /// Required, at least one.
+    pub conditions: Option<Vec<ConditionSpec>>,
+    /// Required, exactly one.
+    pub actions: Option<Vec<ActionSpec>>,
+    /// At most one of each type.
+    pub transforms: Vec<TransformSpec>,
+}
+
+/// For a [`TargetGroup`](crate::TargetGroup) (`CreateTargetGroup`, `RegisterTargets`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetGroupSpec {
+    /// Required: 1 to 32 letters, digits and hyphens.
+    pub name: Option<String>,
+    /// Required: `TCP`, `TLS`, `UDP`, `TCP_UDP`, `HTTP` or `HTTPS`.
+    pub protocol: Option<String>,
+    /// HTTP and HTTPS only: `HTTP1` (the default), `HTTP2` or `GRPC`.
+    pub protocol_version: Option<String>,
+    /// Required: 1 to 65535.
+    pub port: Option<u32>,
+    /// `instance` (the default), `ip` or `alb`.
+    pub target_type: Option<String>,
+    /// Port of an agent of the target optimizer; not supported.
+    pub target_control_port: Option<u32>,
+    /// Active checks.
+    pub health_check_config: HealthCheckSpec,
+    /// By key.
+    pub attributes: AttributesSpec,
+    /// Registered targets.
+    pub targets: Vec<TargetSpec>,
+}
+
+/// For a [`Target`](crate::Target) (`TargetDescription`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetSpec {
+    /// Required: IPv4, IPv6 or a host name.
+    pub id: Option<String>,
+    /// Default: the port of the group.
+    pub port: Option<u32>,
+    /// E.g. `us-east-1a`.
+    pub availability_zone: Option<String>,
+}
+
+/// For a [`HealthCheck`](crate::HealthCheck) of a target group (`CreateTargetGroup`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HealthCheckSpec {
+    /// `HTTP`, `HTTPS` or, for groups of an NLB, `TCP`.
+    pub protocol: Option<String>,
+    /// `traffic-port` (the default) or 1 to 65535.
+    pub port: Option<String>,
+    /// HTTP and HTTPS only; default `/`.
+    pub path: Option<String>,
+    /// HTTP and HTTPS only.
+    pub matcher: Option<MatcherSpec>,
+    /// Seconds, 5 to 300; default 30.
+    pub interval_seconds: Option<u32>,
+    /// Seconds, 2 to 120.
+    pub timeout_seconds: Option<u32>,
+    /// 2 to 10; default 5.
+    pub healthy_threshold_count: Option<u32>,
+    /// 2 to 10; default 2.
+    pub unhealthy_threshold_count: Option<u32>,
+}
+
+/// For a [`Matcher`](crate::Matcher).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MatcherSpec {
+    /// Required: e.g. `200`, `200,403` or `200-299`.
+    pub http_code: Option<String>,
+    /// Not supported.
+    pub grpc_code: Option<String>,
+}
+
+/// For a [`HealthCheck`](crate::HealthCheck) of a Classic load balancer (`ConfigureHealthCheck`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClassicHealthCheckSpec {
+    /// Required: `TCP:port`, `SSL:port`, `HTTP:port/path` or `HTTPS:port/path`.
+    pub target: Option<String>,
+    /// Seconds, 5 to 300; default 30.
+    pub interval: Option<u32>,
+    /// Seconds, 2 to 60 and less than the interval; default 5.
+    pub timeout: Option<u32>,
+    /// 2 to 10; default 10.
+    pub healthy_threshold: Option<u32>,
+    /// 2 to 10; default 2.
+    pub unhealthy_threshold: Option<u32>,
+}
+
+/// For an [`Instance`](crate::Instance) (`RegisterInstancesWithLoadBalancer`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InstanceSpec {
+    /// Required: IPv4, IPv6 or a host name.
+    pub id: Option<String>,
+    /// E.g. `us-east-1a`.
+    pub availability_zone: Option<String>,
+    /// Beyond AWS: where an instance port is on this instance, by instance port.
+    pub ports: BTreeMap<String, u32>,
+}
+
+/// For a [`Certificate`](crate::Certificate): files, texts or the hosts of one that is issued.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificateSpec {
+    /// Required: 1 to 256 letters, digits and `-_.:/*`.
+    pub name: Option<String>,
+    /// PEM file of the chain, leaf first.
+    pub certificate_file: Option<PathBuf>,
+    /// PEM file of the key.
+    pub private_key_file: Option<PathBuf>,
+    /// The chain in PEM, leaf first.
+    pub certificate: Option<String>,
+    /// The key in PEM.
+    pub private_key: Option<PrivateKey>,
+    /// Hosts of a certificate that a local authority issues.
+    pub self_signed: Option<Vec<String>>,
+    /// Where it is declared, for messages: file, line, column (1-based).
+    pub declared: Option<(Arc<str>, u32, u32)>,
+}
+
+impl CertificateSpec {
+    /// A certificate from PEM files.
+    pub fn files(
+        name: impl Into<String>,
+        certificate: impl Into<PathBuf>,
+        private_key: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            name: Some(name.into()),
+            certificate_file: Some(certificate.into()),
+            private_key_file: Some(private_key.into()),
+            ..Self::default()
+        }
+    }
+
+    /// A certificate from PEM texts.
+    pub fn pem(
+        name: impl Into<String>,
+        certificate: impl Into<String>,
+        private_key: PrivateKey,
+    ) -> Self {
+        Self {
+            name: Some(name.into()),
+            certificate: Some(certificate.into()),
+            private_key: Some(private_key),
+            ..Self::default()
+        }
+    }
+
+    /// A certificate that a local authority issues for `hosts`.
+    pub fn self_signed<H: Into<String>>(
+        name: impl Into<String>,
+        hosts: impl IntoIterator<Item = H>,
+    ) -> Self {
+        Self {
+            name: Some(name.into()),
+            self_signed: Some(hosts.into_iter().map(Into::into).collect()),
+            ..Self::default()
+        }
+    }
+}

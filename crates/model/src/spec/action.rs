@@ -1,0 +1,118 @@
+/// For an [`Action`](crate::Action).
+///
+/// ```
+/// use elbow_model::{Action, ActionSpec};
+///
+/// let action = Action::new(&ActionSpec::fixed_response(404)).value.unwrap();
+/// assert_eq!(action.to_string(), "fixed response 404");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ActionSpec {
+    /// Required, `type`: `forward`, `redirect` or `fixed-response`.
+    pub kind: Option<String>,
+    /// Required for `forward`.
+    pub forward_config: Option<ForwardSpec>,
+    /// Required for `redirect`.
+    pub redirect_config: Option<RedirectSpec>,
+    /// Required for `fixed-response`.
+    pub fixed_response_config: Option<FixedResponseSpec>,
+}
+
+impl ActionSpec {
+    /// All to one group.
+    pub fn forward(target_group: impl Into<String>) -> Self {
+        let group = WeightedTargetGroupSpec {
+            target_group: Some(target_group.into()),
+            weight: None,
+        };
+        Self::weighted(ForwardSpec {
+            target_groups: Some(vec![group]),
+            target_group_stickiness_config: None,
+        })
+    }
+
+    /// To groups by weight.
+    pub fn weighted(forward_config: ForwardSpec) -> Self {
+        Self {
+            kind: Some("forward".to_owned()),
+            forward_config: Some(forward_config),
+            ..Self::default()
+        }
+    }
+
+    /// A redirect.
+    pub fn redirect(redirect_config: RedirectSpec) -> Self {
+        Self {
+            kind: Some("redirect".to_owned()),
+            redirect_config: Some(redirect_config),
+            ..Self::default()
+        }
+    }
+
+    /// A response without a body.
+    pub fn fixed_response(status: u16) -> Self {
+        Self {
+            kind: Some("fixed-response".to_owned()),
+            fixed_response_config: Some(FixedResponseSpec {
+                status_code: Some(status.to_string()),
+                ..FixedResponseSpec::default()
+            }),
+            ..Self::default()
+        }
+    }
+}
+
+/// For a [`Forward`](crate::Forward) (`ForwardActionConfig`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForwardSpec {
+    /// Required: 1 to 5.
+    pub target_groups: Option<Vec<WeightedTargetGroupSpec>>,
+    /// How long a client stays with its group.
+    pub target_group_stickiness_config: Option<ForwardStickinessSpec>,
+}
+
+/// `TargetGroupStickinessConfig` of a forward action.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForwardStickinessSpec {
+    /// Default: false.
+    pub enabled: Option<bool>,
+    /// Seconds, 1 to 604800; required when enabled, but for an NLB.
+    pub duration_seconds: Option<u32>,
+}
+
+/// For a [`WeightedTargetGroup`](crate::WeightedTargetGroup) (`TargetGroupTuple`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WeightedTargetGroupSpec {
+    /// Required: the name of a target group.
+    pub target_group: Option<String>,
+    /// 0 to 999; default 1.
+    pub weight: Option<u32>,
+}
+
+/// For a [`Redirect`](crate::Redirect) (`RedirectActionConfig`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedirectSpec {
+    /// `HTTP`, `HTTPS` or `#{protocol}` (the default).
+    pub protocol: Option<String>,
+    /// 1 to 65535 or `#{port}` (the default).
+    pub port: Option<String>,
+    /// Default: `#{host}`.
+    pub host: Option<String>,
+    /// Default: `/#{path}`.
+    pub path: Option<String>,
+    /// Default: `#{query}`.
+    pub query: Option<String>,
+    /// Required: `HTTP_301` or `HTTP_302`.
+    pub status_code: Option<String>,
+}
+
+/// For a [`FixedResponse`](crate::FixedResponse) (`FixedResponseActionConfig`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FixedResponseSpec {
+    /// Required: 2XX, 4XX or 5XX.
+    pub status_code: Option<String>,
+    /// Default: `text/plain`.
+    pub content_type: Option<String>,
+    /// Up to 1024 bytes.
+    pub message_body: Option<String>,
+}

@@ -1,0 +1,456 @@
+//! Classic load balancers (ELB API 2012-06-01).
+
+use std::collections::BTreeMap;
+
+use elbow_model::*;
+
+use crate::kit::{attributes, balancer, faults, scope, texts};
+
+fn listener(
+    port: u32,
+    protocol: &str,
+    instance_protocol: Option<&str>,
+    instance_port: u32,
+) -> ListenerSpec {
+    ListenerSpec {
+        port: Some(port),
+        protocol: Some(protocol.to_owned()),
+        instance_protocol: instance_protocol.map(str::to_owned),
+        instance_port: Some(instance_port),
+        ..ListenerSpec::default()
+    }
+}
+
+fn classic(change: impl FnOnce(&mut LoadBalancerSpec)) -> Checked<LoadBalancer> {
+    let mut spec = balancer(
+        "classic",
+        vec![
+            listener(80, "HTTP", None, 30080),
+            listener(90, "TCP", None, 30090),
+        ],
+    );
+    change(&mut spec);
+    LoadBalancer::new(&spec, &scope())
+}
+
+fn refused(change: impl FnOnce(&mut LoadBalancerSpec)) -> Vec<String> {
+    faults(classic(change))
+}
+
+#[test]
+fn listeners_have_an_instances_end() {
+    let of = |spec: ListenerSpec| classic(|lb| lb.listeners = vec![spec]);
+    let end = |spec| of(spec).value.unwrap().listeners[0].instance.unwrap();
+    for (front, given, back) in [
+        ("HTTP", None, Protocol::Http),
+        ("HTTP", Some("HTTPS"), Protocol::Https),
+        ("TCP", None, Protocol::Tcp),
+        ("TCP", Some("SSL"), Protocol::Ssl),
+    ] {
+        assert_eq!(
+            end(listener(80, front, given, 1)),
+            InstanceEnd {
+                protocol: back,
+                port: 1
+            }
+        );
+    }
+    for (front, back) in [
+        ("TCP", "HTTP"),
+        ("HTTP", "SSL"),
+        ("HTTP", "TCP"),
+        ("TCP", "HTTPS"),
+    ] {
+        assert_eq!(
+            faults(of(listener(80, front, Some(back), 1))),
+            ["listeners[0].instanceProtocol invalid-combination"]
+        );
+    }
+    assert_eq!(
+        faults(of(listener(80, "TCP", Some("TLS"), 1))),
+        ["listeners[0].instanceProtocol unknown-value"]
+    );
+    for port in [0, 65_536] {
+        assert_eq!(
+            faults(of(listener(80, "TCP", None, port))),
+            ["listeners[0].instancePort out-of-range"]
+        );
+    }
+    let bare = ListenerSpec {
+        instance_port: None,
+        ..listener(80, "TCP", None, 1)
+    };
+    assert_eq!(
+        faults(of(bare)),
+        ["listeners[0].instancePort missing-field"]
+    );
+    let built = classic(|_| {}).value.unwrap();
+    assert_eq!(built.target_groups(), ["web/HTTP:30080", "web/TCP:30090"]);
+    assert_eq!(built.resource_id(), "web");
+}
+
+#[test]
+fn listeners_have_nothing_of_the_other_kinds() {
+    let found = refused(|lb| {
+        lb.listeners[0] = ListenerSpec {
+            rules: Some(Vec::new()),
+            default_actions: Some(Vec::new()),
+            attributes: Some(AttributesSpec::new()),
+            alpn_policy: Some("None".into()),
+            ..listener(80, "HTTP", None, 1)
+        };
+    });
+    let expected = ["rules", "defaultActions", "attributes", "alpnPolicy"];
+    assert_eq!(
+        found,
+        expected.map(|name| format!("listeners[0].{name} invalid-combination"))
+    );
+    let secure = |names: &[&str], policy: &str| {
+        refused(|lb| {
+            lb.listeners = vec![ListenerSpec {
+                certificates: Some(texts(names)),
+                ssl_policy: Some(policy.to_owned()),
+                ..listener(443, "HTTPS", None, 1)
+            }];
+        })
+    };
+    assert_eq!(
+        secure(&["demo", "other"], "ELBSecurityPolicy-2015-03"),
+        [
+            "listeners[0].certificates[1] too-many",
+            "listeners[0].certificates[1] unknown-certificate"
+        ]
+    );
+    assert_eq!(
+        secure(&["demo"], "ELBSecurityPolicy-TLS13-1-3-2021-06"),
+        ["listeners[0].sslPolicy unknown-ssl-policy"]
+    );
+}
+
+/// `Listener`, InstanceProtocol: instance ports are secure or they are not.
+#[test]
+fn listeners_of_an_instance_port_are_alike() {
+    let found = refused(|lb| {
+        lb.listeners = vec![
+            listener(80, "HTTP", None, 1),
+            listener(81, "HTTP", Some("HTTPS"), 1),
+        ]
+    });
+    assert_eq!(found, ["listeners[1] invalid-combination"]);
+    let alike = classic(|lb| {
+        lb.listeners = vec![listener(80, "HTTP", None, 1), listener(81, "TCP", None, 1)]
+    });
+    assert_eq!(alike.value.unwrap().instance_ends().len(), 2);
+    let apart = classic(|lb| {
+        lb.listeners = vec![
+            listener(80, "HTTP", None, 1),
+            listener(81, "HTTP", Some("HTTPS"), 2),
+            listener(82, "HTTP", None, 1),
+        ]
+    });
+    assert_eq!(apart.value.unwrap().instance_ends().len(), 2);
+}
+
+fn check(target: &str) -> ClassicHealthCheckSpec {
+    ClassicHealthCheckSpec {
+        target: Some(target.to_owned()),
+        ..ClassicHealthCheckSpec::default()
+    }
+}
+
+/// `ConfigureHealthCheck`.
+#[test]
+fn health_checks() {
+    let of = |spec: Option<ClassicHealthCheckSpec>| classic(|lb| lb.health_check = spec);
+    let built = |spec| of(spec).value.unwrap().classic.unwrap().health_check;
+    let default = built(None);
+    assert_eq!(default.classic_target(), "TCP:30080");
+    assert_eq!(
+        (default.interval.as_secs(), default.timeout.as_secs()),
+        (30, 5)
+    );
+    assert_eq!(
+        (default.healthy_threshold, default.unhealthy_threshold),
+        (10, 2)
+    );
+    assert_eq!(default.matcher.to_string(), "200");
+    let alone = classic(|lb| lb.listeners.clear())
+        .value
+        .unwrap()
+        .classic
+        .unwrap();
+    assert_eq!(alone.health_check.classic_target(), "TCP:80");
+    let longest = format!("HTTP:80/{}", "x".repeat(1016));
+    for target in [
+        "TCP:1",
+        "SSL:65535",
+        "HTTP:80/",
+        "HTTPS:9000/minio/health/live?a=b",
+        &longest,
+    ] {
+        assert_eq!(built(Some(check(target))).classic_target(), target);
+    }
+    for target in [
+        "HTTP:80",
+        "HTTPS:80",
+        "TCP:80/x",
+        "SSL:80/",
+        "UDP:80",
+        "HTTP:0/",
+        "TCP:+80",
+        "TCP:65536",
+        "TCP:",
+        "80",
+        "tcp:80",
+        "HTTP:80/a b",
+        &format!("{longest}x"),
+    ] {
+        assert_eq!(
+            faults(of(Some(check(target)))),
+            ["healthCheck.target invalid-target"],
+            "{target}"
+        );
+    }
+    let bad = |change: fn(&mut ClassicHealthCheckSpec)| {
+        let mut spec = check("TCP:1");
+        change(&mut spec);
+        faults(of(Some(spec)))
+    };
+    assert_eq!(
+        bad(|c| c.target = None),
+        ["healthCheck.target missing-field"]
+    );
+    assert_eq!(
+        bad(|c| c.interval = Some(4)),
+        ["healthCheck.interval out-of-range"]
+    );
+    assert_eq!(
+        bad(|c| c.interval = Some(301)),
+        ["healthCheck.interval out-of-range"]
+    );
+    assert_eq!(
+        bad(|c| c.timeout = Some(1)),
+        ["healthCheck.timeout out-of-range"]
+    );
+    assert_eq!(
+        bad(|c| c.timeout = Some(61)),
+        ["healthCheck.timeout out-of-range"]
+    );
+    assert_eq!(
+        bad(|c| (c.interval, c.timeout) = (Some(10), Some(10))),
+        ["healthCheck.timeout invalid-combination"]
+    );
+    assert_eq!(
+        bad(|c| c.healthy_threshold = Some(1)),
+        ["healthCheck.healthyThreshold out-of-range"]
+    );
+    assert_eq!(
+        bad(|c| c.healthy_threshold = Some(11)),
+        ["healthCheck.healthyThreshold out-of-range"]
+    );
+    assert_eq!(
+        bad(|c| c.unhealthy_threshold = Some(1)),
+        ["healthCheck.unhealthyThreshold out-of-range"]
+    );
+    let good = built(Some(ClassicHealthCheckSpec {
+        interval: Some(300),
+        timeout: Some(60),
+        healthy_threshold: Some(3),
+        unhealthy_threshold: Some(4),
+        ..check("TCP:1")
+    }));
+    assert_eq!((good.interval.as_secs(), good.timeout.as_secs()), (300, 60));
+    assert_eq!((good.healthy_threshold, good.unhealthy_threshold), (3, 4));
+    let short = built(Some(ClassicHealthCheckSpec {
+        interval: Some(5),
+        ..check("TCP:1")
+    }));
+    assert_eq!(short.timeout.as_secs(), 4);
+}
+
+#[test]
+fn instances() {
+    let instance = |id: &str, ports: &[(&str, u32)]| InstanceSpec {
+        id: Some(id.to_owned()),
+        availability_zone: None,
+        ports: ports
+            .iter()
+            .map(|(from, to)| ((*from).to_owned(), *to))
+            .collect(),
+    };
+    let of = |list: Vec<InstanceSpec>| classic(|lb| lb.instances = Some(list));
+    let built = of(vec![
+        instance("10.0.0.1", &[("30080", 9000)]),
+        instance("10.0.0.1", &[("30090", 9001), ("5", 6)]),
+    ]);
+    let classic = built.value.unwrap().classic.unwrap();
+    let ports: Vec<_> = classic
+        .instances
+        .iter()
+        .map(|i| (i.port(30080), i.port(30090), i.port(5)))
+        .collect();
+    assert_eq!(ports, [(9000, 30090, 5), (30080, 9001, 6)]);
+    for (list, expected) in [
+        (
+            vec![InstanceSpec::default()],
+            "instances[0].id missing-field",
+        ),
+        (
+            vec![instance("a:80", &[])],
+            "instances[0].id invalid-target",
+        ),
+        (
+            vec![instance("a", &[("http", 80)])],
+            "instances[0].ports.http out-of-range",
+        ),
+        (
+            vec![instance("a", &[("0", 80)])],
+            "instances[0].ports.0 out-of-range",
+        ),
+        (
+            vec![instance("a", &[("80", 0)])],
+            "instances[0].ports.80 out-of-range",
+        ),
+        (
+            vec![instance("a", &[]), instance("a", &[])],
+            "instances[1] duplicate-instance",
+        ),
+        // The same port of the same host twice, whatever else differs.
+        (
+            vec![
+                instance("a", &[("30080", 1), ("5", 5)]),
+                instance("a", &[("30080", 1)]),
+            ],
+            "instances[1] duplicate-instance",
+        ),
+    ] {
+        assert_eq!(faults(of(list)), [expected]);
+    }
+    let twice = self::classic(|lb| {
+        lb.listeners.clear();
+        lb.instances = Some(vec![instance("a", &[]), instance("a", &[("1", 2)])]);
+    });
+    assert_eq!(faults(twice), ["instances[1] duplicate-instance"]);
+}
+
+#[test]
+fn policies_towards_instances() {
+    let of = |port: &str, names: &[&str]| {
+        classic(|lb| {
+            lb.backend_server_policies = Some(BTreeMap::from([(port.to_owned(), texts(names))]))
+        })
+    };
+    for name in ["k8s-proxyprotocol-enabled", "ProxyProtocolPolicyType"] {
+        let built = of("30090", &[name]).value.unwrap();
+        let policies = &built.classic.as_ref().unwrap().backend_server_policies;
+        assert_eq!(policies[&30090], [BackendServerPolicy::ProxyProtocol]);
+        let proxied: Vec<_> = built
+            .instance_groups()
+            .iter()
+            .map(|g| g.attributes.proxy_protocol)
+            .collect();
+        assert_eq!(proxied, [None, Some(ProxyProtocol::V1)]);
+    }
+    assert_eq!(
+        faults(of("30090", &["a"])),
+        ["backendServerPolicies.30090[0] unknown-value"]
+    );
+    assert_eq!(
+        faults(of("30091", &[])),
+        ["backendServerPolicies.30091 unknown-instance-port"]
+    );
+    assert_eq!(
+        faults(of("x", &[])),
+        ["backendServerPolicies.x out-of-range"]
+    );
+    let checked = of("30080", &["ProxyProtocolPolicyType"]);
+    assert_eq!(checked.warnings[0].code, "no-effect");
+    let built = checked.value.unwrap();
+    assert!(
+        built
+            .instance_groups()
+            .iter()
+            .all(|g| g.attributes.proxy_protocol.is_none())
+    );
+    assert!(of("30080", &[]).warnings.is_empty());
+}
+
+/// CLB guide: listeners, connection draining.
+#[test]
+fn instances_form_a_group_for_each_way_to_reach_them() {
+    let built = classic(|lb| {
+        lb.attributes = attributes(&[
+            ("connection_draining.enabled", "true"),
+            ("connection_draining.timeout_seconds", "30"),
+        ]);
+        lb.instances = Some(vec![InstanceSpec {
+            id: Some("10.0.0.1".into()),
+            ..InstanceSpec::default()
+        }]);
+    });
+    let built = built.value.unwrap();
+    let groups = built.instance_groups();
+    let shown: Vec<_> = groups
+        .iter()
+        .map(|g| {
+            (
+                &*g.name,
+                g.protocol,
+                g.attributes.algorithm,
+                g.targets[0].port,
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (
+                "web/HTTP:30080",
+                Protocol::Http,
+                Algorithm::LeastOutstandingRequests,
+                30080
+            ),
+            ("web/TCP:30090", Protocol::Tcp, Algorithm::RoundRobin, 30090)
+        ]
+    );
+    for group in &groups {
+        assert_eq!(group.attributes.deregistration_delay.as_secs(), 30);
+        assert!(group.attributes.deregistration_connection_termination);
+        assert!(!group.attributes.unhealthy_connection_termination);
+    }
+    let plain = classic(|_| {}).value.unwrap().instance_groups();
+    assert!(
+        plain
+            .iter()
+            .all(|group| group.attributes.deregistration_delay.is_zero())
+    );
+}
+
+#[test]
+fn other_kinds_have_none_of_it() {
+    let mut spec = balancer(
+        "network",
+        vec![ListenerSpec {
+            instance_port: Some(1),
+            instance_protocol: Some("TCP".into()),
+            ..crate::kit::listener(80, "TCP", ActionSpec::forward("tcp"))
+        }],
+    );
+    spec.health_check = Some(ClassicHealthCheckSpec::default());
+    spec.instances = Some(Vec::new());
+    spec.backend_server_policies = Some(BTreeMap::new());
+    assert_eq!(
+        faults(LoadBalancer::new(&spec, &scope())),
+        [
+            "listeners[0].instancePort invalid-combination",
+            "listeners[0].instanceProtocol invalid-combination",
+            "healthCheck invalid-combination",
+            "instances invalid-combination",
+            "backendServerPolicies invalid-combination"
+        ]
+    );
+    let plain = LoadBalancer::new(&balancer("network", Vec::new()), &scope())
+        .value
+        .unwrap();
+    assert!(plain.instance_groups().is_empty() && plain.classic.is_none());
+}

@@ -1,0 +1,302 @@
+//! Listeners and their rules.
+
+use elbow_model::*;
+
+use crate::kit::{
+    attributes, balancer, built, faults, listener, listener_faults, scope, texts, tls_listener,
+};
+
+fn fixed() -> ActionSpec {
+    ActionSpec::fixed_response(404)
+}
+
+fn rule(priority: Option<u32>) -> RuleSpec {
+    RuleSpec {
+        priority,
+        conditions: Some(vec![ConditionSpec::path_pattern(["/a"])]),
+        actions: Some(vec![fixed()]),
+        ..RuleSpec::default()
+    }
+}
+
+#[test]
+fn ports_and_protocols() {
+    for port in [0, 65_536] {
+        assert_eq!(
+            listener_faults("application", listener(port, "HTTP", fixed())),
+            ["port out-of-range"]
+        );
+    }
+    for port in [1, 65_535] {
+        assert_eq!(
+            u32::from(built("application", listener(port, "HTTP", fixed())).port),
+            port
+        );
+    }
+    assert_eq!(
+        listener_faults("application", ListenerSpec::default()),
+        [
+            "port missing-field",
+            "protocol missing-field",
+            "defaultActions missing-field"
+        ]
+    );
+    let two = vec![listener(80, "HTTP", fixed()), listener(80, "HTTP", fixed())];
+    let checked = LoadBalancer::new(&balancer("application", two), &scope());
+    let fault = checked.value.unwrap_err().remove(0);
+    assert_eq!(
+        fault.to_string(),
+        "listeners[1].port: port 80 is already given by listeners[0].port"
+    );
+    assert_eq!(fault.code, "duplicate-port");
+    for (kind, speaks) in [
+        ("application", &["HTTP", "HTTPS"][..]),
+        ("network", &["TCP", "TLS", "UDP", "TCP_UDP"]),
+        ("classic", &["TCP", "SSL", "HTTP", "HTTPS"]),
+    ] {
+        for (protocol, _) in Protocol::NAMES {
+            let spec = listener(80, protocol, fixed());
+            let found = listener_faults(kind, spec);
+            let is_refused = found.contains(&"protocol invalid-combination".to_owned());
+            assert_eq!(
+                is_refused,
+                !speaks.contains(protocol),
+                "{kind} {protocol}: {found:?}"
+            );
+        }
+        assert!(
+            listener_faults(kind, listener(80, "http", fixed()))
+                .contains(&"protocol unknown-value".to_owned())
+        );
+    }
+    let asked = ListenerSpec {
+        mutual_authentication: true,
+        ..listener(80, "HTTP", fixed())
+    };
+    assert_eq!(
+        listener_faults("application", asked),
+        ["mutualAuthentication not-supported"]
+    );
+}
+
+#[test]
+fn tcp_and_udp_have_ports_of_their_own() {
+    for (first, second, is_duplicate) in [
+        ("TCP", "TCP", true),
+        ("TCP", "TLS", true),
+        ("TCP", "UDP", false),
+        ("UDP", "UDP", true),
+        ("UDP", "TCP_UDP", true),
+        ("TCP_UDP", "TLS", true),
+    ] {
+        let forward = || ActionSpec::forward("both");
+        let two = vec![
+            listener(53, first, forward()),
+            listener(53, second, forward()),
+        ];
+        let found = faults(LoadBalancer::new(&balancer("network", two), &scope()));
+        assert_eq!(
+            found.contains(&"listeners[1].port duplicate-port".to_owned()),
+            is_duplicate,
+            "{first} {second}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn certificates_and_policies_belong_to_tls() {
+    let https = tls_listener("HTTPS", fixed());
+    let built_https = built("application", https.clone());
+    assert_eq!(
+        built_https.ssl_policy.as_deref(),
+        Some("ELBSecurityPolicy-2016-08")
+    );
+    assert_eq!(&*built_https.certificates[0].name, "demo");
+    assert_eq!(
+        built("application", listener(80, "HTTP", fixed())).ssl_policy,
+        None
+    );
+    for missing in [None, Some(Vec::new())] {
+        let spec = ListenerSpec {
+            certificates: missing,
+            ..https.clone()
+        };
+        assert_eq!(
+            listener_faults("application", spec),
+            ["certificates missing-certificate"]
+        );
+    }
+    let with = |names: &[&str]| {
+        let spec = ListenerSpec {
+            certificates: Some(texts(names)),
+            ..https.clone()
+        };
+        listener_faults("application", spec)
+    };
+    assert_eq!(
+        with(&["demo", "demo"]),
+        ["certificates[1] duplicate-certificate"]
+    );
+    assert_eq!(with(&["dem"]), ["certificates[0] unknown-certificate"]);
+    let clear = ListenerSpec {
+        certificates: Some(texts(&["demo"])),
+        ssl_policy: Some("ELBSecurityPolicy-2016-08".into()),
+        ..listener(80, "HTTP", fixed())
+    };
+    assert_eq!(
+        listener_faults("application", clear),
+        [
+            "certificates invalid-combination",
+            "sslPolicy invalid-combination"
+        ]
+    );
+    let policy = |name: &str| {
+        let spec = ListenerSpec {
+            ssl_policy: Some(name.to_owned()),
+            ..https.clone()
+        };
+        listener_faults("application", spec)
+    };
+    for known in ssl_policies() {
+        assert!(policy(known.name).is_empty(), "{}", known.name);
+    }
+    assert_eq!(
+        policy("ELBSecurityPolicy-2015-03"),
+        ["sslPolicy unknown-ssl-policy"],
+        "a Classic one"
+    );
+    for (name, of_tls) in [("a TLS", "TLS"), ("an HTTPS", "HTTPS")] {
+        let kind = if of_tls == "TLS" {
+            LoadBalancerType::Network
+        } else {
+            LoadBalancerType::Application
+        };
+        let action = if of_tls == "TLS" {
+            ActionSpec::forward("tls")
+        } else {
+            fixed()
+        };
+        let spec = listener(443, of_tls, action);
+        let fault = Listener::new(&spec, kind, "web", &scope())
+            .value
+            .unwrap_err()
+            .remove(0);
+        assert_eq!(fault.reason, format!("{name} listener needs a certificate"));
+    }
+}
+
+#[test]
+fn a_listener_has_up_to_26_certificates() {
+    let mut scope = scope();
+    let names: Vec<String> = (0..27).map(|i| format!("c{i}")).collect();
+    for name in &names {
+        let certificate = Certificate::new(&crate::kit::certificate(name))
+            .value
+            .unwrap();
+        scope.add_certificate(&std::sync::Arc::new(certificate));
+    }
+    let of = |count: usize| {
+        let spec = ListenerSpec {
+            certificates: Some(names[..count].to_vec()),
+            ..tls_listener("HTTPS", fixed())
+        };
+        Listener::new(&spec, LoadBalancerType::Application, "web", &scope)
+    };
+    assert_eq!(of(26).value.unwrap().certificates.len(), 26);
+    assert_eq!(faults(of(27)), ["certificates[26] too-many"]);
+}
+
+#[test]
+fn alpn_policies_belong_to_tls_listeners_of_an_nlb() {
+    let tls = |name: &str| ListenerSpec {
+        alpn_policy: Some(name.to_owned()),
+        ..tls_listener("TLS", ActionSpec::forward("tls"))
+    };
+    for (name, policy) in AlpnPolicy::NAMES {
+        assert_eq!(built("network", tls(name)).alpn_policy, *policy);
+    }
+    assert_eq!(
+        listener_faults("network", tls("none")),
+        ["alpnPolicy unknown-value"]
+    );
+    let http = |name: &str| ListenerSpec {
+        alpn_policy: Some(name.to_owned()),
+        ..listener(80, "HTTP", fixed())
+    };
+    assert_eq!(
+        listener_faults("application", http("HTTP2Only")),
+        ["alpnPolicy invalid-combination"]
+    );
+    assert!(listener_faults("application", http("None")).is_empty());
+}
+
+#[test]
+fn rules_have_priorities() {
+    let with = |rules: Vec<RuleSpec>| ListenerSpec {
+        rules: Some(rules),
+        ..listener(80, "HTTP", fixed())
+    };
+    let sorted = built(
+        "application",
+        with(vec![rule(Some(50_000)), rule(Some(1)), rule(Some(7))]),
+    );
+    assert_eq!(
+        sorted.rules.iter().map(|r| r.priority).collect::<Vec<_>>(),
+        [1, 7, 50_000]
+    );
+    for priority in [0, 50_001] {
+        assert_eq!(
+            listener_faults("application", with(vec![rule(Some(priority))])),
+            ["rules[0].priority out-of-range"]
+        );
+    }
+    assert_eq!(
+        listener_faults("application", with(vec![rule(None)])),
+        ["rules[0].priority missing-field"]
+    );
+    assert_eq!(
+        listener_faults("application", with(vec![rule(Some(1)), rule(Some(1))])),
+        ["rules[1].priority duplicate-priority"]
+    );
+    let bare = RuleSpec {
+        priority: Some(1),
+        ..RuleSpec::default()
+    };
+    assert_eq!(
+        listener_faults("application", with(vec![bare])),
+        [
+            "rules[0].conditions missing-field",
+            "rules[0].actions missing-field"
+        ]
+    );
+    let network = ListenerSpec {
+        rules: Some(vec![rule(Some(1))]),
+        ..listener(80, "TCP", ActionSpec::forward("tcp"))
+    };
+    assert_eq!(
+        listener_faults("network", network),
+        ["rules invalid-combination"]
+    );
+}
+
+#[test]
+fn attributes_depend_on_the_protocol() {
+    let idle = attributes(&[("tcp.idle_timeout.seconds", "60")]);
+    let with = |spec: ListenerSpec| ListenerSpec {
+        attributes: Some(idle.clone()),
+        ..spec
+    };
+    let tcp = built(
+        "network",
+        with(listener(80, "TCP", ActionSpec::forward("tcp"))),
+    );
+    assert_eq!(
+        tcp.attributes.tcp_idle_timeout.map(|time| time.as_secs()),
+        Some(60)
+    );
+    let found = listener_faults("application", with(listener(80, "HTTP", fixed())));
+    assert_eq!(
+        found,
+        ["attributes[tcp.idle_timeout.seconds] attribute-not-applicable"]
+    );
+}

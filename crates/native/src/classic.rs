@@ -1,0 +1,111 @@
+//! What only classic load balancers have: their health check, their instances and the policies of instance ports.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use elbow_model::{
+    self as model, BackendServerPolicy, ClassicHealthCheckSpec, HealthCheck, InstanceSpec,
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::item::Item;
+use super::values::instance_ports;
+
+/// One instance of a classic load balancer.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Instance {
+    /// IPv4, IPv6 or a host name.
+    pub(super) id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) availability_zone: Option<String>,
+    /// Instance ports that have another number on this instance; AWS does not have this.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default, schema_with = "instance_ports")]
+    pub(super) ports: BTreeMap<String, u16>,
+}
+
+/// How a classic load balancer checks its instances.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct ClassicHealthCheck {
+    /// `TCP:port`, `SSL:port`, `HTTP:port/path` or `HTTPS:port/path`.
+    pub(super) target: String,
+    #[schemars(range(min = 5, max = 300))]
+    pub(super) interval: Option<u32>,
+    #[schemars(range(min = 2, max = 60))]
+    pub(super) timeout: Option<u32>,
+    #[schemars(range(min = 2, max = 10))]
+    pub(super) healthy_threshold: Option<u32>,
+    #[schemars(range(min = 2, max = 10))]
+    pub(super) unhealthy_threshold: Option<u32>,
+}
+
+/// What a file says of a health check.
+pub(super) fn read_check(item: &Item<'_>) -> ClassicHealthCheckSpec {
+    item.mapping(|fields| ClassicHealthCheckSpec {
+        target: fields.text("target"),
+        interval: fields.number("interval"),
+        timeout: fields.number("timeout"),
+        healthy_threshold: fields.number("healthyThreshold"),
+        unhealthy_threshold: fields.number("unhealthyThreshold"),
+    })
+}
+
+/// What a file says of an instance.
+pub(super) fn read_instance(item: &Item<'_>) -> InstanceSpec {
+    let port = |(key, item): (&str, Item<'_>)| Some((key.to_owned(), item.number()?));
+    item.mapping(|fields| InstanceSpec {
+        id: fields.text("id"),
+        availability_zone: fields.text("availabilityZone"),
+        ports: fields
+            .get("ports")
+            .map(|item| item.entries().into_iter().filter_map(port).collect())
+            .unwrap_or_default(),
+    })
+}
+
+/// `{instance port: [names of policies]}`.
+pub(super) fn read_policies(item: &Item<'_>) -> BTreeMap<String, Vec<String>> {
+    let names = |item: Item<'_>| -> Vec<String> {
+        let names = item.items().into_iter();
+        let names = names.map(|item| item.text().unwrap_or_default().to_owned());
+        names.collect()
+    };
+    let entries = item.entries().into_iter();
+    entries
+        .map(|(port, item)| (port.to_owned(), names(item)))
+        .collect()
+}
+
+/// A health check as a file has it.
+pub(super) fn render_check(from: &HealthCheck) -> ClassicHealthCheck {
+    // Times of the model always fit.
+    let seconds = |time: Duration| u32::try_from(time.as_secs()).ok();
+    ClassicHealthCheck {
+        target: from.classic_target(),
+        interval: seconds(from.interval),
+        timeout: seconds(from.timeout),
+        healthy_threshold: Some(from.healthy_threshold),
+        unhealthy_threshold: Some(from.unhealthy_threshold),
+    }
+}
+
+/// An instance as a file has it.
+pub(super) fn render_instance(from: &model::Instance) -> Instance {
+    let ports = from.ports.iter();
+    Instance {
+        id: from.id.to_string(),
+        availability_zone: from.availability_zone.as_deref().map(str::to_owned),
+        ports: ports.map(|(port, is)| (port.to_string(), *is)).collect(),
+    }
+}
+
+/// The names of the policies of an instance port.
+pub(super) fn names(policies: &[BackendServerPolicy]) -> Vec<String> {
+    let name = |policy: &BackendServerPolicy| policy.as_str().to_owned();
+    policies.iter().map(name).collect()
+}

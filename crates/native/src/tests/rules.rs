@@ -1,0 +1,213 @@
+//! Conditions, transforms, stickiness and attributes of listeners.
+
+use super::*;
+use elbow_model::QueryPair;
+
+/// A minimal file with one rule that has these conditions.
+fn with_conditions(conditions: &str) -> String {
+    format!(
+        "loadBalancers: [{{name: a, type: application, listeners: [{{port: 80, protocol: HTTP, \
+         defaultActions: &no [{{type: fixed-response, fixedResponseConfig: {{statusCode: 404}}}}], \
+         rules: [{{priority: 1, conditions: {conditions}, actions: *no}}]}}]}}]"
+    )
+}
+
+/// ALB guide, condition types; spelt as the AWS Load Balancer Controller prints them.
+#[test]
+fn every_condition_is_read_and_written_back() {
+    let regex = |text, ignore_case| elbow_model::Expression::new(text, ignore_case).unwrap();
+    let pair = |key: Option<&str>, value: &str| QueryPair {
+        key: key.map(Arc::from),
+        value: value.into(),
+    };
+    let table = [
+        (
+            r#"[{field: http-header, httpHeaderConfig: {httpHeaderName: X-Env, values: ["*Chrome*", prod]}},
+               {field: http-header, httpHeaderConfig: {httpHeaderName: X-Env, regexValues: [^v1]}}]"#,
+            vec![
+                Condition::HttpHeader {
+                    name: "X-Env".into(),
+                    values: wildcards(&["*Chrome*", "prod"]),
+                },
+                Condition::HttpHeader {
+                    name: "X-Env".into(),
+                    values: Patterns::Regexes(vec![regex("^v1", true)]),
+                },
+            ],
+            "http-header X-Env is *Chrome* or prod; http-header X-Env matches ^v1",
+        ),
+        (
+            "[{field: http-request-method, httpRequestMethodConfig: {values: [GET, M-SEARCH]}}]",
+            vec![Condition::HttpRequestMethod(vec![
+                "GET".into(),
+                "M-SEARCH".into(),
+            ])],
+            "http-request-method is GET or M-SEARCH",
+        ),
+        (
+            "[{field: query-string, queryStringConfig: {values: [{key: a, value: '1'}, {value: only}, {key: '', value: ''}]}}]",
+            vec![Condition::QueryString(vec![
+                pair(Some("a"), "1"),
+                pair(None, "only"),
+                pair(None, ""),
+            ])],
+            "query-string has a=1 or *=only or *=",
+        ),
+        (
+            "[{field: source-ip, sourceIPConfig: {values: ['2001:db8::/32', 172.16.0.0/16]}}]",
+            vec![Condition::SourceIp(vec![
+                "2001:db8::/32".parse().unwrap(),
+                "172.16.0.0/16".parse().unwrap(),
+            ])],
+            "source-ip is in 2001:db8::/32 or 172.16.0.0/16",
+        ),
+        (
+            "[{field: path-pattern, pathPatternConfig: {regexValues: ['x?z']}},
+              {field: host-header, hostHeaderConfig: {regexValues: ['^(a|b)\\.example\\.com$']}}]",
+            vec![
+                Condition::PathPattern(Patterns::Regexes(vec![regex("x?z", false)])),
+                Condition::HostHeader(Patterns::Regexes(vec![regex(
+                    r"^(a|b)\.example\.com$",
+                    true,
+                )])),
+            ],
+            r"path-pattern matches x?z; host-header matches ^(a|b)\.example\.com$",
+        ),
+    ];
+    for (text, expected, shown) in table {
+        let model = accepted(&with_conditions(text));
+        let conditions = &model.load_balancers[0].listeners[0].rules[0].conditions;
+        assert_eq!(*conditions, expected);
+        let display: Vec<_> = conditions.iter().map(ToString::to_string).collect();
+        assert_eq!(display.join("; "), shown);
+        assert_eq!(accepted(&render(&model).to_string()), model);
+    }
+}
+
+/// ALB guide, transforms; spelt as the AWS Load Balancer Controller prints them.
+#[test]
+fn transforms_are_read_and_written_back() {
+    let text = with_conditions("[{field: path-pattern, pathPatternConfig: {values: ['/*']}}]").replace(
+        "actions: *no",
+        r"actions: *no, transforms: [
+            {type: url-rewrite, urlRewriteConfig: {rewrites: [{regex: '^/old/(.*)$', replace: '/new/$1'}]}},
+            {type: host-header-rewrite, hostHeaderRewriteConfig: {rewrites: [{regex: '^(.*)\.example\.com$', replace: $1.internal}]}}]",
+    );
+    let model = accepted(&text);
+    let transforms = &model.load_balancers[0].listeners[0].rules[0].transforms;
+    let shown = |rewrite: &Option<elbow_model::Rewrite>| {
+        let rewrite = rewrite.as_ref().unwrap();
+        format!("{} -> {}", rewrite.regex, rewrite.replace)
+    };
+    assert_eq!(shown(&transforms.url), "^/old/(.*)$ -> /new/$1");
+    assert_eq!(
+        shown(&transforms.host_header),
+        r"^(.*)\.example\.com$ -> $1.internal"
+    );
+    assert_eq!(accepted(&render(&model).to_string()), model);
+}
+
+/// ALB guide, sticky sessions; NLB guide, target groups.
+#[test]
+fn stickiness_is_read_and_written_back() {
+    let stickiness = |protocol: &str, attributes: &str| {
+        let text = format!(
+            "targetGroups: [{{name: g, port: 1, protocol: {protocol}, attributes: {{{attributes}}}}}]"
+        );
+        let attributes = accepted(&text).target_groups[0].attributes.clone();
+        attributes.stickiness
+    };
+    let cookie = |seconds| {
+        Some(elbow_model::Stickiness::LoadBalancerCookie {
+            duration: Duration::from_secs(seconds),
+        })
+    };
+    assert_eq!(stickiness("HTTP", "stickiness.type: lb_cookie"), None);
+    assert_eq!(
+        stickiness("HTTP", "stickiness.enabled: true"),
+        cookie(86_400)
+    );
+    assert_eq!(
+        stickiness(
+            "HTTPS",
+            "stickiness.enabled: 'true', stickiness.type: lb_cookie, \
+             stickiness.lb_cookie.duration_seconds: '60'"
+        ),
+        cookie(60)
+    );
+    assert_eq!(
+        stickiness(
+            "HTTP",
+            "stickiness.enabled: true, stickiness.type: app_cookie, \
+             stickiness.app_cookie.cookie_name: JSESSIONID"
+        ),
+        Some(elbow_model::Stickiness::ApplicationCookie {
+            name: "JSESSIONID".into(),
+            duration: Duration::from_secs(86_400),
+        })
+    );
+    assert_eq!(
+        stickiness(
+            "TCP",
+            "stickiness.enabled: true, stickiness.type: source_ip"
+        ),
+        Some(elbow_model::Stickiness::SourceIp)
+    );
+    let text = "
+loadBalancers:
+- name: a
+  type: application
+  listeners:
+  - port: 80
+    protocol: HTTP
+    defaultActions:
+    - type: forward
+      forwardConfig:
+        targetGroups: [{targetGroup: g, weight: 61}, {targetGroup: h, weight: 92}]
+        targetGroupStickinessConfig: {durationSeconds: 60, enabled: true}
+targetGroups:
+- {name: g, port: 1, protocol: HTTP, attributes: {stickiness.enabled: 'true'}}
+- {name: h, port: 1, protocol: HTTP}
+";
+    let model = accepted(text);
+    let [Action::Forward(forward)] = &model.load_balancers[0].listeners[0].default_actions[..]
+    else {
+        panic!("{model:?}")
+    };
+    assert_eq!(forward.stickiness, Some(Duration::from_secs(60)));
+    assert_eq!(accepted(&render(&model).to_string()), model);
+}
+
+/// ALB guide, header modification.
+#[test]
+fn attributes_of_http_listeners_are_read() {
+    let text = "
+loadBalancers:
+- name: a
+  type: application
+  listeners:
+  - port: 443
+    protocol: HTTPS
+    certificates: [c]
+    defaultActions: [{type: fixed-response, fixedResponseConfig: {statusCode: 404}}]
+    attributes:
+      routing.http.response.server.enabled: 'false'
+      routing.http.response.x_frame_options.header_value: DENY
+      routing.http.response.strict_transport_security.header_value: 'max-age=1; preload'
+      routing.http.response.access_control_max_age.header_value: ''
+      routing.http.request.x_amzn_tls_version.header_name: X-Tls
+certificates: [{name: c, certificateFile: c, privateKeyFile: k}]
+";
+    let model = accepted(text);
+    let attributes = &model.load_balancers[0].listeners[0].attributes;
+    assert!(attributes.hides_server);
+    assert_eq!(
+        attributes.response_headers,
+        [
+            ("Strict-Transport-Security", "max-age=1; preload".into()),
+            ("X-Frame-Options", "DENY".into()),
+        ]
+    );
+    assert_eq!(attributes.tls_version_header.as_deref(), Some("X-Tls"));
+    assert_eq!(attributes.tls_cipher_header, None);
+}

@@ -1,0 +1,162 @@
+//! Applies a model.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use elbow_model::addresses::{self, Addresses, Ipv6Source, PoolFull, Preferred};
+use elbow_model::{LoadBalancer, Model, Transport, changed};
+use elbow_net::listen::{self, Locality};
+
+use crate::error::{ApplyError, Cause, Failure, ListenerId};
+use crate::listener_key::ListenerKey;
+use crate::shared::{Shared, Sockets};
+use crate::snapshot::{self, Built, Changes, Snapshot};
+
+/// An applied change.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// The generation of the active snapshot.
+    pub generation: u64,
+    /// The previous model.
+    pub before: Arc<Model>,
+    /// The active model.
+    pub now: Arc<Model>,
+}
+
+impl Shared {
+    /// Applies `model`.
+    ///
+    /// # Errors
+    /// All failures; the previous snapshot stays active.
+    pub(crate) fn apply(&self, model: Arc<Model>) -> Result<Applied, ApplyError> {
+        let state = self.lock();
+        let previous = self.snapshot.load_full();
+        // Continues after a failure, so that the caller gets all failures at once.
+        let mut failures = Vec::new();
+        let addresses = self.addresses(&previous, &model, &state.preferred);
+        let addresses = addresses.unwrap_or_else(|full| {
+            failures.extend(Failure::pool_full(&full));
+            full.assigned
+        });
+        let parts = self.parts(&previous, &state);
+        let built = snapshot::build(Arc::clone(&model), &addresses, &parts);
+        let Built {
+            snapshot, changes, ..
+        } = built;
+        failures.extend(built.failures);
+        let sockets = self.bind_new(&snapshot, &changes, &mut failures);
+        if !failures.is_empty() {
+            return Err(ApplyError { failures });
+        }
+        let applied = Applied {
+            generation: snapshot.generation,
+            before: Arc::clone(&previous.model),
+            now: model,
+        };
+        self.publish(&state, snapshot, changes, sockets);
+        Ok(applied)
+    }
+
+    /// The addresses of all load balancers; empty if every one keeps its address.
+    fn addresses(
+        &self,
+        previous: &Snapshot,
+        model: &Model,
+        preferred: &Preferred,
+    ) -> Result<Addresses, PoolFull> {
+        let (old, new) = (&previous.model.load_balancers, &model.load_balancers);
+        let mut set = changed(old, new, |lb| &lb.name).set.into_iter();
+        let stay = set.all(|(before, lb)| {
+            before.is_some_and(|b| {
+                (&b.addresses, b.ip_address_type) == (&lb.addresses, lb.ip_address_type)
+            })
+        });
+        if stay && !preferred.moves {
+            return Ok(Addresses::new());
+        }
+        let held = |name: &str| Some(&*previous.balancers.get(name)?.addresses);
+        let assigned = addresses::assign(model, self.options.address_pool, preferred, held);
+        let with_ipv6 = |mut assigned: Addresses| {
+            let is_free = |address, lb: &LoadBalancer| self.is_free(address, lb, previous);
+            addresses::add_ipv6(model, self.options.ipv6, &mut assigned, held, is_free);
+            assigned
+        };
+        assigned.map(with_ipv6)
+    }
+
+    /// Whether no other process listens on the ports of the load balancer at an address of this machine.
+    fn is_free(&self, address: IpAddr, balancer: &LoadBalancer, previous: &Snapshot) -> bool {
+        let ports = balancer.listeners.iter().map(|listener| listener.port);
+        let mut ports = ports.map(|port| port.saturating_add(self.options.port_offset));
+        ports.all(|port| {
+            let key = ListenerKey {
+                address: (address, port).into(),
+                transport: Transport::Tcp,
+            };
+            previous.listeners.contains_key(&key) || self.is_unused(key.address).is_ok()
+        })
+    }
+
+    /// Opens the sockets that `next` adds: one for each worker, so that the kernel spreads connections.
+    fn bind_new(
+        &self,
+        next: &Snapshot,
+        changes: &Changes,
+        failures: &mut Vec<Failure>,
+    ) -> Vec<Sockets> {
+        let mut bound = Vec::new();
+        let opened = changes.opened.iter();
+        for (key, listener) in opened.filter_map(|key| Some((*key, next.listeners.get(key)?))) {
+            match self.bind(key) {
+                Ok(sockets) => bound.push(Sockets { key, sockets }),
+                Err(source) => failures.push(Failure {
+                    load_balancers: vec![Arc::clone(&listener.load_balancer)],
+                    listener: Some(ListenerId {
+                        port: listener.port,
+                        transport: key.transport,
+                    }),
+                    cause: Cause::Bind {
+                        address: key.address,
+                        source,
+                    },
+                }),
+            }
+        }
+        bound
+    }
+
+    /// Fails if anything already listens on `address`: with `SO_REUSEPORT` the sockets would otherwise silently
+    /// share the port with another process of the same user.
+    fn is_unused(&self, address: SocketAddr) -> io::Result<()> {
+        listen::bind_alone(address, self.locality(address.ip())).map(drop)
+    }
+
+    /// The IPv6 pool is local by a route.
+    fn locality(&self, address: IpAddr) -> Locality {
+        match (self.options.ipv6, address) {
+            (Ipv6Source::Pool(range), IpAddr::V6(address)) if range.contains(&address) => {
+                Locality::Routed
+            }
+            _ => Locality::Assigned,
+        }
+    }
+
+    fn bind(&self, key: ListenerKey) -> io::Result<Vec<TcpListener>> {
+        match key.transport {
+            Transport::Tcp => {
+                self.is_unused(key.address)?;
+                let locality = self.locality(key.address.ip());
+                let workers = 0..self.options.workers;
+                workers
+                    .map(|_| listen::bind(key.address, locality))
+                    .collect()
+            }
+            // Configuration readers leave out UDP listeners.
+            Transport::Udp => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "UDP listeners are not served",
+            )),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Opens connections to targets.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use elbow_net::open_files::Slot;
+use elbow_net::{Connect, ConnectError, ConnectErrorKind, Resource, TcpConnector, Transport};
+use elbow_telemetry::{ListenerMetrics, ShedReason};
+use elbow_tls::Originator;
+use tokio::net::TcpStream;
+
+use crate::clients::Clients;
+use crate::descriptors::Descriptors;
+use crate::target_stream::TargetStream;
+
+/// Time limit of a TCP connect to a target; fixed (ALB guide: troubleshooting, HTTP 504).
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit of a TLS handshake with a target; fixed (same page).
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Opens connections to targets. Like ALB and NLB, it does not verify certificates of targets.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    tcp: TcpConnector,
+    originator: Originator,
+    /// `None` uses reserved descriptors.
+    traffic: Option<Traffic>,
+}
+
+/// The traffic that a connector serves.
+#[derive(Clone)]
+struct Traffic {
+    descriptors: Rc<Descriptors>,
+    clients: Arc<Clients>,
+    listener: Arc<ListenerMetrics>,
+}
+
+impl Connector {
+    /// A connector for the clients of `listener`.
+    pub(crate) fn new(
+        originator: Originator,
+        descriptors: Rc<Descriptors>,
+        clients: Arc<Clients>,
+        listener: Arc<ListenerMetrics>,
+    ) -> Self {
+        let traffic = Some(Traffic {
+            descriptors,
+            clients,
+            listener,
+        });
+        Self {
+            traffic,
+            ..Self::for_health_checks(originator)
+        }
+    }
+
+    /// A connector for health checks, which use reserved descriptors.
+    pub(crate) fn for_health_checks(originator: Originator) -> Self {
+        Self {
+            traffic: None,
+            tcp: TcpConnector {
+                timeout: CONNECT_TIMEOUT,
+            },
+            originator,
+        }
+    }
+}
+
+impl Connect for Connector {
+    type Io = TargetStream;
+
+    fn transport(&self, tls: bool) -> Transport {
+        if tls {
+            self.originator.transport()
+        } else {
+            Transport::CLEAR
+        }
+    }
+
+    async fn connect_with(
+        &self,
+        target: SocketAddr,
+        tls: bool,
+        preface: &[u8],
+    ) -> Result<TargetStream, ConnectError> {
+        let (stream, slot) = self.open(target, preface).await?;
+        if !tls {
+            return Ok(TargetStream::Plain {
+                stream,
+                _slot: slot,
+            });
+        }
+        let handshake = self.originator.connect(stream, target, HANDSHAKE_TIMEOUT);
+        Ok(TargetStream::Tls {
+            stream: Box::new(handshake.await?),
+            _slot: slot,
+        })
+    }
+
+    async fn connect_h2(
+        &self,
+        target: SocketAddr,
+        tls: bool,
+    ) -> Result<TargetStream, ConnectError> {
+        if !tls {
+            return self.connect(target, false).await;
+        }
+        let (stream, slot) = self.open(target, &[]).await?;
+        let handshake = self
+            .originator
+            .connect_h2(stream, target, HANDSHAKE_TIMEOUT);
+        Ok(TargetStream::Tls {
+            stream: Box::new(handshake.await?),
+            _slot: slot,
+        })
+    }
+
+    async fn connect_as(
+        &self,
+        client: SocketAddr,
+        target: SocketAddr,
+    ) -> Result<TargetStream, ConnectError> {
+        let Some(traffic) = &self.traffic else {
+            return self.connect(target, false).await;
+        };
+        let slot = self.slot()?;
+        let mut noted = None;
+        let note = |end| noted = Some(traffic.clients.note(end, client));
+        let stream = self.tcp.connect_bound(target, note).await;
+        let stream = stream.inspect_err(|error| self.count(error))?;
+        Ok(match noted {
+            Some(client) => TargetStream::Balancer {
+                stream,
+                _slot: slot,
+                _client: client,
+            },
+            None => TargetStream::Plain {
+                stream,
+                _slot: slot,
+            },
+        })
+    }
+}
+
+impl Connector {
+    /// Opens a connection that begins with `preface`.
+    async fn open(
+        &self,
+        target: SocketAddr,
+        preface: &[u8],
+    ) -> Result<(TcpStream, Option<Slot>), ConnectError> {
+        let slot = self.slot()?;
+        let stream = self.tcp.connect_with(target, false, preface).await;
+        let stream = stream.inspect_err(|error| self.count(error))?;
+        Ok((stream, slot))
+    }
+
+    /// Takes a descriptor of the budget for a connection.
+    fn slot(&self) -> Result<Option<Slot>, ConnectError> {
+        let Some(traffic) = &self.traffic else {
+            return Ok(None);
+        };
+        let slot = traffic.descriptors.target();
+        if slot.is_none() {
+            let error = ConnectError {
+                kind: ConnectErrorKind::Exhausted(Resource::OpenFiles),
+                source: None,
+            };
+            self.count(&error);
+            return Err(error);
+        }
+        Ok(slot)
+    }
+
+    /// Counts an error caused by an exhausted local resource.
+    fn count(&self, error: &ConnectError) {
+        if let (Some(traffic), ConnectErrorKind::Exhausted(resource)) = (&self.traffic, error.kind)
+        {
+            traffic.listener.shed(match resource {
+                Resource::OpenFiles => ShedReason::OpenFiles,
+                Resource::LocalPorts => ShedReason::LocalPorts,
+                Resource::Memory => ShedReason::KernelMemory,
+            });
+        }
+    }
+}

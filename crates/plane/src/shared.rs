@@ -1,0 +1,232 @@
+//! The state that the threads of a plane share.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use elbow_model::addresses::Preferred;
+use elbow_net::open_files::{self, Budget, Needs};
+use elbow_telemetry::{AccessLog, Telemetry};
+use elbow_tls::{Originator, Tickets};
+use rustc_hash::FxHashMap;
+use tokio::sync::{mpsc, watch};
+use tracing::warn;
+
+use crate::clients::Clients;
+use crate::listener_key::ListenerKey;
+use crate::message::{Command, Update};
+use crate::names::Resolved;
+use crate::options::Options;
+use crate::snapshot::{self, Built, Changes, Parts, Snapshot};
+
+/// The state that the threads of a plane share.
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) log: Option<Arc<AccessLog>>,
+    /// Increases when the state of a target or its reason changes.
+    pub(crate) health_changes: watch::Sender<u64>,
+    /// Sockets of configured listeners that were left out of the model.
+    pub(crate) left_out: ArcSwap<Vec<String>>,
+    pub(crate) originators: Originators,
+    /// The descriptor budget of traffic.
+    pub(crate) budget: Arc<Budget>,
+    /// Who is behind connections from one listener to another.
+    pub(crate) clients: Arc<Clients>,
+    /// Set when the plane starts draining.
+    pub(crate) draining: AtomicBool,
+    state: Mutex<State>,
+    tickets: Tickets,
+}
+
+/// TLS originators, by whether the policy of the listener has TLS 1.3 (ALB guide: security policies).
+pub(crate) struct Originators {
+    pub(crate) tls13: Originator,
+    pub(crate) tls12: Originator,
+}
+
+/// State changed by one thread at a time, and not used in the data path.
+#[derive(Default)]
+pub(crate) struct State {
+    resolved: FxHashMap<Arc<str>, Resolved>,
+    /// The addresses that load balancers should have.
+    pub(crate) preferred: Preferred,
+    pub(crate) workers: Vec<mpsc::UnboundedSender<Command>>,
+    pub(crate) control: Option<mpsc::UnboundedSender<Update>>,
+}
+
+/// The sockets of a listener, one for each worker.
+pub(crate) struct Sockets {
+    pub(crate) key: ListenerKey,
+    pub(crate) sockets: Vec<TcpListener>,
+}
+
+impl Shared {
+    /// Creates the state with an empty snapshot.
+    ///
+    /// # Errors
+    /// If the TLS library cannot be set up.
+    pub(crate) fn new(
+        options: Options,
+        telemetry: Arc<Telemetry>,
+        log: Option<Arc<AccessLog>>,
+    ) -> io::Result<Arc<Self>> {
+        let per_target = if options.targets_within { 2 } else { 1 };
+        let shared = Self {
+            snapshot: ArcSwap::default(),
+            health_changes: watch::Sender::default(),
+            left_out: ArcSwap::default(),
+            clients: Arc::default(),
+            draining: AtomicBool::new(false),
+            state: Mutex::default(),
+            tickets: Tickets::new(),
+            originators: Originators {
+                tls13: Originator::new(true).map_err(io::Error::other)?,
+                tls12: Originator::new(false).map_err(io::Error::other)?,
+            },
+            budget: Budget::new(options.max_connections, per_target),
+            options,
+            telemetry,
+            log,
+        };
+        shared.share_descriptors(&Snapshot::default());
+        Ok(Arc::new(shared))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic cannot leave the values inconsistent: each is replaced in a single step.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn parts<'a>(&'a self, previous: &'a Snapshot, state: &'a State) -> Parts<'a> {
+        Parts {
+            previous,
+            resolved: &state.resolved,
+            telemetry: &self.telemetry,
+            tickets: &self.tickets,
+            workers: self.options.workers,
+            port_offset: self.options.port_offset,
+            dns: &self.options.dns,
+        }
+    }
+
+    /// Applies the result of a lookup of `name`.
+    pub(crate) fn resolve(&self, name: &Arc<str>, found: Resolved) {
+        let mut state = self.lock();
+        match (state.resolved.get(name), &found) {
+            // A failed lookup does not remove targets.
+            (Some(Ok(_)), Err(_)) => {}
+            _ => {
+                state.resolved.insert(Arc::clone(name), found);
+                let groups = self.snapshot.load().groups_of_host(name);
+                self.refresh(&state, groups);
+            }
+        }
+    }
+
+    /// Removes targets of `group` that have drained.
+    pub(crate) fn drained(&self, group: &Arc<str>) {
+        self.refresh(&self.lock(), vec![Arc::clone(group)]);
+    }
+
+    /// Rebuilds `groups`.
+    fn refresh(&self, state: &State, groups: Vec<Arc<str>>) {
+        let previous = self.snapshot.load_full();
+        let Built {
+            snapshot,
+            changes,
+            failures,
+        } = snapshot::refresh(groups, &self.parts(&previous, state));
+        for failure in &failures {
+            warn!(error = %failure, "cannot refresh targets");
+        }
+        if failures.is_empty() {
+            self.publish(state, snapshot, changes, Vec::new());
+        }
+    }
+
+    /// The result of the last lookup of `name`.
+    pub(crate) fn resolved(&self, name: &str) -> Option<Resolved> {
+        self.lock().resolved.get(name).cloned()
+    }
+
+    /// Makes every worker poll its connections once, because connections to a target were terminated.
+    pub(crate) fn wake_workers(&self) {
+        for worker in &self.lock().workers {
+            // A worker that has ended has no connections.
+            let _ = worker.send(Command::Wake);
+        }
+    }
+
+    /// Notifies subscribers that the health of targets changed.
+    pub(crate) fn health_changed(&self) {
+        self.health_changes.send_modify(|n| *n += 1);
+    }
+
+    /// Sets the descriptor budget of traffic for `snapshot`.
+    fn share_descriptors(&self, snapshot: &Snapshot) {
+        let Some(limit) = open_files::limit() else {
+            return;
+        };
+        let targets = snapshot.groups.values().map(|g| g.registered().len());
+        let needs = Needs {
+            workers: self.options.workers as u64,
+            listening: (snapshot.listeners.len() * self.options.workers) as u64,
+            targets: targets.sum::<usize>() as u64,
+        };
+        self.budget.set_most(needs.left_for_traffic(limit));
+    }
+
+    /// Updates the descriptor metrics before a scrape.
+    pub(crate) fn count_descriptors(&self) {
+        let files = &self.telemetry.open_files;
+        let set = |number: &AtomicU64, value| number.store(value, Ordering::Relaxed);
+        set(&files.limit, open_files::limit().unwrap_or_default());
+        set(&files.traffic, self.budget.used());
+        set(&files.max_traffic, self.budget.most());
+        set(&files.max_connections, self.budget.max_clients());
+    }
+
+    /// Publishes `next`.
+    pub(crate) fn publish(
+        &self,
+        state: &State,
+        next: Snapshot,
+        changes: Changes,
+        opened: Vec<Sockets>,
+    ) {
+        next.activate(&changes);
+        self.share_descriptors(&next);
+        let next = Arc::new(next);
+        self.snapshot.store(Arc::clone(&next));
+        for Sockets { key, sockets } in opened {
+            for (worker, socket) in state.workers.iter().zip(sockets) {
+                let _ = worker.send(Command::Listen { key, socket });
+            }
+        }
+        for key in &changes.handed_over {
+            for worker in &state.workers {
+                let _ = worker.send(Command::HandOver(*key));
+            }
+        }
+        for key in &changes.closed {
+            for worker in &state.workers {
+                let _ = worker.send(Command::Unlisten(*key));
+            }
+        }
+        let is_gone = |name| !next.groups.contains_key(name);
+        let gone = !changes.closed.is_empty() || changes.groups.iter().any(is_gone);
+        if let Some(control) = &state.control {
+            let _ = control.send(Update {
+                snapshot: next,
+                changes,
+            });
+        }
+        if gone {
+            self.telemetry.prune();
+        }
+    }
+}

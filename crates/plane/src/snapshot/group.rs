@@ -1,0 +1,183 @@
+//! Active target groups.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use elbow_balance::{Group, Target};
+use elbow_health::Reason;
+use elbow_model::{Personality, TargetGroup, TargetId, TargetState};
+use rustc_hash::FxHashMap;
+
+use crate::names::Resolved;
+
+/// The spec of a group.
+pub(super) struct GroupSpec {
+    pub(super) config: Arc<TargetGroup>,
+    pub(super) personality: &'static Personality,
+}
+
+impl GroupSpec {
+    /// The spec of a group of the model. Groups formed by instances have the personality of their load balancer.
+    pub(super) fn declared(config: &Arc<TargetGroup>) -> Self {
+        Self {
+            config: Arc::clone(config),
+            personality: config.protocol.personality(),
+        }
+    }
+
+    /// The spec of an existing `group`.
+    pub(super) fn of(group: &Group) -> Self {
+        Self {
+            config: Arc::clone(&group.config),
+            personality: group.personality,
+        }
+    }
+}
+
+/// An active target group.
+pub(crate) struct GroupState {
+    pub(crate) group: Arc<Group>,
+    /// Number of draining targets, which are the last ones of the group.
+    draining: usize,
+    /// Sorted names of the load balancers that forward to it. Without any it gets no traffic and no health checks.
+    pub(crate) users: Vec<Arc<str>>,
+}
+
+impl GroupState {
+    /// Builds the group of `spec` for `workers` workers; `places` tells the addresses of names. Targets of
+    /// `previous` that stay keep their state and counters; the others start draining.
+    pub(super) fn new(
+        spec: &GroupSpec,
+        previous: Option<&Self>,
+        users: Vec<Arc<str>>,
+        places: &Places<'_>,
+        workers: usize,
+    ) -> Self {
+        let config = &spec.config;
+        let previous = previous.map_or(&[][..], |state| &state.group.targets);
+        let mut left = by_registration(previous);
+        let mut targets = Vec::with_capacity(config.targets.len());
+        for registered in &config.targets {
+            for address in places.of(registered) {
+                let before = left.remove(&(address, registered));
+                targets.push(before.map_or_else(|| new_target(registered, address), Arc::clone));
+            }
+        }
+        // In their previous order, not in that of the map.
+        let leaving = previous.iter();
+        let leaving = leaving.filter(|t| left.contains_key(&(t.address, &t.registered)));
+        let stay = targets.len();
+        targets.extend(leaving.cloned());
+        let draining = targets.len() - stay;
+        let group = Group::new(Arc::clone(config), targets, workers);
+        Self {
+            draining,
+            group: Arc::new(group.with_personality(spec.personality)),
+            users,
+        }
+    }
+
+    /// The same group for other load balancers.
+    pub(super) fn with_users(&self, users: Vec<Arc<str>>) -> Self {
+        Self {
+            group: Arc::clone(&self.group),
+            draining: self.draining,
+            users,
+        }
+    }
+
+    /// Whether a listener forwards to it.
+    pub(crate) fn in_use(&self) -> bool {
+        !self.users.is_empty()
+    }
+
+    /// Registered targets.
+    pub(crate) fn registered(&self) -> &[Arc<Target>] {
+        self.halves().0
+    }
+
+    /// Deregistered targets whose deregistration delay has not passed.
+    pub(crate) fn draining(&self) -> &[Arc<Target>] {
+        self.halves().1
+    }
+
+    fn halves(&self) -> (&[Arc<Target>], &[Arc<Target>]) {
+        let targets = &self.group.targets;
+        targets.split_at(targets.len() - self.draining)
+    }
+
+    /// The host names among its targets.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &Arc<str>> {
+        let targets = self.group.config.targets.iter();
+        targets.filter_map(|target| match &target.id {
+            TargetId::Host(name) => Some(name),
+            TargetId::Ip(_) | TargetId::Alb(_) => None,
+        })
+    }
+
+    /// Sets the state of deregistered targets to draining, and resets that of targets registered again.
+    pub(super) fn activate(&self) {
+        for target in self.draining() {
+            target.set_reason(Reason::to_bits(Some(&Reason::DEREGISTRATION_IN_PROGRESS)));
+            target.set_state(TargetState::Draining);
+        }
+        for target in self.registered() {
+            if !self.in_use() {
+                target.set_state(TargetState::Unused);
+            } else if target.state() == TargetState::Draining {
+                target.set_reason(registration());
+                target.set_state(TargetState::Initial);
+            }
+        }
+    }
+}
+
+/// The targets that the next group can reuse. Draining and unused targets are not reused.
+fn by_registration(
+    targets: &[Arc<Target>],
+) -> FxHashMap<(SocketAddr, &elbow_model::Target), &Arc<Target>> {
+    let targets = targets.iter();
+    let alive = targets.filter(|target| target.state() != TargetState::Unused);
+    alive
+        .map(|target| ((target.address, &target.registered), target))
+        .collect()
+}
+
+fn new_target(registered: &elbow_model::Target, address: SocketAddr) -> Arc<Target> {
+    let target = Target::new(registered.clone(), address);
+    target.set_reason(registration());
+    Arc::new(target)
+}
+
+fn registration() -> u32 {
+    Reason::to_bits(Some(&Reason::REGISTRATION_IN_PROGRESS))
+}
+
+/// Where the targets are that are registered by name.
+pub(super) struct Places<'a> {
+    /// The addresses of host names.
+    pub(super) resolved: &'a FxHashMap<Arc<str>, Resolved>,
+    /// The address of each Application Load Balancer.
+    pub(super) balancers: &'a FxHashMap<Arc<str>, IpAddr>,
+    /// What is added to the ports of listeners.
+    pub(super) port_offset: u16,
+}
+
+impl Places<'_> {
+    fn of(&self, target: &elbow_model::Target) -> Vec<SocketAddr> {
+        let at = |ip: &IpAddr| SocketAddr::new(*ip, target.port);
+        match &target.id {
+            TargetId::Ip(ip) => vec![at(ip)],
+            TargetId::Host(name) => match self.resolved.get(name) {
+                Some(Ok(addresses)) => addresses.iter().map(at).collect(),
+                _ => Vec::new(),
+            },
+            TargetId::Alb(name) => {
+                let port = target.port.checked_add(self.port_offset);
+                let place = self.balancers.get(name).zip(port);
+                let place = place.map(|(ip, port)| SocketAddr::new(*ip, port));
+                place.into_iter().collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Active listeners.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use elbow_model::{Action, Listener, Personality, Sources, Transport};
+use elbow_telemetry::ListenerMetrics;
+use elbow_tls::{Acceptor, Loaded, Tickets};
+
+/// An active listener.
+pub(crate) struct ListenerState {
+    pub(crate) load_balancer: Arc<str>,
+    /// As configured, without the port offset.
+    pub(crate) port: u16,
+    pub(crate) transports: &'static [Transport],
+    pub(crate) metrics: Arc<ListenerMetrics>,
+    /// Client addresses that may connect; `None` allows all.
+    pub(crate) sources: Option<Sources>,
+    /// Limit of concurrent client connections, if any.
+    pub(crate) limit: Option<Limit>,
+    /// Time limit of the TLS handshake with a client, from accept.
+    pub(crate) handshake_timeout: Duration,
+    /// Set if the listener terminates TLS.
+    pub(crate) termination: Option<Termination>,
+    pub(crate) handler: Handler,
+}
+
+/// A limit of the client connections of one load balancer.
+pub(crate) struct Limit {
+    pub(super) connections: u64,
+    /// The metrics of all its listeners.
+    pub(super) listeners: Vec<Arc<ListenerMetrics>>,
+}
+
+impl Limit {
+    /// Whether the limit is reached. Workers that check at the same time may each admit one client too many.
+    pub(crate) fn is_reached(&self) -> bool {
+        let open = self.listeners.iter().map(|l| l.active_connections());
+        open.sum::<u64>() >= self.connections
+    }
+}
+
+/// How a listener terminates TLS; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Termination {
+    pub(crate) acceptor: Acceptor,
+    /// Whether the security policy has TLS 1.3, which connections to targets then have as well (ALB guide:
+    /// security policies).
+    pub(crate) tls13: bool,
+    terms: Arc<Terms>,
+}
+
+/// The parameters of an acceptor.
+pub(super) struct Terms {
+    pub(super) load_balancer: Arc<str>,
+    pub(super) personality: &'static Personality,
+    pub(super) policy: Arc<str>,
+    pub(super) alpn: Vec<Vec<u8>>,
+    pub(super) certificates: Vec<Arc<Loaded>>,
+}
+
+/// The handler of the connections of a listener.
+pub(crate) enum Handler {
+    Tcp(Arc<elbow_tcp::Listener>),
+    Http(Arc<elbow_http::Listener>),
+}
+
+impl ListenerState {
+    /// Whether the accept loops of `other` can serve this listener without a restart: both have the same metrics, and the
+    /// same TLS versions for targets.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let tls13 = |state: &Self| state.termination.as_ref().is_none_or(|t| t.tls13);
+        Arc::ptr_eq(&self.metrics, &other.metrics) && tls13(self) == tls13(other)
+    }
+}
+
+impl Termination {
+    /// Creates the termination for `terms`, or reuses `before` if its terms are equal.
+    ///
+    /// # Errors
+    /// If the policy is unknown or the acceptor cannot be created.
+    pub(super) fn new(
+        terms: Terms,
+        before: Option<&Self>,
+        tickets: &Tickets,
+    ) -> Result<Self, String> {
+        if let Some(same) = before.filter(|before| *before.terms == terms) {
+            return Ok(same.clone());
+        }
+        let policy = elbow_tls::policy(&terms.policy).map_err(|e| e.to_string())?;
+        let acceptor = Acceptor::new(
+            &terms.load_balancer,
+            terms.personality,
+            &policy,
+            terms.certificates.clone(),
+            terms.alpn.clone(),
+            tickets,
+        );
+        Ok(Self {
+            acceptor: acceptor.map_err(|e| e.to_string())?,
+            tls13: policy.tls13(),
+            terms: Arc::new(terms),
+        })
+    }
+}
+
+#[cfg(test)]
+impl Termination {
+    /// Whether this is the same value as `other`, not only an equal one.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.terms, &other.terms)
+    }
+}
+
+impl PartialEq for Terms {
+    fn eq(&self, other: &Self) -> bool {
+        let certificates = self.certificates.iter().zip(&other.certificates);
+        self.load_balancer == other.load_balancer
+            && self.personality == other.personality
+            && self.policy == other.policy
+            && self.alpn == other.alpn
+            && self.certificates.len() == other.certificates.len()
+            // Unchanged certificates are shared between snapshots.
+            && certificates.into_iter().all(|(a, b)| Arc::ptr_eq(a, b))
+    }
+}
+
+/// The groups that `listener` and its rules forward to.
+pub(crate) fn forwarded_groups(listener: &Listener) -> impl Iterator<Item = &Arc<str>> {
+    let actions = listener.rules.iter().flat_map(|rule| &rule.actions);
+    let forwards = listener
+        .default_actions
+        .iter()
+        .chain(actions)
+        .filter_map(|a| match a {
+            Action::Forward(forward) => Some(&forward.target_groups),
+            _ => None,
+        });
+    forwards.flatten().map(|g| &g.target_group)
+}

@@ -1,0 +1,157 @@
+//! Builds an active listener from its configuration.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use elbow_balance::Group;
+use elbow_model::diagnostic::Diagnostic;
+use elbow_model::personality::{AlpnSource, IdleTimeoutSource, OwnHost};
+use elbow_model::{
+    Action, Certificate, DnsZone, Listener, LoadBalancer, Protocol, WeightedTargetGroup, stable_id,
+};
+use elbow_tls::alpn;
+
+use super::listener::{Handler, Limit, ListenerState, Termination, Terms};
+use super::parts::Parts;
+use super::state::Snapshot;
+use crate::error::{Failure, ListenerId};
+
+/// Idle timeout of a TLS listener; fixed, unlike that of a TCP listener (NLB guide: listeners).
+const TLS_IDLE_TIMEOUT: Duration = Duration::from_secs(350);
+
+/// The inputs of a listener.
+pub(super) struct ListenerSpec<'a> {
+    pub(super) balancer: &'a LoadBalancer,
+    pub(super) listener: &'a Listener,
+    /// The addresses of the load balancer.
+    pub(super) addresses: &'a [IpAddr],
+    /// The previous listener of the same port and transport. Its TLS termination is reused if unchanged.
+    pub(super) before: Option<&'a ListenerState>,
+}
+
+impl ListenerSpec<'_> {
+    /// Builds the listener with the groups and certificates of `snapshot`.
+    pub(super) fn make(
+        &self,
+        snapshot: &Snapshot,
+        parts: &Parts<'_>,
+    ) -> Result<ListenerState, Failure> {
+        let Self {
+            balancer, listener, ..
+        } = *self;
+        let kind = balancer.kind.as_str();
+        let metrics_of = |listener: &Listener| {
+            let protocol = listener.protocol.as_str();
+            let telemetry = parts.telemetry;
+            telemetry.listener(&balancer.name, kind, listener.port, protocol)
+        };
+        let limit = balancer
+            .attributes
+            .max_connections
+            .map(|connections| Limit {
+                connections,
+                listeners: balancer.listeners.iter().map(metrics_of).collect(),
+            });
+        let termination = if listener.protocol.is_tls() {
+            let before = self.before.and_then(|before| before.termination.as_ref());
+            let made = Termination::new(self.terms(snapshot), before, parts.tickets);
+            Some(made.map_err(|message| bad_tls(balancer, listener, &message))?)
+        } else {
+            None
+        };
+        let handler = match listener.protocol {
+            Protocol::Http | Protocol::Https => {
+                let own_host = own_host(balancer, self.addresses, parts.dns).into();
+                let group = |name: &str| group(snapshot, name).cloned();
+                let account = &parts.dns.account;
+                let made = elbow_http::Listener::new(balancer, listener, own_host, account, group);
+                Handler::Http(Arc::new(made))
+            }
+            _ => Handler::Tcp(Arc::new(layer_4(snapshot, balancer, listener))),
+        };
+        Ok(ListenerState {
+            load_balancer: Arc::clone(&balancer.name),
+            port: listener.port,
+            transports: listener.protocol.transports(),
+            metrics: metrics_of(listener),
+            limit,
+            sources: balancer.tcp_sources(listener.port),
+            handshake_timeout: balancer.attributes.tls_handshake_timeout,
+            termination,
+            handler,
+        })
+    }
+
+    fn terms(&self, snapshot: &Snapshot) -> Terms {
+        let Self {
+            balancer, listener, ..
+        } = *self;
+        let loaded =
+            |certificate: &Arc<Certificate>| snapshot.certificates.get(&certificate.name).cloned();
+        let personality = balancer.kind.personality();
+        Terms {
+            load_balancer: Arc::clone(&balancer.name),
+            personality,
+            policy: listener.ssl_policy.clone().unwrap_or_default(),
+            alpn: match personality.alpn {
+                AlpnSource::Http => alpn::application(balancer.attributes.http2_enabled),
+                AlpnSource::Policy => alpn::network(listener.alpn_policy),
+                AlpnSource::None => Vec::new(),
+            },
+            certificates: listener.certificates.iter().filter_map(loaded).collect(),
+        }
+    }
+}
+
+fn layer_4(
+    snapshot: &Snapshot,
+    balancer: &LoadBalancer,
+    listener: &Listener,
+) -> elbow_tcp::Listener {
+    let personality = balancer.kind.personality();
+    let forward = match listener.default_actions.first() {
+        Some(Action::Forward(forward)) => Some(forward),
+        _ => None,
+    };
+    let group =
+        |g: &WeightedTargetGroup| Some((Arc::clone(group(snapshot, &g.target_group)?), g.weight));
+    let groups = forward.map(|forward| forward.target_groups.iter().filter_map(group));
+    elbow_tcp::Listener {
+        groups: groups.map(Iterator::collect).unwrap_or_default(),
+        sticky: forward.is_some_and(|forward| forward.stickiness.is_some()),
+        personality,
+        idle_timeout: match (personality.idle_timeout, listener.protocol) {
+            (IdleTimeoutSource::LoadBalancer, _) => balancer.attributes.idle_timeout,
+            (IdleTimeoutSource::Listener, Protocol::Tcp) => listener
+                .attributes
+                .tcp_idle_timeout
+                .unwrap_or(balancer.attributes.tcp_idle_timeout),
+            (IdleTimeoutSource::Listener, _) => TLS_IDLE_TIMEOUT,
+        },
+        load_balancer_id: balancer.resource_id().into(),
+        id: stable_id(&format!("{}/{}", balancer.name, listener.port)).into(),
+        port: listener.port,
+    }
+}
+
+fn group<'s>(snapshot: &'s Snapshot, name: &str) -> Option<&'s Arc<Group>> {
+    Some(&snapshot.groups.get(name)?.group)
+}
+
+/// The Host for requests without one.
+fn own_host(balancer: &LoadBalancer, addresses: &[IpAddr], dns: &DnsZone) -> String {
+    let own_host = balancer.kind.personality().http.own_host;
+    match (own_host, addresses.first()) {
+        (OwnHost::Address, Some(IpAddr::V6(ip))) => format!("[{ip}]"),
+        (OwnHost::Address, Some(IpAddr::V4(ip))) => ip.to_string(),
+        (OwnHost::Address, None) | (OwnHost::DnsName, _) => balancer.dns_name(dns),
+    }
+}
+
+fn bad_tls(balancer: &LoadBalancer, listener: &Listener, message: &str) -> Failure {
+    let message = format!("listener {}: {message}", listener.port);
+    let id = ListenerId::of(listener);
+    let diagnostic = Diagnostic::error("bad-tls-listener", message);
+    Failure::invalid_listener(&balancer.name, id, diagnostic)
+}

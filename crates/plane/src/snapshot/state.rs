@@ -1,0 +1,137 @@
+//! The values of a snapshot.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use elbow_model::{LoadBalancer, Model, TargetGroup, TargetState, Transport};
+use elbow_tls::Loaded;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::certificates::Certificates;
+use super::group::GroupState;
+use super::instances::{self, InstanceTargets};
+use super::listener::ListenerState;
+use crate::listener_key::ListenerKey;
+
+/// Everything that is active at one time.
+#[derive(Default)]
+pub(crate) struct Snapshot {
+    /// Increases by one with every snapshot.
+    pub(crate) generation: u64,
+    pub(crate) model: Arc<Model>,
+    pub(crate) balancers: FxHashMap<Arc<str>, Arc<BalancerState>>,
+    pub(crate) groups: FxHashMap<Arc<str>, Arc<GroupState>>,
+    pub(crate) listeners: FxHashMap<ListenerKey, Arc<ListenerState>>,
+    pub(crate) certificates: Arc<Certificates>,
+}
+
+/// An active load balancer.
+pub(crate) struct BalancerState {
+    pub(crate) config: Arc<LoadBalancer>,
+    /// The addresses that it listens on.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// In the order of the configuration.
+    pub(crate) listeners: Vec<Arc<ListenerState>>,
+    /// The groups formed by the instances of a Classic load balancer.
+    pub(crate) instance_groups: Vec<Arc<TargetGroup>>,
+}
+
+/// What differs from the previous snapshot.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Names of groups that were added, removed or changed, or whose using load balancers changed.
+    pub(crate) groups: FxHashSet<Arc<str>>,
+    /// Names of load balancers that were added, removed, or have a changed listener.
+    pub(crate) balancers: FxHashSet<Arc<str>>,
+    /// Sockets to open.
+    pub(crate) opened: Vec<ListenerKey>,
+    /// Sockets that another listener takes over.
+    pub(crate) handed_over: Vec<ListenerKey>,
+    /// Sockets to close.
+    pub(crate) closed: Vec<ListenerKey>,
+}
+
+impl Snapshot {
+    /// All instances of `balancer`.
+    pub(crate) fn instances(&self, balancer: &BalancerState) -> Vec<InstanceTargets> {
+        instances::of(&self.groups, &balancer.config)
+    }
+
+    /// Applies the target states that follow from `changes`.
+    pub(crate) fn activate(&self, changes: &Changes) {
+        for group in changes
+            .groups
+            .iter()
+            .filter_map(|name| self.groups.get(name))
+        {
+            group.activate();
+        }
+        // Targets of a new listener get the health that other listeners already know of their instances.
+        let balancers = changes.balancers.iter();
+        let balancers = balancers.filter_map(|name| self.balancers.get(name));
+        for instance in balancers.flat_map(|balancer| self.instances(balancer)) {
+            let targets = || instance.targets.iter().map(|(_, target)| target);
+            let mut states = targets().map(|target| target.state());
+            let Some(known) = states.find(|state| *state != TargetState::Initial) else {
+                continue;
+            };
+            for target in targets().filter(|t| t.state() == TargetState::Initial) {
+                target.set_state(known);
+            }
+        }
+    }
+
+    /// Names of the groups that have `host` as a target.
+    pub(crate) fn groups_of_host(&self, host: &str) -> Vec<Arc<str>> {
+        let groups = self.groups.iter();
+        let named = groups.filter(|(_, group)| group.hosts().any(|name| **name == *host));
+        named.map(|(name, _)| Arc::clone(name)).collect()
+    }
+
+    /// The active certificates, in the order of the configuration.
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = &Arc<Loaded>> {
+        let declared = self.model.certificates.iter();
+        declared.filter_map(|certificate| self.certificates.get(&certificate.name))
+    }
+
+    /// The active groups: declared ones in the order of the configuration, then those formed by instances.
+    pub(crate) fn groups_in_order(&self) -> impl Iterator<Item = &Arc<GroupState>> {
+        let declared = self.model.target_groups.iter();
+        let balancers = self.model.load_balancers.iter();
+        let balancers = balancers.filter_map(|lb| self.balancers.get(&lb.name));
+        let formed = balancers.flat_map(|balancer| &balancer.instance_groups);
+        let names = declared.chain(formed).map(|config| &config.name);
+        names.filter_map(|name| self.groups.get(name))
+    }
+}
+
+impl BalancerState {
+    /// The listener at `port` that uses one of `transports`.
+    pub(super) fn listener(
+        &self,
+        port: u16,
+        transports: &[Transport],
+    ) -> Option<&Arc<ListenerState>> {
+        let overlaps = |own: &[Transport]| own.iter().any(|one| transports.contains(one));
+        let mut listeners = self.listeners.iter();
+        listeners.find(|listener| listener.port == port && overlaps(listener.transports))
+    }
+
+    /// The sockets of its listeners.
+    pub(super) fn sockets(
+        &self,
+        port_offset: u16,
+    ) -> impl Iterator<Item = (ListenerKey, &Arc<ListenerState>)> {
+        self.listeners.iter().flat_map(move |listener| {
+            let port = listener.port.saturating_add(port_offset);
+            self.addresses.iter().flat_map(move |ip| {
+                let address = SocketAddr::new(*ip, port);
+                let key = move |transport: &Transport| ListenerKey {
+                    address,
+                    transport: *transport,
+                };
+                listener.transports.iter().map(move |t| (key(t), listener))
+            })
+        })
+    }
+}

@@ -1,0 +1,293 @@
+//! Accepts client connections, applies limits, terminates TLS and passes them to `tcp` or `http`.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use elbow_net::open_files::{Full, Slot};
+use elbow_net::{ConnMeta, Stream, listen};
+use elbow_tcp::FlowRecord;
+use elbow_telemetry::{ListenerMetrics, ShedReason};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, spawn_local};
+use tracing::{debug, warn};
+
+use super::context::WorkerContext;
+use super::open::Open;
+use crate::connector::Connector;
+use crate::handshakes::Handshake;
+use crate::listener_key::ListenerKey;
+use crate::shared::Shared;
+use crate::snapshot::{Handler, Limit, ListenerState};
+
+/// The time between two log lines of a worker about rejected clients.
+const WARN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Minimum time between two log lines about failed accepts of a listener.
+const ACCEPT_FAILURE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A listening socket and the task that accepts from it.
+pub(super) struct Socket {
+    listener: Rc<TcpListener>,
+    task: JoinHandle<()>,
+}
+
+impl Socket {
+    /// Accepts from `listener` for the active listener at `key`.
+    pub(super) fn new(
+        context: &Rc<WorkerContext>,
+        key: ListenerKey,
+        listener: Rc<TcpListener>,
+    ) -> Self {
+        let accept = accept(Rc::clone(context), key, Rc::clone(&listener));
+        Self {
+            listener,
+            task: spawn_local(accept),
+        }
+    }
+
+    /// Stops accepting; open connections continue.
+    pub(super) fn stop(self) -> Rc<TcpListener> {
+        self.task.abort();
+        self.listener
+    }
+
+    /// Waits until the task has accepted the queued connections, so that none is lost.
+    pub(super) async fn drain(self) {
+        // A task that panicked has ended as well.
+        let _ = self.task.await;
+    }
+}
+
+/// One listening socket on one worker.
+struct Accepting {
+    context: Rc<WorkerContext>,
+    key: ListenerKey,
+    metrics: Arc<ListenerMetrics>,
+    connections: Connections,
+}
+
+/// The state that the connections of a listener share on one worker.
+enum Connections {
+    Tcp(Rc<elbow_tcp::Context<Connector>>),
+    Http(Rc<elbow_http::Context<Connector>>),
+}
+
+/// Accepts until it is dropped.
+async fn accept(context: Rc<WorkerContext>, key: ListenerKey, listener: Rc<TcpListener>) {
+    let snapshot = context.shared.snapshot.load();
+    // The configuration may no longer have the listener.
+    let Some(state) = snapshot.listeners.get(&key).cloned() else {
+        return;
+    };
+    drop(snapshot);
+    let accepting = Rc::new(Accepting::new(Rc::clone(&context), key, &state));
+    drop(state);
+    let mut logged: Option<Instant> = None;
+    let failed = |error: &io::Error| {
+        // All are counted, but few are logged, because clients can cause them at will.
+        if logged.is_none_or(|at| at.elapsed() >= ACCEPT_FAILURE_INTERVAL) {
+            warn!(address = %key, %error, "accept failed");
+            logged = Some(Instant::now());
+        }
+        context.shared.telemetry.accept_errors.increment();
+    };
+    let on = |stream, client| accepting.start(stream, client);
+    listen::accept(&listener, &context.worker, on, failed).await;
+}
+
+impl Accepting {
+    fn new(context: Rc<WorkerContext>, key: ListenerKey, state: &ListenerState) -> Self {
+        let originators = &context.shared.originators;
+        let originator = match &state.termination {
+            Some(termination) if !termination.tls13 => &originators.tls12,
+            _ => &originators.tls13,
+        };
+        let connector = Rc::new(Connector::new(
+            originator.clone(),
+            Rc::clone(&context.descriptors),
+            Arc::clone(&context.shared.clients),
+            Arc::clone(&state.metrics),
+        ));
+        let connections = match &state.handler {
+            Handler::Tcp(_) => Connections::Tcp(Rc::new(elbow_tcp::Context {
+                worker: Rc::clone(&context.worker),
+                connector,
+                metrics: Arc::clone(&state.metrics),
+                log: context.log.clone(),
+            })),
+            Handler::Http(listener) => Connections::Http(Rc::new(elbow_http::Context {
+                worker: Rc::clone(&context.worker),
+                connector,
+                pools: Rc::clone(&context.pools),
+                listener: latest(Arc::clone(&context.shared), key, Arc::clone(listener)),
+                metrics: Arc::clone(&state.metrics),
+                log: context.log.clone(),
+            })),
+        };
+        Self {
+            key,
+            metrics: Arc::clone(&state.metrics),
+            connections,
+            context,
+        }
+    }
+
+    /// Starts to serve a connection.
+    fn start(self: &Rc<Self>, stream: TcpStream, client: std::net::SocketAddr) {
+        let client = self.context.shared.clients.behind(client);
+        let snapshot = self.context.shared.snapshot.load();
+        // The listener may have been removed since the kernel accepted the connection.
+        let Some(state) = snapshot.listeners.get(&self.key) else {
+            return;
+        };
+        if let Some(sources) = &state.sources
+            && !sources.contains(client.ip())
+        {
+            return self.reset(&stream);
+        }
+        let slot = match self.admit(state) {
+            Ok(slot) => slot,
+            Err(reason) => return self.shed(&stream, reason),
+        };
+        let open = Open::new(&self.context, &self.metrics, slot);
+        let address = self.key.address;
+        let meta = ConnMeta {
+            client,
+            server: if address.ip().is_unspecified() {
+                // The address that the client connected to.
+                stream.local_addr().unwrap_or(address)
+            } else {
+                address
+            },
+            accepted: Instant::now(),
+            tls: None,
+        };
+        if state.termination.is_none() {
+            return self.serve(stream, meta, state, open);
+        }
+        let handshakes = &self.context.handshakes;
+        let handshake = handshakes.begin();
+        let number = handshake.number;
+        let served = Rc::clone(self).terminate(stream, meta, Arc::clone(state), open, handshake);
+        if handshakes.started(number, spawn_local(served).abort_handle()) {
+            self.metrics.shed(ShedReason::Handshakes);
+        }
+    }
+
+    /// Admits a client while the limits of its load balancer and of the process allow it.
+    fn admit(&self, state: &ListenerState) -> Result<Slot, ShedReason> {
+        if state.limit.as_ref().is_some_and(Limit::is_reached) {
+            return Err(ShedReason::LoadBalancerConnections);
+        }
+        self.context
+            .descriptors
+            .client()
+            .map_err(|full| match full {
+                Full::OpenFiles => ShedReason::OpenFiles,
+                Full::Clients => ShedReason::MaxConnections,
+            })
+    }
+
+    /// Refuses a client because of a limit. An HTTP client gets no response: waiting for its request would hold the
+    /// descriptor that is missing.
+    fn shed(&self, stream: &TcpStream, reason: ShedReason) {
+        self.reset(stream);
+        self.metrics.shed(reason);
+        let now = Instant::now();
+        let warned = self.context.warned.get();
+        if warned.is_none_or(|at| now.duration_since(at) >= WARN_INTERVAL) {
+            self.context.warned.set(Some(now));
+            let reason = reason.label();
+            warn!(address = %self.key, reason, "limit reached, rejecting clients; see docs/limits.md");
+        }
+    }
+
+    /// Resets a connection. A security group would drop the client's packets, but the kernel has already accepted the
+    /// connection.
+    fn reset(&self, stream: &TcpStream) {
+        stream.reset_on_close();
+        let cells = self.metrics.worker(self.context.worker.id);
+        cells.rejected.increment();
+    }
+
+    /// Performs the TLS handshake. The connection is then served in a new task, so that the memory of the handshake is
+    /// freed.
+    async fn terminate(
+        self: Rc<Self>,
+        stream: TcpStream,
+        mut meta: ConnMeta,
+        state: Arc<ListenerState>,
+        open: Open,
+        in_progress: Handshake,
+    ) {
+        let Some(termination) = &state.termination else {
+            return;
+        };
+        let handshake = termination
+            .acceptor
+            .accept(stream, state.handshake_timeout, meta.accepted);
+        let ended = handshake.await;
+        drop(in_progress);
+        match ended {
+            Ok((stream, tls)) => {
+                meta.tls = Some(Arc::new(tls));
+                self.serve(stream, meta, &state, open);
+            }
+            Err(error) => {
+                debug!(client = %meta.client, address = %self.key, %error, "TLS handshake failed");
+                let cells = self.metrics.worker(self.context.worker.id);
+                cells.tls_handshake_errors.increment();
+                if let (Connections::Tcp(context), Handler::Tcp(listener)) =
+                    (&self.connections, &state.handler)
+                {
+                    FlowRecord::handshake_failed(context, listener, &meta);
+                }
+            }
+        }
+    }
+
+    /// Starts the task that serves a connection to its end.
+    fn serve<S: Stream>(&self, stream: S, meta: ConnMeta, state: &ListenerState, open: Open) {
+        match (&self.connections, &state.handler) {
+            (Connections::Tcp(context), Handler::Tcp(listener)) => {
+                let (context, listener) = (Rc::clone(context), Arc::clone(listener));
+                spawn_local(async move {
+                    elbow_tcp::serve(&context, stream, &meta, &listener).await;
+                    drop(open);
+                });
+            }
+            (Connections::Http(context), Handler::Http(_)) => {
+                // Boxed: awaiting by value would embed the future twice.
+                let serving = Box::pin(elbow_http::serve(Rc::clone(context), stream, meta));
+                spawn_local(async move {
+                    serving.await;
+                    drop(open);
+                });
+            }
+            // The listener has just changed between TCP and HTTP, and another one is about to take over the socket.
+            (Connections::Tcp(_), Handler::Http(_)) | (Connections::Http(_), Handler::Tcp(_)) => {}
+        }
+    }
+}
+
+/// The active HTTP listener at `key`. After its removal, open connections keep its last value.
+fn latest(
+    shared: Arc<Shared>,
+    key: ListenerKey,
+    first: Arc<elbow_http::Listener>,
+) -> Rc<dyn Fn() -> Arc<elbow_http::Listener>> {
+    let last = RefCell::new(first);
+    Rc::new(move || {
+        let snapshot = shared.snapshot.load();
+        let mut last = last.borrow_mut();
+        if let Some(Handler::Http(listener)) = snapshot.listeners.get(&key).map(|l| &l.handler)
+            && !Arc::ptr_eq(&last, listener)
+        {
+            *last = Arc::clone(listener);
+        }
+        Arc::clone(&last)
+    })
+}

@@ -1,0 +1,55 @@
+//! The state that the connections of a worker share.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use elbow_http::Pools;
+use elbow_net::Worker;
+use elbow_telemetry::LogBuffer;
+use tokio::sync::Notify;
+
+use crate::descriptors::Descriptors;
+use crate::handshakes::Handshakes;
+use crate::options::DataPath;
+use crate::shared::Shared;
+use crate::target_stream::TargetStream;
+
+/// The state that the connections of a worker share.
+pub(super) struct WorkerContext {
+    pub(super) shared: Arc<Shared>,
+    pub(super) worker: Rc<Worker>,
+    pub(super) pools: Rc<Pools<TargetStream>>,
+    pub(super) descriptors: Rc<Descriptors>,
+    pub(super) handshakes: Rc<Handshakes>,
+    /// When the worker last logged rejected clients.
+    pub(super) warned: Cell<Option<Instant>>,
+    pub(super) log: Option<Rc<LogBuffer>>,
+    /// Number of open client connections.
+    pub(super) open: Cell<usize>,
+    /// Notified when a connection ends.
+    pub(super) closed: Notify,
+}
+
+impl WorkerContext {
+    pub(super) fn new(id: usize, shared: Arc<Shared>) -> Self {
+        let worker = match shared.options.data_path {
+            DataPath::Auto => Worker::with_budget(id, Arc::clone(&shared.budget)),
+            DataPath::Portable => Worker::without_splice(id, Arc::clone(&shared.budget)),
+        };
+        let pools = Pools::new();
+        worker.set_delivery_timeout(shared.options.drain_timeout);
+        Self {
+            descriptors: Rc::new(Descriptors::new(Rc::clone(&worker), Rc::clone(&pools))),
+            handshakes: Handshakes::new(),
+            warned: Cell::new(None),
+            worker,
+            pools,
+            log: shared.log.as_ref().map(|log| Rc::new(log.buffer())),
+            open: Cell::new(0),
+            closed: Notify::new(),
+            shared,
+        }
+    }
+}

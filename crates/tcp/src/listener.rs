@@ -1,0 +1,24 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use elbow_balance::Group;
+use elbow_model::Personality;
+
+/// An active TCP or TLS listener.
+#[derive(Debug)]
+pub struct Listener {
+    /// The target groups with their weights; a weight of 0 gets no flows.
+    pub groups: Vec<(Arc<Group>, u32)>,
+    /// Whether all flows of one client address go to the same group (NLB guide: listeners).
+    pub sticky: bool,
+    /// After this time without activity a flow ends as [`Personality::idle_connection`] says.
+    pub idle_timeout: Duration,
+    /// The kind of load balancer.
+    pub personality: &'static Personality,
+    /// `net/name/id`, or the name of a Classic load balancer, for access logs.
+    pub load_balancer_id: Arc<str>,
+    /// The ID of the listener for access logs, 16 hex digits.
+    pub id: Arc<str>,
+    /// The port that clients connect to, without the port offset.
+    pub port: u16,
+}

@@ -1,0 +1,260 @@
+//! The families of listeners.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use super::family::{BYTES, Counters, Families, Label};
+use crate::counter::HistogramSum;
+use crate::{Counter, Histogram, ListenerCells, ListenerMetrics, StatusCounts};
+
+/// Reads one counter of the cells of a worker.
+type ReadCounter = fn(&ListenerCells) -> &Counter;
+
+/// The listeners of a scrape.
+pub(super) struct Listeners(Vec<Listener>);
+
+struct Listener {
+    metrics: Arc<ListenerMetrics>,
+    port: String,
+}
+
+impl Listener {
+    fn labels(&self) -> [Label<'_>; 4] {
+        let key = self.metrics.labels();
+        [
+            Label::new("load_balancer", &*key.load_balancer),
+            Label::new("type", key.kind),
+            Label::new("listener", &*self.port),
+            Label::new("protocol", key.protocol),
+        ]
+    }
+
+    fn labels_and<'l, const N: usize>(&'l self, more: [Label<'l>; N]) -> Vec<Label<'l>> {
+        self.labels().into_iter().chain(more).collect()
+    }
+}
+
+impl Listeners {
+    pub(super) fn new(listeners: Vec<Arc<ListenerMetrics>>) -> Self {
+        let with_port = |metrics: Arc<ListenerMetrics>| Listener {
+            port: metrics.labels().port.to_string(),
+            metrics,
+        };
+        Self(listeners.into_iter().map(with_port).collect())
+    }
+
+    pub(super) fn connections(&self, families: &mut Families<'_>) -> fmt::Result {
+        let mut family =
+            families.gauge("elbow_active_connections", "Open client connections", None)?;
+        for listener in &self.0 {
+            family.series(&listener.labels(), listener.metrics.active_connections())?;
+        }
+        for (name, help, counter) in [
+            (
+                "elbow_connections",
+                "Client connections accepted",
+                (|c| &c.connections) as ReadCounter,
+            ),
+            (
+                "elbow_rejected_connections",
+                "Client connections refused",
+                |c| &c.rejected,
+            ),
+        ] {
+            self.counter(families, name, help, counter)?;
+        }
+        for (name, help, counter) in [
+            (
+                "elbow_received",
+                "Bytes received from clients",
+                (|c| &c.received_bytes) as ReadCounter,
+            ),
+            ("elbow_sent", "Bytes sent to clients", |c| &c.sent_bytes),
+        ] {
+            let mut family = families.counter(name, help, Some(&BYTES))?;
+            for listener in &self.0 {
+                family.series(&listener.labels(), listener.metrics.sum(counter))?;
+            }
+        }
+        let mut family = families.counter(
+            "elbow_target_connections",
+            "Connections to targets used by requests, newly opened or reused from the pool",
+            None,
+        )?;
+        self.split(
+            &mut family,
+            "pool",
+            &[
+                ("opened", |c| &c.pool_opened),
+                ("reused", |c| &c.pool_reused),
+            ],
+        )
+    }
+
+    pub(super) fn requests(&self, families: &mut Families<'_>) -> fmt::Result {
+        let mut family = families.counter(
+            "elbow_requests",
+            "Requests by status code and source of the response, load balancer or target",
+            None,
+        )?;
+        for listener in &self.0 {
+            for (source, counts) in [
+                (
+                    "elb",
+                    (|c| &c.elb_responses) as fn(&ListenerCells) -> &StatusCounts,
+                ),
+                ("target", |c| &c.target_responses),
+            ] {
+                for (code, count) in sum_codes(&listener.metrics, counts) {
+                    let source = Label::new("source", source);
+                    let labels = listener.labels_and([source, Label::new("code", code)]);
+                    family.series(&labels, count)?;
+                }
+            }
+        }
+        for (name, help, histogram) in [
+            (
+                "elbow_request_duration",
+                "Time from request read to response written",
+                (|c| &c.latency) as fn(&ListenerCells) -> &Histogram,
+            ),
+            (
+                "elbow_target_response_time",
+                "Time from request sent to first byte of the response of the target",
+                |c| &c.target_response_time,
+            ),
+        ] {
+            let mut family = families.histogram(name, help)?;
+            for listener in &self.0 {
+                let mut sum = HistogramSum::default();
+                for cells in listener.metrics.cells() {
+                    sum.add(histogram(cells));
+                }
+                family.series(&listener.labels(), &sum)?;
+            }
+        }
+        for (name, help, counter) in [
+            (
+                "elbow_fixed_responses",
+                "Requests answered by a fixed-response action",
+                (|c| &c.fixed_responses) as ReadCounter,
+            ),
+            (
+                "elbow_redirects",
+                "Requests answered by a redirect action",
+                |c| &c.redirects,
+            ),
+        ] {
+            self.counter(families, name, help, counter)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn failures(&self, families: &mut Families<'_>) -> fmt::Result {
+        for (name, help, counter) in [
+            (
+                "elbow_tls_handshake_errors",
+                "Failed TLS handshakes with clients",
+                (|c| &c.tls_handshake_errors) as ReadCounter,
+            ),
+            (
+                "elbow_target_connect_errors",
+                "Connections to targets that could not be opened",
+                |c| &c.connect_errors,
+            ),
+            (
+                "elbow_target_tls_errors",
+                "Failed TLS handshakes with targets",
+                |c| &c.target_tls_errors,
+            ),
+            (
+                "elbow_desync_non_compliant_requests",
+                "Requests that violate RFC 7230",
+                |c| &c.desync_non_compliant,
+            ),
+            (
+                "elbow_non_sticky_requests",
+                "Requests to sticky target groups without a valid stickiness cookie",
+                |c| &c.non_sticky,
+            ),
+            ("elbow_grpc_requests", "gRPC calls answered", |c| {
+                &c.grpc_requests
+            }),
+            (
+                "elbow_unhealthy_routing_requests",
+                "Requests or connections sent to a group without a healthy target (fail-open)",
+                |c| &c.fail_open,
+            ),
+        ] {
+            self.counter(families, name, help, counter)?;
+        }
+        let mut family = families.counter("elbow_resets", "Connections reset, by side", None)?;
+        self.split(
+            &mut family,
+            "by",
+            &[
+                ("elb", |c| &c.resets_by_elb),
+                ("client", |c| &c.resets_by_client),
+                ("target", |c| &c.resets_by_target),
+            ],
+        )
+    }
+
+    fn counter(
+        &self,
+        families: &mut Families<'_>,
+        name: &str,
+        help: &str,
+        counter: ReadCounter,
+    ) -> fmt::Result {
+        let mut family = families.counter(name, help, None)?;
+        for listener in &self.0 {
+            family.series(&listener.labels(), listener.metrics.sum(counter))?;
+        }
+        Ok(())
+    }
+
+    /// Writes one family whose series also differ in the label `by`.
+    fn split(
+        &self,
+        family: &mut Counters<'_>,
+        by: &'static str,
+        counters: &[(&str, ReadCounter)],
+    ) -> fmt::Result {
+        for listener in &self.0 {
+            for &(value, counter) in counters {
+                let labels = listener.labels_and([Label::new(by, value)]);
+                family.series(&labels, listener.metrics.sum(counter))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All status codes counted so far, each with its sum over the workers.
+fn sum_codes(
+    listener: &ListenerMetrics,
+    counts: fn(&ListenerCells) -> &StatusCounts,
+) -> Vec<(Cow<'static, str>, u64)> {
+    let sum = |of: &dyn Fn(&StatusCounts) -> u64| -> u64 {
+        listener.cells().iter().map(|cells| of(counts(cells))).sum()
+    };
+    let mut seen = [false; StatusCounts::CLASSES];
+    for cells in listener.cells() {
+        for (seen, counted) in seen.iter_mut().zip(counts(cells).classes()) {
+            *seen |= counted;
+        }
+    }
+    let classes = (1..)
+        .zip(seen)
+        .filter_map(|(class, seen)| seen.then_some(class));
+    let codes = classes.flat_map(|class: u16| class * 100..(class + 1) * 100);
+    let codes = codes.map(|code| (code, sum(&|c| c.get(code))));
+    let codes = codes.filter(|&(_, count)| count > 0);
+    let other = Some(("other".into(), sum(&|c| c.other()))).filter(|&(_, count)| count > 0);
+    codes
+        .map(|(code, count)| (code.to_string().into(), count))
+        .chain(other)
+        .collect()
+}

@@ -1,0 +1,211 @@
+//! Target groups of HTTP/2 and gRPC behind an HTTPS listener (ALB guide: target groups).
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use bytes::Bytes;
+use elbow_tests::config::{alb, file, forward, listener};
+use elbow_tests::elbow::log_fields;
+use elbow_tests::{Ca, Elbow, TempDir, address, command, need};
+use http::{HeaderMap, Request, Response};
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+/// A target that speaks gRPC alone: it returns the message of `/echo.Echo/Say`, answers `/grpc.health.v1.Health/Check`
+/// with SERVING, and has no other method.
+struct Server {
+    address: SocketAddr,
+    /// Methods and paths of its requests, without those of health checks.
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn start(tls: Option<TlsAcceptor>) -> Self {
+        let socket = std::net::TcpListener::bind((address(), 50_051)).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let server = Self {
+            address: socket.local_addr().unwrap(),
+            seen: Arc::default(),
+        };
+        let seen = Arc::clone(&server.seen);
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async move {
+                let socket = TcpListener::from_std(socket).unwrap();
+                loop {
+                    let (stream, _) = socket.accept().await.unwrap();
+                    let (tls, seen) = (tls.clone(), Arc::clone(&seen));
+                    tokio::spawn(async move {
+                        match tls {
+                            None => serve(stream, seen).await,
+                            Some(tls) => {
+                                if let Ok(stream) = tls.accept(stream).await {
+                                    let alpn = stream.get_ref().1.alpn_protocol();
+                                    assert_eq!(alpn, Some(b"h2".as_slice()));
+                                    serve(stream, seen).await;
+                                }
+                            }
+                        }
+                    });
+                }
+            });
+        });
+        server
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, seen: Arc<Mutex<Vec<String>>>) {
+    let Ok(mut http) = h2::server::handshake(stream).await else {
+        return;
+    };
+    while let Some(Ok((request, respond))) = http.accept().await {
+        let agent = request.headers().get("user-agent");
+        if agent.is_none_or(|agent| agent != "ELB-HealthChecker/2.0") {
+            let (method, path) = (request.method(), request.uri().path());
+            seen.lock().unwrap().push(format!("{method} {path}"));
+        }
+        tokio::spawn(answer(request, respond));
+    }
+}
+
+async fn answer(
+    mut request: Request<h2::RecvStream>,
+    mut respond: h2::server::SendResponse<Bytes>,
+) {
+    let mut message = Vec::new();
+    while let Some(Ok(data)) = request.body_mut().data().await {
+        let flow = request.body_mut().flow_control();
+        flow.release_capacity(data.len()).unwrap();
+        message.extend_from_slice(&data);
+    }
+    let response = Response::builder().header("content-type", "application/grpc");
+    let message = match request.uri().path() {
+        "/echo.Echo/Say" => Bytes::from(message),
+        "/grpc.health.v1.Health/Check" => Bytes::from_static(&[0, 0, 0, 0, 2, 8, 1]),
+        _ => {
+            // UNIMPLEMENTED, as every server of gRPC answers.
+            let response = response.header("grpc-status", "12").body(()).unwrap();
+            let _ = respond.send_response(response, true);
+            return;
+        }
+    };
+    let Ok(mut stream) = respond.send_response(response.body(()).unwrap(), false) else {
+        return;
+    };
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", "0".parse().unwrap());
+    let _ = stream.send_data(message, false);
+    let _ = stream.send_trailers(trailers);
+}
+
+fn group(protocol: &str, version: &str, target: SocketAddr) -> Value {
+    json!({"name": "calls", "protocol": protocol, "protocolVersion": version, "port": target.port(),
+        "targetType": "ip", "healthCheckConfig": {"protocol": protocol, "intervalSeconds": 5, "timeoutSeconds": 2},
+        "targets": [{"id": target.ip()}]})
+}
+
+/// elbow with an HTTPS listener in front of `group`, and its URL.
+fn https(group: &Value) -> (Elbow, String) {
+    let dir = TempDir::new();
+    Ca::new().leaf(&["a.example"]).write(&dir, "main");
+    let ip = address();
+    let mut listener = listener(8443, "HTTPS", &forward("calls"));
+    listener["certificates"] = json!(["main"]);
+    let mut config = file(&[alb("alb", ip, &[listener])], std::slice::from_ref(group));
+    config["certificates"] =
+        json!([{"name": "main", "certificateFile": "main.pem", "privateKeyFile": "main.key"}]);
+    let elbow = Elbow::run_in(dir, &config, &[]);
+    (elbow, format!("https://{ip}:8443"))
+}
+
+/// What curl shows of a call with one message: heads, trailers and the message.
+fn call(url: &str, more: &[&str]) -> String {
+    let mut curl = Command::new("curl");
+    curl.args([
+        "-sk",
+        "-D",
+        "-",
+        "--data-binary",
+        "\u{1}\u{1}\u{1}\u{1}\u{5}hello",
+    ])
+    .args(["-H", "content-type: application/grpc", "-H", "te: trailers"])
+    .args(more)
+    .arg(format!("{url}/echo.Echo/Say"));
+    command::stdout(&mut curl)
+}
+
+#[test]
+fn a_grpc_call_passes_in_clear_and_over_tls() {
+    need!("curl");
+    let leaf = Ca::new().leaf(&["target.example"]);
+    let tls = TlsAcceptor::from(leaf.server(&["h2"]));
+    for (protocol, tls) in [("HTTP", None), ("HTTPS", Some(tls))] {
+        let server = Server::start(tls);
+        let (elbow, url) = https(&group(protocol, "GRPC", server.address));
+        // The default check calls a method that the server does not have, and 12 passes.
+        elbow.wait_for_state("calls", server.address, "healthy");
+        let shown = call(&url, &["--http2"]);
+        assert!(shown.starts_with("HTTP/2 200"), "{shown}");
+        assert!(shown.contains("hello"), "{shown}");
+        assert!(shown.contains("grpc-status: 0"), "{shown}");
+        assert_eq!(server.seen(), ["POST /echo.Echo/Say"], "{protocol}");
+        let fields = log_fields(&elbow.access_log(1)[0]);
+        assert_eq!(
+            (&*fields[0], &*fields[8], &*fields[9]),
+            ("grpcs", "200", "200")
+        );
+        assert_eq!(fields[12], format!("POST {url}/echo.Echo/Say HTTP/2.0"));
+        assert_eq!(elbow.metric("elbow_grpc_requests_total", &[]), Some(1.0));
+
+        let shown = call(&url, &["--http1.1"]);
+        assert!(shown.starts_with("HTTP/1.1 464"), "{shown}");
+    }
+}
+
+#[test]
+fn health_checks_call_the_method_of_the_path() {
+    let server = Server::start(None);
+    let mut serving = group("HTTP", "GRPC", server.address);
+    serving["healthCheckConfig"]["path"] = json!("/grpc.health.v1.Health/Check");
+    serving["healthCheckConfig"]["matcher"] = json!({"grpcCode": "0"});
+    let (elbow, _) = https(&serving);
+    elbow.wait_for_state("calls", server.address, "healthy");
+    let mut other = serving.clone();
+    other["healthCheckConfig"]["matcher"] = json!({"grpcCode": "12"});
+    other["healthCheckConfig"]["unhealthyThresholdCount"] = json!(2);
+    let (elbow, _) = https(&other);
+    let row = elbow.wait_for_state("calls", server.address, "unhealthy");
+    assert_eq!(row["reason"], "Target.ResponseCodeMismatch");
+    assert_eq!(
+        row["description"],
+        "Health checks failed with these codes: [0]"
+    );
+}
+
+#[test]
+fn a_target_of_http1_is_502_and_unavailable() {
+    need!("curl");
+    let target = elbow_tests::Target::ok("hi");
+    let (elbow, url) = https(&group("HTTP", "GRPC", target.addr()));
+    let shown = call(&url, &["--http2"]);
+    assert!(shown.starts_with("HTTP/2 502"), "{shown}");
+    assert!(shown.contains("grpc-status: 14"), "{shown}");
+    assert!(shown.contains("grpc-message: unavailable"), "{shown}");
+    let fields = log_fields(&elbow.access_log(1)[0]);
+    assert_eq!(
+        (&*fields[0], &*fields[8], &*fields[24]),
+        ("grpcs", "502", "ElbowTargetProtocol")
+    );
+}
