@@ -11,9 +11,11 @@ import shutil
 HOST = "bench.localhost"
 IDLE = 3600
 
-# Layer 4 services, and layer 7 services: name, TLS to the client?, server, TLS to the server?
+# Layer 4 services, and layer 7 services: name, TLS to the client?, server, TLS to the server? The server of `grpc`
+# speaks HTTP/2, that of the others HTTP/1.1.
 TCP = ("echo", "source", "sink")
-WEB = (("http", False, "http", False), ("https", True, "http", False), ("https-https", True, "https", True))
+WEB = (("http", False, "http", False), ("https", True, "http", False), ("https-https", True, "https", True),
+       ("grpc", True, "grpc", False))
 
 
 def services():
@@ -26,6 +28,7 @@ def elbow(folder, ports, servers, binary):
         return {
             "name": name,
             "protocol": protocol,
+            **({"protocolVersion": "GRPC"} if name == "grpc" else {}),
             "port": int(port),
             "targetType": "ip",
             "healthCheckConfig": check | {"port": "traffic-port", "intervalSeconds": 30, "timeoutSeconds": 5,
@@ -62,7 +65,8 @@ def elbow(folder, ports, servers, binary):
         "targetGroups":
             [group(n, "TCP", n, {"protocol": "TCP"}) for n in TCP]
             + [group(name, "HTTPS" if tls else "HTTP", server,
-                     {"protocol": "HTTPS" if tls else "HTTP", "path": "/", "matcher": {"httpCode": "200"}})
+                     {"protocol": "HTTPS" if tls else "HTTP", "path": "/",
+                      "matcher": {"grpcCode": "0"} if name == "grpc" else {"httpCode": "200"}})
                for name, _, server, tls in WEB],
         "certificates": [{"name": "bench", "certificateFile": f"{folder}/cert.pem",
                           "privateKeyFile": f"{folder}/key.pem"}],
@@ -92,7 +96,7 @@ def haproxy(folder, ports, servers, splice):
             " http-request set-header X-Forwarded-Port %[dst_port]",
             f" use_backend to-{name} if {{ hdr(host) -i {HOST} }}",
             f"backend to-{name}", " mode http",
-            f" server s {servers[server]}{' ssl verify none' if server_tls else ''}",
+            f" server s {servers[server]}{' ssl verify none' if server_tls else ''}{' proto h2' if name == 'grpc' else ''}",
         ]
     path = folder / f"haproxy-{ports['http']}.cfg"
     path.write_text("\n".join(lines) + "\n")
@@ -116,7 +120,7 @@ def nginx(folder, ports, servers, buffer):
   server {{ listen {listen} reuseport default_server; server_name _; {crt} return 404; }}
   server {{
     listen {listen}; server_name {HOST}; {crt}
-    location / {{ proxy_pass {scheme}://to-{name}; }}
+    location / {{ {f'grpc_pass grpc://to-{name};' if name == 'grpc' else f'proxy_pass {scheme}://to-{name};'} }}
     location /large {{ proxy_pass {scheme}://to-{name}; proxy_buffering off; proxy_request_buffering off; }}
   }}""")
     path = home / "nginx.conf"
@@ -134,7 +138,10 @@ http {{
   proxy_buffer_size {buffer}; proxy_buffers 8 {buffer}; proxy_busy_buffers_size {'128k' if buffer == '64k' else '32k'};
   proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto $scheme;
-  proxy_set_header X-Forwarded-Port $server_port; ssl_protocols TLSv1.2 TLSv1.3;
+  proxy_set_header X-Forwarded-Port $server_port;
+  grpc_set_header Host $http_host; grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+  grpc_set_header X-Forwarded-Proto $scheme; grpc_set_header X-Forwarded-Port $server_port; grpc_read_timeout {IDLE}s;
+  ssl_protocols TLSv1.2 TLSv1.3;
   proxy_ssl_protocols TLSv1.2 TLSv1.3; proxy_ssl_verify off; proxy_read_timeout {IDLE}s;
   {''.join(web)}
 }}
@@ -157,6 +164,10 @@ def envoy(folder, ports, servers):
             "load_assignment": {"cluster_name": name, "endpoints": [
                 {"lb_endpoints": [{"endpoint": {"address": address(servers[server])}}]}]},
         }
+        if name == "grpc":
+            made["typed_extension_protocol_options"] = {
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
+                    "upstreams.http.v3.HttpProtocolOptions", explicit_http_config={"http2_protocol_options": {}})}
         if tls:
             made["transport_socket"] = {"name": "tls", "typed_config": typed(
                 "transport_sockets.tls.v3.UpstreamTlsContext")}

@@ -16,6 +16,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::certificates::HOST;
 use crate::client::Client;
+use crate::grpc;
 use crate::io::Io;
 use crate::run::{Report, Run, Spec};
 use crate::server::{Server, Service};
@@ -46,6 +47,8 @@ pub struct Shared {
     pub get_small: Vec<u8>,
     /// The request for the large response.
     pub get_large: Vec<u8>,
+    /// The message of a gRPC response.
+    pub message: Vec<u8>,
     /// Body bytes that clients have sent or received.
     pub moved: u64,
 }
@@ -59,6 +62,7 @@ impl Shared {
             small: wire::small_response(),
             get_small: get("/small"),
             get_large: get("/large"),
+            message: grpc::message(),
             moved: 0,
         }
     }

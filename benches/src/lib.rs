@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod client;
 pub mod cpu;
 pub mod engine;
+pub mod grpc;
 pub mod io;
 pub mod run;
 pub mod server;

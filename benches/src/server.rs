@@ -1,10 +1,11 @@
-//! The servers behind the proxy: echo, source, sink and HTTP/1.1.
+//! The servers behind the proxy: echo, source, sink, HTTP/1.1 and gRPC.
 
 use std::io::{Error, ErrorKind, Result};
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Shared, Step};
+use crate::grpc::Grpc;
 use crate::io::Io;
 use crate::wire;
 
@@ -22,6 +23,8 @@ pub enum Service {
     Http,
     /// The same under TLS.
     Https,
+    /// gRPC over HTTP/2 without TLS: every call gets one message.
+    Grpc,
 }
 
 /// The server side of one accepted connection.
@@ -30,6 +33,7 @@ pub struct Server {
     head: Vec<u8>,
     to_send: u64,
     to_read: u64,
+    grpc: Option<Box<Grpc>>,
 }
 
 impl Server {
@@ -40,12 +44,16 @@ impl Server {
             head: Vec::new(),
             to_send: 0,
             to_read: 0,
+            grpc: (service == Service::Grpc).then(Box::default),
         }
     }
 
     /// Makes as much progress as the socket allows.
     pub fn ready(&mut self, io: &mut Io, shared: &mut Shared, hup: bool) -> Result<Step> {
         io.flush()?;
+        if let Some(grpc) = &mut self.grpc {
+            return grpc.ready(io, shared, hup);
+        }
         match self.service {
             Service::Echo => {
                 let Some(n) = io.read(&mut shared.scratch)? else {
@@ -67,7 +75,7 @@ impl Server {
                 Some(_) => Ok(Step::Again),
                 None => Ok(Step::Wait),
             },
-            Service::Http | Service::Https => self.http(io, shared, hup),
+            Service::Http | Service::Https | Service::Grpc => self.http(io, shared, hup),
         }
     }
 
@@ -139,7 +147,7 @@ impl Server {
 }
 
 /// A read of `n` bytes, fewer than the buffer holds, has emptied the socket unless the peer is closing it.
-fn after_read(n: usize, hup: bool) -> Step {
+pub(crate) fn after_read(n: usize, hup: bool) -> Step {
     match (n, hup) {
         (0, _) => Step::Close,
         (_, true) => Step::Again,

@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use elbow_benches::certificates;
 use elbow_benches::engine::Engine;
+use elbow_benches::grpc;
 use elbow_benches::run::{Spec, Workload};
 use elbow_benches::server::Service;
 
@@ -20,12 +21,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write cert.pem, key.pem and both.pem
+    /// Write cert.pem, key.pem and both.pem, and a gRPC message in message.bin
     Certificates {
         /// The folder for the files
         dir: PathBuf,
     },
-    /// Run the servers echo, source, sink, http and https, print their addresses, and execute each line of stdin
+    /// Run the servers echo, source, sink, http, https and grpc, print their addresses, and execute each line of stdin
     Serve {
         /// The folder that `certificates` wrote
         #[arg(long)]
@@ -56,7 +57,10 @@ enum Command {
 
 fn main() -> Result<()> {
     match Cli::parse().command {
-        Command::Certificates { dir } => certificates::write(&dir),
+        Command::Certificates { dir } => {
+            certificates::write(&dir)?;
+            Ok(std::fs::write(dir.join("message.bin"), grpc::message())?)
+        }
         Command::Serve { certificates } => {
             let mut engine = Engine::new(Some(certificates::server(&certificates)?))?;
             let mut addresses = serde_json::Map::new();
@@ -66,6 +70,7 @@ fn main() -> Result<()> {
                 ("sink", Service::Sink),
                 ("http", Service::Http),
                 ("https", Service::Https),
+                ("grpc", Service::Grpc),
             ];
             for (name, service) in services {
                 let address = engine.listen(service)?.to_string();
