@@ -29,7 +29,7 @@ fn decode(
     list_max: usize,
 ) -> Result<(DecodedSize, Vec<Field>), Error> {
     let mut found = Vec::new();
-    let size = decoder.decode(block, list_max, &mut |name, value| {
+    let size = decoder.decode(block, list_max, &mut |name, value, _| {
         found.push((name.to_vec(), value.to_vec()));
     })?;
     let list: usize = found.iter().map(|(n, v)| n.len() + v.len() + 32).sum();

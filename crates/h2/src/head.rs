@@ -38,6 +38,7 @@ struct Span {
     start: usize,
     value: usize,
     end: usize,
+    never_indexed: bool,
 }
 
 impl Head {
@@ -80,6 +81,12 @@ impl Head {
         })
     }
 
+    /// The names of fields that must enter no table on their way (RFC 7541, 6.2.3).
+    pub fn never_indexed(&self) -> impl Iterator<Item = &str> {
+        let spans = self.fields.iter().filter(|span| span.never_indexed);
+        spans.filter_map(|span| str::from_utf8(self.text.get(span.start..span.value)?).ok())
+    }
+
     /// The number of [`Head::fields`].
     pub fn len(&self) -> usize {
         self.fields.len()
@@ -120,12 +127,14 @@ impl Head {
     }
 
     /// Adds a decoded field.
-    pub(crate) fn push(&mut self, kind: Kind, name: &[u8], value: &[u8]) {
+    pub(crate) fn push(&mut self, kind: Kind, name: &[u8], value: &[u8], never_indexed: bool) {
         if kind == Kind::Ignored || self.fault.is_some() {
             return;
         }
         if let Err(fault) = self.check(kind, name, value) {
             self.fault = Some(fault);
+        } else if never_indexed && let Some(span) = self.fields.last_mut() {
+            span.never_indexed = true;
         }
     }
 
@@ -213,6 +222,7 @@ impl Head {
             start,
             value: start + name.len(),
             end: self.text.len(),
+            never_indexed: false,
         }
     }
 
@@ -241,7 +251,7 @@ impl Head {
 }
 
 /// Whether `byte` may be in a token (RFC 9110, 5.6.2).
-const fn is_token_byte(byte: u8) -> bool {
+pub const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
@@ -344,7 +354,7 @@ mod tests {
     fn read(kind: Kind, fields: &[(&str, &str)]) -> Result<Head, &'static str> {
         let mut head = Head::default();
         for (name, value) in fields {
-            head.push(kind, name.as_bytes(), value.as_bytes());
+            head.push(kind, name.as_bytes(), value.as_bytes(), false);
         }
         head.finish(kind, false).map(|()| head)
     }

@@ -22,7 +22,7 @@ mod window;
 
 pub use connection::{Connection, Event, HeadWriter, Received};
 pub use error::{ConnectionError, ErrorCode};
-pub use head::Head;
+pub use head::{Head, is_token_byte};
 pub use settings::Config;
 pub use stream::StreamKey;
 

@@ -18,7 +18,8 @@ const ENABLE_CONNECT_PROTOCOL: u16 = 8;
 pub struct Config {
     /// Streams that the peer may have open.
     pub streams_max: u32,
-    /// Receive window of a stream in bytes: 65,535 to 2,147,483,647.
+    /// Receive window of a new stream in bytes, at most 2,147,483,647. A server's is at least 65,535, which a
+    /// client may use before it reads the server's SETTINGS.
     pub stream_window: u32,
     /// Receive window of the connection in bytes: 65,535 to 2,147,483,647.
     pub connection_window: u32,
@@ -31,9 +32,10 @@ pub struct Config {
 
 impl Config {
     /// The same, with windows in their range.
-    pub(crate) fn in_range(self) -> Self {
+    pub(crate) fn in_range(self, is_server: bool) -> Self {
+        let least = if is_server { window::DEFAULT } else { 0 };
         Self {
-            stream_window: self.stream_window.clamp(window::DEFAULT, MAX_31),
+            stream_window: self.stream_window.clamp(least, MAX_31),
             connection_window: self.connection_window.clamp(window::DEFAULT, MAX_31),
             ..self
         }

@@ -34,11 +34,12 @@ impl SendWindow {
 /// What the peer may send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReceiveWindow {
+    /// What was left and held after the last update.
     size: u32,
     /// Bytes that the peer may send before the next update.
     left: u32,
-    /// Bytes received and used, and not yet given back.
-    used: u32,
+    /// Bytes received and not released.
+    held: u32,
 }
 
 impl ReceiveWindow {
@@ -46,34 +47,39 @@ impl ReceiveWindow {
         Self {
             size,
             left: size,
-            used: 0,
+            held: 0,
         }
     }
 
     /// Takes `n` bytes that arrived; `None` when the peer ignored the window.
     pub(crate) fn take(&mut self, n: usize) -> Option<()> {
-        self.left = self.left.checked_sub(u32::try_from(n).ok()?)?;
+        let n = u32::try_from(n).ok()?;
+        self.left = self.left.checked_sub(n)?;
+        self.held = self.held.saturating_add(n);
         Some(())
     }
 
     /// Notes that `n` of the bytes were used.
     pub(crate) fn release(&mut self, n: usize) {
         let n = u32::try_from(n).unwrap_or(u32::MAX);
-        self.used = self.used.saturating_add(n).min(self.size - self.left);
+        self.held = self.held.saturating_sub(n);
     }
 
-    /// Whether an update is worth a frame: half of the window was used.
-    pub(crate) fn is_due(self) -> bool {
-        self.used > 0 && self.used >= self.size / 2
+    /// The increment after which the window and what is held make `size`, if it is worth a frame: half of
+    /// the window was used. A window that is larger shrinks as the peer uses it.
+    pub(crate) fn due(self, size: u32) -> Option<u32> {
+        let outstanding = self.left.saturating_add(self.held);
+        let used = self.size.saturating_sub(outstanding);
+        let increment = size.saturating_sub(outstanding);
+        (increment > 0 && used > 0 && used >= self.size / 2).then_some(increment)
     }
 
-    /// The increment that the peer gets now, if it is due.
-    pub(crate) fn update(&mut self) -> Option<u32> {
-        self.is_due().then(|| {
-            let used = std::mem::take(&mut self.used);
-            self.left += used;
-            used
-        })
+    /// Returns the increment that the peer gets now, if it is due.
+    pub(crate) fn update(&mut self, size: u32) -> Option<u32> {
+        let increment = self.due(size)?;
+        self.left += increment;
+        self.size = self.left + self.held;
+        Some(increment)
     }
 }
 
@@ -99,13 +105,34 @@ mod tests {
         assert_eq!(window.take(100), Some(()));
         assert_eq!(window.take(1), None);
         window.release(49);
-        assert_eq!(window.update(), None);
+        assert_eq!(window.update(100), None);
         window.release(1);
-        assert_eq!(window.update(), Some(50));
-        assert_eq!(window.update(), None);
+        assert_eq!(window.update(100), Some(50));
+        assert_eq!(window.update(100), None);
         assert_eq!(window.take(50), Some(()));
         // More than was received cannot be given back.
         window.release(usize::MAX);
-        assert_eq!(window.update(), Some(100));
+        assert_eq!(window.update(100), Some(100));
+    }
+
+    #[test]
+    fn receive_window_follows_its_size() {
+        let mut window = ReceiveWindow::new(100);
+        assert_eq!(window.take(60), Some(()));
+        // It grows once half of it was used.
+        assert_eq!(window.update(1000), None);
+        window.release(50);
+        assert_eq!(window.update(1000), Some(950));
+        // 990 left and 10 held: what was granted cannot be taken back.
+        assert_eq!(window.take(900), Some(()));
+        window.release(800);
+        assert_eq!(window.update(100), None);
+        window.release(110);
+        assert_eq!(window.update(100), Some(10));
+        assert_eq!(window.take(100), Some(()));
+        window.release(49);
+        assert_eq!(window.update(100), None);
+        window.release(1);
+        assert_eq!(window.update(100), Some(50));
     }
 }

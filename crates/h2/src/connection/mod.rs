@@ -113,6 +113,8 @@ pub struct Connection {
     /// Streams whose receive window may need an update.
     released: Vec<StreamKey>,
     receive_window: ReceiveWindow,
+    /// What updates make of the receive windows of streams, and of the connection.
+    window_sizes: (u32, u32),
     send_window: SendWindow,
     /// The peer's initial window of a stream.
     initial_window: u32,
@@ -142,7 +144,7 @@ impl Connection {
     }
 
     fn new(config: Config, is_server: bool) -> Self {
-        let config = config.in_range();
+        let config = config.in_range(is_server);
         let mut output = Output::default();
         if !is_server {
             output.raw(PREFACE);
@@ -164,6 +166,7 @@ impl Connection {
             waiting: VecDeque::new(),
             released: Vec::new(),
             receive_window: ReceiveWindow::new(config.connection_window),
+            window_sizes: (config.stream_window, config.connection_window),
             send_window: SendWindow::new(window::DEFAULT),
             initial_window: window::DEFAULT,
             peer_streams_max: u32::MAX,
@@ -206,13 +209,20 @@ impl Connection {
         self.config.output_max = bytes;
     }
 
+    /// Sets the sizes in bytes that the receive windows of streams and of the connection have from their next
+    /// updates on; at most 2,147,483,647.
+    pub fn set_windows(&mut self, stream: u32, connection: u32) {
+        self.window_sizes = (stream.min(MAX_31), connection.min(MAX_31));
+    }
+
     /// Ends a turn: window updates are added to the output.
     pub fn end_turn(&mut self) {
         self.flood.end_turn();
         if self.failed.is_some() {
             return;
         }
-        if let Some(increment) = self.receive_window.update() {
+        let (of_stream, of_connection) = self.window_sizes;
+        if let Some(increment) = self.receive_window.update(of_connection) {
             self.output.window_update(0, increment);
         }
         while let Some(key) = self.released.pop() {
@@ -221,7 +231,7 @@ impl Connection {
             };
             stream.is_listed = false;
             if stream.is_receiving()
-                && let Some(increment) = stream.receive_window.update()
+                && let Some(increment) = stream.receive_window.update(of_stream)
             {
                 self.output.window_update(key.id(), increment);
             }

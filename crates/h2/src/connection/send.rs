@@ -29,6 +29,17 @@ impl HeadWriter<'_> {
     /// A field. Pseudo-header fields come first. The name is sent in lower case; the value must not
     /// have control characters. Credentials enter no table, which users may share (RFC 7541, 7.1.3).
     pub fn field(&mut self, name: &str, value: &[u8]) {
+        let is_sensitive = name.eq_ignore_ascii_case("authorization")
+            || name.eq_ignore_ascii_case("proxy-authorization");
+        self.put(name, value, is_sensitive);
+    }
+
+    /// A field that enters no table, here and on its way (RFC 7541, 6.2.3).
+    pub fn never_indexed(&mut self, name: &str, value: &[u8]) {
+        self.put(name, value, true);
+    }
+
+    fn put(&mut self, name: &str, value: &[u8], is_sensitive: bool) {
         let mut name = name.as_bytes();
         if name.iter().any(u8::is_ascii_uppercase) {
             self.name.clear();
@@ -36,7 +47,6 @@ impl HeadWriter<'_> {
             self.name.make_ascii_lowercase();
             name = self.name;
         }
-        let is_sensitive = matches!(name, b"authorization" | b"proxy-authorization");
         self.encoder.encode(name, value, is_sensitive, self.out);
     }
 }
@@ -227,7 +237,9 @@ impl Connection {
         found.held -= n;
         found.receive_window.release(n);
         self.receive_window.release(n);
-        let is_due = found.receive_window.is_due() || self.receive_window.is_due();
+        let (of_stream, of_connection) = self.window_sizes;
+        let is_due = found.is_receiving() && found.receive_window.due(of_stream).is_some()
+            || self.receive_window.due(of_connection).is_some();
         self.list(stream);
         is_due
     }

@@ -44,7 +44,8 @@ impl Decoder {
         }
     }
 
-    /// Decodes a whole block and gives `sink` the name and the value of each field, in order. Once the size
+    /// Decodes a whole block and gives `sink` the name and the value of each field, in order, and whether it
+    /// must enter no table on its way (RFC 7541, 6.2.3). Once the size
     /// of the section is above `list_max`, `sink` gets nothing more, but decoding goes on, so that later
     /// blocks can be read.
     ///
@@ -57,29 +58,29 @@ impl Decoder {
         &mut self,
         block: &[u8],
         list_max: usize,
-        sink: &mut impl FnMut(&[u8], &[u8]),
+        sink: &mut impl FnMut(&[u8], &[u8], bool),
     ) -> Result<DecodedSize, Error> {
         let mut size = DecodedSize::default();
         let mut input = block;
         while let Some(&first) = input.first() {
-            let mut take = |name: &[u8], value: &[u8]| {
+            let mut take = |name: &[u8], value: &[u8], never_indexed: bool| {
                 size.fields += 1;
                 size.list += name.len() + value.len() + FIELD_OVERHEAD;
                 size.is_too_large = size.list > list_max;
                 if !size.is_too_large {
-                    sink(name, value);
+                    sink(name, value, never_indexed);
                 }
             };
             match first {
                 0x80.. => {
                     let index = integer::take(&mut input, 7)?;
                     let (name, value) = entry(&self.table, index, &mut self.value)?;
-                    take(name, value);
+                    take(name, value, false);
                 }
                 0x40..0x80 => {
                     let (table, buffers) = (&self.table, (&mut self.name, &mut self.value));
                     let (name, value) = literal(&mut input, 6, table, buffers)?;
-                    take(name, value);
+                    take(name, value, false);
                     self.table.push(name, value);
                 }
                 0x20..0x40 => {
@@ -92,7 +93,7 @@ impl Decoder {
                 ..0x20 => {
                     let (table, buffers) = (&self.table, (&mut self.name, &mut self.value));
                     let (name, value) = literal(&mut input, 4, table, buffers)?;
-                    take(name, value);
+                    take(name, value, first >= 0x10);
                 }
             }
         }

@@ -21,7 +21,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 fn decode(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<Field>, Error> {
     let mut found = Vec::new();
-    decoder.decode(block, usize::MAX, &mut |name, value| {
+    decoder.decode(block, usize::MAX, &mut |name, value, _| {
         found.push((name.to_vec(), value.to_vec()));
     })?;
     Ok(found)
@@ -247,7 +247,9 @@ fn too_large_a_list_still_updates_the_table() {
 
     let mut decoder = Decoder::new(TABLE_SIZE);
     let mut given = 0;
-    let size = decoder.decode(&first, 600, &mut |_, _| given += 1).unwrap();
+    let size = decoder
+        .decode(&first, 600, &mut |_, _, _| given += 1)
+        .unwrap();
     let expected = DecodedSize {
         fields: 3,
         list: 2 * 539 + 34,
@@ -268,7 +270,7 @@ fn one_byte_fields_cost_no_memory() {
     let mut decoder = Decoder::new(TABLE_SIZE);
     let mut given = 0;
     let size = decoder
-        .decode(&block, 65_536, &mut |_, _| given += 1)
+        .decode(&block, 65_536, &mut |_, _, _| given += 1)
         .unwrap();
     assert_eq!((size.fields, size.is_too_large), (12_001, true));
     assert_eq!(given, 16);
@@ -335,7 +337,7 @@ fn long_strings_give_their_memory_back() {
     encoder.encode(b"x-name", &[b'a'; 60_000], false, &mut out);
     assert!(out.len() < 40_000);
     let mut decoder = Decoder::new(TABLE_SIZE);
-    let size = decoder.decode(&out, 65_536, &mut |_, _| {}).unwrap();
+    let size = decoder.decode(&out, 65_536, &mut |_, _, _| {}).unwrap();
     assert_eq!(size.list, 60_038);
     let mut kept = 0;
     for scratch in decoder.scratch() {

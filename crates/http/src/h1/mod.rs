@@ -56,31 +56,9 @@ pub const RESPONSE_LIMITS: Limits = Limits {
     lines: FIELDS_MAX + 1,
 };
 
-/// Whether `byte` may be part of a method or field name (RFC 9110, 5.6.2).
-pub(crate) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
-}
-
 /// Whether `bytes` is a token: one or more token bytes.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().copied().all(is_token_byte)
+    !bytes.is_empty() && bytes.iter().copied().all(elbow_h2::is_token_byte)
 }
 
 /// `bytes` without spaces and tabs at both ends; the grammar has no other white space.

@@ -14,7 +14,8 @@ use std::{io, mem};
 use elbow_h2::{Config, ConnectionError, ErrorCode, Event, Head, StreamKey};
 use elbow_net::{Buffer, Stream, Timer, Worker};
 
-use super::head;
+use super::head::{self, RequestHead};
+use crate::budget::{Charge, RESPONSE_WINDOW, WorkerBudget};
 use crate::error::{Error, ErrorKind};
 use crate::h1::RESPONSE_LIMITS;
 use crate::header::trailers::Trailers;
@@ -22,8 +23,6 @@ use crate::spare::{Spare, Spares};
 
 /// Streams on one connection; a target may allow fewer.
 const STREAMS_MAX: usize = 128;
-/// Receive window of a stream in bytes: what a slow client can make us hold.
-const STREAM_WINDOW: u32 = 128 * 1024;
 /// Receive window of the connection in bytes. Each stream has its own window, and one that is blocked
 /// must not block others.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
@@ -69,8 +68,10 @@ pub(crate) struct Incoming {
     /// Heads of responses, as ones of HTTP/1.1.
     pub(crate) heads: Spare,
     /// Part of the body, from `data_at` on.
-    pub(crate) data: Spare,
-    pub(crate) data_at: usize,
+    data: Spare,
+    data_at: usize,
+    /// What is held here.
+    charge: Charge,
     /// Nothing follows.
     pub(crate) is_ended: bool,
     pub(crate) trailers: Option<Trailers>,
@@ -80,9 +81,35 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    /// Bytes of the body that are here.
-    pub(crate) fn available(&self) -> usize {
-        self.data.len() - self.data_at
+    /// The part of the body that is here.
+    pub(crate) fn available(&self) -> &[u8] {
+        self.data.get(self.data_at..).unwrap_or_default()
+    }
+
+    /// Removes `n` bytes of the body.
+    pub(crate) fn consume(&mut self, n: usize) {
+        self.data_at += n;
+        if self.data_at >= self.data.len() {
+            self.data.give_back();
+            self.data_at = 0;
+        }
+        self.settle();
+    }
+
+    /// Appends to the body.
+    fn keep(&mut self, data: &[u8]) {
+        self.data.fill();
+        if self.data_at > self.data.len() / 2 {
+            // The client is slow: the rest moves to the front, so that the vector does not grow.
+            self.data.drain(..self.data_at);
+            self.data_at = 0;
+        }
+        self.data.extend_from_slice(data);
+        self.settle();
+    }
+
+    fn settle(&self) {
+        self.charge.set(self.heads.len() + self.data.len());
     }
 
     /// Lets the task of `cx` know when more arrives, or when the stream can send again.
@@ -101,6 +128,9 @@ struct State<Io> {
     /// By [`StreamKey::index`].
     streams: Vec<Option<Incoming>>,
     spares: Rc<Spares>,
+    budget: Rc<WorkerBudget>,
+    /// The output.
+    charge: Charge,
     /// Streams that may be open at a time; a target may allow fewer.
     streams_max: usize,
     /// The target's SETTINGS are here, or it broke the rules.
@@ -120,10 +150,10 @@ struct State<Io> {
 
 impl<Io: Stream> Connection<Io> {
     /// A connection over `io`, on which nothing was sent.
-    pub(crate) fn new(io: Io, spares: Rc<Spares>) -> Self {
+    pub(crate) fn new(io: Io, spares: Rc<Spares>, budget: Rc<WorkerBudget>) -> Self {
         let config = Config {
             streams_max: 0,
-            stream_window: STREAM_WINDOW,
+            stream_window: u32::try_from(RESPONSE_WINDOW).unwrap_or(u32::MAX),
             connection_window: CONNECTION_WINDOW,
             header_list_max: HEADER_LIST_MAX,
             output_max: OUTPUT_MAX,
@@ -134,6 +164,8 @@ impl<Io: Stream> Connection<Io> {
             input: None,
             streams: Vec::new(),
             spares,
+            charge: budget.hold(),
+            budget,
             streams_max: STREAMS_MAX,
             has_spoken: false,
             is_used: false,
@@ -171,18 +203,12 @@ impl<Io: Stream> Connection<Io> {
         self.state.borrow().over.clone()
     }
 
-    /// Opens a stream with the request `head`, which ends with it if `end`. `None` when there is no
-    /// room.
-    pub(crate) fn open(
-        &self,
-        head: &[u8],
-        is_tls: bool,
-        end: bool,
-        to_head: bool,
-    ) -> Option<StreamKey> {
+    /// Opens a stream with the request `head`. What arrives for it is charged as
+    /// `charge`. `None` when there is no room.
+    pub(crate) fn open(&self, head: &RequestHead<'_>, charge: Charge) -> Option<StreamKey> {
+        let write = |out: &mut elbow_h2::HeadWriter<'_>| head::write_request(head, out);
         self.with(|state| {
-            let write = |out: &mut elbow_h2::HeadWriter<'_>| head::write_request(head, is_tls, out);
-            let key = state.h2.open(end, to_head, write)?;
+            let key = state.h2.open(head.is_all, head.to_head, write)?;
             if state.streams.len() <= key.index() {
                 state.streams.resize_with(key.index() + 1, || None);
             }
@@ -190,6 +216,7 @@ impl<Io: Stream> Connection<Io> {
                 heads: state.spares.later(),
                 data: state.spares.later(),
                 data_at: 0,
+                charge,
                 is_ended: false,
                 trailers: None,
                 failure: None,
@@ -295,10 +322,13 @@ impl<Io: Stream> State<Io> {
             self.closes = true;
             self.h2.shut_down();
         }
+        let window = self.budget.response_window();
+        self.h2.set_windows(window, CONNECTION_WINDOW);
         self.h2.end_turn();
         if let Poll::Ready(Err(_)) = self.poll_write(cx) {
             self.end(Failure::Broken(ErrorKind::TargetClosed, "target closed"));
         }
+        self.charge.set(self.h2.output().len());
         self.wake_ready();
         if self.over.is_some() || is_idle && (self.closes || !self.h2.can_open()) {
             // Nobody may open a stream any more.
@@ -354,8 +384,7 @@ impl<Io: Stream> State<Io> {
                 }
                 Some(Event::Data { stream, data, end }) => {
                     changed = with(streams, stream, |incoming| {
-                        incoming.data.fill();
-                        incoming.data.extend_from_slice(data);
+                        incoming.keep(data);
                         incoming.is_ended |= end;
                     });
                 }
@@ -480,6 +509,7 @@ impl Incoming {
         self.heads.fill();
         head::append_response(&mut self.heads, head);
         self.is_ended |= end;
+        self.settle();
     }
 
     fn reset(&mut self, code: ErrorCode, by_peer: bool) {

@@ -2,20 +2,47 @@
 //! HTTP/2.
 
 use std::io::Write;
+use std::rc::Rc;
 use std::str;
 
 use elbow_h2::{Head, HeadWriter};
 
 use crate::header::trailers::Trailers;
 
-/// Writes the request `head`, which elbow wrote for HTTP/1.1. Fields about the connection or the framing
-/// are left out (RFC 9113, 8.2.2).
-pub(crate) fn write_request(head: &[u8], is_tls: bool, out: &mut HeadWriter<'_>) {
-    let (first, fields) = first_line(head);
+/// Names of fields that must enter no table on their way, beside those that never do (RFC 7541, 6.2.3).
+/// `None` when there are none, which is usual.
+pub(crate) type NeverIndexed = Option<Rc<[Box<str>]>>;
+
+/// The names of such fields of a request.
+pub(crate) fn never_indexed(head: &Head) -> NeverIndexed {
+    let names: Rc<[Box<str>]> = head
+        .never_indexed()
+        .filter(|name| !matches!(*name, "authorization" | "proxy-authorization"))
+        .map(Into::into)
+        .collect();
+    Some(names).filter(|names| !names.is_empty())
+}
+
+/// The head of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestHead<'h> {
+    /// As elbow wrote it for HTTP/1.1.
+    pub(crate) text: &'h [u8],
+    pub(crate) is_tls: bool,
+    pub(crate) never_indexed: &'h NeverIndexed,
+    /// The request is HEAD.
+    pub(crate) to_head: bool,
+    /// It has no body.
+    pub(crate) is_all: bool,
+}
+
+/// Writes a request. Fields about the connection or the framing are left out (RFC 9113, 8.2.2).
+pub(crate) fn write_request(head: &RequestHead<'_>, out: &mut HeadWriter<'_>) {
+    let (first, fields) = first_line(head.text);
     let mut words = first.split(|b| *b == b' ');
     let (method, path) = (words.next(), words.next());
     out.field(":method", method.unwrap_or_default());
-    out.field(":scheme", if is_tls { b"https" } else { b"http" });
+    out.field(":scheme", if head.is_tls { b"https" } else { b"http" });
     let host = lines(fields).find(|(name, _)| name.eq_ignore_ascii_case("host"));
     if let Some((_, host)) = host {
         out.field(":authority", host);
@@ -29,7 +56,12 @@ pub(crate) fn write_request(head: &[u8], is_tls: bool, out: &mut HeadWriter<'_>)
             10 if is("connection") || is("keep-alive") => {}
             16 if is("proxy-connection") => {}
             17 if is("transfer-encoding") => {}
-            _ => out.field(name, value),
+            _ => match head.never_indexed {
+                Some(names) if names.iter().any(|n| n.eq_ignore_ascii_case(name)) => {
+                    out.never_indexed(name, value);
+                }
+                _ => out.field(name, value),
+            },
         }
     }
 }

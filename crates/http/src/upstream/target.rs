@@ -10,6 +10,7 @@ use super::h1::{self, Reached};
 use super::h2::{self, Destination};
 use super::{Outline, Upstream};
 
+use crate::budget::Charge;
 use crate::context::Context;
 use crate::decide::forward::Forward;
 use crate::error::{Error, ErrorKind, Side};
@@ -37,13 +38,14 @@ pub(crate) async fn reach<C: Connect>(
     }
 }
 
-/// Sends the request `head` to the target of `forward`, in the protocol version of its group. `forward`
-/// moves to other targets as in [`reach`].
+/// Sends the request `head` to the target of `forward`, in the protocol version of its group. `charge` is for
+/// what is held on a shared connection. `forward` moves to other targets as in [`reach`].
 pub(crate) async fn send<C: Connect>(
     context: &Rc<Context<C>>,
     forward: &mut Forward,
     head: Spare,
     outline: Outline,
+    charge: Charge,
     listener: &Listener,
     record: &mut Record,
 ) -> Result<Upstream<C>, Error> {
@@ -77,7 +79,8 @@ pub(crate) async fn send<C: Connect>(
                     record.dispatched = Some(Instant::now());
                 }
                 let context = Rc::clone(context);
-                return h2::Request::new(context, to, connection, head, outline).map(Upstream::H2);
+                return h2::Request::new(context, to, connection, head, outline, charge)
+                    .map(Upstream::H2);
             }
             Err(error) => {
                 if !forward.fail_over(error.kind, context.worker.id) {

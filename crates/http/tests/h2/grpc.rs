@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::task::{spawn_local, yield_now};
 
 use crate::alb::{Alb, Answer, Client, get, method, until, whole};
-use crate::kit::{Pod, run, soon};
+use crate::kit::{run, soon};
 use crate::target::{Call, Target, frame};
 
 /// A message as gRPC frames it.
@@ -28,7 +28,7 @@ fn call(path: &str) -> Request<()> {
 }
 
 /// Sends one message, and waits for the whole response with its trailers.
-async fn unary(client: &mut Client, text: &str) -> (Answer, Option<HeaderMap>) {
+pub(crate) async fn unary(client: &mut Client, text: &str) -> (Answer, Option<HeaderMap>) {
     let (response, mut body) = client.start(call("/echo.Echo/Say"), true).await;
     body.send_data(message(text), true).unwrap();
     let mut response = soon(response).await.unwrap();
@@ -395,53 +395,6 @@ fn a_target_that_breaks_off_resets_the_client() {
 }
 
 #[test]
-fn a_target_of_http1_is_told_apart() {
-    run(async {
-        let pod = Pod::answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
-        let alb = Alb::speaking(ProtocolVersion::Grpc, &[pod.address]);
-        let mut client = alb.client().await;
-        let (answer, _) = unary(&mut client, "x").await;
-        assert_eq!(answer.status, 502);
-        assert_eq!(answer.fields["grpc-status"], "14");
-        drop(client);
-        let line = alb.lines().remove(0);
-        assert!(line.contains("\"ElbowTargetProtocol\""), "{line}");
-    });
-}
-
-#[test]
-fn targets_that_break_the_rules_are_answered_with_502() {
-    let settings = || frame(4, 0, 0, &[]);
-    let head = |block: &[u8]| frame(1, 4, 1, block);
-    // `:status: 200` is entry 8 of the static table.
-    let table: Vec<(&str, Vec<u8>)> = vec![
-        ("garbage", b"SSH-2.0-OpenSSH\r\n".to_vec()),
-        ("no streams", frame(4, 0, 0, &[0, 3, 0, 0, 0, 0])),
-        ("GOAWAY at once", frame(7, 0, 0, &[0; 8])),
-        ("no status", head(&[0x00, 1, b'a', 1, b'b'])),
-        ("uppercase name", head(&[0x88, 0x00, 1, b'A', 1, b'b'])),
-        ("connection field", head(b"\x88\x00\x0aconnection\x05close")),
-        ("bad HPACK", head(&[0xff, 0xff, 0xff, 0xff, 0xff])),
-        ("DATA before a head", frame(0, 1, 1, b"x")),
-        ("push", frame(5, 4, 1, &[0, 0, 0, 2, 0x82])),
-    ];
-    for (name, bytes) in table {
-        run(async {
-            let first = if matches!(name, "garbage" | "no streams") {
-                Vec::new()
-            } else {
-                settings()
-            };
-            let all = [first, bytes].concat();
-            let target = Target::raw(move || all.clone()).await;
-            let alb = Alb::speaking(ProtocolVersion::Http2, &[target.address]);
-            let mut client = alb.client().await;
-            assert_eq!(client.get("/").await.status, 502, "{name}");
-        });
-    }
-}
-
-#[test]
 fn goaway_moves_a_call_that_the_target_did_not_see() {
     run(async {
         let target = Target::leaving(echo).await;
@@ -450,7 +403,8 @@ fn goaway_moves_a_call_that_the_target_did_not_see() {
         let (answer, trailers) = unary(&mut client, "moved").await;
         assert_eq!(answer.body, message("moved"));
         assert_eq!(grpc_status(trailers).unwrap(), "0");
-        assert_eq!(target.notes.all(), ["request"]);
+        let noted = ["connection", "request", "connection"];
+        assert_eq!(target.notes.all(), noted);
     });
 }
 
@@ -483,5 +437,30 @@ fn an_idle_connection_closes_after_the_idle_timeout() {
         unary(&mut client, "x").await;
         alb.pass(std::time::Duration::from_secs(61));
         until("closed", || alb.pools.multiplexed() == 0).await;
+    });
+}
+
+// RFC 7541, 6.2.3: what a client keeps out of tables stays out of them.
+#[test]
+fn fields_that_must_enter_no_table_enter_none_at_the_target() {
+    run(async {
+        let target = Target::raw(frame(4, 0, 0, &[]), frame(1, 5, 1, &[0x88])).await;
+        let alb = Alb::speaking(ProtocolVersion::Http2, &[target.address]);
+        let mut client = alb.client().await;
+        let mut request = get("/");
+        for (name, is_sensitive) in [("x-secret", true), ("x-a", false), ("authorization", false)] {
+            let mut value: HeaderValue = "value".parse().unwrap();
+            value.set_sensitive(is_sensitive);
+            request.headers_mut().insert(name, value);
+        }
+        assert_eq!(client.ask(request).await.unwrap().status, 200);
+        let mut noted = target.notes.all();
+        noted.sort();
+        let expected = [
+            "connection",
+            "never indexed: authorization",
+            "never indexed: x-secret",
+        ];
+        assert_eq!(noted, expected);
     });
 }

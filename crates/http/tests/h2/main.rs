@@ -6,6 +6,8 @@
 )]
 
 mod alb;
+mod bad_targets;
+mod bounds;
 #[path = "../kit/mod.rs"]
 mod kit;
 

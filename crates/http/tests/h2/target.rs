@@ -1,11 +1,12 @@
 //! A target that speaks HTTP/2, by the h2 crate.
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use elbow_h2::{Config, Event};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, Request, Response};
@@ -58,32 +59,17 @@ impl Target {
         streams_max: u32,
         serve: impl Fn(Call) -> F + Clone + 'static,
     ) -> Self {
-        let notes = Notes::default();
-        let shared = notes.clone();
-        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
-        spawn_local(async move {
-            loop {
-                let (stream, _) = socket.accept().await.unwrap();
-                shared.push("connection");
-                let (serve, notes) = (serve.clone(), shared.clone());
-                spawn_local(async move {
-                    let mut builder = h2::server::Builder::new();
-                    builder.max_concurrent_streams(streams_max);
-                    let Ok(mut http) = builder.handshake(stream).await else {
-                        return;
-                    };
-                    while let Some(Ok((request, respond))) = http.accept().await {
-                        spawn_local(serve(Call {
-                            request,
-                            respond,
-                            notes: notes.clone(),
-                        }));
-                    }
-                });
+        Self::accepting(move |stream, notes| {
+            let serve = serve.clone();
+            async move {
+                let mut builder = h2::server::Builder::new();
+                builder.max_concurrent_streams(streams_max);
+                if let Ok(http) = builder.handshake(stream).await {
+                    calls(http, false, notes, serve).await;
+                }
             }
-        });
-        Self { address, notes }
+        })
+        .await
     }
 
     /// A target that leaves its first connection when a request arrives there, without having seen it. It serves
@@ -91,88 +77,130 @@ impl Target {
     pub(crate) async fn leaving<F: Future<Output = ()> + 'static>(
         serve: impl Fn(Call) -> F + Clone + 'static,
     ) -> Self {
-        let notes = Notes::default();
-        let shared = notes.clone();
-        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
-        spawn_local(async move {
-            let (mut first, _) = socket.accept().await.unwrap();
-            first.write_all(&frame(4, 0, 0, &[])).await.unwrap();
-            // The preface, SETTINGS, WINDOW_UPDATE, the acknowledgement, and then the request.
-            let mut seen = Vec::new();
-            while seen.windows(4).filter(|part| part == b"Echo").count() == 0 && seen.len() < 160 {
-                first.read_buf(&mut seen).await.unwrap();
+        Self::accepting(move |stream, notes| {
+            let serve = serve.clone();
+            async move {
+                if notes.count("connection") == 1 {
+                    return leave(stream, notes).await;
+                }
+                let http = h2::server::handshake(stream).await.unwrap();
+                calls(http, false, notes, serve).await;
             }
-            shared.push("request");
-            first.write_all(&frame(7, 0, 0, &[0; 8])).await.unwrap();
-            let (second, _) = socket.accept().await.unwrap();
-            let mut http = h2::server::handshake(second).await.unwrap();
-            while let Some(Ok((request, respond))) = http.accept().await {
-                let notes = shared.clone();
-                spawn_local(serve(Call {
-                    request,
-                    respond,
-                    notes,
-                }));
-            }
-        });
-        Self { address, notes }
+        })
+        .await
     }
 
     /// A target that ends each connection after its first request, which it serves.
     pub(crate) async fn one_each<F: Future<Output = ()> + 'static>(
         serve: impl Fn(Call) -> F + Clone + 'static,
     ) -> Self {
-        let notes = Notes::default();
-        let shared = notes.clone();
-        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
-        spawn_local(async move {
-            loop {
-                let (stream, _) = socket.accept().await.unwrap();
-                shared.push("connection");
-                let (serve, notes) = (serve.clone(), shared.clone());
-                spawn_local(async move {
-                    let mut http = h2::server::handshake(stream).await.unwrap();
-                    while let Some(Ok((request, respond))) = http.accept().await {
-                        http.graceful_shutdown();
-                        let notes = notes.clone();
-                        spawn_local(serve(Call {
-                            request,
-                            respond,
-                            notes,
-                        }));
-                    }
-                });
+        Self::accepting(move |stream, notes| {
+            let serve = serve.clone();
+            async move {
+                let http = h2::server::handshake(stream).await.unwrap();
+                calls(http, true, notes, serve).await;
             }
-        });
-        Self { address, notes }
+        })
+        .await
     }
 
-    /// A target that writes `bytes` on each connection, once the client has said something, and keeps it
-    /// open.
-    pub(crate) async fn raw(bytes: impl Fn() -> Vec<u8> + 'static) -> Self {
+    /// A target that writes `first` on each connection, and `then` once a request is there. It keeps the connection
+    /// open, and notes the names of fields that must enter no table.
+    pub(crate) async fn raw(first: Vec<u8>, then: Vec<u8>) -> Self {
+        Self::accepting(move |mut stream, notes| {
+            let (first, then) = (first.clone(), then.clone());
+            async move {
+                stream.write_all(&first).await.unwrap();
+                let mut reader = elbow_h2::Connection::server(READER);
+                let (mut input, mut then) = (Vec::new(), Some(then));
+                while stream.read_buf(&mut input).await.is_ok_and(|n| n > 0) {
+                    let is_request = read(&mut reader, &mut input, &notes);
+                    if let Some(then) = then.take_if(|_| is_request) {
+                        // A client that has seen enough closes.
+                        let _ = stream.write_all(&then).await;
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// A target that notes each connection and runs `serve` for it.
+    async fn accepting<F: Future<Output = ()> + 'static>(
+        serve: impl Fn(TcpStream, Notes) -> F + 'static,
+    ) -> Self {
         let notes = Notes::default();
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let shared = notes.clone();
         spawn_local(async move {
-            let mut open: Vec<TcpStream> = Vec::new();
             loop {
                 let (stream, _) = socket.accept().await.unwrap();
                 shared.push("connection");
-                stream.readable().await.unwrap();
-                let mut sent = 0;
-                let bytes = bytes();
-                while sent < bytes.len() {
-                    stream.writable().await.unwrap();
-                    sent += stream.try_write(&bytes[sent..]).unwrap_or(0);
-                }
-                open.push(stream);
+                spawn_local(serve(stream, shared.clone()));
             }
         });
         Self { address, notes }
     }
+}
+
+/// Lets `serve` handle each request of a connection, which ends after the first one if `is_short`.
+async fn calls<F: Future<Output = ()> + 'static>(
+    mut http: h2::server::Connection<TcpStream, Bytes>,
+    is_short: bool,
+    notes: Notes,
+    serve: impl Fn(Call) -> F,
+) {
+    while let Some(Ok((request, respond))) = http.accept().await {
+        if is_short {
+            http.graceful_shutdown();
+        }
+        spawn_local(serve(Call {
+            request,
+            respond,
+            notes: notes.clone(),
+        }));
+    }
+}
+
+const READER: Config = Config {
+    streams_max: 100,
+    stream_window: 1 << 20,
+    connection_window: 1 << 20,
+    header_list_max: 128 * 1024,
+    output_max: 1 << 20,
+};
+
+/// Reads the frames in `input`; whether there is a request.
+fn read(reader: &mut elbow_h2::Connection, input: &mut Vec<u8>, notes: &Notes) -> bool {
+    let mut is_request = false;
+    loop {
+        let received = reader.receive(input);
+        let (used, is_over) = (received.used, received.event.is_none());
+        if let Some(Event::Head { head, .. }) = received.event {
+            is_request = true;
+            for name in head.never_indexed() {
+                notes.push(format!("never indexed: {name}"));
+            }
+        }
+        input.drain(..used);
+        if is_over {
+            return is_request;
+        }
+    }
+}
+
+/// Answers the first request with a GOAWAY that says that it was not seen.
+async fn leave(mut stream: TcpStream, notes: Notes) {
+    stream.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+    // The preface, SETTINGS, WINDOW_UPDATE, the acknowledgement, and then the request.
+    let mut seen = Vec::new();
+    while seen.windows(4).filter(|part| part == b"Echo").count() == 0 && seen.len() < 160 {
+        stream.read_buf(&mut seen).await.unwrap();
+    }
+    notes.push("request");
+    stream.write_all(&frame(7, 0, 0, &[0; 8])).await.unwrap();
+    pending::<()>().await;
 }
 
 /// A frame of a target.

@@ -85,9 +85,11 @@ impl Connection {
         };
         self.head.clear();
         let (head, list_max) = (&mut self.head, self.config.header_list_max as usize);
-        let size = self.decoder.decode(bytes, list_max, &mut |name, value| {
-            head.push(kind, name, value);
-        })?;
+        let size = self
+            .decoder
+            .decode(bytes, list_max, &mut |name, value, never_indexed| {
+                head.push(kind, name, value, never_indexed);
+            })?;
         if kind == Kind::Ignored {
             return Ok(None);
         }

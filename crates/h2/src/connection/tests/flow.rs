@@ -138,6 +138,53 @@ fn receive_windows_are_updated_once_a_turn() {
 }
 
 #[test]
+fn windows_take_their_size_with_the_next_update() {
+    let mut client = Connection::client(Config {
+        stream_window: 1000,
+        ..CONFIG
+    });
+    let settings = written(&mut client).remove(0);
+    assert_eq!(settings.3[6..12], [0, 4, 0, 0, 3, 232]);
+    let stream = client.open(true, false, |head| {
+        for (name, value) in super::kit::GET {
+            head.field(name, value.as_bytes());
+        }
+    });
+    let stream = stream.unwrap();
+    written(&mut client);
+    let response = [
+        frame(kind::SETTINGS, 0, 0, &[]),
+        super::kit::request(1, &[(":status", "200")], false),
+    ];
+    feed(&mut client, &response.concat());
+    written(&mut client);
+    let mut granted = 1000;
+    for (size, expected) in [(50_000, 50_000), (50_000, 50_000), (800, 800)] {
+        client.set_windows(size, CONFIG.connection_window);
+        for piece in vec![0; granted].chunks(10_000) {
+            feed(&mut client, &data(1, piece, false));
+        }
+        client.end_turn();
+        assert!(written(&mut client).iter().all(|frame| frame.2 == 0));
+        client.release(stream, granted);
+        client.end_turn();
+        let mut updates = written(&mut client);
+        updates.retain(|frame| frame.2 == 1);
+        let update = (
+            kind::WINDOW_UPDATE,
+            0,
+            1,
+            u32::to_be_bytes(expected).to_vec(),
+        );
+        assert_eq!(updates, [update]);
+        granted = expected as usize;
+    }
+    feed(&mut client, &data(1, &[0; 801], false));
+    let reset = (kind::RST_STREAM, 0, 1, 3_u32.to_be_bytes().to_vec());
+    assert_eq!(written(&mut client), [reset]);
+}
+
+#[test]
 fn data_of_closed_streams_returns_to_the_connection() {
     let mut server = server();
     for id in [1, 3] {

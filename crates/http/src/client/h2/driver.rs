@@ -79,6 +79,11 @@ impl<S: Stream, C: Connect> Driver<S, C> {
         let connection = Rc::clone(&self.connection);
         let link = &connection.link;
         loop {
+            if link.is_exceeded() {
+                tracing::debug!(client = %connection.meta.client, "HTTP/2 connection holds too much");
+                connection.context.metrics.shed(ShedReason::Buffers);
+                return Poll::Ready(());
+            }
             if self.state != State::Closing && self.poll_read(cx).is_err() {
                 // The client is gone, and with it all of its streams.
                 return Poll::Ready(());

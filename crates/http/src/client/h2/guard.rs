@@ -49,8 +49,13 @@ impl<C: Connect> Drop for RequestGuard<C> {
             return;
         };
         if record.status.is_none() {
-            // The client went away before any response (parity 1.10: 460).
-            record.fail(ErrorKind::ClientGone.into(), &self.listener);
+            let kind = if connection.link.is_exceeded() {
+                ErrorKind::NoBuffer
+            } else {
+                // The client went away before any response (parity 1.10: 460).
+                ErrorKind::ClientGone
+            };
+            record.fail(kind.into(), &self.listener);
         }
         record.finish(
             &connection.context,

@@ -8,9 +8,11 @@ use std::task::{Context, Waker};
 
 use elbow_h2::{Connection as Protocol, ErrorCode, StreamKey};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Charge, HeldHead};
 use crate::header::trailers::Trailers;
 use crate::spare::Spares;
+
+use super::STREAM_WINDOW;
 
 /// Memory of a received body that a stream keeps for the next part.
 const RECEIVED_KEPT: usize = 16 * 1024;
@@ -20,13 +22,14 @@ pub(super) struct Link {
     pub(super) protocol: RefCell<Protocol>,
     /// By [`StreamKey::index`].
     slots: RefCell<Vec<Slot>>,
-    /// Woken when the connection has something to write.
-    driver: RefCell<Option<Waker>>,
     /// The driver runs, or will once the tasks that are ready now have run.
     is_driver_awake: Cell<bool>,
     /// Bytes that wait outside of the output.
     stored: Cell<usize>,
+    /// Its driver is woken when the connection has something to write.
     budget: Budget,
+    /// The output, and what is stored.
+    charge: Charge,
     /// Where the memory of the output comes from.
     spares: Rc<Spares>,
 }
@@ -62,9 +65,9 @@ impl Link {
         Rc::new(Self {
             protocol: RefCell::new(protocol),
             slots: RefCell::default(),
-            driver: RefCell::new(None),
             is_driver_awake: Cell::new(true),
             stored: Cell::new(0),
+            charge: budget.hold(),
             budget,
             spares,
         })
@@ -85,27 +88,37 @@ impl Link {
     /// The driver waits: whatever is put into the output from now on wakes the task of `cx`.
     pub(super) fn driver_waits(&self, cx: &Context<'_>) {
         self.is_driver_awake.set(false);
-        let mut driver = self.driver.borrow_mut();
-        match &mut *driver {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
+        self.budget.set_driver(cx);
     }
 
     /// Lets the driver run once all tasks that are ready now have run.
     pub(super) fn wake_driver(&self) {
-        if !self.is_driver_awake.replace(true)
-            && let Some(driver) = &*self.driver.borrow()
-        {
-            driver.wake_by_ref();
+        if !self.is_driver_awake.replace(true) {
+            self.budget.wake_driver();
         }
     }
 
-    /// Charges what is held to the budget, and bounds the output by it.
+    /// Charges what is held to the budget, and bounds the output and the uploads by it.
     pub(super) fn settle(&self) {
         let mut protocol = self.protocol.borrow_mut();
-        self.budget.set(protocol.output().len() + self.stored.get());
-        protocol.set_output_max(self.budget.output_max());
+        self.charge.set(protocol.output().len() + self.stored.get());
+        protocol.set_output_max(self.budget.output_max(&self.charge));
+        protocol.set_windows(STREAM_WINDOW, self.budget.upload_window(&self.charge));
+    }
+
+    /// Whether the connection has to end, because it holds most and the worker too much.
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.budget.is_exceeded()
+    }
+
+    /// A charge for what a target holds for this client.
+    pub(super) fn hold(&self) -> Charge {
+        self.budget.hold()
+    }
+
+    /// Charges a request head of `bytes`; `None` when there is no room for it.
+    pub(super) fn hold_head(&self, bytes: usize) -> Option<HeldHead> {
+        self.budget.hold_head(bytes)
     }
 
     /// Counts `added` and `removed` bytes that wait outside of the output.
@@ -195,6 +208,8 @@ pub(super) struct Stream {
     key: StreamKey,
     /// Bytes of the response that wait until they can be sent.
     stored: Cell<usize>,
+    /// Bytes of the request's body that were taken and are not passed on.
+    taken: Cell<usize>,
 }
 
 impl Stream {
@@ -203,7 +218,13 @@ impl Stream {
             link: Rc::clone(link),
             key,
             stored: Cell::new(0),
+            taken: Cell::new(0),
         }
+    }
+
+    /// The connection.
+    pub(super) fn link(&self) -> &Link {
+        &self.link
     }
 
     /// Makes whatever happens to the stream wake the task of `cx`.
@@ -226,7 +247,8 @@ impl Stream {
         })
     }
 
-    /// Takes what arrived of the request's body. The client may send as much more.
+    /// Takes what arrived of the request's body. The client may send as much more after
+    /// [`Stream::passed_on`].
     pub(super) fn take_arrived(&self) -> Arrived {
         let arrived = self.link.with(self.key, |slot| {
             if !slot.received.is_empty() {
@@ -238,10 +260,18 @@ impl Stream {
             }
         });
         if let Some(Arrived::Data(data)) = &arrived {
-            self.link.store(0, data.len());
-            self.release(data.len());
+            self.taken.set(self.taken.get() + data.len());
         }
         arrived.unwrap_or(Arrived::Nothing)
+    }
+
+    /// Notes that all that was taken is with the target.
+    pub(super) fn passed_on(&self) {
+        let taken = self.taken.take();
+        if taken > 0 {
+            self.link.store(0, taken);
+            self.release(taken);
+        }
     }
 
     /// Whether all of the request's body was taken, apart from its end.
@@ -264,6 +294,7 @@ impl Stream {
 
     /// Drops what arrives of the request's body from now on.
     pub(super) fn leave_unread(&self) {
+        self.passed_on();
         let dropped = self.link.with(self.key, |slot| {
             slot.is_unread = true;
             mem::take(&mut slot.received).len()

@@ -31,10 +31,8 @@ const STREAMS_MAX: u32 = 128;
 const REQUESTS_MAX: u32 = 10_000;
 /// Above this a head is not read any more. ALB's own limit is lower; both get ALB's answer.
 const HEADER_LIST_MAX: u32 = 128 * 1024;
-/// Receive windows of a stream and of a connection, in bytes: enough for a fast upload over a long
-/// distance, and the most that one connection can make us hold.
+/// Receive window of a stream in bytes: enough for a fast upload over a long distance.
 const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// How long an idle client may take to close after GOAWAY.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -71,12 +69,13 @@ impl<C: Connect> Connection<C> {
         let idle_timeout = listener.attributes.idle_timeout;
         let budget = Budget::new(Rc::clone(&context.pools.h2));
         let spares = Rc::clone(&context.pools.spares);
+        let unused = budget.hold();
         let config = Config {
             streams_max: STREAMS_MAX,
             stream_window: STREAM_WINDOW,
-            connection_window: CONNECTION_WINDOW,
+            connection_window: budget.upload_window(&unused),
             header_list_max: HEADER_LIST_MAX,
-            output_max: budget.output_max(),
+            output_max: budget.output_max(&unused),
         };
         Rc::new(Self {
             id: context.worker.random(),

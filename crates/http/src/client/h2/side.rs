@@ -205,6 +205,7 @@ impl Source for Side {
         if self.request_ended || (self.received > 0 && !sink.is_drained()) {
             return Ok(());
         }
+        self.stream.passed_on();
         match self.stream.take_arrived() {
             Arrived::Nothing => {}
             Arrived::Data(data) => {
@@ -224,8 +225,11 @@ impl Source for Side {
         &mut self,
         _cx: &mut Context<'_>,
         _turn: Turn<'_>,
-        _sink: &mut K,
+        sink: &mut K,
     ) -> Poll<Result<(), MoveError>> {
+        if sink.is_drained() {
+            self.stream.passed_on();
+        }
         // The task is registered for whatever arrives.
         if self.stream.has_arrived() {
             Poll::Ready(Ok(()))

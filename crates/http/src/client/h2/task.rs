@@ -26,17 +26,19 @@ use crate::exchange::side::Turn;
 use crate::exchange::{Ended, Exchange};
 use crate::h1::Framing;
 use crate::header::date::unix_now;
+use crate::multiplex;
+use crate::multiplex::head::NeverIndexed;
 use crate::page::LocalResponse;
 use crate::spare::Spare;
 use crate::upstream::target::{self, give_back};
 use crate::upstream::{Outline, Upstream};
 
 /// What is needed of a request once its head is gone.
-#[derive(Clone, Copy)]
 pub(super) struct Facts {
     framing: Framing,
-    pub(super) to_head: bool,
+    to_head: bool,
     grpc: bool,
+    never_indexed: NeverIndexed,
 }
 
 /// A request whose head was read, and what is done with it.
@@ -64,11 +66,13 @@ impl<C: Connect> Begun<C> {
         guard.record().received = request::size(head);
         let is_too_large = head.is_too_large();
         let framing = request::framing(head, end);
+        let never_indexed = multiplex::head::never_indexed(head);
         let (facts, planned) = request::convert(head, |head| {
             let facts = Facts {
                 framing,
                 to_head: head.method == "HEAD",
                 grpc: head.is_grpc(),
+                never_indexed,
             };
             let refused = is_too_large
                 .then_some(ErrorKind::HeaderTooLarge)
@@ -107,7 +111,7 @@ impl<C: Connect> Begun<C> {
             Ok(Plan::Forward(forward)) => {
                 spawn_local(async move {
                     if let Some((stream, error)) =
-                        send(&mut guard, stream, forward, facts, out).await
+                        send(&mut guard, stream, forward, &facts, out).await
                     {
                         fail(guard, stream, error, facts);
                     }
@@ -180,12 +184,12 @@ async fn send<C: Connect>(
     guard: &mut RequestGuard<C>,
     stream: Stream,
     mut forward: Forward,
-    facts: Facts,
+    facts: &Facts,
     head: Spare,
 ) -> Option<(Stream, Error)> {
     let connection = Rc::clone(&guard.connection);
     let context = &connection.context;
-    let Some(held) = context.pools.h2.hold_head(head.len()) else {
+    let Some(held) = stream.link().hold_head(head.len()) else {
         context.metrics.shed(ShedReason::Buffers);
         return Some((stream, ErrorKind::NoBuffer.into()));
     };
@@ -196,7 +200,9 @@ async fn send<C: Connect>(
         framing: facts.framing,
         to_head: facts.to_head,
         passes_trailers: passes,
+        never_indexed: facts.never_indexed.clone(),
     };
+    let charge = stream.link().hold();
     let sent = {
         let record = guard.record();
         let mut sending = pin!(target::send(
@@ -204,6 +210,7 @@ async fn send<C: Connect>(
             &mut forward,
             head,
             outline,
+            charge,
             &listener,
             record
         ));

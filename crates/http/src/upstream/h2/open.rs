@@ -66,7 +66,10 @@ async fn run<C: Connect>(context: Rc<Context<C>>, to: Destination, opening: Rc<O
     let worker = Rc::clone(&context.worker);
     let connections = &pools.multiplexed;
     let connection = match connected {
-        Ok(io) => Rc::new(Connection::new(io, Rc::clone(&pools.spares))),
+        Ok(io) => {
+            let (spares, budget) = (Rc::clone(&pools.spares), Rc::clone(&pools.h2));
+            Rc::new(Connection::new(io, spares, budget))
+        }
         Err(error) => {
             let kind = count(&context, &error.into());
             connections.take_opening(to.key);

@@ -11,6 +11,7 @@ use elbow_h2::StreamKey;
 use elbow_net::Connect;
 
 use super::open::{Destination, connection};
+use crate::budget::Charge;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::side::{MoveError, Sink, Source, Turn, UpstreamSide};
@@ -64,6 +65,8 @@ pub(crate) struct Request<C: Connect> {
     /// Bytes of the body that the client has room for.
     granted: usize,
     received: u64,
+    /// The replay, and the source of further charges.
+    charge: Charge,
     /// All of the response has been given away.
     is_ended: bool,
     failure: Option<Error>,
@@ -85,10 +88,11 @@ impl<C: Connect> Request<C> {
         connection: Rc<Connection<C::Io>>,
         head: Spare,
         outline: Outline,
+        charge: Charge,
     ) -> Result<Self, Error> {
-        let is_empty = outline.framing == Framing::Empty;
-        let stream = connection.open(&head, to.is_tls, is_empty, outline.to_head);
+        let stream = connection.open(&outline.head(&head, to.is_tls), charge.another());
         let stream = stream.ok_or(ErrorKind::Internal)?;
+        let is_empty = outline.framing == Framing::Empty;
         let spares = Rc::clone(&context.pools.spares);
         Ok(Self {
             context,
@@ -111,6 +115,7 @@ impl<C: Connect> Request<C> {
             found: None,
             granted: 0,
             received: 0,
+            charge,
             is_ended: false,
             failure: None,
         })
@@ -157,9 +162,8 @@ impl<C: Connect> Request<C> {
         let Some(replay) = &mut self.replay else {
             return Err(ErrorKind::Internal.into());
         };
-        let is_empty = self.outline.framing == Framing::Empty;
-        let (is_tls, to_head) = (self.to.is_tls, self.outline.to_head);
-        let stream = connection.open(&replay.head, is_tls, is_empty, to_head);
+        let head = self.outline.head(&replay.head, self.to.is_tls);
+        let stream = connection.open(&head, self.charge.another());
         let stream = stream.ok_or(ErrorKind::TargetClosed)?;
         self.connection.close(self.stream);
         self.connection = connection;
@@ -171,7 +175,7 @@ impl<C: Connect> Request<C> {
         self.rest = body;
         self.rest_at = 0;
         if let Some(end) = replay.end.take()
-            && !is_empty
+            && self.outline.framing != Framing::Empty
         {
             self.end = End::Due(end);
         }
@@ -179,16 +183,19 @@ impl<C: Connect> Request<C> {
     }
 
     /// Keeps what was sent, to send it again.
-    fn sent(replay: &mut Option<Replay>, data: &[u8]) {
+    fn sent(replay: &mut Option<Replay>, charge: &Charge, data: &[u8]) {
         let Some(kept) = replay else {
             return;
         };
-        if kept.head.len() + kept.body.len() + data.len() > REPLAY_MAX {
+        let bytes = kept.head.len() + kept.body.len() + data.len();
+        if bytes > REPLAY_MAX {
             *replay = None;
+            charge.set(0);
             return;
         }
         kept.body.fill();
         kept.body.extend_from_slice(data);
+        charge.set(bytes);
     }
 
     /// Sends what was put, as far as the target takes it; ready when all of it is sent.
@@ -203,12 +210,20 @@ impl<C: Connect> Request<C> {
             let rest = self.rest.get(self.rest_at..).unwrap_or_default();
             if !rest.is_empty() {
                 let n = h2.send_data(stream, rest, false);
-                Self::sent(&mut self.replay, rest.get(..n).unwrap_or_default());
+                Self::sent(
+                    &mut self.replay,
+                    &self.charge,
+                    rest.get(..n).unwrap_or_default(),
+                );
                 (self.rest_at, sent) = (self.rest_at + n, sent + n);
             }
             if self.rest_at == self.rest.len() && !self.part.is_empty() {
                 let n = h2.send_data(stream, &self.part, false);
-                Self::sent(&mut self.replay, self.part.get(..n).unwrap_or_default());
+                Self::sent(
+                    &mut self.replay,
+                    &self.charge,
+                    self.part.get(..n).unwrap_or_default(),
+                );
                 self.part.advance(n);
                 sent += n;
             }
@@ -275,6 +290,7 @@ impl<C: Connect> UpstreamSide for Request<C> {
         turn.timer.touch();
         self.scan = Scan::default();
         self.replay = None;
+        self.charge.set(0);
         self.found = Some(found);
         Poll::Ready(Ok(()))
     }
@@ -289,7 +305,7 @@ impl<C: Connect> UpstreamSide for Request<C> {
         // Taken out, since `then` may use another stream of a connection.
         let spares = &self.context.pools.spares;
         let (mut heads, is_over) = self.with(|incoming, _| {
-            let has_more = incoming.available() > 0 || incoming.trailers.is_some();
+            let has_more = !incoming.available().is_empty() || incoming.trailers.is_some();
             let heads = mem::replace(&mut incoming.heads, spares.later());
             (heads, incoming.is_ended && !has_more)
         })?;
@@ -335,24 +351,20 @@ impl<C: Connect> Source for Request<C> {
             return Ok(());
         }
         let (stream, granted) = (self.stream, mem::take(&mut self.granted));
-        let (is_over, trailers) = self.with(|incoming, h2| {
-            let data = incoming.data.get(incoming.data_at..).unwrap_or_default();
+        let (is_over, trailers, is_due) = self.with(|incoming, h2| {
+            let data = incoming.available();
             let n = granted.min(data.len());
+            let mut is_due = false;
             if n > 0 {
                 sink.put(data.get(..n).unwrap_or_default());
-                incoming.data_at += n;
-                h2.release(stream, n);
+                incoming.consume(n);
+                is_due = h2.release(stream, n);
             }
-            if incoming.available() == 0 {
-                incoming.data.give_back();
-                incoming.data_at = 0;
-            }
-            let is_over = incoming.is_ended && incoming.available() == 0;
-            (is_over, incoming.trailers.take_if(|_| is_over))
+            let is_over = incoming.is_ended && incoming.available().is_empty();
+            (is_over, incoming.trailers.take_if(|_| is_over), is_due)
         })?;
         self.received += granted as u64;
-        if granted > 0 {
-            // The window may need an update.
+        if is_due {
             self.connection.wake();
         }
         if is_over {
@@ -369,7 +381,7 @@ impl<C: Connect> Source for Request<C> {
         sink: &mut K,
     ) -> Poll<Result<(), MoveError>> {
         let state = self.with(|incoming, _| {
-            let available = incoming.available();
+            let available = incoming.available().len();
             if available == 0 && !incoming.is_ended && incoming.failure.is_none() {
                 incoming.wait(cx);
                 return Poll::Pending;

@@ -1,0 +1,117 @@
+//! Targets that break the rules of HTTP/2, or do not speak it.
+
+use elbow_model::ProtocolVersion;
+
+use crate::alb::{Alb, get, whole};
+use crate::grpc::unary;
+use crate::kit::{Pod, run, soon};
+use crate::target::{Target, frame};
+
+#[test]
+fn a_target_of_http1_is_told_apart() {
+    run(async {
+        let pod = Pod::answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+        let alb = Alb::speaking(ProtocolVersion::Grpc, &[pod.address]);
+        let mut client = alb.client().await;
+        let (answer, _) = unary(&mut client, "x").await;
+        assert_eq!(answer.status, 502);
+        assert_eq!(answer.fields["grpc-status"], "14");
+        drop(client);
+        let line = alb.lines().remove(0);
+        assert!(line.contains("\"ElbowTargetProtocol\""), "{line}");
+    });
+}
+
+#[test]
+fn targets_that_break_the_rules_are_answered_with_502() {
+    let settings = || frame(4, 0, 0, &[]);
+    let head = |block: &[u8]| frame(1, 4, 1, block);
+    // `:status: 200` is entry 8 of the static table.
+    let table: Vec<(&str, Vec<u8>)> = vec![
+        ("garbage", b"SSH-2.0-OpenSSH\r\n".to_vec()),
+        ("no streams", frame(4, 0, 0, &[0, 3, 0, 0, 0, 0])),
+        ("GOAWAY at once", frame(7, 0, 0, &[0; 8])),
+        ("no status", head(&[0x00, 1, b'a', 1, b'b'])),
+        ("uppercase name", head(&[0x88, 0x00, 1, b'A', 1, b'b'])),
+        ("connection field", head(b"\x88\x00\x0aconnection\x05close")),
+        ("bad HPACK", head(&[0xff, 0xff, 0xff, 0xff, 0xff])),
+        ("DATA before a head", frame(0, 1, 1, b"x")),
+        ("push", frame(5, 4, 1, &[0, 0, 0, 2, 0x82])),
+        ("settings of zero", frame(4, 0, 0, &[0, 5, 0, 0, 0, 0])),
+    ];
+    for (name, bytes) in table {
+        run(async {
+            let target = if matches!(name, "garbage" | "no streams") {
+                Target::raw(bytes, Vec::new()).await
+            } else {
+                Target::raw(settings(), bytes).await
+            };
+            let alb = Alb::speaking(ProtocolVersion::Http2, &[target.address]);
+            let mut client = alb.client().await;
+            assert_eq!(client.get("/").await.status, 502, "{name}");
+            assert_eq!(alb.metrics.worker(0).elb_responses.get(502), 1, "{name}");
+        });
+    }
+}
+
+/// A field of 4,000 bytes that enters the table, and is repeated `times` times for a byte each.
+fn large_head(times: usize) -> Vec<u8> {
+    let mut block = vec![0x88, 0x40, 3, b'x', b'-', b'a', 0x7f, 0xa1, 0x1e];
+    block.extend([b'v'; 4000]);
+    block.resize(block.len() + times, 0xbe);
+    block
+}
+
+#[test]
+fn heads_of_a_megabyte_from_a_target_are_answered_with_502() {
+    let compressed = frame(1, 4, 1, &large_head(250));
+    let mut plain = frame(1, 0, 1, &[0x88]);
+    for _ in 0..64 {
+        plain.extend(frame(9, 0, 1, &[0; 16_384]));
+    }
+    for (bytes, reason) in [(compressed, "\"-\""), (plain, "\"ElbowTargetProtocol\"")] {
+        run(async {
+            let target = Target::raw(frame(4, 0, 0, &[]), bytes).await;
+            let alb = Alb::speaking(ProtocolVersion::Http2, &[target.address]);
+            let mut client = alb.client().await;
+            assert_eq!(client.get("/").await.status, 502);
+            assert!(alb.pools.waiting() < 64 * 1024);
+            assert_eq!(alb.metrics.worker(0).elb_responses.get(502), 1);
+            drop(client);
+            let line = alb.lines().remove(0);
+            assert!(line.contains(reason), "{line}");
+        });
+    }
+}
+
+#[test]
+fn what_follows_the_end_of_a_response_changes_nothing() {
+    let head = |flags, block: &[u8]| frame(1, flags, 1, block);
+    let trailers = head(5, &[0x00, 1, b't', 1, b'1']);
+    for more in [trailers.clone(), frame(0, 1, 1, b"x")] {
+        run(async {
+            let bytes = [&head(4, &[0x88])[..], &trailers, &more].concat();
+            let target = Target::raw(frame(4, 0, 0, &[]), bytes).await;
+            let alb = Alb::speaking(ProtocolVersion::Http2, &[target.address]);
+            let mut client = alb.client().await;
+            let answer = client.get("/").await;
+            assert_eq!((answer.status.as_u16(), &*answer.body), (200, &b""[..]));
+        });
+    }
+}
+
+#[test]
+fn a_body_shorter_than_announced_resets_the_client() {
+    run(async {
+        // `content-length: 5`, and one byte.
+        let head = frame(1, 4, 1, &[0x88, 0x0f, 0x0d, 1, b'5']);
+        let bytes = [head, frame(0, 1, 1, b"x")].concat();
+        let target = Target::raw(frame(4, 0, 0, &[]), bytes).await;
+        let alb = Alb::speaking(ProtocolVersion::Http2, &[target.address]);
+        let mut client = alb.client().await;
+        let (response, _) = client.start(get("/"), false).await;
+        let response = soon(response).await.unwrap();
+        let error = whole(response).await.unwrap_err();
+        assert!(error.is_reset() && error.is_remote(), "{error}");
+    });
+}
