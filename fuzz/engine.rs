@@ -15,7 +15,7 @@ use elbow_balance::{Group, Target};
 use elbow_http::{Context, Listener, Pools};
 use elbow_model::{
     Account, ActionSpec, ListenerSpec, LoadBalancer, LoadBalancerAttributes, LoadBalancerSpec,
-    Scope, TargetGroup, TargetGroupSpec, TargetState,
+    ProtocolVersion, Scope, TargetGroup, TargetGroupSpec, TargetState,
 };
 use elbow_net::{ConnMeta, Connect, ConnectError, Stream, TlsMeta, Worker};
 use elbow_telemetry::Telemetry;
@@ -51,12 +51,15 @@ pub(crate) struct Script {
     pub(crate) attributes: LoadBalancerAttributes,
     /// Whether ALPN selected HTTP/2.
     pub(crate) is_h2: bool,
+    /// What the target speaks.
+    pub(crate) version: ProtocolVersion,
     /// Buffer size of a connection.
     pub(crate) room: usize,
     /// Maximum length of one read.
     pub(crate) piece: usize,
     pub(crate) client: Vec<Step>,
-    /// One script for each connection to the target. Requests on further connections are answered with 200.
+    /// One script for each connection to the target. Requests on further connections are answered with 200, over
+    /// HTTP/1.1.
     pub(crate) targets: VecDeque<Vec<Step>>,
 }
 
@@ -85,7 +88,9 @@ async fn run(script: Script) -> Seen {
     let at = SocketAddr::from(([10, 0, 0, 1], 9000));
     let target = Arc::new(Target::new(model_target(at), at));
     target.set_state(TargetState::Healthy);
-    let group = Arc::new(Group::new(Arc::new(group()), vec![Arc::clone(&target)], 1));
+    let mut model = group();
+    model.protocol_version = script.version;
+    let group = Arc::new(Group::new(Arc::new(model), vec![Arc::clone(&target)], 1));
     let listener = Arc::new(listener(script.attributes, &group));
     let targets = Rc::new(Targets {
         scripts: RefCell::new(script.targets),
@@ -123,10 +128,11 @@ async fn run(script: Script) -> Seen {
     sleep(Duration::from_millis(50)).await;
     client.abort();
     drop(context);
-    drop(pools);
-    // Requests of a client that is gone release their targets.
-    sleep(Duration::from_secs(2)).await;
+    // Requests of a client that is gone release their targets, and connections that are shared end.
+    sleep(Duration::from_secs(8)).await;
     ticks.abort();
+    assert_eq!(pools.multiplexed(), 0, "a connection does not end");
+    assert_eq!(pools.waiting(), 0, "leaked charges");
     assert_eq!(worker.buffers.in_use(), 0, "leaked buffers");
     assert_eq!(target.in_flight(), 0, "leaked requests in flight");
     let by_target = targets.seen.borrow().iter().map(|s| s.take()).collect();

@@ -3,18 +3,17 @@
 
 use std::time::Duration;
 
-use elbow_model::{DesyncMitigationMode, LoadBalancerAttributes, XffHeaderProcessingMode};
+use elbow_h2::PREFACE;
+use elbow_model::ProtocolVersion;
 
+use crate::conversation::{SCRIPTS_MAX, STEPS_MAX, assert_frames, attributes, literal};
 use crate::engine::{self, Script, Step};
+use crate::feed::Feed;
+use crate::frames;
 use crate::strict_requests;
 
-/// Maximum number of steps of a client, and of bytes that it sends.
-const STEPS_MAX: usize = 60;
+/// Maximum number of bytes that a client sends.
 const BYTES_MAX: usize = 200_000;
-/// Maximum number of scripted connections to the target.
-const SCRIPTS_MAX: usize = 8;
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Fields with special rules in HTTP/2 or in a proxy.
 const FIELDS: &[(&str, &str)] = &[
@@ -83,7 +82,7 @@ const RESPONSES: &[&str] = &[
 
 /// Runs and checks the conversation that `input` describes.
 pub(crate) fn check(input: &[u8]) {
-    let script = script(&mut Feed(input));
+    let script = script(&mut Feed::new(input));
     let seen = engine::converse(script);
     for bytes in &seen.by_target {
         let requests = strict_requests::read(bytes)
@@ -113,48 +112,6 @@ pub(crate) fn check(input: &[u8]) {
         }
     }
     assert_frames(&seen.by_client);
-}
-
-/// Asserts that the client receives complete frames of known kinds. Only the last may be incomplete.
-fn assert_frames(mut rest: &[u8]) {
-    while let [a, b, c, kind, _, _, _, _, _, after @ ..] = rest {
-        assert!(*kind <= 9, "frame {:?}", &rest[..9]);
-        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
-        let Some(next) = after.get(length..) else {
-            return;
-        };
-        rest = next;
-    }
-}
-
-/// Reads the bytes of the fuzzer, one decision at a time.
-struct Feed<'b>(&'b [u8]);
-
-impl<'b> Feed<'b> {
-    fn next(&mut self) -> Option<u8> {
-        let (byte, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*byte)
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.next().unwrap_or(0)
-    }
-
-    fn word(&mut self) -> u32 {
-        u32::from_be_bytes([self.byte(), self.byte(), self.byte(), self.byte()])
-    }
-
-    fn some(&mut self) -> &'b [u8] {
-        let n = usize::from(self.byte()).min(self.0.len());
-        let (some, rest) = self.0.split_at(n);
-        self.0 = rest;
-        some
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[usize::from(self.byte()) % of.len()]
-    }
 }
 
 fn script(feed: &mut Feed<'_>) -> Script {
@@ -187,6 +144,7 @@ fn script(feed: &mut Feed<'_>) -> Script {
     Script {
         attributes,
         is_h2: true,
+        version: ProtocolVersion::Http1,
         room,
         piece,
         client: client.steps,
@@ -194,32 +152,10 @@ fn script(feed: &mut Feed<'_>) -> Script {
     }
 }
 
-fn attributes(feed: &mut Feed<'_>) -> LoadBalancerAttributes {
-    let bits = feed.byte();
-    LoadBalancerAttributes {
-        desync_mitigation_mode: match bits & 3 {
-            0 => DesyncMitigationMode::Monitor,
-            1 => DesyncMitigationMode::Strictest,
-            _ => DesyncMitigationMode::Defensive,
-        },
-        idle_timeout: Duration::from_secs(5),
-        drop_invalid_header_fields: bits & 4 != 0,
-        preserve_host_header: bits & 8 != 0,
-        xff_client_port: bits & 16 != 0,
-        xff_header_processing_mode: match bits >> 5 & 3 {
-            0 => XffHeaderProcessingMode::Preserve,
-            1 => XffHeaderProcessingMode::Remove,
-            _ => XffHeaderProcessingMode::Append,
-        },
-        tls_version_and_cipher_headers: bits & 128 != 0,
-        ..LoadBalancerAttributes::default()
-    }
-}
-
 fn target_step(op: u8, feed: &mut Feed<'_>) -> Step {
     match op % 12 {
         0..7 => Step::Send(feed.pick(RESPONSES).as_bytes().to_vec()),
-        7 => Step::Send(feed.some().to_vec()),
+        7 => Step::Send(feed.bytes().to_vec()),
         8 => Step::Pause(Duration::from_millis(u64::from(feed.byte()) * 100)),
         9 => Step::Send(vec![b'z'; usize::from(feed.byte()) * 500]),
         10 if feed.byte().is_multiple_of(2) => Step::Finish,
@@ -266,12 +202,7 @@ impl Client {
     }
 
     fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = (payload.len() as u32).to_be_bytes();
-        let head = [length[1], length[2], length[3], kind, flags];
-        self.pending.extend_from_slice(&head);
-        let stream = stream & 0x7fff_ffff;
-        self.pending.extend_from_slice(&stream.to_be_bytes());
-        self.pending.extend_from_slice(payload);
+        frames::frame(&mut self.pending, kind, flags, stream, payload);
         self.bytes += 9 + payload.len();
     }
 
@@ -291,7 +222,7 @@ impl Client {
                 let kind = feed.byte();
                 let data = match kind & 3 {
                     0 => b"hello".to_vec(),
-                    1 => feed.some().to_vec(),
+                    1 => feed.bytes().to_vec(),
                     2 => vec![b'd'; usize::from(feed.byte()) * 64],
                     _ => Vec::new(),
                 };
@@ -308,7 +239,7 @@ impl Client {
                     let value = match feed.byte() {
                         n @ 0..128 => u32::from(n),
                         128..192 => 65_535,
-                        _ => feed.word(),
+                        _ => feed.number(),
                     };
                     values.extend_from_slice(&value.to_be_bytes());
                 }
@@ -316,7 +247,7 @@ impl Client {
             }
             0x60..0x70 => {
                 let stream = [0, self.stream(feed)][usize::from(feed.byte() & 1)];
-                let more = [1000, feed.word()][usize::from(feed.byte() & 1)];
+                let more = [1000, feed.number()][usize::from(feed.byte() & 1)];
                 self.frame(8, 0, stream, &more.to_be_bytes());
             }
             0x70..0x74 => self.frame(6, feed.byte() & 1, 0, &[0; 8]),
@@ -327,9 +258,9 @@ impl Client {
             }
             0x78..0x7a => {
                 let (kind, flags, stream) = (feed.byte() % 16, feed.byte(), self.stream(feed));
-                self.frame(kind, flags, stream, feed.some());
+                self.frame(kind, flags, stream, feed.bytes());
             }
-            0x7a..0x7c => self.pending.extend_from_slice(feed.some()),
+            0x7a..0x7c => self.pending.extend_from_slice(feed.bytes()),
             0x7c..0x80 => {
                 let stream = self.stream(feed);
                 for _ in 0..feed.byte() {
@@ -369,7 +300,7 @@ impl Client {
                     let (name, value) = feed.pick(FIELDS);
                     literal(&mut block, n, name.as_bytes(), value.as_bytes());
                 }
-                n @ 0xf0..0xf8 => literal(&mut block, n, feed.some(), feed.some()),
+                n @ 0xf0..0xf8 => literal(&mut block, n, feed.bytes(), feed.bytes()),
                 // An indexed field.
                 0xf8..0xfc => block.push(0x80 | feed.byte()),
                 n => {
@@ -393,25 +324,5 @@ impl Client {
         } else {
             self.frame(1, end_stream | end_headers, stream, &block);
         }
-    }
-}
-
-/// Appends a literal field, with or without indexing (RFC 7541, 6.2).
-fn literal(block: &mut Vec<u8>, mode: u8, name: &[u8], value: &[u8]) {
-    block.push([0x00, 0x40, 0x10][usize::from(mode % 3)]);
-    for text in [name, value] {
-        let mut length = text.len();
-        if length < 127 {
-            block.push(length as u8);
-        } else {
-            block.push(127);
-            length -= 127;
-            while length >= 128 {
-                block.push((length % 128) as u8 | 128);
-                length /= 128;
-            }
-            block.push(length as u8);
-        }
-        block.extend_from_slice(text);
     }
 }

@@ -15,6 +15,7 @@ use h2::server::SendResponse;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use crate::feed::Feed;
+use crate::frames::frame;
 
 /// Maximum number of steps of a client.
 const STEPS_MAX: usize = 60;
@@ -455,11 +456,4 @@ fn headers(
         frame(out, 1, 4 | end, stream, &block);
     }
     end == 1
-}
-
-fn frame(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-    let length = (payload.len() as u32).to_be_bytes();
-    out.extend_from_slice(&[length[1], length[2], length[3], kind, flags]);
-    out.extend_from_slice(&stream.to_be_bytes());
-    out.extend_from_slice(payload);
 }

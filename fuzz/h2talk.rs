@@ -55,10 +55,11 @@ fn pattern(position: u64, n: usize) -> Vec<u8> {
 }
 
 impl Side {
-    fn new(connection: fn(Config) -> Connection, feed: &mut Feed<'_>) -> Self {
+    /// Windows of streams have at least `window` bytes.
+    fn new(connection: fn(Config) -> Connection, window: u32, feed: &mut Feed<'_>) -> Self {
         let config = Config {
             streams_max: 1 + u32::from(feed.byte() % 8),
-            stream_window: 65_535 + u32::from(feed.byte()) * 1000,
+            stream_window: window + u32::from(feed.byte()) * 1000,
             connection_window: 65_535 + u32::from(feed.byte()) * 3000,
             header_list_max: 16_384,
             output_max: 2048 + usize::from(feed.byte()) * 500,
@@ -195,8 +196,8 @@ fn fields(feed: &mut Feed<'_>) -> Vec<(String, Vec<u8>)> {
 /// Runs and checks the conversation that `input` describes.
 pub(crate) fn check(input: &[u8]) {
     let feed = &mut Feed::new(input);
-    let mut client = Side::new(Connection::client, feed);
-    let mut server = Side::new(Connection::server, feed);
+    let mut client = Side::new(Connection::client, 0, feed);
+    let mut server = Side::new(Connection::server, 65_535, feed);
     for _ in 0..STEPS_MAX {
         if feed.is_empty() {
             break;
@@ -288,7 +289,13 @@ fn act(op: u8, side: &mut Side, other: &mut Side, feed: &mut Feed<'_>) {
                 side.connection.wait(key, op & 1 == 0);
             }
         }
-        0x54..0x60 => side.connection.end_turn(),
+        0x54..0x5e => side.connection.end_turn(),
+        // Windows shrink and grow.
+        0x5e..0x60 => {
+            let (stream, connection) = (u32::from(feed.byte()), u32::from(feed.byte()));
+            side.connection
+                .set_windows(stream << 9, 65_535 + (connection << 10));
+        }
         0x60..0x70 => {
             let n = [usize::from(op & 7) + 1, usize::MAX][usize::from(op >> 3 & 1)];
             deliver(side, other, n);

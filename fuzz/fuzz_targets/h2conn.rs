@@ -1,14 +1,18 @@
 //! A conversation over HTTP/2: see `h2conn::check`.
 #![no_main]
 
+#[path = "../conversation.rs"]
+mod conversation;
 #[path = "../engine.rs"]
 mod engine;
+#[path = "../frames.rs"]
+mod frames;
 #[path = "../h2conn.rs"]
 mod h2conn;
 #[path = "../strict_requests.rs"]
 mod strict_requests;
 
-use elbow_fuzz::peak;
+use elbow_fuzz::{feed, peak};
 use libfuzzer_sys::fuzz_target;
 
 /// Peak heap of one conversation in bytes: both windows of the client connection, the buffers of a

@@ -15,13 +15,16 @@ impl<'a> Feed<'a> {
         self.0.is_empty()
     }
 
+    /// Returns the next byte, if there is one.
+    pub fn next(&mut self) -> Option<u8> {
+        let (&byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(byte)
+    }
+
     /// Returns the next byte.
     pub fn byte(&mut self) -> u8 {
-        let Some((&byte, rest)) = self.0.split_first() else {
-            return 0;
-        };
-        self.0 = rest;
-        byte
+        self.next().unwrap_or(0)
     }
 
     /// Returns true for one in `n` byte values; at the end of the input only if `n` is 1.
@@ -34,12 +37,17 @@ impl<'a> Feed<'a> {
         u32::from_be_bytes([self.byte(), self.byte(), self.byte(), self.byte()])
     }
 
+    /// Returns at most 255 bytes.
+    pub fn bytes(&mut self) -> &'a [u8] {
+        let length = usize::from(self.byte()).min(self.0.len());
+        let (bytes, rest) = self.0.split_at(length);
+        self.0 = rest;
+        bytes
+    }
+
     /// Returns a text of at most 255 bytes.
     pub fn text(&mut self) -> String {
-        let length = usize::from(self.byte()).min(self.0.len());
-        let (text, rest) = self.0.split_at(length);
-        self.0 = rest;
-        String::from_utf8_lossy(text).into_owned()
+        String::from_utf8_lossy(self.bytes()).into_owned()
     }
 
     /// Returns one of `all`, which must not be empty.

@@ -209,3 +209,23 @@ fn a_target_of_http1_is_502_and_unavailable() {
         ("grpcs", "502", "ElbowTargetProtocol")
     );
 }
+
+// The handshake fails: a client of TLS that offers h2 alone takes nothing else (RFC 7301, 3.2).
+#[test]
+fn a_tls_target_without_h2_is_502() {
+    need!("curl");
+    let leaf = Ca::new().leaf(&["target.example"]);
+    let server = Server::start(Some(TlsAcceptor::from(leaf.server(&["http/1.1"]))));
+    let (elbow, url) = https(&group("HTTPS", "GRPC", server.address));
+    let shown = call(&url, &["--http2"]);
+    assert!(shown.starts_with("HTTP/2 502"), "{shown}");
+    assert!(shown.contains("grpc-status: 14"), "{shown}");
+    let fields = log_fields(&elbow.access_log(1)[0]);
+    assert_eq!(
+        (&*fields[0], &*fields[8], &*fields[9]),
+        ("grpcs", "502", "-")
+    );
+    let failed = elbow.metric("elbow_target_tls_errors_total", &[]);
+    assert_eq!(failed, Some(1.0));
+    assert!(server.seen().is_empty());
+}

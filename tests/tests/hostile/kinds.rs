@@ -164,50 +164,56 @@ fn large_heads(stage: &Stage) -> Vec<Client> {
 }
 
 fn rapid_reset(stage: &Stage) -> Vec<Client> {
-    at_once(8, || {
-        let mut client = stage.over_h2(WINDOW_MAX);
-        let pairs = (0..).map(|n| 2 * n + 1).take(FLOOD / 4);
-        let bytes: Vec<u8> = pairs
-            .flat_map(|id| {
-                let mut pair = frames::get(id, "/mute");
-                pair.extend(frame(frames::RST_STREAM, 0, id, &8_u32.to_be_bytes()));
-                pair
-            })
-            .collect();
-        let _ = client.try_send(bytes);
-        client
-    })
+    at_once(8, || reset_rapidly(stage))
+}
+
+pub(crate) fn reset_rapidly(stage: &Stage) -> Client {
+    let mut client = stage.over_h2(WINDOW_MAX);
+    let pairs = (0..).map(|n| 2 * n + 1).take(FLOOD / 4);
+    let bytes: Vec<u8> = pairs
+        .flat_map(|id| {
+            let mut pair = frames::get(id, "/mute");
+            pair.extend(frame(frames::RST_STREAM, 0, id, &8_u32.to_be_bytes()));
+            pair
+        })
+        .collect();
+    let _ = client.try_send(bytes);
+    client
 }
 
 fn continuation(stage: &Stage) -> Vec<Client> {
-    at_once(8, || {
-        let mut client = stage.over_h2(WINDOW_MAX);
-        let value = "v".repeat(4000);
-        let piece = frames::block(&[("x-a", &value), ("x-b", &value), ("x-c", &value)]);
-        let mut bytes = frame(frames::HEADERS, 0, 1, &piece);
-        for _ in 0..64 {
-            bytes.extend(frame(frames::CONTINUATION, 0, 1, &piece));
-        }
-        let _ = client.try_send(bytes);
-        client
-    })
+    at_once(8, || continue_endlessly(stage))
+}
+
+pub(crate) fn continue_endlessly(stage: &Stage) -> Client {
+    let mut client = stage.over_h2(WINDOW_MAX);
+    let value = "v".repeat(4000);
+    let piece = frames::block(&[("x-a", &value), ("x-b", &value), ("x-c", &value)]);
+    let mut bytes = frame(frames::HEADERS, 0, 1, &piece);
+    for _ in 0..64 {
+        bytes.extend(frame(frames::CONTINUATION, 0, 1, &piece));
+    }
+    let _ = client.try_send(bytes);
+    client
 }
 
 /// Sends `bytes` repeatedly.
-fn flood(stage: &Stage, bytes: &[u8]) -> Vec<Client> {
-    at_once(8, || {
-        let mut client = stage.over_h2(WINDOW_MAX);
-        let _ = client.try_send(bytes.repeat(FLOOD));
-        client
-    })
+fn flood(stage: &Stage, bytes: &[u8]) -> Client {
+    let mut client = stage.over_h2(WINDOW_MAX);
+    let _ = client.try_send(bytes.repeat(FLOOD));
+    client
 }
 
 fn settings(stage: &Stage) -> Vec<Client> {
+    at_once(8, || flood_settings(stage))
+}
+
+pub(crate) fn flood_settings(stage: &Stage) -> Client {
     flood(stage, &frames::settings(&[(1, 4096), (2, 0), (5, 16_384)]))
 }
 
 fn ping(stage: &Stage) -> Vec<Client> {
-    flood(stage, &frame(frames::PING, 0, 0, b"elbow???"))
+    at_once(8, || flood(stage, &frame(frames::PING, 0, 0, b"elbow???")))
 }
 
 fn idle(stage: &Stage) -> Vec<Client> {

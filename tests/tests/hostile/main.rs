@@ -2,9 +2,11 @@
 //! once they have left. Each kind has its own elbow; they run in parallel.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
+mod endless;
 mod kinds;
 mod source;
 mod stage;
+mod ten;
 
 use std::thread;
 use std::time::Instant;
@@ -30,6 +32,11 @@ struct Kind {
 /// The measurement of one kind.
 struct Row {
     kind: &'static Kind,
+    cost: Cost,
+}
+
+/// What an attack cost.
+struct Cost {
     connections: u64,
     /// The peak, in bytes above the start.
     peak: u64,
@@ -37,14 +44,14 @@ struct Row {
     left: u64,
 }
 
-impl Row {
-    fn measure(kind: &'static Kind) -> Self {
+impl Cost {
+    fn of(attack: fn(&Stage) -> Vec<Client>) -> Self {
         let (mut elbow, stage) = Stage::new();
         let process = elbow.process().id();
         stage.assert_serves();
         let start = memory::resident(process);
         memory::forget_peak(process);
-        let clients = (kind.attack)(&stage);
+        let clients = attack(&stage);
         let peak = settled(process);
         stage.assert_serves();
         let connections = clients.len() as u64;
@@ -55,7 +62,6 @@ impl Row {
             (left <= LEFT_MAX || Instant::now() > late).then_some(left)
         });
         Self {
-            kind,
             connections,
             peak: peak.saturating_sub(start),
             left,
@@ -83,7 +89,12 @@ fn hostile_connection_stays_within_its_bound() {
     let rows: Vec<Row> = thread::scope(|scope| {
         let measuring: Vec<_> = KINDS
             .iter()
-            .map(|kind| scope.spawn(|| Row::measure(kind)))
+            .map(|kind| {
+                scope.spawn(|| Row {
+                    kind,
+                    cost: Cost::of(kind.attack),
+                })
+            })
             .collect();
         measuring
             .into_iter()
@@ -98,16 +109,28 @@ fn hostile_connection_stays_within_its_bound() {
         println!(
             "{:<50} {:>5} {:>10} {:>10} {:>10}",
             row.kind.name,
-            row.connections,
-            row.kib_per_connection(),
+            row.cost.connections,
+            row.cost.kib_per_connection(),
             row.kind.bound,
-            row.left / 1024
+            row.cost.left / 1024
         );
     }
     for row in &rows {
-        let cost = row.kib_per_connection();
-        let (name, left) = (row.kind.name, row.left / 1024);
+        let cost = row.cost.kib_per_connection();
+        let (name, left) = (row.kind.name, row.cost.left / 1024);
         assert!(cost <= row.kind.bound, "{name}: {cost} KiB per connection");
-        assert!(row.left <= LEFT_MAX, "{name}: {left} KiB were not returned");
+        assert!(
+            row.cost.left <= LEFT_MAX,
+            "{name}: {left} KiB were not returned"
+        );
     }
+}
+
+#[test]
+fn ten_hostile_clients_stay_below_64_mb_together() {
+    let cost = Cost::of(ten::attack);
+    let (peak, left) = (cost.peak >> 10, cost.left >> 10);
+    println!("ten kinds at once: {peak} KiB, then {left} KiB");
+    assert!(cost.peak < 64 << 20, "{peak} KiB");
+    assert!(cost.left <= LEFT_MAX, "{left} KiB were not returned");
 }

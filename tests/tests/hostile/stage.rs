@@ -13,6 +13,7 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 use rustls::ClientConfig;
 use serde_json::{Value, json};
 
+use crate::endless;
 use crate::source::Source;
 
 /// How long a write of a client may block.
@@ -48,6 +49,7 @@ impl Stage {
         let source = Source::start();
         let (web, interim) = (Target::ok("hi"), Target::start(many_interim));
         let mute = mute();
+        let endless = endless::start();
         let (alb_ip, nlb_ip) = (address(), address());
         let (dir, ca) = (TempDir::new(), Ca::new());
         ca.leaf(&["a.example"]).write(&dir, "main");
@@ -73,6 +75,7 @@ impl Stage {
                 group("web", "HTTP", &[web.addr()]),
                 group("interim", "HTTP", &[interim.addr()]),
                 group("mute", "HTTP", &[mute.0.addr()]),
+                endless_group(endless),
             ],
         );
         config["certificates"] =
@@ -87,6 +90,7 @@ impl Stage {
         ] {
             elbow.wait_for_state(name, target.addr(), "healthy");
         }
+        elbow.wait_for_state("endless", endless, "healthy");
         let stage = Self {
             http: (alb_ip, 8080).into(),
             https: (alb_ip, 8443).into(),
@@ -150,7 +154,9 @@ fn with_tls(mut listener: Value) -> Value {
 
 fn with_rules(port: u16, protocol: &str) -> Value {
     let mut listener = with_tls(listener(port, protocol, &forward("source")));
-    let names = ["web", "interim", "mute"];
+    let mut names = vec!["web", "interim", "mute"];
+    // Only a listener of HTTPS forwards to targets of HTTP/2.
+    names.extend((protocol == "HTTPS").then_some("endless"));
     let rules = (1..).zip(names).map(|(priority, name)| {
         rule(
             priority,
@@ -161,6 +167,13 @@ fn with_rules(port: u16, protocol: &str) -> Value {
     });
     listener["rules"] = rules.collect();
     listener
+}
+
+fn endless_group(target: SocketAddr) -> Value {
+    let mut group = group("endless", "HTTP", &[target]);
+    group["protocolVersion"] = json!("HTTP2");
+    group["healthCheckConfig"]["port"] = json!("traffic-port");
+    group
 }
 
 fn many_interim(peer: &mut Peer) -> io::Result<()> {
