@@ -1,20 +1,24 @@
 //! Target groups of HTTP/2 and gRPC behind an HTTPS listener (ALB guide: target groups).
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
+use elbow_tests::certificates::{client_that_trusts_all, server_name};
 use elbow_tests::config::{alb, file, forward, listener};
 use elbow_tests::elbow::log_fields;
-use elbow_tests::{Ca, Elbow, TempDir, address, command, need};
+use elbow_tests::{Ca, Elbow, TempDir, address, command, need, wait};
 use http::{HeaderMap, Request, Response};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// A target that speaks gRPC alone: it returns the message of `/echo.Echo/Say`, answers `/grpc.health.v1.Health/Check`
 /// with SERVING, and has no other method.
@@ -22,27 +26,31 @@ struct Server {
     address: SocketAddr,
     /// Methods and paths of its requests, without those of health checks.
     seen: Arc<Mutex<Vec<String>>>,
+    /// Its thread, and what ends it.
+    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 impl Server {
     fn start(tls: Option<TlsAcceptor>) -> Self {
-        let socket = std::net::TcpListener::bind((address(), 50_051)).unwrap();
+        Self::start_at((address(), 50_051).into(), tls)
+    }
+
+    fn start_at(address: SocketAddr, tls: Option<TlsAcceptor>) -> Self {
+        let socket = std::net::TcpListener::bind(address).unwrap();
         socket.set_nonblocking(true).unwrap();
-        let server = Self {
-            address: socket.local_addr().unwrap(),
-            seen: Arc::default(),
-        };
-        let seen = Arc::clone(&server.seen);
-        thread::spawn(move || {
+        let seen = Arc::<Mutex<Vec<_>>>::default();
+        let noted = Arc::clone(&seen);
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .unwrap();
-            runtime.block_on(async move {
+            let serving = async move {
                 let socket = TcpListener::from_std(socket).unwrap();
                 loop {
                     let (stream, _) = socket.accept().await.unwrap();
-                    let (tls, seen) = (tls.clone(), Arc::clone(&seen));
+                    let (tls, seen) = (tls.clone(), Arc::clone(&noted));
                     tokio::spawn(async move {
                         match tls {
                             None => serve(stream, seen).await,
@@ -56,9 +64,27 @@ impl Server {
                         }
                     });
                 }
+            };
+            runtime.block_on(async {
+                tokio::select! {
+                    () = serving => {}
+                    _ = stopped => {}
+                }
             });
         });
-        server
+        Self {
+            address,
+            seen,
+            running: Some((stop, thread)),
+        }
+    }
+
+    /// Ends it, and all of its connections, in the midst of what it does.
+    fn kill(&mut self) {
+        if let Some((stop, thread)) = self.running.take() {
+            stop.send(()).unwrap();
+            thread.join().unwrap();
+        }
     }
 
     fn seen(&self) -> Vec<String> {
@@ -228,4 +254,116 @@ fn a_tls_target_without_h2_is_502() {
     let failed = elbow.metric("elbow_target_tls_errors_total", &[]);
     assert_eq!(failed, Some(1.0));
     assert!(server.seen().is_empty());
+}
+
+/// How calls ended, and how many of them.
+type Outcomes = BTreeMap<String, usize>;
+
+/// Calls over connections of their own, many at a time on each.
+fn calls(url: &str, connections: usize, each: usize) -> Outcomes {
+    const AT_ONCE: usize = 32;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (url, mut outcomes) = (url.to_owned(), Outcomes::new());
+    runtime.block_on(async {
+        let mut calling = JoinSet::new();
+        for _ in 0..connections {
+            let send = connect(&url).await;
+            for _ in 0..AT_ONCE {
+                let (send, url) = (send.clone(), url.clone());
+                calling.spawn(async move {
+                    let mut ended = Vec::new();
+                    for _ in 0..each / AT_ONCE {
+                        let outcome = say(&send, &url).await;
+                        ended.push(outcome.unwrap_or_else(|_| "reset".to_owned()));
+                    }
+                    ended
+                });
+            }
+        }
+        while let Some(ended) = calling.join_next().await {
+            for outcome in ended.unwrap() {
+                *outcomes.entry(outcome).or_default() += 1;
+            }
+        }
+    });
+    outcomes
+}
+
+async fn connect(url: &str) -> h2::client::SendRequest<Bytes> {
+    let stream = TcpStream::connect(url.trim_start_matches("https://"))
+        .await
+        .unwrap();
+    let tls = TlsConnector::from(client_that_trusts_all(rustls::ALL_VERSIONS, &["h2"]));
+    let stream = tls.connect(server_name("a.example"), stream).await.unwrap();
+    let (send, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    send
+}
+
+/// One call: the HTTP status and the status of gRPC.
+async fn say(send: &h2::client::SendRequest<Bytes>, url: &str) -> Result<String, h2::Error> {
+    const MESSAGE: &[u8] = b"\0\0\0\0\x05hello";
+    let request = Request::post(format!("{url}/echo.Echo/Say"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers");
+    let mut send = send.clone().ready().await?;
+    let (response, mut body) = send.send_request(request.body(()).unwrap(), false)?;
+    body.send_data(Bytes::from_static(MESSAGE), true)?;
+    let mut response = response.await?;
+    let mut message = Vec::new();
+    while let Some(data) = response.body_mut().data().await {
+        message.extend_from_slice(&data?);
+    }
+    let trailers = response.body_mut().trailers().await?;
+    let status = response.status().as_u16();
+    assert_eq!(message, if status == 200 { MESSAGE } else { b"" });
+    let fields = trailers.as_ref().unwrap_or_else(|| response.headers());
+    Ok(format!(
+        "{status} {}",
+        fields["grpc-status"].to_str().unwrap()
+    ))
+}
+
+#[test]
+fn no_call_is_lost_on_a_healthy_target() {
+    let server = Server::start(None);
+    let (elbow, url) = https(&group("HTTP", "GRPC", server.address));
+    elbow.wait_for_state("calls", server.address, "healthy");
+    let all = 4 * 2496;
+    let expected = Outcomes::from([("200 0".to_owned(), all)]);
+    assert_eq!(calls(&url, 4, 2496), expected);
+    assert_eq!(server.seen().len(), all);
+    let counted = elbow.metric("elbow_grpc_requests_total", &[]);
+    assert_eq!(counted, Some(all as f64));
+}
+
+#[test]
+fn calls_of_a_server_that_dies_are_unavailable_until_it_is_back() {
+    let mut server = Server::start(None);
+    let (elbow, url) = https(&group("HTTP", "GRPC", server.address));
+    elbow.wait_for_state("calls", server.address, "healthy");
+    let outcomes = thread::scope(|scope| {
+        let calling = scope.spawn(|| calls(&url, 2, 3200));
+        wait::until("calls to be in progress", || {
+            (server.seen().len() > 500).then_some(())
+        });
+        server.kill();
+        calling.join().unwrap()
+    });
+    // Every call ends: a response that had begun is cut, others are 502.
+    assert_eq!(outcomes.values().sum::<usize>(), 6400, "{outcomes:?}");
+    for outcome in outcomes.keys() {
+        let known = ["200 0", "502 14", "reset"];
+        assert!(known.contains(&&**outcome), "{outcomes:?}");
+    }
+    assert!(
+        outcomes["200 0"] > 400 && outcomes["502 14"] > 0,
+        "{outcomes:?}"
+    );
+    let _server = Server::start_at(server.address, None);
+    let expected = Outcomes::from([("200 0".to_owned(), 64)]);
+    assert_eq!(calls(&url, 1, 64), expected);
 }

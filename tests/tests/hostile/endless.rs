@@ -46,7 +46,10 @@ async fn answer(mut respond: SendResponse<Bytes>, is_empty: bool) {
     let Ok(mut body) = respond.send_response(Response::new(()), is_empty) else {
         return;
     };
-    while !is_empty {
+    if is_empty {
+        return;
+    }
+    loop {
         body.reserve_capacity(PIECE);
         match poll_fn(|cx| body.poll_capacity(cx)).await {
             Some(Ok(n)) if body.send_data(vec![b'x'; n].into(), false).is_ok() => {}
