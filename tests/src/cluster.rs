@@ -110,18 +110,18 @@ impl Cluster {
         Outage::begin(self.dir.join("cluster"))
     }
 
-    /// All pods and the ends of their logs, for diagnosis.
+    /// All pods, the warnings, and the ends of the logs, for diagnosis.
     pub fn state(&self) -> String {
-        let mut pods = self.kubectl();
-        pods.args(["get", "--all-namespaces", "pods", "-o", "wide"]);
-        format!("{}{}", texts(&output(&mut pods)).0, self.pod_logs())
-    }
-
-    /// The ends of the logs of all pods.
-    fn pod_logs(&self) -> String {
-        let mut logs = Command::new("sh");
-        logs.args(["-c", "tail -n 15 */*/*.log"]);
-        texts(&output(logs.current_dir(self.dir.join("cluster/pod-logs")))).0
+        let mut state = self.shell(
+            "kubectl get --all-namespaces pods -o wide
+            kubectl get --all-namespaces events --field-selector type=Warning --sort-by .lastTimestamp | tail -n 30
+            for log in kubelet containerd; do
+              echo \"==> $log <==\"
+              grep -E '^E|level=(error|warning)' $log.log | tail -n 30
+            done
+            tail -n 15 pod-logs/*/*/*.log",
+        );
+        texts(&output(state.current_dir(self.dir.join("cluster")))).0
     }
 }
 

@@ -104,7 +104,8 @@ impl Access {
         documents.map(|object| fresh(object.unwrap())).collect()
     }
 
-    /// Waits until all pods of the StatefulSets and Deployments in `namespace` are ready.
+    /// Waits until all pods of the StatefulSets and Deployments in `namespace` are ready. On a busy machine a container may
+    /// need minutes to start.
     pub fn wait_for_pods(&self, namespace: &str) {
         let list = self.ask(&[
             "get",
@@ -115,7 +116,7 @@ impl Access {
             "name",
         ]);
         for name in list.lines() {
-            self.ask(&["rollout", "status", "-n", namespace, name, "--timeout=180s"]);
+            self.ask(&["rollout", "status", "-n", namespace, name, "--timeout=600s"]);
         }
     }
 
