@@ -5,18 +5,20 @@ use std::io::Write;
 use elbow_admin::{CLIENT_HEADER, TOKEN_HEADER, Token};
 use elbow_kube::{Error, Listing, client, inside};
 use elbow_manifest::Object;
+use elbow_manifest::context::Personality;
 use elbow_model::diagnostic::{Diagnostic, Severity};
 use serde_json::Value;
 
 use crate::args::ClusterArgs;
 use crate::process::{Failure, runtime};
 
-/// The objects of a cluster. Kinds that may not be read become warnings in `found`.
+/// The objects of a cluster that `personality` reads. Kinds that may not be read become warnings in `found`.
 pub(crate) fn objects(
     args: &ClusterArgs,
+    personality: Personality,
     found: &mut Vec<Diagnostic>,
 ) -> Result<Vec<Object>, Failure> {
-    let listing = list(args)?;
+    let listing = list(args, personality)?;
     let missing = |line: &String| Diagnostic::new(Severity::Warning, "no-permission", line.clone());
     found.extend(listing.missing.iter().map(missing));
     let mut objects = Vec::new();
@@ -29,13 +31,14 @@ pub(crate) fn objects(
     Ok(objects)
 }
 
-/// Lists the objects of a cluster.
-pub(crate) fn list(args: &ClusterArgs) -> Result<Listing, Failure> {
+/// Lists the objects of a cluster that `personality` reads.
+pub(crate) fn list(args: &ClusterArgs, personality: Personality) -> Result<Listing, Failure> {
     runtime()?
         .block_on(async {
             let server = open(args).await?;
             client::version(&server).await?;
-            elbow_kube::list(&server, args.watch_namespace.as_deref()).await
+            let auto_mode = personality == Personality::EksAuto;
+            elbow_kube::list(&server, args.watch_namespace.as_deref(), auto_mode).await
         })
         .map_err(failure)
 }

@@ -68,7 +68,8 @@ pub async fn check(server: &Server, options: &Options) -> Result<(String, Vec<Di
     let client = &server.client;
     let namespace = options.watch_namespace.as_deref();
     let mut found = Vec::new();
-    for kind in KINDS {
+    let auto_mode = options.serves_auto_mode();
+    for kind in KINDS.iter().filter(|kind| kind.is_watched(auto_mode)) {
         found.extend(missing_kind(client, kind, namespace).await);
         for verb in ["list", "watch"] {
             let permission = Permission {
@@ -111,6 +112,9 @@ async fn missing_kind(client: &Client, kind: &Kind, namespace: Option<&str>) -> 
             let found = Diagnostic::new(Severity::Note, "no-crd", message);
             Some(match kind.group {
                 "elbv2.k8s.aws" => found.hint("elbow controller crds | kubectl apply -f -"),
+                "eks.amazonaws.com" => {
+                    found.hint("elbow controller crds --eks-auto-mode | kubectl apply -f -")
+                }
                 _ => found,
             })
         }

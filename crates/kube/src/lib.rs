@@ -29,6 +29,7 @@ use std::net::IpAddr;
 
 use elbow_desired::Failure;
 use elbow_manifest::Context;
+use elbow_manifest::context::Personality;
 use elbow_model::Model;
 use elbow_model::addresses::{Ipv4Net, Preferred};
 
@@ -54,6 +55,13 @@ pub struct Options {
     pub dry_run_plan: bool,
     /// Which replica writes.
     pub leader_election: LeaderElection,
+}
+
+impl Options {
+    /// Whether elbow takes the place of EKS Auto Mode's controllers.
+    fn serves_auto_mode(&self) -> bool {
+        self.context.personality == Personality::EksAuto
+    }
 }
 
 /// What the status of an Ingress or a Service shows.

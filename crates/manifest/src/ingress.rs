@@ -45,17 +45,18 @@ use group::{Group, Member};
 pub(crate) use group::{GroupId, sort};
 pub(crate) use known::on_a_service;
 
-/// The group that an Ingress belongs to; `None` while it is being deleted. The error is a note or a warning when the
+/// The group that an Ingress belongs to, and whether its class is one of EKS Auto Mode; `None` while it is being deleted. The error is a note or a warning when the
 /// Ingress is for another controller.
 pub(crate) fn claim(
     ingress: &Ingress,
     scope: Scope<'_>,
     context: &Context,
-) -> Result<Option<GroupId>, Refusal> {
+) -> Result<Option<(GroupId, bool)>, Refusal> {
     if ingress.meta.deleting {
         return Ok(None);
     }
-    group::id(&class::classify(ingress, scope, context)?).map(Some)
+    let member = class::classify(ingress, scope, context)?;
+    Ok(Some((group::id(&member)?, member.is_auto)))
 }
 
 /// The stack of a group. Warnings and notes about its members go to `found`; `has_group` tells whether another stack has

@@ -74,7 +74,11 @@ impl ControllerArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ControllerCommand {
     /// Print the CRDs of IngressClassParams and TargetGroupBinding, for kubectl apply -f -.
-    Crds,
+    Crds {
+        /// Print those of EKS Auto Mode instead, for a cluster outside of EKS.
+        #[arg(long)]
+        eks_auto_mode: bool,
+    },
     /// Print the `ip route` commands that let this machine reach pods that are targets.
     Routes,
     /// Check that the cluster has what elbow needs: permissions, CRDs, a supported version.

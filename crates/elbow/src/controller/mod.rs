@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use elbow_admin::{Actions, Done, Pages, Token};
+use elbow_kube::crd::Family;
 use elbow_kube::{Controller, Metrics, Options};
 use elbow_manifest::Context;
 use elbow_model::Model;
@@ -41,15 +42,21 @@ pub(crate) fn controller(args: ControllerArgs) -> Result<(), Failure> {
         .map_err(|e| Failure::environment(e, "raise the limit of open files (ulimit -n)"))?;
     match &args.command {
         None => runtime.block_on(serve(args)),
-        Some(ControllerCommand::Crds) => crds(),
+        Some(ControllerCommand::Crds { eks_auto_mode }) => crds(*eks_auto_mode),
         Some(ControllerCommand::Routes) => routes::routes(&args.cluster),
         Some(ControllerCommand::Check) => runtime.block_on(check(&args)),
     }
 }
 
 /// Prints the CRDs as YAML.
-fn crds() -> Result<(), Failure> {
-    let text = elbow_kube::crd::yaml().map_err(|e| Failure::environment(e, "report a bug"))?;
+fn crds(eks_auto_mode: bool) -> Result<(), Failure> {
+    let family = if eks_auto_mode {
+        Family::EksAutoMode
+    } else {
+        Family::Lbc
+    };
+    let text =
+        elbow_kube::crd::yaml(family).map_err(|e| Failure::environment(e, "report a bug"))?;
     let written = io::stdout().write_all(text.as_bytes());
     written.map_err(|e| Failure::environment(e, "check the reader of the output"))
 }

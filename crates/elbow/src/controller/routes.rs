@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::{IpAddr, UdpSocket};
 
+use elbow_manifest::context::Personality;
 use serde_json::Value;
 
 use crate::args::ClusterArgs;
@@ -11,7 +12,7 @@ use crate::process::Failure;
 
 /// Prints a command for each pod network behind a node; the reason for a missing one goes to stderr.
 pub(super) fn routes(args: &ClusterArgs) -> Result<(), Failure> {
-    let listing = cluster::list(args)?;
+    let listing = cluster::list(args, Personality::Lbc)?;
     let nodes = listing.objects.iter().filter(|one| one["kind"] == "Node");
     let mut out = io::stdout().lock();
     let mut written = Ok(());

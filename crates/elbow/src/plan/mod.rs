@@ -86,7 +86,7 @@ fn read(args: &PlanArgs, found: &mut Vec<Diagnostic>) -> Result<(Vec<Object>, Co
     let (mut objects, context) = Manifests::new(&args.manifests, &args.surroundings).read(found);
     #[cfg(feature = "controller")]
     if args.look.cluster {
-        objects = crate::cluster::objects(&args.look.which, found)?;
+        objects = crate::cluster::objects(&args.look.which, context.personality, found)?;
     }
     Ok((objects, context))
 }

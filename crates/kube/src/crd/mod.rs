@@ -1,6 +1,8 @@
 //! CRDs of AWS Load Balancer Controller, generated from our own types: IngressClassParams and
-//! TargetGroupBinding (`elbv2.k8s.aws`), with AWS's versions, fields, columns and validations.
+//! TargetGroupBinding (`elbv2.k8s.aws`), with AWS's versions, fields, columns and validations. Those of EKS Auto Mode
+//! follow from them.
 
+mod auto_mode;
 mod binding;
 mod params;
 
@@ -13,8 +15,17 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+/// Whose definitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// AWS Load Balancer Controller, `elbv2.k8s.aws`.
+    Lbc,
+    /// EKS Auto Mode, `eks.amazonaws.com`. A cluster of EKS has its own.
+    EksAutoMode,
+}
+
 /// The definitions to apply, sorted by name.
-pub fn definitions() -> Result<Vec<Value>, serde_json::Error> {
+pub fn definitions(family: Family) -> Result<Vec<Value>, serde_json::Error> {
     // Merging refuses only different kinds, groups or scopes, and both versions have the same.
     let bindings = merge_crds(
         vec![
@@ -24,16 +35,18 @@ pub fn definitions() -> Result<Vec<Value>, serde_json::Error> {
         "v1beta1",
     )
     .map_err(serde::ser::Error::custom)?;
-    [params::IngressClassParams::crd(), bindings]
-        .iter()
-        .map(definition)
-        .collect()
+    let all = [params::IngressClassParams::crd(), bindings];
+    let all = all.iter().map(definition);
+    match family {
+        Family::Lbc => all.collect(),
+        Family::EksAutoMode => all.map(|one| one.map(auto_mode::of)).collect(),
+    }
 }
 
 /// The definitions as YAML documents, ready for `kubectl apply -f -`.
-pub fn yaml() -> Result<String, Error> {
+pub fn yaml(family: Family) -> Result<String, Error> {
     let mut text = String::new();
-    for definition in definitions()? {
+    for definition in definitions(family)? {
         text.push_str("---\n");
         text.push_str(&serde_saphyr::to_string(&definition)?);
     }

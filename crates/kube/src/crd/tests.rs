@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{definitions, yaml};
+use super::{Family, definitions, yaml};
 
 /// One line per field: path, type and constraints.
 fn fields(path: &str, schema: &Value, lines: &mut Vec<String>) {
@@ -44,7 +44,7 @@ fn fields(path: &str, schema: &Value, lines: &mut Vec<String>) {
 #[test]
 fn fields_types_and_enums_are_those_of_aws() {
     let mut lines = Vec::new();
-    for definition in definitions().unwrap() {
+    for definition in definitions(Family::Lbc).unwrap() {
         for version in definition["spec"]["versions"].as_array().unwrap() {
             let name = definition["metadata"]["name"].as_str().unwrap();
             lines.push(format!("{name} {}", version["name"].as_str().unwrap()));
@@ -68,7 +68,7 @@ fn versions_names_and_subresources_are_those_of_aws() {
             versions.iter().map(version).collect::<Vec<_>>()
         ])
     };
-    let definitions = definitions().unwrap();
+    let definitions = definitions(Family::Lbc).unwrap();
     assert_eq!(
         facts(&definitions[0]),
         json!([
@@ -97,7 +97,7 @@ fn columns_are_those_of_aws() {
         let column = |c: &Value| json!([c["name"], c["type"], c["jsonPath"], c["priority"]]);
         columns.as_array().unwrap().iter().map(column).collect()
     };
-    let definitions = definitions().unwrap();
+    let definitions = definitions(Family::Lbc).unwrap();
     let age = json!(["AGE", "date", ".metadata.creationTimestamp", null]);
     assert_eq!(
         columns(&definitions[0]),
@@ -123,7 +123,7 @@ fn columns_are_those_of_aws() {
 
 #[test]
 fn installed_files_match_the_printed_definitions() {
-    let printed = yaml().unwrap();
+    let printed = yaml(Family::Lbc).unwrap();
     for file in ["kube/crds.yaml", "helm/elbow/crds/crds.yaml"] {
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
         if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
@@ -135,4 +135,66 @@ fn installed_files_match_the_printed_definitions() {
             "config/{file} is out of date; run UPDATE_SNAPSHOTS=1 cargo test -p elbow-kube crd"
         );
     }
+}
+
+#[test]
+fn definitions_of_auto_mode_differ_where_its_guide_says_so() {
+    let lines = |family: Family| {
+        let mut lines = Vec::new();
+        for definition in definitions(family).unwrap() {
+            let version = &definition["spec"]["versions"][0];
+            fields("", &version["schema"]["openAPIV3Schema"], &mut lines);
+        }
+        lines
+    };
+    let (lbc, auto_mode) = (lines(Family::Lbc), lines(Family::EksAutoMode));
+    let only = |these: &[String], others: &[String]| -> Vec<String> {
+        let these = these.iter().filter(|line| !others.contains(line));
+        these.cloned().collect()
+    };
+    assert_eq!(
+        only(&lbc, &auto_mode),
+        [
+            ".spec.certificateArn: array",
+            ".spec.certificateArn[]: string",
+            ".spec.subnets.tags: object",
+            ".spec.subnets.tags{}: array",
+            ".spec.subnets.tags{}[]: string",
+            ".spec: object required=serviceRef",
+        ]
+    );
+    assert_eq!(
+        only(&auto_mode, &lbc),
+        [
+            ".spec.certificateARNs: array",
+            ".spec.certificateARNs[]: string",
+            ".spec.subnets.matchTags: array",
+            ".spec.subnets.matchTags[]: object required=key,values",
+            ".spec.subnets.matchTags[].key: string",
+            ".spec.subnets.matchTags[].values: array",
+            ".spec.subnets.matchTags[].values[]: string",
+            ".spec: object required=serviceRef,targetType",
+        ]
+    );
+    let names = definitions(Family::EksAutoMode).unwrap();
+    let names = names.iter().map(|one| {
+        let versions = one["spec"]["versions"].as_array().unwrap();
+        let versions: Vec<_> = versions.iter().map(|version| &version["name"]).collect();
+        json!([one["metadata"]["name"], one["spec"]["group"], versions])
+    });
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        [
+            json!([
+                "ingressclassparams.eks.amazonaws.com",
+                "eks.amazonaws.com",
+                ["v1"]
+            ]),
+            json!([
+                "targetgroupbindings.eks.amazonaws.com",
+                "eks.amazonaws.com",
+                ["v1"]
+            ]),
+        ]
+    );
 }

@@ -18,6 +18,8 @@ pub(crate) struct Kind {
     pub(crate) namespaced: bool,
     /// Whether a cluster may lack the kind because it comes with a CRD.
     pub(crate) optional: bool,
+    /// Whether it is a kind of EKS Auto Mode. Its objects are AWS's unless elbow takes the place of its controllers.
+    auto_mode: bool,
     /// The field selector for the objects that matter.
     pub(crate) selector: Option<&'static str>,
     /// Removes the fields that elbow does not read.
@@ -34,6 +36,7 @@ const CORE: Kind = Kind {
     plural: "",
     namespaced: true,
     optional: false,
+    auto_mode: false,
     selector: None,
     trim: trim::nothing,
     without: "",
@@ -124,6 +127,27 @@ pub(crate) const KINDS: &[Kind] = &[
         ..CORE
     },
     Kind {
+        group: "eks.amazonaws.com",
+        version: "v1",
+        name: "IngressClassParams",
+        plural: "ingressclassparams",
+        namespaced: false,
+        optional: true,
+        auto_mode: true,
+        without: "an IngressClass of EKS Auto Mode with parameters is refused",
+        ..CORE
+    },
+    Kind {
+        group: "eks.amazonaws.com",
+        version: "v1",
+        name: "TargetGroupBinding",
+        plural: "targetgroupbindings",
+        optional: true,
+        auto_mode: true,
+        without: "TargetGroupBindings of EKS Auto Mode are not served",
+        ..CORE
+    },
+    Kind {
         group: "minio.min.io",
         version: "v2",
         name: "Tenant",
@@ -135,6 +159,11 @@ pub(crate) const KINDS: &[Kind] = &[
 ];
 
 impl Kind {
+    /// Whether elbow reads the kind; `auto_mode` says whether it takes the place of EKS Auto Mode's controllers.
+    pub(crate) fn is_watched(&self, auto_mode: bool) -> bool {
+        auto_mode || !self.auto_mode
+    }
+
     /// `v1`, `networking.k8s.io/v1`.
     pub(crate) fn api_version(&self) -> String {
         match self.group {

@@ -17,13 +17,18 @@ pub struct Listing {
     pub missing: Vec<String>,
 }
 
-/// The objects in the cluster now; only those of `namespace` if given.
+/// The objects in the cluster now; only those of `namespace` if given. `auto_mode` says whether elbow takes the place of
+/// EKS Auto Mode's controllers.
 ///
 /// # Errors
 /// The API server does not answer, or not as expected.
-pub async fn list(server: &Server, namespace: Option<&str>) -> Result<Listing, Error> {
+pub async fn list(
+    server: &Server,
+    namespace: Option<&str>,
+    auto_mode: bool,
+) -> Result<Listing, Error> {
     let mut listing = Listing::default();
-    for kind in KINDS {
+    for kind in KINDS.iter().filter(|kind| kind.is_watched(auto_mode)) {
         let requests = Requests {
             client: server.client.clone(),
             kind,

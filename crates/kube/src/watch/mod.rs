@@ -77,6 +77,8 @@ pub(crate) struct Settings {
     pub(crate) namespace: Option<String>,
     /// Whether to try streaming lists.
     pub(crate) streams: bool,
+    /// Whether elbow takes the place of EKS Auto Mode's controllers.
+    pub(crate) auto_mode: bool,
     pub(crate) metrics: Metrics,
 }
 
@@ -85,8 +87,10 @@ impl Watches {
     pub(crate) fn start(settings: &Settings) -> Self {
         let (sender, updates) = mpsc::channel(QUEUE);
         let mut tasks = JoinSet::new();
-        for index in 0..KINDS.len() {
-            tasks.spawn(Reflector::new(index, settings.clone(), sender.clone()).run());
+        for (index, kind) in KINDS.iter().enumerate() {
+            if kind.is_watched(settings.auto_mode) {
+                tasks.spawn(Reflector::new(index, settings.clone(), sender.clone()).run());
+            }
         }
         Self {
             updates,

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use elbow_manifest::cluster::{Outcome, Reconciled};
+use elbow_manifest::cluster::{AUTO_MODE, LBC, Marks, Outcome, Reconciled};
 use elbow_manifest::inventory::Inventory;
+use elbow_manifest::objects::Meta;
 use elbow_manifest::stack::Stack;
 
-/// The prefix of a target group's condition type.
-pub(super) const PREFIX: &str = "target-health.elbv2.k8s.aws/";
 /// The target type of groups with pods as targets.
 const PODS: &str = "ip";
 
@@ -25,8 +24,9 @@ pub struct Gates {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Gate {
     namespace: String,
-    /// The name of the TargetGroupBinding, which is that of the target group if the controller created it.
-    binding: String,
+    /// The condition type. It ends with the name of the TargetGroupBinding, which is that of the target group if the
+    /// controller created it.
+    condition: String,
     /// The selector of the Service.
     selector: Labels,
 }
@@ -38,7 +38,7 @@ impl Gates {
             match &one.outcome {
                 Outcome::Made(made) => {
                     self.stacks
-                        .insert(one.key.clone(), of_stack(&made.stack, inventory));
+                        .insert(one.key.clone(), of_stack(one, &made.stack, inventory));
                 }
                 Outcome::Refused(_) => {}
                 Outcome::Gone => {
@@ -52,12 +52,11 @@ impl Gates {
             .filter(|binding| !binding.is_made());
         let pods = written.filter(|binding| binding.target_type.as_deref() == Some(PODS));
         let gate = |binding: &elbow_manifest::objects::Binding| {
-            gate(
-                &binding.meta.namespace,
-                &binding.meta.name,
-                &binding.service,
-                inventory,
-            )
+            let marks = if binding.is_auto { &AUTO_MODE } else { &LBC };
+            let Meta {
+                namespace, name, ..
+            } = &binding.meta;
+            gate(marks, namespace, name, &binding.service, inventory)
         };
         self.written = pods.filter_map(gate).collect();
     }
@@ -69,34 +68,39 @@ impl Gates {
             let has = |(key, value): (&String, &String)| labels.get(key) == Some(value);
             gate.namespace == namespace && gate.selector.iter().all(has)
         };
-        let mut kinds: Vec<String> = gates
-            .filter(chosen)
-            .map(|gate| format!("{PREFIX}{}", gate.binding))
-            .collect();
+        let gates = gates.filter(chosen);
+        let mut kinds: Vec<String> = gates.map(|gate| gate.condition.clone()).collect();
         kinds.sort_unstable();
         kinds.dedup();
         kinds
     }
 }
 
-fn of_stack(stack: &Stack, inventory: &Inventory) -> Vec<Gate> {
+fn of_stack(reconciled: &Reconciled, stack: &Stack, inventory: &Inventory) -> Vec<Gate> {
+    let marks = Marks::of(&reconciled.finalizer).unwrap_or(&LBC);
     let bindings = stack.bindings.values();
     let pods = bindings.filter(|binding| binding.spec.target_type == PODS);
     pods.filter_map(|binding| {
         let service = &binding.spec.service_ref.name;
-        gate(&binding.namespace, &binding.name, service, inventory)
+        gate(marks, &binding.namespace, &binding.name, service, inventory)
     })
     .collect()
 }
 
 /// `None` if the Service has no selector.
-fn gate(namespace: &str, binding: &str, service: &str, inventory: &Inventory) -> Option<Gate> {
+fn gate(
+    marks: &Marks,
+    namespace: &str,
+    binding: &str,
+    service: &str,
+    inventory: &Inventory,
+) -> Option<Gate> {
     let service = inventory
         .services
         .get(&(namespace.to_owned(), service.to_owned()))?;
     (!service.selector.is_empty()).then(|| Gate {
         namespace: namespace.to_owned(),
-        binding: binding.to_owned(),
+        condition: format!("{}{binding}", marks.gate),
         selector: service.selector.clone(),
     })
 }
@@ -104,6 +108,7 @@ fn gate(namespace: &str, binding: &str, service: &str, inventory: &Inventory) ->
 #[cfg(test)]
 pub(super) mod tests {
     use elbow_manifest::cluster::{Change, Cluster, Identity};
+    use elbow_manifest::context::Personality;
     use elbow_manifest::{Context, Object};
     use serde_json::{Value, json};
 
@@ -168,6 +173,33 @@ pub(super) mod tests {
             gates.of("shop", &labels("api")),
             ["target-health.elbv2.k8s.aws/of-pods"]
         );
+    }
+
+    /// The gates of EKS Auto Mode start with its own group.
+    #[test]
+    fn gates_of_auto_mode_have_its_names() {
+        let mut cluster = Cluster::new(Context {
+            personality: Personality::EksAuto,
+            ..Context::default()
+        });
+        let mut auto = service("pods", "ip", "web");
+        auto["spec"]["loadBalancerClass"] = json!("eks.amazonaws.com/nlb");
+        set(&mut cluster, auto);
+        set(&mut cluster, service("nodes", "instance", "web"));
+        let mut mine = binding("mine", "ip");
+        mine["apiVersion"] = json!("eks.amazonaws.com/v1");
+        set(&mut cluster, mine);
+        let mut gates = Gates::default();
+        let reconciled = cluster.reconcile();
+        gates.take(&reconciled, cluster.inventory());
+        let [of_service, of_binding] = &gates.of("shop", &labels("web"))[..] else {
+            panic!("{gates:?}")
+        };
+        assert!(
+            of_service.starts_with("target-health.eks.amazonaws.com/k8s-shop-pods-"),
+            "{of_service}"
+        );
+        assert_eq!(of_binding, "target-health.eks.amazonaws.com/mine");
     }
 
     #[test]

@@ -55,21 +55,36 @@ pub(super) enum Kind {
     Ingress,
     Service,
     Binding,
+    /// A TargetGroupBinding of EKS Auto Mode.
+    AutoBinding,
     Pod,
 }
 
 impl Kind {
-    pub(super) fn parse(kind: &str) -> Option<Self> {
-        [Self::Ingress, Self::Service, Self::Binding, Self::Pod]
-            .into_iter()
-            .find(|one| one.name() == kind)
+    const ALL: [Self; 5] = [
+        Self::Ingress,
+        Self::Service,
+        Self::Binding,
+        Self::AutoBinding,
+        Self::Pod,
+    ];
+
+    /// The kind of this name in an API group.
+    pub(super) fn parse(group: &str, kind: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|one| one.name() == kind && one.group() == group)
+    }
+
+    /// The kind of a member of a stack.
+    pub(super) fn of_member(kind: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == kind)
     }
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ingress => "Ingress",
             Self::Service => "Service",
-            Self::Binding => "TargetGroupBinding",
+            Self::Binding | Self::AutoBinding => "TargetGroupBinding",
             Self::Pod => "Pod",
         }
     }
@@ -79,14 +94,22 @@ impl Kind {
             Self::Ingress => "networking.k8s.io/v1",
             Self::Service | Self::Pod => "v1",
             Self::Binding => "elbv2.k8s.aws/v1beta1",
+            Self::AutoBinding => "eks.amazonaws.com/v1",
         }
+    }
+
+    /// Empty for the core group.
+    fn group(self) -> &'static str {
+        self.api_version()
+            .split_once('/')
+            .map_or("", |(group, _)| group)
     }
 
     fn plural(self) -> &'static str {
         match self {
             Self::Ingress => "ingresses",
             Self::Service => "services",
-            Self::Binding => "targetgroupbindings",
+            Self::Binding | Self::AutoBinding => "targetgroupbindings",
             Self::Pod => "pods",
         }
     }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Inner;
 use super::api::{Kind, Name, What, reason};
 use super::events::{Cause, EventText, line};
-use super::finalizers::BINDING_FINALIZER;
+use super::finalizers::of_binding;
 
 /// The state of a TargetGroupBinding, from which its finalizer, status and events follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,11 @@ pub(super) fn states(
     let written = bindings.filter(|binding| !binding.is_made());
     let one = |binding: &Binding| {
         let name = Name {
-            kind: Kind::Binding,
+            kind: if binding.is_auto {
+                Kind::AutoBinding
+            } else {
+                Kind::Binding
+            },
             namespace: binding.meta.namespace.clone(),
             name: binding.meta.name.clone(),
         };
@@ -69,8 +73,9 @@ impl Inner {
         name: &Name,
         state: &BindingState,
     ) -> Result<(), Error> {
+        let finalizer = of_binding(name.kind);
         if state.deleting {
-            return match self.release(name, &state.uid, BINDING_FINALIZER).await {
+            return match self.release(name, &state.uid, finalizer).await {
                 Ok(_) => Ok(()),
                 Err(error) => self.fail_binding(
                     name,
@@ -83,7 +88,7 @@ impl Inner {
         let Some(facts) = self.facts(name, &state.uid).await? else {
             return Ok(());
         };
-        if let Err(error) = self.mark(name, &facts, BINDING_FINALIZER, None).await {
+        if let Err(error) = self.mark(name, &facts, finalizer, None).await {
             return self.fail_binding(name, state, ("FailedAddFinalizer", "add finalizer"), error);
         }
         let problem = state.problem.as_ref();

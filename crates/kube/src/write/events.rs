@@ -304,7 +304,7 @@ impl Events {
         let component = match name.kind {
             Kind::Ingress => "ingress",
             Kind::Service => "service",
-            Kind::Binding => "targetGroupBinding",
+            Kind::Binding | Kind::AutoBinding => "targetGroupBinding",
             Kind::Pod => "pod",
         };
         json!({

@@ -32,7 +32,9 @@ pub(super) struct Facts {
 impl Facts {
     /// Reads an object of one of the written kinds.
     pub(super) fn read(object: &Value) -> Option<(Name, Self)> {
-        let kind = Kind::parse(object["kind"].as_str()?)?;
+        let version = object["apiVersion"].as_str().unwrap_or_default();
+        let group = version.split_once('/').map_or("", |(group, _)| group);
+        let kind = Kind::parse(group, object["kind"].as_str()?)?;
         let metadata = &object["metadata"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let name = Name {
@@ -64,7 +66,9 @@ impl Facts {
                 .map(digest),
             // The generation of other kinds is not written.
             generation: match kind {
-                Kind::Binding => metadata["generation"].as_i64().unwrap_or_default(),
+                Kind::Binding | Kind::AutoBinding => {
+                    metadata["generation"].as_i64().unwrap_or_default()
+                }
                 _ => 0,
             },
             observed: status["observedGeneration"].as_i64().unwrap_or_default(),
@@ -143,7 +147,7 @@ mod tests {
 
     fn ingress(version: &str, finalizers: &[&str]) -> Value {
         json!({
-            "kind": "Ingress",
+            "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
             "metadata": {"namespace": "a", "name": "b", "uid": "u", "resourceVersion": version, "finalizers": finalizers},
         })
     }

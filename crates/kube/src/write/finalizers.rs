@@ -4,52 +4,53 @@
 //! removes them by a patch with the resource version, because apply removes only what its own field manager wrote. A finalizer
 //! may come from AWS's own controller, which served the object before.
 
-use elbow_manifest::cluster::{
-    CLEANUP_FINALIZER, GROUP_FINALIZER, INGRESS_FINALIZER, OWN_FINALIZER, OWN_GROUP_FINALIZER,
-    SERVICE_FINALIZER,
-};
+use elbow_manifest::cluster::{AUTO_MODE, CLEANUP_FINALIZER, LBC, Marks, OWN};
 use kube::Error;
 use kube::api::Patch;
 use serde_json::json;
 
 use super::Inner;
-use super::api::{Name, What, code};
+use super::api::{Kind, Name, What, code};
 use super::facts::Facts;
 use super::plan::{self, Plan};
 
-/// The finalizer of a TargetGroupBinding.
-pub(super) const BINDING_FINALIZER: &str = "elbv2.k8s.aws/resources";
+/// The finalizer of a TargetGroupBinding of AWS Load Balancer Controller.
+const BINDING: &str = "elbv2.k8s.aws/resources";
+/// The finalizer of a TargetGroupBinding of EKS Auto Mode, by the pattern of the others.
+const AUTO_BINDING: &str = "eks.amazonaws.com/resources";
 
 /// How often a removal is retried at once if the object has changed meanwhile.
 const ATTEMPTS: usize = 5;
 
-/// Whether a finalizer has elbow's own name, which no other controller uses.
-fn is_own(finalizer: &str) -> bool {
-    finalizer == OWN_FINALIZER || finalizer.starts_with(OWN_GROUP_FINALIZER)
+/// The finalizer of a TargetGroupBinding.
+pub(super) fn of_binding(kind: Kind) -> &'static str {
+    match kind {
+        Kind::AutoBinding => AUTO_BINDING,
+        _ => BINDING,
+    }
 }
 
 /// Whether elbow owns a finalizer of an object that it marks with `marker`. Beside AWS Load Balancer Controller the marker
-/// has elbow's own name, and the finalizers of that controller are not elbow's.
+/// has elbow's own name, and the finalizers of that controller are not elbow's. Those of EKS Auto Mode are elbow's only
+/// where it takes that controller's place.
 fn is_ours(finalizer: &str, marker: &str) -> bool {
-    let whole = [
-        INGRESS_FINALIZER,
-        SERVICE_FINALIZER,
-        CLEANUP_FINALIZER,
-        BINDING_FINALIZER,
-    ];
-    let is_shared = whole.contains(&finalizer) || finalizer.starts_with(GROUP_FINALIZER);
-    is_own(finalizer) || is_shared && !is_own(marker)
+    if Marks::of(finalizer) == Some(&OWN) || finalizer == marker {
+        return true;
+    }
+    let is_of_auto_mode = |one: &str| Marks::of(one) == Some(&AUTO_MODE) || one == AUTO_BINDING;
+    let is_shared = Marks::of(finalizer) == Some(&LBC)
+        || [CLEANUP_FINALIZER, BINDING].contains(&finalizer)
+        || is_of_auto_mode(finalizer) && is_of_auto_mode(marker);
+    is_shared && Marks::of(marker) != Some(&OWN)
 }
 
 /// elbow's own name for a finalizer, which the object may carry since elbow ran beside AWS Load Balancer Controller.
 fn twin(finalizer: &str) -> Option<String> {
-    match finalizer {
-        INGRESS_FINALIZER | SERVICE_FINALIZER => Some(OWN_FINALIZER.to_owned()),
-        other => {
-            let group = other.strip_prefix(GROUP_FINALIZER)?;
-            Some(format!("{OWN_GROUP_FINALIZER}{group}"))
-        }
-    }
+    let marks = Marks::of(finalizer).filter(|marks| *marks != &OWN)?;
+    Some(match finalizer.strip_prefix(marks.group) {
+        Some(group) => format!("{}{group}", OWN.group),
+        None => OWN.ingress.to_owned(),
+    })
 }
 
 impl Inner {

@@ -1,10 +1,12 @@
-//! Readiness gates of pods: the condition `target-health.elbv2.k8s.aws/NAME` says whether the pod is healthy in the target
+//! Readiness gates of pods: the condition `target-health.elbv2.k8s.aws/NAME`, with EKS Auto Mode
+//! `target-health.eks.amazonaws.com/NAME`, says whether the pod is healthy in the target
 //! group of that name. A rolling update waits for it (control-plane.md 3.8).
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use elbow_manifest::cluster::{AUTO_MODE, Marks};
 use elbow_model::{Model, TargetGroup, TargetId};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -15,7 +17,7 @@ use serde_json::{Value, json};
 use super::Inner;
 use super::api::{Name, What, code};
 use super::facts::Facts;
-use super::pod_gates::{Condition, PREFIX, PodGates};
+use super::pod_gates::{self, Condition, PodGates};
 use crate::{LoadBalancers, TargetHealth};
 
 /// The target groups that gates refer to.
@@ -26,8 +28,8 @@ pub(super) struct Groups {
     by_binding: HashMap<(String, String), String>,
     /// Namespaces with a refused stack: their groups may exist without being known.
     incomplete: HashSet<String>,
-    /// Whether AWS Load Balancer Controller has groups too, which elbow does not know.
-    shares: bool,
+    /// The controllers that have groups too, which elbow does not know.
+    others: Vec<&'static Marks>,
 }
 
 impl Groups {
@@ -35,14 +37,14 @@ impl Groups {
         model: &Model,
         by_binding: HashMap<(String, String), String>,
         incomplete: HashSet<String>,
-        shares: bool,
+        others: Vec<&'static Marks>,
     ) -> Self {
         let groups = model.target_groups.iter();
         Self {
             by_name: groups.map(|one| (one.name.clone(), one.clone())).collect(),
             by_binding,
             incomplete,
-            shares,
+            others,
         }
     }
 
@@ -93,10 +95,15 @@ pub(super) fn wanted(
     balancers: &dyn LoadBalancers,
 ) -> Vec<(String, Condition)> {
     let mut changes = Vec::new();
-    for (gate, present) in &pod.gates {
+    for (condition, present) in &pod.gates {
+        let Some((marks, gate)) = pod_gates::parse(condition) else {
+            continue;
+        };
+        let is_of_other = groups.others.contains(&marks);
         let health = match groups.group(&name.namespace, gate) {
             // The pod has no address yet.
             _ if pod.addresses.is_empty() => continue,
+            _ if is_of_other && marks == &AUTO_MODE => continue,
             Some(group) => {
                 let id = target(group, &pod.addresses);
                 match id.and_then(|id| balancers.health(&group.name, &id)) {
@@ -107,7 +114,7 @@ pub(super) fn wanted(
                 }
             }
             None => match present {
-                _ if groups.shares || groups.incomplete.contains(&name.namespace) => continue,
+                _ if is_of_other || groups.incomplete.contains(&name.namespace) => continue,
                 // A condition exists, so the group existed: it is gone.
                 Some(condition) if condition.status != "True" => unbound(),
                 _ => continue,
@@ -125,7 +132,7 @@ pub(super) fn wanted(
         let since = present.as_ref().and_then(since).unwrap_or_default();
         let next = Condition { since, ..next };
         if present.as_ref() != Some(&next) {
-            changes.push((gate.clone(), next));
+            changes.push((condition.clone(), next));
         }
     }
     changes
@@ -138,13 +145,13 @@ fn patch(uid: &str, changes: &[(String, Condition)]) -> Value {
         "" => Value::Null,
         text => text.into(),
     };
-    let condition = |(gate, condition): &(String, Condition)| {
+    let condition = |(kind, condition): &(String, Condition)| {
         let since = match &*condition.since {
             "" => json!(Time(Timestamp::now())),
             since => since.into(),
         };
         json!({
-            "type": format!("{PREFIX}{gate}"),
+            "type": kind,
             "status": condition.status,
             "reason": word(&condition.reason),
             "message": word(&condition.message),

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use elbow_manifest::cluster::{Identity, Outcome, Reconciled};
+use elbow_manifest::cluster::{AUTO_MODE, Identity, LBC, Outcome, Reconciled};
 use elbow_manifest::context::{Neighbours, OWN_CONTROLLER, OWN_LOAD_BALANCER_CLASS};
 use elbow_manifest::inventory::Inventory;
 use elbow_model::Model;
@@ -62,6 +62,8 @@ pub struct WriterOptions {
     pub status_address: StatusAddress,
     /// Whether the first Ingress of a group gets the stack as an annotation.
     pub dry_run_plan: bool,
+    /// Whether elbow takes the place of EKS Auto Mode's controllers.
+    pub serves_auto_mode: bool,
     /// The name of this process among its replicas, for events.
     pub instance: String,
 }
@@ -142,7 +144,7 @@ impl Writer {
         let mut state = self.0.state();
         match name.kind {
             Kind::Pod => state.queue.put(Job::Pod(name), now),
-            Kind::Binding => state.queue.put(Job::Binding(name), now),
+            Kind::Binding | Kind::AutoBinding => state.queue.put(Job::Binding(name), now),
             Kind::Ingress | Kind::Service => {
                 let Some(key) = state.owners.get(&name).cloned() else {
                     return;
@@ -180,7 +182,7 @@ impl Writer {
 
     /// Records that an object was deleted.
     pub fn gone(&self, identity: &Identity) {
-        let Some(kind) = Kind::parse(&identity.kind) else {
+        let Some(kind) = Kind::parse(&identity.group, &identity.kind) else {
             return;
         };
         let name = Name {
@@ -237,8 +239,11 @@ impl Writer {
         let refused = state.tasks.values().filter(refused);
         let members = refused.flat_map(|task| &task.reconciled.members);
         let incomplete: HashSet<String> = members.map(|member| member.namespace.clone()).collect();
-        let shares = state.neighbours.lbc;
-        let groups = Groups::new(model, bindings::groups(&bindings), incomplete, shares);
+        let Neighbours { lbc, eks } = state.neighbours;
+        let has_auto_mode = eks || !self.0.options.serves_auto_mode;
+        let others = [lbc.then_some(&LBC), has_auto_mode.then_some(&AUTO_MODE)];
+        let others = others.into_iter().flatten().collect();
+        let groups = Groups::new(model, bindings::groups(&bindings), incomplete, others);
         state.groups = Some(Arc::new(groups));
         let before = std::mem::replace(&mut state.bindings, bindings);
         let State {

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use elbow_manifest::cluster::{AUTO_MODE, LBC, Marks};
 use serde_json::Value;
-
-/// The start of the condition's name; the name of the target group follows.
-pub(super) const PREFIX: &str = "target-health.elbv2.k8s.aws/";
 
 /// A condition of a pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,8 +19,14 @@ pub(super) struct Condition {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PodGates {
     pub(super) addresses: Vec<IpAddr>,
-    /// The current condition, by the name after the prefix.
+    /// The current condition, by its type.
     pub(super) gates: BTreeMap<String, Option<Condition>>,
+}
+
+/// The controller whose gate a condition type is, and the name of the TargetGroupBinding in it.
+pub(super) fn parse(condition: &str) -> Option<(&'static Marks, &str)> {
+    let mut marks = [&LBC, &AUTO_MODE].into_iter();
+    marks.find_map(|marks| Some((marks, condition.strip_prefix(marks.gate)?)))
 }
 
 impl PodGates {
@@ -42,8 +46,8 @@ impl PodGates {
         };
         let gates = pod["spec"]["readinessGates"].as_array()?.iter();
         let gates = gates.filter_map(|gate| gate["conditionType"].as_str());
-        let gate = |kind: &str| Some((kind.strip_prefix(PREFIX)?.to_owned(), present(kind)));
-        let gates: BTreeMap<_, _> = gates.filter_map(gate).collect();
+        let gates = gates.filter(|kind| parse(kind).is_some());
+        let gates: BTreeMap<_, _> = gates.map(|kind| (kind.to_owned(), present(kind))).collect();
         let addresses = status["podIPs"].as_array().into_iter().flatten();
         let addresses = addresses.filter_map(|one| one["ip"].as_str()?.parse().ok());
         (!gates.is_empty()).then(|| Self {

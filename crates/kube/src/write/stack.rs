@@ -95,7 +95,7 @@ fn success(warnings: &[Diagnostic]) -> EventText {
 
 fn name_of(member: &Member) -> Option<Name> {
     Some(Name {
-        kind: Kind::parse(member.kind)?,
+        kind: Kind::of_member(member.kind)?,
         namespace: member.namespace.clone(),
         name: member.name.clone(),
     })

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use elbow_model::diagnostic::Diagnostic;
 
 use super::uses::{Depth, Unit};
-use super::{
-    CLEANUP_FINALIZER, Cluster, GROUP_FINALIZER, INGRESS_FINALIZER, Member, OWN_FINALIZER,
-    OWN_GROUP_FINALIZER, Outcome, Reconciled, SERVICE_FINALIZER,
-};
+use super::{AUTO_MODE, CLEANUP_FINALIZER, Cluster, LBC, Marks, Member, OWN, Outcome, Reconciled};
+use crate::auto_mode;
 use crate::context::Personality;
 use crate::ingress::{self, GroupId};
 use crate::inventory::Key;
@@ -23,6 +21,8 @@ use crate::stack::Stack;
 #[derive(Debug, Default)]
 pub(super) struct Claim {
     group: Option<GroupId>,
+    /// Whether its class is one of EKS Auto Mode.
+    is_auto: bool,
     /// The groups whose finalizers it carries.
     carried: BTreeSet<GroupId>,
     /// Why it belongs to no group: an error when its group cannot be determined.
@@ -58,15 +58,19 @@ impl Cluster {
         let reads = Reads::default();
         let mut new = Claim::default();
         if let Some(ingress) = self.inventory.ingresses.get(key) {
-            new.carried = carried(&ingress.meta, self.has_own_finalizers());
+            new.carried = self.carried(&ingress.meta);
             match ingress::claim(ingress, Scope::new(&self.inventory, &reads), &self.context) {
-                Ok(group) => new.group = group,
+                Ok(Some((group, is_auto))) => {
+                    new.group = Some(group);
+                    new.is_auto = is_auto;
+                }
+                Ok(None) => {}
                 Err(found) => new.found = Some(*found),
             }
         }
         self.uses.note(unit, Depth::Plan, reads.into_inner());
         let old = self.claims.remove(key).unwrap_or_default();
-        let moved = old.group != new.group;
+        let moved = (&old.group, old.is_auto) != (&new.group, new.is_auto);
         for id in old.group.iter().chain(&new.group) {
             self.mark_group(id, moved);
         }
@@ -152,27 +156,45 @@ impl Cluster {
     /// The members of a stack and those that leave it. A Service that changed its controller leaves another stack.
     pub(super) fn members_of(&self, unit: &Unit) -> Vec<StackMembers> {
         match unit {
-            Unit::Group(id) => vec![self.group_members(id)],
+            Unit::Group(id) => self.group_members(id),
             Unit::Service(key) => self.service_members(key),
             _ => Vec::new(),
         }
     }
 
-    fn group_members(&self, id: &GroupId) -> StackMembers {
-        let ingresses = |keys: Vec<Key>| {
-            let keys = keys.into_iter();
-            let ingresses = keys.filter_map(|key| self.inventory.ingresses.get(&key));
+    fn group_members(&self, id: &GroupId) -> Vec<StackMembers> {
+        let key = Stack::key_of_group(&id.to_string());
+        let ingresses = |keys: &[Key]| {
+            let ingresses = keys.iter();
+            let ingresses = ingresses.filter_map(|key| self.inventory.ingresses.get(key));
             let mut ingresses: Vec<&Ingress> = ingresses.collect();
             ingress::sort(&mut ingresses);
             let ingresses = ingresses.into_iter();
             ingresses.map(|one| member("Ingress", &one.meta)).collect()
         };
-        StackMembers {
-            key: Stack::key_of_group(&id.to_string()),
-            finalizer: finalizer(id, self.has_own_finalizers()),
-            members: ingresses(self.active(id)),
-            leaving: ingresses(self.leaving(id)),
+        let marks = self.marks_of_group(id);
+        let mut leaving = self.leaving(id);
+        let mut all = Vec::new();
+        // Its class was one of the other controller.
+        let other = if marks == &LBC { &AUTO_MODE } else { &LBC };
+        let other = other.of_group(id);
+        let is_of_other = |key: &mut Key| marks != &OWN && self.ingress_carries(key, &other);
+        let elsewhere: Vec<Key> = leaving.extract_if(.., is_of_other).collect();
+        if !elsewhere.is_empty() {
+            all.push(StackMembers {
+                key: format!("{key} ({other})"),
+                members: Vec::new(),
+                leaving: ingresses(&elsewhere),
+                finalizer: other,
+            });
         }
+        all.push(StackMembers {
+            key,
+            finalizer: marks.of_group(id),
+            members: ingresses(&self.active(id)),
+            leaving: ingresses(&leaving),
+        });
+        all
     }
 
     fn service_members(&self, key: &Key) -> Vec<StackMembers> {
@@ -189,10 +211,8 @@ impl Cluster {
             return vec![main];
         }
         let meta = &service.meta;
-        let is_own = self.has_own_finalizers();
-        let own = self
-            .owner(service)
-            .and_then(|owner| finalizer_of(owner, is_own));
+        let owner = self.owner(service);
+        let own = owner.and_then(|owner| finalizer_of(owner, self.marks_of_service(service)));
         let mut all = Vec::new();
         if let Some(finalizer) = own {
             all.push(StackMembers {
@@ -201,7 +221,12 @@ impl Cluster {
                 ..main.clone()
             });
         }
-        let ours = [SERVICE_FINALIZER, CLEANUP_FINALIZER, OWN_FINALIZER];
+        let ours = [
+            LBC.service,
+            AUTO_MODE.service,
+            CLEANUP_FINALIZER,
+            OWN.service,
+        ];
         for finalizer in ours {
             if own == Some(finalizer)
                 || !carries(meta, finalizer)
@@ -236,70 +261,94 @@ impl Cluster {
     /// Whether a finalizer of a Service may have been set for a load balancer of elbow. The class of a Service cannot
     /// change while it has type LoadBalancer, so under another class the finalizer is another controller's.
     fn is_ours(&self, service: &Service, finalizer: &str) -> bool {
-        if finalizer == OWN_FINALIZER {
+        if finalizer == OWN.service {
             return true;
+        }
+        if finalizer == AUTO_MODE.service {
+            return self.serves_auto_mode();
         }
         let names = &self.context.defaults.ownership;
         if names.only_by_class() {
-            return !names.has_own_finalizers() && finalizer == SERVICE_FINALIZER;
+            return !names.has_own_finalizers() && finalizer == LBC.service;
         }
         let class = service.load_balancer_class.as_deref().unwrap_or_default();
         let foreign = service.kind == ServiceType::LoadBalancer
             && !class.is_empty()
             && !names.owns_load_balancer_class(class);
-        let other =
-            finalizer == SERVICE_FINALIZER && self.context.personality == Personality::InTree;
+        let other = finalizer == LBC.service && self.context.personality == Personality::InTree;
         !foreign && !other
     }
 
     /// Whether finalizers have elbow's own names.
-    pub(super) fn has_own_finalizers(&self) -> bool {
+    fn has_own_finalizers(&self) -> bool {
         self.context.defaults.ownership.has_own_finalizers()
     }
 
-    pub(super) fn service_finalizer(&self) -> &'static str {
+    /// Whether elbow takes the place of EKS Auto Mode's controllers.
+    fn serves_auto_mode(&self) -> bool {
+        auto_mode::is_served(&self.context) && !self.context.defaults.ownership.neighbours.eks
+    }
+
+    fn marks(&self, is_auto: bool) -> &'static Marks {
         if self.has_own_finalizers() {
-            OWN_FINALIZER
+            &OWN
+        } else if is_auto {
+            &AUTO_MODE
         } else {
-            SERVICE_FINALIZER
+            &LBC
         }
+    }
+
+    /// The marks of a group's members: those of the class of the first, and of a group without members those that its last
+    /// members carry.
+    pub(super) fn marks_of_group(&self, id: &GroupId) -> &'static Marks {
+        let active = self.active(id);
+        let mut claims = active.iter().filter_map(|key| self.claims.get(key));
+        if let Some(claim) = claims.next() {
+            return self.marks(claim.is_auto);
+        }
+        let finalizer = AUTO_MODE.of_group(id);
+        let leaving = self.leaving(id);
+        let mut leaving = leaving.iter();
+        self.marks(leaving.any(|key| self.ingress_carries(key, &finalizer)))
+    }
+
+    fn ingress_carries(&self, key: &Key, finalizer: &str) -> bool {
+        let ingress = self.inventory.ingresses.get(key);
+        ingress.is_some_and(|ingress| carries(&ingress.meta, finalizer))
+    }
+
+    pub(super) fn marks_of_service(&self, service: &Service) -> &'static Marks {
+        self.marks(auto_mode::owns(service, self.context.personality))
+    }
+
+    /// The groups whose finalizers an Ingress carries, except for those of a controller that serves beside elbow.
+    fn carried(&self, meta: &Meta) -> BTreeSet<GroupId> {
+        let shared = (!self.has_own_finalizers()).then_some(&LBC);
+        let auto_mode = self.serves_auto_mode().then_some(&AUTO_MODE);
+        let ours = || [Some(&OWN), shared, auto_mode].into_iter().flatten();
+        let group = |finalizer: &String| {
+            ours().find_map(|marks| {
+                if *finalizer == marks.ingress {
+                    return Some(GroupId::Implicit {
+                        namespace: meta.namespace.clone(),
+                        name: meta.name.clone(),
+                    });
+                }
+                let name = finalizer.strip_prefix(marks.group)?;
+                Some(GroupId::Explicit(name.to_owned()))
+            })
+        };
+        meta.finalizers.iter().filter_map(group).collect()
     }
 }
 
-fn finalizer_of(owner: Owner, is_own: bool) -> Option<&'static str> {
+fn finalizer_of(owner: Owner, marks: &Marks) -> Option<&'static str> {
     match owner {
-        Owner::Lbc if is_own => Some(OWN_FINALIZER),
-        Owner::Lbc => Some(SERVICE_FINALIZER),
+        Owner::Lbc => Some(marks.service),
         Owner::Classic | Owner::ProviderNlb => Some(CLEANUP_FINALIZER),
         Owner::Nobody => None,
     }
-}
-
-pub(super) fn finalizer(id: &GroupId, is_own: bool) -> String {
-    match id {
-        GroupId::Explicit(name) if is_own => format!("{OWN_GROUP_FINALIZER}{name}"),
-        GroupId::Implicit { .. } if is_own => OWN_FINALIZER.to_owned(),
-        GroupId::Explicit(name) => format!("{GROUP_FINALIZER}{name}"),
-        GroupId::Implicit { .. } => INGRESS_FINALIZER.to_owned(),
-    }
-}
-
-/// The groups whose finalizers an Ingress carries. With finalizers of its own, elbow leaves the others to their controller.
-fn carried(meta: &Meta, is_own: bool) -> BTreeSet<GroupId> {
-    let finalizers = meta.finalizers.iter();
-    let groups = finalizers.filter_map(|finalizer| match &**finalizer {
-        INGRESS_FINALIZER if is_own => None,
-        INGRESS_FINALIZER | OWN_FINALIZER => Some(GroupId::Implicit {
-            namespace: meta.namespace.clone(),
-            name: meta.name.clone(),
-        }),
-        other => {
-            let shared = other.strip_prefix(GROUP_FINALIZER).filter(|_| !is_own);
-            let name = shared.or_else(|| other.strip_prefix(OWN_GROUP_FINALIZER))?;
-            Some(GroupId::Explicit(name.to_owned()))
-        }
-    });
-    groups.collect()
 }
 
 pub(super) fn carries(meta: &Meta, finalizer: &str) -> bool {

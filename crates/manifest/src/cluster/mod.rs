@@ -21,9 +21,11 @@
 //! ```
 
 mod files;
+mod marks;
 mod members;
 mod native;
 mod protection;
+mod result;
 mod stacks;
 mod tenants;
 mod uses;
@@ -50,24 +52,12 @@ use crate::tenant::{TENANT, Tenant};
 use crate::versions;
 
 pub use files::{Content, Files, Update};
+pub use marks::{AUTO_MODE, CLEANUP_FINALIZER, LBC, Marks, OWN};
 use members::{Claim, Membership, member, object_result};
 use native::Native;
+pub use result::{Made, Member, Outcome, Reconciled};
 use stacks::State;
 use uses::{Depth, Unit, Uses};
-
-/// The finalizer of an Ingress that is in no named group.
-pub const INGRESS_FINALIZER: &str = "ingress.k8s.aws/resources";
-/// What the finalizer of the members of a named IngressGroup starts with.
-pub const GROUP_FINALIZER: &str = "group.ingress.k8s.aws/";
-/// The finalizer of a Service with a Network Load Balancer of the AWS Load Balancer Controller.
-pub const SERVICE_FINALIZER: &str = "service.k8s.aws/resources";
-/// The finalizer of a Service, and of an Ingress in no named group, beside AWS Load Balancer Controller. That controller
-/// removes the finalizers above from objects that it does not serve.
-pub const OWN_FINALIZER: &str = "elbow/resources";
-/// What the finalizer of the members of a named IngressGroup starts with, beside AWS Load Balancer Controller.
-pub const OWN_GROUP_FINALIZER: &str = "group.elbow/";
-/// The finalizer of a Service with a load balancer of the cluster's provider.
-pub const CLEANUP_FINALIZER: &str = "service.kubernetes.io/load-balancer-cleanup";
 
 const BINDING: &str = "TargetGroupBinding";
 
@@ -102,62 +92,6 @@ pub enum Change {
     Set(Object),
     /// It was deleted.
     Gone(Identity),
-}
-
-/// An object that a load balancer is made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// `Service` or `Ingress`; `TargetGroupBinding` for one that has an error.
-    pub kind: &'static str,
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Its UID.
-    pub uid: String,
-}
-
-/// The result of reconciling a stack, or an object that is in no stack.
-#[derive(Clone, Debug)]
-pub struct Reconciled {
-    /// [`Stack::key`]; `kind/namespace/name` of an object that is in no stack.
-    pub key: String,
-    /// [`Stack::id`]: the name of the group, or `namespace/name`.
-    pub id: String,
-    /// The finalizer that members carry while the load balancer may exist; empty when there is no stack.
-    pub finalizer: String,
-    /// The objects that it is made of, in the group's order.
-    pub members: Vec<Member>,
-    /// Objects that carry the finalizer and are members no longer: deleted, of another class or another group.
-    pub leaving: Vec<Member>,
-    /// Its state.
-    pub outcome: Outcome,
-    /// Warnings and notes.
-    pub diagnostics: Vec<Diagnostic>,
-}
-
-/// The state of a stack after reconciliation.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// It serves.
-    Made(Arc<Made>),
-    /// The objects have an error. It serves what it served before, if anything.
-    Refused(Diagnostic),
-    /// No object asks for it any more.
-    Gone,
-}
-
-/// A stack that serves.
-#[derive(Clone, Debug)]
-pub struct Made {
-    /// What AWS would make.
-    pub stack: Arc<Stack>,
-    /// The name of the load balancer, as in the model.
-    pub load_balancer: Arc<str>,
-    /// The name of the Network Load Balancer in front of it, if there is one.
-    pub front: Option<Arc<str>>,
-    /// Port and protocol of each listener, by port.
-    pub ports: Vec<(u16, String)>,
 }
 
 /// A TargetGroupBinding with a finding.

@@ -2,7 +2,7 @@
 
 use elbow_model::diagnostic::Diagnostic;
 
-use super::members::{carries, finalizer};
+use super::members::carries;
 use super::uses::Unit;
 use super::{Change, Cluster, Identity};
 use crate::annotations::ingress::LOAD_BALANCER_ATTRIBUTES;
@@ -33,7 +33,7 @@ impl Cluster {
                 protection(&ingress.meta, LOAD_BALANCER_ATTRIBUTES)?;
                 let group = self.group_of(key)?;
                 ingress.meta.deleting = true;
-                ingress.meta.finalizers = vec![finalizer(group, self.has_own_finalizers())];
+                ingress.meta.finalizers = vec![self.marks_of_group(group).of_group(group)];
                 Some(Typed::Ingress(ingress))
             }
             "Service" => {
@@ -43,7 +43,7 @@ impl Cluster {
                     return None;
                 }
                 service.meta.deleting = true;
-                service.meta.finalizers = vec![self.service_finalizer().to_owned()];
+                service.meta.finalizers = vec![self.marks_of_service(&service).service.to_owned()];
                 Some(Typed::Service(service))
             }
             _ => None,
@@ -61,8 +61,9 @@ impl Cluster {
                 protection(meta, LOAD_BALANCER_ATTRIBUTES)
             }),
             Unit::Service(key) => {
-                let meta = &scope.service(&key.0, &key.1)?.meta;
-                let leaving = carries(meta, self.service_finalizer());
+                let service = scope.service(&key.0, &key.1)?;
+                let meta = &service.meta;
+                let leaving = carries(meta, self.marks_of_service(service).service);
                 leaving.then(|| protection(meta, ATTRIBUTES))?
             }
             _ => None,

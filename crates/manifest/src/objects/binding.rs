@@ -10,6 +10,8 @@ use crate::view::View;
 pub struct Binding {
     /// Name, namespace, place.
     pub meta: Meta,
+    /// Whether it is one of EKS Auto Mode.
+    pub is_auto: bool,
     /// `spec.targetGroupName`, or the name in `spec.targetGroupARN`.
     pub group: String,
     /// `spec.serviceRef.name`.
@@ -38,7 +40,8 @@ impl Binding {
                 ""
             }
         };
-        if object.group() == AUTO_MODE && text("targetType").is_none() {
+        let is_auto = object.group() == AUTO_MODE;
+        if is_auto && text("targetType").is_none() {
             let message = "a TargetGroupBinding of EKS Auto Mode needs targetType: ip or instance";
             spec.error("missing-field", message);
         }
@@ -47,6 +50,7 @@ impl Binding {
         let selector = spec.get("nodeSelector");
         Self {
             meta: Meta::read(object, view),
+            is_auto,
             group: group.to_owned(),
             service: service.get("name").text().unwrap_or_default().to_owned(),
             port: port.unwrap_or(Port::Number(0)),
