@@ -109,7 +109,7 @@ async fn run(script: Script) -> Seen {
         pools: Rc::clone(&pools),
         listener: Rc::new(move || Arc::clone(&listener)),
         metrics: Telemetry::new(1).listener("demo", "application", 80, "HTTP"),
-        log: None,
+        logs: Rc::default(),
     });
     let ticks = spawn_local(Rc::clone(&worker).run_ticks(|| {}));
     let (near, far) = tokio::io::duplex(script.room);

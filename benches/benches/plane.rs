@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, criterion_group};
 use elbow_model::addresses::{Ipv4Net, Ipv6Source};
 use elbow_model::{DnsZone, LoadBalancer, Model, Target, TargetGroup};
-use elbow_plane::{DataPath, Options, Plane};
+use elbow_plane::{DataPath, Logs, Options, Plane};
 use elbow_telemetry::Telemetry;
 
 /// An ALB has ten target groups, an NLB one, and each group five targets.
@@ -188,7 +188,7 @@ fn apply(c: &mut Criterion) {
         model.load_balancers.len()
     );
     let telemetry = Telemetry::new(1);
-    let Ok(plane) = Plane::start(options, Arc::clone(&telemetry), None) else {
+    let Ok(plane) = Plane::start(options, Arc::clone(&telemetry), Logs::default()) else {
         return;
     };
     let started = Instant::now();

@@ -88,7 +88,7 @@ async fn run(setup: Setup, bound: Duration) -> Outcome {
         pools: Pools::new(),
         listener: Rc::new(move || Arc::clone(&listener)),
         metrics: Telemetry::new(1).listener("web", "application", 80, "HTTP"),
-        log: None,
+        logs: Rc::default(),
     });
     let ticks = spawn_local(Rc::clone(&worker).run_ticks(|| {}));
     let (near, far) = Memory::pair(setup.client, &socket);

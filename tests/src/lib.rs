@@ -20,6 +20,7 @@ pub mod eks;
 pub mod elbow;
 pub mod frames;
 pub mod load;
+pub mod log_files;
 pub mod memory;
 pub mod message;
 pub mod plan;

@@ -31,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("elbow-h2", &[]),
     ("elbow-net", &[]),
     ("elbow-telemetry", &["elbow-model"]),
+    ("elbow-logs", &["elbow-telemetry"]),
     (
         "elbow-tcp",
         &[
@@ -58,6 +59,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "elbow-balance",
             "elbow-health",
             "elbow-http",
+            "elbow-logs",
             "elbow-model",
             "elbow-net",
             "elbow-tcp",
@@ -80,6 +82,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "elbow-desired",
             "elbow-dns",
             "elbow-kube",
+            "elbow-logs",
             "elbow-manifest",
             "elbow-model",
             "elbow-native",

@@ -17,7 +17,7 @@ use crate::source::Source;
 pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
     let source = Source::new(&args.input);
     let mut loaded = source.load();
-    if let (Source::Native(file), Some(model)) = (&source, &loaded.model)
+    if let (Source::Native(native), Some(model)) = (&source, &loaded.model)
         && model.load_balancers.is_empty()
         && !loaded.has_errors()
     {
@@ -25,7 +25,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
         let nothing = Diagnostic::warning("nothing-to-serve", nothing);
         loaded
             .diagnostics
-            .push(nothing.at(file.display().to_string(), 0, 0));
+            .push(nothing.at(native.path.display().to_string(), 0, 0));
     }
     let printed = match args.output {
         TextOrJson::Json => print_json(&loaded.diagnostics),

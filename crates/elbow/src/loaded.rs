@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use elbow_logs::Buckets;
 use elbow_model::diagnostic::{Diagnostic, Severity};
 use elbow_model::{DnsZone, Model};
 
@@ -14,6 +15,8 @@ pub(crate) struct Loaded {
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// The suffix of the DNS names of load balancers.
     pub(crate) dns: DnsZone,
+    /// Where the buckets of logs are.
+    pub(crate) log_buckets: Buckets,
 }
 
 impl Loaded {

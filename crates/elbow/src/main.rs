@@ -17,6 +17,7 @@ mod dualstack;
 mod explained;
 mod get;
 mod loaded;
+mod log_buckets;
 mod look;
 mod manifests;
 mod pipes;

@@ -158,6 +158,9 @@ impl Reloader {
             None => self.desired.in_force().clone(),
         };
         self.model = model;
+        if self.publisher.is_none() {
+            self.plane.set_log_buckets(loaded.log_buckets);
+        }
         let is_served = self.apply();
         let now = match self.publisher {
             Some(_) => &self.model,

@@ -1,13 +1,15 @@
 //! `elbow run`.
 
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use elbow_admin::{Access, Pages};
+use elbow_logs::Delivery;
 use elbow_model::{DnsZone, Model};
-use elbow_plane::{DataPath, Options, Plane, open_files};
+use elbow_plane::{DataPath, Logs, Options, Plane, open_files};
 use elbow_telemetry::{AccessLog, Sink, Telemetry, stderr};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -41,6 +43,7 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
         let mut signals = Signals::new()?;
         let admin = Admin::bind(&args.serving).await?;
         let plane = Arc::new(start(&args.serving, loaded.dns.clone())?);
+        plane.set_log_buckets(loaded.log_buckets.clone());
         dns::start(args.serving.dns.0, plane.view()).await?;
         let desired = deploy::begin(&plane, &model, |name| reader.origin(name))?;
         announce(&plane);
@@ -65,20 +68,6 @@ pub(crate) fn start(args: &ServingArgs, dns: DnsZone) -> Result<Plane, Failure> 
         Some(n) => usize::from(n),
         None => std::thread::available_parallelism().map_or(1, NonZero::get),
     };
-    let sink = match &args.access_log {
-        AccessLogArg::Off => None,
-        AccessLogArg::Stdout => Some(Sink::Stdout),
-        AccessLogArg::File(path) => Some(Sink::File(path.clone())),
-    };
-    let log = sink
-        .map(|sink| AccessLog::start(sink, LOG_QUEUE))
-        .transpose()
-        .map_err(|e| {
-            Failure::environment(
-                format!("access log: {e}"),
-                "check the path and its permissions",
-            )
-        })?;
     let options = Options {
         workers,
         address_pool: args.address_pool,
@@ -93,23 +82,43 @@ pub(crate) fn start(args: &ServingArgs, dns: DnsZone) -> Result<Plane, Failure> 
         targets_within: false,
         drain_timeout: args.drain_timeout,
     };
-    let plane = start_plane(options, log)?;
+    let plane = start_plane(options, &args.access_log)?;
     placed::adopt(&plane);
     Ok(plane)
 }
 
 /// Starts a plane that serves nothing yet.
-pub(crate) fn start_plane(options: Options, log: Option<Arc<AccessLog>>) -> Result<Plane, Failure> {
+pub(crate) fn start_plane(options: Options, access_log: &AccessLogArg) -> Result<Plane, Failure> {
     match open_files::raise() {
         Ok(limit) => info!(limit, "open files"),
         Err(error) => warn!(%error, "cannot raise the limit of open files"),
     }
     let telemetry = Telemetry::new(options.workers);
-    if let Some(log) = &log {
-        telemetry.set_access_log(Arc::clone(log));
-    }
-    Plane::start(options, telemetry, log)
+    let logs = logs(access_log, &telemetry).map_err(|e| {
+        Failure::environment(
+            format!("access log: {e}"),
+            "check the path and its permissions",
+        )
+    })?;
+    Plane::start(options, telemetry, logs)
         .map_err(|e| Failure::environment(e, "raise the limits of threads and open files"))
+}
+
+/// Where logs go, with the access logs of all load balancers where `access_log` says.
+fn logs(access_log: &AccessLogArg, telemetry: &Telemetry) -> io::Result<Logs> {
+    let logs = Logs::new(Delivery::new(Arc::clone(&telemetry.log_delivery)));
+    let sink = match access_log {
+        AccessLogArg::Off => return Ok(logs),
+        AccessLogArg::Folder(path) => {
+            std::fs::create_dir_all(path)?;
+            return Ok(logs.to_folder(path));
+        }
+        AccessLogArg::Stdout => Sink::Stdout,
+        AccessLogArg::File(path) => Sink::File(path.clone()),
+    };
+    let log = AccessLog::start(sink, LOG_QUEUE)?;
+    telemetry.set_access_log(Arc::clone(&log));
+    Ok(logs.to(log))
 }
 
 /// The admin address and the probe address, bound.

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use elbow_manifest::Context;
 use elbow_manifest::cluster::Files;
+use elbow_model::diagnostic::Diagnostic;
 use elbow_model::{CertificateSource, Model, Origin};
 use elbow_native::MAX_BYTES;
 
@@ -14,7 +15,7 @@ use crate::args::InputArgs;
 use crate::loaded::Loaded;
 use crate::look::{Disk, Look};
 use crate::manifests::{self, Builds, Inputs, Manifests};
-use crate::{pipes, text};
+use crate::{log_buckets, pipes, text};
 
 const TOO_LARGE: &str = "split it, and run a process for each part";
 
@@ -22,9 +23,17 @@ const TOO_LARGE: &str = "split it, and run a process for each part";
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     /// A native file.
-    Native(PathBuf),
+    Native(NativeFile),
     /// Kubernetes manifests.
     Manifests(Manifests),
+}
+
+/// A native file and what it does not say.
+#[derive(Clone, Debug)]
+pub(crate) struct NativeFile {
+    pub(crate) path: PathBuf,
+    /// The environment file, if any.
+    pub(crate) environment: Option<PathBuf>,
 }
 
 impl Source {
@@ -32,7 +41,10 @@ impl Source {
     pub(crate) fn new(args: &InputArgs) -> Self {
         pipes::keep(args.config.as_deref());
         match &args.config {
-            Some(config) => Self::Native(config.clone()),
+            Some(config) => Self::Native(NativeFile {
+                path: config.clone(),
+                environment: args.surroundings.environment.clone(),
+            }),
             None => Self::Manifests(Manifests::new(&args.manifests, &args.surroundings)),
         }
     }
@@ -49,8 +61,8 @@ impl Source {
     /// The files and folders to read, without pipes.
     pub(crate) fn inputs(&self) -> Inputs {
         let mut inputs = match self {
-            Self::Native(path) => Inputs {
-                files: vec![path.clone()],
+            Self::Native(native) => Inputs {
+                files: native.files().cloned().collect(),
                 folders: Vec::new(),
             },
             Self::Manifests(manifests) => manifests.inputs(),
@@ -82,7 +94,7 @@ impl Source {
     /// The paths that the arguments name.
     fn paths(&self) -> &[PathBuf] {
         match self {
-            Self::Native(path) => std::slice::from_ref(path),
+            Self::Native(native) => std::slice::from_ref(&native.path),
             Self::Manifests(manifests) => &manifests.paths,
         }
     }
@@ -115,7 +127,7 @@ impl Reader {
     /// balancer, as AWS's controllers do, and serves the others.
     pub(crate) fn load(&mut self) -> Loaded {
         match &self.source {
-            Source::Native(path) => native(path, &mut self.disk),
+            Source::Native(native) => native.load(&mut self.disk),
             Source::Manifests(manifests) => {
                 let wanted: HashSet<PathBuf> = manifests.inputs().files.into_iter().collect();
                 self.disk.retain(|path| wanted.contains(path));
@@ -141,8 +153,8 @@ impl Reader {
     /// The origin of a load balancer, if known.
     pub(crate) fn origin(&self, load_balancer: &str) -> Option<Origin> {
         match &self.source {
-            Source::Native(path) => Some(Origin {
-                file: path.display().to_string().into(),
+            Source::Native(native) => Some(Origin {
+                file: native.path.display().to_string().into(),
                 ..Origin::default()
             }),
             Source::Manifests(_) => self.files.cluster().origin(load_balancer).cloned(),
@@ -153,7 +165,7 @@ impl Reader {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Native(path) => write!(f, "{}", path.display()),
+            Self::Native(native) => write!(f, "{}", native.path.display()),
             Self::Manifests(manifests) => {
                 f.write_str(&manifests.names().collect::<Vec<_>>().join(", "))
             }
@@ -161,16 +173,45 @@ impl fmt::Display for Source {
     }
 }
 
-fn native(path: &Path, disk: &mut Disk) -> Loaded {
-    let name = path.display().to_string();
-    let text = match text::take(disk, path, MAX_BYTES, TOO_LARGE) {
-        Ok(text) => text,
-        Err(unreadable) => return Loaded::refused(vec![unreadable]),
-    };
-    let (model, diagnostics) = elbow_native::parse(&text, &name);
-    Loaded {
-        model,
-        ..Loaded::refused(diagnostics)
+impl NativeFile {
+    /// A native file without an environment file.
+    pub(crate) fn alone(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            environment: None,
+        }
+    }
+
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.path].into_iter().chain(&self.environment)
+    }
+
+    fn load(&self, disk: &mut Disk) -> Loaded {
+        let name = self.path.display().to_string();
+        let mut found = Vec::new();
+        if let Some(file) = &self.environment {
+            // An error is reported when the environment is read.
+            let _ = text::take(disk, file, manifests::MAX_BYTES, TOO_LARGE);
+        }
+        let context = manifests::environment(self.environment.as_deref(), &mut found);
+        let text = match text::take(disk, &self.path, MAX_BYTES, TOO_LARGE) {
+            Ok(text) => text,
+            Err(unreadable) => {
+                found.push(unreadable);
+                return Loaded::refused(found);
+            }
+        };
+        let is_usable = !found.iter().any(Diagnostic::is_error);
+        let log_buckets = log_buckets::of(&context);
+        let names = log_buckets.keys().map(ToString::to_string).collect();
+        let (model, diagnostics) = elbow_native::parse_with_buckets(&text, &name, names);
+        found.extend(diagnostics);
+        Loaded {
+            model: model.filter(|_| is_usable),
+            diagnostics: found,
+            dns: context.dns_zone(),
+            log_buckets,
+        }
     }
 }
 

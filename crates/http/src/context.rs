@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use elbow_net::{Connect, Worker};
-use elbow_telemetry::{ListenerCells, ListenerMetrics, LogBuffer};
+use elbow_telemetry::{ListenerCells, ListenerMetrics, LogBuffers};
 
 use crate::listener::Listener;
 use crate::pool::Pools;
@@ -22,8 +22,8 @@ pub struct Context<C: Connect> {
     pub listener: Rc<dyn Fn() -> Arc<Listener>>,
     /// The listener's metrics.
     pub metrics: Arc<ListenerMetrics>,
-    /// The listener's access log.
-    pub log: Option<Rc<LogBuffer>>,
+    /// The log lines of this worker.
+    pub logs: Rc<LogBuffers>,
 }
 
 impl<C: Connect> Context<C> {

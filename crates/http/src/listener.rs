@@ -7,6 +7,7 @@ use std::time::Duration;
 use elbow_balance::Group;
 use elbow_model::personality::HttpPersonality;
 use elbow_model::{Account, LoadBalancer, LoadBalancerAttributes, Personality};
+use elbow_telemetry::LogStream;
 
 use crate::action::Action;
 use crate::endpoint::Endpoint;
@@ -29,6 +30,8 @@ pub struct Listener {
     pub personality: &'static Personality,
     /// Of the load balancer.
     pub attributes: Arc<LoadBalancerAttributes>,
+    /// The access log of the load balancer, if any.
+    pub access_log: Option<Arc<LogStream>>,
     /// What all responses get.
     pub(crate) response_fields: Option<Arc<ResponseFields>>,
     /// The field that tells targets the TLS version, when it is not `x-amzn-tls-version`.
@@ -68,6 +71,7 @@ impl Listener {
             },
             personality,
             attributes: Arc::new(attributes(&lb.attributes, &personality.http)),
+            access_log: None,
             response_fields: ResponseFields::new(&listener.attributes),
             tls_version_header: listener.attributes.tls_version_header.clone(),
             tls_cipher_header: listener.attributes.tls_cipher_header.clone(),

@@ -1,6 +1,7 @@
 //! The environment of the manifests: facts about the AWS account and the cluster that manifests do not contain.
 
 mod gates;
+mod log_bucket;
 mod ownership;
 mod read;
 mod subnet;
@@ -50,6 +51,8 @@ pub struct Context {
     pub existing_load_balancers: Vec<ExistingLoadBalancer>,
     /// Certificates by ARN.
     pub certificates: Vec<KnownCertificate>,
+    /// Where the buckets of logs are.
+    pub log_buckets: Vec<LogBucket>,
     /// How strictly objects of files are read.
     pub reading: Reading,
     /// What to do about unknown certificate ARNs.
@@ -193,6 +196,22 @@ pub struct KnownCertificate {
     pub names: Vec<String>,
 }
 
+/// A bucket that log files are delivered to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogBucket {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub place: LogBucketPlace,
+}
+
+/// Where a bucket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogBucketPlace {
+    /// A folder, relative to the environment file.
+    Folder(String),
+}
+
 impl Default for Context {
     fn default() -> Self {
         let subnet = |(index, (zone, public)): (usize, (&str, bool))| {
@@ -241,6 +260,7 @@ impl Default for Context {
             feature_gates: BTreeMap::new(),
             existing_load_balancers: Vec::new(),
             certificates: Vec::new(),
+            log_buckets: Vec::new(),
             unknown_certificates: UnknownCertificates::SelfSigned,
             unknown_resources: UnknownResources::StandIn,
             resources: BTreeSet::new(),
@@ -293,6 +313,14 @@ impl Context {
             },
             suffix: self.dns_suffix.clone(),
         }
+    }
+
+    /// The names of [`Self::log_buckets`].
+    pub(crate) fn log_bucket_names(&self) -> BTreeSet<String> {
+        self.log_buckets
+            .iter()
+            .map(|one| one.name.clone())
+            .collect()
     }
 
     /// Whether something stands in for an object that may be in another folder.

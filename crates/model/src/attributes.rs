@@ -238,6 +238,11 @@ pub struct LoadBalancerAttributes {
     /// `elbow.max_connections`: client connections that may be open, on all listeners together; none unless set.
     /// AWS's load balancers grow instead.
     pub max_connections: Option<u64>,
+    /// `access_logs.s3.*`.
+    pub access_log: Option<LogDelivery>,
+    /// How much time the lines of one file of a log cover: 5 min; CLB: `access_logs.s3.emit_interval_minutes`, 60 min or
+    /// 5 min. `elbow.log_interval.seconds`, 1-3600, sets another one.
+    pub log_interval: Duration,
     /// CLB: `connection_draining.timeout_seconds`, 300 s, 1-3600, when `connection_draining.enabled`.
     pub connection_draining: Option<Duration>,
     /// As written.
@@ -258,6 +263,13 @@ impl LoadBalancerAttributes {
         Findings::of(|at| Some(Self::build(kind, given, at)))
     }
 
+    /// The enabled logs, by the beginnings of their attributes.
+    pub fn log_deliveries(&self) -> impl Iterator<Item = (&'static str, &LogDelivery)> {
+        let logs = [("access_logs", &self.access_log)];
+        logs.into_iter()
+            .filter_map(|(name, log)| Some((name, log.as_ref()?)))
+    }
+
     pub(crate) fn build(kind: LoadBalancerType, given: &AttributesSpec, at: &Place<'_>) -> Self {
         let of = kind.into();
         Self::of(of, check::check(given, of, at))
@@ -269,6 +281,15 @@ impl Default for LoadBalancerAttributes {
     fn default() -> Self {
         Self::of(Resource::Application, BTreeMap::new())
     }
+}
+
+/// Where the files of a log go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogDelivery {
+    /// The name of the bucket.
+    pub bucket: Arc<str>,
+    /// The folder in the bucket; may be empty.
+    pub prefix: Arc<str>,
 }
 
 /// Listener attributes, parsed; `raw` holds what was written, by AWS key

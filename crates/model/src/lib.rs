@@ -82,8 +82,9 @@ mod zone;
 pub use action::{Action, FixedResponse, Forward, Redirect, WeightedTargetGroup};
 pub use attributes::{
     ATTRIBUTES, Attribute, AttributesSpec, DesyncMitigationMode, ListenerAttributes,
-    LoadBalancerAttributes, MAX_HEADER_NAME, MAX_HEADER_VALUE, MinimumHealthy, ProxyProtocol,
-    Requirement, Resource, Stickiness, TargetGroupAttributes, Values, XffHeaderProcessingMode,
+    LoadBalancerAttributes, LogDelivery, MAX_HEADER_NAME, MAX_HEADER_VALUE, MinimumHealthy,
+    ProxyProtocol, Requirement, Resource, Stickiness, TargetGroupAttributes, Values,
+    XffHeaderProcessingMode,
 };
 pub use certificate::{Certificate, CertificateSource, MAX_CERTIFICATE_HOSTS, is_certificate_host};
 pub use changed::{Changed, changed};

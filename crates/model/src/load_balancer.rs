@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::action::{Action, Forward};
 use crate::attributes::{
-    LoadBalancerAttributes, MinimumHealthy, ProxyProtocol, TargetGroupAttributes,
+    LoadBalancerAttributes, LogDelivery, MinimumHealthy, ProxyProtocol, TargetGroupAttributes,
 };
 use crate::certificate::Certificate;
 use crate::health_check::HealthCheck;
@@ -80,6 +80,9 @@ impl LoadBalancer {
         let attributes = kind.map(|kind| {
             LoadBalancerAttributes::build(kind, &spec.attributes, &at.field("attributes"))
         });
+        if let Some(attributes) = &attributes {
+            check_buckets(attributes, scope, &at.field("attributes"));
+        }
         let front = Front {
             kind,
             load_balancer: spec.name.as_deref().unwrap_or_default(),
@@ -234,6 +237,20 @@ impl LoadBalancer {
             proxy_protocol: has_proxy_protocol.then_some(ProxyProtocol::V1),
             raw: crate::AttributesSpec::new(),
         }
+    }
+}
+
+/// Warns of logs whose bucket is nowhere.
+fn check_buckets(attributes: &LoadBalancerAttributes, scope: &Scope, at: &Place<'_>) {
+    let unknown = attributes
+        .log_deliveries()
+        .filter(|(_, delivery)| !scope.has_log_bucket(&delivery.bucket));
+    for (log, LogDelivery { bucket, .. }) in unknown {
+        let key = format!("{log}.s3.enabled");
+        let reason = format!(
+            "{key} has no effect: nothing says where the bucket \"{bucket}\" is; add it to logBuckets in the environment file"
+        );
+        at.key(&key).warn("no-effect", reason);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the listeners of a load balancer may name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::certificate::Certificate;
@@ -31,6 +31,7 @@ pub struct Scope {
     // Sorted, so that the same mistake gets the same hint every time.
     target_groups: BTreeMap<Arc<str>, Option<Arc<TargetGroup>>>,
     certificates: BTreeMap<Arc<str>, Option<Arc<Certificate>>>,
+    log_buckets: BTreeSet<String>,
 }
 
 /// What a name stands for.
@@ -62,6 +63,15 @@ impl Scope {
     /// Adds a certificate that could not be built. Who refers to it is at no fault.
     pub fn add_refused_certificate(&mut self, name: &str) {
         self.certificates.entry(name.into()).or_insert(None);
+    }
+
+    /// Adds the names of buckets that log files can be delivered to.
+    pub fn add_log_buckets(&mut self, names: impl IntoIterator<Item = String>) {
+        self.log_buckets.extend(names);
+    }
+
+    pub(crate) fn has_log_bucket(&self, name: &str) -> bool {
+        self.log_buckets.contains(name)
     }
 
     pub(crate) fn target_group(&self, name: &str) -> Lookup<&TargetGroup> {

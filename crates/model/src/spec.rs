@@ -5,7 +5,7 @@
 //! names of fields in a [`FieldPath`](crate::FieldPath) are those of these structures in camelCase, with `type` for
 //! `kind`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,6 +31,8 @@ pub struct ModelSpec {
     pub target_groups: Vec<TargetGroupSpec>,
     /// Names are unique.
     pub certificates: Vec<CertificateSpec>,
+    /// The names of buckets that log files can be delivered to.
+    pub log_buckets: BTreeSet<String>,
 }
 
 /// For a [`LoadBalancer`](crate::LoadBalancer) (`CreateLoadBalancer`).

@@ -18,6 +18,7 @@ mod descriptors;
 mod error;
 mod handshakes;
 mod listener_key;
+mod logs;
 mod message;
 mod names;
 mod options;
@@ -35,6 +36,7 @@ pub use apply::Applied;
 /// The limit of open files; raise it before opening any.
 pub use elbow_net::open_files;
 pub use error::{ApplyError, Cause, Failure, ListenerId};
+pub use logs::Logs;
 pub use options::{DataPath, Options};
 pub use plane::Plane;
 pub use snapshot::check;

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use elbow_logs::Buckets;
 use elbow_model::Model;
 use elbow_model::addresses::Preferred;
-use elbow_telemetry::{AccessLog, Telemetry};
+use elbow_telemetry::Telemetry;
 
 use crate::apply::Applied;
 use crate::control::{self, ControlHandle};
 use crate::error::ApplyError;
+use crate::logs::Logs;
 use crate::message::Command;
 use crate::options::Options;
 use crate::shared::Shared;
@@ -31,12 +33,8 @@ impl Plane {
     ///
     /// # Errors
     /// If a thread or a runtime cannot be started.
-    pub fn start(
-        options: Options,
-        telemetry: Arc<Telemetry>,
-        log: Option<Arc<AccessLog>>,
-    ) -> io::Result<Self> {
-        let shared = Shared::new(options, telemetry, log)?;
+    pub fn start(options: Options, telemetry: Arc<Telemetry>, logs: Logs) -> io::Result<Self> {
+        let shared = Shared::new(options, telemetry, logs)?;
         let workers = (0..shared.options.workers)
             .map(|id| worker::spawn(id, Arc::clone(&shared)))
             .collect::<io::Result<Vec<_>>>()?;
@@ -73,6 +71,11 @@ impl Plane {
         self.shared.lock().preferred = preferred;
     }
 
+    /// Sets where the buckets of logs are, from now on.
+    pub fn set_log_buckets(&self, buckets: Buckets) {
+        self.shared.logs.set_buckets(buckets);
+    }
+
     /// A read-only view of the active configuration and its state.
     pub fn view(&self) -> View {
         View::new(Arc::clone(&self.shared))
@@ -106,9 +109,7 @@ impl Plane {
             worker.join();
         }
         self.control.stop();
-        if let Some(log) = &self.shared.log {
-            log.close();
-        }
+        self.shared.logs.close();
     }
 
     /// Ends a [`Plane::drain`] running on another thread at once.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use elbow_model::addresses::Preferred;
 use elbow_net::open_files::{self, Budget, Needs};
-use elbow_telemetry::{AccessLog, Telemetry};
+use elbow_telemetry::Telemetry;
 use elbow_tls::{Originator, Tickets};
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, watch};
@@ -16,6 +16,7 @@ use tracing::warn;
 
 use crate::clients::Clients;
 use crate::listener_key::ListenerKey;
+use crate::logs::Logs;
 use crate::message::{Command, Update};
 use crate::names::Resolved;
 use crate::options::Options;
@@ -26,7 +27,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) telemetry: Arc<Telemetry>,
-    pub(crate) log: Option<Arc<AccessLog>>,
+    pub(crate) logs: Logs,
     /// Increases when the state of a target or its reason changes.
     pub(crate) health_changes: watch::Sender<u64>,
     /// Sockets of configured listeners that were left out of the model.
@@ -72,7 +73,7 @@ impl Shared {
     pub(crate) fn new(
         options: Options,
         telemetry: Arc<Telemetry>,
-        log: Option<Arc<AccessLog>>,
+        logs: Logs,
     ) -> io::Result<Arc<Self>> {
         let per_target = if options.targets_within { 2 } else { 1 };
         let shared = Self {
@@ -90,7 +91,7 @@ impl Shared {
             budget: Budget::new(options.max_connections, per_target),
             options,
             telemetry,
-            log,
+            logs,
         };
         shared.share_descriptors(&Snapshot::default());
         Ok(Arc::new(shared))
@@ -107,6 +108,7 @@ impl Shared {
             resolved: &state.resolved,
             telemetry: &self.telemetry,
             tickets: &self.tickets,
+            logs: &self.logs,
             workers: self.options.workers,
             port_offset: self.options.port_offset,
             dns: &self.options.dns,

@@ -87,12 +87,8 @@ pub(crate) fn spawn(id: usize, shared: Arc<Shared>) -> io::Result<WorkerHandle> 
 
 async fn run(id: usize, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiver<Command>) {
     let context = Rc::new(WorkerContext::new(id, shared));
-    let log = context.log.clone();
-    spawn_local(Rc::clone(&context.worker).run_ticks(move || {
-        if let Some(log) = &log {
-            log.flush();
-        }
-    }));
+    let logs = Rc::clone(&context.logs);
+    spawn_local(Rc::clone(&context.worker).run_ticks(move || logs.flush()));
     spawn_local(Rc::clone(&context.worker).run_trims());
     let mut accepting: FxHashMap<ListenerKey, Socket> = FxHashMap::default();
     while let Some(command) = commands.recv().await {
@@ -128,7 +124,5 @@ async fn run(id: usize, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiv
         }
     }
     end::stop(&context).await;
-    if let Some(log) = &context.log {
-        log.flush();
-    }
+    context.logs.flush();
 }

@@ -2,7 +2,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use elbow_net::Worker;
-use elbow_telemetry::{ListenerMetrics, LogBuffer};
+use elbow_telemetry::{ListenerMetrics, LogBuffers};
 
 /// The state that the flows of one listener share on one worker.
 #[derive(Debug)]
@@ -13,6 +13,6 @@ pub struct Context<C> {
     pub connector: Rc<C>,
     /// The metrics of the listener.
     pub metrics: Arc<ListenerMetrics>,
-    /// The buffer of the access log, if enabled.
-    pub log: Option<Rc<LogBuffer>>,
+    /// The log lines of this worker.
+    pub logs: Rc<LogBuffers>,
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use elbow_balance::Group;
 use elbow_model::Personality;
+use elbow_telemetry::LogStream;
 
 /// An active TCP or TLS listener.
 #[derive(Debug)]
@@ -21,4 +22,6 @@ pub struct Listener {
     pub id: Arc<str>,
     /// The port that clients connect to, without the port offset.
     pub port: u16,
+    /// The access log of the load balancer, if any.
+    pub access_log: Option<Arc<LogStream>>,
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use elbow_balance::{Group, Target};
 use elbow_model::personality::AccessLogFormat;
 use elbow_net::{ConnMeta, ConnectErrorKind, Direction, RelayEnd, TlsMeta};
-use elbow_telemetry::{ClassicRecord, ListenerCells, LogBuffer, TlsRecord};
+use elbow_telemetry::{ClassicRecord, ListenerCells, LogBuffers, LogStream, TlsRecord};
 use tracing::debug;
 
 use crate::context::Context;
@@ -91,8 +91,9 @@ impl FlowRecord {
     /// Logs a failed TLS handshake, after which there is no flow.
     pub fn handshake_failed<C>(context: &Context<C>, listener: &Listener, meta: &ConnMeta) {
         let format = listener.personality.access_log;
-        if let (Some(log), AccessLogFormat::NetworkTls) = (&context.log, format) {
-            log.tls(&Self::without_target(None).tls_line(listener, meta, None));
+        if let (Some(log), AccessLogFormat::NetworkTls) = (&listener.access_log, format) {
+            let line = Self::without_target(None);
+            context.logs.tls(log, &line.tls_line(listener, meta, None));
         }
     }
 
@@ -108,8 +109,8 @@ impl FlowRecord {
             "flow ended"
         );
         self.count(context.metrics.worker(context.worker.id));
-        if let Some(log) = &context.log {
-            self.log(log, listener, meta);
+        if let Some(log) = &listener.access_log {
+            self.log(&context.logs, log, listener, meta);
         }
     }
 
@@ -137,13 +138,13 @@ impl FlowRecord {
         }
     }
 
-    fn log(&self, log: &LogBuffer, listener: &Listener, meta: &ConnMeta) {
+    fn log(&self, logs: &LogBuffers, log: &Arc<LogStream>, listener: &Listener, meta: &ConnMeta) {
         match listener.personality.access_log {
-            AccessLogFormat::Classic => log.classic(&self.classic(listener, meta)),
+            AccessLogFormat::Classic => logs.classic(log, &self.classic(listener, meta)),
             AccessLogFormat::NetworkTls => {
                 // Connections without TLS are not logged.
                 if let Some(tls) = meta.tls.as_deref() {
-                    log.tls(&self.tls_line(listener, meta, Some(tls)));
+                    logs.tls(log, &self.tls_line(listener, meta, Some(tls)));
                 }
             }
             // An ALB has no TCP or TLS listeners.

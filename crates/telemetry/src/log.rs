@@ -1,4 +1,3 @@
-use std::cell::RefCell;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,16 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::stamp::Timestamps;
-use crate::{AccessRecord, ClassicRecord, TlsRecord};
+use crate::LogSink;
 use writer::Writer;
 
 mod writer;
 
-/// A worker sends its lines to the writer when it holds this many bytes, or at its tick.
-const BATCH: usize = 64 * 1024;
-/// Initial capacity of a buffer in bytes, so that the last line of a batch rarely makes it grow.
-const CAPACITY: usize = BATCH + 4 * 1024;
 /// How long [`AccessLog::close`] waits for a stuck output.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -92,14 +86,6 @@ impl AccessLog {
         }))
     }
 
-    /// Creates the buffer of one worker.
-    pub fn buffer(self: &Arc<Self>) -> LogBuffer {
-        LogBuffer {
-            log: Arc::clone(self),
-            pending: RefCell::new(Pending::default()),
-        }
-    }
-
     /// Lines written so far.
     pub fn written(&self) -> u64 {
         self.counts.written.load(Ordering::Relaxed)
@@ -137,8 +123,11 @@ impl AccessLog {
             _ => drop(running.handle.join()),
         }
     }
+}
 
-    fn send(&self, batch: Batch) {
+impl LogSink for AccessLog {
+    fn send(&self, bytes: Vec<u8>, lines: u64) {
+        let batch = Batch { bytes, lines };
         match self.queue.try_send(Message::Batch(batch)) {
             Ok(()) => {}
             Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) => {
@@ -177,75 +166,6 @@ fn write_batches(writer: &mut Writer, batches: &Receiver<Message>, counts: &Coun
     // Lines sent after the close are dropped.
     while let Ok(Message::Batch(batch)) = batches.try_recv() {
         counts.drop_lines(batch.lines);
-    }
-}
-
-/// The buffered lines of one worker.
-#[derive(Debug)]
-pub struct LogBuffer {
-    log: Arc<AccessLog>,
-    pending: RefCell<Pending>,
-}
-
-#[derive(Debug, Default)]
-struct Pending {
-    bytes: Vec<u8>,
-    lines: u64,
-    timestamps: Timestamps,
-}
-
-impl LogBuffer {
-    /// Appends the line of `record`. Flushes when the buffer holds a full batch.
-    pub fn record(&self, record: &AccessRecord<'_>) {
-        self.line(|timestamps, out| record.write_with(timestamps, out));
-    }
-
-    /// Like [`Self::record`], for a Classic load balancer.
-    pub fn classic(&self, record: &ClassicRecord<'_>) {
-        self.line(|timestamps, out| record.write_with(timestamps, out));
-    }
-
-    /// Like [`Self::record`], for a TLS connection of an NLB.
-    pub fn tls(&self, record: &TlsRecord<'_>) {
-        self.line(|timestamps, out| record.write_with(timestamps, out));
-    }
-
-    fn line(&self, write: impl FnOnce(&mut Timestamps, &mut Vec<u8>)) {
-        let mut pending = self.pending.borrow_mut();
-        let Pending {
-            bytes,
-            lines,
-            timestamps,
-        } = &mut *pending;
-        if bytes.capacity() == 0 {
-            bytes.reserve(CAPACITY);
-        }
-        write(timestamps, bytes);
-        *lines += 1;
-        if bytes.len() >= BATCH {
-            drop(pending);
-            self.flush();
-        }
-    }
-
-    /// Sends the buffered lines to the writer thread. If its queue is full, they are dropped and counted.
-    pub fn flush(&self) {
-        let mut pending = self.pending.borrow_mut();
-        if pending.lines == 0 {
-            return;
-        }
-        let batch = Batch {
-            bytes: std::mem::take(&mut pending.bytes),
-            lines: std::mem::take(&mut pending.lines),
-        };
-        drop(pending);
-        self.log.send(batch);
-    }
-}
-
-impl Drop for LogBuffer {
-    fn drop(&mut self) {
-        self.flush();
     }
 }
 

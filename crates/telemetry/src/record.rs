@@ -270,4 +270,4 @@ fn quoted_list<T>(out: &mut Vec<u8>, list: &[T], write: impl Fn(&mut Vec<u8>, &T
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -270,6 +270,7 @@ impl Scrape {
             family.series(&[Label::new("result", "written")], log.written())?;
             family.series(&[Label::new("result", "dropped")], log.dropped())?;
         }
+        self.log_delivery(families)?;
         families
             .counter(
                 "elbow_log_dropped",
@@ -318,6 +319,40 @@ impl Scrape {
 }
 
 impl Scrape {
+    fn log_delivery(&self, families: &mut Families<'_>) -> fmt::Result {
+        let counts = &self.telemetry.log_delivery;
+        for (name, help, counter) in [
+            (
+                "elbow_log_files_delivered",
+                "Log files delivered to buckets and folders",
+                &counts.files,
+            ),
+            (
+                "elbow_log_delivery_failures",
+                "Attempts to deliver a log file that failed, and were repeated",
+                &counts.failures,
+            ),
+        ] {
+            families
+                .counter(name, help, None)?
+                .series(&[], counter.get())?;
+        }
+        let mut family = families.counter(
+            "elbow_log_file_lines",
+            "Lines of log files for buckets and folders, by result",
+            None,
+        )?;
+        family.series(&[Label::new("result", "delivered")], counts.lines.get())?;
+        family.series(&[Label::new("result", "dropped")], counts.dropped.get())?;
+        families
+            .gauge(
+                "elbow_log_files_pending",
+                "Log files in memory, before their delivery",
+                Some(&BYTES),
+            )?
+            .series(&[], counts.held())
+    }
+
     fn open_files(&self, families: &mut Families<'_>) -> fmt::Result {
         let files = &self.telemetry.open_files;
         for (name, help, value) in [

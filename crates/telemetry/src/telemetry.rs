@@ -3,7 +3,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use crate::{AccessLog, GroupMetrics, ListenerLabels, ListenerMetrics, SharedCounter, Shed};
+use crate::{
+    AccessLog, DeliveryCounts, GroupMetrics, ListenerLabels, ListenerMetrics, SharedCounter, Shed,
+};
 
 /// Current open-file numbers of a process; 0 is unknown.
 #[derive(Debug, Default)]
@@ -34,6 +36,8 @@ pub struct Telemetry {
     pub accept_errors: SharedCounter,
     /// Open files of the process.
     pub open_files: OpenFiles,
+    /// Delivered log files.
+    pub log_delivery: Arc<DeliveryCounts>,
     /// Shed work; every [`ListenerMetrics`] counts into it as well.
     pub shed: Arc<Shed>,
 }
@@ -53,6 +57,7 @@ impl Telemetry {
             reloads_failed: SharedCounter::default(),
             accept_errors: SharedCounter::default(),
             open_files: OpenFiles::default(),
+            log_delivery: Arc::default(),
             shed: Arc::default(),
         })
     }

@@ -7,11 +7,14 @@ use elbow_manifest::context::Personality;
 
 /// The description of the load balancers: a native file or manifests.
 #[derive(Args, Debug)]
-#[command(group = ArgGroup::new("objects").args(["files", "helm"]).multiple(true))]
+#[command(
+    group = ArgGroup::new("objects").args(["files", "helm"]).multiple(true),
+    group = ArgGroup::new("described").args(["config", "files", "helm"]).multiple(true),
+)]
 #[group(id = "input", required = true, multiple = true, args = ["config", "files", "helm"])]
 pub(crate) struct InputArgs {
     /// The native configuration file.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "helm", "environment", "personality", "strict", "lenient"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "helm", "personality", "strict", "lenient"])]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) manifests: ManifestArgs,
@@ -61,8 +64,9 @@ impl ManifestArgs {
 /// The facts about AWS and the cluster that manifests do not contain.
 #[derive(Args, Debug)]
 pub(crate) struct SurroundingsArgs {
-    /// A file with the facts about AWS and the cluster that manifests do not contain.
-    #[arg(long, value_name = "FILE", requires = "objects")]
+    /// A file with the facts about AWS and the cluster that manifests do not contain. For a native configuration file:
+    /// the account, the region and the buckets of logs.
+    #[arg(long, value_name = "FILE", requires = "described")]
     pub(crate) environment: Option<PathBuf>,
     /// Which controllers create load balancers for Services [default: the personality of the environment file,
     /// otherwise lbc-default].

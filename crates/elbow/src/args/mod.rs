@@ -70,7 +70,10 @@ pub(crate) enum Command {
 
 #[cfg(feature = "demo")]
 #[derive(Args, Debug)]
-#[command(group = ArgGroup::new("objects").args(["files", "helm"]).multiple(true))]
+#[command(
+    group = ArgGroup::new("objects").args(["files", "helm"]).multiple(true),
+    group = ArgGroup::new("described").args(["files", "helm"]).multiple(true),
+)]
 #[command(
     after_help = "With -f or --helm, the load balancers of the manifests are served instead. Services without \
     endpoints get an S3 pod."
@@ -125,12 +128,16 @@ pub(crate) struct CheckArgs {
     feature = "controller",
     command(
         group = ArgGroup::new("objects").args(["files", "helm", "cluster"]).multiple(true).required(true),
+        group = ArgGroup::new("described").args(["files", "helm", "cluster"]).multiple(true),
         group = ArgGroup::new("manifests").args(["files", "helm"]).multiple(true).conflicts_with("cluster"),
     )
 )]
 #[cfg_attr(
     not(feature = "controller"),
-    command(group = ArgGroup::new("objects").args(["files", "helm"]).multiple(true).required(true))
+    command(
+        group = ArgGroup::new("objects").args(["files", "helm"]).multiple(true).required(true),
+        group = ArgGroup::new("described").args(["files", "helm"]).multiple(true),
+    )
 )]
 pub(crate) struct PlanArgs {
     #[command(flatten)]

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -54,8 +54,9 @@ pub(crate) struct ServingArgs {
     /// The system calls that copy bytes.
     #[arg(long, value_enum, default_value_t = DataPathArg::Auto)]
     pub(crate) data_path: DataPathArg,
-    /// The destination of the access log of ALBs, in AWS's format.
-    #[arg(long, value_name = "stdout|FILE|off", default_value = "off")]
+    /// The destination of the access logs of all load balancers, in AWS's formats. A folder, which exists or ends in
+    /// `/`, gets files as AWS delivers them to a bucket.
+    #[arg(long, value_name = "stdout|FILE|FOLDER/|off", default_value = "off")]
     pub(crate) access_log: AccessLogArg,
 }
 
@@ -121,6 +122,7 @@ pub(crate) enum AccessLogArg {
     Off,
     Stdout,
     File(PathBuf),
+    Folder(PathBuf),
 }
 
 impl FromStr for AccessLogArg {
@@ -130,6 +132,7 @@ impl FromStr for AccessLogArg {
         Ok(match s {
             "off" => Self::Off,
             "stdout" => Self::Stdout,
+            path if path.ends_with('/') || Path::new(path).is_dir() => Self::Folder(path.into()),
             file => Self::File(file.into()),
         })
     }

@@ -27,8 +27,8 @@ use crate::look::Look;
 use crate::process::Failure;
 use crate::reload::{self, Reloader};
 use crate::run::{self, Signals};
-use crate::source::{Reader, Source};
-use crate::{dns, manifests, pipes};
+use crate::source::{self, Reader, Source};
+use crate::{dns, log_buckets, manifests, pipes};
 
 /// The number of threads besides those of the plane: one may process a large cluster while the other answers probes.
 const THREADS: usize = 2;
@@ -93,7 +93,8 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     pipes::keep(args.config.as_deref());
     crate::process::log_to_stderr("info")?;
     let options = options(&args)?;
-    let native = args.config.clone().map(Source::Native);
+    let native = args.config.clone();
+    let native = native.map(|path| Source::Native(source::NativeFile::alone(path)));
     let native = native.map(NativeFile::load).transpose()?;
     let mut signals = Signals::new()?;
     let server = cluster::open(&args.cluster).await.map_err(failure)?;
@@ -110,6 +111,7 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     }
     let webhook = run::bind("webhook address", "--webhook", args.webhook.0).await?;
     let plane = Arc::new(run::start(&args.serving, options.context.dns_zone())?);
+    plane.set_log_buckets(log_buckets::of(&options.context));
     dns::start(args.serving.dns.0, plane.view()).await?;
     let balancers = Arc::new(Balancers::new(Arc::clone(&plane)));
     let mut controller = Controller::new(server, options, balancers).with_webhook(webhook);

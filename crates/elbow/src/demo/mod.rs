@@ -23,7 +23,7 @@ use elbow_telemetry::LineQueue;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-use crate::args::{DEFAULT_ADMIN, DemoArgs, TextOrJson};
+use crate::args::{AccessLogArg, DEFAULT_ADMIN, DemoArgs, TextOrJson};
 use crate::demo::files::Folder;
 use crate::demo::scene::Scene;
 use crate::deploy::{apply_all, refused};
@@ -375,7 +375,7 @@ fn serve(model: &Model, pool: Option<Ipv4Net>, port_offset: u16) -> Result<Plane
             targets_within: true,
             drain_timeout: DRAIN_TIMEOUT,
         };
-        let plane = start_plane(options, None)?;
+        let plane = start_plane(options, &AccessLogArg::Off)?;
         match apply_all(&plane, model.clone()) {
             Ok(()) => return Ok(plane),
             Err(failure) => {

@@ -14,7 +14,7 @@ use crate::authority::{self, Authority};
 use crate::loaded;
 use crate::manifests::Manifests;
 use crate::process::Failure;
-use crate::source::Source;
+use crate::source::{NativeFile, Source};
 
 /// The load balancers of a demo.
 pub(super) enum Scene {
@@ -75,7 +75,7 @@ impl Scene {
 }
 
 fn native(config: &Path) -> Result<Model, Failure> {
-    let loaded = Source::Native(config.to_owned()).load();
+    let loaded = Source::Native(NativeFile::alone(config)).load();
     report(&loaded.diagnostics);
     loaded.model.ok_or(Failure::Input)
 }

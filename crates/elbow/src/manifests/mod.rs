@@ -22,7 +22,7 @@ use elbow_model::diagnostic::Diagnostic;
 use crate::args::{ManifestArgs, SurroundingsArgs};
 use crate::loaded::Loaded;
 use crate::look::Disk;
-use crate::{pipes, text};
+use crate::{log_buckets, pipes, text};
 
 pub(crate) use builds::Builds;
 pub(crate) use environment::read as environment;
@@ -139,6 +139,7 @@ impl Manifests {
         }
         let context = self.context(environment.as_deref(), &mut found);
         let dns = context.dns_zone();
+        let log_buckets = log_buckets::of(&context);
         let Walk {
             entries,
             found: problems,
@@ -182,6 +183,7 @@ impl Manifests {
             model,
             diagnostics: found,
             dns,
+            log_buckets,
         }
     }
 

@@ -54,7 +54,7 @@ pub(crate) fn prepare<C: Connect>(
     out: &mut Vec<u8>,
 ) -> Result<Plan, Error> {
     let head = incoming.head;
-    if context.log.is_some() {
+    if listener.access_log.is_some() {
         let spare = context.pools.spares.take();
         record.notes = Some(Notes::take(spare, head, &listener.endpoint));
     }
@@ -75,7 +75,7 @@ pub(crate) fn prepare<C: Connect>(
         plan,
     } = decide::decide(listener, &asked, chance);
     record.decided(reasons, context.cells());
-    if context.log.is_some() {
+    if listener.access_log.is_some() {
         record.group_arn = member.map(|member| Arc::clone(&member.arn));
     }
     let is_forward = reasons.action == Some(ActionKind::Forward);
@@ -84,7 +84,7 @@ pub(crate) fn prepare<C: Connect>(
     }
     match plan {
         Ok(decide::Plan::Answer(response)) => {
-            if context.log.is_some() {
+            if listener.access_log.is_some() {
                 record.redirect.clone_from(&response.location);
             }
             Ok(Plan::Answer(response))

@@ -1,10 +1,13 @@
 //! The lines of the access logs.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use elbow_model::personality::AccessLogFormat;
 use elbow_net::ConnMeta;
-use elbow_telemetry::{AccessRecord, ClassicRecord, LogBuffer, RequestLine, RequestType};
+use elbow_telemetry::{
+    AccessRecord, ClassicRecord, LogBuffers, LogStream, RequestLine, RequestType,
+};
 
 use super::Record;
 use crate::header::head::Version;
@@ -22,11 +25,11 @@ pub(super) struct Facts<'r> {
 
 impl Facts<'_> {
     /// Writes the line in the format of this kind of load balancer.
-    pub(super) fn write(&self, log: &LogBuffer) {
+    pub(super) fn write(&self, logs: &LogBuffers, log: &Arc<LogStream>) {
         match self.listener.personality.access_log {
-            AccessLogFormat::Classic => log.classic(&self.classic()),
+            AccessLogFormat::Classic => logs.classic(log, &self.classic()),
             AccessLogFormat::Application | AccessLogFormat::NetworkTls => {
-                self.application(|line| log.record(line));
+                self.application(|line| logs.record(log, line));
             }
         }
     }

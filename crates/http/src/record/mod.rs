@@ -136,7 +136,7 @@ impl Record {
             let cause = error.source.as_deref().map(tracing::field::display);
             tracing::debug!(%client, %error, cause, label, "request failed");
         }
-        if let Some(log) = &context.log {
+        if let Some(log) = &listener.access_log {
             let facts = Facts {
                 record: &self,
                 listener,
@@ -144,7 +144,7 @@ impl Record {
                 connection,
                 now,
             };
-            facts.write(log);
+            facts.write(&context.logs, log);
         }
     }
 

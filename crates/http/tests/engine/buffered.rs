@@ -112,7 +112,7 @@ async fn connect(alb: &Alb) -> TcpStream {
         pools: Pools::new(),
         listener: Rc::new(move || Arc::clone(&listener)),
         metrics: Arc::clone(&alb.metrics),
-        log: None,
+        logs: Rc::default(),
     });
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();

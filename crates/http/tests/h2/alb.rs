@@ -15,7 +15,7 @@ use elbow_model::{
     TargetGroup, TargetGroupAttributes, TargetGroupSpec, TargetState,
 };
 use elbow_net::{ConnMeta, Stream, TcpConnector, TlsMeta, Worker};
-use elbow_telemetry::{AccessLog, ListenerMetrics, LogBuffer, Sink, Telemetry};
+use elbow_telemetry::{AccessLog, ListenerMetrics, LogBuffers, LogStream, Sink, Telemetry};
 use h2::client::SendRequest;
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -32,7 +32,7 @@ pub(crate) struct Alb {
     pub(crate) group: Arc<Group>,
     context: Rc<Context<TcpConnector>>,
     log: Arc<AccessLog>,
-    buffer: Rc<LogBuffer>,
+    buffer: Rc<LogBuffers>,
     path: std::path::PathBuf,
 }
 
@@ -55,7 +55,7 @@ impl Alb {
         change(&mut attributes);
         let group = Arc::new(group(targets, TargetGroupAttributes::default()));
         let listener = listener(attributes, ListenerAttributes::default(), action, &group);
-        Self::of(Arc::new(listener), group)
+        Self::of(listener, group)
     }
 
     /// An ALB whose group is sticky and whose listener adds fields to responses.
@@ -69,7 +69,7 @@ impl Alb {
         let group = Arc::new(group(targets, sticky));
         let attributes = LoadBalancerAttributes::default();
         let listener = listener(attributes, more, forward(), &group);
-        Self::of(Arc::new(listener), group)
+        Self::of(listener, group)
     }
 
     /// An ALB whose group has a protocol version.
@@ -85,17 +85,19 @@ impl Alb {
             forward(),
             &group,
         );
-        Self::of(Arc::new(listener), group)
+        Self::of(listener, group)
     }
 
-    fn of(listener: Arc<Listener>, group: Arc<Group>) -> Self {
+    fn of(mut listener: Listener, group: Arc<Group>) -> Self {
         let telemetry = Telemetry::new(1);
         let metrics = telemetry.listener("demo", "application", 443, "HTTPS");
         let worker = Worker::new(0);
         let name = format!("elbow-h2-{}-{:x}.log", std::process::id(), worker.random());
         let path = std::env::temp_dir().join(name);
         let log = AccessLog::start(Sink::File(path.clone()), 16).unwrap();
-        let buffer = Rc::new(log.buffer());
+        let buffer = Rc::new(LogBuffers::default());
+        listener.access_log = Some(LogStream::new(vec![Arc::clone(&log) as _]));
+        let listener = Arc::new(listener);
         let pools = Pools::new();
         let context = Context {
             worker: Rc::clone(&worker),
@@ -105,7 +107,7 @@ impl Alb {
             pools: Rc::clone(&pools),
             listener: Rc::new(move || Arc::clone(&listener)),
             metrics: Arc::clone(&metrics),
-            log: Some(Rc::clone(&buffer)),
+            logs: Rc::clone(&buffer),
         };
         Self {
             worker,

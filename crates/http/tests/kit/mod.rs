@@ -20,7 +20,7 @@ use elbow_model::{
     LoadBalancerAttributes, LoadBalancerSpec, Scope, TargetGroup, TargetGroupSpec, TargetState,
 };
 use elbow_net::{ConnMeta, Connect, Stream, TcpConnector, Worker};
-use elbow_telemetry::{AccessLog, ListenerMetrics, Sink, Telemetry};
+use elbow_telemetry::{AccessLog, ListenerMetrics, LogBuffers, LogStream, Sink, Telemetry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{LocalSet, spawn_local};
@@ -60,7 +60,7 @@ pub(crate) struct Alb {
     pub(crate) listener: Arc<Listener>,
     context: Rc<Context<TcpConnector>>,
     log: Arc<AccessLog>,
-    buffer: Rc<elbow_telemetry::LogBuffer>,
+    buffer: Rc<LogBuffers>,
     path: std::path::PathBuf,
 }
 
@@ -100,10 +100,12 @@ impl Alb {
             address.port()
         ));
         let log = AccessLog::start(Sink::File(path.clone()), 16).unwrap();
-        let buffer = Rc::new(log.buffer());
+        let buffer = Rc::new(LogBuffers::default());
         let worker = Worker::new(0);
         let pools = Pools::new();
-        let listener = Arc::new(listener(attributes, action, &group));
+        let mut listener = listener(attributes, action, &group);
+        listener.access_log = Some(LogStream::new(vec![Arc::clone(&log) as _]));
+        let listener = Arc::new(listener);
         let current = Arc::clone(&listener);
         let context = Rc::new(Context {
             worker: Rc::clone(&worker),
@@ -113,7 +115,7 @@ impl Alb {
             pools: Rc::clone(&pools),
             listener: Rc::new(move || Arc::clone(&current)),
             metrics: Arc::clone(&metrics),
-            log: Some(Rc::clone(&buffer)),
+            logs: Rc::clone(&buffer),
         });
         let shared = Rc::clone(&context);
         spawn_local(Rc::clone(&worker).run_ticks(|| {}));
@@ -157,7 +159,7 @@ impl Alb {
             pools: Rc::clone(&self.pools),
             listener: Rc::new(listener),
             metrics: Arc::clone(&self.metrics),
-            log: None,
+            logs: Rc::default(),
         })
     }
 

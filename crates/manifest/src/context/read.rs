@@ -6,6 +6,7 @@ use elbow_model::Origin;
 use elbow_model::diagnostic::Diagnostic;
 
 use super::gates::check_gate;
+use super::log_bucket;
 use super::{
     Context, Defaults, ExistingLoadBalancer, KnownCertificate, Locale, NamedGroup, Personality,
     Subnet, UnknownCertificates, UnknownResources, Vpc,
@@ -27,6 +28,7 @@ const FIELDS: &[&str] = &[
     "featureGates",
     "existingLoadBalancers",
     "certificates",
+    "logBuckets",
     "unknownCertificates",
     "unknownResources",
     "resources",
@@ -72,6 +74,7 @@ impl Context {
         context.existing_load_balancers = existing.iter().map(read_existing).collect();
         let certificates = view.get("certificates").items();
         context.certificates = certificates.iter().map(read_certificate).collect();
+        context.log_buckets = log_bucket::read_all(&view.get("logBuckets"));
         read_unknown(
             &mut context.unknown_certificates,
             &view.get("unknownCertificates"),
@@ -85,6 +88,8 @@ impl Context {
             &view.get("unknownResources"),
         );
         context.resources = view.get("resources").texts().into_iter().collect();
+        let buckets = context.log_bucket_names();
+        context.resources.extend(buckets);
         if let Some(ignore) = view.get("ignoreExcludedNodes").boolean() {
             context.ignore_excluded_nodes = ignore;
         }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::AttributesSpec;
 use super::{
-    Attribute, DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, MinimumHealthy,
-    ProxyProtocol, Resource, Stickiness, TargetGroupAttributes, XffHeaderProcessingMode,
+    Attribute, DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, LogDelivery,
+    MinimumHealthy, ProxyProtocol, Resource, Stickiness, TargetGroupAttributes,
+    XffHeaderProcessingMode,
 };
 use crate::Algorithm;
 
@@ -60,6 +61,25 @@ impl Texts<'_> {
 
     fn seconds(&self, key: &str) -> Duration {
         Duration::from_secs(self.number(key).unwrap_or_default())
+    }
+
+    /// Where the log called `log` goes, if it is enabled.
+    fn log(&self, log: &str) -> Option<LogDelivery> {
+        let text = |part: &str| self.text(&format!("{log}.s3.{part}"));
+        (text("enabled") == "true").then(|| LogDelivery {
+            bucket: text("bucket").into(),
+            prefix: text("prefix").into(),
+        })
+    }
+
+    /// How much time a file of a log covers.
+    fn log_interval(&self) -> Duration {
+        let minutes = self.number("access_logs.s3.emit_interval_minutes");
+        let seconds = minutes
+            .filter(|_| self.of == Resource::Classic)
+            .unwrap_or(5)
+            * 60;
+        Duration::from_secs(self.number("elbow.log_interval.seconds").unwrap_or(seconds))
     }
 
     fn name(&self, key: &str) -> Option<Arc<str>> {
@@ -124,6 +144,8 @@ impl LoadBalancerAttributes {
             tcp_idle_timeout: texts.seconds("tcp.idle_timeout.seconds"),
             passes_interim_responses: texts.flag("elbow.interim_responses.enabled"),
             passes_trailers: texts.flag("elbow.trailers.enabled"),
+            access_log: texts.log("access_logs"),
+            log_interval: texts.log_interval(),
             max_connections: texts.number("elbow.max_connections"),
             connection_draining: is_draining
                 .then(|| texts.seconds("connection_draining.timeout_seconds")),

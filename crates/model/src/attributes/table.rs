@@ -77,7 +77,7 @@ pub static ATTRIBUTES: &[Attribute] = &[
         OneOf(&["5", "60"]),
         "60",
     ),
-    fixed("access_logs.s3.enabled", ALL, Flag, "false", &["false"])
+    served("access_logs.s3.enabled", ALL, Flag, "false")
         .requiring(&[bucket("access_logs.s3.bucket")]),
     served("access_logs.s3.prefix", ALL, S3Prefix, ""),
     served(
@@ -128,6 +128,8 @@ pub static ATTRIBUTES: &[Attribute] = &[
         Flag,
         "false",
     ),
+    // AWS's is 5 minutes; access_logs.s3.emit_interval_minutes of a Classic one.
+    served("elbow.log_interval.seconds", ALL, Number(1, 3600), ""),
     // AWS's load balancers grow with their load instead.
     served("elbow.max_connections", ALL, Number(1, u32::MAX), ""),
     served(

@@ -296,6 +296,7 @@ fn model() -> ModelSpec {
         ],
         target_groups: vec![group("g", "HTTP"), group("h", "HTTP")],
         certificates: vec![certificate("c")],
+        ..ModelSpec::default()
     }
 }
 

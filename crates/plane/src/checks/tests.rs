@@ -8,7 +8,7 @@ use elbow_telemetry::Telemetry;
 use tokio::task::{Id, LocalSet};
 
 use super::*;
-use crate::{DataPath, Options, Plane};
+use crate::{DataPath, Logs, Options, Plane};
 
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
@@ -69,7 +69,7 @@ fn plane() -> Plane {
         targets_within: false,
         drain_timeout: Duration::ZERO,
     };
-    Plane::start(options, Telemetry::new(1), None).unwrap()
+    Plane::start(options, Telemetry::new(1), Logs::default()).unwrap()
 }
 
 /// Runs `test` where tasks can be started.

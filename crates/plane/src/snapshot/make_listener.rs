@@ -60,15 +60,21 @@ impl ListenerSpec<'_> {
         } else {
             None
         };
+        let account = &parts.dns.account;
+        let access_log = parts.logs.access(balancer, self.addresses, account);
         let handler = match listener.protocol {
             Protocol::Http | Protocol::Https => {
                 let own_host = own_host(balancer, self.addresses, parts.dns).into();
                 let group = |name: &str| group(snapshot, name).cloned();
-                let account = &parts.dns.account;
-                let made = elbow_http::Listener::new(balancer, listener, own_host, account, group);
+                let mut made =
+                    elbow_http::Listener::new(balancer, listener, own_host, account, group);
+                made.access_log = access_log;
                 Handler::Http(Arc::new(made))
             }
-            _ => Handler::Tcp(Arc::new(layer_4(snapshot, balancer, listener))),
+            _ => Handler::Tcp(Arc::new(elbow_tcp::Listener {
+                access_log,
+                ..layer_4(snapshot, balancer, listener)
+            })),
         };
         Ok(ListenerState {
             load_balancer: Arc::clone(&balancer.name),
@@ -132,6 +138,7 @@ fn layer_4(
         load_balancer_id: balancer.resource_id().into(),
         id: stable_id(&format!("{}/{}", balancer.name, listener.port)).into(),
         port: listener.port,
+        access_log: None,
     }
 }
 

@@ -8,6 +8,7 @@ use elbow_tls::Tickets;
 use rustc_hash::FxHashMap;
 
 use super::state::Snapshot;
+use crate::logs::Logs;
 use crate::names::Resolved;
 
 /// The inputs of a snapshot besides the model.
@@ -17,6 +18,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) resolved: &'a FxHashMap<Arc<str>, Resolved>,
     pub(crate) telemetry: &'a Telemetry,
     pub(crate) tickets: &'a Tickets,
+    pub(crate) logs: &'a Logs,
     pub(crate) workers: usize,
     pub(crate) port_offset: u16,
     pub(crate) dns: &'a DnsZone,

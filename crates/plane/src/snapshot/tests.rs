@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use super::*;
 use crate::error::{Cause, Failure, ListenerId};
 use crate::listener_key::ListenerKey;
+use crate::logs::Logs;
 use crate::names::Resolved;
 
 mod churn;
@@ -84,6 +85,7 @@ fn with_parts<T>(
         resolved,
         telemetry: &TELEMETRY,
         tickets: &Tickets::new(),
+        logs: &Logs::default(),
         workers: 1,
         port_offset: 8000,
         dns: &DnsZone::default(),

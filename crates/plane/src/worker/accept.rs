@@ -116,7 +116,7 @@ impl Accepting {
                 worker: Rc::clone(&context.worker),
                 connector,
                 metrics: Arc::clone(&state.metrics),
-                log: context.log.clone(),
+                logs: Rc::clone(&context.logs),
             })),
             Handler::Http(listener) => Connections::Http(Rc::new(elbow_http::Context {
                 worker: Rc::clone(&context.worker),
@@ -124,7 +124,7 @@ impl Accepting {
                 pools: Rc::clone(&context.pools),
                 listener: latest(Arc::clone(&context.shared), key, Arc::clone(listener)),
                 metrics: Arc::clone(&state.metrics),
-                log: context.log.clone(),
+                logs: Rc::clone(&context.logs),
             })),
         };
         Self {

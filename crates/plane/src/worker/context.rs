@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use elbow_http::Pools;
 use elbow_net::Worker;
-use elbow_telemetry::LogBuffer;
+use elbow_telemetry::LogBuffers;
 use tokio::sync::Notify;
 
 use crate::descriptors::Descriptors;
@@ -25,7 +25,7 @@ pub(super) struct WorkerContext {
     pub(super) handshakes: Rc<Handshakes>,
     /// When the worker last logged rejected clients.
     pub(super) warned: Cell<Option<Instant>>,
-    pub(super) log: Option<Rc<LogBuffer>>,
+    pub(super) logs: Rc<LogBuffers>,
     /// Number of open client connections.
     pub(super) open: Cell<usize>,
     /// Notified when a connection ends.
@@ -46,7 +46,7 @@ impl WorkerContext {
             warned: Cell::new(None),
             worker,
             pools,
-            log: shared.log.as_ref().map(|log| Rc::new(log.buffer())),
+            logs: Rc::default(),
             open: Cell::new(0),
             closed: Notify::new(),
             shared,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use elbow_balance::{Group, Target};
 use elbow_model::{Personality, Protocol, TargetGroup, TargetGroupSpec, TargetState};
 use elbow_net::{ConnMeta, ConnectErrorKind, RelayEnd, TcpConnector, TlsMeta, Worker};
-use elbow_telemetry::{AccessLog, ListenerCells, Sink, Telemetry};
+use elbow_telemetry::{AccessLog, ListenerCells, LogStream, Sink, Telemetry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
@@ -71,6 +71,7 @@ fn listener(groups: Vec<(Arc<Group>, u32)>) -> Arc<Listener> {
         load_balancer_id: "net/nlb/1".into(),
         id: "00000000000000ff".into(),
         port: 9000,
+        access_log: None,
     })
 }
 
@@ -92,17 +93,17 @@ impl Flow {
     }
 }
 
-fn context(log: Option<&Arc<AccessLog>>) -> Rc<Context<TcpConnector>> {
+fn context() -> Rc<Context<TcpConnector>> {
     Rc::new(Context {
         worker: Worker::new(0),
         connector: Rc::new(CONNECTOR),
         metrics: Telemetry::new(1).listener("nlb", "network", 9000, "TCP"),
-        log: log.map(|log| Rc::new(log.buffer())),
+        logs: Rc::default(),
     })
 }
 
 async fn flow(listener: &Arc<Listener>) -> Flow {
-    flow_in(context(None), listener, None).await
+    flow_in(context(), listener, None).await
 }
 
 async fn flow_in(
@@ -208,6 +209,7 @@ fn sticky_flows_of_a_client_go_to_one_target() {
             load_balancer_id: "net/nlb/1".into(),
             id: "00000000000000ff".into(),
             port: 9000,
+            access_log: None,
         });
         let mut met = HashSet::new();
         for _ in 0..16 {
@@ -348,7 +350,7 @@ fn flow_is_small() {
             accepted: Instant::now(),
             tls: None,
         };
-        let (context, listener) = (context(None), listener(Vec::new()));
+        let (context, listener) = (context(), listener(Vec::new()));
         let future = serve(&context, stream, &meta, &listener);
         let size = size_of_val(&future);
         assert!(size < 1024, "{size} bytes");
@@ -436,13 +438,14 @@ fn flows_without_a_target_are_counted_by_reason() {
 }
 
 /// The access log of one flow through `listener`.
-async fn logged(listener: Listener, tls: Option<TlsMeta>) -> String {
+async fn logged(mut listener: Listener, tls: Option<TlsMeta>) -> String {
     static FILES: AtomicUsize = AtomicUsize::new(0);
     let number = FILES.fetch_add(1, Ordering::Relaxed);
     let name = format!("elbow-tcp-{}-{number}.log", std::process::id());
     let file = std::env::temp_dir().join(name);
     let log = AccessLog::start(Sink::File(file.clone()), 4).unwrap();
-    let context = context(Some(&log));
+    listener.access_log = Some(LogStream::new(vec![Arc::clone(&log) as _]));
+    let context = context();
     let flow = flow_in(Rc::clone(&context), &Arc::new(listener), tls).await;
     let mut client = flow.client;
     client.write_all(b"ping").await.unwrap();
@@ -475,6 +478,7 @@ async fn answering(personality: &'static Personality) -> Listener {
         load_balancer_id: "net/nlb/1".into(),
         id: "00000000000000ff".into(),
         port: 9000,
+        access_log: None,
     }
 }
 

@@ -1,46 +1,25 @@
 use std::fs;
-use std::net::SocketAddr;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 
 use super::*;
-use crate::{RequestLine, RequestType};
+use crate::record::tests::record;
+use crate::{LogBuffers, LogStream};
 
-fn record(elb: &str) -> AccessRecord<'_> {
-    AccessRecord {
-        kind: RequestType::Http,
-        time: UNIX_EPOCH,
-        elb,
-        client: SocketAddr::from(([127, 0, 0, 1], 1)),
-        target: None,
-        request_processing_time: None,
-        target_processing_time: None,
-        response_processing_time: None,
-        elb_status_code: Some(404),
-        target_status_code: None,
-        received_bytes: 1,
-        sent_bytes: 2,
-        request: RequestLine::default(),
-        user_agent: None,
-        ssl_cipher: None,
-        ssl_protocol: None,
-        target_group_arn: None,
-        trace_id: None,
-        domain_name: None,
-        chosen_cert_arn: None,
-        matched_rule_priority: None,
-        request_creation_time: UNIX_EPOCH,
-        actions_executed: None,
-        redirect_url: None,
-        error_reason: None,
-        target_list: &[],
-        target_status_code_list: &[],
-        classification: None,
-        classification_reason: None,
-        conn_trace_id: None,
-        transformed_host: None,
-        transformed_uri: None,
-        request_transform_status: None,
+/// The lines of one worker.
+struct Buffer(LogBuffers, Arc<LogStream>);
+
+impl Buffer {
+    fn of(log: &Arc<AccessLog>) -> Self {
+        let stream = LogStream::new(vec![Arc::clone(log) as _]);
+        Self(LogBuffers::default(), stream)
+    }
+
+    fn record(&self, elb: &str) {
+        self.0.record(&self.1, &record(elb));
+    }
+
+    fn flush(&self) {
+        self.0.flush();
     }
 }
 
@@ -89,10 +68,10 @@ fn close_writes_flushed_lines() {
     let folder = Folder::new("close");
     let path = folder.file("access.log");
     let log = AccessLog::start(Sink::File(path.clone()), 4).unwrap();
-    let (first, second) = (log.buffer(), log.buffer());
-    first.record(&record("a"));
-    second.record(&record("b"));
-    first.record(&record("c"));
+    let (first, second) = (Buffer::of(&log), Buffer::of(&log));
+    first.record("a");
+    second.record("b");
+    first.record("c");
     assert_eq!(log.written(), 0);
     first.flush();
     drop(second);
@@ -105,27 +84,12 @@ fn close_writes_flushed_lines() {
 fn lines_after_close_are_counted_as_dropped() {
     let folder = Folder::new("after");
     let log = AccessLog::start(Sink::File(folder.file("log")), 4).unwrap();
-    let buffer = log.buffer();
+    let buffer = Buffer::of(&log);
     log.close();
-    buffer.record(&record("late"));
+    buffer.record("late");
     buffer.flush();
     log.close();
     assert_eq!((log.written(), log.dropped()), (0, 1));
-}
-
-#[test]
-fn full_batch_is_sent_without_a_tick() {
-    let folder = Folder::new("batch");
-    let path = folder.file("log");
-    let log = AccessLog::start(Sink::File(path.clone()), 4).unwrap();
-    let buffer = log.buffer();
-    let long = "x".repeat(1_000);
-    for _ in 0..64 {
-        buffer.record(&record(&long));
-    }
-    wait_until(|| log.written() > 0);
-    assert!(fs::metadata(&path).unwrap().len() >= BATCH as u64);
-    log.close();
 }
 
 #[test]
@@ -133,10 +97,10 @@ fn file_is_created_again_after_it_was_moved_away() {
     let folder = Folder::new("rotate");
     let (path, old) = (folder.file("access.log"), folder.file("access.log.1"));
     let log = AccessLog::start(Sink::File(path.clone()), 4).unwrap();
-    let buffer = log.buffer();
+    let buffer = Buffer::of(&log);
     let write = |name| {
         let before = log.written();
-        buffer.record(&record(name));
+        buffer.record(name);
         buffer.flush();
         wait_until(|| log.written() > before);
     };
@@ -158,8 +122,8 @@ fn existing_file_is_appended_to() {
     let path = folder.file("log");
     for name in ["first", "second"] {
         let log = AccessLog::start(Sink::File(path.clone()), 4).unwrap();
-        let buffer = log.buffer();
-        buffer.record(&record(name));
+        let buffer = Buffer::of(&log);
+        buffer.record(name);
         buffer.flush();
         log.close();
     }
@@ -170,8 +134,8 @@ fn existing_file_is_appended_to() {
 #[cfg(target_os = "linux")]
 fn full_disk_only_drops_lines() {
     let log = AccessLog::start(Sink::File("/dev/full".into()), 4).unwrap();
-    let buffer = log.buffer();
-    buffer.record(&record("lost"));
+    let buffer = Buffer::of(&log);
+    buffer.record("lost");
     buffer.flush();
     wait_until(|| log.dropped() == 1);
     log.close();
@@ -187,10 +151,10 @@ fn full_queue_drops_and_counts_lines() {
         counts: Arc::default(),
         thread: Mutex::new(None),
     });
-    let buffer = log.buffer();
+    let buffer = Buffer::of(&log);
     for lines in [1, 2, 3] {
         for _ in 0..lines {
-            buffer.record(&record("x"));
+            buffer.record("x");
         }
         buffer.flush();
     }

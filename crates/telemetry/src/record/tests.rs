@@ -50,6 +50,11 @@ fn bare() -> AccessRecord<'static> {
     }
 }
 
+/// The record of a load balancer with only mandatory fields.
+pub(crate) fn record(elb: &str) -> AccessRecord<'_> {
+    AccessRecord { elb, ..bare() }
+}
+
 fn line(record: &AccessRecord<'_>) -> String {
     let mut out = Vec::new();
     record.write_to(&mut out);

@@ -1,0 +1,189 @@
+//! Logs in files as AWS delivers them: names, contents, and when they appear.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use elbow_tests::command::Running;
+use elbow_tests::config::{alb, classic, file, fixed, forward, group, listener, to_instances};
+use elbow_tests::log_files::{ACCESS_LOG, LogFile};
+use elbow_tests::{Client, Elbow, Target, TempDir, address, client, elbow, wait};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+/// An ALB whose access log goes to the bucket `shop-logs`.
+fn logged(address: Ipv4Addr, action: &Value) -> Value {
+    let mut balancer = alb("web", address, &[listener(8080, "HTTP", action)]);
+    balancer["attributes"] = json!({"access_logs.s3.enabled": "true", "access_logs.s3.bucket": "shop-logs",
+        "access_logs.s3.prefix": "prod/web"});
+    balancer
+}
+
+/// The environment file that maps the bucket to a folder beside it.
+fn environment(dir: &TempDir) -> String {
+    let text = "logBuckets: [{name: shop-logs, folder: bucket}]\n";
+    dir.write("environment.yaml", text).display().to_string()
+}
+
+fn ask(at: (Ipv4Addr, u16), path: &str) -> u16 {
+    let mut client = Client::plain(SocketAddr::from(at));
+    client.send(client::get("shop.example", path));
+    client.response().status
+}
+
+/// The last part of the load balancer's ARN.
+fn id(elbow: &Elbow) -> String {
+    let line = elbow.access_log(1).remove(0);
+    line.split(' ').nth(2).unwrap().replace('/', ".")
+}
+
+/// ALB guide, access logs: the file's name, and the fields, as Athena's table reads them.
+#[test]
+fn access_log_of_an_alb_is_delivered_when_elbow_stops() {
+    let (dir, at) = (TempDir::new(), address());
+    let bucket = dir.join("bucket");
+    let environment = environment(&dir);
+    let target = Target::ok("hello");
+    let group = group("pods", "HTTP", &[target.addr()]);
+    let config = file(&[logged(at, &forward("pods"))], &[group]);
+    let mut elbow = Elbow::run_in(dir, &config, &["--environment", &environment]);
+    elbow.wait_for_state("pods", target.addr(), "healthy");
+    assert_eq!(ask((at, 8080), "/a?b=c d"), 200);
+    assert_eq!(ask((at, 8080), "/second"), 200);
+    let id = id(&elbow);
+    let lines = elbow.access_log(2);
+    assert!(elbow.terminate().success());
+    let files = LogFile::below(&bucket);
+    assert_eq!(files.len(), 1, "{files:?}");
+    files[0].assert_key("prod/web/", "", &id, &format!("{at}_"), ".log.gz");
+    assert_eq!(files[0].lines, lines);
+    let rows = files[0].rows(ACCESS_LOG);
+    assert_eq!(
+        (&*rows[0][3], &*rows[0][5]),
+        (&*"127.0.0.1", &*target.addr().ip().to_string())
+    );
+    let request = [&*rows[0][14], &*rows[0][15], &*rows[0][16]];
+    assert_eq!(
+        request,
+        ["GET", "http://shop.example:8080/a?b=c d", "HTTP/1.1"]
+    );
+    assert_eq!((&*rows[1][10], &*rows[1][11]), ("200", "200"));
+    assert!(rows[1][33].starts_with("TID_"), "{rows:?}");
+    assert!(!elbow.log().contains("warning["), "{}", elbow.log());
+}
+
+/// CLB guide and NLB guide, access logs: other names, other compression.
+#[test]
+fn folder_of_the_command_line_gets_the_logs_of_all_load_balancers() {
+    let (dir, web, old) = (TempDir::new(), address(), address());
+    let target = Target::ok("hello");
+    let config = file(
+        &[
+            alb("web", web, &[listener(8080, "HTTP", &fixed(200, "ok"))]),
+            classic(
+                "old",
+                old,
+                &[to_instances(8080, "HTTP", "HTTP")],
+                &[target.addr()],
+            ),
+        ],
+        &[],
+    );
+    let config = dir.write("elbow.yaml", config.to_string());
+    let admin = SocketAddr::from((address(), 9901));
+    let folder = format!("{}/", dir.join("logs").display());
+    let admin_text = admin.to_string();
+    let mut command = elbow::command(&["run", "--admin", &admin_text, "--access-log", &folder]);
+    let mut elbow = Running::start(command.arg("--config").arg(&config));
+    wait::until("the instance to be in service", || {
+        elbow.assert_running();
+        let page = elbow::admin_get(admin, "/targets")?;
+        page.text().contains("InService").then_some(())
+    });
+    assert_eq!((ask((web, 8080), "/"), ask((old, 8080), "/")), (200, 200));
+    elbow.signal(Signal::TERM);
+    assert!(elbow.wait().success());
+    let files = LogFile::below(&PathBuf::from(folder));
+    assert_eq!(files.len(), 2, "{files:?}");
+    let of = |end: &str| files.iter().find(|file| file.key.ends_with(end)).unwrap();
+    of(".log").assert_key("", "", "old", &format!("{old}_"), ".log");
+    assert!(of(".log").lines[0].contains(" old 127.0.0.1:"), "{files:?}");
+    assert_eq!(of(".gz").rows(ACCESS_LOG)[0][10], "200");
+}
+
+/// A file appears at the end of its interval, while elbow runs.
+#[test]
+fn file_is_delivered_at_the_end_of_its_interval() {
+    let (dir, at) = (TempDir::new(), address());
+    let bucket = dir.join("bucket");
+    let environment = environment(&dir);
+    let mut balancer = logged(at, &fixed(200, "ok"));
+    balancer["attributes"]["elbow.log_interval.seconds"] = json!("1");
+    let config = file(&[balancer], &[]);
+    let elbow = Elbow::run_in(dir, &config, &["--environment", &environment]);
+    assert_eq!(ask((at, 8080), "/"), 200);
+    let files = wait::until("a log file", || {
+        let files = LogFile::below(&bucket);
+        (!files.is_empty()).then_some(files)
+    });
+    assert_eq!(files[0].rows(ACCESS_LOG).len(), 1);
+    wait::until("the delivery to be counted", || {
+        (elbow.metric("elbow_log_files_delivered_total", &[]) == Some(1.0)).then_some(())
+    });
+    let delivered = elbow.metric("elbow_log_file_lines_total", &["result=\"delivered\""]);
+    assert_eq!(delivered, Some(1.0));
+    assert_eq!(
+        elbow.metric("elbow_log_files_pending_bytes", &[]),
+        Some(0.0)
+    );
+}
+
+/// A log that is enabled by a reload has the next request of a connection that is open.
+#[test]
+fn reload_turns_the_log_of_open_connections_on_and_off() {
+    let (dir, at) = (TempDir::new(), address());
+    let bucket = dir.join("bucket");
+    let environment = environment(&dir);
+    let on = file(&[logged(at, &fixed(200, "ok"))], &[]);
+    let mut off = on.clone();
+    off["loadBalancers"][0]["attributes"]["access_logs.s3.enabled"] = json!("false");
+    let mut elbow = Elbow::run_in(dir, &off, &["--environment", &environment]);
+    let mut open = Client::plain((at, 8080));
+    let mut ask = |path: &str| {
+        open.send(client::get("shop.example", path));
+        assert_eq!(open.response().status, 200);
+    };
+    ask("/before");
+    elbow.reload(&on);
+    ask("/during");
+    elbow.reload(&off);
+    ask("/after");
+    assert!(elbow.terminate().success());
+    let rows = LogFile::below(&bucket).remove(0).rows(ACCESS_LOG);
+    let urls: Vec<&str> = rows.iter().map(|row| &*row[15]).collect();
+    assert_eq!(urls, ["http://shop.example:8080/during"]);
+}
+
+/// Requests are served whatever becomes of their lines: a bucket that nothing maps, and one that takes nothing.
+#[test]
+fn lines_without_a_bucket_are_counted_and_cost_no_request() {
+    let (dir, at) = (TempDir::new(), address());
+    let mut balancer = logged(at, &fixed(200, "ok"));
+    balancer["attributes"]["access_logs.s3.bucket"] = json!("nowhere");
+    let environment = environment(&dir);
+    let elbow = Elbow::run_in(
+        dir,
+        &file(&[balancer], &[]),
+        &["--environment", &environment],
+    );
+    let log = elbow.log();
+    assert!(
+        log.contains("warning[no-effect]") && log.contains("\"nowhere\""),
+        "{log}"
+    );
+    assert_eq!(ask((at, 8080), "/"), 200);
+    wait::until("the line to be dropped", || {
+        let dropped = elbow.metric("elbow_log_file_lines_total", &["result=\"dropped\""]);
+        (dropped == Some(1.0)).then_some(())
+    });
+}
