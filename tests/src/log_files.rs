@@ -44,7 +44,7 @@ impl LogFile {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
                     folders.push(path);
-                } else {
+                } else if path.extension().is_none_or(|end| end != "part") {
                     let key = path.strip_prefix(root).unwrap().display().to_string();
                     files.push(Self::new(key, &fs::read(&path).unwrap()));
                 }

@@ -31,7 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("elbow-h2", &[]),
     ("elbow-net", &[]),
     ("elbow-telemetry", &["elbow-model"]),
-    ("elbow-logs", &["elbow-telemetry"]),
+    ("elbow-logs", &["elbow-telemetry", "elbow-tls"]),
     (
         "elbow-tcp",
         &[

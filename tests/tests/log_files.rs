@@ -60,7 +60,7 @@ fn access_log_of_an_alb_is_delivered_when_elbow_stops() {
     let rows = files[0].rows(ACCESS_LOG);
     assert_eq!(
         (&*rows[0][3], &*rows[0][5]),
-        (&*"127.0.0.1", &*target.addr().ip().to_string())
+        ("127.0.0.1", &*target.addr().ip().to_string())
     );
     let request = [&*rows[0][14], &*rows[0][15], &*rows[0][16]];
     assert_eq!(

@@ -201,8 +201,8 @@ impl NativeFile {
                 return Loaded::refused(found);
             }
         };
+        let log_buckets = log_buckets::of(&context, &mut found);
         let is_usable = !found.iter().any(Diagnostic::is_error);
-        let log_buckets = log_buckets::of(&context);
         let names = log_buckets.keys().map(ToString::to_string).collect();
         let (model, diagnostics) = elbow_native::parse_with_buckets(&text, &name, names);
         found.extend(diagnostics);

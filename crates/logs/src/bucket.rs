@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::folder;
+use crate::s3::S3;
 
 /// Where a bucket is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Bucket {
     /// A folder, which is created if it is missing. Keys are paths in it.
     Folder(PathBuf),
+    /// A bucket behind the S3 API.
+    S3(Arc<S3>),
 }
 
 /// Buckets by name.
@@ -24,6 +27,7 @@ impl Bucket {
     pub(crate) async fn put(&self, key: &str, bytes: Arc<[u8]>) -> Result<(), String> {
         match self {
             Self::Folder(root) => put_into_folder(root, key, bytes).await,
+            Self::S3(bucket) => bucket.put(key, bytes).await,
         }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct OpenFile {
 }
 
 enum Body {
-    Gzip(GzEncoder<Vec<u8>>),
+    Gzip(Box<GzEncoder<Vec<u8>>>),
     Plain(Vec<u8>),
 }
 
@@ -36,7 +36,7 @@ impl OpenFile {
     pub(crate) fn new(destination: Arc<Destination>, now: u64) -> Self {
         let interval = destination.interval.as_secs().max(1);
         let body = if destination.kind.is_compressed() {
-            Body::Gzip(GzEncoder::new(Vec::new(), Compression::fast()))
+            Body::Gzip(Box::new(GzEncoder::new(Vec::new(), Compression::fast())))
         } else {
             Body::Plain(Vec::new())
         };

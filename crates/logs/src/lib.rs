@@ -12,7 +12,9 @@ mod delivery;
 mod destination;
 mod file;
 mod folder;
+mod s3;
 
 pub use bucket::{Bucket, Buckets};
 pub use delivery::Delivery;
 pub use destination::{Destination, Kind, Place};
+pub use s3::{S3, S3Settings};

@@ -17,6 +17,7 @@ use crate::view::{Log, View};
 
 use gates::IP_TARGETS;
 pub use gates::{GATES, check_gate};
+pub use log_bucket::{Credentials, LogBucket, LogBucketEndpoint, LogBucketPlace, Secret};
 pub use ownership::{
     Neighbours, OWN_CONTROLLER, OWN_LOAD_BALANCER_CLASS, Ownership, SHARED_CONTROLLER,
 };
@@ -194,22 +195,6 @@ pub struct KnownCertificate {
     pub private_key_file: String,
     /// The host names that it covers; filled in by the reader of the files.
     pub names: Vec<String>,
-}
-
-/// A bucket that log files are delivered to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogBucket {
-    /// Its name.
-    pub name: String,
-    /// Where it is.
-    pub place: LogBucketPlace,
-}
-
-/// Where a bucket is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogBucketPlace {
-    /// A folder, relative to the environment file.
-    Folder(String),
 }
 
 impl Default for Context {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use elbow_admin::{Actions, Done, Pages, Token};
 use elbow_kube::crd::Family;
 use elbow_kube::{Controller, Metrics, Options};
+use elbow_logs::Buckets;
 use elbow_manifest::Context;
 use elbow_model::Model;
 use elbow_model::diagnostic::Diagnostic;
@@ -111,7 +112,7 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     }
     let webhook = run::bind("webhook address", "--webhook", args.webhook.0).await?;
     let plane = Arc::new(run::start(&args.serving, options.context.dns_zone())?);
-    plane.set_log_buckets(log_buckets::of(&options.context));
+    plane.set_log_buckets(buckets(&options.context)?);
     dns::start(args.serving.dns.0, plane.view()).await?;
     let balancers = Arc::new(Balancers::new(Arc::clone(&plane)));
     let mut controller = Controller::new(server, options, balancers).with_webhook(webhook);
@@ -191,6 +192,19 @@ fn context(args: &ControllerArgs) -> Result<Context, Failure> {
     }
     args.flags.apply(&mut context);
     Ok(context)
+}
+
+/// The buckets of logs.
+fn buckets(context: &Context) -> Result<Buckets, Failure> {
+    let mut found = Vec::new();
+    let buckets = log_buckets::of(context, &mut found);
+    // A closed stderr cannot be reported anywhere.
+    let _ = loaded::report(&found, &mut stderr());
+    if found.is_empty() {
+        Ok(buckets)
+    } else {
+        Err(Failure::Input)
+    }
 }
 
 /// The state of the controller for the admin address.

@@ -139,7 +139,7 @@ impl Manifests {
         }
         let context = self.context(environment.as_deref(), &mut found);
         let dns = context.dns_zone();
-        let log_buckets = log_buckets::of(&context);
+        let log_buckets = log_buckets::of(&context, &mut found);
         let Walk {
             entries,
             found: problems,
