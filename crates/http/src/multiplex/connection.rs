@@ -11,15 +11,15 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use std::{io, mem};
 
-use elbow_h2::{Config, ConnectionError, ErrorCode, Event, Head, StreamKey};
+use elbow_h2::{Config, ConnectionError, ErrorCode, Event, StreamKey};
 use elbow_net::{Buffer, Stream, Timer, Worker};
 
 use super::head::{self, RequestHead};
+use super::incoming::{Failure, Incoming};
 use crate::budget::{Charge, RESPONSE_WINDOW, WorkerBudget};
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
 use crate::h1::RESPONSE_LIMITS;
-use crate::header::trailers::Trailers;
-use crate::spare::{Spare, Spares};
+use crate::spare::Spares;
 
 /// Streams on one connection; a target may allow fewer.
 const STREAMS_MAX: usize = 128;
@@ -32,93 +32,10 @@ const HEADER_LIST_MAX: u32 = 48 * 1024;
 const OUTPUT_MAX: usize = 256 * 1024;
 /// Reads of one turn; then other connections get their turn.
 const ROUNDS: usize = 8;
-/// Bytes of heads that wait for one request. Interim responses beyond it are dropped.
-const HEADS_MAX: usize = 64 * 1024;
 
 /// A connection that requests share.
 pub(crate) struct Connection<Io> {
     state: RefCell<State<Io>>,
-}
-
-/// What a request waits for.
-#[derive(Clone, Debug)]
-pub(crate) enum Failure {
-    /// The target never saw the request: it may be sent again (RFC 9113, 8.7).
-    Refused,
-    /// The target reset the stream.
-    Reset(ErrorCode),
-    /// The connection or the stream broke.
-    Broken(ErrorKind, &'static str),
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Refused => Self::new(ErrorKind::TargetClosed, "target refused the stream"),
-            Failure::Reset(code) => {
-                Self::new(ErrorKind::TargetClosed, format!("stream reset: {code}"))
-            }
-            Failure::Broken(kind, reason) => Self::new(kind, reason),
-        }
-    }
-}
-
-/// What arrived on a stream.
-pub(crate) struct Incoming {
-    /// Heads of responses, as ones of HTTP/1.1.
-    pub(crate) heads: Spare,
-    /// Part of the body, from `data_at` on.
-    data: Spare,
-    data_at: usize,
-    /// What is held here.
-    charge: Charge,
-    /// Nothing follows.
-    pub(crate) is_ended: bool,
-    pub(crate) trailers: Option<Trailers>,
-    pub(crate) failure: Option<Failure>,
-    /// The request that waits for more.
-    waker: Option<Waker>,
-}
-
-impl Incoming {
-    /// The part of the body that is here.
-    pub(crate) fn available(&self) -> &[u8] {
-        self.data.get(self.data_at..).unwrap_or_default()
-    }
-
-    /// Removes `n` bytes of the body.
-    pub(crate) fn consume(&mut self, n: usize) {
-        self.data_at += n;
-        if self.data_at >= self.data.len() {
-            self.data.give_back();
-            self.data_at = 0;
-        }
-        self.settle();
-    }
-
-    /// Appends to the body.
-    fn keep(&mut self, data: &[u8]) {
-        self.data.fill();
-        if self.data_at > self.data.len() / 2 {
-            // The client is slow: the rest moves to the front, so that the vector does not grow.
-            self.data.drain(..self.data_at);
-            self.data_at = 0;
-        }
-        self.data.extend_from_slice(data);
-        self.settle();
-    }
-
-    fn settle(&self) {
-        self.charge.set(self.heads.len() + self.data.len());
-    }
-
-    /// Lets the task of `cx` know when more arrives, or when the stream can send again.
-    pub(crate) fn wait(&mut self, cx: &Context<'_>) {
-        match &mut self.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-    }
 }
 
 struct State<Io> {
@@ -212,16 +129,7 @@ impl<Io: Stream> Connection<Io> {
             if state.streams.len() <= key.index() {
                 state.streams.resize_with(key.index() + 1, || None);
             }
-            let incoming = Incoming {
-                heads: state.spares.later(),
-                data: state.spares.later(),
-                data_at: 0,
-                charge,
-                is_ended: false,
-                trailers: None,
-                failure: None,
-                waker: None,
-            };
+            let incoming = Incoming::new(&state.spares, charge);
             if let Some(slot) = state.streams.get_mut(key.index()) {
                 *slot = Some(incoming);
             }
@@ -493,33 +401,6 @@ fn with(
     let incoming = streams.get_mut(key.index())?.as_mut()?;
     change(incoming);
     Some(incoming.waker.take())
-}
-
-impl Incoming {
-    fn head(&mut self, head: &Head, end: bool) {
-        if head.is_too_large() {
-            let reason = "header list too large";
-            self.failure = Some(Failure::Broken(ErrorKind::ResponseHeaderTooLarge, reason));
-            return;
-        }
-        let is_interim = head.status().is_some_and(|status| status < 200);
-        if is_interim && self.heads.len() > HEADS_MAX {
-            return;
-        }
-        self.heads.fill();
-        head::append_response(&mut self.heads, head);
-        self.is_ended |= end;
-        self.settle();
-    }
-
-    fn reset(&mut self, code: ErrorCode, by_peer: bool) {
-        let failure = match code {
-            ErrorCode::REFUSED_STREAM if by_peer => Failure::Refused,
-            code if by_peer => Failure::Reset(code),
-            _ => Failure::Broken(ErrorKind::BadResponse, "malformed response"),
-        };
-        self.failure.get_or_insert(failure);
-    }
 }
 
 const _: () = assert!(RESPONSE_LIMITS.head < HEADER_LIST_MAX as usize);

@@ -2,6 +2,7 @@
 
 pub(crate) mod connection;
 pub(crate) mod head;
+pub(crate) mod incoming;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;

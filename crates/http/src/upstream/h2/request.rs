@@ -19,8 +19,9 @@ use crate::h1::response::{self, Response, ResponseError};
 use crate::h1::scan::{Found, Scan};
 use crate::h1::{Framing, RESPONSE_LIMITS};
 use crate::header::trailers::Trailers;
-use crate::multiplex::connection::{Connection, Failure, Incoming};
+use crate::multiplex::connection::Connection;
 use crate::multiplex::head;
+use crate::multiplex::incoming::{Failure, Incoming};
 use crate::spare::Spare;
 use crate::upstream::Outline;
 
@@ -325,10 +326,7 @@ impl<C: Connect> UpstreamSide for Request<C> {
         let seen = parsed.map_err(refused)??;
         self.is_ended = is_last;
         heads.drain(..found.end);
-        self.with(|incoming, _| {
-            heads.extend_from_slice(&incoming.heads);
-            incoming.heads = heads;
-        })?;
+        self.with(|incoming, _| incoming.put_back(heads))?;
         Ok(seen)
     }
 
