@@ -172,7 +172,13 @@ fn app_cookie_keeps_its_target() {
     );
     let elbow = Elbow::run(&file(&[alb("alb", ip, &[listener])], &[group]));
     three.wait(&elbow);
-    assert!(set_cookies(&get(ip, "a=b")).is_empty());
+    let response = get(ip, "a=b");
+    let outside = set_cookies(&response);
+    assert_eq!(outside.len(), 4);
+    for (part, cookie) in outside.iter().enumerate() {
+        let removed = format!("AWSALBAPP-{part}=_remove_; ");
+        assert!(cookie.starts_with(&removed), "{cookie}");
+    }
     let login = Client::plain((ip, 8080)).ask(client::get("h", "/login"));
     let ours = cookie(&login, "AWSALBAPP-0");
     for _ in 0..5 {

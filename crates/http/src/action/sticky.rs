@@ -23,6 +23,10 @@ const CHROMIUM: u32 = 80;
 const TARGET: [&str; 2] = ["AWSALBCORS", "AWSALB"];
 const GROUP: [&str; 2] = ["AWSALBTGCORS", "AWSALBTG"];
 const APPLICATION: &str = "AWSALBAPP-0";
+/// The further parts of a long value, which ours is not.
+const UNUSED: [&str; 3] = ["AWSALBAPP-1", "AWSALBAPP-2", "AWSALBAPP-3"];
+/// The value of a cookie that holds nothing.
+const REMOVED: &str = "_remove_";
 
 /// Stickiness: clients stay with one choice for a time.
 #[derive(Clone, Debug)]
@@ -118,8 +122,19 @@ pub(crate) struct Session {
 pub(crate) struct Cookies {
     /// Values of Set-Cookie.
     pub(crate) always: Vec<String>,
-    /// A value that is set only beside a cookie of the target's, and the name of that cookie.
-    pub(crate) beside: Option<(Arc<str>, String)>,
+    /// Values that depend on whether the target sets the application's cookie.
+    pub(crate) of_application: Option<OfApplication>,
+}
+
+/// The cookies of a session that is tied to the application's cookie.
+#[derive(Debug)]
+pub(crate) struct OfApplication {
+    /// The name of the application's cookie.
+    pub(crate) name: Arc<str>,
+    /// Values of Set-Cookie if the target sets it.
+    pub(crate) beside: Vec<String>,
+    /// Values of Set-Cookie if it does not.
+    pub(crate) without: Vec<String>,
 }
 
 impl Session {
@@ -151,10 +166,12 @@ impl Session {
     pub(crate) fn cookies(&self, target: &Target, now: u64) -> Box<Cookies> {
         let expires = HttpDate::from_unix(now.saturating_add(EXPIRES));
         let expires = String::from_utf8_lossy(expires.as_bytes());
+        let set = |name: &str, value: &str, end: &str| {
+            format!("{name}={value}; Expires={expires}; Path=/{end}")
+        };
         let line = |name: &str, sticky: &Sticky, choice: u64, end: &str| {
             let value = sticky.seal.close(choice, now);
-            let value = String::from_utf8_lossy(&value);
-            format!("{name}={value}; Expires={expires}; Path=/{end}")
+            set(name, &String::from_utf8_lossy(&value), end)
         };
         let both = |names: [&str; 2], sticky: &Sticky, choice: u64| {
             let [cross, plain] = names;
@@ -174,12 +191,26 @@ impl Session {
                 None => cookies.always.extend(both(TARGET, sticky, key)),
                 Some(name) => {
                     let end = if self.cross_site { SAME_SITE } else { "" };
+                    let removed = || UNUSED.map(|name| set(name, REMOVED, end));
                     let line = line(APPLICATION, sticky, key, end);
-                    match self.named {
+                    let beside = std::iter::once(line).chain(removed());
+                    if self.named.is_some_and(|named| named != key) {
                         // The session moved to another target, which need not know of it.
-                        Some(named) if named != key => cookies.always.push(line),
-                        _ => cookies.beside = Some((Arc::clone(name), line)),
+                        cookies.always.extend(beside);
+                        return Box::new(cookies);
                     }
+                    let without = match self.named {
+                        Some(_) => Vec::new(),
+                        None => {
+                            let none = set(APPLICATION, REMOVED, end);
+                            std::iter::once(none).chain(removed()).collect()
+                        }
+                    };
+                    cookies.of_application = Some(OfApplication {
+                        name: Arc::clone(name),
+                        beside: beside.collect(),
+                        without,
+                    });
                 }
             },
         }

@@ -42,11 +42,21 @@ impl Additions {
 
 /// Those of `cookies` that belong to `response`.
 fn due<'c>(cookies: &'c Cookies, response: &Response<'_>) -> impl Iterator<Item = &'c str> {
-    let beside = cookies.beside.as_ref().filter(|(name, _)| {
+    let sets = |name: &str| {
         response.fields.iter().any(|field| {
             field.name.eq_ignore_ascii_case("set-cookie") && cookie::sets(field.value, name)
         })
+    };
+    let of_application = cookies.of_application.iter().flat_map(move |one| {
+        if sets(&one.name) {
+            &one.beside
+        } else {
+            &one.without
+        }
     });
-    let always = cookies.always.iter().map(|value| &value[..]);
-    always.chain(beside.map(|(_, value)| &value[..]))
+    cookies
+        .always
+        .iter()
+        .chain(of_application)
+        .map(String::as_str)
 }

@@ -67,7 +67,7 @@ fn cookies_are_written_as_real_ones() {
             ),
         ]
     );
-    assert!(cookies.beside.is_none());
+    assert!(cookies.of_application.is_none());
 }
 
 // Parity 1.8: garbage -> a new target; both sent -> AWSALBCORS wins.
@@ -117,24 +117,42 @@ fn choice_is_forgotten_after_its_duration() {
     assert_eq!(sticky.target(&get("/", &[]), NOW), CookieState::Absent);
 }
 
-// Parity 1.8, app_cookie: beside the target's own cookie, and only with it.
+// Parity 1.8, app_cookie: beside the target's own cookie. Without it, a client in no session gets all four parts as removed.
 #[test]
 fn an_application_cookie_counts_with_the_targets_own() {
     let group = by_application();
     let (_, session) = find(&group, &[]);
     let cookies = session.cookies(&group.targets[0], NOW);
     assert!(cookies.always.is_empty());
-    let (name, line) = cookies.beside.unwrap();
+    let OfApplication {
+        name,
+        beside,
+        without,
+    } = cookies.of_application.unwrap();
     assert_eq!(&*name, "sid");
+    for line in beside.iter().chain(&without) {
+        assert!(line.ends_with(" GMT; Path=/"), "{line}");
+    }
+    let removed = |lines: &[String]| {
+        let lines = lines.iter().enumerate();
+        let removed = |(part, line): (usize, &String)| {
+            line.starts_with(&format!("AWSALBAPP-{part}=_remove_; "))
+        };
+        lines.map(removed).collect::<Vec<_>>()
+    };
+    assert_eq!(removed(&beside), [false, true, true, true]);
+    assert_eq!(removed(&without), [true; 4]);
+    let line = beside[0].clone();
     assert!(line.starts_with("AWSALBAPP-0="), "{line}");
-    assert!(line.ends_with(" GMT; Path=/"), "{line}");
     let both = format!("sid=1; AWSALBAPP-0={}", value(&line));
     let fields = [field("Cookie", &both)];
     let (known, session) = find(&group, &fields);
     assert_eq!(known.unwrap(), "10.0.0.1:80");
     // The session moved: it is said without the target's cookie.
-    assert!(session.cookies(&group.targets[0], NOW).always.is_empty());
-    assert_eq!(session.cookies(&group.targets[1], NOW).always.len(), 1);
+    let stays = session.cookies(&group.targets[0], NOW);
+    assert!(stays.always.is_empty());
+    assert_eq!(stays.of_application.unwrap().without, [""; 0]);
+    assert_eq!(session.cookies(&group.targets[1], NOW).always.len(), 4);
     let (_, alone) = both.split_once("; ").unwrap();
     assert_eq!(find(&group, &[field("Cookie", alone)]).0, None);
 }
@@ -156,7 +174,8 @@ fn old_browsers_are_not_told_of_sites() {
             field("User-Agent", agent),
         ];
         let (_, session) = find(&group, &fields);
-        let (_, line) = session.cookies(&group.targets[0], NOW).beside.unwrap();
+        let cookies = session.cookies(&group.targets[0], NOW);
+        let line = &cookies.of_application.unwrap().beside[0];
         assert_eq!(
             line.ends_with("; SameSite=None; Secure"),
             expected,
