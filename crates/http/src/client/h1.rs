@@ -177,9 +177,9 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         listener: &Arc<Listener>,
         mut record: Record,
     ) -> Fate {
-        if facts.expects_continue && facts.framing != Framing::Empty && self.input.is_none() {
-            // Before any contact with the target (parity 1.11); a client that has begun to send
-            // its body does not wait for this.
+        if facts.expects_continue && facts.framing != Framing::Empty {
+            // Before any contact with the target (parity 1.11), also to a client that has begun to
+            // send its body.
             let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
             record.sent += interim.len() as u64;
             record.sent_heads += interim.len() as u64;

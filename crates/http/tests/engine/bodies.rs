@@ -34,17 +34,19 @@ fn a_client_that_waits_gets_100_before_any_contact_with_the_target() {
 }
 
 #[test]
-fn a_client_that_does_not_wait_gets_no_100() {
+fn every_http_1_1_client_that_expects_100_gets_it() {
     run(async {
         let pod = Pod::answering(OK).await;
         let alb = Alb::with_defaults(pod.address).await;
         let mut client = alb.connect().await;
+        // Also one that has begun to send its body.
         client
             .write_all(&[EXPECTING, b"body"].concat())
             .await
             .unwrap();
+        expect(&mut client, "HTTP/1.1 100 Continue\r\n\r\n").await;
         expect(&mut client, OK_KEPT).await;
-        // Nor does HTTP/1.0, nor a request without a body.
+        // HTTP/1.0 and a request without a body get none.
         client
             .write_all(b"GET / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\r\n")
             .await
