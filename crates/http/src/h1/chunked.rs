@@ -1,5 +1,7 @@
 //! A strict decoder of `Transfer-Encoding: chunked` (RFC 9112, 7.1), and the lines of an encoder.
 
+use elbow_h2::is_token_byte;
+
 /// The most bytes of chunk extensions in one body. Extensions are dropped.
 pub const EXTENSIONS_MAX: usize = 16 * 1024;
 /// The most bytes of trailers behind one body.
@@ -29,7 +31,7 @@ pub enum ChunkError {
     /// CR without LF, LF without CR, or data longer than its size.
     #[error("malformed line end in chunked body")]
     LineEnd,
-    /// A control byte in a trailer.
+    /// A trailer without a name and a colon, or a control byte in it.
     #[error("malformed trailer")]
     Trailer,
     /// More than [`TRAILERS_MAX`].
@@ -55,7 +57,9 @@ enum State {
     DataLf,
     /// At the start of a trailer line, or of the empty line.
     TrailerStart,
-    /// In a trailer line.
+    /// In the name of a trailer.
+    TrailerName,
+    /// In a trailer line, after its colon.
     Trailer,
     /// After the CR of a trailer line.
     TrailerLf,
@@ -119,8 +123,8 @@ impl Decoder {
         }
     }
 
-    /// The lines of the trailers, without the empty one, once the body is over. They contain no
-    /// control bytes, but are not parsed.
+    /// The lines of the trailers, without the empty one, once the body is over: each has a name, a
+    /// colon, and no control bytes.
     pub fn take_trailers(&mut self) -> Option<Vec<u8>> {
         self.kept.take()
     }
@@ -176,8 +180,10 @@ impl Decoder {
     fn framing(&mut self, byte: u8) -> Result<(), ChunkError> {
         let state = self.next(byte)?;
         if let Some(kept) = &mut self.kept
-            && (matches!(state, State::Trailer | State::TrailerLf)
-                || self.state == State::TrailerLf)
+            && (matches!(
+                state,
+                State::TrailerName | State::Trailer | State::TrailerLf
+            ) || self.state == State::TrailerLf)
         {
             kept.push(byte);
         }
@@ -214,14 +220,21 @@ impl Decoder {
             (State::TrailerStart, b'\r') => State::EndLf,
             (State::Trailer, b'\r') => State::TrailerLf,
             (State::TrailerLf, b'\n') => State::TrailerStart,
-            (State::TrailerStart | State::Trailer, b'\t' | b' '..=b'~' | 0x80..) => {
-                self.trailers += 1;
-                if self.trailers > TRAILERS_MAX {
-                    return Err(ChunkError::TrailersTooLong);
-                }
+            (State::TrailerName, b':') => {
+                self.trailer()?;
                 State::Trailer
             }
-            (State::TrailerStart | State::Trailer, _) => return Err(ChunkError::Trailer),
+            (State::TrailerStart | State::TrailerName, _) if is_token_byte(byte) => {
+                self.trailer()?;
+                State::TrailerName
+            }
+            (State::Trailer, b'\t' | b' '..=b'~' | 0x80..) => {
+                self.trailer()?;
+                State::Trailer
+            }
+            (State::TrailerStart | State::TrailerName | State::Trailer, _) => {
+                return Err(ChunkError::Trailer);
+            }
             (State::EndLf, b'\n') => State::Done,
             _ => return Err(ChunkError::LineEnd),
         })
@@ -234,6 +247,14 @@ impl Decoder {
         }
         self.digits += 1;
         self.left = (self.left << 4) | u64::from(digit);
+        Ok(())
+    }
+
+    fn trailer(&mut self) -> Result<(), ChunkError> {
+        self.trailers += 1;
+        if self.trailers > TRAILERS_MAX {
+            return Err(ChunkError::TrailersTooLong);
+        }
         Ok(())
     }
 

@@ -101,12 +101,34 @@ fn what_is_dropped_is_bounded() {
         decode(&extension(EXTENSIONS_MAX), &[]),
         Err(ChunkError::ExtensionsTooLong)
     );
-    let trailer = |n| [b"0\r\n".to_vec(), vec![b'x'; n], b"\r\n\r\n".to_vec()].concat();
+    let trailer = |n| [b"0\r\nx:".to_vec(), vec![b'x'; n - 2], b"\r\n\r\n".to_vec()].concat();
     assert!(decode(&trailer(TRAILERS_MAX), &[]).is_ok());
     assert_eq!(
         decode(&trailer(TRAILERS_MAX + 1), &[]),
         Err(ChunkError::TrailersTooLong)
     );
+}
+
+#[test]
+fn a_trailer_has_a_name_and_a_colon() {
+    for (line, is_good) in [
+        ("a: b", true),
+        ("a:", true),
+        ("a", false),
+        (": b", false),
+        ("a b: c", false),
+        (" a: b", false),
+        ("\u{e9}: b", false),
+        ("a: \u{e9}", true),
+    ] {
+        let body = format!("0\r\n{line}\r\n\r\n");
+        let expected = if is_good {
+            Ok(())
+        } else {
+            Err(ChunkError::Trailer)
+        };
+        assert_eq!(decode(body.as_bytes(), &[]).map(drop), expected, "{line:?}");
+    }
 }
 
 #[test]
