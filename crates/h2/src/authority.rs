@@ -17,7 +17,22 @@ pub(crate) fn is_valid(text: &[u8]) -> bool {
         }
         None => text,
     };
-    match host {
+    is_host_and_port(host)
+}
+
+/// Whether `text` is a host with an optional port: a name, an IPv4 address, or an IPv6 address in brackets (RFC 3986,
+/// 3.2.2 and 3.2.3).
+///
+/// ```
+/// use elbow_h2::is_host_and_port;
+///
+/// assert!(is_host_and_port(b"a.example:8080") && is_host_and_port(b"[::1]:80"));
+/// for text in ["", "a/b", "a b", "u@a", "a:x:80"] {
+///     assert!(!is_host_and_port(text.as_bytes()), "{text}");
+/// }
+/// ```
+pub fn is_host_and_port(text: &[u8]) -> bool {
+    match text {
         [] => false,
         [b'[', literal @ ..] => {
             let Some(end) = literal.iter().position(|byte| *byte == b']') else {
@@ -30,8 +45,8 @@ pub(crate) fn is_valid(text: &[u8]) -> bool {
             address.iter().copied().all(is_address) && (port.is_empty() || is_port(port))
         }
         _ => {
-            let colon = host.iter().position(|byte| *byte == b':');
-            let (name, port) = host.split_at(colon.unwrap_or(host.len()));
+            let colon = text.iter().position(|byte| *byte == b':');
+            let (name, port) = text.split_at(colon.unwrap_or(text.len()));
             name.iter().copied().all(is_plain) && (port.is_empty() || is_port(port))
         }
     }

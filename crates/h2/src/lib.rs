@@ -20,6 +20,7 @@ mod settings;
 mod stream;
 mod window;
 
+pub use authority::is_host_and_port;
 pub use connection::{Connection, Event, HeadWriter, Received};
 pub use error::{ConnectionError, ErrorCode};
 pub use head::{Head, is_token_byte};

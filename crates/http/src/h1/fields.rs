@@ -20,10 +20,11 @@ pub(super) enum Framer {
     LooksLikeCoding,
 }
 
+const LENGTH: &[u8] = b"content-length";
+const CODING: &[u8] = b"transfer-encoding";
+
 /// What `name` means for framing.
 pub(super) fn framer(name: &[u8]) -> Option<Framer> {
-    const LENGTH: &[u8] = b"content-length";
-    const CODING: &[u8] = b"transfer-encoding";
     // A look-alike has at least the letters of the name.
     if name.len() < 13 {
         return None;
@@ -33,6 +34,9 @@ pub(super) fn framer(name: &[u8]) -> Option<Framer> {
     }
     if name.eq_ignore_ascii_case(CODING) {
         return Some(Framer::Coding);
+    }
+    if !name.is_ascii() {
+        return look_alike(&String::from_utf8_lossy(name));
     }
     let letters_are = |wanted: &[u8]| {
         let letters = name.iter().filter(|b| b.is_ascii_alphanumeric());
@@ -45,6 +49,34 @@ pub(super) fn framer(name: &[u8]) -> Option<Framer> {
         Some(b't' | b'T') if letters_are(CODING) => Some(Framer::LooksLikeCoding),
         _ => None,
     }
+}
+
+/// The framing field that a name with other letters than those of ASCII could be taken for: in upper case, `ſ` is `S`.
+fn look_alike(name: &str) -> Option<Framer> {
+    let letters: String = name
+        .chars()
+        .filter(|letter| letter.is_alphanumeric())
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .collect();
+    let is = |wanted: &[u8]| {
+        let wanted = wanted.iter().filter(|b| b.is_ascii_alphanumeric());
+        wanted.copied().eq(letters.bytes())
+    };
+    if is(LENGTH) {
+        Some(Framer::LooksLikeLength)
+    } else if is(CODING) {
+        Some(Framer::LooksLikeCoding)
+    } else {
+        None
+    }
+}
+
+/// Whether `name` is a token but for letters outside of ASCII, which ALB passes on
+/// (`routing.http.drop_invalid_header_fields.enabled`).
+fn is_wide_token(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    !name.is_empty() && bytes.all(|byte| !byte.is_ascii() || elbow_h2::is_token_byte(byte))
 }
 
 /// Reads the field lines of a request that the strict parser refused, as tolerantly as ALB. Fields
@@ -88,7 +120,9 @@ pub(super) fn lenient<'b>(
             }
             None => {}
         }
-        if let (true, Ok(name)) = (is_token(name), str::from_utf8(name)) {
+        if let Ok(name) = str::from_utf8(name)
+            && is_wide_token(name)
+        {
             fields.push(Header { name, value });
         }
     }

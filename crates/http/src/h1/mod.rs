@@ -31,21 +31,15 @@ pub struct Limits {
     pub first_line: usize,
     /// Any other line, with its line end.
     pub line: usize,
-    /// The whole head, including the empty line.
+    /// The whole head, including the empty line. It bounds the number of lines too.
     pub head: usize,
-    /// The number of lines. AWS documents none; this one bounds the work for a head.
-    pub lines: usize,
 }
-
-/// The most fields that a head may have. AWS documents no number.
-pub const FIELDS_MAX: usize = 512;
 
 /// Limits of a request head.
 pub const REQUEST_LIMITS: Limits = Limits {
     first_line: 16 * 1024,
     line: 16 * 1024,
     head: 64 * 1024,
-    lines: FIELDS_MAX + 1,
 };
 
 /// Limits of a response head.
@@ -53,7 +47,6 @@ pub const RESPONSE_LIMITS: Limits = Limits {
     first_line: 32 * 1024,
     line: 32 * 1024,
     head: 32 * 1024,
-    lines: FIELDS_MAX + 1,
 };
 
 /// Whether `bytes` is a token: one or more token bytes.

@@ -66,7 +66,7 @@ impl From<ScanError> for Refusal {
     fn from(error: ScanError) -> Self {
         match error {
             ScanError::FirstLineTooLong => Self::unclassified(ErrorKind::UriTooLarge),
-            ScanError::LineTooLong | ScanError::HeadTooLong | ScanError::TooManyLines => {
+            ScanError::LineTooLong | ScanError::HeadTooLong => {
                 Self::unclassified(ErrorKind::HeaderTooLarge)
             }
             ScanError::BareLfInFirstLine => Self::new(Reason::BadUri),
@@ -107,9 +107,6 @@ fn with_fields<'b, R>(
 ) -> Result<R, Refusal> {
     let mut framing = RequestFraming::default();
     let refuse = Refusal::new;
-    if !rest.is_ascii() {
-        verdict.add(Reason::NonCompliantHeader);
-    }
     let cleaned;
     let fields = match httparse::parse_headers(rest, store) {
         Ok(Status::Complete((_, fields))) => {
@@ -188,7 +185,7 @@ fn assemble<'b>(
         verdict,
         refused: None,
     };
-    request.refused = refusal(line, framing, control.hosts, verdict, mode);
+    request.refused = refusal(line, framing, &control, verdict, mode);
     request
 }
 
@@ -196,11 +193,11 @@ fn assemble<'b>(
 fn refusal(
     line: &Line<'_>,
     framing: &RequestFraming,
-    hosts: usize,
+    control: &Control,
     verdict: Verdict,
     mode: DesyncMitigationMode,
 ) -> Option<ErrorKind> {
-    if line.method == "CONNECT" {
+    if line.method == "CONNECT" || control.has_invalid_host {
         return Some(ErrorKind::BadRequest);
     }
     if framing.compressed {
@@ -213,7 +210,7 @@ fn refusal(
         // Reached in monitor mode only. Such a body cannot be passed on.
         return Some(ErrorKind::UnsupportedTransferCoding);
     }
-    match hosts {
+    match control.hosts {
         // HTTP/1.0 without Host gets one; the absolute form does not replace it (RFC 9112, 3.2).
         0 if line.minor > 0 => Some(ErrorKind::BadRequest),
         // The same section forbids more than one. ALB accepts them, and its rules see the first.
@@ -222,10 +219,16 @@ fn refusal(
     }
 }
 
+/// Whether `value` may be a Host: nothing, or a host with an optional port (RFC 9110, 7.2).
+fn is_host(value: &[u8]) -> bool {
+    value.is_empty() || elbow_h2::is_host_and_port(value)
+}
+
 /// The fields that control the connection.
 #[derive(Default)]
 struct Control {
     hosts: usize,
+    has_invalid_host: bool,
     close: bool,
     keep_alive: bool,
     upgrade: bool,
@@ -238,7 +241,10 @@ impl Control {
         let mut control = Self::default();
         for Header { name, value } in fields {
             match name.len() {
-                4 if name.eq_ignore_ascii_case("host") => control.hosts += 1,
+                4 if name.eq_ignore_ascii_case("host") => {
+                    control.hosts += 1;
+                    control.has_invalid_host |= !is_host(value);
+                }
                 6 if name.eq_ignore_ascii_case("expect") => {
                     control.expects_continue |= lists(value, "100-continue");
                 }

@@ -50,10 +50,9 @@ pub enum ResponseError {
 impl From<ScanError> for ResponseError {
     fn from(error: ScanError) -> Self {
         match error {
-            ScanError::FirstLineTooLong
-            | ScanError::LineTooLong
-            | ScanError::HeadTooLong
-            | ScanError::TooManyLines => Self::TooLarge,
+            ScanError::FirstLineTooLong | ScanError::LineTooLong | ScanError::HeadTooLong => {
+                Self::TooLarge
+            }
             ScanError::BareLfInFirstLine => Self::StatusLine,
             ScanError::BareLf => Self::Field,
         }

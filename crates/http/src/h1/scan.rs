@@ -38,8 +38,6 @@ pub enum ScanError {
     LineTooLong,
     /// The head is too long.
     HeadTooLong,
-    /// The head has too many lines.
-    TooManyLines,
     /// The first line ends in LF without CR.
     BareLfInFirstLine,
     /// A later line ends in LF without CR.
@@ -76,9 +74,6 @@ impl Scan {
             } else {
                 self.check(lf + 1, length, limits)?;
                 self.lines += 1;
-            }
-            if self.lines > limits.lines {
-                return Err(ScanError::TooManyLines);
             }
         }
         self.position = bytes.len();
