@@ -6,11 +6,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use elbow_h2::PREFACE;
 use elbow_model::ProtocolVersion;
 use elbow_telemetry::ShedReason;
 use h2::SendStream;
 use http::Response;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::{spawn_local, yield_now};
 
@@ -46,18 +47,20 @@ async fn endless() -> Target {
     .await
 }
 
+/// GET https://h/endless.
+fn endless_block() -> Vec<u8> {
+    [&[0x82, 0x87, 0x41, 1, b'h', 0x44, 8][..], b"/endless"].concat()
+}
+
 /// A client that starts downloads, with windows that never close.
 async fn downloads(alb: &Alb) -> TcpStream {
     let (mut stream, _) = alb.raw().await;
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    let mut bytes = PREFACE.to_vec();
     let window = [&4_u16.to_be_bytes()[..], &WINDOW_MAX.to_be_bytes()].concat();
     bytes.extend(frame(4, 0, 0, &window));
     bytes.extend(frame(8, 0, 0, &(WINDOW_MAX - 65_535).to_be_bytes()));
     for id in (0..STREAMS).map(|n| 2 * n + 1) {
-        // GET https://h/endless.
-        let mut block = vec![0x82, 0x87, 0x41, 1, b'h', 0x44, 8];
-        block.extend(b"/endless");
-        bytes.extend(frame(1, 5, id, &block));
+        bytes.extend(frame(1, 5, id, &endless_block()));
     }
     stream.write_all(&bytes).await.unwrap();
     stream
@@ -80,6 +83,38 @@ fn downloads_that_nobody_reads_block_no_other_client() {
         assert_eq!(client.get("/").await.body, b"hi");
         assert_eq!(alb.telemetry.shed.get(ShedReason::Buffers), 0);
         drop((stuck, client));
+        until("all is given back", || alb.pools.waiting() == 0).await;
+    });
+}
+
+#[test]
+fn slow_client_makes_its_response_hold_no_more_than_a_window() {
+    run(async {
+        let target = endless().await;
+        let alb = Alb::speaking(ProtocolVersion::Http2, &[target.address]);
+        let (mut stream, _) = alb.raw().await;
+        let mut bytes = PREFACE.to_vec();
+        bytes.extend(frame(4, 0, 0, &[]));
+        bytes.extend(frame(1, 5, 1, &endless_block()));
+        stream.write_all(&bytes).await.unwrap();
+        // It takes a little at a time, so that what waits for it never runs out.
+        const PIECE: u32 = 8 * 1024;
+        const WINDOW: usize = 128 * 1024;
+        let (mut taken, mut buffer) = (0, vec![0; 64 * 1024]);
+        while taken < 16 * WINDOW {
+            taken += soon(stream.read(&mut buffer)).await.unwrap();
+            if taken >= 48 * 1024 {
+                let full = || alb.pools.waiting() >= LEAST / 2;
+                until("more waits", full).await;
+            }
+            let held = alb.pools.waiting();
+            // Beside the output, at most as much that was taken as still waits.
+            assert!(held <= 2 * WINDOW + 64 * 1024, "{held} after {taken}");
+            let more = PIECE.to_be_bytes();
+            let updates = [frame(8, 0, 0, &more), frame(8, 0, 1, &more)].concat();
+            stream.write_all(&updates).await.unwrap();
+        }
+        drop(stream);
         until("all is given back", || alb.pools.waiting() == 0).await;
     });
 }
