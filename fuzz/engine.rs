@@ -340,6 +340,7 @@ fn listener(attributes: LoadBalancerAttributes, group: &Arc<Group>) -> Listener 
         &model,
         "lb.localhost".into(),
         &Account::default(),
+        &elbow_http::Providers::default(),
         |_| Some(Arc::clone(group)),
     )
 }

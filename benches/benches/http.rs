@@ -81,6 +81,7 @@ fn listener(rules: usize) -> Listener {
         &lb.listeners[0],
         "web.example".into(),
         &Account::default(),
+        &elbow_http::Providers::default(),
         |_| Some(Arc::clone(&group)),
     )
 }

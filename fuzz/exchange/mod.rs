@@ -163,6 +163,7 @@ fn listener(setup: &Setup) -> (Arc<Listener>, Arc<Target>) {
         &balancer.listeners[0],
         "web.example".into(),
         &Account::default(),
+        &elbow_http::Providers::default(),
         |_| Some(Arc::clone(&group)),
     );
     (Arc::new(listener), target)

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::address::network;
 use crate::command::{Running, beside_tests, stdout};
-use crate::{Client, Response, TempDir, address, client, wait};
+use crate::{Ca, Client, Response, TempDir, address, client, wait};
 
 /// The `elbow` binary: `$ELBOW_BIN`, or the one beside this test program, which `cargo build -p elbow` makes.
 pub fn binary() -> PathBuf {
@@ -126,6 +126,17 @@ impl Elbow {
     pub fn run_in(dir: TempDir, config: &Value, args: &[&str]) -> Self {
         let file = dir.write("elbow.yaml", config.to_string());
         Self::start(dir, &["--config", file.to_str().unwrap()], args)
+    }
+
+    /// Runs `config` in `dir`, which has its certificates. Identity providers with a certificate of `roots` are trusted,
+    /// and no others.
+    pub fn run_trusting(dir: TempDir, config: &Value, roots: &Ca) -> Self {
+        let file = dir.write("elbow.yaml", config.to_string());
+        let admin = SocketAddr::from((address(), 9901));
+        let mut command = command(&["run", "--config", file.to_str().unwrap()]);
+        command.env("SSL_CERT_FILE", dir.write("roots.pem", roots.pem()));
+        command.env_remove("SSL_CERT_DIR");
+        Self::spawn(dir, Stdio::null(), admin, &mut command)
     }
 
     /// Runs the manifests in `dir` with addresses that no other test uses, and waits

@@ -19,6 +19,7 @@ pub mod docker;
 pub mod eks;
 pub mod elbow;
 pub mod frames;
+pub mod identity;
 pub mod load;
 pub mod log_files;
 pub mod memory;

@@ -9,7 +9,7 @@ use std::thread;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::message::Reader;
-use crate::{Request, address, client, wait};
+use crate::{Ca, Request, address, client, wait};
 
 /// The traffic port of a target.
 pub const PORT: u16 = 9000;
@@ -53,6 +53,14 @@ impl Target {
     /// Answers every request with the bytes from `answer`.
     pub fn http(answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::start(serve(answer))
+    }
+
+    /// Answers every request with the bytes from `answer`, with a certificate of `ca` for its address.
+    pub fn http_tls(ca: &Ca, answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let mut target = Self::new(serve(answer), None);
+        target.tls = Some(ca.leaf(&[&target.ip.to_string()]).server(&[]));
+        target.restart();
+        target
     }
 
     /// Answers every request with 200 and `text`.

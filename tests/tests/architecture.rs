@@ -27,6 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "elbow-model",
         ],
     ),
+    ("elbow-auth", &["elbow-model", "elbow-net"]),
     ("elbow-balance", &["elbow-model"]),
     ("elbow-h2", &[]),
     ("elbow-net", &[]),
@@ -45,6 +46,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "elbow-http",
         &[
+            "elbow-auth",
             "elbow-balance",
             "elbow-h2",
             "elbow-model",

@@ -109,6 +109,7 @@ mod tests {
             (K::Desync, 400, Side::Client, true),
             (K::HeaderTooLarge, 400, Side::Client, true),
             (K::UriTooLarge, 414, Side::Client, true),
+            (K::Unauthenticated, 401, Side::Client, false),
             (K::MethodNotAllowed, 405, Side::Client, false),
             (K::RequestTimeout, 408, Side::Client, true),
             (K::BodyAborted, 400, Side::Client, true),
@@ -135,6 +136,8 @@ mod tests {
             (K::BodyTimeout, 504, Side::Client, true),
             (K::TargetCut, 502, Side::Target, false),
             (K::Transform, 500, Side::Local, false),
+            (K::ProviderUnavailable, 500, Side::Local, false),
+            (K::KeysFailed, 562, Side::Local, false),
             (K::Stopping, 503, Side::Local, true),
             (K::Internal, 500, Side::Local, true),
         ];

@@ -32,6 +32,7 @@ use std::rc::Rc;
 use elbow_net::{ConnMeta, Connect, Stream};
 
 pub use context::Context;
+pub use elbow_auth::Providers;
 pub use listener::Listener;
 pub use pool::Pools;
 

@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use elbow_auth::Providers;
 use elbow_balance::Group;
 use elbow_model::personality::HttpPersonality;
 use elbow_model::{Account, LoadBalancer, LoadBalancerAttributes, Personality};
 use elbow_telemetry::LogStream;
 
-use crate::action::Action;
+use crate::action::{Actions, Surroundings};
 use crate::endpoint::Endpoint;
 use crate::error::ErrorKind;
 use crate::header::head::RequestHead;
@@ -39,29 +40,35 @@ pub struct Listener {
     /// The field that tells targets the cipher, when it is not `x-amzn-tls-cipher-suite`.
     pub(crate) tls_cipher_header: Option<Arc<str>>,
     /// Which rule takes a request.
-    pub(crate) rules: Rules<Action>,
+    pub(crate) rules: Rules<Actions>,
 }
 
 impl Listener {
-    /// Compiles `listener` of `lb` in `account`; `group` finds target groups by name.
+    /// Compiles `listener` of `lb` in `account`; `group` finds target groups by name. `providers` outlives the listener.
     pub fn new(
         lb: &LoadBalancer,
         listener: &elbow_model::Listener,
         dns_name: Arc<str>,
         account: &Account,
+        providers: &Providers,
         group: impl Fn(&str) -> Option<Arc<Group>>,
     ) -> Self {
         let id: Arc<str> = lb.resource_id().into();
-        let default = Action::new(
+        let surroundings = Surroundings {
+            id: &id,
+            account,
+            providers,
+            group,
+        };
+        let default = Actions::new(
             &listener.default_actions,
             &elbow_model::Transforms::default(),
-            &id,
-            (account, &group),
+            &surroundings,
         );
         let personality = lb.kind.personality();
         Self {
             rules: Rules::new(&listener.rules, default, |rule| {
-                Action::new(&rule.actions, &rule.transforms, &id, (account, &group))
+                Actions::new(&rule.actions, &rule.transforms, &surroundings)
             }),
             load_balancer_id: id,
             endpoint: Endpoint {
@@ -80,7 +87,7 @@ impl Listener {
 
     /// The first rule by priority whose conditions all hold, else the default action (parity 1.3).
     /// `client` is the peer of the connection.
-    pub fn route(&self, head: &RequestHead<'_>, client: IpAddr) -> Matched<'_, Action> {
+    pub fn route(&self, head: &RequestHead<'_>, client: IpAddr) -> Matched<'_, Actions> {
         self.rules.find(&mut Subject::new(head, client), &mut ())
     }
 

@@ -130,6 +130,7 @@ pages! {
     504 "Gateway Time-out",
     505 "HTTP Version Not Supported",
     507 "Insufficient Storage",
+    562 "JWKS Request Failed",
 }
 
 /// The error or redirect page of `status`; a status without a page has an empty body.

@@ -149,6 +149,7 @@ mod tests {
                 K::MethodNotAllowed => 405,
                 K::NoDescriptor | K::NoLocalPort | K::NoKernelMemory | K::Stopping => 503,
                 K::RedirectTooLong | K::Transform | K::Internal => 503,
+                K::ProviderUnavailable | K::KeysFailed => 503,
                 _ => 400,
             };
             assert_eq!(status(&CLB, kind), expected, "{kind:?}");

@@ -117,7 +117,9 @@ pub(crate) fn listener_with(
     let mut model = lb.listeners[0].clone();
     (model.protocol, model.rules, model.default_actions) = (protocol, rules, vec![default]);
     let dns_name = "demo-1.us-east-1.elb.localhost".into();
-    Listener::new(&lb, &model, dns_name, &Account::default(), group)
+    let providers = elbow_auth::Providers::default();
+    let account = Account::default();
+    Listener::new(&lb, &model, dns_name, &account, &providers, group)
 }
 
 pub(crate) fn field<'a>(name: &'a str, value: &'a str) -> Header<'a> {

@@ -4,15 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::invalid::{Checked, Findings, Place};
-use crate::kinds::{ContentType, LoadBalancerType};
+use crate::kinds::{ContentType, LoadBalancerType, Protocol};
 use crate::read::one_of;
 use crate::spec::{ActionSpec, FixedResponseSpec};
 
 pub use forward::{Forward, WeightedTargetGroup};
+pub use jwt::{AdditionalClaim, ClaimFormat, JwtValidation};
 pub(crate) use owner::Owner;
 pub use redirect::Redirect;
 
+mod endpoint;
 mod forward;
+mod jwt;
 mod owner;
 mod redirect;
 
@@ -25,6 +28,8 @@ pub enum Action {
     Redirect(Redirect),
     /// Answer with a fixed body.
     FixedResponse(FixedResponse),
+    /// Let only requests with a valid JSON Web Token through to the action that follows.
+    JwtValidation(JwtValidation),
 }
 
 /// `FixedResponseConfig`.
@@ -46,12 +51,14 @@ enum Kind {
     Forward,
     Redirect,
     FixedResponse,
+    JwtValidation,
 }
 
 const KINDS: &[(&str, Kind)] = &[
     ("forward", Kind::Forward),
     ("redirect", Kind::Redirect),
     ("fixed-response", Kind::FixedResponse),
+    ("jwt-validation", Kind::JwtValidation),
 ];
 
 impl Kind {
@@ -60,6 +67,7 @@ impl Kind {
             Self::Forward => "forwardConfig",
             Self::Redirect => "redirectConfig",
             Self::FixedResponse => "fixedResponseConfig",
+            Self::JwtValidation => "jwtValidationConfig",
         }
     }
 
@@ -68,20 +76,24 @@ impl Kind {
             Self::Forward => spec.forward_config.is_some(),
             Self::Redirect => spec.redirect_config.is_some(),
             Self::FixedResponse => spec.fixed_response_config.is_some(),
+            Self::JwtValidation => spec.jwt_validation_config.is_some(),
         }
+    }
+
+    /// Whether another action follows it.
+    fn is_gate(self) -> bool {
+        matches!(self, Self::JwtValidation)
     }
 }
 
 impl Action {
     /// `type` of each kind of action.
-    pub const TYPES: &'static [&'static str] = &["forward", "redirect", "fixed-response"];
+    pub const TYPES: &'static [&'static str] =
+        &["forward", "redirect", "fixed-response", "jwt-validation"];
 
     /// `type` of the actions that AWS has beside these and elbow does not serve.
-    pub const UNSERVED_TYPES: &'static [&'static str] = &[
-        "authenticate-oidc",
-        "authenticate-cognito",
-        "jwt-validation",
-    ];
+    pub const UNSERVED_TYPES: &'static [&'static str] =
+        &["authenticate-oidc", "authenticate-cognito"];
 
     /// The action that `spec` describes, by itself: what depends on the listener that it belongs to is checked with
     /// that listener.
@@ -96,20 +108,35 @@ impl Action {
         Findings::of(|at| Self::build(spec, alone, at))
     }
 
-    /// The actions of a rule or listener: exactly one.
+    /// The actions of a rule or listener: one that decides what becomes of the request, after at most one that
+    /// authenticates it (`CreateRule`, Actions).
     pub(crate) fn build_all(specs: &[ActionSpec], owner: Owner<'_>, at: &Place<'_>) -> Vec<Self> {
-        let is_served = |spec: &ActionSpec| {
-            let kind = spec.kind.as_deref();
-            !kind.is_some_and(|kind| Self::UNSERVED_TYPES.contains(&kind))
-        };
-        let mut served = specs.iter().enumerate().filter(|(_, s)| is_served(s));
-        match served.nth(1) {
-            Some((second, _)) => at.index(second).error(
-                "too-many",
-                "a rule or listener has one action; this is another one",
-            ),
-            None if specs.is_empty() => at.error("missing-field", "an action is missing"),
-            None => {}
+        let (mut gate, mut last) = (false, false);
+        for (i, spec) in specs.iter().enumerate() {
+            if is_gate(spec) {
+                let reason = match (gate, last) {
+                    (true, _) => {
+                        "a rule or listener authenticates once; this is the second action that does"
+                    }
+                    (false, true) => "an action that authenticates comes first",
+                    (false, false) => "",
+                };
+                gate = true;
+                if !reason.is_empty() {
+                    at.index(i).error("invalid-combination", reason);
+                }
+            } else if std::mem::replace(&mut last, true) {
+                at.index(i).error(
+                    "too-many",
+                    "a rule or listener has one action; this is another one",
+                );
+            }
+        }
+        if specs.is_empty() {
+            at.error("missing-field", "an action is missing");
+        } else if !last {
+            let reason = "an action that forwards, redirects or answers is missing";
+            at.error("missing-field", reason);
         }
         let actions = specs.iter().enumerate();
         actions
@@ -128,7 +155,10 @@ impl Action {
         }
         let at_type = at.field("type");
         let kind = one_of(name, KINDS, &at_type)?;
-        if kind != Kind::Forward && owner.kind == Some(LoadBalancerType::Network) {
+        if kind.is_gate() && owner.protocol.is_some_and(|p| p != Protocol::Https) {
+            let reason = format!("{name} belongs to HTTPS listeners");
+            at_type.error("invalid-combination", reason);
+        } else if kind != Kind::Forward && owner.kind == Some(LoadBalancerType::Network) {
             at_type.error(
                 "invalid-combination",
                 "a network load balancer can only forward",
@@ -159,8 +189,21 @@ impl Action {
                 let spec = spec.fixed_response_config.as_ref()?;
                 FixedResponse::build(spec, &at).map(Self::FixedResponse)
             }
+            Kind::JwtValidation => {
+                let spec = spec.jwt_validation_config.as_ref()?;
+                JwtValidation::build(spec, &at).map(Self::JwtValidation)
+            }
         }
     }
+}
+
+/// Whether an action authenticates requests, so that another one follows it.
+fn is_gate(spec: &ActionSpec) -> bool {
+    let Some(name) = spec.kind.as_deref() else {
+        return false;
+    };
+    let mut known = KINDS.iter().filter(|(_, kind)| kind.is_gate());
+    Action::UNSERVED_TYPES.contains(&name) || known.any(|(known, _)| *known == name)
 }
 
 impl FixedResponse {
@@ -207,6 +250,7 @@ impl fmt::Display for Action {
             Self::Forward(forward) => forward.fmt(f),
             Self::Redirect(redirect) => redirect.fmt(f),
             Self::FixedResponse(response) => write!(f, "fixed response {}", response.status),
+            Self::JwtValidation(jwt) => jwt.fmt(f),
         }
     }
 }

@@ -79,7 +79,10 @@ mod ssl_policy;
 mod target_group;
 mod zone;
 
-pub use action::{Action, FixedResponse, Forward, Redirect, WeightedTargetGroup};
+pub use action::{
+    Action, AdditionalClaim, ClaimFormat, FixedResponse, Forward, JwtValidation, Redirect,
+    WeightedTargetGroup,
+};
 pub use attributes::{
     ATTRIBUTES, Attribute, AttributesSpec, DesyncMitigationMode, ListenerAttributes,
     LoadBalancerAttributes, LogDelivery, MAX_HEADER_NAME, MAX_HEADER_VALUE, MinimumHealthy,

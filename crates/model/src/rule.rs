@@ -18,7 +18,7 @@ pub struct Rule {
     pub priority: u32,
     /// All must hold.
     pub conditions: Vec<Condition>,
-    /// Ends in exactly one forward, redirect or fixed-response.
+    /// Ends in exactly one forward, redirect or fixed-response; one that authenticates may precede it.
     pub actions: Vec<Action>,
     /// What targets get to see instead of what the client sent.
     pub transforms: Transforms,

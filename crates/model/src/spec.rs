@@ -14,8 +14,8 @@ use crate::condition::ConditionSpec;
 use crate::private_key::PrivateKey;
 
 pub use action::{
-    ActionSpec, FixedResponseSpec, ForwardSpec, ForwardStickinessSpec, RedirectSpec,
-    WeightedTargetGroupSpec,
+    ActionSpec, AdditionalClaimSpec, FixedResponseSpec, ForwardSpec, ForwardStickinessSpec,
+    JwtValidationSpec, RedirectSpec, WeightedTargetGroupSpec,
 };
 pub use transform::{RewriteSpec, RewritesSpec, TransformSpec};
 
@@ -140,7 +140,7 @@ pub struct RuleSpec {
     pub priority: Option<u32>,
     /// Required, at least one.
     pub conditions: Option<Vec<ConditionSpec>>,
-    /// Required, exactly one.
+    /// Required: one that decides what becomes of the request, after at most one that authenticates it.
     pub actions: Option<Vec<ActionSpec>>,
     /// At most one of each type.
     pub transforms: Vec<TransformSpec>,

@@ -7,6 +7,7 @@ use elbow_model::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::authenticate::{self, JwtValidation};
 use super::item::Item;
 use super::values::{action_types, content_types, redirect_codes};
 
@@ -24,6 +25,8 @@ pub(super) struct Action {
     pub(super) redirect_config: Option<Redirect>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fixed_response_config: Option<FixedResponse>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) jwt_validation_config: Option<JwtValidation>,
 }
 
 /// Target groups by weight.
@@ -111,6 +114,9 @@ pub(super) fn read(item: &Item<'_>) -> ActionSpec {
         fixed_response_config: fields
             .get("fixedResponseConfig")
             .map(|item| fixed_response(&item)),
+        jwt_validation_config: fields
+            .get("jwtValidationConfig")
+            .map(|item| authenticate::jwt_validation(&item)),
     })
 }
 
@@ -185,6 +191,11 @@ pub(super) fn render(from: &model::Action) -> Action {
                 content_type: Some(config.content_type.as_str().to_owned()),
                 message_body: Some(config.body.to_string()),
             }),
+            ..Action::default()
+        },
+        model::Action::JwtValidation(config) => Action {
+            kind: "jwt-validation".to_owned(),
+            jwt_validation_config: Some(authenticate::render_jwt_validation(config)),
             ..Action::default()
         },
     }

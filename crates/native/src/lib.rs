@@ -35,6 +35,7 @@
 //! ```
 
 mod action;
+mod authenticate;
 mod certificate;
 mod classic;
 mod condition;

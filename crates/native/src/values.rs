@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use elbow_model::{
-    ATTRIBUTES, Action, AlpnPolicy, BackendServerPolicy, Certificate, Condition, ContentType,
-    HealthCheckProtocol, IpAddressType, IpProtocol, LoadBalancerType, MAX_HEADER_NAME,
+    ATTRIBUTES, Action, AlpnPolicy, BackendServerPolicy, Certificate, ClaimFormat, Condition,
+    ContentType, HealthCheckProtocol, IpAddressType, IpProtocol, LoadBalancerType, MAX_HEADER_NAME,
     MAX_HEADER_VALUE, Protocol, ProtocolVersion, RedirectStatus, Resource, Scheme, TargetType,
     Transforms, Values, classic_ssl_policies, ssl_policies,
 };
@@ -53,6 +53,7 @@ one_of! {
     action_types: Action::TYPES;
     redirect_codes: names(RedirectStatus::NAMES);
     content_types: names(ContentType::NAMES);
+    claim_formats: names(ClaimFormat::NAMES);
     group_protocols: protocols(Protocol::OF_GROUPS);
     protocol_versions: names(ProtocolVersion::NAMES);
     target_types: names(TargetType::NAMES);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use elbow_http::Providers;
 use elbow_model::addresses::Preferred;
 use elbow_net::open_files::{self, Budget, Needs};
 use elbow_telemetry::Telemetry;
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) draining: AtomicBool,
     state: Mutex<State>,
     tickets: Tickets,
+    providers: Providers,
 }
 
 /// TLS originators, by whether the policy of the listener has TLS 1.3 (ALB guide: security policies).
@@ -84,6 +86,7 @@ impl Shared {
             draining: AtomicBool::new(false),
             state: Mutex::default(),
             tickets: Tickets::new(),
+            providers: Providers::default(),
             originators: Originators {
                 tls13: Originator::new(true).map_err(io::Error::other)?,
                 tls12: Originator::new(false).map_err(io::Error::other)?,
@@ -109,6 +112,7 @@ impl Shared {
             telemetry: &self.telemetry,
             tickets: &self.tickets,
             logs: &self.logs,
+            providers: &self.providers,
             workers: self.options.workers,
             port_offset: self.options.port_offset,
             dns: &self.options.dns,

@@ -119,6 +119,10 @@ pub struct ListenerCells {
     pub non_sticky: Counter,
     /// gRPC calls answered, by a target or by the load balancer (GrpcRequestCount).
     pub grpc_requests: Counter,
+    /// Requests with a valid JSON Web Token (JWTValidationSuccessCount).
+    pub jwt_successes: Counter,
+    /// Requests that `jwt-validation` did not let through (JWTValidationFailureCount).
+    pub jwt_failures: Counter,
     /// Requests or flows sent to a group without a healthy target (UnhealthyRoutingRequestCount,
     /// UnhealthyRoutingFlowCount).
     pub fail_open: Counter,

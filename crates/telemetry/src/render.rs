@@ -125,6 +125,7 @@ impl Collector for Scrape {
         let listeners = Listeners::new(self.telemetry.listeners());
         listeners.connections(&mut families)?;
         listeners.requests(&mut families)?;
+        listeners.authentication(&mut families)?;
         listeners.failures(&mut families)?;
         self.targets(&mut families)?;
         self.groups(&mut families)?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use elbow_auth::{Gate, Providers};
 use elbow_balance::{Group, choose_weighted};
 use elbow_model::{Account, Redirect, Transforms};
 
@@ -12,6 +13,15 @@ use sticky::Sticky;
 pub(crate) mod local;
 pub(crate) mod sticky;
 pub(crate) mod transform;
+
+/// The actions of a rule.
+#[derive(Clone, Debug)]
+pub struct Actions {
+    /// Authenticates requests, if one of the actions does.
+    pub(crate) gate: Option<Gate>,
+    /// What is done with those that it lets through.
+    pub(crate) then: Action,
+}
 
 /// What is done with a request.
 #[derive(Clone, Debug)]
@@ -49,16 +59,43 @@ pub struct Member {
     pub(crate) arn: Arc<str>,
 }
 
-impl Action {
-    /// Compiles the last of `actions` of the load balancer `id`, with `transforms` of the same rule;
-    /// `group` finds target groups of `account` by name. Without an action, or when its groups are unknown, requests
-    /// find no targets.
-    pub(crate) fn new(
+/// What actions refer to.
+pub(crate) struct Surroundings<'a, G> {
+    /// The load balancer, as in access logs.
+    pub(crate) id: &'a str,
+    /// Of the target groups.
+    pub(crate) account: &'a Account,
+    /// Of identities.
+    pub(crate) providers: &'a Providers,
+    /// Finds target groups by name.
+    pub(crate) group: G,
+}
+
+impl Actions {
+    /// Compiles the actions of a rule with `transforms`.
+    pub(crate) fn new<G: Fn(&str) -> Option<Arc<Group>>>(
         actions: &[elbow_model::Action],
         transforms: &Transforms,
-        id: &str,
-        (account, group): (&Account, &impl Fn(&str) -> Option<Arc<Group>>),
+        surroundings: &Surroundings<'_, G>,
     ) -> Self {
+        let mut gates = actions.iter();
+        Self {
+            gate: gates.find_map(|action| surroundings.providers.gate(action)),
+            then: Action::new(actions, transforms, surroundings),
+        }
+    }
+}
+
+impl Action {
+    /// Compiles the last of `actions`. Without an action, or when its groups are unknown, requests find no targets.
+    fn new<G: Fn(&str) -> Option<Arc<Group>>>(
+        actions: &[elbow_model::Action],
+        transforms: &Transforms,
+        surroundings: &Surroundings<'_, G>,
+    ) -> Self {
+        let Surroundings {
+            id, account, group, ..
+        } = surroundings;
         match actions.last() {
             Some(elbow_model::Action::Forward(forward)) => {
                 let members = forward
@@ -78,7 +115,10 @@ impl Action {
             Some(elbow_model::Action::FixedResponse(fixed)) => {
                 Self::FixedResponse(local::fixed_response(fixed))
             }
-            None => Self::Forward(Forwarding::default()),
+            // The model has nothing but a gate in front of another action.
+            Some(elbow_model::Action::JwtValidation(_)) | None => {
+                Self::Forward(Forwarding::default())
+            }
         }
     }
 }

@@ -58,12 +58,15 @@ fn actions_compile_with_the_groups_that_exist() {
     let known = forwarding(&[("a", 1)]);
     let find = |name: &str| (name == "a").then(|| Arc::clone(&known.members[0].group));
     let compile = |actions: &[elbow_model::Action]| {
-        Action::new(
-            actions,
-            &Transforms::default(),
-            "app/web/1",
-            (&Account::default(), &find),
-        )
+        let surroundings = Surroundings {
+            id: "app/web/1",
+            account: &Account::default(),
+            providers: &Providers::default(),
+            group: find,
+        };
+        let compiled = Actions::new(actions, &Transforms::default(), &surroundings);
+        assert!(compiled.gate.is_none());
+        compiled.then
     };
     let weighted = [("a", 10), ("gone", 1)].map(|(name, weight)| WeightedTargetGroup {
         target_group: name.into(),

@@ -1,5 +1,6 @@
 //! The client side of HTTP/1.x: one task per connection, request after request.
 
+mod consult;
 mod head;
 mod response;
 mod side;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::{Duration, Instant};
 
+use elbow_auth::Advice;
 use elbow_net::{Buffer, ConnMeta, Connect, Stream, Timer, deliver};
 
 use crate::context::Context;
@@ -113,7 +115,14 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         let listener = (context.listener)();
         let mut record = Record::new(Instant::now(), found.end as u64);
         let mut out = context.pools.spares.take();
-        let parsed = self.parse(found, &listener, &mut record, &mut out);
+        let mut parsed = self.parse(found, None, &listener, &mut record, &mut out);
+        while let Ok((facts, Ok(Plan::Consult(consultation)))) = parsed {
+            // The head stays in the input, and is read again.
+            parsed = match Box::pin(self.consult(consultation)).await {
+                Ok(advice) => self.parse(found, Some(&advice), &listener, &mut record, &mut out),
+                Err(kind) => Ok((facts, Err(kind.into()))),
+            };
+        }
         if let Some(mut input) = self.input.take() {
             input.consume(found.end);
             // Whatever follows a large head fits into a small buffer again.
@@ -128,6 +137,10 @@ impl<S: Stream, C: Connect> Connection<S, C> {
                 record.status = Some(response.status);
                 self.answer(&response, Some(facts), &listener, record).await
             }
+            Ok((facts, Ok(Plan::Consult(_)))) => {
+                let error = ErrorKind::Internal.into();
+                self.fail(error, facts, &listener, record).await
+            }
             Ok((facts, Err(error))) => self.fail(error, facts, &listener, record).await,
         }
     }
@@ -136,6 +149,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
     fn parse(
         &self,
         found: Found,
+        advice: Option<&Advice>,
         listener: &Listener,
         record: &mut Record,
         out: &mut Vec<u8>,
@@ -156,6 +170,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
                 framing: request.framing,
                 websocket: facts.websocket,
                 refused: request.refused,
+                advice,
             };
             let planned = prepare(&self.context, listener, &incoming, record, out);
             (facts, planned)

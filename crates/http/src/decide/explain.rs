@@ -73,12 +73,13 @@ pub fn explain(
         client,
         refused: None,
         now,
+        advice: None,
     };
     let mut trace = Trace::default();
     let matched = listener
         .rules
         .find(&mut Subject::new(head, client), &mut trace);
-    let (action, groups) = match matched.action {
+    let (action, groups) = match &matched.action.then {
         Action::Redirect(_) => (ActionKind::Redirect, Vec::new()),
         Action::FixedResponse(_) => (ActionKind::FixedResponse, Vec::new()),
         Action::Forward(forwarding) => {

@@ -3,7 +3,9 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
+use elbow_auth::{Advice, Blame, Consultation, Credentials, Gate, Now, Verdict};
 use elbow_balance::{Chosen, Target};
 use elbow_model::ProtocolVersion;
 
@@ -15,7 +17,7 @@ use crate::header::head::{RequestHead, Version};
 use crate::listener::Listener;
 use crate::page::LocalResponse;
 use forward::Forward;
-use reasons::{ActionKind, GroupReason, Reasons, TargetReason, TransformStatus};
+use reasons::{ActionKind, Authentication, GroupReason, Reasons, TargetReason, TransformStatus};
 
 pub mod explain;
 pub(crate) mod forward;
@@ -31,6 +33,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) refused: Option<ErrorKind>,
     /// Seconds since the epoch.
     pub(crate) now: u64,
+    /// What an identity provider said of the request.
+    pub(crate) advice: Option<&'a Advice>,
 }
 
 /// What decides where the request itself does not.
@@ -58,6 +62,8 @@ pub(crate) enum Plan<'l> {
     Answer(LocalResponse),
     /// Send it to a target.
     Forward(Choice<'l>),
+    /// Ask an identity provider, then decide again.
+    Consult(Consultation),
 }
 
 /// The target of a request.
@@ -101,7 +107,12 @@ impl<'l> Decision<'l> {
         }
         let matched = listener.route(asked.head, asked.client);
         self.reasons.priority = Some(matched.priority);
-        match matched.action {
+        if let Some(gate) = &matched.action.gate
+            && let Some(consultation) = self.authenticate(gate, asked)?
+        {
+            return Ok(Plan::Consult(consultation));
+        }
+        match &matched.action.then {
             Action::Redirect(to) => {
                 let response = local::redirect(to, asked.head, &listener.endpoint)?;
                 self.reasons.action = Some(ActionKind::Redirect);
@@ -116,6 +127,36 @@ impl<'l> Decision<'l> {
                 self.forward(listener, forwarding, asked, chance)
                     .map(Plan::Forward)
             }
+        }
+    }
+
+    /// Lets a request through the gate, refuses it, or returns what has to be asked first.
+    fn authenticate(
+        &mut self,
+        gate: &Gate,
+        asked: &Asked<'_>,
+    ) -> Result<Option<Consultation>, ErrorKind> {
+        let credentials = Credentials {
+            authorization: asked.head.value("authorization"),
+        };
+        let now = Now {
+            unix: asked.now,
+            instant: Instant::now(),
+        };
+        match gate.check(credentials, asked.advice, now) {
+            Verdict::Admitted => {
+                self.reasons.authentication = Some(Authentication::Admitted);
+                Ok(None)
+            }
+            Verdict::Refused(reason) => {
+                self.reasons.authentication = Some(Authentication::Refused(reason));
+                Err(match reason.blame() {
+                    Blame::Client => ErrorKind::Unauthenticated,
+                    Blame::Unavailable => ErrorKind::ProviderUnavailable,
+                    Blame::Keys => ErrorKind::KeysFailed,
+                })
+            }
+            Verdict::Consult(consultation) => Ok(Some(consultation)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Why a request was treated as it was: what the access log, the metrics and an explanation say.
 
 pub use crate::action::transform::TransformFailure;
+pub use elbow_auth::Reason as AuthReason;
 
 /// Why a request was treated as it was. Small, and without an allocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -8,6 +9,8 @@ pub struct Reasons {
     /// Of the rule that took the request; 0 for the default action; `None` when the request was
     /// refused before its rules were looked at.
     pub priority: Option<u32>,
+    /// What the action that authenticates did; `None` without one, or while a provider is asked.
+    pub authentication: Option<Authentication>,
     /// `None` also when the action could not be carried out.
     pub action: Option<ActionKind>,
     /// `None` when the rule has no transforms, or none that matched.
@@ -18,6 +21,15 @@ pub struct Reasons {
     pub target: Option<TargetReason>,
     /// Too few targets were healthy, so that any registered one could be chosen.
     pub fail_open: bool,
+}
+
+/// What came of the action that authenticates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// It let the request through.
+    Admitted,
+    /// It did not.
+    Refused(AuthReason),
 }
 
 /// The kinds of action.
@@ -65,11 +77,18 @@ pub enum TargetReason {
 impl Reasons {
     /// `actions_executed` of the access log.
     pub fn actions_executed(&self) -> Option<&'static str> {
-        Some(match (self.action?, self.transform) {
-            (ActionKind::Forward, Some(TransformStatus::Success)) => "rewrite,forward",
-            (ActionKind::Forward, _) => "forward",
-            (ActionKind::Redirect, _) => "redirect",
-            (ActionKind::FixedResponse, _) => "fixed-response",
+        let rewrites = self.transform == Some(TransformStatus::Success);
+        Some(match (self.authentication.is_some(), self.action) {
+            (false, Some(ActionKind::Forward)) if rewrites => "rewrite,forward",
+            (false, Some(ActionKind::Forward)) => "forward",
+            (false, Some(ActionKind::Redirect)) => "redirect",
+            (false, Some(ActionKind::FixedResponse)) => "fixed-response",
+            (false, None) => return None,
+            (true, Some(ActionKind::Forward)) if rewrites => "authenticate,rewrite,forward",
+            (true, Some(ActionKind::Forward)) => "authenticate,forward",
+            (true, Some(ActionKind::Redirect)) => "authenticate,redirect",
+            (true, Some(ActionKind::FixedResponse)) => "authenticate,fixed-response",
+            (true, None) => "authenticate",
         })
     }
 
@@ -83,6 +102,11 @@ impl Reasons {
 
     /// `error_reason` of the access log, when no error has another one.
     pub fn log_reason(&self) -> Option<&'static str> {
-        (self.group == Some(GroupReason::InvalidCookie)).then_some("AWSALBTGCookieInvalid")
+        match self.authentication {
+            Some(Authentication::Refused(reason)) => Some(reason.as_str()),
+            _ => {
+                (self.group == Some(GroupReason::InvalidCookie)).then_some("AWSALBTGCookieInvalid")
+            }
+        }
     }
 }

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use elbow_balance::Group;
 use elbow_model::{
-    Expression, Forward as ForwardAction, Protocol, Rewrite, Stickiness, TargetState, Transforms,
-    WeightedTargetGroup,
+    ActionSpec, Expression, Forward as ForwardAction, JwtValidationSpec, Protocol, Rewrite,
+    Stickiness, TargetState, Transforms, WeightedTargetGroup,
 };
 
 use super::reasons::TransformFailure;
@@ -23,6 +23,7 @@ fn asked<'a>(head: &'a RequestHead<'a>) -> Asked<'a> {
         client: CLIENT,
         refused: None,
         now: NOW,
+        advice: None,
     }
 }
 
@@ -45,7 +46,7 @@ fn decision<'l>(listener: &'l Listener, fields: &[(&str, &str)]) -> Decision<'l>
 fn address(decision: &Decision<'_>) -> Result<String, ErrorKind> {
     match &decision.plan {
         Ok(Plan::Forward(choice)) => Ok(choice.target().address.to_string()),
-        Ok(Plan::Answer(response)) => panic!("expected a target, found {response:?}"),
+        Ok(other) => panic!("expected a target, found {other:?}"),
         Err(kind) => Err(*kind),
     }
 }
@@ -124,13 +125,64 @@ fn local_answers_name_their_rule_and_action() {
         let decision = decide_with(&listener, &asked(&head), 0);
         let status = match decision.plan {
             Ok(Plan::Answer(response)) => Ok(response.status),
-            Ok(Plan::Forward(choice)) => panic!("expected an answer, found {choice:?}"),
+            Ok(other) => panic!("expected an answer, found {other:?}"),
             Err(kind) => Err(kind),
         };
         assert_eq!(status, expected);
         assert_eq!(decision.reasons.priority, Some(priority));
         assert_eq!(decision.reasons.actions_executed(), action);
     }
+}
+
+// Parity 1.4, 1.10 and 1.15: `jwt-validation`.
+#[test]
+fn rule_that_authenticates_refuses_or_asks_for_keys() {
+    let mut gated = rule(7, vec![paths(&["/a*"])], fixed(200, "in"));
+    let spec = ActionSpec::jwt_validation(JwtValidationSpec {
+        jwks_endpoint: Some("https://issuer.example/keys".to_owned()),
+        issuer: Some("https://issuer.example".to_owned()),
+        ..JwtValidationSpec::default()
+    });
+    let gate = elbow_model::Action::new(&spec).value.unwrap();
+    gated.actions.insert(0, gate);
+    let listener = listener(Protocol::Https, 443, vec![gated]);
+    let head = get("/a", &[]);
+    let refused = decide_with(&listener, &asked(&head), 0);
+    assert!(matches!(refused.plan, Err(ErrorKind::Unauthenticated)));
+    assert_eq!(refused.reasons.priority, Some(7));
+    assert_eq!(refused.reasons.actions_executed(), Some("authenticate"));
+    assert_eq!(refused.reasons.log_reason(), Some("JWTHeaderNotPresent"));
+
+    let token = "Bearer eyJhbGciOiJSUzI1NiJ9.e30.AA";
+    let fields = [field("authorization", token)];
+    let head = get("/a", &fields);
+    let waiting = decide_with(&listener, &asked(&head), 0);
+    assert!(matches!(waiting.plan, Ok(Plan::Consult(_))));
+    assert_eq!(waiting.reasons.actions_executed(), None);
+    let head = get("/b", &[]);
+    let open = decide_with(&listener, &asked(&head), 0);
+    assert!(matches!(open.plan, Ok(Plan::Answer(_))), "no gate there");
+}
+
+#[test]
+fn admitted_requests_name_both_actions() {
+    let executed = |action, transform| {
+        let reasons = Reasons {
+            authentication: Some(Authentication::Admitted),
+            action,
+            transform,
+            ..Reasons::default()
+        };
+        reasons.actions_executed().unwrap()
+    };
+    let rewritten = Some(TransformStatus::Success);
+    let forward = Some(ActionKind::Forward);
+    assert_eq!(executed(forward, None), "authenticate,forward");
+    assert_eq!(executed(forward, rewritten), "authenticate,rewrite,forward");
+    let redirect = executed(Some(ActionKind::Redirect), None);
+    assert_eq!(redirect, "authenticate,redirect");
+    let fixed = executed(Some(ActionKind::FixedResponse), None);
+    assert_eq!(fixed, "authenticate,fixed-response");
 }
 
 #[test]

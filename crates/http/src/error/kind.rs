@@ -68,6 +68,8 @@ kinds! {
     HeaderTooLarge: 400 Client Close "header_too_large" "request header too large",
     /// The request line is too large.
     UriTooLarge: 414 Client Close "uri_too_large" "request line too large",
+    /// The action of the rule that authenticates does not let the request through.
+    Unauthenticated: 401 Client Keep "unauthenticated" "request is not authenticated",
     /// TRACE, or on a Classic load balancer a method that is too long.
     MethodNotAllowed: 405 Client Keep "method_not_allowed" "method not allowed",
     /// The client sent part of a request, and then nothing until the idle timeout.
@@ -120,6 +122,10 @@ kinds! {
     TargetCut: 502 Target Keep "target_cut" "deregistration delay ended",
     /// The result of a rule's transform is not a valid host or path.
     Transform: 500 Local Keep "transform" "transform failed",
+    /// The identity provider cannot be reached, is slow, or sends too much.
+    ProviderUnavailable: 500 Local Keep "provider_unavailable" "identity provider cannot be reached",
+    /// The identity provider does not send its keys.
+    KeysFailed: 562 Local Keep "keys_failed" "identity provider sent no usable keys",
     /// The drain timeout ended with the request in progress.
     Stopping: 503 Local Close "stopping" "drain timeout ended",
     /// A fault of elbow's own.

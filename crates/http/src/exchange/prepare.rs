@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use elbow_auth::{Advice, Consultation};
 use elbow_model::ProtocolVersion;
 use elbow_net::{ConnMeta, Connect};
 
@@ -28,6 +29,8 @@ pub(crate) enum Plan {
     Answer(LocalResponse),
     /// Send it on; its head has been written.
     Forward(Forward),
+    /// Ask an identity provider, then prepare it again with the advice.
+    Consult(Consultation),
 }
 
 /// A request as its client side understands it.
@@ -42,6 +45,8 @@ pub(crate) struct ClientRequest<'a> {
     pub(crate) websocket: bool,
     /// Why the codec refuses the head, although it can be read.
     pub(crate) refused: Option<ErrorKind>,
+    /// What an identity provider said of it.
+    pub(crate) advice: Option<&'a Advice>,
 }
 
 /// Decides what `listener` does with a request and notes it in `record`. The head for a target is
@@ -64,6 +69,7 @@ pub(crate) fn prepare<C: Connect>(
         client: incoming.meta.client.ip(),
         refused: incoming.refused,
         now: unix_now(),
+        advice: incoming.advice,
     };
     let chance = Chance {
         worker: context.worker.id,
@@ -117,6 +123,7 @@ pub(crate) fn prepare<C: Connect>(
             }
             Ok(Plan::Forward(forward))
         }
+        Ok(decide::Plan::Consult(consultation)) => Ok(Plan::Consult(consultation)),
         Err(kind) => Err(kind.into()),
     }
 }

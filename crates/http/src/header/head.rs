@@ -67,6 +67,48 @@ impl<'a> RequestHead<'a> {
     }
 }
 
+/// A head that outlives the bytes that it was read from, for a request that has to wait before it is decided.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedHead {
+    method: String,
+    target: String,
+    version: Version,
+    fields: Vec<(String, Vec<u8>)>,
+}
+
+impl OwnedHead {
+    pub(crate) fn of(head: &RequestHead<'_>) -> Self {
+        let fields = head.fields.iter();
+        Self {
+            method: head.method.to_owned(),
+            target: head.target.text.to_owned(),
+            version: head.version,
+            fields: fields
+                .map(|f| (f.name.to_owned(), f.value.to_vec()))
+                .collect(),
+        }
+    }
+
+    /// Its bytes.
+    pub(crate) fn size(&self) -> usize {
+        let fields = self.fields.iter();
+        let fields: usize = fields.map(|(name, value)| name.len() + value.len()).sum();
+        self.method.len() + self.target.len() + fields
+    }
+
+    /// Lets `then` see the head.
+    pub(crate) fn with<R>(&self, then: impl FnOnce(&RequestHead<'_>) -> R) -> R {
+        let fields = self.fields.iter();
+        let fields: Vec<Header<'_>> = fields.map(|(name, value)| Header { name, value }).collect();
+        then(&RequestHead {
+            method: &self.method,
+            target: RequestTarget::parse(&self.target),
+            version: self.version,
+            fields: &fields,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use elbow_telemetry::ListenerCells;
 
 use crate::action::transform::Transformed;
 use crate::context::Context;
-use crate::decide::reasons::{ActionKind, Reasons, TargetReason};
+use crate::decide::reasons::{ActionKind, Authentication, Reasons, TargetReason};
 use crate::error::Error;
 use crate::h1::desync::Verdict;
 use crate::listener::Listener;
@@ -95,6 +95,11 @@ impl Record {
             Some(ActionKind::Redirect) => cells.redirects.increment(),
             Some(ActionKind::FixedResponse) => cells.fixed_responses.increment(),
             Some(ActionKind::Forward) | None => {}
+        }
+        match reasons.authentication {
+            Some(Authentication::Admitted) => cells.jwt_successes.increment(),
+            Some(Authentication::Refused(_)) => cells.jwt_failures.increment(),
+            None => {}
         }
         if reasons.target == Some(TargetReason::NewSession) {
             cells.non_sticky.increment();

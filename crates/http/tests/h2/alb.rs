@@ -309,6 +309,7 @@ fn listener(
         &model,
         "lb.localhost".into(),
         &Account::default(),
+        &elbow_http::Providers::default(),
         |_| Some(Arc::clone(group)),
     )
 }

@@ -256,6 +256,7 @@ pub(crate) fn listener(
         &model,
         "lb.localhost".into(),
         &Account::default(),
+        &elbow_http::Providers::default(),
         |_| Some(Arc::clone(group)),
     )
 }

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::{
-    ActionSpec, At, FixedResponseSpec, ForwardSpec, ForwardStickinessSpec, Origin, RedirectSpec,
-    WeightedTargetGroupSpec,
+    ActionSpec, AdditionalClaimSpec, At, FixedResponseSpec, ForwardSpec, ForwardStickinessSpec,
+    JwtValidationSpec, Origin, RedirectSpec, WeightedTargetGroupSpec,
 };
 use serde_json::Value;
 
@@ -124,6 +124,7 @@ fn other(kind: &str, value: &Value) -> ActionSpec {
     match kind {
         "redirect" => spec.redirect_config = Some(redirect(value)),
         "fixed-response" => spec.fixed_response_config = Some(fixed_response(value)),
+        "jwt-validation" => spec.jwt_validation_config = Some(jwt_validation(value)),
         _ => {}
     }
     spec
@@ -145,6 +146,26 @@ fn fixed_response(value: &Value) -> FixedResponseSpec {
         status_code: text(value, "statusCode"),
         content_type: text(value, "contentType"),
         message_body: text(value, "messageBody"),
+    }
+}
+
+fn jwt_validation(value: &Value) -> JwtValidationSpec {
+    let list = |value: &Value, name: &str| {
+        let list = value.get(name).and_then(Value::as_array);
+        list.cloned().unwrap_or_default()
+    };
+    let claim = |value: &Value| AdditionalClaimSpec {
+        name: text(value, "name"),
+        format: text(value, "format"),
+        values: list(value, "values")
+            .iter()
+            .filter_map(|value| value.as_str().map(str::to_owned))
+            .collect(),
+    };
+    JwtValidationSpec {
+        jwks_endpoint: text(value, "jwksEndpoint"),
+        issuer: text(value, "issuer"),
+        additional_claims: list(value, "additionalClaims").iter().map(claim).collect(),
     }
 }
 

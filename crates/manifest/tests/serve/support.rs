@@ -1,7 +1,7 @@
 //! Features that are not served grant no access and are reported once.
 
 use elbow_model::diagnostic::Severity;
-use elbow_model::{Action, Model, Rule};
+use elbow_model::{Action, ClaimFormat, Model, Rule};
 
 use super::{WEB, codes, ingress, served};
 
@@ -13,23 +13,56 @@ fn answers(rule: &Rule, status: u16) -> bool {
     matches!(&rule.actions[..], [Action::FixedResponse(answer)] if answer.status == status)
 }
 
-/// A rule with authentication, which is not served, forwards nothing.
+/// CP 2.2: tokens are validated on HTTPS listeners alone.
+#[test]
+fn a_rule_with_jwt_validation_is_served() {
+    let annotations = "alb.ingress.kubernetes.io/certificate-arn: arn:aws:acm:r:a:certificate/1
+    alb.ingress.kubernetes.io/listen-ports: '[{\"HTTP\": 80}, {\"HTTPS\": 443}]'
+    alb.ingress.kubernetes.io/jwt-validation: '{\"jwksEndpoint\": \"https://a.example/k\", \"issuer\": \"a\",
+      \"additionalClaims\": [{\"name\": \"scope\", \"format\": \"string-array\", \"values\": [\"x\"]}]}'";
+    let environment = "certificates: [{arn: '*', certificateFile: a, privateKeyFile: b}]";
+    let (context, _) = elbow_manifest::Context::parse(environment, "environment.yaml");
+    let (model, found) = super::served_in(&(ingress(annotations) + WEB), &context);
+    assert!(found.is_empty(), "{found:?}");
+    let listeners = &model.load_balancers[0].listeners;
+    assert!(matches!(
+        listeners[0].rules[0].actions[..],
+        [Action::Forward(..)]
+    ));
+    let [Action::JwtValidation(jwt), Action::Forward(..)] = &listeners[1].rules[0].actions[..]
+    else {
+        panic!("{:?}", listeners[1].rules[0].actions);
+    };
+    assert_eq!(&*jwt.jwks_endpoint, "https://a.example/k");
+    assert_eq!(&*jwt.issuer, "a");
+    let claim = &jwt.additional_claims[0];
+    assert_eq!(
+        (&*claim.name, claim.format),
+        ("scope", ClaimFormat::StringArray)
+    );
+    assert_eq!(&*claim.values[0], "x");
+}
+
+/// A rule with authentication that is not served forwards nothing.
 #[test]
 fn a_rule_with_authentication_answers_503() {
     let annotations = "alb.ingress.kubernetes.io/certificate-arn: arn:aws:acm:r:a:certificate/1
     alb.ingress.kubernetes.io/listen-ports: '[{\"HTTP\": 80}, {\"HTTPS\": 443}]'
-    alb.ingress.kubernetes.io/jwt-validation: '{\"jwksEndpoint\": \"https://a.example/k\", \"issuer\": \"a\"}'";
+    alb.ingress.kubernetes.io/auth-idp-cognito: '{\"userPoolARN\": \"arn:aws:cognito-idp:us-east-1:000000000000:userpool/p\",
+      \"userPoolClientID\": \"c\", \"userPoolDomain\": \"d\"}'
+    alb.ingress.kubernetes.io/auth-type: cognito";
     let environment = "certificates: [{arn: '*', certificateFile: a, privateKeyFile: b}]";
     let (context, _) = elbow_manifest::Context::parse(environment, "environment.yaml");
     let (model, found) = super::served_in(&(ingress(annotations) + WEB), &context);
-    assert_eq!(codes(&found), ["not-supported"]);
-    assert_eq!(found[0].severity, Severity::Warning);
+    let unserved = found.iter().find(|one| one.code == "not-supported");
+    let unserved = unserved.unwrap();
+    assert_eq!(unserved.severity, Severity::Warning);
     assert_eq!(
-        found[0].message,
-        "alb.ingress.kubernetes.io/jwt-validation: actions of type jwt-validation are not supported; the rule \
+        unserved.message,
+        "alb.ingress.kubernetes.io/auth-type: actions of type authenticate-cognito are not supported; the rule \
          answers 503"
     );
-    assert_eq!((found[0].line, found[0].column), (16, 47));
+    assert_eq!((unserved.line, unserved.column), (18, 42));
     let listeners = &model.load_balancers[0].listeners;
     // The controller adds no authentication on HTTP.
     assert!(matches!(

@@ -8,7 +8,7 @@
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ActionSpec {
-    /// Required, `type`: `forward`, `redirect` or `fixed-response`.
+    /// Required, `type`: one of [`Action::TYPES`](crate::Action::TYPES).
     pub kind: Option<String>,
     /// Required for `forward`.
     pub forward_config: Option<ForwardSpec>,
@@ -16,6 +16,8 @@ pub struct ActionSpec {
     pub redirect_config: Option<RedirectSpec>,
     /// Required for `fixed-response`.
     pub fixed_response_config: Option<FixedResponseSpec>,
+    /// Required for `jwt-validation`.
+    pub jwt_validation_config: Option<JwtValidationSpec>,
 }
 
 impl ActionSpec {
@@ -36,6 +38,15 @@ impl ActionSpec {
         Self {
             kind: Some("forward".to_owned()),
             forward_config: Some(forward_config),
+            ..Self::default()
+        }
+    }
+
+    /// A validation of JSON Web Tokens.
+    pub fn jwt_validation(jwt_validation_config: JwtValidationSpec) -> Self {
+        Self {
+            kind: Some("jwt-validation".to_owned()),
+            jwt_validation_config: Some(jwt_validation_config),
             ..Self::default()
         }
     }
@@ -115,4 +126,26 @@ pub struct FixedResponseSpec {
     pub content_type: Option<String>,
     /// Up to 1024 bytes.
     pub message_body: Option<String>,
+}
+
+/// For a [`JwtValidation`](crate::JwtValidation) (`JwtValidationActionConfig`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JwtValidationSpec {
+    /// Required: an HTTPS URL of up to 256 characters.
+    pub jwks_endpoint: Option<String>,
+    /// Required: up to 256 characters.
+    pub issuer: Option<String>,
+    /// Up to 10.
+    pub additional_claims: Vec<AdditionalClaimSpec>,
+}
+
+/// For an [`AdditionalClaim`](crate::AdditionalClaim) (`JwtValidationActionAdditionalClaim`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdditionalClaimSpec {
+    /// Required.
+    pub name: Option<String>,
+    /// Required: `single-string`, `string-array` or `space-separated-values`.
+    pub format: Option<String>,
+    /// Required: 1 to 10.
+    pub values: Vec<String>,
 }

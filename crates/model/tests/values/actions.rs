@@ -532,3 +532,70 @@ fn messages_name_the_listener_and_the_rule() {
         "{found:?}"
     );
 }
+
+/// ALB guide, verify JWTs: limits of the action.
+#[test]
+fn jwt_validation_has_limits() {
+    let claim = AdditionalClaimSpec {
+        name: Some("scope".to_owned()),
+        format: Some("single-string".to_owned()),
+        values: vec!["read".to_owned()],
+    };
+    let good = JwtValidationSpec {
+        jwks_endpoint: Some("https://id.example:8443/keys".to_owned()),
+        issuer: Some("i".repeat(256)),
+        additional_claims: vec![claim.clone(); 10],
+    };
+    let faults = |change: &dyn Fn(&mut JwtValidationSpec)| -> Vec<String> {
+        let mut spec = good.clone();
+        change(&mut spec);
+        let found = Action::new(&ActionSpec::jwt_validation(spec)).value;
+        let found = found.err().unwrap_or_default().into_iter();
+        found
+            .map(|one| format!("{} {}", one.field, one.code))
+            .map(|line| line.replace("jwtValidationConfig.", ""))
+            .collect()
+    };
+    assert!(faults(&|_| {}).is_empty());
+    for url in [
+        "http://id.example/",
+        "https://",
+        "https://a b/",
+        "https://u@h/",
+        "id.example",
+    ] {
+        let found = faults(&|spec| spec.jwks_endpoint = Some(url.to_owned()));
+        assert_eq!(found, ["jwksEndpoint invalid-url"], "{url}");
+    }
+    let long = format!("https://id.example/{}", "k".repeat(240));
+    let found = faults(&|spec| spec.jwks_endpoint = Some(long.clone()));
+    assert_eq!(found, ["jwksEndpoint out-of-range"]);
+    let found = faults(&|spec| spec.issuer = Some("i".repeat(257)));
+    assert_eq!(found, ["issuer out-of-range"]);
+    let found = faults(&|spec| spec.additional_claims.push(claim.clone()));
+    assert_eq!(found, ["additionalClaims[10] too-many"]);
+    let first = |change: &dyn Fn(&mut AdditionalClaimSpec)| {
+        faults(&|spec| change(&mut spec.additional_claims[0]))
+    };
+    let at = |what: &str| vec![format!("additionalClaims[0].{what}")];
+    assert_eq!(
+        first(&|claim| claim.name = Some("exp".to_owned())),
+        at("name invalid-value")
+    );
+    assert_eq!(
+        first(&|claim| claim.format = Some("list".to_owned())),
+        at("format unknown-value")
+    );
+    assert_eq!(
+        first(&|claim| claim.values = vec!["v".to_owned(); 11]),
+        at("values[10] too-many")
+    );
+    assert_eq!(
+        first(&|claim| claim.values.clear()),
+        at("values missing-field")
+    );
+    assert_eq!(
+        first(&|claim| claim.values = vec!["v".repeat(257)]),
+        at("values[0] out-of-range")
+    );
+}

@@ -107,6 +107,28 @@ fn transforms_are_read_and_written_back() {
     assert_eq!(accepted(&render(&model).to_string()), model);
 }
 
+/// ALB guide: verify JWTs.
+#[test]
+fn jwt_validation_is_read_and_written_back() {
+    let text = "loadBalancers: [{name: a, type: application, listeners: [{port: 443, protocol: HTTPS, \
+                certificates: [c], defaultActions: [{type: jwt-validation, jwtValidationConfig: \
+                {jwksEndpoint: 'https://id.example/keys?v=1', issuer: 'urn:id', additionalClaims: \
+                [{name: scope, format: space-separated-values, values: [read, write]}]}}, \
+                {type: fixed-response, fixedResponseConfig: {statusCode: '200'}}]}]}]\n\
+                certificates: [{name: c, certificateFile: c, privateKeyFile: k}]\n";
+    let model = accepted(text);
+    let actions = &model.load_balancers[0].listeners[0].default_actions;
+    let [Action::JwtValidation(jwt), _] = &actions[..] else {
+        panic!("{actions:?}");
+    };
+    assert_eq!(&*jwt.jwks_endpoint, "https://id.example/keys?v=1");
+    assert_eq!(jwt.to_string(), "validate JWTs of urn:id");
+    assert_eq!(jwt.additional_claims[0].values.len(), 2);
+    let again = accepted(&render(&model).to_string());
+    let actions_again = &again.load_balancers[0].listeners[0].default_actions;
+    assert_eq!(actions_again, actions);
+}
+
 /// ALB guide, sticky sessions; NLB guide, target groups.
 #[test]
 fn stickiness_is_read_and_written_back() {

@@ -37,6 +37,12 @@ fn the_schema_has_the_fields_of_the_reader() {
     let x = "{zzzzzzzzzzzz: 1}";
     let expected = [
         ("Action", action(x)),
+        (
+            "AdditionalClaim",
+            action(&format!(
+                "{{jwtValidationConfig: {{additionalClaims: [{x}]}}}}"
+            )),
+        ),
         ("Certificate", format!("certificates: [{x}]")),
         (
             "ClassicHealthCheck",
@@ -65,6 +71,10 @@ fn the_schema_has_the_fields_of_the_reader() {
             balancer(&format!(
                 "{{securityGroups: [{{ingress: [{{ipv6Ranges: [{x}]}}]}}]}}"
             )),
+        ),
+        (
+            "JwtValidation",
+            action(&format!("{{jwtValidationConfig: {x}}}")),
         ),
         ("Listener", listener(x)),
         ("LoadBalancer", balancer(x)),

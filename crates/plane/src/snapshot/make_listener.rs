@@ -66,8 +66,10 @@ impl ListenerSpec<'_> {
             Protocol::Http | Protocol::Https => {
                 let own_host = own_host(balancer, self.addresses, parts.dns).into();
                 let group = |name: &str| group(snapshot, name).cloned();
-                let mut made =
-                    elbow_http::Listener::new(balancer, listener, own_host, account, group);
+                let providers = parts.providers;
+                let mut made = elbow_http::Listener::new(
+                    balancer, listener, own_host, account, providers, group,
+                );
                 made.access_log = access_log;
                 Handler::Http(Arc::new(made))
             }

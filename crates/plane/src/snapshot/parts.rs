@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use elbow_http::Providers;
 use elbow_model::DnsZone;
 use elbow_telemetry::Telemetry;
 use elbow_tls::Tickets;
@@ -19,6 +20,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) telemetry: &'a Telemetry,
     pub(crate) tickets: &'a Tickets,
     pub(crate) logs: &'a Logs,
+    pub(crate) providers: &'a Providers,
     pub(crate) workers: usize,
     pub(crate) port_offset: u16,
     pub(crate) dns: &'a DnsZone,

@@ -1,5 +1,6 @@
 use std::sync::{Arc, LazyLock};
 
+use elbow_http::Providers;
 use elbow_model::addresses::{DEFAULT_POOL, Preferred, assign};
 use elbow_model::{DnsZone, LoadBalancer, Model, Protocol, TargetState, Transport};
 use elbow_telemetry::Telemetry;
@@ -86,6 +87,7 @@ fn with_parts<T>(
         telemetry: &TELEMETRY,
         tickets: &Tickets::new(),
         logs: &Logs::default(),
+        providers: &Providers::default(),
         workers: 1,
         port_offset: 8000,
         dns: &DnsZone::default(),

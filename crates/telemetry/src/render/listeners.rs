@@ -151,6 +151,22 @@ impl Listeners {
         Ok(())
     }
 
+    pub(super) fn authentication(&self, families: &mut Families<'_>) -> fmt::Result {
+        let mut family = families.counter(
+            "elbow_jwt_validations",
+            "Requests that a jwt-validation action let through or not",
+            None,
+        )?;
+        self.split(
+            &mut family,
+            "result",
+            &[
+                ("success", |c| &c.jwt_successes),
+                ("failure", |c| &c.jwt_failures),
+            ],
+        )
+    }
+
     pub(super) fn failures(&self, families: &mut Families<'_>) -> fmt::Result {
         for (name, help, counter) in [
             (

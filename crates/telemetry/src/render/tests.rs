@@ -47,6 +47,8 @@ fn workers_are_summed() {
         cells.pool_reused.add(n);
         cells.latency.observe(Duration::from_millis(n));
         cells.fail_open.increment();
+        cells.jwt_successes.add(n);
+        cells.jwt_failures.increment();
     }
     let of = r#"load_balancer="alb",type="application",listener="443",protocol="HTTPS""#;
     let line = |name: &str, more: &str, value: &str| format!("{name}{{{of}{more}}} {value}");
@@ -64,6 +66,8 @@ fn workers_are_summed() {
         line("elbow_resets_total", r#",by="target""#, "5"),
         line("elbow_target_connections_total", r#",pool="reused""#, "5"),
         line("elbow_unhealthy_routing_requests_total", "", "2"),
+        line("elbow_jwt_validations_total", r#",result="success""#, "5"),
+        line("elbow_jwt_validations_total", r#",result="failure""#, "2"),
         line("elbow_request_duration_seconds_count", "", "2"),
         line("elbow_request_duration_seconds_sum", "", "0.005"),
     ];

@@ -14,6 +14,7 @@ use elbow_net::{Connect, Timer};
 use elbow_telemetry::ShedReason;
 use tokio::task::spawn_local;
 
+use super::consult::consult;
 use super::guard::RequestGuard;
 use super::link::Stream;
 use super::local::Local;
@@ -26,6 +27,7 @@ use crate::exchange::side::Turn;
 use crate::exchange::{Ended, Exchange};
 use crate::h1::Framing;
 use crate::header::date::unix_now;
+use crate::header::head::OwnedHead;
 use crate::multiplex;
 use crate::multiplex::head::NeverIndexed;
 use crate::page::LocalResponse;
@@ -35,8 +37,8 @@ use crate::upstream::{Outline, Upstream};
 
 /// What is needed of a request once its head is gone.
 pub(super) struct Facts {
-    framing: Framing,
-    to_head: bool,
+    pub(super) framing: Framing,
+    pub(super) to_head: bool,
     grpc: bool,
     never_indexed: NeverIndexed,
 }
@@ -49,6 +51,8 @@ pub(super) struct Begun<C: Connect> {
     planned: Result<Plan, Error>,
     /// The head for the target.
     out: Spare,
+    /// The request's own head, when it is needed again.
+    kept: Option<OwnedHead>,
 }
 
 impl<C: Connect> Begun<C> {
@@ -67,7 +71,7 @@ impl<C: Connect> Begun<C> {
         let is_too_large = head.is_too_large();
         let framing = request::framing(head, end);
         let never_indexed = multiplex::head::never_indexed(head);
-        let (facts, planned) = request::convert(head, |head| {
+        let (facts, planned, kept) = request::convert(head, |head| {
             let facts = Facts {
                 framing,
                 to_head: head.method == "HEAD",
@@ -83,10 +87,12 @@ impl<C: Connect> Begun<C> {
                 framing,
                 websocket: false,
                 refused,
+                advice: None,
             };
             let (context, record) = (&connection.context, guard.record());
             let planned = prepare::prepare(context, &listener, &incoming, record, &mut out);
-            (facts, planned)
+            let consults = matches!(planned, Ok(Plan::Consult(_)));
+            (facts, planned, consults.then(|| OwnedHead::of(head)))
         });
         Self {
             key,
@@ -94,6 +100,7 @@ impl<C: Connect> Begun<C> {
             facts,
             planned,
             out,
+            kept,
         }
     }
 
@@ -101,33 +108,55 @@ impl<C: Connect> Begun<C> {
     pub(super) fn run(self) {
         let Self {
             key,
-            mut guard,
+            guard,
             facts,
             planned,
             out,
+            kept,
         } = self;
         let stream = Stream::new(&guard.connection.link, key);
-        match planned {
-            Ok(Plan::Forward(forward)) => {
-                spawn_local(async move {
-                    if let Some((stream, error)) =
-                        send(&mut guard, stream, forward, &facts, out).await
-                    {
-                        fail(guard, stream, error, facts);
-                    }
-                });
+        match (planned, kept) {
+            (Ok(Plan::Consult(consultation)), Some(head)) => {
+                spawn_local(consult(guard, stream, head, consultation, facts));
             }
-            Ok(Plan::Answer(response)) => {
-                guard.record().status = Some(response.status);
-                answer(guard, stream, response, facts.to_head, None);
-            }
-            Err(error) => fail(guard, stream, error, facts),
+            (planned, _) => act(guard, stream, planned, facts, out),
         }
     }
 }
 
+/// Does what was decided: at once if it can, else in a task.
+pub(super) fn act<C: Connect>(
+    mut guard: RequestGuard<C>,
+    stream: Stream,
+    planned: Result<Plan, Error>,
+    facts: Facts,
+    out: Spare,
+) {
+    match planned {
+        Ok(Plan::Forward(forward)) => {
+            spawn_local(async move {
+                if let Some((stream, error)) = send(&mut guard, stream, forward, &facts, out).await
+                {
+                    fail(guard, stream, error, facts);
+                }
+            });
+        }
+        Ok(Plan::Answer(response)) => {
+            guard.record().status = Some(response.status);
+            answer(guard, stream, response, facts.to_head, None);
+        }
+        Ok(Plan::Consult(_)) => fail(guard, stream, ErrorKind::Internal.into(), facts),
+        Err(error) => fail(guard, stream, error, facts),
+    }
+}
+
 /// Sends the error page for a request that failed.
-fn fail<C: Connect>(mut guard: RequestGuard<C>, stream: Stream, error: Error, facts: Facts) {
+pub(super) fn fail<C: Connect>(
+    mut guard: RequestGuard<C>,
+    stream: Stream,
+    error: Error,
+    facts: Facts,
+) {
     let listener = Arc::clone(&guard.listener);
     let status = guard.record().fail(error, &listener);
     let page = listener.page(status);

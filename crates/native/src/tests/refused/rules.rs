@@ -159,7 +159,24 @@ fn forwards() {
          authenticate-oidc, authenticateOidcConfig: {}}, {type: forward, forwardConfig: {targetGroups: \
          [{targetGroup: http}]}}]",
     );
+    let jwt = "type: jwt-validation, jwtValidationConfig: {jwksEndpoint: 'https://a/k', issuer: a}";
+    let last = "type: fixed-response, fixedResponseConfig: {statusCode: '200'}";
+    for (port, actions) in [
+        ("port: 80, protocol: HTTP", format!("[{{type: «invalid-combination»jwt-validation, {}}}, {{{last}}}]", &jwt[22..])),
+        (HTTPS, format!("[{{{last}}}, «invalid-combination»{{{jwt}}}]")),
+        (HTTPS, format!("[{{{jwt}}}, «invalid-combination»{{{jwt}}}, {{{last}}}]")),
+        (HTTPS, "[{type: jwt-validation, jwtValidationConfig: «missing-field»«missing-field»{}}, {type: fixed-response, \
+          fixedResponseConfig: {statusCode: '200'}}]".to_owned()),
+    ] {
+        check_listener("application", &format!("{port}, defaultActions: {actions}"));
+    }
+    check_listener(
+        "application",
+        &format!("{HTTPS}, defaultActions: «missing-field»[{{{jwt}}}]"),
+    );
 }
+
+const HTTPS: &str = "port: 443, protocol: HTTPS, certificates: [demo]";
 
 /// ALB guide, sticky sessions: a sticky group among several; NLB guide, listeners: TLS.
 #[test]
