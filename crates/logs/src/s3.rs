@@ -49,8 +49,8 @@ impl S3 {
     pub fn new(settings: S3Settings) -> Result<Self, String> {
         let roots = Roots::new(settings.authority_file.as_deref())?;
         let builder = AmazonS3Builder::new()
+            .with_endpoint(settings.url())
             .with_bucket_name(settings.bucket)
-            .with_endpoint(&settings.endpoint)
             .with_region(settings.region)
             .with_access_key_id(settings.access_key_id)
             .with_secret_access_key(settings.secret_access_key)
@@ -82,6 +82,18 @@ impl S3 {
         match self.store.put(&key, payload).await {
             Ok(_) => Ok(()),
             Err(error) => Err(format!("{}: {}", self.endpoint, in_one_line(&error))),
+        }
+    }
+}
+
+impl S3Settings {
+    /// The URL that keys are appended to, or the name of the bucket and keys.
+    fn url(&self) -> String {
+        match self.endpoint.split_once("://") {
+            Some((scheme, host)) if self.virtual_hosted => {
+                format!("{scheme}://{}.{host}", self.bucket)
+            }
+            _ => self.endpoint.clone(),
         }
     }
 }

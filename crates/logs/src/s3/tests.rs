@@ -106,3 +106,18 @@ fn settings_that_cannot_be_used_are_refused() {
     let error = S3::new(without_authorities).unwrap_err();
     assert!(error.contains("/nonexistent/ca.pem"), "{error}");
 }
+
+#[test]
+fn name_of_a_bucket_is_in_the_path_or_in_the_host() {
+    let url = |virtual_hosted| {
+        let settings = S3Settings {
+            bucket: "logs".into(),
+            endpoint: "https://s3.eu-west-1.amazonaws.com:8443".into(),
+            virtual_hosted,
+            ..S3Settings::default()
+        };
+        settings.url()
+    };
+    assert_eq!(url(false), "https://s3.eu-west-1.amazonaws.com:8443");
+    assert_eq!(url(true), "https://logs.s3.eu-west-1.amazonaws.com:8443");
+}
