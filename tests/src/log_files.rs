@@ -10,6 +10,9 @@ use regex::Regex;
 /// The table of access logs in Athena's user guide.
 pub const ACCESS_LOG: &str = include_str!("../athena/access-log.regex");
 
+/// The table of connection logs in Athena's user guide.
+pub const CONNECTION_LOG: &str = include_str!("../athena/connection-log.regex");
+
 /// A log file.
 #[derive(Debug)]
 pub struct LogFile {

@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use elbow_tests::command::Running;
 use elbow_tests::config::{alb, classic, file, fixed, forward, group, listener, to_instances};
-use elbow_tests::log_files::{ACCESS_LOG, LogFile};
-use elbow_tests::{Client, Elbow, Target, TempDir, address, client, elbow, wait};
+use elbow_tests::log_files::{ACCESS_LOG, CONNECTION_LOG, LogFile};
+use elbow_tests::{Ca, Client, Elbow, Target, TempDir, address, client, elbow, wait};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -186,4 +186,124 @@ fn lines_without_a_bucket_are_counted_and_cost_no_request() {
         let dropped = elbow.metric("elbow_log_file_lines_total", &["result=\"dropped\""]);
         (dropped == Some(1.0)).then_some(())
     });
+}
+
+/// The only file below `root` whose name begins with `prefix`.
+fn only(root: &Path, prefix: &str) -> LogFile {
+    let mut files = LogFile::below(root);
+    files.retain(|file| {
+        let (_, name) = file.key.rsplit_once('/').unwrap();
+        name.starts_with(prefix)
+    });
+    assert_eq!(files.len(), 1, "{files:?}");
+    files.remove(0)
+}
+
+/// ALB guide, connection logs: 13 fields, one line for each attempt, as Athena's table reads them.
+#[test]
+fn connection_log_has_every_attempt() {
+    let (dir, at) = (TempDir::new(), address());
+    let bucket = dir.join("bucket");
+    let environment = environment(&dir);
+    let ca = Ca::new();
+    ca.leaf(&["shop.example"]).write(&dir, "web");
+    let mut secure = listener(8443, "HTTPS", &fixed(200, "ok"));
+    secure["certificates"] = json!(["web"]);
+    secure["sslPolicy"] = json!("ELBSecurityPolicy-TLS13-1-2-2021-06");
+    let mut balancer = alb(
+        "web",
+        at,
+        &[listener(8080, "HTTP", &fixed(200, "ok")), secure],
+    );
+    balancer["attributes"] = json!({"connection_logs.s3.enabled": "true", "connection_logs.s3.bucket": "shop-logs",
+        "access_logs.s3.enabled": "true", "access_logs.s3.bucket": "shop-logs"});
+    let mut config = file(&[balancer], &[]);
+    config["certificates"] =
+        json!([{"name": "web", "certificateFile": "web.pem", "privateKeyFile": "web.key"}]);
+    let mut elbow = Elbow::run_in(dir, &config, &["--environment", &environment]);
+    assert_eq!(ask((at, 8080), "/"), 200);
+    let mut client = Client::tls((at, 8443), "shop.example", &ca.client(&["http/1.1"])).unwrap();
+    client.send(client::get("shop.example", "/"));
+    assert_eq!(client.response().status, 200);
+    let mut confused = Client::plain((at, 8443));
+    confused.send("GET / HTTP/1.1\r\n\r\n");
+    confused.expect_end();
+    let lines = elbow.access_log(2);
+    let id = id(&elbow);
+    assert!(elbow.terminate().success());
+    let log = only(&bucket, "conn_log_");
+    log.assert_key("", "conn_log_", &id, &format!("{at}_"), ".log.gz");
+    let rows = log.rows(CONNECTION_LOG);
+    let of = |port: &str, status: &str| {
+        let mut all = rows
+            .iter()
+            .filter(|row| row[3] == port && row[10] == status);
+        all.next()
+            .unwrap_or_else(|| panic!("no {status} at {port} in {rows:?}"))
+            .clone()
+    };
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    let plain = of("8080", "-");
+    assert_eq!(
+        (&*plain[1], &*plain[4], &*plain[6]),
+        ("127.0.0.1", "-", "-")
+    );
+    let secure = of("8443", "Success");
+    assert_eq!(
+        (&*secure[4], &*secure[5]),
+        ("TLSv1.3", "TLS_AES_128_GCM_SHA256")
+    );
+    assert!(secure[6].parse::<f64>().is_ok(), "{secure:?}");
+    let failed = of("8443", "Failed:UnmappedConnectionError");
+    assert_eq!((&*failed[4], &*failed[6], &*failed[7]), ("-", "-", "-"));
+    // A line of the access log names its connection.
+    for row in [plain, secure] {
+        let id = &row[11];
+        assert!(
+            lines.iter().any(|line| line.contains(&format!(" {id} "))),
+            "{id}: {lines:?}"
+        );
+    }
+}
+
+/// ALB guide, health check logs: 8 fields, and the reason of a failure.
+#[test]
+fn health_check_log_has_every_check() {
+    let (dir, at) = (TempDir::new(), address());
+    let bucket = dir.join("bucket");
+    let environment = environment(&dir);
+    let target = Target::ok("hello");
+    let group = group("pods", "HTTP", &[target.addr()]);
+    let mut balancer = alb("web", at, &[listener(8080, "HTTP", &forward("pods"))]);
+    balancer["attributes"] =
+        json!({"health_check_logs.s3.enabled": "true", "health_check_logs.s3.bucket": "shop-logs"});
+    let config = file(&[balancer], &[group]);
+    let mut elbow = Elbow::run_in(dir, &config, &["--environment", &environment]);
+    elbow.wait_for_state("pods", target.addr(), "healthy");
+    target.set_health(503);
+    elbow.wait_for_state("pods", target.addr(), "unhealthy");
+    assert!(elbow.terminate().success());
+    let log = only(&bucket, "health_check_log_");
+    let address = format!(
+        "{}:{}",
+        target.addr().ip(),
+        elbow_tests::target::HEALTH_PORT
+    );
+    let rows: Vec<Vec<&str>> = log
+        .lines
+        .iter()
+        .map(|line| line.split(' ').collect())
+        .collect();
+    for row in &rows {
+        assert_eq!(
+            (row.len(), row[0], row[3], row[4]),
+            (8, "http", &*address, "pods"),
+            "{rows:?}"
+        );
+        let (_, nanoseconds) = row[2].split_once('.').unwrap();
+        assert_eq!(nanoseconds.len(), 9, "{rows:?}");
+    }
+    let results: Vec<&[&str]> = rows.iter().map(|row| &row[5..]).collect();
+    assert_eq!(results[0], ["PASS", "200", "-"]);
+    assert_eq!(results[results.len() - 1], ["FAIL", "503", "TargetError"]);
 }

@@ -17,5 +17,5 @@ mod tracker;
 pub use probe::{Outcome, probe};
 pub use prober::{Prober, host};
 pub use reason::Reason;
-pub use run::run;
+pub use run::{Checkup, run};
 pub use tracker::Tracker;

@@ -1,5 +1,5 @@
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use elbow_model::HealthCheck;
 use elbow_net::Connect;
@@ -10,6 +10,17 @@ use crate::{Outcome, Prober, probe};
 #[cfg(test)]
 mod tests;
 
+/// One check that is over.
+#[derive(Clone, Debug)]
+pub struct Checkup {
+    /// Its result.
+    pub outcome: Outcome,
+    /// When it began.
+    pub time: SystemTime,
+    /// How long it took.
+    pub latency: Duration,
+}
+
 /// Checks `target` repeatedly until dropped: first after `delay`, which spreads the checks of many
 /// targets, then every interval, measured from start to start.
 pub async fn run<C: Connect>(
@@ -18,14 +29,20 @@ pub async fn run<C: Connect>(
     target: SocketAddr,
     prober: &Prober,
     delay: Duration,
-    mut on_result: impl FnMut(Outcome),
+    mut on_result: impl FnMut(Checkup),
 ) {
     let mut ticks = interval_at(Instant::now() + delay, check.interval);
     // If a check takes longer than the interval, the missed ones are skipped.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
+        let (time, start) = (SystemTime::now(), Instant::now());
         // Boxed, so that a target waiting for its next check uses little memory.
-        on_result(Box::pin(probe(connector, check, target, prober)).await);
+        let outcome = Box::pin(probe(connector, check, target, prober)).await;
+        on_result(Checkup {
+            outcome,
+            time,
+            latency: start.elapsed(),
+        });
     }
 }

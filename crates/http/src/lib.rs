@@ -35,6 +35,7 @@ pub use context::Context;
 pub use elbow_auth::Providers;
 pub use listener::Listener;
 pub use pool::Pools;
+pub use record::connection::failed;
 
 /// Serves one client connection until it is over: HTTP/2 when ALPN settled on it, else HTTP/1.x.
 pub fn serve<S: Stream, C: Connect>(
@@ -42,12 +43,14 @@ pub fn serve<S: Stream, C: Connect>(
     io: S,
     meta: ConnMeta,
 ) -> impl Future<Output = ()> {
+    let id = context.worker.random();
+    record::connection::established(&context, &meta, id);
     let alpn = meta.tls.as_ref().and_then(|tls| tls.alpn.as_deref());
     // HTTP/2 is boxed to keep the future small; `Version` avoids holding the future twice.
     let mut version = if alpn == Some(b"h2") {
-        Version::Http2(Box::pin(client::h2::serve(context, io, meta)))
+        Version::Http2(Box::pin(client::h2::serve(context, io, meta, id)))
     } else {
-        Version::Http1(client::h1::Connection::new(context, io, meta))
+        Version::Http1(client::h1::Connection::new(context, io, meta, id))
     };
     async move {
         match &mut version {

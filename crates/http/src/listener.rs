@@ -33,6 +33,8 @@ pub struct Listener {
     pub attributes: Arc<LoadBalancerAttributes>,
     /// The access log of the load balancer, if any.
     pub access_log: Option<Arc<LogStream>>,
+    /// The connection log of the load balancer, if any.
+    pub connection_log: Option<Arc<LogStream>>,
     /// What all responses get.
     pub(crate) response_fields: Option<Arc<ResponseFields>>,
     /// The field that tells targets the TLS version, when it is not `x-amzn-tls-version`.
@@ -79,6 +81,7 @@ impl Listener {
             personality,
             attributes: Arc::new(attributes(&lb.attributes, &personality.http)),
             access_log: None,
+            connection_log: None,
             response_fields: ResponseFields::new(&listener.attributes),
             tls_version_header: listener.attributes.tls_version_header.clone(),
             tls_cipher_header: listener.attributes.tls_cipher_header.clone(),

@@ -34,6 +34,10 @@ pub struct Destination {
 pub enum Kind {
     /// Requests of an ALB (ALB guide: access logs).
     Access,
+    /// Connections with an ALB (ALB guide: connection logs).
+    Connection,
+    /// Health checks of an ALB (ALB guide: health check logs).
+    HealthCheck,
     /// TLS connections of an NLB (NLB guide: access logs).
     NetworkAccess,
     /// Requests and connections of a Classic load balancer (CLB guide: access logs).
@@ -68,6 +72,8 @@ impl Kind {
     fn file_prefix(self) -> &'static str {
         match self {
             Self::Access | Self::NetworkAccess | Self::ClassicAccess => "",
+            Self::Connection => "conn_log_",
+            Self::HealthCheck => "health_check_log_",
         }
     }
 
@@ -164,6 +170,28 @@ pub(crate) mod tests {
             .key(END, 1);
             assert!(key.starts_with("prod/AWSLogs/123456789012/"), "{key}");
             assert!(key.ends_with("_172.160.0.1_baaaaaaa.log.gz"), "{key}");
+        }
+    }
+
+    // ALB guide, connection logs and health check logs.
+    #[test]
+    fn other_logs_of_an_alb_have_prefixes() {
+        for (kind, prefix) in [
+            (Kind::Connection, "conn_log_"),
+            (Kind::HealthCheck, "health_check_log_"),
+        ] {
+            let key = Destination {
+                kind,
+                ..destination()
+            }
+            .key(END, 0);
+            let name = key.rsplit('/').next().unwrap();
+            let account = name.strip_prefix(prefix).unwrap();
+            assert!(
+                account.starts_with("123456789012_elasticloadbalancing_us-east-2_app."),
+                "{key}"
+            );
+            assert!(key.ends_with("_172.160.0.1_aaaaaaaa.log.gz"), "{key}");
         }
     }
 

@@ -240,6 +240,10 @@ pub struct LoadBalancerAttributes {
     pub max_connections: Option<u64>,
     /// `access_logs.s3.*`.
     pub access_log: Option<LogDelivery>,
+    /// ALB: `connection_logs.s3.*`.
+    pub connection_log: Option<LogDelivery>,
+    /// ALB: `health_check_logs.s3.*`.
+    pub health_check_log: Option<LogDelivery>,
     /// How much time the lines of one file of a log cover: 5 min; CLB: `access_logs.s3.emit_interval_minutes`, 60 min or
     /// 5 min. `elbow.log_interval.seconds`, 1-3600, sets another one.
     pub log_interval: Duration,
@@ -265,7 +269,11 @@ impl LoadBalancerAttributes {
 
     /// The enabled logs, by the beginnings of their attributes.
     pub fn log_deliveries(&self) -> impl Iterator<Item = (&'static str, &LogDelivery)> {
-        let logs = [("access_logs", &self.access_log)];
+        let logs = [
+            ("access_logs", &self.access_log),
+            ("connection_logs", &self.connection_log),
+            ("health_check_logs", &self.health_check_log),
+        ];
         logs.into_iter()
             .filter_map(|(name, log)| Some((name, log.as_ref()?)))
     }

@@ -80,6 +80,8 @@ pub struct TlsMeta {
     pub version: &'static str,
     /// OpenSSL's spelling, e.g. `ECDHE-RSA-AES128-GCM-SHA256`.
     pub cipher: &'static str,
+    /// The group of the key exchange, e.g. `x25519`.
+    pub key_exchange: Option<&'static str>,
     /// Whether the session was resumed.
     pub resumed: bool,
     /// ARN-shaped name of the certificate served.

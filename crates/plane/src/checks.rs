@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use elbow_balance::{Group, Target};
-use elbow_health::{Outcome, Prober, Reason, Tracker};
+use elbow_health::{Checkup, Outcome, Prober, Reason, Tracker};
 use elbow_model::personality::{HealthCheckHost, HealthUnit, UnhealthyConnections};
 use elbow_model::{
     HealthCheck, HealthCheckPort, LoadBalancerType, Personality, ProxyProtocol, TargetState,
@@ -25,6 +25,7 @@ use crate::state_name::state_name;
 use crate::task::Task;
 
 mod diagnosis;
+mod log;
 
 use diagnosis::Told;
 
@@ -161,8 +162,10 @@ impl Checks {
                 address,
                 prober,
             } = own_config;
-            let on_result = |outcome: Outcome| {
+            let on_result = |checkup: Checkup| {
                 let targets = checked.borrow();
+                log::write(&targets, &check, address, &checkup);
+                let outcome = checkup.outcome;
                 if on_result(&own_tracker, &targets, &outcome) {
                     for checked in targets.iter() {
                         told.follow(&checked.group, &check, address, &outcome);

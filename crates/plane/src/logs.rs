@@ -55,27 +55,16 @@ impl Logs {
         addresses: &[IpAddr],
         account: &Account,
     ) -> Option<Arc<LogStream>> {
-        let attributes = &balancer.attributes;
-        let destination = |place, prefix| Destination {
-            kind: match balancer.kind.personality().access_log {
-                AccessLogFormat::Application => Kind::Access,
-                AccessLogFormat::NetworkTls => Kind::NetworkAccess,
-                AccessLogFormat::Classic => Kind::ClassicAccess,
-            },
-            place,
-            prefix,
-            region: account.region.as_str().into(),
-            account_id: account.id.as_str().into(),
-            load_balancer: balancer.resource_id().into(),
-            node: addresses.first().copied(),
-            interval: attributes.log_interval,
+        let kind = match balancer.kind.personality().access_log {
+            AccessLogFormat::Application => Kind::Access,
+            AccessLogFormat::NetworkTls => Kind::NetworkAccess,
+            AccessLogFormat::Classic => Kind::ClassicAccess,
         };
+        let of = (balancer, addresses, account);
         let folder = self.folder.clone();
-        let folder = folder.map(|path| destination(Place::Folder(path), "".into()));
-        let bucket = attributes.access_log.as_ref();
-        let bucket = bucket.map(|LogDelivery { bucket, prefix }| {
-            destination(Place::Bucket(Arc::clone(bucket)), Arc::clone(prefix))
-        });
+        let folder = folder.map(|path| destination(kind, of, Place::Folder(path), ""));
+        let bucket = balancer.attributes.access_log.as_ref();
+        let bucket = bucket.map(|bucket| in_bucket(kind, of, bucket));
         let delivery = self.delivery.as_ref();
         let files = delivery.into_iter().flat_map(|delivery| {
             let both = [folder.clone(), bucket.clone()].into_iter().flatten();
@@ -94,6 +83,33 @@ impl Logs {
         }
     }
 
+    /// The connection log of `balancer`.
+    pub(crate) fn connections(
+        &self,
+        balancer: &LoadBalancer,
+        addresses: &[IpAddr],
+        account: &Account,
+    ) -> Option<Arc<LogStream>> {
+        let bucket = balancer.attributes.connection_log.as_ref()?;
+        let of = (balancer, addresses, account);
+        let destination = in_bucket(Kind::Connection, of, bucket);
+        let sink = self.delivery.as_ref()?.to(destination);
+        Some(LogStream::new(vec![sink]))
+    }
+
+    /// The health check log of `balancer`.
+    pub(crate) fn health_checks(
+        &self,
+        balancer: &LoadBalancer,
+        addresses: &[IpAddr],
+        account: &Account,
+    ) -> Option<Arc<dyn LogSink>> {
+        let bucket = balancer.attributes.health_check_log.as_ref()?;
+        let of = (balancer, addresses, account);
+        let destination = in_bucket(Kind::HealthCheck, of, bucket);
+        Some(self.delivery.as_ref()?.to(destination))
+    }
+
     pub(crate) fn set_buckets(&self, buckets: Buckets) {
         if let Some(delivery) = &self.delivery {
             delivery.set_buckets(buckets);
@@ -108,5 +124,30 @@ impl Logs {
         if let Some(delivery) = &self.delivery {
             delivery.close();
         }
+    }
+}
+
+/// A load balancer, its addresses, and the account that it belongs to.
+type Of<'a> = (&'a LoadBalancer, &'a [IpAddr], &'a Account);
+
+fn in_bucket(kind: Kind, of: Of<'_>, LogDelivery { bucket, prefix }: &LogDelivery) -> Destination {
+    destination(kind, of, Place::Bucket(Arc::clone(bucket)), prefix)
+}
+
+fn destination(
+    kind: Kind,
+    (balancer, addresses, account): Of<'_>,
+    place: Place,
+    prefix: &str,
+) -> Destination {
+    Destination {
+        kind,
+        place,
+        prefix: prefix.into(),
+        region: account.region.as_str().into(),
+        account_id: account.id.as_str().into(),
+        load_balancer: balancer.resource_id().into(),
+        node: addresses.first().copied(),
+        interval: balancer.attributes.log_interval,
     }
 }

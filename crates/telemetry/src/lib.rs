@@ -9,10 +9,12 @@
 
 mod cells;
 mod classic;
+mod connection;
 mod counter;
 mod delivery;
 mod exposition;
 mod field;
+mod health;
 mod lines;
 mod log;
 mod process;
@@ -26,9 +28,11 @@ mod tls;
 
 pub use cells::{GroupMetrics, ListenerCells, ListenerLabels, ListenerMetrics};
 pub use classic::ClassicRecord;
+pub use connection::{ConnectionRecord, VerifyStatus};
 pub use counter::{Counter, Histogram, SharedCounter, StatusCounts};
 pub use delivery::DeliveryCounts;
 pub use exposition::{Exposition, Format};
+pub use health::HealthRecord;
 pub use lines::{LineQueue, Stderr, flush_stderr, queue_stderr, stderr};
 pub use log::{AccessLog, Sink};
 pub use record::{AccessRecord, RequestLine, RequestType};

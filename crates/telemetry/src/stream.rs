@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustc_hash::FxHashMap;
 
 use crate::stamp::Timestamps;
-use crate::{AccessRecord, ClassicRecord, TlsRecord};
+use crate::{AccessRecord, ClassicRecord, ConnectionRecord, TlsRecord};
 
 /// A worker sends its lines when it holds this many bytes, or at its tick.
 const BATCH: usize = 64 * 1024;
@@ -91,6 +91,11 @@ impl LogBuffers {
 
     /// Like [`Self::record`], for a TLS connection of an NLB.
     pub fn tls(&self, stream: &Arc<LogStream>, record: &TlsRecord<'_>) {
+        self.line(stream, |timestamps, out| record.write_with(timestamps, out));
+    }
+
+    /// Like [`Self::record`], for a connection with an ALB.
+    pub fn connection(&self, stream: &Arc<LogStream>, record: &ConnectionRecord<'_>) {
         self.line(stream, |timestamps, out| record.write_with(timestamps, out));
     }
 

@@ -15,7 +15,7 @@ use tokio_rustls::LazyConfigAcceptor;
 
 use crate::certificate::Loaded;
 use crate::error::AcceptError;
-use crate::policy::{Policy, openssl_name};
+use crate::policy::{Policy, group_name, openssl_name};
 use crate::store::{Choice, Hello, Store};
 use crate::stream::ServerTls;
 use crate::tickets::{Binding, Tickets};
@@ -173,6 +173,9 @@ impl Inner {
             cipher: connection
                 .negotiated_cipher_suite()
                 .map_or("-", openssl_name),
+            key_exchange: connection
+                .negotiated_key_exchange_group()
+                .and_then(|group| group_name(group.name())),
             resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
             certificate_arn: certificate.map(|c| c.arn().clone()),
             handshake: Duration::ZERO,

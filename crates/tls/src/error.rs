@@ -50,6 +50,13 @@ impl AcceptErrorKind {
     }
 }
 
+impl AcceptError {
+    /// The code of a failed handshake in the connection log of an ALB (ALB guide: connection logs).
+    pub fn log_code(&self) -> &'static str {
+        "UnmappedConnectionError"
+    }
+}
+
 impl fmt::Display for AcceptErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

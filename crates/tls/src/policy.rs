@@ -6,7 +6,7 @@ use elbow_model::{SslPolicy, TlsVersion, ssl_policies, ssl_policy};
 use rustls::crypto::aws_lc_rs::{self, cipher_suite as suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::version::{TLS12, TLS13};
-use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
+use rustls::{NamedGroup, SupportedCipherSuite, SupportedProtocolVersion};
 
 #[cfg(test)]
 mod tests;
@@ -101,6 +101,19 @@ pub(crate) fn openssl_name(suite: SupportedCipherSuite) -> &'static str {
         .iter()
         .find(|(_, known)| known.suite() == suite.suite())
         .map_or("-", |(name, _)| name)
+}
+
+/// The name of a group in connection logs.
+pub(crate) fn group_name(group: NamedGroup) -> Option<&'static str> {
+    Some(match group {
+        NamedGroup::X25519 => "x25519",
+        NamedGroup::secp256r1 => "secp256r1",
+        NamedGroup::secp384r1 => "secp384r1",
+        NamedGroup::secp521r1 => "secp521r1",
+        NamedGroup::X25519MLKEM768 => "X25519MLKEM768",
+        NamedGroup::secp256r1MLKEM768 => "SecP256r1MLKEM768",
+        _ => return None,
+    })
 }
 
 fn by_name(name: &str) -> Option<SupportedCipherSuite> {

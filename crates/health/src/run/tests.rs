@@ -55,9 +55,14 @@ async fn watched(takes: &[u64], timeout: u64, delay: u64, total: u64) -> (Vec<u6
         user_agent: Personality::APPLICATION.health_check_user_agent,
         preface: Vec::new(),
     };
-    let checks = run(&connector, &check, target, &prober, delay, |outcome| {
-        outcomes.push(outcome)
-    });
+    let checks = run(
+        &connector,
+        &check,
+        target,
+        &prober,
+        delay,
+        |Checkup { outcome, .. }| outcomes.push(outcome),
+    );
     let ended = tokio::time::timeout(Duration::from_secs(total), checks).await;
     assert!(ended.is_err());
     (connector.asked.into_inner(), outcomes)

@@ -72,13 +72,13 @@ pub(crate) enum Fate {
 
 impl<S: Stream, C: Connect> Connection<S, C> {
     /// A connection that was just accepted.
-    pub(crate) fn new(context: Rc<Context<C>>, io: S, meta: ConnMeta) -> Self {
+    pub(crate) fn new(context: Rc<Context<C>>, io: S, meta: ConnMeta, id: u64) -> Self {
         let attributes = Arc::clone(&(context.listener)().attributes);
         Self {
             timer: context.worker.timers.timer(attributes.idle_timeout),
             keep_alive: attributes.client_keep_alive,
             idle_timeout: attributes.idle_timeout,
-            id: context.worker.random(),
+            id,
             input: None,
             context,
             io,

@@ -176,7 +176,7 @@ impl Facts<'_> {
 }
 
 /// `TID_` and 16 hexadecimal digits.
-fn connection_id(id: u64) -> [u8; 20] {
+pub(super) fn connection_id(id: u64) -> [u8; 20] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = *b"TID_0000000000000000";
     let mut rest = id;

@@ -17,6 +17,7 @@ use crate::listener::Listener;
 use lines::Facts;
 use notes::Notes;
 
+pub(crate) mod connection;
 mod lines;
 pub(crate) mod notes;
 

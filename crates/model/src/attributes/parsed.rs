@@ -145,6 +145,8 @@ impl LoadBalancerAttributes {
             passes_interim_responses: texts.flag("elbow.interim_responses.enabled"),
             passes_trailers: texts.flag("elbow.trailers.enabled"),
             access_log: texts.log("access_logs"),
+            connection_log: texts.log("connection_logs"),
+            health_check_log: texts.log("health_check_logs"),
             log_interval: texts.log_interval(),
             max_connections: texts.number("elbow.max_connections"),
             connection_draining: is_draining

@@ -94,14 +94,8 @@ pub static ATTRIBUTES: &[Attribute] = &[
         "300",
     ),
     served("connection_logs.s3.bucket", &[Application], Text, ""),
-    fixed(
-        "connection_logs.s3.enabled",
-        &[Application],
-        Flag,
-        "false",
-        &["false"],
-    )
-    .requiring(&[bucket("connection_logs.s3.bucket")]),
+    served("connection_logs.s3.enabled", &[Application], Flag, "false")
+        .requiring(&[bucket("connection_logs.s3.bucket")]),
     served("connection_logs.s3.prefix", &[Application], S3Prefix, ""),
     fixed(
         "deletion_protection.enabled",
@@ -153,12 +147,11 @@ pub static ATTRIBUTES: &[Attribute] = &[
         "defensive",
     ),
     served("health_check_logs.s3.bucket", &[Application], Text, ""),
-    fixed(
+    served(
         "health_check_logs.s3.enabled",
         &[Application],
         Flag,
         "false",
-        &["false"],
     )
     .requiring(&[bucket("health_check_logs.s3.bucket")]),
     served("health_check_logs.s3.prefix", &[Application], S3Prefix, ""),

@@ -71,6 +71,7 @@ impl ListenerSpec<'_> {
                     balancer, listener, own_host, account, providers, group,
                 );
                 made.access_log = access_log;
+                made.connection_log = parts.logs.connections(balancer, self.addresses, account);
                 Handler::Http(Arc::new(made))
             }
             _ => Handler::Tcp(Arc::new(elbow_tcp::Listener {

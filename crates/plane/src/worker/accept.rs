@@ -240,10 +240,15 @@ impl Accepting {
                 debug!(client = %meta.client, address = %self.key, %error, "TLS handshake failed");
                 let cells = self.metrics.worker(self.context.worker.id);
                 cells.tls_handshake_errors.increment();
-                if let (Connections::Tcp(context), Handler::Tcp(listener)) =
-                    (&self.connections, &state.handler)
-                {
-                    FlowRecord::handshake_failed(context, listener, &meta);
+                match (&self.connections, &state.handler) {
+                    (Connections::Tcp(context), Handler::Tcp(listener)) => {
+                        FlowRecord::handshake_failed(context, listener, &meta);
+                    }
+                    (Connections::Http(context), Handler::Http(listener)) => {
+                        elbow_http::failed(context, listener, &meta, error.log_code());
+                    }
+                    // The listener has just changed between TCP and HTTP.
+                    _ => {}
                 }
             }
         }

@@ -38,8 +38,15 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Serves one client connection of HTTP/2 until it is over.
-pub(crate) async fn serve<S: Stream, C: Connect>(context: Rc<Context<C>>, io: S, meta: ConnMeta) {
-    Driver::new(Connection::new(context, meta), io).run().await;
+pub(crate) async fn serve<S: Stream, C: Connect>(
+    context: Rc<Context<C>>,
+    io: S,
+    meta: ConnMeta,
+    id: u64,
+) {
+    Driver::new(Connection::new(context, meta, id), io)
+        .run()
+        .await;
 }
 
 /// What the streams of one connection share.
@@ -65,7 +72,7 @@ struct Connection<C: Connect> {
 }
 
 impl<C: Connect> Connection<C> {
-    fn new(context: Rc<Context<C>>, meta: ConnMeta) -> Rc<Self> {
+    fn new(context: Rc<Context<C>>, meta: ConnMeta, id: u64) -> Rc<Self> {
         let listener: Arc<Listener> = (context.listener)();
         let idle_timeout = listener.attributes.idle_timeout;
         let budget = Budget::new(Rc::clone(&context.pools.h2));
@@ -79,7 +86,7 @@ impl<C: Connect> Connection<C> {
             output_max: budget.output_max(&unused),
         };
         Rc::new(Self {
-            id: context.worker.random(),
+            id,
             timer: context.worker.timers.timer(idle_timeout),
             touches: Cell::new(0),
             idle_timeout,
