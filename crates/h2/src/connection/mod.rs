@@ -86,8 +86,8 @@ pub struct Received<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shutdown {
     No,
-    /// The peer was told. Requests that it sent before it knew are still served.
-    Announced,
+    /// The peer was told. Requests that it sent before it knew are still served, and so many came so far.
+    Announced(u32),
     /// The peer knows that no stream beyond this one is served.
     Final(u32),
 }
@@ -256,7 +256,7 @@ impl Connection {
             return;
         }
         if self.is_server {
-            self.shutdown = Shutdown::Announced;
+            self.shutdown = Shutdown::Announced(0);
             self.output.goaway(MAX_31, ErrorCode::NO_ERROR);
             self.output.frame(kind::PING, 0, 0, &SHUTDOWN_PING);
         } else {

@@ -95,7 +95,7 @@ impl Connection {
         if !head.has(flag::ACK) {
             self.flood.answer()?;
             self.output.frame(kind::PING, flag::ACK, 0, payload);
-        } else if self.shutdown == Shutdown::Announced && *payload == SHUTDOWN_PING {
+        } else if matches!(self.shutdown, Shutdown::Announced(_)) && *payload == SHUTDOWN_PING {
             self.finish_shutdown();
         } else {
             self.flood.idle_frame()?;

@@ -161,6 +161,13 @@ impl Connection {
         self.flood.stream();
         // Streams that the client reset are in the table until their owner knows.
         let most = self.config.streams_max;
+        if let Shutdown::Announced(late) = self.shutdown {
+            self.shutdown = Shutdown::Announced(late + 1);
+            // Before it gets an answer, which comes after GOAWAY, a peer can open no more.
+            if late + 1 >= most {
+                self.finish_shutdown();
+            }
+        }
         if self.streams.open() >= most || self.streams.len() >= 2 * most as usize {
             return Err(Fault::Stream(id, ErrorCode::REFUSED_STREAM));
         }

@@ -216,6 +216,23 @@ fn streams_behind_a_shutdown_are_ignored() {
     assert!(server.is_over());
 }
 
+/// A client that never acknowledges the PING has its last streams served, and no more.
+#[test]
+fn shutdown_ends_without_an_acknowledgement() {
+    let mut server = server();
+    server.shut_down();
+    let most = CONFIG.streams_max;
+    for n in 0..most + 2 {
+        let (events, _) = feed(&mut server, &get(2 * n + 1));
+        assert_eq!(events.len(), usize::from(n < most), "{n}: {events:?}");
+        for stream in server.streams().collect::<Vec<_>>() {
+            server.send_head(stream, true, |head| head.status(200));
+            server.close(stream);
+        }
+        assert_eq!(server.is_over(), n + 1 >= most, "{n}");
+    }
+}
+
 #[test]
 fn client_opens_no_more_streams_than_allowed() {
     let (mut client, _) = pair();
