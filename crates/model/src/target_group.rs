@@ -36,6 +36,9 @@ pub struct TargetGroup {
     pub targets: Vec<Target>,
 }
 
+/// The target type of groups whose target is a Lambda function.
+const LAMBDA: &str = "lambda";
+
 impl TargetGroup {
     /// The group that `spec` describes, with AWS's defaults (`CreateTargetGroup`).
     pub fn new(spec: &TargetGroupSpec) -> Checked<Self> {
@@ -43,6 +46,12 @@ impl TargetGroup {
     }
 
     pub(crate) fn build(spec: &TargetGroupSpec, at: &Place<'_>) -> Option<Self> {
+        if spec.target_type.as_deref() == Some(LAMBDA) {
+            // Such a group has neither a protocol nor a port.
+            at.field("targetType")
+                .not_supported("targets of type lambda are");
+            return None;
+        }
         let protocol = protocol(spec, at);
         let group_port = required_port(spec.port, at);
         let target_type = target_type(spec, at);

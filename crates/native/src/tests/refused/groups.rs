@@ -10,6 +10,8 @@ fn target_groups() {
         "targetGroups: [{name: g, port: 1, protocol: «unknown-value»tcp}]\n",
         "targetGroups: [{name: g, port: 1, protocol: «not-supported»UDP}]\n",
         "targetGroups: [{name: g, port: 1, protocol: TCP}, {name: «duplicate-name»g, port: 1, protocol: TCP}]\n",
+        "targetGroups: [{name: g, targetType: «not-supported»lambda, targets: [{id: 'arn:aws:lambda:us-east-1:1:function:f'}]}]\n",
+        "targetGroups: [{name: g, port: 1, protocol: TCP, «not-supported»targetControlPort: 3000}]\n",
         "targetGroups: [{name: g, port: 1, targetType: alb, protocol: «invalid-combination»TLS}]\n",
         "targetGroups: [{name: g, port: 1, targetType: alb, protocol: TCP, targets: [{id: a}, «too-many-targets»{id: b}]}]\n",
         "targetGroups: [{name: g, port: 1, targetType: alb, protocol: TCP, targets: [{id: «unknown-load-balancer»a}]}]\n",
