@@ -175,6 +175,7 @@ impl fmt::Display for Source {
 
 impl NativeFile {
     /// A native file without an environment file.
+    #[cfg(feature = "demo")]
     pub(crate) fn alone(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),

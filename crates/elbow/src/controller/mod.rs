@@ -28,7 +28,7 @@ use crate::look::Look;
 use crate::process::Failure;
 use crate::reload::{self, Reloader};
 use crate::run::{self, Signals};
-use crate::source::{self, Reader, Source};
+use crate::source::{NativeFile as NativeFileSource, Reader, Source};
 use crate::{dns, log_buckets, manifests, pipes};
 
 /// The number of threads besides those of the plane: one may process a large cluster while the other answers probes.
@@ -95,7 +95,12 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     crate::process::log_to_stderr("info")?;
     let options = options(&args)?;
     let native = args.config.clone();
-    let native = native.map(|path| Source::Native(source::NativeFile::alone(path)));
+    let native = native.map(|path| {
+        Source::Native(NativeFileSource {
+            path,
+            environment: args.flags.environment.clone(),
+        })
+    });
     let native = native.map(NativeFile::load).transpose()?;
     let mut signals = Signals::new()?;
     let server = cluster::open(&args.cluster).await.map_err(failure)?;
