@@ -10,7 +10,7 @@ use elbow_http::h1::scan::{Found, Scan, ScanError};
 use elbow_http::h1::{Framing, Limits, REQUEST_LIMITS, RESPONSE_LIMITS, request, response};
 use elbow_http::header::cookie;
 use elbow_http::header::seal::Seal;
-use elbow_model::{Certificate, CertificateSource, DesyncMitigationMode, Model};
+use elbow_model::{Action, Certificate, CertificateSource, DesyncMitigationMode, Model};
 
 #[path = "strict/chunks.rs"]
 mod strict;
@@ -133,10 +133,16 @@ pub(crate) fn native_file(input: &[u8]) {
     };
     let (model, diagnostics) = elbow_native::parse(text, "elbow.yaml");
     assert!(model.is_some() || !diagnostics.is_empty());
-    // Private keys are not rendered.
+    // Private keys and secrets of clients are not rendered.
     let secret = |model: &Model| {
         let mut certificates = model.certificates.iter();
+        let mut listeners = model.load_balancers.iter().flat_map(|lb| &lb.listeners);
         certificates.any(|one| matches!(one.source, CertificateSource::Pem { .. }))
+            || listeners.any(|listener| {
+                let of_rules = listener.rules.iter().flat_map(|rule| &rule.actions);
+                let mut actions = listener.default_actions.iter().chain(of_rules);
+                actions.any(|action| matches!(action, Action::AuthenticateOidc(_)))
+            })
     };
     let Some(model) = model.filter(|model| !secret(model)) else {
         return;

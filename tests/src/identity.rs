@@ -142,9 +142,18 @@ fn modules() -> Option<PathBuf> {
     installed.then_some(home)
 }
 
+/// The header of a token, without a check of its signature.
+pub fn header(token: &str) -> Value {
+    part(token, 0)
+}
+
 /// The claims of a token, without a check of its signature.
 pub fn claims(token: &str) -> Value {
-    let part = token.split('.').nth(1).unwrap().trim_end_matches('=');
+    part(token, 1)
+}
+
+fn part(token: &str, at: usize) -> Value {
+    let part = token.split('.').nth(at).unwrap().trim_end_matches('=');
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 

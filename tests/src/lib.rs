@@ -10,6 +10,7 @@
 )]
 
 pub mod address;
+pub mod browser;
 pub mod certificates;
 pub mod client;
 pub mod cluster;

@@ -43,7 +43,7 @@ use access::Refusal;
 pub use access::{Access, CLIENT_HEADER, TOKEN_HEADER, Token};
 use connections::Connections;
 use large::{AnswerError, Content, Gone, Large, Sink, complete, unknown_length};
-use page::Page;
+use page::{PUBLIC_KEYS, Page};
 use stall::Stalling;
 
 /// How long a client may take to send a request head.
@@ -200,6 +200,14 @@ impl Pages {
             Page::Config => {
                 let config = move || elbow_native::render(&view.model());
                 self.json(request, config).await
+            }
+            Page::PublicKey => {
+                let path = request.uri().path();
+                let id = path.strip_prefix(PUBLIC_KEYS).unwrap_or_default();
+                match view.public_key(id) {
+                    Some(pem) => plain(StatusCode::OK, &pem),
+                    None => not_found(),
+                }
             }
             Page::Status => self.json(request, move || view.status()).await,
         }

@@ -1,5 +1,8 @@
 //! The admin pages.
 
+/// The start of the paths of public keys; the id of a key follows.
+pub(crate) const PUBLIC_KEYS: &str = "/public-keys/";
+
 /// A page for GET.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
@@ -10,6 +13,8 @@ pub(crate) enum Page {
     Targets,
     Config,
     Status,
+    /// The key that verifies `x-amzn-oidc-data`.
+    PublicKey,
 }
 
 impl Page {
@@ -26,13 +31,15 @@ impl Page {
     /// The page at `path`.
     pub(crate) fn of(path: &str) -> Option<Self> {
         let found = Self::ALL.iter().find(|(at, _)| *at == path);
-        found.map(|&(_, page)| page)
+        found
+            .map(|&(_, page)| page)
+            .or_else(|| path.starts_with(PUBLIC_KEYS).then_some(Self::PublicKey))
     }
 
     /// Whether everybody may read the page, by whatever host name.
     pub(crate) fn is_free(self) -> bool {
         match self {
-            Self::Live | Self::Ready | Self::Health | Self::Metrics => true,
+            Self::Live | Self::Ready | Self::Health | Self::Metrics | Self::PublicKey => true,
             Self::Targets | Self::Config | Self::Status => false,
         }
     }

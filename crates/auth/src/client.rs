@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, HOST, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
@@ -40,6 +40,16 @@ pub(crate) struct Client {
 pub(crate) struct Get<'a> {
     pub(crate) url: &'a str,
     pub(crate) authorization: Option<&'a str>,
+    /// Bytes of the body of the response.
+    pub(crate) limit: usize,
+}
+
+/// A form that is sent to a URL.
+#[derive(Clone, Debug)]
+pub(crate) struct Post<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) authorization: &'a str,
+    pub(crate) form: String,
     /// Bytes of the body of the response.
     pub(crate) limit: usize,
 }
@@ -80,6 +90,16 @@ impl Client {
     pub(crate) async fn get(&self, get: Get<'_>) -> Result<Response, Failure> {
         let request = request(Method::GET, get.url, get.authorization).map_err(invalid)?;
         self.send(request, get.limit).await
+    }
+
+    /// Sends a form.
+    pub(crate) async fn post(&self, post: Post<'_>) -> Result<Response, Failure> {
+        let request = request(Method::POST, post.url, Some(post.authorization));
+        let mut request = request.map_err(invalid)?;
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        request.headers_mut().insert(CONTENT_TYPE, form);
+        *request.body_mut() = Full::from(post.form);
+        self.send(request, post.limit).await
     }
 
     async fn send(&self, request: Request<Full<Bytes>>, limit: usize) -> Result<Response, Failure> {

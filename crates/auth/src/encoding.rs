@@ -1,6 +1,7 @@
-//! Base64 as JSON Web Tokens have it.
+//! Base64 as JSON Web Tokens, URLs and cookies have it.
 
 use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 /// Decodes with or without padding: libraries differ.
@@ -12,4 +13,9 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// The bytes that `text` stands for.
 pub(crate) fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     LENIENT.decode(text).ok()
+}
+
+/// The text that stands for `bytes`.
+pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
 }

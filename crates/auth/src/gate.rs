@@ -2,8 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::jwt::{Checked, FetchedKeys, JwtGate, Now};
+use crate::oidc::exchange::Answer;
+use crate::oidc::identity::Identity;
+use crate::oidc::{Callbacks, OidcGate, Question as OidcQuestion};
 use crate::reason::Reason;
 
 /// An action that authenticates requests, in force.
@@ -11,24 +15,58 @@ use crate::reason::Reason;
 pub enum Gate {
     /// `jwt-validation`.
     Jwt(Arc<JwtGate>),
+    /// `authenticate-oidc`.
+    Oidc(Arc<OidcGate>),
 }
 
-/// What a request proves itself with.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Credentials<'a> {
+/// What a gate looks at in a request.
+#[derive(Clone, Debug, Default)]
+pub struct Request<'a> {
     /// The first Authorization field.
     pub authorization: Option<&'a [u8]>,
+    /// All Cookie fields.
+    pub cookies: Vec<&'a [u8]>,
+    /// The host that the client asked for, with its port.
+    pub host: Option<&'a [u8]>,
+    /// The path and query that it asked for.
+    pub uri: &'a str,
 }
 
 /// What is done with a request.
 #[derive(Debug)]
 pub enum Verdict {
     /// It goes on to the next action.
-    Admitted,
+    Admitted(Admission),
     /// It is not let through.
     Refused(Reason),
+    /// The client is sent elsewhere: to the provider, or back from it.
+    Reply(Reply),
     /// The identity provider has to be asked first.
     Consult(Consultation),
+}
+
+/// A request that was let through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// What its target is told of the user.
+    pub identity: Option<Box<Identity>>,
+    /// Values of Set-Cookie for its response.
+    pub cookies: Vec<String>,
+    /// Whether the provider gave the session another access token.
+    pub is_refreshed: bool,
+}
+
+/// A redirect, 302.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Where it leads.
+    pub location: String,
+    /// Values of Set-Cookie.
+    pub cookies: Vec<String>,
+    /// Whether it ends a login.
+    pub is_login: bool,
+    /// Why the session that the client has is of no use.
+    pub reason: Option<Reason>,
 }
 
 /// A question to an identity provider.
@@ -36,46 +74,85 @@ pub struct Consultation(Question);
 
 enum Question {
     Keys(Arc<JwtGate>),
+    Provider(OidcQuestion),
 }
 
 /// What an identity provider answered, for the request that it was asked about.
 #[derive(Clone, Debug)]
-pub struct Advice(Answer);
+pub struct Advice(Answered);
 
 #[derive(Clone, Debug)]
-enum Answer {
+enum Answered {
     Keys(FetchedKeys),
+    Provider(Answer),
 }
 
 impl Gate {
     /// Decides what is done with a request. `advice` is what its consultation brought.
-    pub fn check(
-        &self,
-        credentials: Credentials<'_>,
-        advice: Option<&Advice>,
-        now: Now,
-    ) -> Verdict {
+    pub fn check(&self, request: &Request<'_>, advice: Option<&Advice>, now: Now) -> Verdict {
         match self {
             Self::Jwt(gate) => {
-                let fetched = advice.map(|Advice(Answer::Keys(keys))| keys);
-                match gate.check(credentials.authorization, fetched, now) {
-                    Checked::Valid => Verdict::Admitted,
+                let fetched = advice.and_then(Advice::keys);
+                match gate.check(request.authorization, fetched, now) {
+                    Checked::Valid => Verdict::Admitted(Admission::default()),
                     Checked::Refused(reason) => Verdict::Refused(reason),
                     Checked::NeedsKeys => {
                         Verdict::Consult(Consultation(Question::Keys(Arc::clone(gate))))
                     }
                 }
             }
+            Self::Oidc(gate) => gate.check(request, advice.and_then(Advice::answer), now.unix),
         }
+    }
+}
+
+impl Callbacks {
+    /// Decides what is done with a request that [`Self::takes`] takes; with the priority of the rule that the login
+    /// began with.
+    pub fn check(
+        &self,
+        request: &Request<'_>,
+        advice: Option<&Advice>,
+        now: Now,
+    ) -> (Option<u32>, Verdict) {
+        self.end_login(request, advice.and_then(Advice::answer), now.unix)
+    }
+}
+
+impl Verdict {
+    pub(crate) fn consult_provider(question: OidcQuestion) -> Self {
+        Self::Consult(Consultation(Question::Provider(question)))
     }
 }
 
 impl Consultation {
     /// Asks the identity provider, which takes at most a few seconds.
     pub async fn run(self) -> Advice {
-        match self.0 {
-            Question::Keys(gate) => Advice(Answer::Keys(gate.fetch().await)),
+        Advice(match self.0 {
+            Question::Keys(gate) => Answered::Keys(gate.fetch().await),
+            Question::Provider(question) => Answered::Provider(question.ask().await),
+        })
+    }
+}
+
+impl Advice {
+    fn keys(&self) -> Option<&FetchedKeys> {
+        match &self.0 {
+            Answered::Keys(keys) => Some(keys),
+            Answered::Provider(_) => None,
         }
+    }
+
+    fn answer(&self) -> Option<&Answer> {
+        match &self.0 {
+            Answered::Provider(answer) => Some(answer),
+            Answered::Keys(_) => None,
+        }
+    }
+
+    /// How long a provider of users took.
+    pub fn login_time(&self) -> Option<Duration> {
+        Some(self.answer()?.took)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is kept of identity providers, whatever the configuration becomes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use elbow_model::Action;
 
@@ -9,12 +9,16 @@ use crate::client::Client;
 use crate::gate::Gate;
 use crate::jwt::JwtGate;
 use crate::jwt::cache::KeyCache;
+use crate::oidc::OidcGate;
+use crate::oidc::identity::Signer;
 
 /// What all load balancers of a process know of identity providers. It outlives reloads, so that keys are not fetched
 /// anew because something else changed.
 #[derive(Debug)]
 pub struct Providers {
     client: Arc<Client>,
+    /// Made when it is first needed.
+    signer: OnceLock<Option<Arc<Signer>>>,
     /// By URL; those that no action uses any more are gone.
     keys: Mutex<HashMap<Arc<str>, Weak<KeyCache>>>,
 }
@@ -23,21 +27,41 @@ impl Default for Providers {
     fn default() -> Self {
         Self {
             client: Arc::new(Client::new()),
+            signer: OnceLock::new(),
             keys: Mutex::default(),
         }
     }
 }
 
 impl Providers {
-    /// The gate that `action` describes, if it authenticates.
-    pub fn gate(&self, action: &Action) -> Option<Gate> {
+    /// The gate that `action` of the load balancer with this ARN describes, if it authenticates.
+    pub fn gate(&self, action: &Action, arn: &Arc<str>) -> Option<Gate> {
         match action {
             Action::JwtValidation(config) => {
                 let keys = self.keys(&config.jwks_endpoint);
                 Some(Gate::Jwt(Arc::new(JwtGate::new(config.clone(), keys))))
             }
+            Action::AuthenticateOidc(config) => {
+                let gate = OidcGate::new(
+                    (**config).clone(),
+                    Arc::clone(&self.client),
+                    self.signer(),
+                    Arc::clone(arn),
+                );
+                Some(Gate::Oidc(Arc::new(gate)))
+            }
             Action::Forward(_) | Action::Redirect(_) | Action::FixedResponse(_) => None,
         }
+    }
+
+    /// The public key that the `kid` of `x-amzn-oidc-data` names, as PEM.
+    pub fn public_key(&self, id: &str) -> Option<&str> {
+        self.signer.get()?.as_ref()?.public_key(id)
+    }
+
+    fn signer(&self) -> Option<Arc<Signer>> {
+        let signer = self.signer.get_or_init(|| Signer::new().map(Arc::new));
+        signer.clone()
     }
 
     fn keys(&self, url: &Arc<str>) -> Arc<KeyCache> {
@@ -70,11 +94,11 @@ mod tests {
     #[test]
     fn keys_are_shared_while_an_action_uses_them() {
         let providers = Providers::default();
-        let first = providers.gate(&action("https://a.example/keys"));
+        let first = providers.gate(&action("https://a.example/keys"), &"".into());
         let again = providers.keys(&"https://a.example/keys".into());
         assert_eq!(Arc::strong_count(&again), 2, "one is the gate's");
         drop((first, again));
-        let _other = providers.gate(&action("https://b.example/keys"));
+        let _other = providers.gate(&action("https://b.example/keys"), &"".into());
         assert_eq!(providers.keys.lock().unwrap().len(), 1);
     }
 }

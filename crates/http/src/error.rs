@@ -137,6 +137,7 @@ mod tests {
             (K::TargetCut, 502, Side::Target, false),
             (K::Transform, 500, Side::Local, false),
             (K::ProviderUnavailable, 500, Side::Local, false),
+            (K::ProviderFailed, 561, Side::Local, false),
             (K::KeysFailed, 562, Side::Local, false),
             (K::Stopping, 503, Side::Local, true),
             (K::Internal, 500, Side::Local, true),

@@ -1,10 +1,11 @@
 //! A listener in force: its rules compiled, its attributes at hand.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use elbow_auth::Providers;
+use elbow_auth::{Callbacks, Gate, Providers};
 use elbow_balance::Group;
 use elbow_model::personality::HttpPersonality;
 use elbow_model::{Account, LoadBalancer, LoadBalancerAttributes, Personality};
@@ -43,6 +44,8 @@ pub struct Listener {
     pub(crate) tls_cipher_header: Option<Arc<str>>,
     /// Which rule takes a request.
     pub(crate) rules: Rules<Actions>,
+    /// The rules whose users come back from a provider.
+    pub(crate) callbacks: Callbacks,
 }
 
 impl Listener {
@@ -56,8 +59,12 @@ impl Listener {
         group: impl Fn(&str) -> Option<Arc<Group>>,
     ) -> Self {
         let id: Arc<str> = lb.resource_id().into();
+        let arn = account
+            .arn("elasticloadbalancing", &format!("loadbalancer/{id}"))
+            .into();
         let surroundings = Surroundings {
             id: &id,
+            arn: &arn,
             account,
             providers,
             group,
@@ -68,10 +75,20 @@ impl Listener {
             &surroundings,
         );
         let personality = lb.kind.personality();
+        let callbacks = RefCell::new(Callbacks::default());
+        let returns = |priority, actions: Actions| {
+            if let Some(Gate::Oidc(gate)) = &actions.gate {
+                callbacks.borrow_mut().add(priority, Arc::clone(gate));
+            }
+            actions
+        };
+        let rules = Rules::new(&listener.rules, returns(0, default), |rule| {
+            let actions = Actions::new(&rule.actions, &rule.transforms, &surroundings);
+            returns(rule.priority, actions)
+        });
         Self {
-            rules: Rules::new(&listener.rules, default, |rule| {
-                Actions::new(&rule.actions, &rule.transforms, &surroundings)
-            }),
+            rules,
+            callbacks: callbacks.into_inner(),
             load_balancer_id: id,
             endpoint: Endpoint {
                 dns_name,

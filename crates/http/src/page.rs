@@ -23,6 +23,8 @@ pub struct LocalResponse {
     pub body: Bytes,
     /// Where a redirect leads.
     pub location: Option<String>,
+    /// Values of Set-Cookie.
+    pub cookies: Vec<String>,
     /// Whether Server, Date and Content-Type are left out, as by a Classic load balancer.
     pub bare: bool,
 }
@@ -64,6 +66,11 @@ impl LocalResponse {
         if let Some(location) = &self.location {
             out.extend_from_slice(b"Location: ");
             out.extend_from_slice(location.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        for cookie in &self.cookies {
+            out.extend_from_slice(b"Set-Cookie: ");
+            out.extend_from_slice(cookie.as_bytes());
             out.extend_from_slice(b"\r\n");
         }
         if let Some(fields) = fields {
@@ -130,6 +137,7 @@ pages! {
     504 "Gateway Time-out",
     505 "HTTP Version Not Supported",
     507 "Insufficient Storage",
+    561 "Authentication Failed",
     562 "JWKS Request Failed",
 }
 
@@ -142,6 +150,7 @@ pub fn page(status: u16) -> LocalResponse {
         content_type: Cow::Borrowed("text/html"),
         body: Bytes::from_static(body.as_bytes()),
         location: None,
+        cookies: Vec::new(),
         bare: false,
     }
 }

@@ -81,6 +81,7 @@ fn status_line(status: u16) -> LocalResponse {
         content_type: Cow::Borrowed(""),
         body: Bytes::new(),
         location: None,
+        cookies: Vec::new(),
         bare: true,
     }
 }
@@ -149,7 +150,7 @@ mod tests {
                 K::MethodNotAllowed => 405,
                 K::NoDescriptor | K::NoLocalPort | K::NoKernelMemory | K::Stopping => 503,
                 K::RedirectTooLong | K::Transform | K::Internal => 503,
-                K::ProviderUnavailable | K::KeysFailed => 503,
+                K::ProviderUnavailable | K::ProviderFailed | K::KeysFailed => 503,
                 _ => 400,
             };
             assert_eq!(status(&CLB, kind), expected, "{kind:?}");

@@ -36,6 +36,14 @@ pub(crate) fn names(secret: &Secret) -> Vec<String> {
     names.filter_map(name).collect()
 }
 
+/// A value as text; `None` when it is none.
+pub(crate) fn text(value: &SecretValue) -> Option<String> {
+    match value {
+        SecretValue::Plain(text) => Some(text.clone()),
+        SecretValue::Encoded(text) => String::from_utf8(decode(text)?).ok(),
+    }
+}
+
 fn pem(secret: &Secret, key: &str, marker: &str) -> Result<String, Refusal> {
     let text = match secret.data.get(key) {
         None => {
@@ -44,10 +52,8 @@ fn pem(secret: &Secret, key: &str, marker: &str) -> Result<String, Refusal> {
                 .hint("a Secret of type kubernetes.io/tls holds tls.crt and tls.key")
                 .into());
         }
-        Some(SecretValue::Plain(text)) => text.clone(),
-        Some(SecretValue::Encoded(text)) => {
-            let bytes = decode(text).and_then(|bytes| String::from_utf8(bytes).ok());
-            let Some(text) = bytes else {
+        Some(value) => {
+            let Some(text) = text(value) else {
                 let message = format!("{key} is not text in base64");
                 return Err(refuse(secret, key, "invalid-secret", message)
                     .hint("put values that are not encoded under stringData")

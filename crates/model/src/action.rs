@@ -8,11 +8,13 @@ use crate::kinds::{ContentType, LoadBalancerType, Protocol};
 use crate::read::one_of;
 use crate::spec::{ActionSpec, FixedResponseSpec};
 
+pub use authenticate::{AuthenticateOidc, ClientSecret, OnUnauthenticated};
 pub use forward::{Forward, WeightedTargetGroup};
 pub use jwt::{AdditionalClaim, ClaimFormat, JwtValidation};
 pub(crate) use owner::Owner;
 pub use redirect::Redirect;
 
+mod authenticate;
 mod endpoint;
 mod forward;
 mod jwt;
@@ -30,6 +32,8 @@ pub enum Action {
     FixedResponse(FixedResponse),
     /// Let only requests with a valid JSON Web Token through to the action that follows.
     JwtValidation(JwtValidation),
+    /// Let only users that an OpenID Connect provider knows through to the action that follows.
+    AuthenticateOidc(Box<AuthenticateOidc>),
 }
 
 /// `FixedResponseConfig`.
@@ -52,6 +56,7 @@ enum Kind {
     Redirect,
     FixedResponse,
     JwtValidation,
+    AuthenticateOidc,
 }
 
 const KINDS: &[(&str, Kind)] = &[
@@ -59,6 +64,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("redirect", Kind::Redirect),
     ("fixed-response", Kind::FixedResponse),
     ("jwt-validation", Kind::JwtValidation),
+    ("authenticate-oidc", Kind::AuthenticateOidc),
 ];
 
 impl Kind {
@@ -68,6 +74,7 @@ impl Kind {
             Self::Redirect => "redirectConfig",
             Self::FixedResponse => "fixedResponseConfig",
             Self::JwtValidation => "jwtValidationConfig",
+            Self::AuthenticateOidc => "authenticateOIDCConfig",
         }
     }
 
@@ -77,23 +84,28 @@ impl Kind {
             Self::Redirect => spec.redirect_config.is_some(),
             Self::FixedResponse => spec.fixed_response_config.is_some(),
             Self::JwtValidation => spec.jwt_validation_config.is_some(),
+            Self::AuthenticateOidc => spec.authenticate_oidc_config.is_some(),
         }
     }
 
     /// Whether another action follows it.
     fn is_gate(self) -> bool {
-        matches!(self, Self::JwtValidation)
+        matches!(self, Self::JwtValidation | Self::AuthenticateOidc)
     }
 }
 
 impl Action {
     /// `type` of each kind of action.
-    pub const TYPES: &'static [&'static str] =
-        &["forward", "redirect", "fixed-response", "jwt-validation"];
+    pub const TYPES: &'static [&'static str] = &[
+        "forward",
+        "redirect",
+        "fixed-response",
+        "jwt-validation",
+        "authenticate-oidc",
+    ];
 
     /// `type` of the actions that AWS has beside these and elbow does not serve.
-    pub const UNSERVED_TYPES: &'static [&'static str] =
-        &["authenticate-oidc", "authenticate-cognito"];
+    pub const UNSERVED_TYPES: &'static [&'static str] = &["authenticate-cognito"];
 
     /// The action that `spec` describes, by itself: what depends on the listener that it belongs to is checked with
     /// that listener.
@@ -193,6 +205,11 @@ impl Action {
                 let spec = spec.jwt_validation_config.as_ref()?;
                 JwtValidation::build(spec, &at).map(Self::JwtValidation)
             }
+            Kind::AuthenticateOidc => {
+                let spec = spec.authenticate_oidc_config.as_ref()?;
+                let built = AuthenticateOidc::build(spec, &at)?;
+                Some(Self::AuthenticateOidc(Box::new(built)))
+            }
         }
     }
 }
@@ -251,6 +268,7 @@ impl fmt::Display for Action {
             Self::Redirect(redirect) => redirect.fmt(f),
             Self::FixedResponse(response) => write!(f, "fixed response {}", response.status),
             Self::JwtValidation(jwt) => jwt.fmt(f),
+            Self::AuthenticateOidc(oidc) => oidc.fmt(f),
         }
     }
 }

@@ -80,8 +80,8 @@ mod target_group;
 mod zone;
 
 pub use action::{
-    Action, AdditionalClaim, ClaimFormat, FixedResponse, Forward, JwtValidation, Redirect,
-    WeightedTargetGroup,
+    Action, AdditionalClaim, AuthenticateOidc, ClaimFormat, ClientSecret, FixedResponse, Forward,
+    JwtValidation, OnUnauthenticated, Redirect, WeightedTargetGroup,
 };
 pub use attributes::{
     ATTRIBUTES, Attribute, AttributesSpec, DesyncMitigationMode, ListenerAttributes,

@@ -14,8 +14,8 @@ use crate::condition::ConditionSpec;
 use crate::private_key::PrivateKey;
 
 pub use action::{
-    ActionSpec, AdditionalClaimSpec, FixedResponseSpec, ForwardSpec, ForwardStickinessSpec,
-    JwtValidationSpec, RedirectSpec, WeightedTargetGroupSpec,
+    ActionSpec, AdditionalClaimSpec, AuthenticateOidcSpec, FixedResponseSpec, ForwardSpec,
+    ForwardStickinessSpec, JwtValidationSpec, RedirectSpec, WeightedTargetGroupSpec,
 };
 pub use transform::{RewriteSpec, RewritesSpec, TransformSpec};
 

@@ -7,7 +7,7 @@ use elbow_model::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::authenticate::{self, JwtValidation};
+use super::authenticate::{self, AuthenticateOidc, JwtValidation};
 use super::item::Item;
 use super::values::{action_types, content_types, redirect_codes};
 
@@ -27,6 +27,11 @@ pub(super) struct Action {
     pub(super) fixed_response_config: Option<FixedResponse>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) jwt_validation_config: Option<JwtValidation>,
+    #[serde(
+        rename = "authenticateOIDCConfig",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) authenticate_oidc_config: Option<AuthenticateOidc>,
 }
 
 /// Target groups by weight.
@@ -117,6 +122,9 @@ pub(super) fn read(item: &Item<'_>) -> ActionSpec {
         jwt_validation_config: fields
             .get("jwtValidationConfig")
             .map(|item| authenticate::jwt_validation(&item)),
+        authenticate_oidc_config: fields
+            .get("authenticateOIDCConfig")
+            .map(|item| authenticate::oidc(&item)),
     })
 }
 
@@ -196,6 +204,11 @@ pub(super) fn render(from: &model::Action) -> Action {
         model::Action::JwtValidation(config) => Action {
             kind: "jwt-validation".to_owned(),
             jwt_validation_config: Some(authenticate::render_jwt_validation(config)),
+            ..Action::default()
+        },
+        model::Action::AuthenticateOidc(config) => Action {
+            kind: "authenticate-oidc".to_owned(),
+            authenticate_oidc_config: Some(authenticate::render_oidc(config)),
             ..Action::default()
         },
     }

@@ -1,11 +1,13 @@
 //! Actions that authenticate requests.
 
-use elbow_model::{self as model, AdditionalClaimSpec, JwtValidationSpec};
+use std::collections::BTreeMap;
+
+use elbow_model::{self as model, AdditionalClaimSpec, AuthenticateOidcSpec, JwtValidationSpec};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::item::Item;
-use super::values::{claim_formats, texts};
+use super::values::{claim_formats, on_unauthenticated, texts};
 
 /// Lets requests with a valid JSON Web Token in `Authorization: Bearer` through to the next action.
 #[derive(Serialize, JsonSchema)]
@@ -61,5 +63,84 @@ pub(super) fn render_jwt_validation(from: &model::JwtValidation) -> JwtValidatio
         jwks_endpoint: from.jwks_endpoint.to_string(),
         issuer: from.issuer.to_string(),
         additional_claims: from.additional_claims.iter().map(claim).collect(),
+    }
+}
+
+/// Lets users that an OpenID Connect provider knows through to the next action; sends others there to log in.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct AuthenticateOidc {
+    /// What the claim iss of ID tokens must be.
+    pub(super) issuer: String,
+    #[schemars(length(max = 256), regex(pattern = "^https://"))]
+    pub(super) authorization_endpoint: String,
+    #[schemars(length(max = 256), regex(pattern = "^https://"))]
+    pub(super) token_endpoint: String,
+    #[schemars(length(max = 256), regex(pattern = "^https://"))]
+    pub(super) user_info_endpoint: String,
+    #[serde(rename = "clientID")]
+    pub(super) client_id: String,
+    pub(super) client_secret: String,
+    /// AWSELBAuthSessionCookie by default.
+    pub(super) session_cookie_name: Option<String>,
+    /// openid by default.
+    pub(super) scope: Option<String>,
+    /// Seconds; a week by default.
+    #[schemars(range(min = 1, max = 604800))]
+    pub(super) session_timeout: Option<u64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default)]
+    pub(super) authentication_request_extra_params: BTreeMap<String, String>,
+    /// authenticate by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default, schema_with = "on_unauthenticated")]
+    pub(super) on_unauthenticated_request: Option<String>,
+}
+
+/// Shown instead of the secret of a client.
+const HIDDEN: &str = "(not shown)";
+
+pub(super) fn oidc(item: &Item<'_>) -> AuthenticateOidcSpec {
+    let extra = |item: Item<'_>| -> BTreeMap<String, String> {
+        let entries = item.entries().into_iter();
+        entries
+            .filter_map(|(name, value)| Some((name.to_owned(), value.text()?.to_owned())))
+            .collect()
+    };
+    item.mapping(|fields| AuthenticateOidcSpec {
+        issuer: fields.text("issuer"),
+        authorization_endpoint: fields.text("authorizationEndpoint"),
+        token_endpoint: fields.text("tokenEndpoint"),
+        user_info_endpoint: fields.text("userInfoEndpoint"),
+        client_id: fields.text("clientID"),
+        client_secret: fields.text("clientSecret"),
+        session_cookie_name: fields.text("sessionCookieName"),
+        scope: fields.text("scope"),
+        session_timeout: fields.number("sessionTimeout"),
+        extra_params: fields
+            .get("authenticationRequestExtraParams")
+            .map(extra)
+            .unwrap_or_default(),
+        on_unauthenticated_request: fields.text("onUnauthenticatedRequest"),
+    })
+}
+
+pub(super) fn render_oidc(from: &model::AuthenticateOidc) -> AuthenticateOidc {
+    let extra = from.extra_params.iter();
+    AuthenticateOidc {
+        issuer: from.issuer.to_string(),
+        authorization_endpoint: from.authorization_endpoint.to_string(),
+        token_endpoint: from.token_endpoint.to_string(),
+        user_info_endpoint: from.user_info_endpoint.to_string(),
+        client_id: from.client_id.to_string(),
+        client_secret: HIDDEN.to_owned(),
+        session_cookie_name: Some(from.session_cookie_name.to_string()),
+        scope: Some(from.scope.to_string()),
+        session_timeout: Some(from.session_timeout.as_secs()),
+        authentication_request_extra_params: extra
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect(),
+        on_unauthenticated_request: Some(from.on_unauthenticated.as_str().to_owned()),
     }
 }

@@ -81,7 +81,7 @@ fn objects<'a, T>(
 }
 
 /// `model` as a native file with every default written out. [`parse`](super::parse) reads the same model back, except
-/// for private keys that the model holds as text: they are not shown.
+/// for private keys that the model holds as text and for secrets of clients: they are not shown.
 ///
 /// ```
 /// use elbow_model::Model;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use elbow_model::{
     ATTRIBUTES, Action, AlpnPolicy, BackendServerPolicy, Certificate, ClaimFormat, Condition,
     ContentType, HealthCheckProtocol, IpAddressType, IpProtocol, LoadBalancerType, MAX_HEADER_NAME,
-    MAX_HEADER_VALUE, Protocol, ProtocolVersion, RedirectStatus, Resource, Scheme, TargetType,
-    Transforms, Values, classic_ssl_policies, ssl_policies,
+    MAX_HEADER_VALUE, OnUnauthenticated, Protocol, ProtocolVersion, RedirectStatus, Resource,
+    Scheme, TargetType, Transforms, Values, classic_ssl_policies, ssl_policies,
 };
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
@@ -54,6 +54,7 @@ one_of! {
     redirect_codes: names(RedirectStatus::NAMES);
     content_types: names(ContentType::NAMES);
     claim_formats: names(ClaimFormat::NAMES);
+    on_unauthenticated: names(OnUnauthenticated::NAMES);
     group_protocols: protocols(Protocol::OF_GROUPS);
     protocol_versions: names(ProtocolVersion::NAMES);
     target_types: names(TargetType::NAMES);

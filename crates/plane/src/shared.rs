@@ -42,7 +42,7 @@ pub(crate) struct Shared {
     pub(crate) draining: AtomicBool,
     state: Mutex<State>,
     tickets: Tickets,
-    providers: Providers,
+    pub(crate) providers: Providers,
 }
 
 /// TLS originators, by whether the policy of the listener has TLS 1.3 (ALB guide: security policies).

@@ -35,6 +35,11 @@ impl View {
         Arc::clone(&self.0.snapshot.load().model)
     }
 
+    /// The public key that the `kid` of `x-amzn-oidc-data` names, as PEM.
+    pub fn public_key(&self, id: &str) -> Option<String> {
+        self.0.providers.public_key(id).map(str::to_owned)
+    }
+
     /// The metrics of the plane.
     pub fn telemetry(&self) -> &Arc<Telemetry> {
         &self.0.telemetry

@@ -119,6 +119,18 @@ pub struct ListenerCells {
     pub non_sticky: Counter,
     /// gRPC calls answered, by a target or by the load balancer (GrpcRequestCount).
     pub grpc_requests: Counter,
+    /// Logins that a provider confirmed (ELBAuthSuccess).
+    pub logins: Counter,
+    /// Requests of users that are not let in (ELBAuthFailure).
+    pub login_failures: Counter,
+    /// Logins that could not be completed (ELBAuthError).
+    pub login_errors: Counter,
+    /// Sessions that got another access token (ELBAuthRefreshTokenSuccess).
+    pub session_refreshes: Counter,
+    /// Users whose claims are too large (ELBAuthUserClaimsSizeExceeded).
+    pub claims_too_large: Counter,
+    /// Time that providers of users took (ELBAuthLatency).
+    pub authentication_time: Histogram,
     /// Requests with a valid JSON Web Token (JWTValidationSuccessCount).
     pub jwt_successes: Counter,
     /// Requests that `jwt-validation` did not let through (JWTValidationFailureCount).

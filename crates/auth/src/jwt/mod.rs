@@ -8,7 +8,9 @@ use elbow_model::JwtValidation;
 use crate::reason::Reason;
 use cache::KeyCache;
 use keys::{Keys, Verified};
-use token::Token;
+
+pub(crate) use claims::LEEWAY;
+pub(crate) use token::{Claims, Token};
 
 pub(crate) mod cache;
 mod claims;

@@ -262,6 +262,7 @@ mod tests {
             kind,
             config,
             value,
+            secret: None,
         };
         let group = |arn: &str, weight| stack::WeightedGroup {
             target_group: Reference::Literal(arn.to_owned()),

@@ -50,6 +50,7 @@ pub(crate) fn fixed_response(fixed: &FixedResponse) -> LocalResponse {
         }),
         body: Bytes::copy_from_slice(fixed.body.as_bytes()),
         location: None,
+        cookies: Vec::new(),
         bare: false,
     }
 }

@@ -63,6 +63,8 @@ pub struct Member {
 pub(crate) struct Surroundings<'a, G> {
     /// The load balancer, as in access logs.
     pub(crate) id: &'a str,
+    /// Its ARN.
+    pub(crate) arn: &'a Arc<str>,
     /// Of the target groups.
     pub(crate) account: &'a Account,
     /// Of identities.
@@ -80,7 +82,7 @@ impl Actions {
     ) -> Self {
         let mut gates = actions.iter();
         Self {
-            gate: gates.find_map(|action| surroundings.providers.gate(action)),
+            gate: gates.find_map(|action| surroundings.providers.gate(action, surroundings.arn)),
             then: Action::new(actions, transforms, surroundings),
         }
     }
@@ -116,9 +118,10 @@ impl Action {
                 Self::FixedResponse(local::fixed_response(fixed))
             }
             // The model has nothing but a gate in front of another action.
-            Some(elbow_model::Action::JwtValidation(_)) | None => {
-                Self::Forward(Forwarding::default())
-            }
+            Some(
+                elbow_model::Action::JwtValidation(_) | elbow_model::Action::AuthenticateOidc(_),
+            )
+            | None => Self::Forward(Forwarding::default()),
         }
     }
 }

@@ -60,6 +60,7 @@ fn actions_compile_with_the_groups_that_exist() {
     let compile = |actions: &[elbow_model::Action]| {
         let surroundings = Surroundings {
             id: "app/web/1",
+            arn: &"".into(),
             account: &Account::default(),
             providers: &Providers::default(),
             group: find,

@@ -18,6 +18,8 @@ pub(crate) struct Forward {
     /// The group of the target.
     pub(crate) group: Arc<Group>,
     session: Option<Box<Session>>,
+    /// Values of Set-Cookie for the session of a user.
+    cookies: Vec<String>,
     /// Serials of targets that no connection could be opened to; allocates after a failure alone.
     tried: Vec<u64>,
 }
@@ -28,11 +30,13 @@ impl Forward {
         in_flight: InFlight,
         group: Arc<Group>,
         session: Option<Box<Session>>,
+        cookies: Vec<String>,
     ) -> Self {
         Self {
             in_flight,
             group,
             session,
+            cookies,
             tried: Vec::new(),
         }
     }
@@ -65,9 +69,14 @@ impl Forward {
     /// What is added to the target's response, written at `now`, in seconds since the epoch.
     pub(crate) fn additions(&self, listener: &Listener, now: u64) -> Additions {
         let session = self.session.as_deref();
+        let mut cookies = session.map(|session| session.cookies(self.in_flight.target(), now));
+        if !self.cookies.is_empty() {
+            let always = &mut cookies.get_or_insert_default().always;
+            always.extend(self.cookies.iter().cloned());
+        }
         Additions {
             fields: listener.response_fields.clone(),
-            cookies: session.map(|session| session.cookies(self.in_flight.target(), now)),
+            cookies,
         }
     }
 }

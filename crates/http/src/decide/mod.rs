@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use elbow_auth::{Advice, Blame, Consultation, Credentials, Gate, Now, Verdict};
+use elbow_auth::{
+    Admission, Advice, Blame, Consultation, Gate, Identity, Now, Reply, Request, Verdict,
+};
 use elbow_balance::{Chosen, Target};
 use elbow_model::ProtocolVersion;
 
@@ -15,7 +17,7 @@ use crate::action::{Action, Forwarding, Member, local};
 use crate::error::ErrorKind;
 use crate::header::head::{RequestHead, Version};
 use crate::listener::Listener;
-use crate::page::LocalResponse;
+use crate::page::{self, LocalResponse};
 use forward::Forward;
 use reasons::{ActionKind, Authentication, GroupReason, Reasons, TargetReason, TransformStatus};
 
@@ -73,6 +75,7 @@ pub(crate) struct Choice<'l> {
     target: &'l Arc<Target>,
     session: Option<Box<Session>>,
     transformed: Transformed,
+    admission: Option<Admission>,
 }
 
 /// Decides what `listener` does with a request.
@@ -105,58 +108,95 @@ impl<'l> Decision<'l> {
         if let Some(kind) = refusal(listener, asked) {
             return Err(kind);
         }
+        if listener.callbacks.takes(asked.head.target.path) {
+            return self.end_login(listener, asked);
+        }
         let matched = listener.route(asked.head, asked.client);
         self.reasons.priority = Some(matched.priority);
-        if let Some(gate) = &matched.action.gate
-            && let Some(consultation) = self.authenticate(gate, asked)?
-        {
-            return Ok(Plan::Consult(consultation));
-        }
+        let admission = match &matched.action.gate {
+            None => None,
+            Some(gate) => match self.authenticate(gate, asked)? {
+                Gated::Through(admission) => Some(admission),
+                Gated::Stop(plan) => return Ok(plan),
+            },
+        };
+        let cookies = |mut response: LocalResponse| {
+            let cookies = admission.as_ref().map(|admission| &admission.cookies);
+            response
+                .cookies
+                .extend(cookies.into_iter().flatten().cloned());
+            Plan::Answer(response)
+        };
         match &matched.action.then {
             Action::Redirect(to) => {
                 let response = local::redirect(to, asked.head, &listener.endpoint)?;
                 self.reasons.action = Some(ActionKind::Redirect);
-                Ok(Plan::Answer(response))
+                Ok(cookies(response))
             }
             Action::FixedResponse(response) => {
                 self.reasons.action = Some(ActionKind::FixedResponse);
-                Ok(Plan::Answer(response.clone()))
+                Ok(cookies(response.clone()))
             }
             Action::Forward(forwarding) => {
                 self.reasons.action = Some(ActionKind::Forward);
-                self.forward(listener, forwarding, asked, chance)
-                    .map(Plan::Forward)
+                let choice = self.forward(listener, forwarding, asked, chance)?;
+                Ok(Plan::Forward(Choice {
+                    admission,
+                    ..choice
+                }))
             }
         }
     }
 
-    /// Lets a request through the gate, refuses it, or returns what has to be asked first.
-    fn authenticate(
-        &mut self,
-        gate: &Gate,
-        asked: &Asked<'_>,
-    ) -> Result<Option<Consultation>, ErrorKind> {
-        let credentials = Credentials {
-            authorization: asked.head.value("authorization"),
-        };
-        let now = Now {
-            unix: asked.now,
-            instant: Instant::now(),
-        };
-        match gate.check(credentials, asked.advice, now) {
-            Verdict::Admitted => {
-                self.reasons.authentication = Some(Authentication::Admitted);
-                Ok(None)
+    /// Lets a request through the gate, or says what is done with it instead.
+    fn authenticate(&mut self, gate: &Gate, asked: &Asked<'_>) -> Result<Gated<'l>, ErrorKind> {
+        let uri = origin_form(asked.head);
+        let verdict = gate.check(&credentials(asked.head, &uri), asked.advice, now(asked));
+        let is_token = matches!(gate, Gate::Jwt(_));
+        self.judge(verdict, is_token)
+    }
+
+    /// Ends the login of a user that comes back from a provider.
+    fn end_login(&mut self, listener: &Listener, asked: &Asked<'_>) -> Result<Plan<'l>, ErrorKind> {
+        let uri = origin_form(asked.head);
+        let request = credentials(asked.head, &uri);
+        let (priority, verdict) = listener.callbacks.check(&request, asked.advice, now(asked));
+        self.reasons.priority = priority;
+        match self.judge(verdict, false)? {
+            Gated::Stop(plan) => Ok(plan),
+            // A login ends with a redirect.
+            Gated::Through(_) => Err(ErrorKind::Internal),
+        }
+    }
+
+    fn judge<'p>(&mut self, verdict: Verdict, is_token: bool) -> Result<Gated<'p>, ErrorKind> {
+        match verdict {
+            Verdict::Admitted(admission) => {
+                self.reasons.authentication = Some(match (is_token, admission.is_refreshed) {
+                    (true, _) => Authentication::Token,
+                    (false, true) => Authentication::Refreshed,
+                    (false, false) => Authentication::Admitted,
+                });
+                Ok(Gated::Through(admission))
             }
             Verdict::Refused(reason) => {
                 self.reasons.authentication = Some(Authentication::Refused(reason));
                 Err(match reason.blame() {
                     Blame::Client => ErrorKind::Unauthenticated,
                     Blame::Unavailable => ErrorKind::ProviderUnavailable,
+                    Blame::Provider => ErrorKind::ProviderFailed,
                     Blame::Keys => ErrorKind::KeysFailed,
                 })
             }
-            Verdict::Consult(consultation) => Ok(Some(consultation)),
+            Verdict::Reply(reply) => {
+                self.reasons.authentication = Some(if reply.is_login {
+                    Authentication::LoggedIn
+                } else {
+                    Authentication::Challenged(reply.reason)
+                });
+                Ok(Gated::Stop(Plan::Answer(found(reply))))
+            }
+            Verdict::Consult(consultation) => Ok(Gated::Stop(Plan::Consult(consultation))),
         }
     }
 
@@ -197,6 +237,7 @@ impl<'l> Decision<'l> {
             target,
             session,
             transformed,
+            admission: None,
         })
     }
 
@@ -243,6 +284,47 @@ impl<'l> Decision<'l> {
     }
 }
 
+/// What a gate does with a request.
+enum Gated<'l> {
+    /// It goes on to the next action.
+    Through(Admission),
+    /// This is done with it instead.
+    Stop(Plan<'l>),
+}
+
+fn now(asked: &Asked<'_>) -> Now {
+    Now {
+        unix: asked.now,
+        instant: Instant::now(),
+    }
+}
+
+/// The path and query that the client asked for.
+fn origin_form(head: &RequestHead<'_>) -> String {
+    let mut uri = Vec::new();
+    head.target.write_origin_form(&mut uri);
+    String::from_utf8_lossy(&uri).into_owned()
+}
+
+/// What gates look at in a request for `uri`.
+fn credentials<'a>(head: &'a RequestHead<'_>, uri: &'a str) -> Request<'a> {
+    Request {
+        authorization: head.value("authorization"),
+        cookies: head.values("cookie").collect(),
+        host: head.authority(),
+        uri,
+    }
+}
+
+/// The response that sends a client elsewhere.
+fn found(reply: Reply) -> LocalResponse {
+    LocalResponse {
+        location: Some(reply.location),
+        cookies: reply.cookies,
+        ..page::page(302)
+    }
+}
+
 /// Whether a group of this protocol version takes the request (ALB guide: target groups; parity 1.2).
 fn speaks(version: ProtocolVersion, asked: &Asked<'_>) -> bool {
     let is_h2 = asked.head.version == Version::H2;
@@ -267,12 +349,15 @@ impl Choice<'_> {
         self.target
     }
 
-    /// Counts the request at its target; what the target gets instead of what the client sent comes
-    /// along.
-    pub(crate) fn start(self) -> (Forward, Transformed) {
+    /// Counts the request at its target; what the target gets instead of what the client sent comes along, and what it is
+    /// told of the user.
+    pub(crate) fn start(self) -> (Forward, Transformed, Option<Box<Identity>>) {
         let group = Arc::clone(&self.member.group);
-        let forward = Forward::new(self.target.start(), group, self.session);
-        (forward, self.transformed)
+        let Admission {
+            identity, cookies, ..
+        } = self.admission.unwrap_or_default();
+        let forward = Forward::new(self.target.start(), group, self.session, cookies);
+        (forward, self.transformed, identity)
     }
 }
 

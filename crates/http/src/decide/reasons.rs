@@ -26,9 +26,17 @@ pub struct Reasons {
 /// What came of the action that authenticates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authentication {
-    /// It let the request through.
+    /// It let a request with a valid token through.
+    Token,
+    /// It let a request through: a user's, or one that needs no user.
     Admitted,
-    /// It did not.
+    /// As [`Self::Admitted`], after the provider gave the session another access token.
+    Refreshed,
+    /// It sent the user to the provider; the session that it had is of no use for this reason.
+    Challenged(Option<AuthReason>),
+    /// It ended a login.
+    LoggedIn,
+    /// It did not let the request through.
     Refused(AuthReason),
 }
 
@@ -103,7 +111,9 @@ impl Reasons {
     /// `error_reason` of the access log, when no error has another one.
     pub fn log_reason(&self) -> Option<&'static str> {
         match self.authentication {
-            Some(Authentication::Refused(reason)) => Some(reason.as_str()),
+            Some(Authentication::Refused(reason) | Authentication::Challenged(Some(reason))) => {
+                Some(reason.as_str())
+            }
             _ => {
                 (self.group == Some(GroupReason::InvalidCookie)).then_some("AWSALBTGCookieInvalid")
             }

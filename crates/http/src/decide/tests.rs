@@ -427,7 +427,7 @@ fn choice_counts_at_its_target_when_it_starts() {
         panic!("expected a target");
     };
     assert_eq!(pods.targets[0].in_flight(), 0);
-    let (forward, _) = choice.start();
+    let (forward, ..) = choice.start();
     assert_eq!(pods.targets[0].in_flight(), 1);
     assert!(Arc::ptr_eq(&forward.group, &pods));
     drop(forward);
@@ -436,7 +436,7 @@ fn choice_counts_at_its_target_when_it_starts() {
 
 /// A request on its way to the first of [`ADDRESSES`].
 fn forward_to(pods: Arc<Group>, session: Option<Box<Session>>) -> Forward {
-    Forward::new(pods.targets[0].start(), pods, session)
+    Forward::new(pods.targets[0].start(), pods, session, Vec::new())
 }
 
 // The attribute `elbow.connect_failover.enabled`; CLB guide, metrics: BackendConnectionErrors.

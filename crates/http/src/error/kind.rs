@@ -124,6 +124,8 @@ kinds! {
     Transform: 500 Local Keep "transform" "transform failed",
     /// The identity provider cannot be reached, is slow, or sends too much.
     ProviderUnavailable: 500 Local Keep "provider_unavailable" "identity provider cannot be reached",
+    /// The identity provider answers with an error, or with something that cannot be read.
+    ProviderFailed: 561 Local Keep "provider_failed" "identity provider answered an error",
     /// The identity provider does not send its keys.
     KeysFailed: 562 Local Keep "keys_failed" "identity provider sent no usable keys",
     /// The drain timeout ended with the request in progress.

@@ -81,23 +81,27 @@ pub(crate) fn prepare<C: Connect>(
         plan,
     } = decide::decide(listener, &asked, chance);
     record.decided(reasons, context.cells());
+    if let Some(time) = incoming.advice.and_then(Advice::login_time) {
+        context.cells().authentication_time.observe(time);
+    }
     if listener.access_log.is_some() {
         record.group_arn = member.map(|member| Arc::clone(&member.arn));
     }
     let is_forward = reasons.action == Some(ActionKind::Forward);
-    if reasons.priority.is_some() && !is_forward {
+    let is_judged = reasons.priority.is_some() || reasons.authentication.is_some();
+    if is_judged && !is_forward {
         note_trace(context, &asked, record);
     }
     match plan {
         Ok(decide::Plan::Answer(response)) => {
-            if listener.access_log.is_some() {
+            if listener.access_log.is_some() && reasons.action == Some(ActionKind::Redirect) {
                 record.redirect.clone_from(&response.location);
             }
             Ok(Plan::Answer(response))
         }
         Ok(decide::Plan::Forward(choice)) => {
             record.target = Some(choice.target().address);
-            let (forward, transformed) = choice.start();
+            let (forward, transformed, identity) = choice.start();
             let version = forward.group.config.protocol_version;
             let asks_for_trailers =
                 listener.attributes.passes_trailers || version != ProtocolVersion::Http1;
@@ -106,6 +110,7 @@ pub(crate) fn prepare<C: Connect>(
                 meta: incoming.meta,
                 upgrade: incoming.websocket,
                 host: transformed.host.as_deref(),
+                identity: identity.as_deref(),
                 now: asked.now,
             };
             let uri = transformed.uri.as_deref();

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
+use elbow_auth::Identity;
 use elbow_model::XffHeaderProcessingMode;
 use elbow_net::ConnMeta;
 
@@ -30,6 +31,8 @@ pub struct Origin<'a> {
     pub upgrade: bool,
     /// The host that a rule's transform made; it has a port only if the transform added one.
     pub host: Option<&'a [u8]>,
+    /// The user that the request comes from.
+    pub identity: Option<&'a Identity>,
     /// Seconds since the epoch.
     pub now: u64,
 }
@@ -385,6 +388,15 @@ fn write_facts(out: &mut Vec<u8>, head: &RequestHead<'_>, origin: &Origin<'_>) {
             .unwrap_or("x-amzn-tls-cipher-suite");
         write_field(out, version, tls.version.as_bytes());
         write_field(out, cipher, tls.cipher.as_bytes());
+    }
+    if let Some(identity) = origin.identity {
+        write_field(
+            out,
+            "x-amzn-oidc-accesstoken",
+            identity.access_token.as_bytes(),
+        );
+        write_field(out, "x-amzn-oidc-identity", identity.subject.as_bytes());
+        write_field(out, "x-amzn-oidc-data", identity.data.as_bytes());
     }
     if origin.upgrade
         && let Some(protocol) = head.value("upgrade")

@@ -10,7 +10,7 @@ use elbow_telemetry::ListenerCells;
 
 use crate::action::transform::Transformed;
 use crate::context::Context;
-use crate::decide::reasons::{ActionKind, Authentication, Reasons, TargetReason};
+use crate::decide::reasons::{ActionKind, AuthReason, Authentication, Reasons, TargetReason};
 use crate::error::Error;
 use crate::h1::desync::Verdict;
 use crate::listener::Listener;
@@ -98,9 +98,11 @@ impl Record {
             Some(ActionKind::Forward) | None => {}
         }
         match reasons.authentication {
-            Some(Authentication::Admitted) => cells.jwt_successes.increment(),
-            Some(Authentication::Refused(_)) => cells.jwt_failures.increment(),
-            None => {}
+            Some(Authentication::Token) => cells.jwt_successes.increment(),
+            Some(Authentication::Refused(reason)) => count_refusal(reason, cells),
+            Some(Authentication::LoggedIn) => cells.logins.increment(),
+            Some(Authentication::Refreshed) => cells.session_refreshes.increment(),
+            Some(Authentication::Admitted | Authentication::Challenged(_)) | None => {}
         }
         if reasons.target == Some(TargetReason::NewSession) {
             cells.non_sticky.increment();
@@ -185,6 +187,19 @@ impl Record {
         error
             .and_then(Error::log_reason)
             .or_else(|| self.reasons.log_reason())
+    }
+}
+
+/// Counts a request that was not let through (ALB guide: CloudWatch metrics, user authentication).
+fn count_refusal(reason: AuthReason, cells: &ListenerCells) {
+    use AuthReason as R;
+    match reason {
+        _ if reason.is_jwt() => cells.jwt_failures.increment(),
+        R::AuthDenied | R::AuthInvalidGrantError => cells.login_failures.increment(),
+        _ => cells.login_errors.increment(),
+    }
+    if reason == R::AuthUserinfoResponseSizeExceeded {
+        cells.claims_too_large.increment();
     }
 }
 

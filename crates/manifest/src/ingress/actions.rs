@@ -33,6 +33,7 @@ impl Build<'_> {
                 kind,
                 config,
                 value: value.clone(),
+                secret: None,
             },
             BackendAction::Forward(tuples, stickiness) => Action::Forward(Forward {
                 target_groups: tuples

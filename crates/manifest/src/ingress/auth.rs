@@ -78,6 +78,7 @@ impl Build<'_> {
             return Ok(None);
         };
         let meta = &member.ingress.meta;
+        let mut credentials = None;
         let (name, config, provider) = match kind {
             AuthType::None => {
                 let origin = member
@@ -89,9 +90,11 @@ impl Build<'_> {
             AuthType::Cognito => ("authenticate-cognito", "authenticateCognitoConfig", cognito),
             AuthType::Oidc => {
                 let (provider, secret) = oidc.unzip();
-                if let Some(refusal) = secret.and_then(|secret| self.broken_secret(member, &secret))
-                {
-                    return Ok(Some(Authentication::Broken(refusal)));
+                if let Some(secret) = secret {
+                    if let Some(refusal) = self.broken_secret(member, &secret) {
+                        return Ok(Some(Authentication::Broken(refusal)));
+                    }
+                    credentials = Some((meta.namespace.clone(), secret));
                 }
                 ("authenticate-oidc", "authenticateOIDCConfig", provider)
             }
@@ -126,6 +129,7 @@ impl Build<'_> {
             kind: name,
             config,
             value: value.into(),
+            secret: credentials,
         };
         let origin = annotations.origin(keys::AUTH_TYPE, &meta.origin());
         Ok(Some(Authentication::Action(At::new(action, origin))))
@@ -180,6 +184,7 @@ fn jwt(value: &Value) -> Result<Action, Wrong> {
         kind: "jwt-validation",
         config: "jwtValidationConfig",
         value: config.into(),
+        secret: None,
     })
 }
 

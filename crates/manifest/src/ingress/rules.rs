@@ -92,6 +92,7 @@ impl<'a> Build<'a> {
                 value: serde_json::json!({
                     "port": port.to_string(), "protocol": "HTTPS", "statusCode": "HTTP_301",
                 }),
+                secret: None,
             }));
         }
         let mut defaults = members
@@ -102,6 +103,7 @@ impl<'a> Build<'a> {
                 kind: "fixed-response",
                 config: "fixedResponseConfig",
                 value: serde_json::json!({"contentType": "text/plain", "statusCode": "404"}),
+                secret: None,
             })),
             (Some((member, backend)), None) => {
                 let backend = self.backend(member, backend)?;

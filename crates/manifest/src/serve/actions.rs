@@ -4,14 +4,18 @@ use std::rc::Rc;
 
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::{
-    ActionSpec, AdditionalClaimSpec, At, FixedResponseSpec, ForwardSpec, ForwardStickinessSpec,
-    JwtValidationSpec, Origin, RedirectSpec, WeightedTargetGroupSpec,
+    ActionSpec, AdditionalClaimSpec, At, AuthenticateOidcSpec, FixedResponseSpec, ForwardSpec,
+    ForwardStickinessSpec, JwtValidationSpec, Origin, RedirectSpec, WeightedTargetGroupSpec,
 };
 use serde_json::Value;
 
 use super::groups::{Group, Groups};
 use super::place::{LeftOut, Part};
 use super::values::unsigned;
+use crate::inventory::Key;
+use crate::objects::Secret;
+use crate::scope::Scope;
+use crate::secret;
 use crate::stack::{Action, Forward, Reference, Stickiness, text};
 
 /// The body of the 503 that stands in for an action that elbow does not serve.
@@ -41,6 +45,8 @@ impl Unbuilt {
 pub(super) struct Actions<'a, 'd> {
     known: &'a Groups<'a>,
     left_out: &'d LeftOut,
+    /// Has the Secrets of OIDC clients.
+    scope: Scope<'a>,
     /// The target groups that they forward to.
     pub(super) used: Vec<Rc<Group<'a>>>,
     /// Warnings about them.
@@ -50,10 +56,11 @@ pub(super) struct Actions<'a, 'd> {
 }
 
 impl<'a, 'd> Actions<'a, 'd> {
-    pub(super) fn new(known: &'a Groups<'a>, left_out: &'d LeftOut) -> Self {
+    pub(super) fn new(known: &'a Groups<'a>, left_out: &'d LeftOut, scope: Scope<'a>) -> Self {
         Self {
             known,
             left_out,
+            scope,
             used: Vec::new(),
             notes: Vec::new(),
             faults: Vec::new(),
@@ -70,9 +77,39 @@ impl<'a, 'd> Actions<'a, 'd> {
             .iter()
             .map(|action| match &action.value {
                 Action::Forward(forward) => self.forward(forward, &action.origin),
-                Action::Other { kind, value, .. } => Ok(other(kind, value)),
+                Action::Other {
+                    kind,
+                    value,
+                    secret,
+                    ..
+                } => self.other(kind, value, secret.as_ref(), &action.origin),
             })
             .collect()
+    }
+
+    /// An action of another type than `forward`.
+    fn other(
+        &mut self,
+        kind: &str,
+        value: &Value,
+        secret: Option<&Key>,
+        origin: &Origin,
+    ) -> Result<ActionSpec, Unbuilt> {
+        let mut spec = other(kind, value);
+        let (Some(oidc), Some(key)) = (&mut spec.authenticate_oidc_config, secret) else {
+            return Ok(spec);
+        };
+        let Some((id, password)) = self.scope.secret(key).and_then(credentials) else {
+            let (namespace, name) = key;
+            let message = format!(
+                "auth-idp-oidc: the Secret {namespace}/{name} has no clientID and clientSecret that can be read; the rule answers 503"
+            );
+            self.notes
+                .push(origin.place(Diagnostic::warning("unknown-secret", message)));
+            return Err(Unbuilt::LeftOut);
+        };
+        (oidc.client_id, oidc.client_secret) = (Some(id), Some(password));
+        Ok(spec)
     }
 
     fn forward(&mut self, forward: &Forward, origin: &Origin) -> Result<ActionSpec, Unbuilt> {
@@ -125,6 +162,7 @@ fn other(kind: &str, value: &Value) -> ActionSpec {
         "redirect" => spec.redirect_config = Some(redirect(value)),
         "fixed-response" => spec.fixed_response_config = Some(fixed_response(value)),
         "jwt-validation" => spec.jwt_validation_config = Some(jwt_validation(value)),
+        "authenticate-oidc" => spec.authenticate_oidc_config = Some(authenticate_oidc(value)),
         _ => {}
     }
     spec
@@ -167,6 +205,41 @@ fn jwt_validation(value: &Value) -> JwtValidationSpec {
         issuer: text(value, "issuer"),
         additional_claims: list(value, "additionalClaims").iter().map(claim).collect(),
     }
+}
+
+/// Without the credentials, which are in a Secret.
+fn authenticate_oidc(value: &Value) -> AuthenticateOidcSpec {
+    let extra = value.get("authenticationRequestExtraParams");
+    let extra = extra.and_then(Value::as_object).into_iter().flatten();
+    let timeout = value.get("sessionTimeout").and_then(Value::as_i64);
+    AuthenticateOidcSpec {
+        issuer: text(value, "issuer"),
+        authorization_endpoint: text(value, "authorizationEndpoint"),
+        token_endpoint: text(value, "tokenEndpoint"),
+        user_info_endpoint: text(value, "userInfoEndpoint"),
+        client_id: None,
+        client_secret: None,
+        session_cookie_name: text(value, "sessionCookieName"),
+        scope: text(value, "scope"),
+        session_timeout: timeout.map(|seconds| u32::try_from(seconds).unwrap_or_default()),
+        extra_params: extra
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .collect(),
+        on_unauthenticated_request: text(value, "onUnauthenticatedRequest"),
+    }
+}
+
+/// The id and the secret of the client in a Secret, trimmed at their ends as the controller does.
+fn credentials(from: &Secret) -> Option<(String, String)> {
+    let value = |key: &str| {
+        let text = secret::text(from.data.get(key)?)?;
+        let end = |c: char| c.is_whitespace() || c.is_control();
+        Some(text.trim_end_matches(end).to_owned())
+    };
+    Some((
+        value("clientID").or_else(|| value("clientId"))?,
+        value("clientSecret")?,
+    ))
 }
 
 /// A fixed response 503.

@@ -47,7 +47,7 @@ impl<'a> Draft<'a> {
         surroundings: &Surroundings<'a>,
         left_out: &LeftOut,
     ) -> Result<Option<Self>, Refusal> {
-        let mut actions = Actions::new(known, left_out);
+        let mut actions = Actions::new(known, left_out, surroundings.scope);
         let mut certificates = Wanted::default();
         let mut notes = Vec::new();
         let Some((balancer, load_balancer)) = kind(

@@ -308,6 +308,8 @@ pub enum Action {
         config: &'static str,
         /// The configuration.
         value: Value,
+        /// The Secret with the credentials of an OIDC client, by namespace and name.
+        secret: Option<(String, String)>,
     },
 }
 
@@ -319,6 +321,7 @@ impl Serialize for Action {
                 kind,
                 config,
                 value,
+                ..
             } => json!({(*config): value, "type": kind}),
         }
         .serialize(serializer)

@@ -242,3 +242,49 @@ spec:
     assert_eq!(errors, ["no-listeners"]);
     assert!(codes(&found).contains(&"not-supported"), "{found:?}");
 }
+
+const OIDC: &str = "alb.ingress.kubernetes.io/certificate-arn: arn:aws:acm:r:a:certificate/1
+    alb.ingress.kubernetes.io/listen-ports: '[{\"HTTPS\": 443}]'
+    alb.ingress.kubernetes.io/auth-type: oidc
+    alb.ingress.kubernetes.io/auth-on-unauthenticated-request: deny
+    alb.ingress.kubernetes.io/auth-session-timeout: '60'
+    alb.ingress.kubernetes.io/auth-idp-oidc: '{\"issuer\": \"https://id.example\",
+      \"authorizationEndpoint\": \"https://id.example/auth\", \"tokenEndpoint\": \"https://id.example/token\",
+      \"userInfoEndpoint\": \"https://id.example/me\", \"secretName\": \"oidc\",
+      \"authenticationRequestExtraParams\": {\"prompt\": \"login\"}}'";
+
+/// CP 2.2: the credentials are in a Secret, and what follows them at their ends is cut off.
+#[test]
+fn a_rule_with_authenticate_oidc_has_the_credentials_of_its_secret() {
+    let environment = "certificates: [{arn: '*', certificateFile: a, privateKeyFile: b}]";
+    let (context, _) = elbow_manifest::Context::parse(environment, "environment.yaml");
+    let secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: oidc}\n\
+                  stringData: {clientId: \"shop \\n\"}\ndata: {clientSecret: cHcxCg==}\n";
+    let (model, found) = super::served_in(&(ingress(OIDC) + WEB + secret), &context);
+    assert!(found.is_empty(), "{found:?}");
+    let rule = &rules(&model)[0];
+    let [Action::AuthenticateOidc(oidc), Action::Forward(..)] = &rule.actions[..] else {
+        panic!("{:?}", rule.actions);
+    };
+    assert_eq!(&*oidc.client_id, "shop");
+    assert_eq!(oidc.client_secret.expose(), "pw1");
+    assert_eq!(oidc.on_unauthenticated.as_str(), "deny");
+    assert_eq!(oidc.session_timeout.as_secs(), 60);
+    assert_eq!(&*oidc.extra_params[0].0, "prompt");
+    assert!(!format!("{oidc:?}").contains("pw1"));
+}
+
+/// Without the Secret nobody could log in, so nobody gets in.
+#[test]
+fn a_rule_with_authenticate_oidc_answers_503_without_its_secret() {
+    let environment = "certificates: [{arn: '*', certificateFile: a, privateKeyFile: b}]";
+    let (context, _) = elbow_manifest::Context::parse(environment, "environment.yaml");
+    let (model, found) = super::served_in(&(ingress(OIDC) + WEB), &context);
+    assert!(answers(&rules(&model)[0], 503));
+    let message = found.iter().find(|one| one.message.contains("answers 503"));
+    assert_eq!(
+        message.map(|one| one.code),
+        Some("unknown-secret"),
+        "{found:?}"
+    );
+}

@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
 /// For an [`Action`](crate::Action).
 ///
 /// ```
@@ -18,6 +21,8 @@ pub struct ActionSpec {
     pub fixed_response_config: Option<FixedResponseSpec>,
     /// Required for `jwt-validation`.
     pub jwt_validation_config: Option<JwtValidationSpec>,
+    /// Required for `authenticate-oidc`.
+    pub authenticate_oidc_config: Option<AuthenticateOidcSpec>,
 }
 
 impl ActionSpec {
@@ -47,6 +52,15 @@ impl ActionSpec {
         Self {
             kind: Some("jwt-validation".to_owned()),
             jwt_validation_config: Some(jwt_validation_config),
+            ..Self::default()
+        }
+    }
+
+    /// An authentication of users.
+    pub fn authenticate_oidc(authenticate_oidc_config: AuthenticateOidcSpec) -> Self {
+        Self {
+            kind: Some("authenticate-oidc".to_owned()),
+            authenticate_oidc_config: Some(authenticate_oidc_config),
             ..Self::default()
         }
     }
@@ -148,4 +162,41 @@ pub struct AdditionalClaimSpec {
     pub format: Option<String>,
     /// Required: 1 to 10.
     pub values: Vec<String>,
+}
+
+/// For an [`AuthenticateOidc`](crate::AuthenticateOidc) (`AuthenticateOidcActionConfig`).
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct AuthenticateOidcSpec {
+    /// Required.
+    pub issuer: Option<String>,
+    /// Required: an HTTPS URL.
+    pub authorization_endpoint: Option<String>,
+    /// Required: an HTTPS URL.
+    pub token_endpoint: Option<String>,
+    /// Required: an HTTPS URL.
+    pub user_info_endpoint: Option<String>,
+    /// Required.
+    pub client_id: Option<String>,
+    /// Required.
+    pub client_secret: Option<String>,
+    /// Default: `AWSELBAuthSessionCookie`.
+    pub session_cookie_name: Option<String>,
+    /// Default: `openid`.
+    pub scope: Option<String>,
+    /// Seconds, 1 to 604800 (the default).
+    pub session_timeout: Option<u32>,
+    /// Up to 10.
+    pub extra_params: BTreeMap<String, String>,
+    /// `deny`, `allow` or `authenticate` (the default).
+    pub on_unauthenticated_request: Option<String>,
+}
+
+impl fmt::Debug for AuthenticateOidcSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the secret.
+        f.debug_struct("AuthenticateOidcSpec")
+            .field("issuer", &self.issuer)
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
 }

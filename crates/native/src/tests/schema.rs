@@ -73,6 +73,10 @@ fn the_schema_has_the_fields_of_the_reader() {
             )),
         ),
         (
+            "AuthenticateOidc",
+            action(&format!("{{authenticateOIDCConfig: {x}}}")),
+        ),
+        (
             "JwtValidation",
             action(&format!("{{jwtValidationConfig: {x}}}")),
         ),

@@ -125,14 +125,7 @@ impl Listeners {
                 |c| &c.target_response_time,
             ),
         ] {
-            let mut family = families.histogram(name, help)?;
-            for listener in &self.0 {
-                let mut sum = HistogramSum::default();
-                for cells in listener.metrics.cells() {
-                    sum.add(histogram(cells));
-                }
-                family.series(&listener.labels(), &sum)?;
-            }
+            self.histogram(families, name, help, histogram)?;
         }
         for (name, help, counter) in [
             (
@@ -152,6 +145,40 @@ impl Listeners {
     }
 
     pub(super) fn authentication(&self, families: &mut Families<'_>) -> fmt::Result {
+        let mut family = families.counter(
+            "elbow_authentications",
+            "Logins of users at an identity provider",
+            None,
+        )?;
+        self.split(
+            &mut family,
+            "result",
+            &[
+                ("success", |c| &c.logins),
+                ("failure", |c| &c.login_failures),
+                ("error", |c| &c.login_errors),
+            ],
+        )?;
+        for (name, help, counter) in [
+            (
+                "elbow_authentication_refreshes",
+                "Sessions of users that got another access token",
+                (|c| &c.session_refreshes) as ReadCounter,
+            ),
+            (
+                "elbow_authentication_claims_too_large",
+                "Users whose claims are too large for cookies",
+                |c| &c.claims_too_large,
+            ),
+        ] {
+            self.counter(families, name, help, counter)?;
+        }
+        self.histogram(
+            families,
+            "elbow_authentication_duration",
+            "Time that identity providers took for logins and refreshes",
+            |c| &c.authentication_time,
+        )?;
         let mut family = families.counter(
             "elbow_jwt_validations",
             "Requests that a jwt-validation action let through or not",
@@ -215,6 +242,24 @@ impl Listeners {
                 ("target", |c| &c.resets_by_target),
             ],
         )
+    }
+
+    fn histogram(
+        &self,
+        families: &mut Families<'_>,
+        name: &str,
+        help: &str,
+        histogram: fn(&ListenerCells) -> &Histogram,
+    ) -> fmt::Result {
+        let mut family = families.histogram(name, help)?;
+        for listener in &self.0 {
+            let mut sum = HistogramSum::default();
+            for cells in listener.metrics.cells() {
+                sum.add(histogram(cells));
+            }
+            family.series(&listener.labels(), &sum)?;
+        }
+        Ok(())
     }
 
     fn counter(

@@ -92,6 +92,9 @@ impl<C: Connect> Local<C> {
             if let Some(location) = &response.location {
                 put("location", location.as_bytes());
             }
+            for cookie in &response.cookies {
+                put("set-cookie", cookie.as_bytes());
+            }
             put("content-length", digits(&mut [0; 20], length));
             for (name, value) in more.iter().flat_map(|more| more.iter()) {
                 head.put(name, value.as_bytes());

@@ -19,6 +19,7 @@ struct Case {
     target: &'static str,
     upgrade: bool,
     host: Option<&'static [u8]>,
+    identity: Option<Identity>,
 }
 
 impl Case {
@@ -30,6 +31,7 @@ impl Case {
             target: "/",
             upgrade: false,
             host: None,
+            identity: None,
         }
     }
 
@@ -48,6 +50,7 @@ impl Case {
             meta: &self.meta,
             upgrade: self.upgrade,
             host: self.host,
+            identity: self.identity.as_ref(),
             now: 1,
         };
         let mut out = Vec::new();
@@ -318,6 +321,28 @@ fn clb_has_no_trace_id_and_no_limit_of_addresses() {
         )
     );
     assert!(written.trace_id.is_empty());
+}
+
+// ALB guide, authenticate users: the user is told by the load balancer alone.
+#[test]
+fn target_is_told_of_the_user_by_nobody_else() {
+    let mut case = Case::on(Protocol::Https, 443);
+    let forged = [("X-Amzn-Oidc-Identity", "root"), ("x-amzn-oidc-data", "x")];
+    assert!(
+        !case
+            .lines(&forged)
+            .to_ascii_lowercase()
+            .contains("x-amzn-oidc-")
+    );
+    case.identity = Some(Identity {
+        access_token: "token".to_owned(),
+        subject: "alice".to_owned(),
+        data: "a.b.c".to_owned(),
+    });
+    let lines = case.lines(&forged);
+    let told = "x-amzn-oidc-accesstoken: token\r\nx-amzn-oidc-identity: alice\r\nx-amzn-oidc-data: a.b.c\r\n";
+    assert!(lines.contains(told), "{lines}");
+    assert!(!lines.contains("root"), "{lines}");
 }
 
 // Parity 1.4, transforms: the port of the client stays, unless the rule put another one there.

@@ -20,6 +20,7 @@ fn leaving(input: &[u8], mode: DesyncMitigationMode) -> Option<(Framing, Vec<u8>
             meta: &meta,
             upgrade: request.websocket,
             host: None,
+            identity: None,
             now: 0,
         };
         let mut out = Vec::new();

@@ -156,7 +156,7 @@ fn forwards() {
     check_listener(
         "application",
         "port: 443, protocol: HTTPS, certificates: [demo], defaultActions: [«not-supported»{type: \
-         authenticate-oidc, authenticateOidcConfig: {}}, {type: forward, forwardConfig: {targetGroups: \
+         authenticate-cognito, authenticateCognitoConfig: {}}, {type: forward, forwardConfig: {targetGroups: \
          [{targetGroup: http}]}}]",
     );
     let jwt = "type: jwt-validation, jwtValidationConfig: {jwksEndpoint: 'https://a/k', issuer: a}";

@@ -1,0 +1,340 @@
+//! `authenticate-oidc` of an ALB with a real provider (ALB guide: authenticate users).
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
+use std::net::Ipv4Addr;
+
+use elbow_tests::browser::Browser;
+use elbow_tests::config::{alb, file, fixed, forward, group, listener, rule};
+use elbow_tests::elbow::log_fields;
+use elbow_tests::identity::{OidcProvider, claims, header};
+use elbow_tests::target::ok;
+use elbow_tests::{Ca, Elbow, Request, Target, TempDir, address};
+use serde_json::{Value, json};
+
+/// What the target answers: the fields of the user that it got.
+fn echo(request: &Request) -> Vec<u8> {
+    let fields = ["identity", "accesstoken", "data"];
+    let values = fields.map(|name| (name, request.header(&format!("x-amzn-oidc-{name}"))));
+    let values: serde_json::Map<String, Value> = values
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), json!(value?))))
+        .collect();
+    ok(&Value::from(values).to_string())
+}
+
+/// An ALB in front of a target, whose rules authenticate users of a provider.
+struct Site {
+    elbow: Elbow,
+    ip: Ipv4Addr,
+    provider: OidcProvider,
+    target: Target,
+    config: Value,
+}
+
+impl Site {
+    /// `None`: the provider cannot be started, and the test is skipped.
+    fn start(change: impl Fn(&mut Value)) -> Option<Self> {
+        let ip = address();
+        let redirect = format!("https://{ip}:8443/oauth2/idpresponse");
+        let provider = OidcProvider::start(Ca::new(), &[redirect], &[])?;
+        let target = Target::http(echo);
+        let dir = TempDir::new();
+        provider.ca().leaf(&[&ip.to_string()]).write(&dir, "main");
+        let issuer = provider.issuer();
+        let gate = |on_unauthenticated: &str| {
+            let mut config = json!({
+                "issuer": issuer,
+                "authorizationEndpoint": format!("{issuer}/auth"),
+                "tokenEndpoint": format!("{issuer}/token"),
+                "userInfoEndpoint": format!("{issuer}/me"),
+                "clientID": "alb-basic",
+                "clientSecret": "alb-secret",
+                "scope": "openid email profile",
+                "onUnauthenticatedRequest": on_unauthenticated,
+                "authenticationRequestExtraParams": {"ui_locales": "de en"},
+            });
+            change(&mut config);
+            json!({"type": "authenticate-oidc", "authenticateOIDCConfig": config})
+        };
+        let mut rules = Vec::new();
+        for (priority, name) in (1..).zip(["deny", "allow", "authenticate"]) {
+            let path = format!("/{name}*");
+            let mut rule = rule(priority, "path-pattern", &path, &forward("web"));
+            rule["actions"] = json!([gate(name), forward("web")]);
+            rules.push(rule);
+        }
+        let mut listener = listener(8443, "HTTPS", &fixed(404, "default"));
+        listener["rules"] = json!(rules);
+        listener["certificates"] = json!(["main"]);
+        listener["sslPolicy"] = json!("ELBSecurityPolicy-TLS13-1-2-Res-2021-06");
+        let mut config = file(
+            &[alb("alb", ip, &[listener])],
+            &[group("web", "HTTP", &[target.addr()])],
+        );
+        config["certificates"] =
+            json!([{"name": "main", "certificateFile": "main.pem", "privateKeyFile": "main.key"}]);
+        let elbow = Elbow::run_trusting(dir, &config, provider.ca());
+        elbow.wait_for_state("web", target.addr(), "healthy");
+        Some(Self {
+            elbow,
+            ip,
+            provider,
+            target,
+            config,
+        })
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("https://{}:8443{path}", self.ip)
+    }
+
+    fn browser(&self) -> Browser {
+        Browser::new(self.provider.ca())
+    }
+
+    fn host(&self) -> String {
+        self.ip.to_string()
+    }
+
+    /// Status, `actions_executed` and `error_reason` of the requests in the access log.
+    fn log(&self, n: usize) -> Vec<(String, String, String)> {
+        let log = self.elbow.access_log(n);
+        let fields = log.iter().map(|line| log_fields(line));
+        fields
+            .map(|f| (f[8].clone(), f[22].clone(), f[24].clone()))
+            .collect()
+    }
+}
+
+// Parity 1.4: the whole login, and what the target gets.
+#[test]
+fn user_logs_in_and_the_target_learns_who_it_is() {
+    let Some(site) = Site::start(|_| {}) else {
+        return;
+    };
+    let mut alice = site.browser();
+    let asked = site.url("/authenticate/a?b=c%20d&e");
+    let challenge = alice.get(&asked);
+    assert_eq!(challenge.status, 302);
+    let location = challenge.header("location").unwrap();
+    let start = format!(
+        "{}/auth?client_id=alb-basic&redirect_uri=https%3A%2F%2F{}%3A8443%2Foauth2%2Fidpresponse&response_type=code\
+         &scope=openid%20email%20profile&state=",
+        site.provider.issuer(),
+        site.ip
+    );
+    assert!(location.starts_with(&start), "{location}");
+    assert!(location.ends_with("&ui_locales=de%20en"), "{location}");
+
+    let page = alice.log_in(&asked, "alice");
+    assert_eq!((page.response.status, &page.url), (200, &asked));
+    let told: Value = serde_json::from_slice(&page.response.body).unwrap();
+    assert_eq!(told["identity"], "alice");
+    let token = told["data"].as_str().unwrap();
+    let user = claims(token);
+    let header: Value = header(token);
+    let key = format!("/public-keys/{}", header["kid"].as_str().unwrap());
+    let key = site.elbow.page(&key);
+    assert!(
+        key.text().starts_with("-----BEGIN PUBLIC KEY-----\n"),
+        "{}",
+        key.text()
+    );
+    assert_eq!(site.elbow.page("/public-keys/x").status, 404);
+    assert_eq!(user["sub"], "alice");
+    assert_eq!(user["email"], "alice@example.test");
+    assert_eq!(user["iss"], json!(site.provider.issuer()));
+    let request = site.target.request();
+    assert_eq!(request.line(), "GET /authenticate/a?b=c%20d&e HTTP/1.1");
+
+    // The session serves for every rule with the same client, and needs the provider no more.
+    for path in ["/deny", "/allow"] {
+        let page = alice.get(&site.url(path));
+        assert_eq!(page.status, 200, "{path}");
+        let told: Value = serde_json::from_slice(&page.body).unwrap();
+        assert_eq!(told["identity"], "alice", "{path}");
+    }
+    let mut log = site.log(6);
+    log.retain(|(_, actions, _)| actions != "-");
+    let row = |status: &str, actions: &str| (status.to_owned(), actions.to_owned(), "-".to_owned());
+    // Two challenges and the end of the login; then the three requests of the user.
+    let mut expected = vec![row("302", "authenticate"); 3];
+    expected.extend(vec![row("200", "authenticate,forward"); 3]);
+    log.sort();
+    expected.sort();
+    assert_eq!(log, expected);
+    let count = |result: &str| {
+        let label = format!("result=\"{result}\"");
+        site.elbow.metric("elbow_authentications_total", &[&label])
+    };
+    assert_eq!(count("success"), Some(1.0));
+    assert_eq!(count("failure"), Some(0.0));
+    let took = site
+        .elbow
+        .metric("elbow_authentication_duration_seconds_count", &[]);
+    assert_eq!(took, Some(1.0));
+}
+
+#[test]
+fn request_without_a_session_is_denied_or_goes_on_without_an_identity() {
+    let Some(site) = Site::start(|_| {}) else {
+        return;
+    };
+    let mut nobody = site.browser();
+    assert_eq!(nobody.get(&site.url("/deny")).status, 401);
+    let allowed = nobody.get(&site.url("/allow"));
+    assert_eq!((allowed.status, allowed.text()), (200, "{}".to_owned()));
+}
+
+#[test]
+fn session_outlives_a_reload_but_no_change() {
+    let Some(site) = Site::start(|_| {}) else {
+        return;
+    };
+    let mut alice = site.browser();
+    assert_eq!(
+        alice
+            .log_in(&site.url("/authenticate"), "alice")
+            .response
+            .status,
+        200
+    );
+    let mut config = site.config.clone();
+    config["loadBalancers"][0]["attributes"] = json!({"idle_timeout.timeout_seconds": "61"});
+    site.elbow.reload(&config);
+    assert_eq!(alice.get(&site.url("/deny")).status, 200);
+
+    let (name, value) = alice
+        .cookies(&site.host(), "AWSELBAuthSessionCookie-")
+        .remove(0);
+    assert_eq!(name, "AWSELBAuthSessionCookie-0");
+    let middle = value.len() / 2;
+    let other = if &value[middle..=middle] == "A" {
+        "B"
+    } else {
+        "A"
+    };
+    let changed = format!("{}{other}{}", &value[..middle], &value[middle + 1..]);
+    alice.set_cookie(&site.host(), &name, &changed);
+    assert_eq!(alice.get(&site.url("/deny")).status, 401);
+    let log = site.log(5);
+    let refused = (
+        "401".to_owned(),
+        "authenticate".to_owned(),
+        "AuthInvalidCookie".to_owned(),
+    );
+    assert!(log.contains(&refused), "{log:#?}");
+    alice.set_cookie(&site.host(), &name, &value);
+    assert_eq!(alice.get(&site.url("/deny")).status, 200);
+}
+
+// Parity 1.15: the reasons of a callback that no login belongs to.
+#[test]
+fn callback_belongs_to_the_browser_that_began_the_login() {
+    let Some(site) = Site::start(|_| {}) else {
+        return;
+    };
+    let mut alice = site.browser();
+    let challenge = alice.get(&site.url("/authenticate"));
+    let location = challenge.header("location").unwrap().to_owned();
+    let (_, rest) = location.split_once("&state=").unwrap();
+    let (state, _) = rest.split_once('&').unwrap();
+    let callback = |query: &str| site.url(&format!("/oauth2/idpresponse?{query}"));
+    let mut mallory = site.browser();
+    mallory.get(&site.url("/authenticate"));
+    let table = [
+        (callback("code=x"), 401, "AuthMissingStateParam"),
+        (callback("code=x&state=x"), 401, "AuthInvalidStateParam"),
+        (
+            callback(&format!("state={state}")),
+            401,
+            "AuthMissingCodeParam",
+        ),
+        (
+            callback(&format!("error=access_denied&state={state}")),
+            401,
+            "-",
+        ),
+        (
+            callback(&format!("error=server_error&state={state}")),
+            561,
+            "-",
+        ),
+        (
+            callback(&format!("code=x&state={state}")),
+            561,
+            "AuthInvalidGrantError",
+        ),
+    ];
+    for (url, status, reason) in &table {
+        assert_eq!(alice.get(url).status, *status, "{reason}");
+    }
+    let stolen = mallory.get(&table[5].0);
+    assert_eq!(stolen.status, 401, "the state is another browser's");
+    let mut found: Vec<(String, String)> = site
+        .log(9)
+        .into_iter()
+        .filter(|(status, _, _)| status != "302")
+        .map(|(status, _, reason)| (status, reason))
+        .collect();
+    found.sort();
+    let mut expected: Vec<(String, String)> = table
+        .iter()
+        .map(|(_, status, reason)| (status.to_string(), (*reason).to_owned()))
+        .collect();
+    expected.push(("401".to_owned(), "AuthInvalidStateParam".to_owned()));
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn code_that_is_used_twice_is_refused_by_the_provider() {
+    let Some(site) = Site::start(|_| {}) else {
+        return;
+    };
+    let mut alice = site.browser();
+    let page = alice.log_in(&site.url("/authenticate"), "alice");
+    assert_eq!(page.response.status, 200);
+    let callback = |url: &&String| url.contains("/oauth2/idpresponse?");
+    let callback = alice.visited.iter().find(callback).unwrap().clone();
+    assert_eq!(alice.get(&callback).status, 561);
+    let last = site.log(4);
+    let refused = |(status, _, reason): &(String, String, String)| {
+        status == "561" && reason == "AuthInvalidGrantError"
+    };
+    assert!(last.iter().any(refused), "{last:#?}");
+    let failures = site
+        .elbow
+        .metric("elbow_authentications_total", &["result=\"failure\""]);
+    assert_eq!(failures, Some(1.0));
+}
+
+// ALB guide: claims of more than 11K are too large; cookies are sharded.
+#[test]
+fn large_claims_are_sharded_and_larger_ones_refused() {
+    let Some(site) = Site::start(|_| {}) else {
+        return;
+    };
+    let mut big = site.browser();
+    let page = big.log_in(&site.url("/authenticate"), "big-9000");
+    assert_eq!(page.response.status, 200);
+    let shards = big.cookies(&site.host(), "AWSELBAuthSessionCookie-");
+    assert_eq!(shards.len(), 4);
+    assert!(
+        shards
+            .iter()
+            .all(|(name, value)| name.len() + value.len() < 4096)
+    );
+    let mut bigger = site.browser();
+    let page = bigger.log_in(&site.url("/authenticate"), "big-12000");
+    assert_eq!(page.response.status, 500);
+    let log = site.log(5);
+    let refused = |(status, _, reason): &(String, String, String)| {
+        status == "500" && reason == "AuthUserinfoResponseSizeExceeded"
+    };
+    assert!(log.iter().any(refused), "{log:#?}");
+    let exceeded = site
+        .elbow
+        .metric("elbow_authentication_claims_too_large_total", &[]);
+    assert_eq!(exceeded, Some(1.0));
+}
