@@ -1,6 +1,6 @@
 // provider.mjs CERT KEY PORT HOST: a small OpenID provider for tests on https://HOST:PORT (npm oidc-provider 9).
 // Any login name passes its form with any password; the name becomes the subject; "big-12000" has 12,000 bytes of claims more.
-// ISSUER=... sets another issuer; COGNITO=1 uses the paths of an Amazon Cognito domain.
+// ACCESS_TTL=... sets the seconds that access tokens live; ISSUER=... sets another issuer; COGNITO=1 uses the paths of an Amazon Cognito domain.
 //   POST /_test/rotate   new signing keys come first, the last ones stay published until the next rotation
 //   POST /_test/fault    {"path":"/token","status":500,"body":"x","delay":0,"times":1}: the next answers of that path
 //   GET  /_test/log      requests to the token and user-info paths, and how the client authenticated
@@ -66,7 +66,7 @@ function build() {
       },
     },
     issueRefreshToken: async (_ctx, c) => c.grantTypeAllowed('refresh_token'),
-    ttl: { AccessToken: 60, IdToken: 60, AuthorizationCode: 30, Session: 600, Grant: 600, Interaction: 300, RefreshToken: 600 },
+    ttl: { AccessToken: Number(process.env.ACCESS_TTL || 60), IdToken: 60, AuthorizationCode: 30, Session: 600, Grant: 600, Interaction: 300, RefreshToken: 600 },
   });
   provider.on('server_error', (_ctx, err) => console.error('server_error', err.message));
   return provider.callback();

@@ -120,6 +120,16 @@ impl OidcProvider {
         serde_json::from_slice(&response.body).unwrap()
     }
 
+    /// Makes the next answer at `path` this one.
+    pub fn fail_once(&self, path: &str, status: u16, body: &str) {
+        let fault = json!({"path": path, "status": status, "body": body}).to_string();
+        let host = format!("{}:{PORT}", self.ip);
+        let request = client::get(&host, "/_test/fault").replacen("GET", "POST", 1);
+        let more = format!("\r\nContent-Length: {}\r\n\r\n{fault}", fault.len());
+        let response = self.ask(request.replace("\r\n\r\n", &more));
+        assert_eq!(response.status, 200, "{}", response.text());
+    }
+
     /// Changes its keys; the ones before stay published.
     pub fn rotate(&self) {
         let host = format!("{}:{PORT}", self.ip);

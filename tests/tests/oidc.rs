@@ -34,9 +34,14 @@ struct Site {
 impl Site {
     /// `None`: the provider cannot be started, and the test is skipped.
     fn start(change: impl Fn(&mut Value)) -> Option<Self> {
+        Self::start_with(change, &[])
+    }
+
+    /// Like [`Self::start`], with variables of the provider's environment.
+    fn start_with(change: impl Fn(&mut Value), environment: &[(&str, &str)]) -> Option<Self> {
         let ip = address();
         let redirect = format!("https://{ip}:8443/oauth2/idpresponse");
-        let provider = OidcProvider::start(Ca::new(), &[redirect], &[])?;
+        let provider = OidcProvider::start(Ca::new(), &[redirect], environment)?;
         let target = Target::http(echo);
         let dir = TempDir::new();
         provider.ca().leaf(&[&ip.to_string()]).write(&dir, "main");
@@ -337,4 +342,82 @@ fn large_claims_are_sharded_and_larger_ones_refused() {
         .elbow
         .metric("elbow_authentication_claims_too_large_total", &[]);
     assert_eq!(exceeded, Some(1.0));
+}
+
+// Parity 1.10 and 1.15: a provider that fails or lies.
+#[test]
+fn faults_of_the_provider_have_their_status_and_reason() {
+    let Some(site) = Site::start(|_| {}) else {
+        return;
+    };
+    let unsigned = json!({"access_token": "a", "token_type": "Bearer"}).to_string();
+    let foreign = json!({"sub": "mallory"}).to_string();
+    let table = [
+        ("/token", 503, "{}", 561, "AuthTokenEpRequestFailed"),
+        ("/token", 200, "<html>", 561, "AuthInvalidTokenResponse"),
+        ("/token", 200, &unsigned, 401, "AuthInvalidIdToken"),
+        ("/me", 500, "{}", 561, "AuthUserinfoEpRequestFailed"),
+        ("/me", 200, "a.b.c", 561, "AuthInvalidUserinfoResponse"),
+        ("/me", 200, &foreign, 561, "AuthInvalidUserinfoResponse"),
+    ];
+    let mut expected = Vec::new();
+    for (path, answered, body, status, reason) in table {
+        site.provider.fail_once(path, answered, body);
+        let page = site.browser().log_in(&site.url("/authenticate"), "alice");
+        assert_eq!(page.response.status, status, "{reason}");
+        expected.push((
+            status.to_string(),
+            "authenticate".to_owned(),
+            reason.to_owned(),
+        ));
+    }
+    let mut log = site.log(2 * expected.len());
+    log.retain(|(status, _, _)| status != "302");
+    log.sort();
+    expected.sort();
+    assert_eq!(log, expected);
+    let errors = site
+        .elbow
+        .metric("elbow_authentications_total", &["result=\"error\""]);
+    assert_eq!(errors, Some(6.0));
+    assert!(site.target.requests().is_empty(), "nobody got in");
+}
+
+// Parity 1.10: 500 when the provider cannot be reached.
+#[test]
+fn provider_that_is_away_is_answered_500() {
+    let away = Target::refusing();
+    let url = format!("https://{}/token", away.addr());
+    let change = |config: &mut Value| config["tokenEndpoint"] = json!(url);
+    let Some(site) = Site::start(change) else {
+        return;
+    };
+    let page = site.browser().log_in(&site.url("/authenticate"), "alice");
+    assert_eq!(page.response.status, 500);
+    let log = site.log(2);
+    let refused = |(_, _, reason): &(String, String, String)| reason == "AuthTokenEpRequestTimeout";
+    assert!(log.iter().any(refused), "{log:#?}");
+}
+
+// ALB guide, authenticate users: the session gets another access token when the last one expires.
+#[test]
+fn session_is_refreshed_when_its_access_token_expires() {
+    let Some(site) = Site::start_with(|_| {}, &[("ACCESS_TTL", "1")]) else {
+        return;
+    };
+    let mut alice = site.browser();
+    let page = alice.log_in(&site.url("/authenticate"), "alice");
+    let told = |response: &elbow_tests::Response| -> Value {
+        serde_json::from_slice(&response.body).unwrap()
+    };
+    let first = told(&page.response)["accesstoken"].clone();
+    elbow_tests::wait::until("another access token", || {
+        let response = alice.get(&site.url("/deny"));
+        assert_eq!(response.status, 200);
+        (told(&response)["accesstoken"] != first).then_some(())
+    });
+    let refreshes = site
+        .elbow
+        .metric("elbow_authentication_refreshes_total", &[]);
+    assert!(refreshes >= Some(1.0), "{refreshes:?}");
 }
