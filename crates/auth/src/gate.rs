@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::jwt::{Checked, FetchedKeys, JwtGate, Now};
 use crate::oidc::exchange::Answer;
-use crate::oidc::identity::Identity;
 use crate::oidc::{Callbacks, OidcGate, Question as OidcQuestion};
 use crate::reason::Reason;
+use crate::request::{Admission, Judged, Reply, Request};
 
 /// An action that authenticates requests, in force.
 #[derive(Clone, Debug)]
@@ -17,19 +17,6 @@ pub enum Gate {
     Jwt(Arc<JwtGate>),
     /// `authenticate-oidc`.
     Oidc(Arc<OidcGate>),
-}
-
-/// What a gate looks at in a request.
-#[derive(Clone, Debug, Default)]
-pub struct Request<'a> {
-    /// The first Authorization field.
-    pub authorization: Option<&'a [u8]>,
-    /// All Cookie fields.
-    pub cookies: Vec<&'a [u8]>,
-    /// The host that the client asked for, with its port.
-    pub host: Option<&'a [u8]>,
-    /// The path and query that it asked for.
-    pub uri: &'a str,
 }
 
 /// What is done with a request.
@@ -43,30 +30,6 @@ pub enum Verdict {
     Reply(Reply),
     /// The identity provider has to be asked first.
     Consult(Consultation),
-}
-
-/// A request that was let through.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Admission {
-    /// What its target is told of the user.
-    pub identity: Option<Box<Identity>>,
-    /// Values of Set-Cookie for its response.
-    pub cookies: Vec<String>,
-    /// Whether the provider gave the session another access token.
-    pub is_refreshed: bool,
-}
-
-/// A redirect, 302.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// Where it leads.
-    pub location: String,
-    /// Values of Set-Cookie.
-    pub cookies: Vec<String>,
-    /// Whether it ends a login.
-    pub is_login: bool,
-    /// Why the session that the client has is of no use.
-    pub reason: Option<Reason>,
 }
 
 /// A question to an identity provider.
@@ -101,7 +64,9 @@ impl Gate {
                     }
                 }
             }
-            Self::Oidc(gate) => gate.check(request, advice.and_then(Advice::answer), now.unix),
+            Self::Oidc(gate) => gate
+                .check(request, advice.and_then(Advice::answer), now.unix)
+                .into(),
         }
     }
 }
@@ -115,13 +80,20 @@ impl Callbacks {
         advice: Option<&Advice>,
         now: Now,
     ) -> (Option<u32>, Verdict) {
-        self.end_login(request, advice.and_then(Advice::answer), now.unix)
+        let answer = advice.and_then(Advice::answer);
+        let (priority, judged) = self.end_login(request, answer, now.unix);
+        (priority, judged.into())
     }
 }
 
-impl Verdict {
-    pub(crate) fn consult_provider(question: OidcQuestion) -> Self {
-        Self::Consult(Consultation(Question::Provider(question)))
+impl From<Judged<OidcQuestion>> for Verdict {
+    fn from(judged: Judged<OidcQuestion>) -> Self {
+        match judged {
+            Judged::Admitted(admission) => Self::Admitted(admission),
+            Judged::Refused(reason) => Self::Refused(reason),
+            Judged::Reply(reply) => Self::Reply(reply),
+            Judged::Ask(question) => Self::Consult(Consultation(Question::Provider(question))),
+        }
     }
 }
 

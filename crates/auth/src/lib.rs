@@ -17,10 +17,11 @@ mod jwt;
 mod oidc;
 mod provider;
 mod reason;
+mod request;
 
-pub use gate::{Admission, Advice, Consultation, Gate, Reply, Request, Verdict};
+pub use gate::{Advice, Consultation, Gate, Verdict};
 pub use jwt::{JwtGate, Now};
-pub use oidc::identity::Identity;
 pub use oidc::{Callbacks, OidcGate};
 pub use provider::Providers;
 pub use reason::{Blame, Reason};
+pub use request::{Admission, Identity, Reply, Request};

@@ -13,6 +13,7 @@ use elbow_model::AuthenticateOidc;
 use serde_json::{Value, json};
 
 use super::session::Session;
+use crate::request::Identity;
 
 /// Seconds that a target may take the claims for true.
 const VALID: u64 = 120;
@@ -22,17 +23,6 @@ pub(crate) struct Signer {
     key: EcdsaKeyPair,
     id: String,
     pem: String,
-}
-
-/// The fields that tell a target who the user is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// `x-amzn-oidc-accesstoken`.
-    pub access_token: String,
-    /// `x-amzn-oidc-identity`.
-    pub subject: String,
-    /// `x-amzn-oidc-data`.
-    pub data: String,
 }
 
 impl Signer {
@@ -61,27 +51,25 @@ impl Signer {
     }
 }
 
-impl Identity {
-    /// What a target of the load balancer `signer_arn` is told of the user of `session` at `now`.
-    pub(super) fn new(
-        session: &Session,
-        config: &AuthenticateOidc,
-        signer: &Signer,
-        signer_arn: &Arc<str>,
-        now: u64,
-    ) -> Option<Self> {
-        let expiry = now + VALID;
-        let header = json!({"typ": "JWT", "kid": signer.id, "alg": "ES256", "iss": &*config.issuer,
+/// What a target of the load balancer `signer_arn` is told of the user of `session` at `now`.
+pub(super) fn identify(
+    session: &Session,
+    config: &AuthenticateOidc,
+    signer: &Signer,
+    signer_arn: &Arc<str>,
+    now: u64,
+) -> Option<Identity> {
+    let expiry = now + VALID;
+    let header = json!({"typ": "JWT", "kid": signer.id, "alg": "ES256", "iss": &*config.issuer,
             "client": &*config.client_id, "signer": &**signer_arn, "exp": expiry});
-        let mut claims = session.claims.clone();
-        claims.insert("exp".to_owned(), expiry.into());
-        claims.insert("iss".to_owned(), (&*config.issuer).into());
-        Some(Self {
-            access_token: session.access_token.clone(),
-            subject: session.subject().to_owned(),
-            data: signer.sign(&header, &claims.into())?,
-        })
-    }
+    let mut claims = session.claims.clone();
+    claims.insert("exp".to_owned(), expiry.into());
+    claims.insert("iss".to_owned(), (&*config.issuer).into());
+    Some(Identity {
+        access_token: session.access_token.clone(),
+        subject: session.subject().to_owned(),
+        data: signer.sign(&header, &claims.into())?,
+    })
 }
 
 /// An id in the form of a UUID, made of the key.

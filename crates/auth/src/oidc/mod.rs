@@ -8,10 +8,10 @@ use std::sync::Arc;
 use elbow_model::{AuthenticateOidc, OnUnauthenticated};
 
 use crate::client::Client;
-use crate::gate::{Admission, Reply, Request, Verdict};
 use crate::reason::Reason;
+use crate::request::{Admission, Judged, Reply, Request};
 use exchange::{Answer, Wanted};
-use identity::{Identity, Signer};
+use identity::{Signer, identify};
 use seal::Seal;
 use session::Session;
 use state::{Secret, State};
@@ -24,6 +24,8 @@ mod response;
 mod seal;
 mod session;
 mod state;
+
+type Verdict = Judged<Question>;
 
 /// Where providers send users back to.
 const CALLBACK: &str = "/oauth2/idpresponse";
@@ -100,7 +102,7 @@ impl OidcGate {
             return self.admit(&session, Vec::new(), now);
         }
         let Some(answer) = answer else {
-            return Verdict::consult_provider(Question {
+            return Judged::Ask(Question {
                 gate: Arc::clone(self),
                 wanted: Wanted::Refresh(Box::new(session)),
                 now,
@@ -109,7 +111,7 @@ impl OidcGate {
         match &answer.session {
             Ok(session) => match self.cookies(session, shards.len(), now) {
                 Ok(cookies) => self.admit(session, cookies, now),
-                Err(reason) => Verdict::Refused(reason),
+                Err(reason) => Judged::Refused(reason),
             },
             // The user has to log in again.
             Err(reason) => self.unauthenticated(request, Some(*reason), now),
@@ -119,14 +121,14 @@ impl OidcGate {
     fn admit(&self, session: &Session, cookies: Vec<String>, now: u64) -> Verdict {
         let signer = self.signer.as_ref();
         let identity =
-            signer.and_then(|signer| Identity::new(session, &self.config, signer, &self.arn, now));
+            signer.and_then(|signer| identify(session, &self.config, signer, &self.arn, now));
         match identity {
-            Some(identity) => Verdict::Admitted(Admission {
+            Some(identity) => Judged::Admitted(Admission {
                 identity: Some(Box::new(identity)),
                 is_refreshed: !cookies.is_empty(),
                 cookies,
             }),
-            None => Verdict::Refused(Reason::AuthUnhandledException),
+            None => Judged::Refused(Reason::AuthUnhandledException),
         }
     }
 
@@ -141,11 +143,11 @@ impl OidcGate {
     /// What is done with a request without a session; `reason` says why the one that it has is of no use.
     fn unauthenticated(&self, request: &Request<'_>, reason: Option<Reason>, now: u64) -> Verdict {
         match self.config.on_unauthenticated {
-            OnUnauthenticated::Allow => Verdict::Admitted(Admission::default()),
-            OnUnauthenticated::Deny => Verdict::Refused(reason.unwrap_or(Reason::AuthDenied)),
+            OnUnauthenticated::Allow => Judged::Admitted(Admission::default()),
+            OnUnauthenticated::Deny => Judged::Refused(reason.unwrap_or(Reason::AuthDenied)),
             OnUnauthenticated::Authenticate => match self.challenge(request, now) {
-                Ok(reply) => Verdict::Reply(Reply { reason, ..reply }),
-                Err(reason) => Verdict::Refused(reason),
+                Ok(reply) => Judged::Reply(Reply { reason, ..reply }),
+                Err(reason) => Judged::Refused(reason),
             },
         }
     }
@@ -211,7 +213,7 @@ impl OidcGate {
         let code = query::value(query, "code").filter(|code| !code.is_empty());
         let code = code.ok_or(Reason::AuthMissingCodeParam)?;
         let Some(answer) = answer else {
-            return Ok(Verdict::consult_provider(Question {
+            return Ok(Judged::Ask(Question {
                 gate: Arc::clone(self),
                 wanted: Wanted::Login {
                     code,
@@ -226,7 +228,7 @@ impl OidcGate {
         let present = session::shards(&request.cookies, name).len();
         let cookies = self.cookies(session, present, now)?;
         let start = redirect_uri.strip_suffix(CALLBACK).unwrap_or_default();
-        Ok(Verdict::Reply(Reply {
+        Ok(Judged::Reply(Reply {
             location: format!("{start}{}", state.uri),
             cookies,
             is_login: true,
@@ -258,7 +260,7 @@ impl Callbacks {
         now: u64,
     ) -> (Option<u32>, Verdict) {
         let Some(state) = query::value(query_of(request.uri), "state") else {
-            return (None, Verdict::Refused(Reason::AuthMissingStateParam));
+            return (None, Judged::Refused(Reason::AuthMissingStateParam));
         };
         let mut gates = self.0.iter();
         let found = gates.find_map(|(priority, gate)| {
@@ -266,10 +268,10 @@ impl Callbacks {
             Some((*priority, gate, State::open(seal, state.as_bytes())?))
         });
         let Some((priority, gate, state)) = found else {
-            return (None, Verdict::Refused(Reason::AuthInvalidStateParam));
+            return (None, Judged::Refused(Reason::AuthInvalidStateParam));
         };
         let verdict = gate.log_in(&state, request, answer, now);
-        (Some(priority), verdict.unwrap_or_else(Verdict::Refused))
+        (Some(priority), verdict.unwrap_or_else(Judged::Refused))
     }
 }
 

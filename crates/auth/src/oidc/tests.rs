@@ -9,6 +9,7 @@ use super::*;
 use crate::client::Response;
 use crate::encoding::encode;
 use crate::oidc::response::Tokens;
+use crate::request::Identity;
 
 /// The clock of these tests.
 const NOW: u64 = 1_800_000_000;
@@ -191,7 +192,7 @@ fn login_ends_where_it_began_and_with_a_session() {
     let uri = format!("/oauth2/idpresponse?code=x&state={state}");
     let request = request(&uri, &[&cookie]);
     let (priority, verdict) = callbacks.end_login(&request, None, NOW);
-    assert!(matches!(verdict, Verdict::Consult(_)), "{verdict:?}");
+    assert!(matches!(verdict, Verdict::Ask(_)), "{verdict:?}");
     assert_eq!(priority, Some(7));
     let got = answer(Ok(session(None, None)));
     let (_, verdict) = callbacks.end_login(&request, Some(&got), NOW);
@@ -351,10 +352,7 @@ fn stale_session_is_refreshed_if_it_can_be() {
         gate.check(&request, None, NOW - 1),
         Verdict::Admitted(_)
     ));
-    assert!(matches!(
-        gate.check(&request, None, NOW),
-        Verdict::Consult(_)
-    ));
+    assert!(matches!(gate.check(&request, None, NOW), Verdict::Ask(_)));
     let fresh = answer(Ok(session(Some(NOW + 60), Some("refresh 2"))));
     let Verdict::Admitted(admission) = gate.check(&request, Some(&fresh), NOW) else {
         panic!("expected the request to be let through");

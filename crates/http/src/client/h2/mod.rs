@@ -17,7 +17,6 @@ use crate::listener::Listener;
 use driver::Driver;
 use link::Link;
 
-mod consult;
 mod driver;
 mod guard;
 mod link;

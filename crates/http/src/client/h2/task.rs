@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
+use elbow_auth::Consultation;
 use elbow_h2::{Head, StreamKey};
 use elbow_model::ProtocolVersion;
 use elbow_net::{Connect, Timer};
 use elbow_telemetry::ShedReason;
 use tokio::task::spawn_local;
 
-use super::consult::consult;
 use super::guard::RequestGuard;
 use super::link::Stream;
 use super::local::Local;
@@ -37,8 +37,8 @@ use crate::upstream::{Outline, Upstream};
 
 /// What is needed of a request once its head is gone.
 pub(super) struct Facts {
-    pub(super) framing: Framing,
-    pub(super) to_head: bool,
+    framing: Framing,
+    to_head: bool,
     grpc: bool,
     never_indexed: NeverIndexed,
 }
@@ -124,8 +124,57 @@ impl<C: Connect> Begun<C> {
     }
 }
 
+/// Asks an identity provider about a request, decides again, and does what was decided.
+async fn consult<C: Connect>(
+    mut guard: RequestGuard<C>,
+    stream: Stream,
+    head: OwnedHead,
+    mut consultation: Consultation,
+    facts: Facts,
+) {
+    let connection = Rc::clone(&guard.connection);
+    let listener = Arc::clone(&guard.listener);
+    let context = &connection.context;
+    let Some(_held) = stream.link().hold_head(head.size()) else {
+        context.metrics.shed(ShedReason::Buffers);
+        return fail(guard, stream, ErrorKind::NoBuffer.into(), facts);
+    };
+    loop {
+        let advice = {
+            let mut running = pin!(consultation.run());
+            poll_fn(|cx| {
+                stream.register(cx);
+                match running.as_mut().poll(cx) {
+                    Poll::Pending if stream.is_reset() => Poll::Ready(None),
+                    polled => polled.map(Some),
+                }
+            })
+            .await
+        };
+        let Some(advice) = advice else {
+            return;
+        };
+        let mut out = context.pools.spares.take();
+        let planned = head.with(|head| {
+            let incoming = ClientRequest {
+                head,
+                meta: &connection.meta,
+                framing: facts.framing,
+                websocket: false,
+                refused: None,
+                advice: Some(&advice),
+            };
+            prepare::prepare(context, &listener, &incoming, guard.record(), &mut out)
+        });
+        match planned {
+            Ok(Plan::Consult(next)) => consultation = next,
+            planned => return act(guard, stream, planned, facts, out),
+        }
+    }
+}
+
 /// Does what was decided: at once if it can, else in a task.
-pub(super) fn act<C: Connect>(
+fn act<C: Connect>(
     mut guard: RequestGuard<C>,
     stream: Stream,
     planned: Result<Plan, Error>,
@@ -151,12 +200,7 @@ pub(super) fn act<C: Connect>(
 }
 
 /// Sends the error page for a request that failed.
-pub(super) fn fail<C: Connect>(
-    mut guard: RequestGuard<C>,
-    stream: Stream,
-    error: Error,
-    facts: Facts,
-) {
+fn fail<C: Connect>(mut guard: RequestGuard<C>, stream: Stream, error: Error, facts: Facts) {
     let listener = Arc::clone(&guard.listener);
     let status = guard.record().fail(error, &listener);
     let page = listener.page(status);
