@@ -57,7 +57,15 @@ pub(crate) fn chunks(input: &[u8], extras: Extras) -> Result<Chunks, &'static st
         }
     }
     loop {
-        match line(&input[at..])? {
+        let rest = &input[at..];
+        let name = rest.iter().take_while(|b| is_token_byte(**b)).count();
+        match rest.get(name) {
+            None => {}
+            Some(b':') if name > 0 => {}
+            Some(b'\r') if name == 0 => {}
+            Some(_) => return Err("an invalid trailer"),
+        }
+        match line(rest)? {
             None => return Ok(part(data)),
             Some([]) => {
                 return Ok(Chunks {
@@ -70,6 +78,11 @@ pub(crate) fn chunks(input: &[u8], extras: Extras) -> Result<Chunks, &'static st
             Some(line) => at += line.len() + 2,
         }
     }
+}
+
+/// Whether a byte may be in the name of a field (RFC 9110, 5.6.2).
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Returns the line at the start of `input` without its end, or `None` while it is incomplete.

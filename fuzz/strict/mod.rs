@@ -250,8 +250,7 @@ fn looks_like_framing(name: &[u8]) -> bool {
 }
 
 fn is_token(bytes: &[u8]) -> bool {
-    let is_token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
-    !bytes.is_empty() && bytes.iter().all(is_token)
+    !bytes.is_empty() && bytes.iter().copied().all(chunks::is_token_byte)
 }
 
 /// Reads the body after `head`. Without framing it has `unframed` bytes, or ends with the input.
