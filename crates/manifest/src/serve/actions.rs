@@ -102,7 +102,7 @@ impl<'a, 'd> Actions<'a, 'd> {
         let Some((id, password)) = self.scope.secret(key).and_then(credentials) else {
             let (namespace, name) = key;
             let message = format!(
-                "auth-idp-oidc: the Secret {namespace}/{name} has no clientID and clientSecret that can be read; the rule answers 503"
+                "auth-idp-oidc: the rule answers 503 until the Secret {namespace}/{name} has a clientID and a clientSecret that can be read"
             );
             self.notes
                 .push(origin.place(Diagnostic::warning("unknown-secret", message)));

@@ -41,7 +41,7 @@ fn names_ports_and_kinds() {
         ]
     );
     type Row = (fn(&mut TargetGroupSpec), &'static str);
-    let table: [Row; 6] = [
+    let table: [Row; 7] = [
         (
             |s| s.protocol = Some("UDP".into()),
             "protocol not-supported",
@@ -58,8 +58,12 @@ fn names_ports_and_kinds() {
             "protocol invalid-combination",
         ),
         (
-            |s| s.target_type = Some("lambda".into()),
+            |s| s.target_type = Some("pod".into()),
             "targetType unknown-value",
+        ),
+        (
+            |s| s.target_type = Some("lambda".into()),
+            "targetType not-supported",
         ),
         (
             |s| s.protocol_version = Some("2".into()),
