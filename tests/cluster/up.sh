@@ -105,6 +105,8 @@ import() { # IMAGE.tar
   ctr -a run/containerd.sock -n k8s.io images import "$1" >/dev/null
 }
 
+# imageGCHighThresholdPercent: on a disk that is more than 85 % full, kubelet would remove images that no container uses at
+# the moment, such as that of pause, and they cannot be pulled again.
 node() {
   [ -e /var/lib/kubelet ] || touch first-kubelet
   ip address add "$node/32" dev lo
@@ -128,6 +130,7 @@ port: $((api + 1))
 healthzPort: 0
 readOnlyPort: 0
 evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}
+imageGCHighThresholdPercent: 100
 K
   cat >kube-proxy.yaml <<K
 apiVersion: kubeproxy.config.k8s.io/v1alpha1

@@ -104,8 +104,7 @@ impl Access {
         documents.map(|object| fresh(object.unwrap())).collect()
     }
 
-    /// Waits until all pods of the StatefulSets and Deployments in `namespace` are ready. On a busy machine a container may
-    /// need minutes to start.
+    /// Waits until all pods of the StatefulSets and Deployments in `namespace` are ready.
     pub fn wait_for_pods(&self, namespace: &str) {
         let list = self.ask(&[
             "get",
@@ -116,7 +115,7 @@ impl Access {
             "name",
         ]);
         for name in list.lines() {
-            self.ask(&["rollout", "status", "-n", namespace, name, "--timeout=600s"]);
+            self.ask(&["rollout", "status", "-n", namespace, name, "--timeout=180s"]);
         }
     }
 
