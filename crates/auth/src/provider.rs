@@ -1,4 +1,4 @@
-//! What is kept of identity providers, whatever the configuration becomes.
+//! The state of identity providers that outlives a reload.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -12,8 +12,8 @@ use crate::jwt::cache::KeyCache;
 use crate::oidc::OidcGate;
 use crate::oidc::identity::Signer;
 
-/// What all load balancers of a process know of identity providers. It outlives reloads, so that keys are not fetched
-/// anew because something else changed.
+/// What all load balancers of a process know about identity providers. It outlives reloads, so that an unrelated change
+/// does not fetch keys again.
 #[derive(Debug)]
 pub struct Providers {
     client: Arc<Client>,

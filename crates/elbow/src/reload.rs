@@ -358,7 +358,7 @@ async fn next(reloader: &mut Reloader, folders: &Folders, pause: &mut Duration) 
     }
 }
 
-/// Waits until `due`; forever if there is none.
+/// Waits until `due`, or forever for `None`.
 async fn until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,

@@ -36,7 +36,7 @@ pub(crate) fn names(secret: &Secret) -> Vec<String> {
     names.filter_map(name).collect()
 }
 
-/// A value as text; `None` when it is none.
+/// A value as text; `None` if it is not valid base64 or not UTF-8.
 pub(crate) fn text(value: &SecretValue) -> Option<String> {
     match value {
         SecretValue::Plain(text) => Some(text.clone()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::invalid::Place;
 use crate::suggest::did_you_mean;
 
-/// The value that AWS spells `text`, of those in `table`; reported when there is none.
+/// The value in `table` that AWS spells `text`. An unknown spelling is reported.
 pub(crate) fn one_of<T: Copy>(
     text: &str,
     table: &[(&'static str, T)],

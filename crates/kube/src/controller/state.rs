@@ -371,7 +371,7 @@ fn balancers(reconciled: &Reconciled) -> impl Iterator<Item = &Arc<str>> {
         .flat_map(|made| std::iter::once(&made.load_balancer).chain(&made.front))
 }
 
-/// Waits until `instant`; forever if there is none.
+/// Waits until `instant`, or forever for `None`.
 async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant).await,

@@ -65,7 +65,7 @@ struct Reported {
 enum Wanted {
     Nothing,
     Stack(Stack),
-    /// The stack stays as it is; when there is none yet, it is this one.
+    /// The current stack stays in force. This one serves if none does yet.
     Kept(Diagnostic, Option<Stack>),
 }
 

@@ -266,7 +266,7 @@ pub struct MutualAuthentication {
     pub ignore_client_certificate_expiry: Option<bool>,
     /// `off`, `passthrough`, `verify`.
     pub mode: String,
-    /// The trust store; empty when there is none.
+    /// The ARN of the trust store, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trust_store_arn: Option<String>,
 }

@@ -242,7 +242,7 @@ fn header_value(text: &str, at: &Place<'_>) -> Option<()> {
 }
 
 fn cookie_name(text: &str, at: &Place<'_>) -> Option<()> {
-    // Without a name there is none; whoever needs one says so.
+    // An empty value means no cookie. Stickiness that needs one reports it.
     if text.is_empty() || (is_token(text) && !text.starts_with(RESERVED_COOKIES)) {
         return Some(());
     }

@@ -11,7 +11,7 @@ use super::Connection;
 use crate::error::ErrorKind;
 
 impl<S: Stream, C: Connect> Connection<S, C> {
-    /// Asks an identity provider, whose timeout is its own: the idle timeout begins anew afterwards.
+    /// Asks an identity provider. The request has a timeout of its own; the idle timeout restarts after it.
     pub(super) async fn consult(
         &mut self,
         consultation: Consultation,

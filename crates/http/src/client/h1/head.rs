@@ -94,7 +94,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
     }
 }
 
-/// Makes room for more of a head, or returns why there is none.
+/// Makes room for more of a head, or returns why that fails.
 fn make_room<C: Connect>(input: &mut Buffer, context: &Context<C>) -> Result<(), Next> {
     if input.room() > 0 {
         return Ok(());
