@@ -57,7 +57,7 @@ impl Group {
     }
 
     /// Chooses a target for a request with the algorithm of the group; `None` if no target is registered.
-    /// `worker` is the number of the calling worker. Only weighted_random uses `random`.
+    /// `worker` is the number of the calling worker. Only weighted_random and slow start use `random`.
     ///
     /// Draining and unused targets are never chosen. If none of the others is healthy, all of them are
     /// used (ALB guide: target groups, fail-open), except with a Classic load balancer, which then uses
@@ -66,7 +66,7 @@ impl Group {
     pub fn choose(&self, worker: usize, random: u64) -> Option<Chosen<'_>> {
         let (eligible, count) = self.eligible()?;
         let target = match self.config.attributes.algorithm {
-            Algorithm::RoundRobin => self.round_robin(worker, eligible),
+            Algorithm::RoundRobin => self.round_robin(worker, eligible, random),
             Algorithm::LeastOutstandingRequests => self.least_outstanding(worker, eligible),
             Algorithm::WeightedRandom => self.weighted_random(eligible, count, random),
         };
@@ -126,7 +126,7 @@ impl Group {
         for target in &self.targets {
             let state = target.state();
             healthy += usize::from(is_healthy(state));
-            registered += usize::from(is_registered(state));
+            registered += usize::from(state.is_registered());
         }
         let attributes = &self.config.attributes;
         let minimum = attributes.minimum_healthy;
@@ -140,11 +140,38 @@ impl Group {
         }
     }
 
-    /// The next eligible target after the one this worker chose last.
-    fn round_robin(&self, worker: usize, eligible: Eligible) -> Option<&Arc<Target>> {
-        let (index, target) = self.ring(worker).find(|(_, target)| eligible.has(target))?;
+    /// The next eligible target after the one this worker chose last. A target in slow start skips turns, which do not
+    /// go to the target behind it: that one has its own turn next.
+    fn round_robin(&self, worker: usize, eligible: Eligible, random: u64) -> Option<&Arc<Target>> {
+        let ring = || self.ring(worker).filter(|(_, target)| eligible.has(target));
+        let takes_turn = |target: &Target| target.share().takes(mix(random ^ target.key()));
+        let next = if self.config.attributes.slow_start.is_some() && eligible == Eligible::Healthy {
+            // Without a target at its full share, all may skip.
+            ring()
+                .find(|(_, target)| takes_turn(target))
+                .or_else(|| ring().next())
+        } else {
+            ring().next()
+        };
+        let (index, target) = next?;
         self.advance(worker, index);
         Some(target)
+    }
+
+    /// Whether requests are chosen by [`Target::share`].
+    pub fn uses_shares(&self) -> bool {
+        self.config.attributes.slow_start.is_some()
+    }
+
+    /// Whether `target`, which is about to become healthy, starts slowly: another healthy target gets its full share
+    /// (ALB guide: edit target group attributes, slow start).
+    pub fn starts_slowly(&self, target: &Target) -> bool {
+        let takes_load = |other: &Target| {
+            other.serial != target.serial && is_healthy(other.state()) && other.share().is_full()
+        };
+        self.config.attributes.slow_start.is_some()
+            && !target.skips_slow_start()
+            && self.targets.iter().any(|other| takes_load(other))
     }
 
     /// The eligible target with the fewest requests in progress; among equals, the next by round robin.
@@ -205,7 +232,7 @@ impl Eligible {
         let state = target.state();
         match self {
             Self::Healthy => is_healthy(state),
-            Self::Registered => is_registered(state),
+            Self::Registered => state.is_registered(),
         }
     }
 
@@ -220,10 +247,6 @@ impl Eligible {
 /// A target without health checks counts as healthy.
 fn is_healthy(state: TargetState) -> bool {
     matches!(state, TargetState::Healthy | TargetState::Unavailable)
-}
-
-fn is_registered(state: TargetState) -> bool {
-    !matches!(state, TargetState::Unused | TargetState::Draining)
 }
 
 /// An index into `weights`, chosen with probability weight / sum; `None` if all are 0.

@@ -1,8 +1,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use elbow_model::TargetState;
+
+use crate::Share;
 
 /// A registered target, resolved to an address, with its state and counters. A new snapshot reuses the
 /// same `Arc` for a target that stays, so that they survive a reload.
@@ -21,6 +23,9 @@ pub struct Target {
     in_flight: AtomicU32,
     requests: AtomicU64,
     terminations: AtomicU32,
+    /// [`Share::parts`].
+    share: AtomicU32,
+    skips_slow_start: AtomicBool,
 }
 
 impl Target {
@@ -37,6 +42,8 @@ impl Target {
             in_flight: AtomicU32::new(0),
             requests: AtomicU64::new(0),
             terminations: AtomicU32::new(0),
+            share: AtomicU32::new(Share::FULL.parts()),
+            skips_slow_start: AtomicBool::new(false),
         }
     }
 
@@ -65,6 +72,26 @@ impl Target {
     /// Sets the reason for its state, together with the state.
     pub fn set_reason(&self, reason: u32) {
         self.reason.store(reason, Ordering::Relaxed);
+    }
+
+    /// How much of its normal share of requests it gets.
+    pub fn share(&self) -> Share {
+        Share::from_parts(self.share.load(Ordering::Relaxed))
+    }
+
+    /// Sets how much of its normal share of requests it gets.
+    pub fn set_share(&self, share: Share) {
+        self.share.store(share.parts(), Ordering::Relaxed);
+    }
+
+    /// Whether it gets its full share at once when it becomes healthy, because it was registered in an empty group.
+    pub fn skips_slow_start(&self) -> bool {
+        self.skips_slow_start.load(Ordering::Relaxed)
+    }
+
+    /// Sets whether it skips slow start when it becomes healthy.
+    pub fn set_skips_slow_start(&self, skips: bool) {
+        self.skips_slow_start.store(skips, Ordering::Relaxed);
     }
 
     /// The number of requests (HTTP) or connections (TCP, TLS) in progress.
@@ -196,6 +223,16 @@ mod tests {
     fn mix_is_the_finalizer_of_splitmix64() {
         assert_eq!(mix(0), 0xe220_a839_7b1d_cdaf);
         assert_eq!(mix(1_234_567), 6_457_827_717_110_365_317);
+    }
+
+    #[test]
+    fn share_is_full_until_it_is_set() {
+        let target = target("10.0.0.1:80");
+        assert!(target.share().is_full() && !target.skips_slow_start());
+        target.set_share(Share::ratio(1, 2));
+        target.set_skips_slow_start(true);
+        assert_eq!(target.share(), Share::ratio(1, 2));
+        assert!(target.skips_slow_start());
     }
 
     #[test]

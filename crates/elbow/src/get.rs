@@ -179,6 +179,7 @@ fn columns(kind: GetKind, wide: bool) -> Vec<(&'static str, &'static str)> {
             &[
                 ("ADDRESS", "address"),
                 ("ZONE", "availabilityZone"),
+                ("SHARE %", "requestShare"),
                 ("DESCRIPTION", "description"),
             ],
         ),

@@ -418,6 +418,8 @@ pub struct TargetGroupAttributes {
     pub deregistration_delay: Duration,
     /// `load_balancing.algorithm.type`.
     pub algorithm: Algorithm,
+    /// ALB: `slow_start.duration_seconds`, 30-900 s; `None`: targets get their full share at once.
+    pub slow_start: Option<Duration>,
     /// `target_group_health.unhealthy_state_routing.*`.
     pub minimum_healthy: MinimumHealthy,
     /// `stickiness.*`, when `stickiness.enabled` is true.

@@ -223,6 +223,7 @@ impl LoadBalancer {
         let has_proxy_protocol =
             policies.is_some_and(|p| !is_http && p.contains(&BackendServerPolicy::ProxyProtocol));
         TargetGroupAttributes {
+            slow_start: None,
             minimum_healthy: MinimumHealthy::default(),
             stickiness: None,
             deregistration_delay: self.attributes.connection_draining.unwrap_or_default(),

@@ -313,6 +313,11 @@ pub enum TargetState {
 }
 
 impl TargetState {
+    /// Whether a target in this state belongs to its group and may get traffic.
+    pub fn is_registered(self) -> bool {
+        !matches!(self, Self::Unused | Self::Draining)
+    }
+
     /// AWS's spelling.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -26,8 +26,10 @@ use crate::task::Task;
 
 mod diagnosis;
 mod log;
+mod ramp;
 
 use diagnosis::Told;
+use ramp::Ramp;
 
 /// Delay between the first checks of two targets, so that the checks of many targets are spread over time.
 const SPACING: Duration = Duration::from_micros(100);
@@ -78,6 +80,7 @@ struct Check {
     config: Config,
     tracker: Rc<RefCell<Tracker>>,
     targets: Rc<RefCell<Vec<Checked>>>,
+    ramp: Ramp,
     task: Task,
 }
 
@@ -127,12 +130,13 @@ impl Checks {
                         let mut tracker = check.tracker.borrow_mut();
                         tracker.reconfigure(&wanted.config.check);
                         drop(tracker);
-                        self.start(wanted.config, check.tracker, check.targets)
+                        self.start(wanted.config, check.tracker, check.targets, check.ramp)
                     }
                 }
                 None => {
                     let tracker = Rc::new(RefCell::new(Tracker::new(&wanted.config.check)));
-                    self.start(wanted.config, tracker, Rc::new(RefCell::new(targets)))
+                    let targets = Rc::new(RefCell::new(targets));
+                    self.start(wanted.config, tracker, targets, Ramp::default())
                 }
             };
             running.insert(key, check);
@@ -147,10 +151,12 @@ impl Checks {
         config: Config,
         tracker: Rc<RefCell<Tracker>>,
         targets: Rc<RefCell<Vec<Checked>>>,
+        ramp: Ramp,
     ) -> Check {
         let connector = Rc::clone(&self.connector);
         let (own_config, own_tracker, checked) =
             (config.clone(), Rc::clone(&tracker), Rc::clone(&targets));
+        let own_ramp = ramp.clone();
         let told = self.told.clone();
         // As soon as possible: a new target gets no traffic before its first check.
         let now = Instant::now();
@@ -166,7 +172,7 @@ impl Checks {
                 let targets = checked.borrow();
                 log::write(&targets, &check, address, &checkup);
                 let outcome = checkup.outcome;
-                if on_result(&own_tracker, &targets, &outcome) {
+                if on_result(&own_tracker, &targets, &own_ramp, &outcome) {
                     for checked in targets.iter() {
                         told.follow(&checked.group, &check, address, &outcome);
                     }
@@ -179,6 +185,7 @@ impl Checks {
             config,
             tracker,
             targets,
+            ramp,
         }
     }
 }
@@ -189,7 +196,7 @@ impl Check {
         let tracker = self.tracker.borrow();
         for checked in &targets {
             let target = &checked.target;
-            if is_checked(target) {
+            if target.state().is_registered() {
                 target.set_reason(Reason::to_bits(tracker.reason()));
                 target.set_state(tracker.state());
             }
@@ -291,11 +298,16 @@ struct Checked {
 }
 
 /// Applies the result of a check to its targets, and returns whether their state changed.
-fn on_result(tracker: &RefCell<Tracker>, targets: &[Checked], outcome: &Outcome) -> bool {
+fn on_result(
+    tracker: &RefCell<Tracker>,
+    targets: &[Checked],
+    ramp: &Ramp,
+    outcome: &Outcome,
+) -> bool {
     let mut tracker = tracker.borrow_mut();
     let changed = tracker.on_result(outcome);
     for checked in targets {
-        checked.on_result(&tracker, outcome, changed);
+        checked.on_result(&tracker, ramp, outcome, changed);
     }
     changed
 }
@@ -310,13 +322,14 @@ impl Checked {
         }
     }
 
-    fn on_result(&self, tracker: &Tracker, outcome: &Outcome, changed: bool) {
+    fn on_result(&self, tracker: &Tracker, ramp: &Ramp, outcome: &Outcome, changed: bool) {
         match outcome {
             Outcome::Pass { .. } => self.metrics.health_checks_passed.increment(),
             Outcome::Skipped(_) => return self.metrics.health_checks_skipped.increment(),
             _ => self.metrics.health_checks_failed.increment(),
         }
-        if !is_checked(&self.target) {
+        // Draining and unused targets keep their state.
+        if !self.target.state().is_registered() {
             return;
         }
         let state = tracker.state();
@@ -325,6 +338,10 @@ impl Checked {
             return;
         }
         self.target.set_reason(reason);
+        if changed {
+            // Before the first request.
+            ramp.follow(&self.group, &self.target, state);
+        }
         self.target.set_state(state);
         self.shared.health_changed();
         if !changed {
@@ -366,11 +383,6 @@ impl Checked {
             self.shared.wake_workers();
         }
     }
-}
-
-/// Whether checks determine the state of `target`: not if it is draining or unused.
-fn is_checked(target: &Target) -> bool {
-    !matches!(target.state(), TargetState::Draining | TargetState::Unused)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use elbow_balance::{Group, Target};
+use elbow_balance::{Group, Share, Target};
 use elbow_health::Reason;
 use elbow_model::personality::HealthUnit;
 use elbow_model::{Action, Listener, LoadBalancer, Scheme, TargetId, TargetState, Transport};
@@ -128,6 +128,9 @@ pub struct TargetStatus {
     pub in_flight: u32,
     /// Requests or connections so far.
     pub requests: u64,
+    /// Percent of its normal share of requests, while it gets less than all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_share: Option<u32>,
 }
 
 /// The health of a target, in the terms of the API of its load balancer.
@@ -347,6 +350,9 @@ fn target_status(group: &Group, target: &Target) -> TargetStatus {
         description: description.map(Cow::into_owned),
         in_flight: target.in_flight(),
         requests: target.requests(),
+        request_share: Some(target.share())
+            .filter(|share| group.uses_shares() && !share.is_full())
+            .map(Share::percent),
     }
 }
 
@@ -413,6 +419,7 @@ fn unresolved_rows(shared: &Shared, group: &Group) -> Vec<TargetStatus> {
             description: health.description.map(Cow::into_owned),
             in_flight: 0,
             requests: 0,
+            request_share: None,
         })
     };
     group.config.targets.iter().filter_map(row).collect()

@@ -5,6 +5,7 @@ use elbow_model::{MinimumHealthy, TargetGroupSpec};
 use proptest::prelude::*;
 
 use super::*;
+use crate::Share;
 
 use TargetState::{Draining, Healthy, Initial, Unavailable, Unhealthy, Unused};
 
@@ -230,13 +231,13 @@ proptest! {
         ][algorithm];
         let group = group(algorithm, &states, 1);
         let any_healthy = states.iter().any(|s| is_healthy(*s));
-        let any_registered = states.iter().any(|s| is_registered(*s));
+        let any_registered = states.iter().any(|s| s.is_registered());
         for chosen in [group.choose(0, random), group.choose_flow(random)] {
             prop_assert_eq!(chosen.is_some(), any_registered);
             let Some(chosen) = chosen else { continue };
             prop_assert_eq!(chosen.fail_open, !any_healthy);
             let state = chosen.target.state();
-            let fit = if any_healthy { is_healthy(state) } else { is_registered(state) };
+            let fit = if any_healthy { is_healthy(state) } else { state.is_registered() };
             prop_assert!(fit);
         }
     }
@@ -324,4 +325,101 @@ fn target_lost_while_choosing_is_replaced_if_the_group_fails_open() {
 fn group_without_registered_targets_has_no_eligible_ones() {
     let group = group(Algorithm::RoundRobin, &[Draining], 1);
     assert_eq!(group.eligible(), None);
+}
+
+/// A round robin group in which slow start takes 30 s.
+fn with_slow_start(states: &[TargetState]) -> Group {
+    let group = group(Algorithm::RoundRobin, states, 1);
+    let mut config = TargetGroup::clone(&group.config);
+    config.attributes.slow_start = Some(std::time::Duration::from_secs(30));
+    Group::new(Arc::new(config), group.targets.clone(), 1)
+}
+
+/// How often each of the targets is chosen.
+fn counts(group: &Group, requests: u64) -> Vec<u64> {
+    let mut counts = vec![0; group.targets.len()];
+    for request in 0..requests {
+        counts[index(group, group.choose(0, mix(request))).unwrap()] += 1;
+    }
+    counts
+}
+
+/// ALB guide, edit target group attributes: the share of a target in slow start grows linearly.
+#[test]
+fn target_in_slow_start_gets_its_share_and_the_others_are_even() {
+    let group = with_slow_start(&[Healthy, Healthy, Healthy, Unhealthy]);
+    for (part, whole) in [(0, 1), (1, 4), (1, 2), (1, 1)] {
+        group.targets[1].set_share(Share::ratio(part, whole));
+        let counts = counts(&group, 40_000);
+        // In one round the slow target has part / whole of a turn, the two others have one each.
+        let (slow, others) = (
+            40_000 * part / (part + 2 * whole),
+            40_000 * whole / (part + 2 * whole),
+        );
+        let close = |count: u64, expected: u128| u128::from(count).abs_diff(expected) <= 400;
+        assert!(close(counts[1], slow), "{part}/{whole}: {counts:?}");
+        // What the slow target skips is not given to the target behind it.
+        assert!(
+            close(counts[0], others) && close(counts[2], others),
+            "{part}/{whole}: {counts:?}"
+        );
+        assert_eq!(counts[3], 0);
+    }
+}
+
+#[test]
+fn two_targets_in_slow_start_skip_turns_independently() {
+    let group = with_slow_start(&[Healthy; 3]);
+    group.targets[0].set_share(Share::ratio(1, 2));
+    group.targets[1].set_share(Share::ratio(1, 2));
+    let counts = counts(&group, 40_000);
+    // 1/2 + 1/2 + 1 turns in a round.
+    assert!(
+        counts[0].abs_diff(10_000) < 400 && counts[1].abs_diff(10_000) < 400,
+        "{counts:?}"
+    );
+}
+
+#[test]
+fn targets_in_slow_start_serve_when_the_others_are_gone() {
+    let group = with_slow_start(&[Healthy, Healthy, Unhealthy]);
+    for target in &group.targets[..2] {
+        target.set_share(Share::NONE);
+    }
+    assert_eq!(counts(&group, 10), [5, 5, 0]);
+    // With fail-open, shares do not matter either.
+    group.targets[0].set_state(Unhealthy);
+    group.targets[1].set_state(Unhealthy);
+    assert_eq!(counts(&group, 9), [3, 3, 3]);
+}
+
+#[test]
+fn shares_have_no_effect_without_slow_start() {
+    let group = group(Algorithm::RoundRobin, &[Healthy, Healthy], 1);
+    group.targets[0].set_share(Share::NONE);
+    assert_eq!(choices(&group, 0, 4), [0, 1, 0, 1]);
+    group.targets[0].set_share(Share::FULL);
+    assert!(!group.starts_slowly(&group.targets[1]));
+}
+
+/// ALB guide, edit target group attributes: slow start needs a healthy target that is not in slow start.
+#[test]
+fn slow_start_needs_another_target_at_its_full_share() {
+    let group = with_slow_start(&[Healthy, Initial, Healthy]);
+    let [first, new, third] = [0, 1, 2].map(|i| &group.targets[i]);
+    let starts_slowly = || group.starts_slowly(new);
+    assert!(starts_slowly());
+    new.set_skips_slow_start(true);
+    assert!(!starts_slowly(), "it was registered in an empty group");
+    new.set_skips_slow_start(false);
+    third.set_share(Share::ratio(1, 2));
+    assert!(starts_slowly(), "the first target is at its full share");
+    first.set_state(Unhealthy);
+    assert!(
+        !starts_slowly(),
+        "the only other healthy target is in slow start"
+    );
+    third.set_share(Share::FULL);
+    third.set_state(Draining);
+    assert!(!starts_slowly(), "the target itself does not count");
 }

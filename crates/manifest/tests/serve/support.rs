@@ -76,12 +76,12 @@ fn a_rule_with_authentication_answers_503() {
 #[test]
 fn an_attribute_without_effect_is_a_warning() {
     let annotation = "alb.ingress.kubernetes.io/target-group-attributes: \
-                      slow_start.duration_seconds=30,stickiness.enabled=true";
+                      lambda.multi_value_headers.enabled=true,stickiness.enabled=true";
     let (model, found) = served(&(ingress(annotation) + WEB));
     assert_eq!(codes(&found), ["no-effect"]);
     assert_eq!(found[0].severity, Severity::Warning);
     let attributes = &model.target_groups[0].attributes;
-    assert_eq!(attributes.raw["slow_start.duration_seconds"], "30");
+    assert_eq!(attributes.raw["lambda.multi_value_headers.enabled"], "true");
     assert!(attributes.stickiness.is_some());
 }
 

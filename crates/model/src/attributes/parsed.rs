@@ -166,6 +166,8 @@ impl TargetGroupAttributes {
                 "weighted_random" => Algorithm::WeightedRandom,
                 _ => Algorithm::RoundRobin,
             },
+            slow_start: Some(texts.seconds("slow_start.duration_seconds"))
+                .filter(|duration| !duration.is_zero()),
             minimum_healthy: MinimumHealthy {
                 count: texts
                     .number(

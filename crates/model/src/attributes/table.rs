@@ -356,12 +356,11 @@ pub static ATTRIBUTES: &[Attribute] = &[
         &["false"],
     ),
     served("proxy_protocol_v2.enabled", &[NetworkGroup], Flag, "false"),
-    fixed(
+    served(
         "slow_start.duration_seconds",
         &[ApplicationGroup],
         ZeroOr(30, 900),
         "0",
-        &["0"],
     )
     .requiring(&[One {
         unless: &["0"],

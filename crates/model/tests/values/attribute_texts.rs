@@ -145,6 +145,12 @@ fn texts_of_groups_and_listeners_become_values() {
         Algorithm::LeastOutstandingRequests
     );
     assert_eq!(algorithm("weighted_random"), Algorithm::WeightedRandom);
+    let slow_start = |text| {
+        let key = "slow_start.duration_seconds";
+        group(Protocol::Http, &[(key, text)]).slow_start
+    };
+    assert_eq!(slow_start("0"), None);
+    assert_eq!(slow_start("30").map(|time| time.as_secs()), Some(30));
     assert!(
         !group(
             Protocol::Http,

@@ -231,14 +231,14 @@ fn a_value_without_effect_is_accepted_with_a_warning() {
         ),
         (
             Resource::ApplicationGroup,
-            "slow_start.duration_seconds",
-            "30",
+            "lambda.multi_value_headers.enabled",
+            "true",
             true,
         ),
         (
             Resource::ApplicationGroup,
             "slow_start.duration_seconds",
-            "0",
+            "30",
             false,
         ),
         (

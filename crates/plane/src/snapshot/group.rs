@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use elbow_balance::{Group, Target};
+use elbow_balance::{Group, Share, Target};
 use elbow_health::Reason;
 use elbow_model::{Personality, TargetGroup, TargetId, TargetState};
 use rustc_hash::FxHashMap;
@@ -55,12 +55,14 @@ impl GroupState {
     ) -> Self {
         let config = &spec.config;
         let previous = previous.map_or(&[][..], |state| &state.group.targets);
+        let was_empty = !previous.iter().any(|target| target.state().is_registered());
         let mut left = by_registration(previous);
         let mut targets = Vec::with_capacity(config.targets.len());
         for registered in &config.targets {
             for address in places.of(registered) {
                 let before = left.remove(&(address, registered));
-                targets.push(before.map_or_else(|| new_target(registered, address), Arc::clone));
+                let new = || new_target(registered, address, was_empty);
+                targets.push(before.map_or_else(new, Arc::clone));
             }
         }
         // In their previous order, not in that of the map.
@@ -120,6 +122,9 @@ impl GroupState {
         for target in self.draining() {
             target.set_reason(Reason::to_bits(Some(&Reason::DEREGISTRATION_IN_PROGRESS)));
             target.set_state(TargetState::Draining);
+            // If it is registered again, it starts as a new target.
+            target.set_share(Share::FULL);
+            target.set_skips_slow_start(false);
         }
         for target in self.registered() {
             if !self.in_use() {
@@ -143,9 +148,15 @@ fn by_registration(
         .collect()
 }
 
-fn new_target(registered: &elbow_model::Target, address: SocketAddr) -> Arc<Target> {
+/// `is_first`: it is one of the first targets of its group.
+fn new_target(
+    registered: &elbow_model::Target,
+    address: SocketAddr,
+    is_first: bool,
+) -> Arc<Target> {
     let target = Target::new(registered.clone(), address);
     target.set_reason(registration());
+    target.set_skips_slow_start(is_first);
     Arc::new(target)
 }
 

@@ -246,6 +246,25 @@ fn deregistered_target_drains_and_is_removed_after_its_delay() {
     assert_eq!(states(&fourth, "pods"), [(2, TargetState::Initial)]);
 }
 
+// ALB guide, edit target group attributes: the first targets of an empty group skip slow start.
+#[test]
+fn only_targets_of_an_empty_group_skip_slow_start() {
+    let skips = |snapshot: &Snapshot| -> Vec<bool> {
+        let targets = snapshot.groups["pods"].registered().iter();
+        targets.map(|target| target.skips_slow_start()).collect()
+    };
+    let first = next(&model(&[1, 2]), &Snapshot::default());
+    assert_eq!(skips(&first), [true, true]);
+    let second = next(&model(&[1, 3]), &first);
+    assert_eq!(skips(&second), [true, false]);
+    // Target 2 drains. When it is registered again, it starts as a new target.
+    let third = next(&model(&[1, 2, 3]), &second);
+    assert_eq!(skips(&third), [true, false, false]);
+    let empty = next(&model(&[]), &third);
+    let refilled = next(&model(&[4]), &empty);
+    assert_eq!(skips(&refilled), [true]);
+}
+
 #[test]
 fn target_registered_again_is_initial() {
     let first = next(&model(&[1, 2]), &Snapshot::default());
