@@ -30,6 +30,8 @@ fn target(group: usize, number: usize) -> TargetRow {
         state: TargetState::Healthy,
         state_name: TargetState::Healthy.as_str(),
         in_flight: 3,
+        is_anomalous: false,
+        is_mitigated: false,
         requests: 40,
     }
 }

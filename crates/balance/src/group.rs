@@ -160,7 +160,8 @@ impl Group {
 
     /// Whether requests are chosen by [`Target::share`].
     pub fn uses_shares(&self) -> bool {
-        self.config.attributes.slow_start.is_some()
+        let attributes = &self.config.attributes;
+        attributes.slow_start.is_some() || attributes.anomaly_mitigation
     }
 
     /// Whether `target`, which is about to become healthy, starts slowly: another healthy target gets its full share
@@ -191,12 +192,15 @@ impl Group {
         count: usize,
         random: u64,
     ) -> Option<&Arc<Target>> {
-        let eligible = || self.targets.iter().filter(|t| eligible.has(t));
-        let index = random.checked_rem(count as u64)?;
+        let candidates = || self.targets.iter().filter(|t| eligible.has(t));
+        let index = if self.uses_shares() && eligible == Eligible::Healthy {
+            choose_weighted(candidates().map(|target| target.share().parts()), random)
+        } else {
+            let index = random.checked_rem(count as u64);
+            index.and_then(|index| usize::try_from(index).ok())
+        };
         // A target may have become ineligible since they were counted.
-        eligible()
-            .nth(usize::try_from(index).ok()?)
-            .or_else(|| eligible().next())
+        candidates().nth(index?).or_else(|| candidates().next())
     }
 
     /// All targets with their index, starting at the round-robin position of the worker.
@@ -245,7 +249,7 @@ impl Eligible {
 }
 
 /// A target without health checks counts as healthy.
-fn is_healthy(state: TargetState) -> bool {
+pub(crate) fn is_healthy(state: TargetState) -> bool {
     matches!(state, TargetState::Healthy | TargetState::Unavailable)
 }
 

@@ -42,7 +42,7 @@ impl Share {
     }
 
     /// The number of equal parts, of which [`Self::FULL`] has 2^16.
-    pub(crate) fn parts(self) -> u32 {
+    pub(crate) const fn parts(self) -> u32 {
         self.0
     }
 

@@ -26,6 +26,8 @@ pub struct Target {
     /// [`Share::parts`].
     share: AtomicU32,
     skips_slow_start: AtomicBool,
+    failures: AtomicU64,
+    is_anomalous: AtomicBool,
 }
 
 impl Target {
@@ -44,6 +46,8 @@ impl Target {
             terminations: AtomicU32::new(0),
             share: AtomicU32::new(Share::FULL.parts()),
             skips_slow_start: AtomicBool::new(false),
+            failures: AtomicU64::new(0),
+            is_anomalous: AtomicBool::new(false),
         }
     }
 
@@ -82,6 +86,26 @@ impl Target {
     /// Sets how much of its normal share of requests it gets.
     pub fn set_share(&self, share: Share) {
         self.share.store(share.parts(), Ordering::Relaxed);
+    }
+
+    /// The number of requests so far that ended with a status of 500 or more, or without a response.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request that ended with a status of 500 or more, or without a response because of the target.
+    pub fn count_failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether it fails more requests than the other targets of its group.
+    pub fn is_anomalous(&self) -> bool {
+        self.is_anomalous.load(Ordering::Relaxed)
+    }
+
+    /// Sets whether it is anomalous, and returns whether it was before.
+    pub(crate) fn set_anomalous(&self, is_anomalous: bool) -> bool {
+        self.is_anomalous.swap(is_anomalous, Ordering::Relaxed)
     }
 
     /// Whether it gets its full share at once when it becomes healthy, because it was registered in an empty group.

@@ -180,6 +180,9 @@ fn columns(kind: GetKind, wide: bool) -> Vec<(&'static str, &'static str)> {
                 ("ADDRESS", "address"),
                 ("ZONE", "availabilityZone"),
                 ("SHARE %", "requestShare"),
+                ("ANOMALY", "anomalyDetection.result"),
+                ("MITIGATED", "anomalyDetection.mitigationInEffect"),
+                ("OVERRIDE", "administrativeOverride.state"),
                 ("DESCRIPTION", "description"),
             ],
         ),
@@ -192,8 +195,10 @@ fn columns(kind: GetKind, wide: bool) -> Vec<(&'static str, &'static str)> {
     narrow.iter().chain(more).copied().collect()
 }
 
+/// The value at `key`, a field or a path of fields.
 fn cell(object: &Value, key: &str) -> String {
-    match &object[key] {
+    let value = key.split('.').fold(object, |value, field| &value[field]);
+    match value {
         Value::Null => "-".into(),
         Value::String(text) if text.is_empty() => "-".into(),
         Value::String(text) => text.clone(),
@@ -251,6 +256,22 @@ mod tests {
             printed(GetKind::Rules, Some("a")),
             "LISTENER  PRIORITY  CONDITIONS  ACTIONS\na:443     default   -           forward to g"
         );
+    }
+
+    #[test]
+    fn wide_tables_show_nested_fields() {
+        let target = json!({"id": "a", "anomalyDetection": {"result": "normal"}});
+        assert_eq!(cell(&target, "anomalyDetection.result"), "normal");
+        assert_eq!(cell(&target, "administrativeOverride.state"), "-");
+        let columns = columns(GetKind::Targets, true);
+        let keys = [
+            "anomalyDetection.result",
+            "anomalyDetection.mitigationInEffect",
+            "administrativeOverride.state",
+        ];
+        for key in keys {
+            assert!(columns.iter().any(|(_, of)| *of == key), "{key}");
+        }
     }
 
     #[test]

@@ -420,6 +420,9 @@ pub struct TargetGroupAttributes {
     pub algorithm: Algorithm,
     /// ALB: `slow_start.duration_seconds`, 30-900 s; `None`: targets get their full share at once.
     pub slow_start: Option<Duration>,
+    /// ALB: `load_balancing.algorithm.anomaly_mitigation` is on: targets that fail more requests than the others
+    /// get fewer of them.
+    pub anomaly_mitigation: bool,
     /// `target_group_health.unhealthy_state_routing.*`.
     pub minimum_healthy: MinimumHealthy,
     /// `stickiness.*`, when `stickiness.enabled` is true.

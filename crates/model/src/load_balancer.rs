@@ -224,6 +224,7 @@ impl LoadBalancer {
             policies.is_some_and(|p| !is_http && p.contains(&BackendServerPolicy::ProxyProtocol));
         TargetGroupAttributes {
             slow_start: None,
+            anomaly_mitigation: false,
             minimum_healthy: MinimumHealthy::default(),
             stickiness: None,
             deregistration_delay: self.attributes.connection_draining.unwrap_or_default(),

@@ -30,6 +30,8 @@ pub struct Personality {
     pub drained_connections: DrainedConnections,
     /// What becomes of a target's connections when it turns unhealthy while another is healthy.
     pub unhealthy_connections: UnhealthyConnections,
+    /// Whether the failures of targets are compared (ALB guide: target groups, anomaly detection).
+    pub detects_anomalies: bool,
     /// What a TLS listener offers by ALPN.
     pub alpn: AlpnSource,
     /// How TLS sessions resume.
@@ -260,6 +262,7 @@ impl Personality {
         idle_connection: IdleConnection::Close,
         drained_connections: DrainedConnections::Close,
         unhealthy_connections: UnhealthyConnections::Keep,
+        detects_anomalies: true,
         alpn: AlpnSource::Http,
         resumption: Resumption::TicketsAndIds,
         prefers_unexpired_certificates: true,
@@ -279,6 +282,7 @@ impl Personality {
         idle_connection: IdleConnection::Forget,
         drained_connections: DrainedConnections::AsConfigured,
         unhealthy_connections: UnhealthyConnections::AsConfigured,
+        detects_anomalies: false,
         alpn: AlpnSource::Policy,
         resumption: Resumption::TicketsOfOneCertificate,
         prefers_unexpired_certificates: false,
@@ -299,6 +303,7 @@ impl Personality {
         idle_connection: IdleConnection::Close,
         drained_connections: DrainedConnections::Close,
         unhealthy_connections: UnhealthyConnections::Keep,
+        detects_anomalies: false,
         alpn: AlpnSource::None,
         resumption: Resumption::TicketsAndIds,
         prefers_unexpired_certificates: true,

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tracing::{error, info};
 
+use crate::anomalies;
 use crate::checks::Checks;
 use crate::message::Update;
 use crate::names;
@@ -76,6 +77,7 @@ struct Control {
     names: FxHashMap<Arc<str>, Followed>,
     /// Running deregistration delays, by group name and [`Target::serial`].
     delays: FxHashMap<Arc<str>, FxHashMap<u64, Task>>,
+    _anomalies: Task,
 }
 
 /// A host name that is resolved repeatedly.
@@ -89,6 +91,7 @@ impl Control {
     fn new(shared: Arc<Shared>) -> Self {
         Self {
             checks: Checks::new(Arc::clone(&shared)),
+            _anomalies: anomalies::follow(Arc::clone(&shared)),
             shared,
             names: FxHashMap::default(),
             delays: FxHashMap::default(),

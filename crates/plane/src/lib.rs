@@ -9,6 +9,7 @@
 //! control thread. [`Plane::apply`] turns a validated model into an immutable snapshot and publishes it.
 //! If anything is wrong, the previous snapshot keeps serving and the caller gets the reasons.
 
+mod anomalies;
 mod apply;
 mod checks;
 mod clients;

@@ -131,6 +131,43 @@ pub struct TargetStatus {
     /// Percent of its normal share of requests, while it gets less than all of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_share: Option<u32>,
+    /// Whether it fails more requests than the others; of ALBs only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anomaly_detection: Option<AnomalyDetection>,
+    /// Not of instances of Classic load balancers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub administrative_override: Option<AdministrativeOverride>,
+}
+
+/// `AnomalyDetection` of `DescribeTargetHealth`.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AnomalyDetection {
+    /// `anomalous` or `normal`.
+    pub result: &'static str,
+    /// `yes` or `no`: whether it gets fewer requests for that reason.
+    pub mitigation_in_effect: &'static str,
+}
+
+/// `AdministrativeOverride` of `DescribeTargetHealth`.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdministrativeOverride {
+    /// AWS's spelling.
+    pub state: &'static str,
+    /// Code of the reason.
+    pub reason: &'static str,
+    /// Description of the reason.
+    pub description: &'static str,
+}
+
+impl AdministrativeOverride {
+    /// No zonal shift is active; elbow has none.
+    const NONE: Self = Self {
+        state: "no_override",
+        reason: "AdministrativeOverride.NoOverride",
+        description: "No override is currently active on target",
+    };
 }
 
 /// The health of a target, in the terms of the API of its load balancer.
@@ -353,7 +390,34 @@ fn target_status(group: &Group, target: &Target) -> TargetStatus {
         request_share: Some(target.share())
             .filter(|share| group.uses_shares() && !share.is_full())
             .map(Share::percent),
+        anomaly_detection: anomaly_detection(group, target),
+        administrative_override: administrative_override(group),
     }
+}
+
+fn anomaly_detection(group: &Group, target: &Target) -> Option<AnomalyDetection> {
+    let is_mitigated = is_mitigated(group, target);
+    group
+        .personality
+        .detects_anomalies
+        .then(|| AnomalyDetection {
+            result: if target.is_anomalous() {
+                "anomalous"
+            } else {
+                "normal"
+            },
+            mitigation_in_effect: if is_mitigated { "yes" } else { "no" },
+        })
+}
+
+/// Whether anomaly mitigation lowers the share of `target`.
+fn is_mitigated(group: &Group, target: &Target) -> bool {
+    group.config.attributes.anomaly_mitigation && !target.share().is_full()
+}
+
+fn administrative_override(group: &Group) -> Option<AdministrativeOverride> {
+    let is_target = group.personality.health_unit == HealthUnit::Target;
+    is_target.then_some(AdministrativeOverride::NONE)
 }
 
 /// The health of `target` as in `DescribeTargetHealth` or `DescribeInstanceHealth`.
@@ -420,6 +484,8 @@ fn unresolved_rows(shared: &Shared, group: &Group) -> Vec<TargetStatus> {
             in_flight: 0,
             requests: 0,
             request_share: None,
+            anomaly_detection: None,
+            administrative_override: administrative_override(group),
         })
     };
     group.config.targets.iter().filter_map(row).collect()
@@ -462,6 +528,8 @@ pub(crate) fn group_rows(shared: &Shared) -> Vec<GroupRow> {
         state_name: state_name(group.personality, target.state()),
         in_flight: u64::from(target.in_flight()),
         requests: target.requests(),
+        is_anomalous: target.is_anomalous(),
+        is_mitigated: is_mitigated(group, target),
     };
     let groups = snapshot.groups.values().map(|state| &state.group);
     let rows = groups.map(|group| GroupRow {

@@ -40,6 +40,10 @@ pub struct TargetRow {
     pub in_flight: u64,
     /// Requests or connections so far.
     pub requests: u64,
+    /// Whether it fails more requests than the other targets.
+    pub is_anomalous: bool,
+    /// Whether it gets fewer requests for that reason.
+    pub is_mitigated: bool,
 }
 
 /// A certificate of the active configuration.
@@ -112,11 +116,13 @@ impl Rows {
     }
 }
 
-/// The numbers of healthy and unhealthy targets of a group.
+/// The numbers of targets of a group.
 #[derive(Clone, Copy, Debug, Default)]
 struct Hosts {
     healthy: u64,
     unhealthy: u64,
+    anomalous: u64,
+    mitigated: u64,
 }
 
 impl Collector for Scrape {
@@ -178,6 +184,8 @@ impl Scrape {
         let mut hosts: HashMap<&str, Hosts> = HashMap::with_capacity(self.rows.groups.len());
         for (group, row) in self.rows.targets() {
             let hosts = hosts.entry(group).or_default();
+            hosts.anomalous += u64::from(row.is_anomalous);
+            hosts.mitigated += u64::from(row.is_mitigated);
             match row.state {
                 TargetState::Healthy => hosts.healthy += 1,
                 TargetState::Unhealthy => hosts.unhealthy += 1,
@@ -200,6 +208,16 @@ impl Scrape {
                 "elbow_unhealthy_hosts",
                 "Unhealthy targets of a group",
                 |hosts| hosts.unhealthy,
+            ),
+            (
+                "elbow_anomalous_hosts",
+                "Targets of a group that fail more requests than the others",
+                |hosts| hosts.anomalous,
+            ),
+            (
+                "elbow_mitigated_hosts",
+                "Targets of a group that get fewer requests because they are anomalous",
+                |hosts| hosts.mitigated,
             ),
         ] {
             let mut family = families.gauge(name, help, None)?;

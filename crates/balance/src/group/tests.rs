@@ -332,7 +332,7 @@ fn with_slow_start(states: &[TargetState]) -> Group {
     let group = group(Algorithm::RoundRobin, states, 1);
     let mut config = TargetGroup::clone(&group.config);
     config.attributes.slow_start = Some(std::time::Duration::from_secs(30));
-    Group::new(Arc::new(config), group.targets.clone(), 1)
+    Group::new(Arc::new(config), group.targets, 1)
 }
 
 /// How often each of the targets is chosen.
@@ -422,4 +422,33 @@ fn slow_start_needs_another_target_at_its_full_share() {
     third.set_share(Share::FULL);
     third.set_state(Draining);
     assert!(!starts_slowly(), "the target itself does not count");
+}
+
+/// ALB guide, target groups: anomaly mitigation lowers the share of a target.
+#[test]
+fn weighted_random_follows_shares_with_mitigation_alone() {
+    let group = group(
+        Algorithm::WeightedRandom,
+        &[Healthy, Unhealthy, Healthy, Healthy],
+        1,
+    );
+    let mut config = TargetGroup::clone(&group.config);
+    config.attributes.anomaly_mitigation = true;
+    group.targets[2].set_share(Share::ratio(1, 16));
+    // 16 + 1 + 16 parts of 1/16 each.
+    let count = |group: &Group, step: u64| {
+        let mut counts = [0; 4];
+        for random in 0..33 {
+            counts[index(group, group.choose(0, random * step)).unwrap()] += 1;
+        }
+        counts
+    };
+    let mitigated = Group::new(Arc::new(config), group.targets.clone(), 1);
+    assert_eq!(count(&mitigated, 1 << 12), [16, 0, 1, 16]);
+    assert_eq!(count(&group, 1), [11, 0, 11, 11]);
+    // With fail-open, all are alike.
+    for target in &mitigated.targets {
+        target.set_state(Unhealthy);
+    }
+    assert_eq!(count(&mitigated, 1), [9, 8, 8, 8]);
 }

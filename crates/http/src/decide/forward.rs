@@ -6,7 +6,7 @@ use elbow_balance::{Group, InFlight};
 use elbow_model::personality::ConnectRetry;
 
 use crate::action::sticky::Session;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Side};
 use crate::listener::Listener;
 use crate::outgoing::additions::Additions;
 
@@ -44,10 +44,14 @@ impl Forward {
     /// Moves to another target of the group after `error`, which came before any byte left, each
     /// target once; false when the group has none left, or does not try another.
     pub(crate) fn fail_over(&mut self, error: ErrorKind, worker: usize) -> bool {
+        let target = self.in_flight.target();
+        if error.side() == Side::Target {
+            target.count_failure();
+        }
         if !self.retries(error) {
             return false;
         }
-        self.tried.push(self.in_flight.target().serial);
+        self.tried.push(target.serial);
         let Some(other) = self.group.choose_other(worker, &self.tried) else {
             return false;
         };

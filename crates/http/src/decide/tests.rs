@@ -480,6 +480,13 @@ fn fail_over_tries_each_target_once() {
     assert!(!forward.fail_over(ErrorKind::ConnectFailed, 0));
     let in_flight = [0, 1].map(|i| pods.targets[i].in_flight());
     assert_eq!(in_flight, [0, 1], "counted at the last target alone");
+    let failures = || [0, 1].map(|i| pods.targets[i].failures());
+    assert_eq!(failures(), [1, 1]);
+    // A lack of descriptors is no fault of a target, but one that is not retried is.
+    forward.fail_over(ErrorKind::NoDescriptor, 0);
+    assert_eq!(failures(), [1, 1]);
+    forward.fail_over(ErrorKind::ConnectTimeout, 0);
+    assert_eq!(failures(), [1, 2]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use elbow_balance::InFlight;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Side};
 use crate::outgoing::additions::Additions;
 use side::{ClientSide, MoveError, Sink, Source, Turn, UpstreamSide};
 
@@ -180,6 +180,9 @@ impl<C: ClientSide, U: UpstreamSide> Exchange<C, U> {
                 Ok(Some(response.status))
             })?;
             self.status = status;
+            if status.is_some_and(is_failure) {
+                self.in_flight.target().count_failure();
+            }
             if status.is_none() {
                 self.interim += 1;
             }
@@ -201,6 +204,11 @@ impl<C: ClientSide, U: UpstreamSide> Exchange<C, U> {
     }
 
     fn failed(&self, error: Error) -> Ended {
+        // A status of 500 or more is counted already; a request that was cut here is no fault of the target.
+        let is_counted = self.status.is_some_and(is_failure) || error.kind == ErrorKind::TargetCut;
+        if error.side == Side::Target && !is_counted {
+            self.in_flight.target().count_failure();
+        }
         if self.client.is_response_begun() {
             Ended::Cut(error)
         } else {
@@ -220,6 +228,11 @@ impl<C: ClientSide, U: UpstreamSide> Exchange<C, U> {
         };
         self.failed(kind.into())
     }
+}
+
+/// Whether a response with this status counts as a failure of its target.
+fn is_failure(status: u16) -> bool {
+    status >= 500
 }
 
 /// Moves what can be moved now of a message; ready when all of it is written and flushed.

@@ -37,6 +37,8 @@ const RESPONSE_HEADERS: &[(&str, &str)] = &[
     ("x_frame_options", "X-Frame-Options"),
 ];
 
+const ANOMALY_MITIGATION: &str = "load_balancing.algorithm.anomaly_mitigation";
+
 /// Valid attributes of one resource, with the defaults of the table for those that were not given.
 struct Texts<'a> {
     of: Resource,
@@ -168,6 +170,7 @@ impl TargetGroupAttributes {
             },
             slow_start: Some(texts.seconds("slow_start.duration_seconds"))
                 .filter(|duration| !duration.is_zero()),
+            anomaly_mitigation: texts.text(ANOMALY_MITIGATION) == "on",
             minimum_healthy: MinimumHealthy {
                 count: texts
                     .number(

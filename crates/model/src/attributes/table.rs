@@ -319,12 +319,11 @@ pub static ATTRIBUTES: &[Attribute] = &[
         "false",
         &["false"],
     ),
-    fixed(
+    served(
         "load_balancing.algorithm.anomaly_mitigation",
         &[ApplicationGroup],
         OneOf(&["on", "off"]),
         "off",
-        &["off"],
     )
     .requiring(&[One {
         unless: &["off"],

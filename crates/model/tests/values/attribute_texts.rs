@@ -145,6 +145,12 @@ fn texts_of_groups_and_listeners_become_values() {
         Algorithm::LeastOutstandingRequests
     );
     assert_eq!(algorithm("weighted_random"), Algorithm::WeightedRandom);
+    let mitigates = |text| {
+        let key = "load_balancing.algorithm.anomaly_mitigation";
+        let algorithm = ("load_balancing.algorithm.type", "weighted_random");
+        group(Protocol::Http, &[algorithm, (key, text)]).anomaly_mitigation
+    };
+    assert!(mitigates("on") && !mitigates("off"));
     let slow_start = |text| {
         let key = "slow_start.duration_seconds";
         group(Protocol::Http, &[(key, text)]).slow_start

@@ -10,6 +10,8 @@ fn row(target: &str, state: TargetState) -> TargetRow {
         state_name: state.as_str(),
         in_flight: 3,
         requests: 40,
+        is_anomalous: state == TargetState::Unhealthy,
+        is_mitigated: false,
     }
 }
 
@@ -111,6 +113,8 @@ fn targets_and_groups_are_exposed() {
             r#"elbow_target_in_flight{target_group="minio",target="127.0.0.1:9000"} 3"#,
             r#"elbow_target_requests_total{target_group="minio",target="127.0.0.1:9000"} 40"#,
             r#"elbow_healthy_hosts{target_group="minio"} 1"#,
+            r#"elbow_anomalous_hosts{target_group="minio"} 1"#,
+            r#"elbow_mitigated_hosts{target_group="minio"} 0"#,
             r#"elbow_unhealthy_hosts{target_group="minio"} 1"#,
             r#"elbow_health_checks_total{target_group="minio",result="passed"} 7"#,
             r#"elbow_health_checks_total{target_group="minio",result="failed"} 1"#,
