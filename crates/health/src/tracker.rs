@@ -30,6 +30,15 @@ impl Tracker {
         }
     }
 
+    /// Creates the tracker of a target that was checked before: by the previous process, or for another listener.
+    pub fn resume(check: &HealthCheck, state: TargetState, reason: Option<Reason>) -> Self {
+        Self {
+            state,
+            reason,
+            ..Self::new(check)
+        }
+    }
+
     /// Changes the thresholds and keeps the state, for a target that stays when its group changes.
     pub fn reconfigure(&mut self, check: &HealthCheck) {
         self.healthy_threshold = check.healthy_threshold;

@@ -1,7 +1,9 @@
 //! The I/O foundation of every other crate: listeners, worker state, the TCP relay, buffers, timers, and
 //! bounded file reads. `sys` contains the only unsafe code of the project.
 
+pub mod descriptors;
 pub mod file;
+pub mod inherited;
 pub mod listen;
 pub mod open_files;
 pub mod proxy;
@@ -27,7 +29,7 @@ pub use connect::{Connect, ConnectError, ConnectErrorKind, Resource, TcpConnecto
 pub use delivery::deliver;
 pub use relay::{Direction, Early, RelayEnd, Relayed, relay, relay_counted, relay_until_idle};
 pub use stream::{ConnMeta, Stream, TlsMeta};
-pub use sys::readable;
+pub use sys::{readable, take_inherited};
 pub use timeout::{Elapsed, timeout};
 pub use timer::{ClockUse, TICK, Timer, Timers};
 pub use transfer::{Transfer, TransferError};

@@ -32,6 +32,7 @@ pub struct Worker {
     /// Its share of the descriptors that traffic may use.
     pub slots: Rc<Slots>,
     draining: Cell<bool>,
+    keeps_idle: Cell<bool>,
     stopping: Cell<bool>,
     delivery_timeout: Cell<Duration>,
     random: Cell<u64>,
@@ -65,6 +66,7 @@ impl Worker {
             pipes,
             slots,
             draining: Cell::new(false),
+            keeps_idle: Cell::new(false),
             stopping: Cell::new(false),
             delivery_timeout: Cell::new(DELIVERY_TIMEOUT),
             // The standard library seeds its keys from the operating system.
@@ -91,10 +93,22 @@ impl Worker {
         self.pipes.clear()
     }
 
+    /// Whether connections without a request in progress must end now.
+    pub fn closes_idle(&self) -> bool {
+        self.stopping.get() || self.draining.get() && !self.keeps_idle.get()
+    }
+
     /// Starts draining and notifies every connection.
     pub fn drain(&self) {
         self.draining.set(true);
         self.timers.wake_all();
+    }
+
+    /// Starts draining, but connections without a request end only after the next one: another process accepts the client's
+    /// next connection, and a request that is already on its way is answered.
+    pub fn drain_keeping_idle(&self) {
+        self.keeps_idle.set(true);
+        self.drain();
     }
 
     /// Whether open connections must end now.

@@ -2,8 +2,10 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod heap;
+mod inherited;
 mod readable;
 mod tcp_info;
 
+pub use inherited::take_inherited;
 pub use readable::readable;
 pub(crate) use tcp_info::{is_acknowledged, segments_in};

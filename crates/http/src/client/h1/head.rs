@@ -60,7 +60,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
             }
             let idle = self.input.is_none();
             let worker = &self.context.worker;
-            if worker.stopping() || idle && worker.draining() {
+            if worker.stopping() || idle && worker.closes_idle() {
                 return Poll::Ready(Next::Over);
             }
             if std::mem::take(&mut has_news) && !idle {

@@ -1,0 +1,209 @@
+//! Sockets that another process bound: the previous process of an upgrade, or systemd.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use socket2::{Socket, Type};
+
+/// Sockets that another process bound, in the order in which they were passed.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    sockets: Vec<Passed>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Passed {
+    name: String,
+    kind: Kind,
+    address: SocketAddr,
+    socket: Socket,
+    is_used: AtomicBool,
+}
+
+/// What a passed socket does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It listens for TCP connections.
+    Tcp,
+    Udp,
+}
+
+/// Which of the sockets.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    /// Those bound to this address.
+    At(SocketAddr),
+    /// Those with this name.
+    Named(&'a str),
+}
+
+impl Inherited {
+    /// Sockets with their names.
+    ///
+    /// # Errors
+    /// One is neither a listening TCP socket nor a UDP socket.
+    pub fn new(sockets: impl IntoIterator<Item = (String, OwnedFd)>) -> io::Result<Self> {
+        let passed = |(name, socket): (String, OwnedFd)| {
+            let socket = Socket::from(socket);
+            let kind = kind(&socket).map_err(|e| io::Error::other(format!("{name}: {e}")))?;
+            let address = socket.local_addr()?.as_socket();
+            let unsupported = || io::Error::other(format!("{name}: expected an internet socket"));
+            Ok(Passed {
+                address: address.ok_or_else(unsupported)?,
+                name,
+                kind,
+                socket,
+                is_used: AtomicBool::new(false),
+            })
+        };
+        let sockets = sockets.into_iter().map(passed).collect::<io::Result<_>>()?;
+        Ok(Self { sockets })
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.sockets.is_empty()
+    }
+
+    /// Whether a TCP socket listens at `address`.
+    pub fn has_tcp(&self, address: SocketAddr) -> bool {
+        self.find(Kind::Tcp, Which::At(address)).next().is_some()
+    }
+
+    /// Copies of the TCP sockets for `workers` workers; none if there is none. Each socket is there at least once, or its
+    /// connections would wait forever. If there are fewer sockets than workers, several workers share one.
+    ///
+    /// # Errors
+    /// A socket cannot be copied.
+    pub fn tcp(&self, which: Which<'_>, workers: usize) -> io::Result<Vec<TcpListener>> {
+        let copies = self.copies(Kind::Tcp, which, workers)?;
+        for socket in &copies {
+            // As for sockets of our own; systemd sets neither.
+            socket.set_nonblocking(true)?;
+            socket.set_tcp_nodelay(true)?;
+        }
+        Ok(copies.into_iter().map(TcpListener::from).collect())
+    }
+
+    /// As [`Self::tcp`], for UDP sockets.
+    ///
+    /// # Errors
+    /// A socket cannot be copied.
+    pub fn udp(&self, which: Which<'_>, workers: usize) -> io::Result<Vec<UdpSocket>> {
+        let copies = self.copies(Kind::Udp, which, workers)?;
+        for socket in &copies {
+            socket.set_nonblocking(true)?;
+        }
+        Ok(copies.into_iter().map(UdpSocket::from).collect())
+    }
+
+    /// The sockets that nothing has asked for.
+    pub fn unused(&self) -> impl Iterator<Item = impl fmt::Display> {
+        let unused = self.sockets.iter();
+        unused.filter(|passed| !passed.is_used.load(Ordering::Relaxed))
+    }
+
+    fn find<'a>(&'a self, kind: Kind, which: Which<'a>) -> impl Iterator<Item = &'a Passed> {
+        let of_kind = self
+            .sockets
+            .iter()
+            .filter(move |passed| passed.kind == kind);
+        of_kind.filter(move |passed| match which {
+            Which::At(address) => passed.address == address,
+            Which::Named(name) => passed.name == name,
+        })
+    }
+
+    fn copies(&self, kind: Kind, which: Which<'_>, workers: usize) -> io::Result<Vec<Socket>> {
+        let found: Vec<&Passed> = self.find(kind, which).collect();
+        let copy = |passed: &&Passed| {
+            passed.is_used.store(true, Ordering::Relaxed);
+            passed.socket.try_clone()
+        };
+        let number = found.len().max(workers);
+        found.iter().cycle().take(number).map(copy).collect()
+    }
+}
+
+impl fmt::Display for Passed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let protocol = match self.kind {
+            Kind::Tcp => "TCP",
+            Kind::Udp => "UDP",
+        };
+        write!(f, "{} ({protocol} {})", self.name, self.address)
+    }
+}
+
+fn kind(socket: &Socket) -> io::Result<Kind> {
+    match socket.r#type()? {
+        Type::STREAM if socket.is_listener()? => Ok(Kind::Tcp),
+        Type::STREAM => Err(io::Error::other(
+            "the socket does not listen; use Accept=no",
+        )),
+        Type::DGRAM => Ok(Kind::Udp),
+        other => Err(io::Error::other(format!(
+            "unsupported socket type {other:?}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+    use std::os::fd::OwnedFd;
+
+    use super::{Inherited, Which};
+
+    fn passed(name: &str, socket: impl Into<OwnedFd>) -> (String, OwnedFd) {
+        (name.to_owned(), socket.into())
+    }
+
+    #[test]
+    fn workers_share_sockets_and_no_socket_is_left_alone() {
+        let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let one = super::super::listen::bind(address, crate::listen::Locality::Assigned).unwrap();
+        let address = one.local_addr().unwrap();
+        let two = super::super::listen::bind(address, crate::listen::Locality::Assigned).unwrap();
+        let udp = UdpSocket::bind(address).unwrap();
+        let sockets = [passed("a", one), passed("b", two), passed("dns", udp)];
+        let inherited = Inherited::new(sockets).unwrap();
+        assert!(inherited.has_tcp(address));
+        for (workers, copies) in [(1, 2), (2, 2), (5, 5)] {
+            let found = inherited.tcp(Which::At(address), workers).unwrap();
+            assert_eq!(found.len(), copies);
+        }
+        assert_eq!(inherited.tcp(Which::Named("b"), 1).unwrap().len(), 1);
+        assert_eq!(inherited.udp(Which::At(address), 1).unwrap().len(), 1);
+        assert!(inherited.udp(Which::Named("b"), 1).unwrap().is_empty());
+        assert_eq!(inherited.unused().count(), 0);
+    }
+
+    #[test]
+    fn unused_sockets_are_named() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let inherited = Inherited::new([passed("web", listener)]).unwrap();
+        let unused: Vec<String> = inherited.unused().map(|one| one.to_string()).collect();
+        assert_eq!(unused, [format!("web (TCP {address})")]);
+        inherited.tcp(Which::Named("web"), 1).unwrap();
+        assert_eq!(inherited.unused().count(), 0);
+    }
+
+    #[test]
+    fn sockets_that_do_not_listen_are_refused() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let error = Inherited::new([passed("web", client)]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "web: the socket does not listen; use Accept=no"
+        );
+        let (unix, _other) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        assert!(Inherited::new([passed("log", unix)]).is_err());
+    }
+}
