@@ -21,6 +21,7 @@ pub mod pem;
 mod policy;
 mod store;
 mod stream;
+mod ticketer;
 mod tickets;
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::{ProducesTickets, ServerSessionMemoryCache, StoresServerSessions};
 use sha2::{Digest, Sha256};
+
+use crate::ticketer::Ticketer;
 
 /// Size of the session cache for TLS 1.2 clients without tickets, about 300 bytes per session.
 const SESSIONS: usize = 4096;
@@ -22,7 +23,7 @@ pub struct Tickets {
 
 #[derive(Clone)]
 struct Shared {
-    ticketer: Arc<dyn ProducesTickets>,
+    ticketer: Arc<Ticketer>,
     cache: Arc<ServerSessionMemoryCache>,
 }
 
@@ -32,18 +33,34 @@ impl Tickets {
         Self::default()
     }
 
+    /// The keys, so that another process can resume sessions of this one ([`Self::inherit`]); none without an acceptor.
+    pub fn keys(&self) -> Vec<Vec<u8>> {
+        let shared = self.shared.get();
+        shared.map_or_else(Vec::new, |shared| shared.ticketer.export())
+    }
+
+    /// Continues with the keys of another process. Call it before the first acceptor.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn inherit(&self, keys: &[Vec<u8>]) -> Result<(), rustls::Error> {
+        self.shared(keys).map(|_| ())
+    }
+
+    fn shared(&self, keys: &[Vec<u8>]) -> Result<&Shared, rustls::Error> {
+        if let Some(shared) = self.shared.get() {
+            return Ok(shared);
+        }
+        let new = Shared {
+            ticketer: Arc::new(Ticketer::new(keys)?),
+            cache: ServerSessionMemoryCache::new(SESSIONS),
+        };
+        Ok(self.shared.get_or_init(|| new))
+    }
+
     /// The sessions of `binding`.
     pub(crate) fn sessions(&self, binding: Binding) -> Result<Arc<Sessions>, rustls::Error> {
-        let shared = match self.shared.get() {
-            Some(shared) => shared,
-            None => {
-                let new = Shared {
-                    ticketer: Ticketer::new()?,
-                    cache: ServerSessionMemoryCache::new(SESSIONS),
-                };
-                self.shared.get_or_init(|| new)
-            }
-        };
+        let shared = self.shared(&[])?;
         Ok(Arc::new(Sessions {
             binding,
             shared: shared.clone(),
