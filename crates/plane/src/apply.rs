@@ -4,13 +4,16 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use elbow_model::addresses::{self, Addresses, Ipv6Source, PoolFull, Preferred};
+use elbow_model::addresses::{self, Addresses, Ipv6Source, PoolFull};
 use elbow_model::{LoadBalancer, Model, Transport, changed};
+use elbow_net::inherited::{Inherited, Which};
 use elbow_net::listen::{self, Locality};
 
 use crate::error::{ApplyError, Cause, Failure, ListenerId};
+use crate::inheritance::Inheritance;
 use crate::listener_key::ListenerKey;
-use crate::shared::{Shared, Sockets};
+use crate::message::Sockets;
+use crate::shared::{Shared, State};
 use crate::snapshot::{self, Built, Changes, Snapshot};
 
 /// An applied change.
@@ -30,11 +33,11 @@ impl Shared {
     /// # Errors
     /// All failures; the previous snapshot stays active.
     pub(crate) fn apply(&self, model: Arc<Model>) -> Result<Applied, ApplyError> {
-        let state = self.lock();
+        let mut state = self.lock();
         let previous = self.snapshot.load_full();
         // Continues after a failure, so that the caller gets all failures at once.
         let mut failures = Vec::new();
-        let addresses = self.addresses(&previous, &model, &state.preferred);
+        let addresses = self.addresses(&previous, &model, &state);
         let addresses = addresses.unwrap_or_else(|full| {
             failures.extend(Failure::pool_full(&full));
             full.assigned
@@ -45,7 +48,8 @@ impl Shared {
             snapshot, changes, ..
         } = built;
         failures.extend(built.failures);
-        let sockets = self.bind_new(&snapshot, &changes, &mut failures);
+        let inherited = state.inheritance.as_ref().map(Inheritance::sockets);
+        let sockets = self.bind_new(&snapshot, &changes, inherited, &mut failures);
         if !failures.is_empty() {
             return Err(ApplyError { failures });
         }
@@ -54,7 +58,7 @@ impl Shared {
             before: Arc::clone(&previous.model),
             now: model,
         };
-        self.publish(&state, snapshot, changes, sockets);
+        self.publish(&mut state, snapshot, changes, sockets);
         Ok(applied)
     }
 
@@ -63,7 +67,7 @@ impl Shared {
         &self,
         previous: &Snapshot,
         model: &Model,
-        preferred: &Preferred,
+        state: &State,
     ) -> Result<Addresses, PoolFull> {
         let (old, new) = (&previous.model.load_balancers, &model.load_balancers);
         let mut set = changed(old, new, |lb| &lb.name).set.into_iter();
@@ -72,13 +76,19 @@ impl Shared {
                 (&b.addresses, b.ip_address_type) == (&lb.addresses, lb.ip_address_type)
             })
         });
+        let preferred = &state.preferred;
         if stay && !preferred.moves {
             return Ok(Addresses::new());
         }
         let held = |name: &str| Some(&*previous.balancers.get(name)?.addresses);
         let assigned = addresses::assign(model, self.options.address_pool, preferred, held);
         let with_ipv6 = |mut assigned: Addresses| {
-            let is_free = |address, lb: &LoadBalancer| self.is_free(address, lb, previous);
+            let inherited = state.inheritance.as_ref().map(Inheritance::sockets);
+            let is_held = |key: &ListenerKey| {
+                previous.listeners.contains_key(key)
+                    || inherited.is_some_and(|sockets| sockets.has_tcp(key.address))
+            };
+            let is_free = |address, lb: &LoadBalancer| self.is_free(address, lb, is_held);
             addresses::add_ipv6(model, self.options.ipv6, &mut assigned, held, is_free);
             assigned
         };
@@ -86,7 +96,13 @@ impl Shared {
     }
 
     /// Whether no other process listens on the ports of the load balancer at an address of this machine.
-    fn is_free(&self, address: IpAddr, balancer: &LoadBalancer, previous: &Snapshot) -> bool {
+    /// `is_held` says whether this one does.
+    fn is_free(
+        &self,
+        address: IpAddr,
+        balancer: &LoadBalancer,
+        is_held: impl Fn(&ListenerKey) -> bool,
+    ) -> bool {
         let ports = balancer.listeners.iter().map(|listener| listener.port);
         let mut ports = ports.map(|port| port.saturating_add(self.options.port_offset));
         ports.all(|port| {
@@ -94,7 +110,7 @@ impl Shared {
                 address: (address, port).into(),
                 transport: Transport::Tcp,
             };
-            previous.listeners.contains_key(&key) || self.is_unused(key.address).is_ok()
+            is_held(&key) || self.is_unused(key.address).is_ok()
         })
     }
 
@@ -103,12 +119,13 @@ impl Shared {
         &self,
         next: &Snapshot,
         changes: &Changes,
+        inherited: Option<&Inherited>,
         failures: &mut Vec<Failure>,
     ) -> Vec<Sockets> {
         let mut bound = Vec::new();
         let opened = changes.opened.iter();
         for (key, listener) in opened.filter_map(|key| Some((*key, next.listeners.get(key)?))) {
-            match self.bind(key) {
+            match self.bind(key, inherited) {
                 Ok(sockets) => bound.push(Sockets { key, sockets }),
                 Err(source) => failures.push(Failure {
                     load_balancers: vec![Arc::clone(&listener.load_balancer)],
@@ -142,9 +159,17 @@ impl Shared {
         }
     }
 
-    fn bind(&self, key: ListenerKey) -> io::Result<Vec<TcpListener>> {
+    /// The sockets of `key`, at least one for each worker: those of another process, or new ones.
+    fn bind(
+        &self,
+        key: ListenerKey,
+        inherited: Option<&Inherited>,
+    ) -> io::Result<Vec<TcpListener>> {
         match key.transport {
             Transport::Tcp => {
+                if let Some(inherited) = inherited.filter(|sockets| sockets.has_tcp(key.address)) {
+                    return inherited.tcp(Which::At(key.address), self.options.workers);
+                }
                 self.is_unused(key.address)?;
                 let locality = self.locality(key.address.ip());
                 let workers = 0..self.options.workers;

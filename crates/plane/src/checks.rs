@@ -134,7 +134,8 @@ impl Checks {
                     }
                 }
                 None => {
-                    let tracker = Rc::new(RefCell::new(Tracker::new(&wanted.config.check)));
+                    let tracker = tracker(&wanted.config.check, &targets);
+                    let tracker = Rc::new(RefCell::new(tracker));
                     let targets = Rc::new(RefCell::new(targets));
                     self.start(wanted.config, tracker, targets, Ramp::default())
                 }
@@ -202,6 +203,17 @@ impl Check {
             }
         }
         *self.targets.borrow_mut() = targets;
+    }
+}
+
+/// The tracker of a new check of `targets`. They have a result already if the previous process handed them over.
+fn tracker(check: &HealthCheck, targets: &[Checked]) -> Tracker {
+    let target = targets.first().map(|checked| &checked.target);
+    match target.map(|target| (target.state(), target.reason())) {
+        Some((state @ (TargetState::Healthy | TargetState::Unhealthy), reason)) => {
+            Tracker::resume(check, state, Reason::from_bits(reason))
+        }
+        _ => Tracker::new(check),
     }
 }
 

@@ -17,7 +17,9 @@ mod connector;
 mod control;
 mod descriptors;
 mod error;
+mod handover;
 mod handshakes;
+mod inheritance;
 mod listener_key;
 mod logs;
 mod message;
@@ -37,6 +39,7 @@ pub use apply::Applied;
 /// The limit of open files; raise it before opening any.
 pub use elbow_net::open_files;
 pub use error::{ApplyError, Cause, Failure, ListenerId};
+pub use inheritance::Heritage;
 pub use logs::Logs;
 pub use options::{DataPath, Options};
 pub use plane::Plane;

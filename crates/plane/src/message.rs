@@ -1,7 +1,9 @@
 //! Messages to the threads of a plane.
 
+use std::io;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, mpsc};
 
 use crate::listener_key::ListenerKey;
 use crate::snapshot::{Changes, Snapshot};
@@ -19,10 +21,27 @@ pub(crate) enum Command {
     Unlisten(ListenerKey),
     /// Poll every connection once.
     Wake,
-    /// Stop accepting, let connections finish, then end.
-    Drain,
+    /// Show that the worker is not stuck.
+    Answer(mpsc::Sender<()>),
+    /// Send copies of all listening sockets.
+    Copy(mpsc::Sender<Vec<Copied>>),
+    /// Stop accepting, let connections finish, then end. With a successor, connections without a request wait for one more.
+    Drain { has_successor: bool },
     /// End connections now, and then the worker.
     Stop,
+}
+
+/// The sockets of a listener, at least one for each worker.
+pub(crate) struct Sockets {
+    pub(crate) key: ListenerKey,
+    pub(crate) sockets: Vec<TcpListener>,
+}
+
+/// A copy of a listening socket.
+pub(crate) struct Copied {
+    pub(crate) key: ListenerKey,
+    pub(crate) worker: usize,
+    pub(crate) socket: io::Result<OwnedFd>,
 }
 
 /// A message to the control thread.

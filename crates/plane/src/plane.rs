@@ -1,8 +1,8 @@
 //! Running load balancers.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use elbow_logs::Buckets;
@@ -23,7 +23,7 @@ use crate::worker::{self, WorkerHandle};
 /// Running load balancers.
 pub struct Plane {
     pub(crate) shared: Arc<Shared>,
-    workers: Vec<WorkerHandle>,
+    pub(crate) workers: Vec<WorkerHandle>,
     control: ControlHandle,
 }
 
@@ -95,10 +95,20 @@ impl Plane {
     /// Stops accepting and waits until open connections have finished, for at most `timeout`; then ends
     /// the rest. Health checks continue meanwhile. The plane serves nothing afterwards.
     pub fn drain(&self, timeout: Duration) {
+        self.drain_workers(timeout, false);
+    }
+
+    /// As [`Plane::drain`], after another process has taken over the sockets: an idle HTTP/1.1 connection stays until its
+    /// next request, because the request may already be on its way.
+    pub fn drain_after_hand_over(&self, timeout: Duration) {
+        self.drain_workers(timeout, true);
+    }
+
+    fn drain_workers(&self, timeout: Duration, has_successor: bool) {
         let deadline = Instant::now() + timeout;
         self.shared.draining.store(true, Ordering::Relaxed);
         for worker in &self.workers {
-            worker.send(Command::Drain);
+            worker.send(Command::Drain { has_successor });
         }
         let running: Vec<_> = self.workers.iter().filter_map(|w| w.running()).collect();
         for worker in &running {
@@ -110,6 +120,20 @@ impl Plane {
         }
         self.control.stop();
         self.shared.logs.close();
+    }
+
+    /// Whether every worker responds within `timeout`.
+    pub fn responds(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let (sender, answers) = mpsc::channel();
+        for worker in &self.workers {
+            worker.send(Command::Answer(sender.clone()));
+        }
+        let mut answered = self.workers.iter().map(|_| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            answers.recv_timeout(left)
+        });
+        answered.all(|answer| answer.is_ok())
     }
 
     /// Ends a [`Plane::drain`] running on another thread at once.

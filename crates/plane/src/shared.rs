@@ -1,7 +1,6 @@
 //! The state that the threads of a plane share.
 
 use std::io;
-use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,9 +15,9 @@ use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
 use crate::clients::Clients;
-use crate::listener_key::ListenerKey;
+use crate::inheritance::Inheritance;
 use crate::logs::Logs;
-use crate::message::{Command, Update};
+use crate::message::{Command, Sockets, Update};
 use crate::names::Resolved;
 use crate::options::Options;
 use crate::snapshot::{self, Built, Changes, Parts, Snapshot};
@@ -41,7 +40,7 @@ pub(crate) struct Shared {
     /// Set when the plane starts draining.
     pub(crate) draining: AtomicBool,
     state: Mutex<State>,
-    tickets: Tickets,
+    pub(crate) tickets: Tickets,
     pub(crate) providers: Providers,
 }
 
@@ -59,12 +58,19 @@ pub(crate) struct State {
     pub(crate) preferred: Preferred,
     pub(crate) workers: Vec<mpsc::UnboundedSender<Command>>,
     pub(crate) control: Option<mpsc::UnboundedSender<Update>>,
+    /// What another process passed, until this one accepts connections.
+    pub(crate) inheritance: Option<Inheritance>,
 }
 
-/// The sockets of a listener, one for each worker.
-pub(crate) struct Sockets {
-    pub(crate) key: ListenerKey,
-    pub(crate) sockets: Vec<TcpListener>,
+impl State {
+    /// Lets the workers accept connections from `opened`.
+    pub(crate) fn listen(&self, opened: Vec<Sockets>) {
+        for Sockets { key, sockets } in opened {
+            for (worker, socket) in self.workers.iter().cycle().zip(sockets) {
+                let _ = worker.send(Command::Listen { key, socket });
+            }
+        }
+    }
 }
 
 impl Shared {
@@ -128,18 +134,18 @@ impl Shared {
             _ => {
                 state.resolved.insert(Arc::clone(name), found);
                 let groups = self.snapshot.load().groups_of_host(name);
-                self.refresh(&state, groups);
+                self.refresh(&mut state, groups);
             }
         }
     }
 
     /// Removes targets of `group` that have drained.
     pub(crate) fn drained(&self, group: &Arc<str>) {
-        self.refresh(&self.lock(), vec![Arc::clone(group)]);
+        self.refresh(&mut self.lock(), vec![Arc::clone(group)]);
     }
 
     /// Rebuilds `groups`.
-    fn refresh(&self, state: &State, groups: Vec<Arc<str>>) {
+    fn refresh(&self, state: &mut State, groups: Vec<Arc<str>>) {
         let previous = self.snapshot.load_full();
         let Built {
             snapshot,
@@ -199,19 +205,21 @@ impl Shared {
     /// Publishes `next`.
     pub(crate) fn publish(
         &self,
-        state: &State,
+        state: &mut State,
         next: Snapshot,
         changes: Changes,
         opened: Vec<Sockets>,
     ) {
         next.activate(&changes);
+        if let Some(inheritance) = &state.inheritance {
+            inheritance.restore_health(&next, &changes);
+        }
         self.share_descriptors(&next);
         let next = Arc::new(next);
         self.snapshot.store(Arc::clone(&next));
-        for Sockets { key, sockets } in opened {
-            for (worker, socket) in state.workers.iter().zip(sockets) {
-                let _ = worker.send(Command::Listen { key, socket });
-            }
+        match &mut state.inheritance {
+            Some(inheritance) => inheritance.hold(opened, &changes.closed),
+            None => state.listen(opened),
         }
         for key in &changes.handed_over {
             for worker in &state.workers {

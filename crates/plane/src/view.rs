@@ -58,6 +58,11 @@ impl View {
         self.0.telemetry.write(groups, certificates, out)
     }
 
+    /// The generation of the active configuration, which increases with every change.
+    pub fn generation(&self) -> u64 {
+        self.0.snapshot.load().generation
+    }
+
     /// The active generation, and the sockets of its listeners that do not accept connections.
     pub fn not_serving(&self) -> (u64, Vec<String>) {
         status::not_serving(&self.0)

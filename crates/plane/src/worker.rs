@@ -13,7 +13,7 @@ use tokio::task::{LocalSet, spawn_local};
 use tracing::error;
 
 use crate::listener_key::ListenerKey;
-use crate::message::Command;
+use crate::message::{Command, Copied};
 use crate::shared::Shared;
 use accept::Socket;
 use context::WorkerContext;
@@ -90,31 +90,50 @@ async fn run(id: usize, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiv
     let logs = Rc::clone(&context.logs);
     spawn_local(Rc::clone(&context.worker).run_ticks(move || logs.flush()));
     spawn_local(Rc::clone(&context.worker).run_trims());
-    let mut accepting: FxHashMap<ListenerKey, Socket> = FxHashMap::default();
+    // A listener may have several sockets here: those of a process with more workers.
+    let mut accepting: FxHashMap<ListenerKey, Vec<Socket>> = FxHashMap::default();
     while let Some(command) = commands.recv().await {
         match command {
             Command::Listen { key, socket } => match TcpListener::from_std(socket) {
                 Ok(listener) => {
                     let socket = Socket::new(&context, key, Rc::new(listener));
-                    accepting.insert(key, socket);
+                    accepting.entry(key).or_default().push(socket);
                 }
                 Err(error) => error!(address = %key, %error, "cannot register a listening socket"),
             },
             Command::HandOver(key) => {
-                if let Some(socket) = accepting.remove(&key) {
-                    let socket = Socket::new(&context, key, socket.stop());
-                    accepting.insert(key, socket);
+                if let Some(sockets) = accepting.remove(&key) {
+                    let sockets = sockets.into_iter();
+                    let again = sockets.map(|one| Socket::new(&context, key, one.stop()));
+                    accepting.insert(key, again.collect());
                 }
             }
             Command::Unlisten(key) => {
-                if let Some(socket) = accepting.remove(&key) {
+                for socket in accepting.remove(&key).into_iter().flatten() {
                     socket.stop();
                 }
             }
+            // Who asked may have stopped waiting.
+            Command::Answer(to) => drop(to.send(())),
+            Command::Copy(copies) => {
+                let copied = accepting.iter().flat_map(|(key, sockets)| {
+                    sockets.iter().map(|socket| Copied {
+                        key: *key,
+                        worker: id,
+                        socket: socket.copy(),
+                    })
+                });
+                // Who asked may have stopped waiting.
+                let _ = copies.send(copied.collect());
+            }
             Command::Wake => context.worker.timers.wake_all(),
-            Command::Drain => {
-                context.worker.drain();
-                for (_, socket) in accepting.drain() {
+            Command::Drain { has_successor } => {
+                if has_successor {
+                    context.worker.drain_keeping_idle();
+                } else {
+                    context.worker.drain();
+                }
+                for socket in accepting.drain().flat_map(|(_, sockets)| sockets) {
                     socket.drain().await;
                 }
                 end::drain(&context, &mut commands).await;

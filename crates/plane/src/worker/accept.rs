@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,6 +53,11 @@ impl Socket {
     pub(super) fn stop(self) -> Rc<TcpListener> {
         self.task.abort();
         self.listener
+    }
+
+    /// A copy of the listening socket, for another process.
+    pub(super) fn copy(&self) -> io::Result<OwnedFd> {
+        self.listener.as_fd().try_clone_to_owned()
     }
 
     /// Waits until the task has accepted the queued connections, so that none is lost.
