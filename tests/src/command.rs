@@ -3,7 +3,7 @@
 use std::env;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -46,19 +46,7 @@ impl Running {
                 }
             }
         });
-        let stderr = Arc::new(Mutex::new(String::new()));
-        let mut err = child.stderr.take().unwrap();
-        let collected = Arc::clone(&stderr);
-        thread::spawn(move || {
-            let mut chunk = [0; 4096];
-            while let Ok(n @ 1..) = err.read(&mut chunk) {
-                let text = String::from_utf8_lossy(&chunk[..n]).into_owned();
-                collected
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push_str(&text);
-            }
-        });
+        let stderr = collect(child.stderr.take().unwrap());
         Self {
             child,
             stdout,
@@ -80,6 +68,20 @@ impl Running {
             child,
             stdout: mpsc::channel().1,
             stderr: Arc::default(),
+            what,
+        }
+    }
+
+    /// Starts `command`, whose stdin and stdout are set; only its stderr is collected.
+    pub fn adopt(command: &mut Command) -> Self {
+        let what = format!("{command:?}");
+        let child = command.stderr(Stdio::piped()).spawn();
+        let mut child = child.unwrap_or_else(|e| panic!("{what}: {e}"));
+        let stderr = collect(child.stderr.take().unwrap());
+        Self {
+            child,
+            stdout: mpsc::channel().1,
+            stderr,
             what,
         }
     }
@@ -154,6 +156,23 @@ impl Running {
             );
         }
     }
+}
+
+/// The text from `stderr` so far.
+fn collect(mut stderr: ChildStderr) -> Arc<Mutex<String>> {
+    let text = Arc::new(Mutex::new(String::new()));
+    let collected = Arc::clone(&text);
+    thread::spawn(move || {
+        let mut chunk = [0; 4096];
+        while let Ok(n @ 1..) = stderr.read(&mut chunk) {
+            let text = String::from_utf8_lossy(&chunk[..n]).into_owned();
+            collected
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push_str(&text);
+        }
+    });
+    text
 }
 
 impl Drop for Running {

@@ -31,6 +31,7 @@ pub mod scene;
 pub mod target;
 pub mod temp;
 pub mod tools;
+pub mod upgrade;
 pub mod usage;
 pub mod wait;
 

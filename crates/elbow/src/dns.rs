@@ -12,16 +12,23 @@ use tokio::net::UdpSocket;
 use tracing::info;
 
 use crate::process::Failure;
+use crate::sockets::Sockets;
 
-/// Serves the DNS names of all load balancers at `address` (UDP), unless it is off.
+/// The DNS server, which does not answer yet.
+pub(crate) struct Server(Option<UdpSocket>);
+
+/// Binds `address` (UDP), unless it is off.
 ///
 /// # Errors
 /// The address cannot be bound.
-pub(crate) async fn start(address: Option<SocketAddr>, view: View) -> Result<(), Failure> {
+pub(crate) async fn bind(
+    address: Option<SocketAddr>,
+    sockets: &Sockets,
+) -> Result<Server, Failure> {
     let Some(address) = address else {
-        return Ok(());
+        return Ok(Server(None));
     };
-    let socket = UdpSocket::bind(address).await.map_err(|error| {
+    let socket = sockets.udp("dns", address).await.map_err(|error| {
         let hint = match error.kind() {
             io::ErrorKind::PermissionDenied => {
                 "ports below 1024 need root or `setcap cap_net_bind_service=+ep`; or choose another with --dns ADDR"
@@ -31,12 +38,19 @@ pub(crate) async fn start(address: Option<SocketAddr>, view: View) -> Result<(),
         Failure::environment(format!("DNS address {address}: {error}"), hint)
     })?;
     info!(%address, "serving the DNS names of load balancers");
-    let names = Served {
-        view,
-        index: Mutex::default(),
-    };
-    tokio::spawn(async move { elbow_dns::serve(socket, &names).await });
-    Ok(())
+    Ok(Server(Some(socket)))
+}
+
+impl Server {
+    /// Answers with the DNS names of all load balancers, until another process does.
+    pub(crate) fn serve(self, view: View, sockets: &Sockets) {
+        let Some(socket) = self.0 else { return };
+        let names = Served {
+            view,
+            index: Mutex::default(),
+        };
+        sockets.serve(async move { elbow_dns::serve(socket, &names).await });
+    }
 }
 
 /// The served load balancers by DNS name.

@@ -16,6 +16,7 @@ mod dns;
 mod dualstack;
 mod explained;
 mod get;
+mod handover;
 mod loaded;
 mod log_buckets;
 mod look;
@@ -27,11 +28,14 @@ mod plugin;
 mod process;
 mod reload;
 mod run;
+mod sockets;
 mod source;
+mod systemd;
 mod table;
 mod text;
 mod token;
 mod unix_time;
+mod upgrade;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Get(args) => get::get(&args),
+        Command::Upgrade(args) => upgrade::upgrade(args),
         Command::Cert(args) => cert::cert(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "elbow", &mut io::stdout());

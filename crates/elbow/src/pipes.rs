@@ -22,7 +22,7 @@ static KEPT: Mutex<BTreeMap<PathBuf, Result<Vec<u8>, String>>> = Mutex::new(BTre
 pub(crate) fn keep<'a>(paths: impl IntoIterator<Item = &'a Path>) {
     let is_pipe = |path: &Path| fs::metadata(path).is_ok_and(|m| m.file_type().is_fifo());
     for path in paths {
-        if is_pipe(path) && !is_kept(path) {
+        if !is_kept(path) && is_pipe(path) {
             let text = read(path).map_err(|error| error.to_string());
             lock().insert(path.to_owned(), text);
         }
@@ -33,6 +33,29 @@ pub(crate) fn keep<'a>(paths: impl IntoIterator<Item = &'a Path>) {
 pub(crate) fn kept(path: &Path) -> Option<io::Result<Vec<u8>>> {
     let text = lock().get(path).cloned()?;
     Some(text.map_err(io::Error::other))
+}
+
+/// The content of all pipes that could be read, for the next process.
+pub(crate) fn texts() -> BTreeMap<PathBuf, String> {
+    let kept = lock();
+    let read = kept.iter().filter_map(|(path, text)| {
+        // Other content than UTF-8 was refused at the start.
+        let text = String::from_utf8(text.clone().ok()?).ok()?;
+        Some((path.clone(), text))
+    });
+    read.collect()
+}
+
+/// Keeps what was read from stdin, whose path is `-`.
+pub(crate) fn remember(path: &Path, text: &str) {
+    lock().insert(path.to_owned(), Ok(text.as_bytes().to_vec()));
+}
+
+/// Keeps what the previous process read from pipes.
+pub(crate) fn restore(texts: BTreeMap<PathBuf, String>) {
+    for (path, text) in texts {
+        remember(&path, &text);
+    }
 }
 
 /// Whether a pipe was read at `path`.

@@ -1,6 +1,8 @@
 //! The process: its failures, log and runtime.
 
+use std::fs;
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
@@ -19,6 +21,38 @@ pub(crate) fn raise_permitted_capability() {
         sets.effective |= missing;
         // If this fails, binding such a port reports the error.
         let _ = set_capabilities(None, sets);
+    }
+}
+
+/// A file with the id of this process.
+pub(crate) struct PidFile(Option<PathBuf>);
+
+impl PidFile {
+    /// Writes it, if there is to be one.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn write(path: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = path else {
+            return Ok(Self(None));
+        };
+        // Replaced in one step: a reader must find either process.
+        let next = path.with_extension(format!("{}.tmp", std::process::id()));
+        fs::write(&next, format!("{}\n", std::process::id()))
+            .and_then(|()| fs::rename(&next, path))
+            .map_err(|error| {
+                let what = format!("pid file {}: {error}", path.display());
+                Failure::environment(what, "check the path and its permissions")
+            })?;
+        Ok(Self(Some(path.to_owned())))
+    }
+
+    /// Removes it.
+    pub(crate) fn remove(self) {
+        if let Some(path) = self.0 {
+            // Someone else may have removed it.
+            let _ = fs::remove_file(path);
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::loaded::{self, Loaded};
 use crate::look::{Disk, Glance, Look};
 use crate::process::{Failure, runtime};
 use crate::source::{self, Reader};
-use crate::{authority, deploy};
+use crate::{authority, deploy, systemd};
 
 use folders::Folders;
 use settle::settle;
@@ -141,6 +141,12 @@ impl Reloader {
 
     /// Reads changed files and applies them. Parts with errors are reported and keep their previous state.
     fn reload(&mut self) {
+        systemd::reloading();
+        self.load();
+        systemd::ready();
+    }
+
+    fn load(&mut self) {
         self.seen = self.reader.look();
         let loaded = self.reader.load();
         // A closed stderr cannot be reported anywhere.

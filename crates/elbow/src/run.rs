@@ -17,10 +17,12 @@ use tracing::{info, warn};
 
 use crate::args::{AccessLogArg, DataPathArg, RunArgs, ServingArgs};
 use crate::authority::expiry;
-use crate::process::Failure;
+use crate::handover::{Handing, Start, Upgrades};
+use crate::process::{Failure, PidFile};
 use crate::reload::{self, Reloader};
+use crate::sockets::Sockets;
 use crate::source::{Reader, Source};
-use crate::{deploy, dns, dualstack, loaded, placed, process, token};
+use crate::{deploy, dns, dualstack, loaded, placed, process, systemd, token};
 
 /// The number of access-log batches that may wait for the writer.
 const LOG_QUEUE: usize = 256;
@@ -30,36 +32,97 @@ const LOG_QUEUE: usize = 256;
 /// # Errors
 /// Nothing can be served, or an address of the operator cannot be bound.
 pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
-    let mut reader = Reader::new(Source::new(&args.input));
     process::log_to_stderr("info")?;
+    let begin = Start::find()?;
+    let mut reader = Reader::new(Source::new(&args.input));
     let seen = reader.look();
     let loaded = reader.load();
     // A closed stderr cannot be reported anywhere.
     let _ = loaded::report(&loaded.diagnostics, &mut stderr());
+    if begin.is_upgrade() && loaded.has_errors() {
+        // The previous process serves what was correct before.
+        return Err(Failure::Input);
+    }
     let nothing_is_good = |m: &Model| loaded.has_errors() && m.load_balancers.is_empty();
     let model = loaded.model.clone().filter(|m| !nothing_is_good(m));
     let model = model.ok_or(Failure::Input)?;
     process::runtime()?.block_on(async {
         let mut signals = Signals::new()?;
-        let admin = Admin::bind(&args.serving).await?;
+        let mut upgrades = Upgrades::listen()?;
+        let sockets = Sockets::new(begin.sockets());
+        let admin = Admin::bind(&args.serving, &sockets).await?;
         let plane = Arc::new(start(&args.serving, loaded.dns.clone())?);
+        begin.inherit(&plane);
         plane.set_log_buckets(loaded.log_buckets.clone());
-        dns::start(args.serving.dns.0, plane.view()).await?;
+        let dns = dns::bind(args.serving.dns.0, &sockets).await?;
         let desired = deploy::begin(&plane, &model, |name| reader.origin(name))?;
+        if begin.is_upgrade() && desired.failures().next().is_some() {
+            return Err(incomplete());
+        }
+        begin.accept(&plane).await?;
         announce(&plane);
-        admin.serve(Pages::new(plane.view(), Arc::new(elbow_admin::NoActions)));
+        dns.serve(plane.view(), &sockets);
+        let pages = Pages::new(plane.view(), Arc::new(elbow_admin::NoActions));
+        admin.serve(&pages, &sockets);
         tokio::spawn(expiry::watch(plane.view()));
         let reloader = Reloader::new(reader, seen, Arc::clone(&plane), &loaded).serving(desired);
         let hang_up = reload::start(reloader)?;
-        signals
-            .until_stop(|| {
-                // A full channel means that a reload is pending.
-                let _ = hang_up.try_send(());
-            })
-            .await;
-        signals.drain(&plane, args.serving.drain_timeout).await;
+        let serving = Serving::start(Handing { plane, sockets }, &args.serving)?;
+        let on_hangup = || {
+            // A full channel means that a reload is pending.
+            let _ = hang_up.try_send(());
+        };
+        let end = tokio::select! {
+            () = signals.until_stop(on_hangup) => End::Stopped,
+            () = upgrades.handed_over(&serving.handing) => End::HandedOver,
+        };
+        serving.end(signals, args.serving.drain_timeout, end).await;
         Ok(())
     })
+}
+
+/// Some load balancers cannot be served; their failures have been reported.
+fn incomplete() -> Failure {
+    Failure::environment(
+        "not everything can be served, so the previous process goes on",
+        "correct what is reported above, and upgrade again",
+    )
+}
+
+/// A process that serves.
+pub(crate) struct Serving {
+    pub(crate) handing: Handing,
+    pid_file: PidFile,
+}
+
+impl Serving {
+    /// Tells those who wait for it that this process serves.
+    ///
+    /// # Errors
+    /// The pid file cannot be written.
+    pub(crate) fn start(handing: Handing, args: &ServingArgs) -> Result<Self, Failure> {
+        let pid_file = PidFile::write(args.pid_file.as_deref())?;
+        systemd::ready();
+        tokio::spawn(systemd::watch(Arc::clone(&handing.plane)));
+        Ok(Self { handing, pid_file })
+    }
+
+    /// Drains for `timeout`. After handing over, the pid file is that of the other process.
+    pub(crate) async fn end(self, signals: Signals, timeout: Duration, end: End) {
+        signals.drain(&self.handing.plane, timeout, end).await;
+        if end == End::Stopped {
+            self.pid_file.remove();
+        }
+    }
+}
+
+/// Why a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// A signal asks for it.
+    Stopped,
+    /// Another process has taken over.
+    HandedOver,
 }
 
 /// Starts a plane with the options in `args`; it serves nothing yet.
@@ -134,7 +197,7 @@ impl Admin {
     ///
     /// # Errors
     /// An address cannot be bound, or the admin token cannot be read.
-    pub(crate) async fn bind(args: &ServingArgs) -> Result<Self, Failure> {
+    pub(crate) async fn bind(args: &ServingArgs, sockets: &Sockets) -> Result<Self, Failure> {
         let configured = token::to_require(&args.token)?;
         let token = || {
             Arc::new(
@@ -155,13 +218,13 @@ impl Admin {
         };
         #[cfg(feature = "controller")]
         let probes_token = Arc::clone(&for_probes.token);
-        let admin = bind("admin address", "--admin", args.admin.0).await?;
+        let admin = bind(("admin address", "--admin"), args.admin.0, sockets).await?;
         if let Some(address) = args.admin.0.filter(|a| !a.ip().is_loopback())
             && configured.is_none()
         {
             warn!(%address, "other machines can read the admin address without a token; require one with --admin-token FILE");
         }
-        let probes = bind("probe address", "--probes", args.probes.0).await?;
+        let probes = bind(("probe address", "--probes"), args.probes.0, sockets).await?;
         let admin = admin.map(|listener| (listener, access));
         let probes = probes.map(|listener| (listener, for_probes));
         Ok(Self {
@@ -177,24 +240,24 @@ impl Admin {
         Arc::clone(&self.token)
     }
 
-    /// Serves `pages` until the runtime ends.
-    pub(crate) fn serve(self, pages: Pages) {
+    /// Serves `pages` until another process does.
+    pub(crate) fn serve(self, pages: &Pages, sockets: &Sockets) {
         for (listener, access) in self.sockets {
-            tokio::spawn(pages.clone().serve(listener, access));
+            sockets.serve(pages.clone().serve(listener, access));
         }
     }
 }
 
-/// Binds `address`, unless it is off. `what` and `flag` are for the error.
+/// Binds `address`, unless it is off. `what` is for the error; without its dashes, `flag` also names the socket.
 pub(crate) async fn bind(
-    what: &str,
-    flag: &str,
+    (what, flag): (&str, &str),
     address: Option<SocketAddr>,
+    sockets: &Sockets,
 ) -> Result<Option<TcpListener>, Failure> {
     let Some(address) = address else {
         return Ok(None);
     };
-    match TcpListener::bind(address).await {
+    match sockets.tcp(flag.trim_start_matches('-'), address).await {
         Ok(listener) => Ok(Some(listener)),
         Err(e) => Err(Failure::environment(
             format!("{what} {address}: {e}"),
@@ -249,12 +312,18 @@ impl Signals {
         }
     }
 
-    /// Drains `plane` for `timeout`; a second signal stops it at once.
-    pub(crate) async fn drain(mut self, plane: &Arc<Plane>, timeout: Duration) {
+    /// Drains `plane` for `timeout`; a second signal, or the first after handing over, stops it at once.
+    pub(crate) async fn drain(mut self, plane: &Arc<Plane>, timeout: Duration, end: End) {
+        if end == End::Stopped {
+            systemd::stopping();
+        }
         info!(?timeout, "draining; a second signal stops at once");
         let mut draining = {
             let plane = Arc::clone(plane);
-            tokio::task::spawn_blocking(move || plane.drain(timeout))
+            tokio::task::spawn_blocking(move || match end {
+                End::Stopped => plane.drain(timeout),
+                End::HandedOver => plane.drain_after_hand_over(timeout),
+            })
         };
         let drained = tokio::select! {
             drained = &mut draining => drained,

@@ -9,6 +9,7 @@ mod serving;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 #[cfg(feature = "demo")]
@@ -57,6 +58,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Show what a running elbow serves.
     Get(GetArgs),
+    /// Replace a running elbow by a new process, without refusing or resetting a connection.
+    Upgrade(UpgradeArgs),
     /// Manage the local certificate authority, which serves load balancers without certificates.
     Cert(CertArgs),
     /// Print a completion script for a shell.
@@ -195,6 +198,24 @@ pub(crate) struct GetArgs {
     /// The output format.
     #[arg(short, long, value_enum, default_value_t = GetOutput::Table)]
     pub(crate) output: GetOutput,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The new process has the arguments and the environment of the old one. The old one hands over its sockets \
+    once the new one can serve, and ends after its connections. If the new one fails, nothing changes. SIGUSR2 to the \
+    running process does the same with the same binary. docs/upgrade.md has the details."
+)]
+pub(crate) struct UpgradeArgs {
+    /// The binary to run [default: the same path; install the new version there first].
+    #[arg(long, value_name = "PATH")]
+    pub(crate) binary: Option<PathBuf>,
+    /// The process id of the running elbow [default: the only one of this user].
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Option<u32>,
+    /// How long the new process may take to be ready [default: 60s].
+    #[arg(long, value_name = "TIME", value_parser = serving::duration)]
+    pub(crate) timeout: Option<Duration>,
 }
 
 #[derive(Args, Debug)]

@@ -51,6 +51,9 @@ pub(crate) struct ServingArgs {
     /// The time that connections get to finish after SIGTERM, and that a peer gets to read data sent before a reset.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) drain_timeout: Duration,
+    /// A file for the process id; `elbow upgrade` writes that of the new process.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pid_file: Option<PathBuf>,
     /// The system calls that copy bytes.
     #[arg(long, value_enum, default_value_t = DataPathArg::Auto)]
     pub(crate) data_path: DataPathArg,
@@ -139,7 +142,7 @@ impl FromStr for AccessLogArg {
 }
 
 /// `30s`, `500ms`, `2m`, or a number of seconds.
-fn duration(s: &str) -> Result<Duration, String> {
+pub(super) fn duration(s: &str) -> Result<Duration, String> {
     let digits = s.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match &s[digits.len()..] {
         "ms" => 0.001,

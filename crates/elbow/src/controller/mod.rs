@@ -23,11 +23,13 @@ use balancers::Balancers;
 use crate::args::{ControllerArgs, ControllerCommand};
 use crate::authority::expiry;
 use crate::cluster::{self, failure};
+use crate::handover::{Handing, Start, Upgrades};
 use crate::loaded::{self, Loaded};
 use crate::look::Look;
 use crate::process::Failure;
 use crate::reload::{self, Reloader};
-use crate::run::{self, Signals};
+use crate::run::{self, End, Serving, Signals};
+use crate::sockets::Sockets;
 use crate::source::{NativeFile as NativeFileSource, Reader, Source};
 use crate::{dns, log_buckets, manifests, pipes};
 
@@ -91,8 +93,9 @@ fn options(args: &ControllerArgs) -> Result<Options, Failure> {
 }
 
 async fn serve(args: ControllerArgs) -> Result<(), Failure> {
-    pipes::keep(args.config.as_deref());
     crate::process::log_to_stderr("info")?;
+    let begin = Start::find()?;
+    pipes::keep(args.config.as_deref());
     let options = options(&args)?;
     let native = args.config.clone();
     let native = native.map(|path| {
@@ -104,7 +107,9 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     let native = native.map(NativeFile::load).transpose()?;
     let mut signals = Signals::new()?;
     let server = cluster::open(&args.cluster).await.map_err(failure)?;
-    let admin = run::Admin::bind(&args.serving).await?;
+    let mut upgrades = Upgrades::listen()?;
+    let sockets = Sockets::new(begin.sockets());
+    let admin = run::Admin::bind(&args.serving, &sockets).await?;
     if let Some(secret) = args.admin_token_secret {
         let (client, probes_token) = (server.client.clone(), admin.probes_token());
         tokio::spawn(async move {
@@ -115,10 +120,11 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
             }
         });
     }
-    let webhook = run::bind("webhook address", "--webhook", args.webhook.0).await?;
+    let webhook = run::bind(("webhook address", "--webhook"), args.webhook.0, &sockets).await?;
     let plane = Arc::new(run::start(&args.serving, options.context.dns_zone())?);
+    begin.inherit(&plane);
     plane.set_log_buckets(buckets(&options.context)?);
-    dns::start(args.serving.dns.0, plane.view()).await?;
+    let dns = dns::bind(args.serving.dns.0, &sockets).await?;
     let balancers = Arc::new(Balancers::new(Arc::clone(&plane)));
     let mut controller = Controller::new(server, options, balancers).with_webhook(webhook);
     let mut hang_up = None;
@@ -128,31 +134,67 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
         let reloader = native.reloader(&plane).publishing_to(models);
         hang_up = Some(reload::start(reloader)?);
     }
+    let mut ready = controller.ready();
     let watching = Arc::new(Watching {
         metrics: controller.metrics(),
-        ready: controller.ready(),
+        ready: ready.clone(),
     });
-    admin.serve(Pages::new(plane.view(), watching));
+    let pages = Pages::new(plane.view(), watching);
+    let handing = Handing {
+        plane: Arc::clone(&plane),
+        sockets: Arc::clone(&sockets),
+    };
+    let answer = || {
+        admin.serve(&pages, &sockets);
+        dns.serve(plane.view(), &sockets);
+    };
+    // In an upgrade, the previous process answers until this one serves the cluster.
+    let late = if begin.is_upgrade() {
+        Some(answer)
+    } else {
+        answer();
+        None
+    };
     tokio::spawn(expiry::watch(plane.view()));
     let stop = watch::Sender::new(false);
     let mut watching = tokio::spawn(controller.run(stop.subscribe()));
-    tokio::select! {
+    let mut serving = None;
+    let handed_over = async {
+        // The sender lives as long as the controller, whose end is handled below.
+        let _ = ready.wait_for(|ready| *ready).await;
+        begin.accept(&plane).await?;
+        if let Some(answer) = late {
+            answer();
+        }
+        let serving = serving.insert(Serving::start(handing, &args.serving)?);
+        upgrades.handed_over(&serving.handing).await;
+        Ok::<_, Failure>(())
+    };
+    let end = tokio::select! {
         () = signals.until_stop(|| {
             if let Some(hang_up) = &hang_up {
                 // A full channel means that a reload is pending.
                 let _ = hang_up.try_send(());
             }
-        }) => {}
+        }) => End::Stopped,
+        result = handed_over => result.map(|()| End::HandedOver)?,
         ended = &mut watching => match ended {
             Ok(Err(error)) => return Err(failure(error)),
             Ok(Ok(())) => return Err(Failure::environment("the watch of the cluster ended", "start elbow again")),
             Err(panic) => return Err(Failure::environment(panic, "start elbow again, and report a bug")),
         },
-    }
+    };
     // The status stays in the cluster: another replica, or the next start, serves the same.
     stop.send_replace(true);
     // The controller only has to release its Lease; the listeners drain meanwhile.
-    let _ = tokio::join!(watching, signals.drain(&plane, args.serving.drain_timeout));
+    let timeout = args.serving.drain_timeout;
+    let drain = async {
+        match serving {
+            Some(serving) => serving.end(signals, timeout, end).await,
+            None => signals.drain(&plane, timeout, end).await,
+        }
+    };
+    let _ = tokio::join!(watching, drain);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ mod stand_in;
 
 use std::collections::HashSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -21,15 +21,16 @@ use elbow_plane::{Cause, DataPath, Options, Plane, Status, TargetGroupStatus, Ta
 use elbow_pods::{Kind, Pod, Pods};
 use elbow_telemetry::LineQueue;
 use tokio::net::TcpListener;
-use tokio::task::AbortHandle;
 
 use crate::args::{AccessLogArg, DEFAULT_ADMIN, DemoArgs, TextOrJson};
 use crate::demo::files::Folder;
 use crate::demo::scene::Scene;
 use crate::deploy::{apply_all, refused};
-use crate::dualstack;
+use crate::handover::{Handing, Start, Upgrades};
 use crate::process::{Failure, LAST_WORDS};
-use crate::run::{Signals, start_plane};
+use crate::run::{End, Signals, start_plane};
+use crate::sockets::Sockets;
+use crate::{dualstack, systemd};
 
 /// The credentials of the only user of the pods.
 const ACCESS_KEY: &str = "elbowdemo";
@@ -52,15 +53,16 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// The manifests have errors, or pods or load balancers cannot start.
 pub(crate) fn demo(args: DemoArgs) -> Result<(), Failure> {
     crate::process::log_to_stderr("warn")?;
+    let begin = Start::find()?;
     let stdout = LineQueue::start(io::stdout())
         .map_err(|e| Failure::environment(e, "raise the limits of threads and open files"))?;
     let stdout = STDOUT.get_or_init(|| stdout);
-    let shown = show(args);
+    let shown = show(args, begin);
     stdout.flush(LAST_WORDS);
     shown
 }
 
-fn show(args: DemoArgs) -> Result<(), Failure> {
+fn show(args: DemoArgs, begin: Start) -> Result<(), Failure> {
     let text = args.output == TextOrJson::Text;
     let scene = Scene::new(&args)?;
     let default = if scene.is_own() { "auto" } else { "never" };
@@ -82,6 +84,7 @@ fn show(args: DemoArgs) -> Result<(), Failure> {
     })?;
     crate::process::runtime()?.block_on(async {
         let mut signals = Signals::new()?;
+        let mut upgrades = Upgrades::listen()?;
         let pods = tokio::select! {
             pods = start_pods(&args, minio, &folder) => pods?,
             () = signals.until_stop(|| {}) => {
@@ -90,7 +93,8 @@ fn show(args: DemoArgs) -> Result<(), Failure> {
             }
         };
         let own = scene.is_own();
-        let stage = match Stage::set(scene, args.address_pool, pods.list(), &folder).await {
+        let set = Stage::set(scene, args.address_pool, pods.list(), &folder, &begin);
+        let stage = match set.await {
             Ok(stage) => stage,
             Err(failure) => {
                 pods.shutdown();
@@ -99,11 +103,21 @@ fn show(args: DemoArgs) -> Result<(), Failure> {
             }
         };
         let demo = Demo::start(pods, folder, stage, own);
-        let presented = tokio::select! {
-            presented = demo.present(text) => presented,
-            () = signals.until_stop(|| {}) => Ok(()),
+        let handing = demo.handing();
+        let present = async {
+            let status = demo.until_healthy().await?;
+            begin.accept(&demo.plane).await?;
+            systemd::ready();
+            demo.present(text, &status).await;
+            Ok(())
         };
-        demo.end(signals).await;
+        let (end, presented) = tokio::select! {
+            presented = present => (End::Stopped, presented),
+            () = signals.until_stop(|| {}) => (End::Stopped, Ok(())),
+            () = upgrades.handed_over(&handing) => (End::HandedOver, Ok(())),
+        };
+        drop(handing);
+        demo.end(signals, end).await;
         presented
     })
 }
@@ -232,7 +246,7 @@ struct Demo {
     plane: Arc<Plane>,
     folder: Folder,
     admin: SocketAddr,
-    serving_admin: AbortHandle,
+    sockets: Arc<Sockets>,
     port_offset: u16,
 }
 
@@ -240,6 +254,7 @@ struct Demo {
 struct Stage {
     plane: Arc<Plane>,
     admin: (TcpListener, SocketAddr),
+    sockets: Arc<Sockets>,
     port_offset: u16,
 }
 
@@ -249,6 +264,7 @@ impl Stage {
         pool: Option<Ipv4Net>,
         pods: &[Pod],
         folder: &Folder,
+        begin: &Start,
     ) -> Result<Self, Failure> {
         let port_offset = if may_bind_low_ports() {
             0
@@ -256,9 +272,11 @@ impl Stage {
             UNPRIVILEGED_OFFSET
         };
         let model = scene.model(pods, folder, port_offset).await?;
+        let sockets = Sockets::new(begin.sockets());
         Ok(Self {
-            plane: Arc::new(serve(&model, pool, port_offset)?),
-            admin: bind_admin().await?,
+            plane: Arc::new(serve(&model, pool, port_offset, begin)?),
+            admin: bind_admin(&sockets).await?,
+            sockets,
             port_offset,
         })
     }
@@ -269,6 +287,7 @@ impl Demo {
         let Stage {
             plane,
             admin: (listener, admin),
+            sockets,
             port_offset,
         } = stage;
         let switch = Arc::new(Switch {
@@ -277,15 +296,22 @@ impl Demo {
         });
         let actions = Arc::new(PodActions(Arc::clone(&switch)));
         let pages = Pages::new(plane.view(), actions);
-        let serving_admin = tokio::spawn(pages.serve(listener, Access::default()));
+        sockets.serve(pages.serve(listener, Access::default()));
         Self {
             own,
             switch,
             plane,
             folder,
             admin,
-            serving_admin: serving_admin.abort_handle(),
+            sockets,
             port_offset,
+        }
+    }
+
+    fn handing(&self) -> Handing {
+        Handing {
+            plane: Arc::clone(&self.plane),
+            sockets: Arc::clone(&self.sockets),
         }
     }
 
@@ -294,19 +320,17 @@ impl Demo {
     }
 
     /// Shows the demo until the user quits; with JSON output, until the process ends.
-    async fn present(&self, text: bool) -> Result<(), Failure> {
-        let status = self.until_healthy().await?;
+    async fn present(&self, text: bool, status: &Status) {
         if text && self.own {
-            screen::introduce(self, &status);
+            screen::introduce(self, status);
             screen::live(self).await;
         } else if text {
-            guide::introduce(self, &status);
+            guide::introduce(self, status);
             screen::live(self).await;
         } else {
-            say(&screen::json(self, &status).to_string());
+            say(&screen::json(self, status).to_string());
             std::future::pending::<()>().await;
         }
-        Ok(())
     }
 
     /// Waits until every target is healthy. Health checks of manifests may fail at the pods, so there it waits until
@@ -340,9 +364,9 @@ impl Demo {
     }
 
     /// Drains, stops the pods and removes the folder; a second signal ends the draining.
-    async fn end(self, signals: Signals) {
-        signals.drain(&self.plane, DRAIN_TIMEOUT).await;
-        self.serving_admin.abort();
+    async fn end(self, signals: Signals, end: End) {
+        signals.drain(&self.plane, DRAIN_TIMEOUT, end).await;
+        self.sockets.release();
         // Requests in progress drop their switches with the runtime. The folder is removed last.
         let Self { switch, folder, .. } = self;
         if let Some(switch) = Arc::into_inner(switch) {
@@ -359,8 +383,13 @@ fn has_result(target: &TargetStatus) -> bool {
 }
 
 /// Starts a plane with `pool`, or with the first free pool, so that several demos can run at once.
-fn serve(model: &Model, pool: Option<Ipv4Net>, port_offset: u16) -> Result<Plane, Failure> {
-    let default_pool = |third| Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, third, 0), 24);
+fn serve(
+    model: &Model,
+    pool: Option<Ipv4Net>,
+    port_offset: u16,
+    begin: &Start,
+) -> Result<Plane, Failure> {
+    let default_pool = |third| Ipv4Net::new_assert(Ipv4Addr::new(127, 0, third, 0), 24);
     let pools = pool.map_or_else(|| (10..20).map(default_pool).collect(), |pool| vec![pool]);
     let mut last = None;
     for address_pool in pools {
@@ -376,6 +405,7 @@ fn serve(model: &Model, pool: Option<Ipv4Net>, port_offset: u16) -> Result<Plane
             drain_timeout: DRAIN_TIMEOUT,
         };
         let plane = start_plane(options, &AccessLogArg::Off)?;
+        begin.inherit(&plane);
         match apply_all(&plane, model.clone()) {
             Ok(()) => return Ok(plane),
             Err(failure) => {
@@ -397,12 +427,16 @@ fn may_bind_low_ports() -> bool {
 }
 
 /// Binds the default admin address, or any free port if it is taken.
-async fn bind_admin() -> Result<(TcpListener, SocketAddr), Failure> {
+async fn bind_admin(sockets: &Sockets) -> Result<(TcpListener, SocketAddr), Failure> {
     let refused =
         |e| Failure::environment(format!("admin address: {e}"), "check that 127.0.0.1 exists");
-    let listener = match TcpListener::bind(DEFAULT_ADMIN).await {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener = match sockets
+        .tcp("admin", DEFAULT_ADMIN.parse().unwrap_or(any))
+        .await
+    {
         Ok(listener) => listener,
-        Err(_) => TcpListener::bind("127.0.0.1:0").await.map_err(refused)?,
+        Err(_) => sockets.tcp("admin", any).await.map_err(refused)?,
     };
     let address = listener.local_addr().map_err(refused)?;
     Ok((listener, address))

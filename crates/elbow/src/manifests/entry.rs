@@ -128,10 +128,16 @@ impl Entry {
     }
 }
 
-/// The text from stdin, which is read once and cached.
+/// The text from stdin, which is read once and cached; or what the previous process read from it.
 fn stdin() -> Result<String, Diagnostic> {
     static STDIN: OnceLock<Result<String, Diagnostic>> = OnceLock::new();
-    STDIN
-        .get_or_init(|| text::from(io::stdin().lock(), "stdin", MAX_BYTES, TOO_LARGE))
-        .clone()
+    let read = || {
+        if let Some(Ok(kept)) = pipes::kept(Path::new("-")) {
+            return text::from(&kept[..], "stdin", MAX_BYTES, TOO_LARGE);
+        }
+        let text = text::from(io::stdin().lock(), "stdin", MAX_BYTES, TOO_LARGE)?;
+        pipes::remember(Path::new("-"), &text);
+        Ok(text)
+    };
+    STDIN.get_or_init(read).clone()
 }
