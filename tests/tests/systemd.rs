@@ -200,11 +200,10 @@ fn what_systemd_does_not_pass_is_refused() {
     command.args(["run", "--config", "/dev/null"]);
     let mut running = Running::start(&mut command);
     assert_eq!(running.wait().code(), Some(3));
-    let error = running.stderr();
-    assert!(
-        error.starts_with("error: cannot use the sockets of systemd: descriptor 3: "),
-        "{error}"
-    );
+    let error = "error: cannot use the sockets of systemd: descriptor 3: ";
+    wait::until("the error", || {
+        running.stderr().starts_with(error).then_some(())
+    });
     // Elsewhere the variables are those of another process.
     let elbow = Elbow::run_with(&config((address(), 8080).into()), &[]);
     assert!(!elbow.log().contains("systemd"));

@@ -4,14 +4,14 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use socket2::{Socket, Type};
 
 /// Sockets that another process bound, in the order in which they were passed.
 #[derive(Debug, Default)]
 pub struct Inherited {
-    sockets: Vec<Passed>,
+    sockets: Mutex<Vec<Passed>>,
 }
 
 /// One of them.
@@ -21,7 +21,7 @@ struct Passed {
     kind: Kind,
     address: SocketAddr,
     socket: Socket,
-    is_used: AtomicBool,
+    is_used: bool,
 }
 
 /// What a passed socket does.
@@ -57,21 +57,24 @@ impl Inherited {
                 name,
                 kind,
                 socket,
-                is_used: AtomicBool::new(false),
+                is_used: false,
             })
         };
-        let sockets = sockets.into_iter().map(passed).collect::<io::Result<_>>()?;
-        Ok(Self { sockets })
+        let sockets = sockets.into_iter().map(passed);
+        Ok(Self {
+            sockets: Mutex::new(sockets.collect::<io::Result<_>>()?),
+        })
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.sockets.is_empty()
+        self.lock().is_empty()
     }
 
     /// Whether a TCP socket listens at `address`.
     pub fn has_tcp(&self, address: SocketAddr) -> bool {
-        self.find(Kind::Tcp, Which::At(address)).next().is_some()
+        let at = Which::At(address);
+        self.lock().iter().any(|passed| passed.is(Kind::Tcp, at))
     }
 
     /// Copies of the TCP sockets for `workers` workers; none if there is none. Each socket is there at least once, or its
@@ -101,31 +104,39 @@ impl Inherited {
         Ok(copies.into_iter().map(UdpSocket::from).collect())
     }
 
-    /// The sockets that nothing has asked for.
-    pub fn unused(&self) -> impl Iterator<Item = impl fmt::Display> {
-        let unused = self.sockets.iter();
-        unused.filter(|passed| !passed.is_used.load(Ordering::Relaxed))
-    }
-
-    fn find<'a>(&'a self, kind: Kind, which: Which<'a>) -> impl Iterator<Item = &'a Passed> {
-        let of_kind = self
-            .sockets
-            .iter()
-            .filter(move |passed| passed.kind == kind);
-        of_kind.filter(move |passed| match which {
-            Which::At(address) => passed.address == address,
-            Which::Named(name) => passed.name == name,
-        })
+    /// Closes the sockets once what uses them has its copies: a listener that is removed later must not go on listening
+    /// here. Returns those that nothing has asked for.
+    pub fn close(&self) -> Vec<impl fmt::Display + use<>> {
+        let mut sockets = std::mem::take(&mut *self.lock());
+        sockets.retain(|passed| !passed.is_used);
+        sockets
     }
 
     fn copies(&self, kind: Kind, which: Which<'_>, workers: usize) -> io::Result<Vec<Socket>> {
-        let found: Vec<&Passed> = self.find(kind, which).collect();
-        let copy = |passed: &&Passed| {
-            passed.is_used.store(true, Ordering::Relaxed);
-            passed.socket.try_clone()
-        };
+        let mut sockets = self.lock();
+        let mut found = Vec::new();
+        for passed in sockets.iter_mut().filter(|passed| passed.is(kind, which)) {
+            passed.is_used = true;
+            found.push(&passed.socket);
+        }
         let number = found.len().max(workers);
-        found.iter().cycle().take(number).map(copy).collect()
+        let copies = found.iter().cycle().take(number);
+        copies.map(|socket| socket.try_clone()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Passed>> {
+        // A panic elsewhere leaves the list consistent.
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Passed {
+    fn is(&self, kind: Kind, which: Which<'_>) -> bool {
+        let is_asked = match which {
+            Which::At(address) => self.address == address,
+            Which::Named(name) => self.name == name,
+        };
+        is_asked && self.kind == kind
     }
 }
 
@@ -180,18 +191,22 @@ mod tests {
         assert_eq!(inherited.tcp(Which::Named("b"), 1).unwrap().len(), 1);
         assert_eq!(inherited.udp(Which::At(address), 1).unwrap().len(), 1);
         assert!(inherited.udp(Which::Named("b"), 1).unwrap().is_empty());
-        assert_eq!(inherited.unused().count(), 0);
+        assert!(inherited.close().is_empty());
     }
 
     #[test]
-    fn unused_sockets_are_named() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let inherited = Inherited::new([passed("web", listener)]).unwrap();
-        let unused: Vec<String> = inherited.unused().map(|one| one.to_string()).collect();
-        assert_eq!(unused, [format!("web (TCP {address})")]);
-        inherited.tcp(Which::Named("web"), 1).unwrap();
-        assert_eq!(inherited.unused().count(), 0);
+    fn sockets_are_closed_and_unused_ones_named() {
+        let [one, other] = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [used, unused] = [&one, &other].map(|listener| listener.local_addr().unwrap());
+        let inherited = Inherited::new([passed("a", one), passed("b", other)]).unwrap();
+        let copies = inherited.tcp(Which::At(used), 1).unwrap();
+        let named: Vec<String> = inherited.close().iter().map(|s| s.to_string()).collect();
+        assert_eq!(named, [format!("b (TCP {unused})")]);
+        assert!(inherited.is_empty());
+        assert!(TcpStream::connect(unused).is_err());
+        TcpStream::connect(used).unwrap();
+        drop(copies);
+        assert!(TcpStream::connect(used).is_err());
     }
 
     #[test]

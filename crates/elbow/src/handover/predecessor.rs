@@ -113,7 +113,7 @@ impl Start {
             })?;
         }
         plane.accept();
-        for socket in self.sockets.unused() {
+        for socket in self.sockets.close() {
             if self.predecessor.is_some() {
                 info!(
                     "closing socket {socket} of the previous process: no listener uses it any more"
