@@ -9,8 +9,9 @@ use crate::look::Glance;
 /// A change is read after this much time without writes: editors write in several steps, and `git` writes one file
 /// after another.
 pub(super) const QUIET: Duration = Duration::from_millis(200);
-/// An editor truncates a file before it writes: wait this long for the content.
-const EMPTY: Duration = Duration::from_millis(700);
+/// An editor truncates a file before it writes: wait this long for the content. A busy disk takes more than a second
+/// between the two, and nearly nobody empties a file on purpose.
+const EMPTY: Duration = Duration::from_secs(3);
 /// Read the files after this time even while they change.
 const NEVER_QUIET: Duration = Duration::from_secs(5);
 
@@ -64,8 +65,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_file_that_was_truncated_gets_time_for_its_content() {
-        assert_eq!(settled_after(&[(0, 1), (500, 0)]).await, 800);
-        assert_eq!(settled_after(&[(0, 1)]).await, 800, "it stays empty");
+        assert_eq!(settled_after(&[(0, 1), (1500, 0)]).await, 1800);
+        assert_eq!(settled_after(&[(0, 1)]).await, 3000, "it stays empty");
     }
 
     #[tokio::test(start_paused = true)]
