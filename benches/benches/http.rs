@@ -82,6 +82,7 @@ fn listener(rules: usize) -> Listener {
         "web.example".into(),
         &Account::default(),
         &elbow_http::Providers::default(),
+        &elbow_telemetry::Telemetry::new(1),
         |_| Some(Arc::clone(&group)),
     )
 }

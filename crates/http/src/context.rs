@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use elbow_net::{Connect, Worker};
-use elbow_telemetry::{ListenerCells, ListenerMetrics, LogBuffers};
+use elbow_telemetry::{GroupCells, ListenerCells, ListenerMetrics, LogBuffers};
 
+use crate::error::{Error, ErrorKind, Side};
 use crate::listener::Listener;
 use crate::pool::Pools;
 
@@ -30,6 +31,27 @@ impl<C: Connect> Context<C> {
     /// The cells of this worker.
     pub(crate) fn cells(&self) -> &ListenerCells {
         self.metrics.worker(self.worker.id)
+    }
+
+    /// Counts a connection to a target that could not be opened, for a request to `group`. A lack of elbow's own is
+    /// no error of the target.
+    pub(crate) fn count_unreached(&self, error: &Error, group: Option<&GroupCells>) {
+        let cells = self.cells();
+        let (of_listener, of_group) = match error.kind {
+            ErrorKind::TargetTls | ErrorKind::TargetTlsTimeout => (
+                &cells.target_tls_errors,
+                group.map(|group| &group.tls_errors),
+            ),
+            _ if error.side == Side::Local => return,
+            _ => (
+                &cells.connect_errors,
+                group.map(|group| &group.connect_errors),
+            ),
+        };
+        of_listener.increment();
+        if let Some(counter) = of_group {
+            counter.increment();
+        }
     }
 }
 

@@ -32,6 +32,17 @@ pub enum Side {
     Local,
 }
 
+impl Side {
+    /// For metrics.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Target => "target",
+            Self::Local => "elb",
+        }
+    }
+}
+
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Self {
         Self {

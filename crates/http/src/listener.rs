@@ -9,7 +9,7 @@ use elbow_auth::{Callbacks, Gate, Providers};
 use elbow_balance::Group;
 use elbow_model::personality::HttpPersonality;
 use elbow_model::{Account, LoadBalancer, LoadBalancerAttributes, Personality};
-use elbow_telemetry::LogStream;
+use elbow_telemetry::{LogStream, Telemetry};
 
 use crate::action::{Actions, Surroundings};
 use crate::endpoint::Endpoint;
@@ -49,13 +49,15 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Compiles `listener` of `lb` in `account`; `group` finds target groups by name. `providers` outlives the listener.
+    /// Compiles `listener` of `lb` in `account`; `group` finds target groups by name, and `telemetry` has their metrics.
+    /// `providers` outlives the listener.
     pub fn new(
         lb: &LoadBalancer,
         listener: &elbow_model::Listener,
         dns_name: Arc<str>,
         account: &Account,
         providers: &Providers,
+        telemetry: &Telemetry,
         group: impl Fn(&str) -> Option<Arc<Group>>,
     ) -> Self {
         let id: Arc<str> = lb.resource_id().into();
@@ -67,6 +69,7 @@ impl Listener {
             arn: &arn,
             account,
             providers,
+            telemetry,
             group,
         };
         let default = Actions::new(

@@ -11,6 +11,7 @@ use elbow_model::{
     TargetGroup, TargetGroupSpec, TargetState, Transforms,
 };
 use elbow_net::ConnMeta;
+use elbow_telemetry::Telemetry;
 
 use crate::endpoint::Endpoint;
 use crate::header::head::{Header, RequestHead, Version};
@@ -119,7 +120,10 @@ pub(crate) fn listener_with(
     let dns_name = "demo-1.us-east-1.elb.localhost".into();
     let providers = elbow_auth::Providers::default();
     let account = Account::default();
-    Listener::new(&lb, &model, dns_name, &account, &providers, group)
+    let telemetry = Telemetry::new(1);
+    Listener::new(
+        &lb, &model, dns_name, &account, &providers, &telemetry, group,
+    )
 }
 
 pub(crate) fn field<'a>(name: &'a str, value: &'a str) -> Header<'a> {

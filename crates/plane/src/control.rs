@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use elbow_balance::{Group, Target};
 use elbow_model::TargetState;
@@ -43,6 +44,9 @@ impl ControlHandle {
     }
 }
 
+/// CloudWatch has a data point of capacity units for each minute.
+const LCU_PERIOD: Duration = Duration::from_secs(60);
+
 /// Starts the control thread.
 pub(crate) fn spawn(shared: Arc<Shared>) -> io::Result<ControlHandle> {
     let (updates, mut incoming) = mpsc::unbounded_channel::<Update>();
@@ -54,10 +58,12 @@ pub(crate) fn spawn(shared: Arc<Shared>) -> io::Result<ControlHandle> {
         .name("control".into())
         .spawn(move || {
             LocalSet::new().block_on(&runtime, async move {
-                let mut control = Control::new(shared);
+                let mut control = Control::new(Arc::clone(&shared));
+                let mut minute = tokio::time::interval(LCU_PERIOD);
                 loop {
                     tokio::select! {
                         Some(update) = incoming.recv() => control.follow(&update),
+                        now = minute.tick() => shared.telemetry.sample_lcus(now.into_std()),
                         _ = stopped.recv() => break,
                     }
                 }

@@ -119,7 +119,7 @@ impl FlowRecord {
             cells.fail_open.increment();
         }
         match self.end {
-            FlowEnd::NoTarget => cells.rejected.increment(),
+            FlowEnd::NoTarget => cells.rejected_without_target.increment(),
             FlowEnd::ConnectFailed(kind) => {
                 if !kind.is_own() {
                     cells.connect_errors.increment();

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::{Counter, Histogram, SharedCounter, Shed, ShedReason, StatusCounts};
+use crate::{Counter, Histogram, KindCounts, Shed, ShedReason, StatusCounts};
 
 /// The labels of the series of a listener.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,8 +79,12 @@ pub struct ListenerCells {
     pub connections: Counter,
     /// Client connections closed.
     pub connections_closed: Counter,
-    /// Client connections refused because of a limit or without a target (RejectedConnectionCount).
-    pub rejected: Counter,
+    /// Client connections refused because of a limit (RejectedConnectionCount).
+    pub rejected_by_limit: Counter,
+    /// Flows without a target (RejectedFlowCount).
+    pub rejected_without_target: Counter,
+    /// Client connections that the security group does not admit (SecurityGroupBlockedFlowCount_Inbound).
+    pub rejected_by_security_group: Counter,
     /// Bytes from clients (part of ProcessedBytes).
     pub received_bytes: Counter,
     /// Bytes to clients (part of ProcessedBytes).
@@ -109,6 +113,20 @@ pub struct ListenerCells {
     pub pool_reused: Counter,
     /// Connections to targets opened.
     pub pool_opened: Counter,
+    /// Requests that could not be served as asked, by what went wrong.
+    pub request_errors: KindCounts,
+    /// Requests that lost fields with invalid names on their way (DroppedInvalidHeaderRequestCount).
+    pub invalid_headers_dropped: Counter,
+    /// Requests whose fields with invalid names were passed on (ForwardedInvalidHeaderRequestCount).
+    pub invalid_headers_forwarded: Counter,
+    /// Rules looked at in order of priority, without the default rule (RuleEvaluations).
+    pub rule_evaluations: Counter,
+    /// Of them, those beyond [`FREE_RULES`] of each request, which consume capacity units.
+    pub charged_rule_evaluations: Counter,
+    /// Requests of clients with an IPv6 address (IPv6RequestCount).
+    pub ipv6_requests: Counter,
+    /// Bytes from and to clients with an IPv6 address (IPv6ProcessedBytes).
+    pub ipv6_bytes: Counter,
     /// Responses of fixed-response actions (HTTP_Fixed_Response_Count).
     pub fixed_responses: Counter,
     /// Responses of redirect actions (HTTP_Redirect_Count).
@@ -138,32 +156,4 @@ pub struct ListenerCells {
     /// Requests or flows sent to a group without a healthy target (UnhealthyRoutingRequestCount,
     /// UnhealthyRoutingFlowCount).
     pub fail_open: Counter,
-}
-
-/// The metrics of one target group, apart from those of its targets.
-#[derive(Debug)]
-pub struct GroupMetrics {
-    name: Arc<str>,
-    /// Health checks that passed.
-    pub health_checks_passed: SharedCounter,
-    /// Health checks that failed.
-    pub health_checks_failed: SharedCounter,
-    /// Health checks skipped because elbow was out of a resource.
-    pub health_checks_skipped: SharedCounter,
-}
-
-impl GroupMetrics {
-    pub(crate) fn new(name: Arc<str>) -> Self {
-        Self {
-            name,
-            health_checks_passed: SharedCounter::default(),
-            health_checks_failed: SharedCounter::default(),
-            health_checks_skipped: SharedCounter::default(),
-        }
-    }
-
-    /// Name of the group.
-    pub fn name(&self) -> &Arc<str> {
-        &self.name
-    }
 }

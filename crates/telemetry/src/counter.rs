@@ -91,6 +91,57 @@ impl StatusCounts {
     }
 }
 
+/// Counts responses by the class of their status, from 1xx to 5xx.
+#[derive(Debug, Default)]
+pub struct ClassCounts([Counter; StatusCounts::CLASSES]);
+
+impl ClassCounts {
+    /// Counts one response with `status`; one outside 100-599 is not counted.
+    pub fn increment(&self, status: u16) {
+        let class = usize::from(status / 100).checked_sub(1);
+        if let Some(counter) = class.and_then(|class| self.0.get(class)) {
+            counter.increment();
+        }
+    }
+
+    /// The number of responses of each class, from 1xx on.
+    pub(crate) fn get(&self) -> [u64; StatusCounts::CLASSES] {
+        self.0.each_ref().map(Counter::get)
+    }
+}
+
+/// One kind of event that [`KindCounts`] counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// What happened.
+    pub kind: &'static str,
+    /// Who caused it.
+    pub side: &'static str,
+}
+
+/// Counts events by kind; the room that counts has the table of kinds. Memory is allocated with the first event.
+#[derive(Debug, Default)]
+pub struct KindCounts(OnceLock<Box<[(Kind, Counter)]>>);
+
+impl KindCounts {
+    /// Counts one event of the kind that `table` has at `at`. Every call passes the same table.
+    pub fn increment(&self, table: &[Kind], at: usize) {
+        let counts = self.0.get_or_init(|| {
+            let zero = |kind: &Kind| (*kind, Counter::default());
+            table.iter().map(zero).collect()
+        });
+        if let Some((_, counter)) = counts.get(at) {
+            counter.increment();
+        }
+    }
+
+    /// The kinds and their counts; empty before the first event.
+    pub fn get(&self) -> impl Iterator<Item = (Kind, u64)> {
+        let counts = self.0.get().into_iter().flatten();
+        counts.map(|(kind, counter)| (*kind, counter.get()))
+    }
+}
+
 /// Upper bounds of the buckets of every [`Histogram`], in microseconds.
 const BOUNDS: [u64; 16] = [
     500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
@@ -169,6 +220,29 @@ mod tests {
             [1, 2, 1, 1, 0, 0]
         );
         assert_eq!(counts.other(), 4);
+    }
+
+    #[test]
+    fn classes_are_counted_without_other_codes() {
+        let counts = ClassCounts::default();
+        for status in [0, 99, 100, 200, 299, 404, 500, 599, 600] {
+            counts.increment(status);
+        }
+        assert_eq!(counts.get(), [1, 2, 0, 1, 2]);
+    }
+
+    #[test]
+    fn kinds_are_counted_from_the_first_event_on() {
+        let table = [("a", "client"), ("b", "target")].map(|(kind, side)| Kind { kind, side });
+        let counts = KindCounts::default();
+        assert_eq!(counts.get().count(), 0);
+        for at in [1, 1, 2] {
+            counts.increment(&table, at);
+        }
+        assert_eq!(
+            counts.get().collect::<Vec<_>>(),
+            [(table[0], 0), (table[1], 2)]
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ use family::{BYTES, Families, Label, SECONDS};
 use listeners::Listeners;
 
 mod family;
+mod groups;
 mod listeners;
 
 /// The state of a target group for a scrape.
@@ -135,6 +136,7 @@ impl Collector for Scrape {
         listeners.failures(&mut families)?;
         self.targets(&mut families)?;
         self.groups(&mut families)?;
+        self.lcus(&mut families)?;
         self.certificates(&mut families)?;
         self.configuration(&mut families)?;
         self.process(&mut families)
@@ -195,8 +197,29 @@ impl Scrape {
         hosts
     }
 
+    fn lcus(&self, families: &mut Families<'_>) -> fmt::Result {
+        let mut family = families.gauge(
+            "elbow_lcus",
+            "Load balancer capacity units of the last minute by dimension, of which AWS bills the largest",
+            None,
+        )?;
+        for (consumer, consumed) in self.telemetry.lcus().consumed() {
+            for (dimension, units) in consumed.dimensions() {
+                let labels = [
+                    Label::new("load_balancer", &*consumer.load_balancer),
+                    Label::new("type", consumer.kind),
+                    Label::new("protocol", consumer.protocol),
+                    Label::new("dimension", dimension),
+                ];
+                family.float_series(&labels, units)?;
+            }
+        }
+        Ok(())
+    }
+
     fn groups(&self, families: &mut Families<'_>) -> fmt::Result {
         let groups = self.telemetry.groups();
+        groups::requests(&groups, families)?;
         let hosts = self.hosts();
         for (name, help, count) in [
             (

@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
+use crate::lcu::Meter;
 use crate::{
     AccessLog, DeliveryCounts, GroupMetrics, ListenerLabels, ListenerMetrics, SharedCounter, Shed,
 };
@@ -38,6 +39,7 @@ pub struct Telemetry {
     pub open_files: OpenFiles,
     /// Delivered log files.
     pub log_delivery: Arc<DeliveryCounts>,
+    lcus: Mutex<Meter>,
     /// Shed work; every [`ListenerMetrics`] counts into it as well.
     pub shed: Arc<Shed>,
 }
@@ -58,6 +60,7 @@ impl Telemetry {
             accept_errors: SharedCounter::default(),
             open_files: OpenFiles::default(),
             log_delivery: Arc::default(),
+            lcus: Mutex::default(),
             shed: Arc::default(),
         })
     }
@@ -94,7 +97,7 @@ impl Telemetry {
             return Arc::clone(metrics);
         }
         let name: Arc<str> = name.into();
-        let metrics = Arc::new(GroupMetrics::new(Arc::clone(&name)));
+        let metrics = Arc::new(GroupMetrics::new(Arc::clone(&name), self.workers));
         groups.insert(name, Arc::clone(&metrics));
         metrics
     }
@@ -104,6 +107,17 @@ impl Telemetry {
     pub fn prune(&self) {
         lock(&self.listeners).retain(|_, metrics| Arc::strong_count(metrics) > 1);
         lock(&self.groups).retain(|_, metrics| Arc::strong_count(metrics) > 1);
+    }
+
+    /// Computes the capacity units of the time since the last call. Call this once a minute, as AWS does.
+    pub fn sample_lcus(&self, now: Instant) {
+        let listeners = self.listeners();
+        lock(&self.lcus).sample(&listeners, now);
+    }
+
+    /// The capacity units of the last minute.
+    pub(crate) fn lcus(&self) -> MutexGuard<'_, Meter> {
+        lock(&self.lcus)
     }
 
     /// Exposes the line counts of `log`. Only the first call has an effect.
@@ -165,7 +179,7 @@ impl Telemetry {
     }
 }
 
-/// Locks a map, which is consistent even if a thread panicked while it held the lock.
+/// Locks a value, which is consistent even if a thread panicked while it held the lock.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use elbow_auth::{Gate, Providers};
 use elbow_balance::{Group, choose_weighted};
 use elbow_model::{Account, Redirect, Transforms};
+use elbow_telemetry::{GroupMetrics, Telemetry};
 
 use crate::header::seal::key_of;
 use crate::page::LocalResponse;
@@ -57,6 +58,8 @@ pub struct Member {
     pub(crate) sticky: Option<Arc<Sticky>>,
     /// Its ARN, for access logs.
     pub(crate) arn: Arc<str>,
+    /// Its metrics.
+    pub(crate) metrics: Arc<GroupMetrics>,
 }
 
 /// What actions refer to.
@@ -69,6 +72,8 @@ pub(crate) struct Surroundings<'a, G> {
     pub(crate) account: &'a Account,
     /// Of identities.
     pub(crate) providers: &'a Providers,
+    /// Has the metrics of target groups.
+    pub(crate) telemetry: &'a Telemetry,
     /// Finds target groups by name.
     pub(crate) group: G,
 }
@@ -96,14 +101,23 @@ impl Action {
         surroundings: &Surroundings<'_, G>,
     ) -> Self {
         let Surroundings {
-            id, account, group, ..
+            id,
+            account,
+            telemetry,
+            group,
+            ..
         } = surroundings;
         match actions.last() {
             Some(elbow_model::Action::Forward(forward)) => {
-                let members = forward
-                    .target_groups
-                    .iter()
-                    .filter_map(|g| Some(Member::new(group(&g.target_group)?, g.weight, account)));
+                let members = forward.target_groups.iter().filter_map(|g| {
+                    let metrics = telemetry.group(&g.target_group);
+                    Some(Member::new(
+                        group(&g.target_group)?,
+                        g.weight,
+                        account,
+                        metrics,
+                    ))
+                });
                 let changes = *transforms != Transforms::default();
                 Self::Forward(Forwarding {
                     members: members.collect(),
@@ -145,13 +159,19 @@ impl Forwarding {
 }
 
 impl Member {
-    pub(crate) fn new(group: Arc<Group>, weight: u32, account: &Account) -> Self {
+    pub(crate) fn new(
+        group: Arc<Group>,
+        weight: u32,
+        account: &Account,
+        metrics: Arc<GroupMetrics>,
+    ) -> Self {
         Self {
             arn: group.config.arn(account).into(),
             key: key_of(&group.config.name),
             sticky: Sticky::of_group(&group),
             group,
             weight,
+            metrics,
         }
     }
 }

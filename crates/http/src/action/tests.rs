@@ -11,6 +11,7 @@ fn forwarding(weights: &[(&str, u32)]) -> Forwarding {
             Arc::new(Group::new(config, Vec::new(), 1)),
             *weight,
             &Account::default(),
+            Telemetry::new(1).group("pods"),
         )
     });
     Forwarding {
@@ -63,6 +64,7 @@ fn actions_compile_with_the_groups_that_exist() {
             arn: &"".into(),
             account: &Account::default(),
             providers: &Providers::default(),
+            telemetry: &Telemetry::new(1),
             group: find,
         };
         let compiled = Actions::new(actions, &Transforms::default(), &surroundings);

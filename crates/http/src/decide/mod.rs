@@ -113,6 +113,7 @@ impl<'l> Decision<'l> {
         }
         let matched = listener.route(asked.head, asked.client);
         self.reasons.priority = Some(matched.priority);
+        self.reasons.evaluations = matched.evaluations;
         let admission = match &matched.action.gate {
             None => None,
             Some(gate) => match self.authenticate(gate, asked)? {

@@ -9,6 +9,8 @@ pub struct Reasons {
     /// Of the rule that took the request; 0 for the default action; `None` when the request was
     /// refused before its rules were looked at.
     pub priority: Option<u32>,
+    /// How many rules were looked at, without the default rule.
+    pub evaluations: u32,
     /// What the action that authenticates did; `None` without one, or while a provider is asked.
     pub authentication: Option<Authentication>,
     /// `None` also when the action could not be carried out.

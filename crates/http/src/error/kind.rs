@@ -1,5 +1,7 @@
 //! The kinds of error, and what follows from each: one table.
 
+use elbow_telemetry::Kind;
+
 use super::Side;
 
 macro_rules! kinds {
@@ -13,6 +15,12 @@ macro_rules! kinds {
         impl ErrorKind {
             /// Every kind.
             pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// Every kind for the metrics, in the order of [`Self::ALL`].
+            pub(crate) const COUNTED: &[Kind] = &[$(Kind {
+                kind: $label,
+                side: Side::$side.label(),
+            },)*];
 
             /// The status that an ALB answers with.
             pub const fn status(self) -> u16 {

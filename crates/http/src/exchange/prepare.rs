@@ -101,6 +101,8 @@ pub(crate) fn prepare<C: Connect>(
         }
         Ok(decide::Plan::Forward(choice)) => {
             record.target = Some(choice.target().address);
+            record.group =
+                member.map(|member| Arc::clone(member.metrics.worker(context.worker.id)));
             let (forward, transformed, identity) = choice.start();
             let version = forward.group.config.protocol_version;
             let asks_for_trailers =
@@ -122,6 +124,14 @@ pub(crate) fn prepare<C: Connect>(
             let written = request::write_head(out, head, uri, body, &origin, random)?;
             if let Some(notes) = &mut record.notes {
                 notes.trace(out.get(written.trace_id).unwrap_or_default());
+            }
+            if written.invalid_names > 0 {
+                let cells = context.cells();
+                if listener.attributes.drop_invalid_header_fields {
+                    cells.invalid_headers_dropped.increment();
+                } else {
+                    cells.invalid_headers_forwarded.increment();
+                }
             }
             if transformed.is_change() {
                 record.transformed = Some(Box::new(transformed));

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use elbow_net::{ConnMeta, Connect};
-use elbow_telemetry::ListenerCells;
+use elbow_telemetry::{FREE_RULES, GroupCells, ListenerCells};
 
 use crate::action::transform::Transformed;
 use crate::context::Context;
 use crate::decide::reasons::{ActionKind, AuthReason, Authentication, Reasons, TargetReason};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::h1::desync::Verdict;
 use crate::listener::Listener;
 use lines::Facts;
@@ -35,6 +35,8 @@ pub(crate) struct Record {
     reasons: Reasons,
     /// The target chosen last.
     pub(crate) target: Option<SocketAddr>,
+    /// The metrics of its group; only once a target was chosen.
+    pub(crate) group: Option<Arc<GroupCells>>,
     /// The ARN of its group; only when there is a log.
     pub(crate) group_arn: Option<Arc<str>>,
     /// What the target got instead of what the client sent, when a transform matched.
@@ -73,6 +75,7 @@ impl Record {
             verdict: Verdict::default(),
             reasons: Reasons::default(),
             target: None,
+            group: None,
             group_arn: None,
             transformed: None,
             redirect: None,
@@ -138,7 +141,11 @@ impl Record {
         connection: u64,
     ) {
         let now = Instant::now();
-        self.count(context.cells(), now);
+        self.count(
+            context.cells(),
+            meta.client.ip().to_canonical().is_ipv6(),
+            now,
+        );
         if let Some(error) = &self.error {
             let (client, label) = (meta.client, error.kind.label());
             let cause = error.source.as_deref().map(tracing::field::display);
@@ -156,9 +163,13 @@ impl Record {
         }
     }
 
-    fn count(&self, cells: &ListenerCells, now: Instant) {
+    fn count(&self, cells: &ListenerCells, is_ipv6: bool, now: Instant) {
         cells.received_bytes.add(self.received);
         cells.sent_bytes.add(self.sent);
+        if is_ipv6 {
+            cells.ipv6_requests.increment();
+            cells.ipv6_bytes.add(self.received + self.sent);
+        }
         match (self.target_status, self.status) {
             (Some(status), _) => cells.target_responses.increment(status),
             (None, Some(status)) => cells.elb_responses.increment(status),
@@ -170,9 +181,33 @@ impl Record {
         if self.verdict.0.is_some() {
             cells.desync_non_compliant.increment();
         }
+        if let Some(error) = &self.error {
+            let at = error.kind as usize;
+            cells.request_errors.increment(ErrorKind::COUNTED, at);
+        }
+        let evaluations = self.reasons.evaluations;
+        if evaluations > 0 {
+            cells.rule_evaluations.add(evaluations.into());
+            let charged = evaluations.saturating_sub(FREE_RULES);
+            cells.charged_rule_evaluations.add(charged.into());
+        }
         cells.latency.observe(now.duration_since(self.started));
-        if let Some(time) = self.target_time() {
+        let target_time = self.target_time();
+        if let Some(time) = target_time {
             cells.target_response_time.observe(time);
+        }
+        if let Some(group) = &self.group {
+            self.count_in_group(group, target_time);
+        }
+    }
+
+    fn count_in_group(&self, group: &GroupCells, target_time: Option<Duration>) {
+        group.requests.increment();
+        if let Some(status) = self.target_status {
+            group.responses.increment(status);
+        }
+        if let Some(time) = target_time {
+            group.response_time.observe(time);
         }
     }
 

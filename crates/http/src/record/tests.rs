@@ -2,7 +2,7 @@ use std::rc::Rc;
 
 use elbow_model::{Account, Personality, Protocol, ProtocolVersion};
 use elbow_net::TlsMeta;
-use elbow_telemetry::AccessRecord;
+use elbow_telemetry::{AccessRecord, Counter, GroupCells, ListenerCells};
 
 use super::*;
 use crate::decide::reasons::{GroupReason, TransformStatus};
@@ -270,7 +270,7 @@ fn requests_are_counted_by_who_answered() {
     let mut record = record(&get("/", &[]), &listener);
     record.verdict = Verdict(Some(crate::h1::desync::Reason::SpaceInUri));
     let cells = ListenerCells::default();
-    record.count(&cells, record.started + 7 * MS);
+    record.count(&cells, false, record.started + 7 * MS);
     assert_eq!(
         (cells.received_bytes.get(), cells.sent_bytes.get()),
         (200, 300)
@@ -283,7 +283,7 @@ fn requests_are_counted_by_who_answered() {
     );
     record.fail(ErrorKind::NoTargets.into(), &listener);
     let cells = ListenerCells::default();
-    record.count(&cells, record.started);
+    record.count(&cells, false, record.started);
     assert_eq!(cells.target_responses.get(201), 0);
     assert_eq!(cells.elb_responses.get(503), 1);
     assert_eq!(
@@ -291,6 +291,66 @@ fn requests_are_counted_by_who_answered() {
         (1, 0)
     );
     let cells = ListenerCells::default();
-    Record::new(Instant::now(), 0).count(&cells, Instant::now());
+    Record::new(Instant::now(), 0).count(&cells, false, Instant::now());
     assert_eq!(cells.desync_non_compliant.get(), 0);
+}
+
+fn kinds(cells: &ListenerCells) -> Vec<(&'static str, &'static str)> {
+    let counted = cells.request_errors.get().filter(|(_, count)| *count == 1);
+    counted.map(|(kind, _)| (kind.kind, kind.side)).collect()
+}
+
+// ALB guide: CloudWatch metrics. A request counts in its group once a target was chosen.
+#[test]
+fn requests_are_counted_in_their_group_and_by_what_failed() {
+    let listener = listener(Protocol::Http, 80, Vec::new());
+    let mut record = record(&get("/", &[]), &listener);
+    let group = Arc::new(GroupCells::default());
+    let cells = ListenerCells::default();
+    record.count(&cells, false, record.started);
+    assert_eq!(group.requests.get(), 0);
+    assert_eq!(kinds(&cells), []);
+    record.group = Some(Arc::clone(&group));
+    record.count(&cells, false, record.started);
+    assert_eq!((group.requests.get(), group.response_time.count()), (1, 1));
+    for kind in [
+        ErrorKind::TargetClosed,
+        ErrorKind::RedirectTooLong,
+        ErrorKind::ClientGone,
+    ] {
+        record.fail(kind.into(), &listener);
+        record.count(&cells, false, record.started);
+    }
+    assert_eq!((group.requests.get(), group.response_time.count()), (4, 1));
+    assert_eq!(
+        kinds(&cells),
+        [
+            ("client_gone", "client"),
+            ("redirect_too_long", "elb"),
+            ("target_closed", "target"),
+        ]
+    );
+}
+
+// ALB guide: CloudWatch metrics, RuleEvaluations, IPv6RequestCount and IPv6ProcessedBytes.
+#[test]
+fn evaluations_and_ipv6_clients_are_counted() {
+    let listener = listener(Protocol::Http, 80, Vec::new());
+    let mut record = record(&get("/", &[]), &listener);
+    let cells = ListenerCells::default();
+    let counted = || {
+        [
+            &cells.rule_evaluations,
+            &cells.charged_rule_evaluations,
+            &cells.ipv6_requests,
+            &cells.ipv6_bytes,
+        ]
+        .map(Counter::get)
+    };
+    record.reasons.evaluations = 10;
+    record.count(&cells, false, record.started);
+    assert_eq!(counted(), [10, 0, 0, 0]);
+    record.reasons.evaluations = 13;
+    record.count(&cells, true, record.started);
+    assert_eq!(counted(), [23, 3, 1, 500]);
 }

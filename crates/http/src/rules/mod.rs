@@ -33,6 +33,9 @@ struct Rule<T> {
 pub struct Matched<'r, T> {
     /// 1-50000; 0 for the default action.
     pub priority: u32,
+    /// How many rules were looked at in order of priority, this one included and the default rule not (ALB guide:
+    /// CloudWatch metrics, RuleEvaluations).
+    pub evaluations: u32,
     /// What is done with the request.
     pub action: &'r T,
 }
@@ -93,21 +96,21 @@ impl<T> Rules<T> {
         recorder: &mut R,
     ) -> Matched<'_, T> {
         let found = if R::EVERYTHING {
-            self.rules.iter().find(|r| r.matches(subject, recorder))
+            let mut rules = self.rules.iter().enumerate();
+            rules.find(|(_, rule)| rule.matches(subject, recorder))
         } else {
             let candidates = self.index.candidates(subject);
-            let mut rules = candidates.filter_map(|at| self.rules.get(at));
-            rules.find(|r| r.matches(subject, recorder))
+            let mut rules = candidates.filter_map(|at| Some((at, self.rules.get(at)?)));
+            rules.find(|(_, rule)| rule.matches(subject, recorder))
         };
-        match found {
-            Some(rule) => Matched {
-                priority: rule.priority,
-                action: &rule.action,
-            },
-            None => Matched {
-                priority: 0,
-                action: &self.default,
-            },
+        let (tried, priority, action) = match found {
+            Some((at, rule)) => (at + 1, rule.priority, &rule.action),
+            None => (self.rules.len(), 0, &self.default),
+        };
+        Matched {
+            priority,
+            evaluations: u32::try_from(tried).unwrap_or(u32::MAX),
+            action,
         }
     }
 }

@@ -54,3 +54,18 @@ fn rule_without_conditions_takes_everything() {
     let rules = compile(&[rule(5, vec![], fixed(200, ""))]);
     assert_eq!(priority(&rules, &get("/", &[])), 5);
 }
+
+// ALB guide: CloudWatch metrics, RuleEvaluations.
+#[test]
+fn rules_are_counted_up_to_the_one_that_matches() {
+    let of_path = |priority, path| rule(priority, vec![paths(&[path])], fixed(200, ""));
+    let rules = compile(&[of_path(10, "/a/*"), of_path(20, "/b*"), of_path(30, "/a*")]);
+    let evaluations = |path| {
+        let head = get(path, &[]);
+        let mut subject = Subject::new(&head, CLIENT);
+        rules.find(&mut subject, &mut ()).evaluations
+    };
+    assert_eq!(evaluations("/a/b"), 1);
+    assert_eq!(evaluations("/ab"), 3);
+    assert_eq!(evaluations("/c"), 3, "the default rule is not counted");
+}

@@ -13,7 +13,7 @@ use super::{Outline, Upstream};
 use crate::budget::Charge;
 use crate::context::Context;
 use crate::decide::forward::Forward;
-use crate::error::{Error, ErrorKind, Side};
+use crate::error::Error;
 use crate::listener::Listener;
 use crate::pool::Key;
 use crate::record::Record;
@@ -69,8 +69,9 @@ pub(crate) async fn send<C: Connect>(
             address: target.address,
             is_tls,
             idle_timeout: listener.attributes.idle_timeout,
+            group: record.group.clone(),
         };
-        match h2::connection(context, to).await {
+        match h2::connection(context, &to).await {
             Ok((connection, was_open)) => {
                 if was_open {
                     context.cells().pool_reused.increment();
@@ -104,9 +105,8 @@ async fn open<C: Connect>(
         target: target.serial,
         transport: context.connector.transport(tls),
     };
-    let cells = context.cells();
     if let Some(io) = context.pools.take(key, &context.worker.timers) {
-        cells.pool_reused.increment();
+        context.cells().pool_reused.increment();
         record.dispatched = Some(record.started);
         return Ok(Reached { io, key });
     }
@@ -117,14 +117,8 @@ async fn open<C: Connect>(
         .map_err(Error::from);
     record.dispatched = Some(Instant::now());
     match &connected {
-        Ok(_) => cells.pool_opened.increment(),
-        Err(error) => match error.kind {
-            ErrorKind::TargetTls | ErrorKind::TargetTlsTimeout => {
-                cells.target_tls_errors.increment();
-            }
-            _ if error.side == Side::Local => {}
-            _ => cells.connect_errors.increment(),
-        },
+        Ok(_) => context.cells().pool_opened.increment(),
+        Err(error) => context.count_unreached(error, record.group.as_deref()),
     }
     connected.map(|io| Reached { io, key })
 }

@@ -66,9 +66,14 @@ impl ListenerSpec<'_> {
             Protocol::Http | Protocol::Https => {
                 let own_host = own_host(balancer, self.addresses, parts.dns).into();
                 let group = |name: &str| group(snapshot, name).cloned();
-                let providers = parts.providers;
                 let mut made = elbow_http::Listener::new(
-                    balancer, listener, own_host, account, providers, group,
+                    balancer,
+                    listener,
+                    own_host,
+                    account,
+                    parts.providers,
+                    parts.telemetry,
+                    group,
                 );
                 made.access_log = access_log;
                 made.connection_log = parts.logs.connections(balancer, self.addresses, account);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use elbow_net::open_files::{Full, Slot};
 use elbow_net::{ConnMeta, Stream, listen};
 use elbow_tcp::FlowRecord;
-use elbow_telemetry::{ListenerMetrics, ShedReason};
+use elbow_telemetry::{Counter, ListenerCells, ListenerMetrics, ShedReason};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, spawn_local};
 use tracing::{debug, warn};
@@ -152,7 +152,7 @@ impl Accepting {
         if let Some(sources) = &state.sources
             && !sources.contains(client.ip())
         {
-            return self.reset(&stream);
+            return self.reset(&stream, |cells| &cells.rejected_by_security_group);
         }
         let slot = match self.admit(state) {
             Ok(slot) => slot,
@@ -200,7 +200,7 @@ impl Accepting {
     /// Refuses a client because of a limit. An HTTP client gets no response: waiting for its request would hold the
     /// descriptor that is missing.
     fn shed(&self, stream: &TcpStream, reason: ShedReason) {
-        self.reset(stream);
+        self.reset(stream, |cells| &cells.rejected_by_limit);
         self.metrics.shed(reason);
         let now = Instant::now();
         let warned = self.context.warned.get();
@@ -213,10 +213,10 @@ impl Accepting {
 
     /// Resets a connection. A security group would drop the client's packets, but the kernel has already accepted the
     /// connection.
-    fn reset(&self, stream: &TcpStream) {
+    fn reset(&self, stream: &TcpStream, counter: impl FnOnce(&ListenerCells) -> &Counter) {
         stream.reset_on_close();
         let cells = self.metrics.worker(self.context.worker.id);
-        cells.rejected.increment();
+        counter(cells).increment();
     }
 
     /// Performs the TLS handshake. The connection is then served in a new task, so that the memory of the handshake is

@@ -421,7 +421,13 @@ fn flows_without_a_target_are_counted_by_reason() {
         soon(flow_to_none.served).await.unwrap();
         let cells = flow_to_none.context.metrics.worker(0);
         assert_eq!(resets(cells), [0, 0, 1]);
-        assert_eq!((cells.rejected.get(), cells.connect_errors.get()), (1, 0));
+        assert_eq!(
+            (
+                cells.rejected_without_target.get(),
+                cells.connect_errors.get()
+            ),
+            (1, 0)
+        );
 
         for (protocol, tls_errors) in [(Protocol::Tcp, 0), (Protocol::Tls, 1)] {
             let (gone, address) = target().await;
@@ -431,7 +437,13 @@ fn flows_without_a_target_are_counted_by_reason() {
             soon(flow.served).await.unwrap();
             let cells = flow.context.metrics.worker(0);
             assert_eq!(resets(cells), [0, 0, 1]);
-            assert_eq!((cells.rejected.get(), cells.connect_errors.get()), (0, 1));
+            assert_eq!(
+                (
+                    cells.rejected_without_target.get(),
+                    cells.connect_errors.get()
+                ),
+                (0, 1)
+            );
             assert_eq!(cells.target_tls_errors.get(), tls_errors);
         }
     });

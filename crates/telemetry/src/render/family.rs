@@ -105,6 +105,10 @@ impl Gauges<'_> {
         self.0.encode_family(&labels)?.encode_gauge(&value)
     }
 
+    pub(super) fn float_series(&mut self, labels: &[Label<'_>], value: f64) -> fmt::Result {
+        self.0.encode_family(&labels)?.encode_gauge(&value)
+    }
+
     /// Writes the only series of the family.
     pub(super) fn float(&mut self, value: f64) -> fmt::Result {
         self.0.encode_gauge(&value)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::family::{BYTES, Counters, Families, Label};
 use crate::counter::HistogramSum;
-use crate::{Counter, Histogram, ListenerCells, ListenerMetrics, StatusCounts};
+use crate::{Counter, Histogram, Kind, ListenerCells, ListenerMetrics, StatusCounts};
 
 /// Reads one counter of the cells of a worker.
 type ReadCounter = fn(&ListenerCells) -> &Counter;
@@ -50,20 +50,22 @@ impl Listeners {
         for listener in &self.0 {
             family.series(&listener.labels(), listener.metrics.active_connections())?;
         }
-        for (name, help, counter) in [
-            (
-                "elbow_connections",
-                "Client connections accepted",
-                (|c| &c.connections) as ReadCounter,
-            ),
-            (
-                "elbow_rejected_connections",
-                "Client connections refused",
-                |c| &c.rejected,
-            ),
-        ] {
-            self.counter(families, name, help, counter)?;
-        }
+        let help = "Client connections accepted";
+        self.counter(families, "elbow_connections", help, |c| &c.connections)?;
+        let mut family = families.counter(
+            "elbow_rejected_connections",
+            "Client connections refused, by reason",
+            None,
+        )?;
+        self.split(
+            &mut family,
+            "reason",
+            &[
+                ("limit", |c| &c.rejected_by_limit),
+                ("no_target", |c| &c.rejected_without_target),
+                ("security_group", |c| &c.rejected_by_security_group),
+            ],
+        )?;
         for (name, help, counter) in [
             (
                 "elbow_received",
@@ -71,6 +73,11 @@ impl Listeners {
                 (|c| &c.received_bytes) as ReadCounter,
             ),
             ("elbow_sent", "Bytes sent to clients", |c| &c.sent_bytes),
+            (
+                "elbow_ipv6_processed",
+                "Bytes of requests of clients with an IPv6 address, in both directions",
+                |c| &c.ipv6_bytes,
+            ),
         ] {
             let mut family = families.counter(name, help, Some(&BYTES))?;
             for listener in &self.0 {
@@ -113,6 +120,17 @@ impl Listeners {
                 }
             }
         }
+        let mut family = families.counter(
+            "elbow_request_errors",
+            "Requests that could not be served as asked, by what went wrong and whose fault it was",
+            None,
+        )?;
+        for listener in &self.0 {
+            for (Kind { kind, side }, count) in sum_kinds(&listener.metrics) {
+                let labels = [Label::new("kind", kind), Label::new("side", side)];
+                family.series(&listener.labels_and(labels), count)?;
+            }
+        }
         for (name, help, histogram) in [
             (
                 "elbow_request_duration",
@@ -138,10 +156,32 @@ impl Listeners {
                 "Requests answered by a redirect action",
                 |c| &c.redirects,
             ),
+            (
+                "elbow_rule_evaluations",
+                "Rules looked at in order of priority, without the default rule",
+                |c| &c.rule_evaluations,
+            ),
+            (
+                "elbow_ipv6_requests",
+                "Requests of clients with an IPv6 address",
+                |c| &c.ipv6_requests,
+            ),
         ] {
             self.counter(families, name, help, counter)?;
         }
-        Ok(())
+        let mut family = families.counter(
+            "elbow_invalid_header_requests",
+            "Requests to targets whose field names are invalid, by what was done with such fields",
+            None,
+        )?;
+        self.split(
+            &mut family,
+            "fields",
+            &[
+                ("dropped", |c| &c.invalid_headers_dropped),
+                ("forwarded", |c| &c.invalid_headers_forwarded),
+            ],
+        )
     }
 
     pub(super) fn authentication(&self, families: &mut Families<'_>) -> fmt::Result {
@@ -291,6 +331,21 @@ impl Listeners {
         }
         Ok(())
     }
+}
+
+/// All kinds of errors counted so far, each with its sum over the workers.
+fn sum_kinds(listener: &ListenerMetrics) -> Vec<(Kind, u64)> {
+    let mut sums: Vec<(Kind, u64)> = Vec::new();
+    for cells in listener.cells() {
+        for (at, (kind, count)) in cells.request_errors.get().enumerate() {
+            match sums.get_mut(at) {
+                Some((_, sum)) => *sum += count,
+                None => sums.push((kind, count)),
+            }
+        }
+    }
+    sums.retain(|&(_, count)| count > 0);
+    sums
 }
 
 /// All status codes counted so far, each with its sum over the workers.

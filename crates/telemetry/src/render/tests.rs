@@ -1,7 +1,8 @@
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
+use crate::Kind;
 
 fn row(target: &str, state: TargetState) -> TargetRow {
     TargetRow {
@@ -34,6 +35,17 @@ fn assert_lines(text: &str, expected: &[&str]) {
     }
 }
 
+const KINDS: [Kind; 2] = [
+    Kind {
+        kind: "early",
+        side: "client",
+    },
+    Kind {
+        kind: "late",
+        side: "target",
+    },
+];
+
 #[test]
 fn workers_are_summed() {
     let telemetry = Telemetry::new(2);
@@ -51,13 +63,46 @@ fn workers_are_summed() {
         cells.fail_open.increment();
         cells.jwt_successes.add(n);
         cells.jwt_failures.increment();
+        cells.rejected_without_target.add(n);
+        cells.request_errors.increment(&KINDS, 1);
+        cells.rule_evaluations.add(n);
+        cells.invalid_headers_dropped.add(n);
+        cells.ipv6_requests.increment();
+        cells.ipv6_bytes.add(10 * n);
     }
     let of = r#"load_balancer="alb",type="application",listener="443",protocol="HTTPS""#;
     let line = |name: &str, more: &str, value: &str| format!("{name}{{{of}{more}}} {value}");
     let expected = [
         line("elbow_connections_total", "", "5"),
         line("elbow_active_connections", "", "3"),
-        line("elbow_rejected_connections_total", "", "0"),
+        line(
+            "elbow_rejected_connections_total",
+            r#",reason="limit""#,
+            "0",
+        ),
+        line(
+            "elbow_rejected_connections_total",
+            r#",reason="no_target""#,
+            "5",
+        ),
+        line(
+            "elbow_request_errors_total",
+            r#",kind="late",side="target""#,
+            "2",
+        ),
+        line("elbow_rule_evaluations_total", "", "5"),
+        line(
+            "elbow_invalid_header_requests_total",
+            r#",fields="dropped""#,
+            "5",
+        ),
+        line(
+            "elbow_invalid_header_requests_total",
+            r#",fields="forwarded""#,
+            "0",
+        ),
+        line("elbow_ipv6_requests_total", "", "2"),
+        line("elbow_ipv6_processed_bytes_total", "", "50"),
         line("elbow_received_bytes_total", "", "5000"),
         line("elbow_requests_total", r#",source="elb",code="503""#, "2"),
         line(
@@ -85,7 +130,8 @@ fn workers_are_summed() {
             &bucket("+Inf", 2),
         ],
     );
-    // A code without responses has no line.
+    // A code without responses has no line, and neither has an error that did not occur.
+    assert!(!text.contains("kind=\"early\""));
     assert!(!text.contains("code=\"404\""));
 }
 
@@ -118,6 +164,56 @@ fn targets_and_groups_are_exposed() {
             r#"elbow_unhealthy_hosts{target_group="minio"} 1"#,
             r#"elbow_health_checks_total{target_group="minio",result="passed"} 7"#,
             r#"elbow_health_checks_total{target_group="minio",result="failed"} 1"#,
+        ],
+    );
+}
+
+#[test]
+fn requests_of_a_group_are_summed_from_the_first_on() {
+    let telemetry = Telemetry::new(2);
+    let groups = ["idle", "minio"].map(|name| telemetry.group(name));
+    for (n, worker) in [(2, 0), (3, 1)] {
+        let cells = groups[1].worker(worker);
+        cells.requests.add(n);
+        cells.responses.increment(200);
+        cells.responses.increment(503);
+        cells.response_time.observe(Duration::from_millis(n));
+        cells.connect_errors.add(n);
+        cells.tls_errors.increment();
+    }
+    let text = rendered(&telemetry, Vec::new(), Vec::new());
+    assert_lines(
+        &text,
+        &[
+            r#"elbow_group_requests_total{target_group="minio"} 5"#,
+            r#"elbow_group_connect_errors_total{target_group="minio"} 5"#,
+            r#"elbow_group_tls_errors_total{target_group="minio"} 2"#,
+            r#"elbow_group_responses_total{target_group="minio",class="2xx"} 2"#,
+            r#"elbow_group_responses_total{target_group="minio",class="3xx"} 0"#,
+            r#"elbow_group_responses_total{target_group="minio",class="5xx"} 2"#,
+            r#"elbow_group_response_time_seconds_count{target_group="minio"} 2"#,
+            r#"elbow_group_response_time_seconds_sum{target_group="minio"} 0.005"#,
+        ],
+    );
+    assert!(!text.contains(r#"elbow_group_requests_total{target_group="idle"}"#));
+}
+
+#[test]
+fn capacity_units_have_a_series_for_each_dimension() {
+    let telemetry = Telemetry::new(1);
+    let listener = telemetry.listener("alb", "application", 443, "HTTPS");
+    let start = Instant::now();
+    telemetry.sample_lcus(start);
+    listener.worker(0).connections.add(25 * 60);
+    telemetry.sample_lcus(start + Duration::from_secs(60));
+    let text = rendered(&telemetry, Vec::new(), Vec::new());
+    let of = r#"load_balancer="alb",type="application",protocol="HTTP""#;
+    assert_lines(
+        &text,
+        &[
+            &format!("elbow_lcus{{{of},dimension=\"new_connections\"}} 1.0"),
+            &format!("elbow_lcus{{{of},dimension=\"active_connections\"}} 0.5"),
+            &format!("elbow_lcus{{{of},dimension=\"rule_evaluations\"}} 0.0"),
         ],
     );
 }

@@ -4,14 +4,16 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use elbow_net::{Connect, timeout};
+use elbow_telemetry::GroupCells;
 use tokio::task::spawn_local;
 
 use crate::context::Context;
-use crate::error::{Error, ErrorKind, Side};
+use crate::error::{Error, ErrorKind};
 use crate::multiplex::Opening;
 use crate::multiplex::connection::Connection;
 use crate::pool::Key;
@@ -21,26 +23,28 @@ use crate::pool::Key;
 const SETTINGS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A target, and how it is reached.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Destination {
     pub(crate) key: Key,
     pub(crate) address: SocketAddr,
     pub(crate) is_tls: bool,
     /// How long a connection without streams stays open.
     pub(crate) idle_timeout: Duration,
+    /// Counts connections that cannot be opened.
+    pub(crate) group: Option<Arc<GroupCells>>,
 }
 
 /// Returns a connection to a target with room for a stream, and whether it was open already. Use it at
 /// once.
 pub(crate) async fn connection<C: Connect>(
     context: &Rc<Context<C>>,
-    to: Destination,
+    to: &Destination,
 ) -> Result<(Rc<Connection<C::Io>>, bool), Error> {
     let mut was_open = true;
     loop {
         let found = context.pools.multiplexed.find(to.key);
         let opening = match found.opening {
-            None if found.is_scarce => Some(open(context, to)),
+            None if found.is_scarce => Some(open(context, to.clone())),
             opening => opening,
         };
         if let Some(connection) = found.connection {
@@ -61,6 +65,11 @@ fn open<C: Connect>(context: &Rc<Context<C>>, to: Destination) -> Rc<Opening> {
 }
 
 async fn run<C: Connect>(context: Rc<Context<C>>, to: Destination, opening: Rc<Opening>) {
+    let count = |error: &Error| {
+        tracing::debug!(%error, cause = ?error.source, "no connection to target");
+        context.count_unreached(error, to.group.as_deref());
+        error.kind
+    };
     let connected = context.connector.connect_h2(to.address, to.is_tls).await;
     let pools = Rc::clone(&context.pools);
     let worker = Rc::clone(&context.worker);
@@ -71,7 +80,7 @@ async fn run<C: Connect>(context: Rc<Context<C>>, to: Destination, opening: Rc<O
             Rc::new(Connection::new(io, spares, budget))
         }
         Err(error) => {
-            let kind = count(&context, &error.into());
+            let kind = count(&error.into());
             connections.take_opening(to.key);
             return opening.finish(Some(kind));
         }
@@ -87,14 +96,11 @@ async fn run<C: Connect>(context: Rc<Context<C>>, to: Destination, opening: Rc<O
     });
     let is_late = timeout(SETTINGS_TIMEOUT, settings).await.is_err();
     let failure = match connection.failure() {
-        Some(failure) => Some(count(&context, &failure.into())),
-        None if is_late => Some(count(&context, &ErrorKind::ConnectTimeout.into())),
+        Some(failure) => Some(count(&failure.into())),
+        None if is_late => Some(count(&ErrorKind::ConnectTimeout.into())),
         None if connection.room().0 == 0 => {
             let reason = "target takes no streams";
-            Some(count(
-                &context,
-                &Error::new(ErrorKind::TargetProtocol, reason),
-            ))
+            Some(count(&Error::new(ErrorKind::TargetProtocol, reason)))
         }
         None => None,
     };
@@ -112,16 +118,4 @@ async fn run<C: Connect>(context: Rc<Context<C>>, to: Destination, opening: Rc<O
         drive.await;
         connections.remove(to.key, &connection);
     }
-}
-
-/// Counts a connection that could not be opened, and returns what went wrong.
-fn count<C: Connect>(context: &Context<C>, error: &Error) -> ErrorKind {
-    tracing::debug!(%error, cause = ?error.source, "no connection to target");
-    let cells = context.cells();
-    match error.kind {
-        ErrorKind::TargetTls | ErrorKind::TargetTlsTimeout => cells.target_tls_errors.increment(),
-        _ if error.side == Side::Local => {}
-        _ => cells.connect_errors.increment(),
-    }
-    error.kind
 }

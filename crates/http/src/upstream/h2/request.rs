@@ -144,9 +144,9 @@ impl<C: Connect> Request<C> {
             if !self.is_refused() {
                 return Poll::Ready(Ok(()));
             }
-            let (context, to) = (Rc::clone(&self.context), self.to);
+            let (context, to) = (Rc::clone(&self.context), self.to.clone());
             self.reopening = Some(Box::pin(async move {
-                connection(&context, to).await.map(|(found, _)| found)
+                connection(&context, &to).await.map(|(found, _)| found)
             }));
         }
         if let Some(reopening) = &mut self.reopening {
