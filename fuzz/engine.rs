@@ -341,7 +341,7 @@ fn listener(attributes: LoadBalancerAttributes, group: &Arc<Group>) -> Listener 
         "lb.localhost".into(),
         &Account::default(),
         &elbow_http::Providers::default(),
-        &elbow_telemetry::Telemetry::new(1),
+        &Telemetry::new(1),
         |_| Some(Arc::clone(group)),
     )
 }

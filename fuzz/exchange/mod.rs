@@ -164,7 +164,7 @@ fn listener(setup: &Setup) -> (Arc<Listener>, Arc<Target>) {
         "web.example".into(),
         &Account::default(),
         &elbow_http::Providers::default(),
-        &elbow_telemetry::Telemetry::new(1),
+        &Telemetry::new(1),
         |_| Some(Arc::clone(&group)),
     );
     (Arc::new(listener), target)

@@ -135,6 +135,7 @@ mod tests {
             (K::NoLocalPort, 503, Side::Local, false),
             (K::NoKernelMemory, 503, Side::Local, false),
             (K::NoTargets, 503, Side::Local, false),
+            (K::SurgeQueueFull, 503, Side::Local, false),
             (K::ConnectFailed, 502, Side::Target, false),
             (K::ConnectTimeout, 504, Side::Target, false),
             (K::TargetTls, 502, Side::Target, false),

@@ -9,7 +9,7 @@ use elbow_auth::{Callbacks, Gate, Providers};
 use elbow_balance::Group;
 use elbow_model::personality::HttpPersonality;
 use elbow_model::{Account, LoadBalancer, LoadBalancerAttributes, Personality};
-use elbow_telemetry::{LogStream, Telemetry};
+use elbow_telemetry::{LogStream, SurgeQueue, Telemetry};
 
 use crate::action::{Actions, Surroundings};
 use crate::endpoint::Endpoint;
@@ -36,6 +36,8 @@ pub struct Listener {
     pub access_log: Option<Arc<LogStream>>,
     /// The connection log of the load balancer, if any.
     pub connection_log: Option<Arc<LogStream>>,
+    /// Bounds the requests that wait for a connection to an instance, of a Classic load balancer.
+    pub(crate) surge_queue: Option<Arc<SurgeQueue>>,
     /// What all responses get.
     pub(crate) response_fields: Option<Arc<ResponseFields>>,
     /// The field that tells targets the TLS version, when it is not `x-amzn-tls-version`.
@@ -70,6 +72,7 @@ impl Listener {
             account,
             providers,
             telemetry,
+            to_instances: listener.cookie_stickiness.as_ref(),
             group,
         };
         let default = Actions::new(
@@ -102,6 +105,9 @@ impl Listener {
             attributes: Arc::new(attributes(&lb.attributes, &personality.http)),
             access_log: None,
             connection_log: None,
+            surge_queue: personality
+                .has_surge_queue
+                .then(|| telemetry.surge_queue(&lb.name)),
             response_fields: ResponseFields::new(&listener.attributes),
             tls_version_header: listener.attributes.tls_version_header.clone(),
             tls_cipher_header: listener.attributes.tls_cipher_header.clone(),

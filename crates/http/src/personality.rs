@@ -144,6 +144,7 @@ mod tests {
         for &kind in K::ALL {
             let expected = match kind {
                 K::BadResponse | K::ResponseHeaderTooLarge | K::TargetProtocol => 502,
+                K::SurgeQueueFull => 503,
                 K::NoBuffer | K::NoTargets | K::ConnectFailed | K::TargetTls | K::TargetCut => 503,
                 K::TargetClosed | K::TargetTimeout | K::ConnectTimeout | K::TargetTlsTimeout => 504,
                 K::RequestTimeout | K::BodyAborted | K::BodyTimeout | K::ClientGone => 408,

@@ -57,6 +57,7 @@ mod attributes;
 mod certificate;
 mod changed;
 mod condition;
+mod cookie_stickiness;
 mod expression;
 mod health_check;
 mod hidden;
@@ -95,6 +96,7 @@ pub use condition::{
     Condition, ConditionSpec, HttpHeaderSpec, Patterns, PatternsSpec, QueryPair, QueryPairSpec,
     QueryStringSpec, ValuesSpec,
 };
+pub use cookie_stickiness::CookieStickiness;
 pub use expression::Expression;
 pub use health_check::{HealthCheck, HealthCheckPort, Matcher};
 pub use hidden::hidden;

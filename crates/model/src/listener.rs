@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::action::{Action, Owner};
 use crate::attributes::ListenerAttributes;
 use crate::certificate::Certificate;
+use crate::cookie_stickiness::CookieStickiness;
 use crate::instance::InstanceEnd;
 use crate::invalid::{Checked, FieldPath, Findings, Place};
 use crate::kinds::{AlpnPolicy, LoadBalancerType, Protocol, Transport};
@@ -40,6 +41,8 @@ pub struct Listener {
     pub attributes: ListenerAttributes,
     /// Classic load balancers only.
     pub instance: Option<InstanceEnd>,
+    /// Classic load balancers only.
+    pub cookie_stickiness: Option<CookieStickiness>,
 }
 
 /// The API's default (`CreateListener`, SslPolicy).
@@ -129,8 +132,10 @@ impl Listener {
         let certificates = certificates(spec, owner, front.scope, at);
         let ssl_policy = ssl_policy(spec, owner, at);
         let is_classic = front.kind == Some(LoadBalancerType::Classic);
+        let mut cookie_stickiness = None;
         let (default_actions, instance) = if is_classic {
             refuse_non_classic(spec, at);
+            cookie_stickiness = CookieStickiness::build(spec, protocol, at);
             let instance = instance_end(spec, protocol, at)?;
             (vec![instance.action(front.load_balancer)], Some(instance))
         } else {
@@ -160,6 +165,7 @@ impl Listener {
             default_actions,
             attributes,
             instance,
+            cookie_stickiness,
         })
     }
 }
@@ -416,12 +422,24 @@ fn refuse_non_classic(spec: &ListenerSpec, at: &Place<'_>) {
 
 /// Refuses what only listeners of Classic load balancers have.
 fn refuse_classic(spec: &ListenerSpec, at: &Place<'_>) {
+    const GOES: &str = "defaultActions say where requests go";
+    const STICKS: &str = "stickiness.type is an attribute of target groups";
     let fields = [
-        ("instancePort", spec.instance_port.is_some()),
-        ("instanceProtocol", spec.instance_protocol.is_some()),
+        ("instancePort", spec.instance_port.is_some(), GOES),
+        ("instanceProtocol", spec.instance_protocol.is_some(), GOES),
+        (
+            "lbCookieStickinessPolicy",
+            spec.lb_cookie_stickiness_policy.is_some(),
+            STICKS,
+        ),
+        (
+            "appCookieStickinessPolicy",
+            spec.app_cookie_stickiness_policy.is_some(),
+            STICKS,
+        ),
     ];
-    for (name, _) in fields.iter().filter(|(_, is_given)| *is_given) {
-        refuse_field(name, "defaultActions say where requests go", at);
+    for (name, _, hint) in fields.iter().filter(|(_, is_given, _)| *is_given) {
+        refuse_field(name, hint, at);
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Personality {
     pub flow_target: FlowTarget,
     /// When another target is tried because the first could not be connected to.
     pub connect_retry: ConnectRetry,
+    /// Whether work that waits for a connection to a target is bounded by a surge queue (CLB guide: CloudWatch metrics).
+    pub has_surge_queue: bool,
     /// What is checked and reported as one: a target or an instance.
     pub health_unit: HealthUnit,
     /// `User-Agent` of health checks (ALB guide and CLB guide: health checks).
@@ -255,6 +257,7 @@ impl Personality {
         no_healthy_target: NoHealthyTarget::FailOpen,
         flow_target: FlowTarget::Algorithm,
         connect_retry: ConnectRetry::WhenRefused,
+        has_surge_queue: false,
         health_unit: HealthUnit::Target,
         health_check_user_agent: "ELB-HealthChecker/2.0",
         health_check_host: HealthCheckHost::Target,
@@ -275,6 +278,7 @@ impl Personality {
         no_healthy_target: NoHealthyTarget::FailOpen,
         flow_target: FlowTarget::FlowHash,
         connect_retry: ConnectRetry::Never,
+        has_surge_queue: false,
         health_unit: HealthUnit::Target,
         health_check_user_agent: "ELB-HealthChecker/2.0",
         health_check_host: HealthCheckHost::Listener,
@@ -296,6 +300,7 @@ impl Personality {
         no_healthy_target: NoHealthyTarget::Refuse,
         flow_target: FlowTarget::Algorithm,
         connect_retry: ConnectRetry::Always,
+        has_surge_queue: true,
         health_unit: HealthUnit::Instance,
         health_check_user_agent: "ELB-HealthChecker/1.0",
         health_check_host: HealthCheckHost::Target,

@@ -131,6 +131,24 @@ pub struct ListenerSpec {
     pub instance_protocol: Option<String>,
     /// Classic only, required.
     pub instance_port: Option<u32>,
+    /// HTTP and HTTPS listeners of a Classic load balancer only.
+    pub lb_cookie_stickiness_policy: Option<LbCookieStickinessPolicySpec>,
+    /// HTTP and HTTPS listeners of a Classic load balancer only.
+    pub app_cookie_stickiness_policy: Option<AppCookieStickinessPolicySpec>,
+}
+
+/// For [`CookieStickiness::LoadBalancer`](crate::CookieStickiness) (`CreateLBCookieStickinessPolicy`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LbCookieStickinessPolicySpec {
+    /// In seconds; 0 or none lasts as long as the browser's session.
+    pub cookie_expiration_period: Option<u32>,
+}
+
+/// For [`CookieStickiness::Application`](crate::CookieStickiness) (`CreateAppCookieStickinessPolicy`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppCookieStickinessPolicySpec {
+    /// Required.
+    pub cookie_name: Option<String>,
 }
 
 /// For a [`Rule`](crate::Rule) (`CreateRule`).

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use elbow_model::{
-    self as model, BackendServerPolicy, ClassicHealthCheckSpec, HealthCheck, InstanceSpec,
+    self as model, AppCookieStickinessPolicySpec, BackendServerPolicy, ClassicHealthCheckSpec,
+    CookieStickiness, HealthCheck, InstanceSpec, LbCookieStickinessPolicySpec,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -42,6 +43,65 @@ pub(super) struct ClassicHealthCheck {
     pub(super) healthy_threshold: Option<u32>,
     #[schemars(range(min = 2, max = 10))]
     pub(super) unhealthy_threshold: Option<u32>,
+}
+
+/// How clients stay with an instance by the load balancer's cookie.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct LbCookieStickinessPolicy {
+    /// In seconds. 0, the default, is as long as the browser's session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cookie_expiration_period: Option<u32>,
+}
+
+/// How clients stay with an instance by a cookie of the application.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct AppCookieStickinessPolicy {
+    /// The name of the application's cookie.
+    pub(super) cookie_name: String,
+}
+
+/// What a file says of stickiness by the load balancer's cookie.
+pub(super) fn read_lb_cookie(item: &Item<'_>) -> LbCookieStickinessPolicySpec {
+    item.mapping(|fields| LbCookieStickinessPolicySpec {
+        cookie_expiration_period: fields.number("cookieExpirationPeriod"),
+    })
+}
+
+/// What a file says of stickiness by the application's cookie.
+pub(super) fn read_app_cookie(item: &Item<'_>) -> AppCookieStickinessPolicySpec {
+    item.mapping(|fields| AppCookieStickinessPolicySpec {
+        cookie_name: fields.text("cookieName"),
+    })
+}
+
+/// Stickiness by the load balancer's cookie as a file has it.
+pub(super) fn render_lb_cookie(
+    from: Option<&CookieStickiness>,
+) -> Option<LbCookieStickinessPolicy> {
+    let Some(CookieStickiness::LoadBalancer { expiration }) = from else {
+        return None;
+    };
+    // Periods of the model always fit.
+    let seconds = expiration.and_then(|time| u32::try_from(time.as_secs()).ok());
+    Some(LbCookieStickinessPolicy {
+        cookie_expiration_period: seconds,
+    })
+}
+
+/// Stickiness by the application's cookie as a file has it.
+pub(super) fn render_app_cookie(
+    from: Option<&CookieStickiness>,
+) -> Option<AppCookieStickinessPolicy> {
+    let Some(CookieStickiness::Application { name }) = from else {
+        return None;
+    };
+    Some(AppCookieStickinessPolicy {
+        cookie_name: name.to_string(),
+    })
 }
 
 /// What a file says of a health check.

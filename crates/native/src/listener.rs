@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::action::{self, Action};
+use super::classic::{self, AppCookieStickinessPolicy, LbCookieStickinessPolicy};
 use super::item::Item;
 use super::rule::{self, Rule};
 use super::values::{
@@ -55,6 +56,12 @@ pub(super) struct Listener {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub(super) instance_port: Option<u16>,
+    /// HTTP and HTTPS listeners of classic load balancers only: clients stay with an instance by the load balancer's cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lb_cookie_stickiness_policy: Option<LbCookieStickinessPolicy>,
+    /// HTTP and HTTPS listeners of classic load balancers only: clients stay with an instance as long as the application's cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) app_cookie_stickiness_policy: Option<AppCookieStickinessPolicy>,
 }
 
 /// What a file says of a listener.
@@ -71,6 +78,12 @@ pub(super) fn read(item: &Item<'_>) -> ListenerSpec {
         attributes: fields.attributes(),
         instance_protocol: fields.text("instanceProtocol"),
         instance_port: fields.number("instancePort"),
+        lb_cookie_stickiness_policy: fields
+            .get("lbCookieStickinessPolicy")
+            .map(|item| classic::read_lb_cookie(&item)),
+        app_cookie_stickiness_policy: fields
+            .get("appCookieStickinessPolicy")
+            .map(|item| classic::read_app_cookie(&item)),
     })
 }
 
@@ -96,5 +109,7 @@ pub(super) fn render(from: &model::Listener) -> Listener {
         attributes: from.attributes.raw.clone(),
         instance_protocol: from.instance.map(|i| i.protocol.as_str().to_owned()),
         instance_port: from.instance.map(|i| i.port),
+        lb_cookie_stickiness_policy: classic::render_lb_cookie(from.cookie_stickiness.as_ref()),
+        app_cookie_stickiness_policy: classic::render_app_cookie(from.cookie_stickiness.as_ref()),
     }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use elbow_balance::Group;
 use elbow_model::Personality;
-use elbow_telemetry::LogStream;
+use elbow_telemetry::{LogStream, SurgeQueue};
 
 /// An active TCP or TLS listener.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct Listener {
     pub id: Arc<str>,
     /// The port that clients connect to, without the port offset.
     pub port: u16,
+    /// Bounds the connections that wait for an instance, of a Classic load balancer.
+    pub surge_queue: Option<Arc<SurgeQueue>>,
     /// The access log of the load balancer, if any.
     pub access_log: Option<Arc<LogStream>>,
 }

@@ -36,6 +36,8 @@ pub struct FlowRecord {
 pub enum FlowEnd {
     /// No target was available; the client got RST.
     NoTarget,
+    /// The surge queue was full; the client got RST (CLB guide: CloudWatch metrics, SpilloverCount).
+    SurgeQueueFull,
     /// No connection to a target could be opened; the client got RST.
     ConnectFailed(ConnectErrorKind),
     /// The flow was relayed.
@@ -57,7 +59,7 @@ impl FlowEnd {
     /// The side that reset the flow; `None` if it was closed.
     pub fn reset_by(self) -> Option<Side> {
         match self {
-            Self::NoTarget | Self::ConnectFailed(_) => Some(Side::Local),
+            Self::NoTarget | Self::SurgeQueueFull | Self::ConnectFailed(_) => Some(Side::Local),
             Self::Relayed(RelayEnd::ClientReset) => Some(Side::Client),
             Self::Relayed(RelayEnd::TargetReset) => Some(Side::Target),
             Self::Relayed(RelayEnd::IdleReset | RelayEnd::Terminated) => Some(Side::Local),
@@ -75,8 +77,8 @@ pub(crate) fn count(cells: &ListenerCells, direction: Direction, bytes: u64) {
 }
 
 impl FlowRecord {
-    /// The record of a flow without a target.
-    pub(crate) fn without_target(group: Option<Arc<Group>>) -> Self {
+    /// The record of a flow without a target, for this reason.
+    pub(crate) fn without_target(group: Option<Arc<Group>>, end: FlowEnd) -> Self {
         Self {
             group,
             target: None,
@@ -84,7 +86,7 @@ impl FlowRecord {
             connect: None,
             received: 0,
             sent: 0,
-            end: FlowEnd::NoTarget,
+            end,
         }
     }
 
@@ -92,7 +94,7 @@ impl FlowRecord {
     pub fn handshake_failed<C>(context: &Context<C>, listener: &Listener, meta: &ConnMeta) {
         let format = listener.personality.access_log;
         if let (Some(log), AccessLogFormat::NetworkTls) = (&listener.access_log, format) {
-            let line = Self::without_target(None);
+            let line = Self::without_target(None, FlowEnd::NoTarget);
             context.logs.tls(log, &line.tls_line(listener, meta, None));
         }
     }
@@ -128,7 +130,7 @@ impl FlowRecord {
                     cells.target_tls_errors.increment();
                 }
             }
-            FlowEnd::Relayed(_) => {}
+            FlowEnd::SurgeQueueFull | FlowEnd::Relayed(_) => {}
         }
         match self.end.reset_by() {
             Some(Side::Client) => cells.resets_by_client.increment(),

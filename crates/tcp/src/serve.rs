@@ -7,6 +7,7 @@ use elbow_model::{ProxyProtocol, TargetType};
 use elbow_net::{
     ConnMeta, Connect, ConnectError, Early, Stream, Worker, proxy, relay_counted, relay_until_idle,
 };
+use elbow_telemetry::SurgeQueue;
 
 use crate::context::Context;
 use crate::flow;
@@ -25,13 +26,20 @@ pub async fn serve<S: Stream, C: Connect>(
 ) -> FlowRecord {
     let worker = &*context.worker;
     let group = choose_group(worker, meta, listener);
+    let refuse = |client: &S, end| {
+        client.reset_on_close();
+        let record = FlowRecord::without_target(group.cloned(), end);
+        record.finish(context, listener, meta);
+        record
+    };
     let chosen = group.and_then(|group| Some((group, choose(worker, meta, listener, group)?)));
     let Some((group, chosen)) = chosen else {
-        client.reset_on_close();
-        let record = FlowRecord::without_target(group.cloned());
-        record.finish(context, listener, meta);
-        return record;
+        return refuse(&client, FlowEnd::NoTarget);
     };
+    let waiting = listener.surge_queue.as_ref().map(SurgeQueue::enter);
+    if let Some(None) = waiting {
+        return refuse(&client, FlowEnd::SurgeQueueFull);
+    }
     let fail_open = chosen.fail_open;
     let mut in_flight = chosen.target.start();
     let began = Instant::now();
@@ -53,6 +61,7 @@ pub async fn serve<S: Stream, C: Connect>(
         }
         connected => connected,
     };
+    drop(waiting);
     let connect = (began, Instant::now());
     let (received, sent, end) = match connected {
         Ok(mut upstream) => {

@@ -25,6 +25,7 @@ mod render;
 mod shed;
 mod stamp;
 mod stream;
+mod surge;
 mod telemetry;
 mod tls;
 
@@ -43,6 +44,7 @@ pub use record::{AccessRecord, RequestLine, RequestType};
 pub use render::{CertificateRow, GroupRow, TargetRow};
 pub use shed::{Shed, ShedReason};
 pub use stream::{LogBuffers, LogSink, LogStream};
+pub use surge::{SurgeQueue, Waiting};
 
 pub use telemetry::{OpenFiles, Telemetry};
 pub use tls::TlsRecord;

@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 
 use crate::lines;
 use crate::process::Process;
-use crate::{ShedReason, Telemetry};
+use crate::{ShedReason, SurgeQueue, Telemetry};
 use family::{BYTES, Families, Label, SECONDS};
 use listeners::Listeners;
 
@@ -136,6 +136,7 @@ impl Collector for Scrape {
         listeners.failures(&mut families)?;
         self.targets(&mut families)?;
         self.groups(&mut families)?;
+        self.surge_queues(&mut families)?;
         self.lcus(&mut families)?;
         self.certificates(&mut families)?;
         self.configuration(&mut families)?;
@@ -195,6 +196,28 @@ impl Scrape {
             }
         }
         hosts
+    }
+
+    fn surge_queues(&self, families: &mut Families<'_>) -> fmt::Result {
+        let queues = self.telemetry.surge_queues();
+        let label = |queue: &SurgeQueue| [Label::new("load_balancer", queue.name().to_owned())];
+        let mut family = families.gauge(
+            "elbow_surge_queue_length",
+            "Requests and connections of a Classic load balancer that wait for a connection to an instance",
+            None,
+        )?;
+        for queue in &queues {
+            family.series(&label(queue), queue.length())?;
+        }
+        let mut family = families.counter(
+            "elbow_spillover",
+            "Requests and connections of a Classic load balancer that found the surge queue full",
+            None,
+        )?;
+        for queue in &queues {
+            family.series(&label(queue), queue.spilled())?;
+        }
+        Ok(())
     }
 
     fn lcus(&self, families: &mut Families<'_>) -> fmt::Result {

@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime};
 use crate::lcu::Meter;
 use crate::{
     AccessLog, DeliveryCounts, GroupMetrics, ListenerLabels, ListenerMetrics, SharedCounter, Shed,
+    SurgeQueue,
 };
 
 /// Current open-file numbers of a process; 0 is unknown.
@@ -28,6 +29,7 @@ pub struct Telemetry {
     started: SystemTime,
     listeners: Mutex<BTreeMap<ListenerLabels, Arc<ListenerMetrics>>>,
     groups: Mutex<BTreeMap<Arc<str>, Arc<GroupMetrics>>>,
+    surge_queues: Mutex<BTreeMap<Arc<str>, Arc<SurgeQueue>>>,
     access_log: OnceLock<Arc<AccessLog>>,
     generation: AtomicU64,
     last_reload_ok: AtomicBool,
@@ -52,6 +54,7 @@ impl Telemetry {
             started: SystemTime::now(),
             listeners: Mutex::default(),
             groups: Mutex::default(),
+            surge_queues: Mutex::default(),
             access_log: OnceLock::new(),
             generation: AtomicU64::new(0),
             last_reload_ok: AtomicBool::new(true),
@@ -102,11 +105,21 @@ impl Telemetry {
         metrics
     }
 
+    /// The surge queue of a Classic load balancer. The same name gives the same queue, across reloads.
+    pub fn surge_queue(&self, load_balancer: &Arc<str>) -> Arc<SurgeQueue> {
+        let mut queues = lock(&self.surge_queues);
+        let queue = queues
+            .entry(Arc::clone(load_balancer))
+            .or_insert_with(|| Arc::new(SurgeQueue::new(Arc::clone(load_balancer))));
+        Arc::clone(queue)
+    }
+
     /// Removes listeners and groups that are no longer used, so that they do not accumulate over many
     /// configurations. Call this once a new snapshot is active and holds its metrics.
     pub fn prune(&self) {
         lock(&self.listeners).retain(|_, metrics| Arc::strong_count(metrics) > 1);
         lock(&self.groups).retain(|_, metrics| Arc::strong_count(metrics) > 1);
+        lock(&self.surge_queues).retain(|_, queue| Arc::strong_count(queue) > 1);
     }
 
     /// Computes the capacity units of the time since the last call. Call this once a minute, as AWS does.
@@ -166,6 +179,11 @@ impl Telemetry {
     /// All listeners, sorted by labels.
     pub fn listeners(&self) -> Vec<Arc<ListenerMetrics>> {
         lock(&self.listeners).values().map(Arc::clone).collect()
+    }
+
+    /// All surge queues, sorted by name.
+    pub(crate) fn surge_queues(&self) -> Vec<Arc<SurgeQueue>> {
+        lock(&self.surge_queues).values().map(Arc::clone).collect()
     }
 
     /// All groups, sorted by name.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use elbow_auth::{Gate, Providers};
 use elbow_balance::{Group, choose_weighted};
-use elbow_model::{Account, Redirect, Transforms};
+use elbow_model::{Account, CookieStickiness, Redirect, Transforms};
 use elbow_telemetry::{GroupMetrics, Telemetry};
 
 use crate::header::seal::key_of;
@@ -74,6 +74,8 @@ pub(crate) struct Surroundings<'a, G> {
     pub(crate) providers: &'a Providers,
     /// Has the metrics of target groups.
     pub(crate) telemetry: &'a Telemetry,
+    /// How clients stay with an instance, of a listener of a Classic load balancer.
+    pub(crate) to_instances: Option<&'a CookieStickiness>,
     /// Finds target groups by name.
     pub(crate) group: G,
 }
@@ -104,6 +106,7 @@ impl Action {
             id,
             account,
             telemetry,
+            to_instances,
             group,
             ..
         } = surroundings;
@@ -111,12 +114,12 @@ impl Action {
             Some(elbow_model::Action::Forward(forward)) => {
                 let members = forward.target_groups.iter().filter_map(|g| {
                     let metrics = telemetry.group(&g.target_group);
-                    Some(Member::new(
-                        group(&g.target_group)?,
-                        g.weight,
-                        account,
-                        metrics,
-                    ))
+                    let group = group(&g.target_group)?;
+                    let mut member = Member::new(group, g.weight, account, metrics);
+                    if let Some(policy) = to_instances {
+                        member.sticky = Some(Sticky::of_instances(&member.group, policy));
+                    }
+                    Some(member)
                 });
                 let changes = *transforms != Transforms::default();
                 Self::Forward(Forwarding {

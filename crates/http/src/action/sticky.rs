@@ -1,16 +1,16 @@
-//! Sticky sessions (ALB guide: sticky sessions): which target or group a client's cookies name, and
+//! Sticky sessions (ALB guide and CLB guide: sticky sessions): which target or group a client's cookies name, and
 //! which cookies a response sets.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use elbow_balance::{Group, Target};
-use elbow_model::Stickiness;
+use elbow_model::{CookieStickiness, Stickiness};
 
 use crate::header::cookie;
 use crate::header::date::HttpDate;
 use crate::header::head::RequestHead;
-use crate::header::seal::{Seal, Token};
+use crate::header::seal::Seal;
 
 /// Seconds until every cookie expires. The configured duration is checked against the time in the
 /// value instead.
@@ -22,6 +22,8 @@ const CHROMIUM: u32 = 80;
 /// The cookies of one kind: the one for requests from other sites, which wins, and the plain one.
 const TARGET: [&str; 2] = ["AWSALBCORS", "AWSALB"];
 const GROUP: [&str; 2] = ["AWSALBTGCORS", "AWSALBTG"];
+const INSTANCE: [&str; 2] = ["AWSELBCORS", AWSELB];
+const AWSELB: &str = "AWSELB";
 const APPLICATION: &str = "AWSALBAPP-0";
 /// The further parts of a long value, which ours is not.
 const UNUSED: [&str; 3] = ["AWSALBAPP-1", "AWSALBAPP-2", "AWSALBAPP-3"];
@@ -32,9 +34,18 @@ const REMOVED: &str = "_remove_";
 #[derive(Clone, Debug)]
 pub(crate) struct Sticky {
     seal: Seal,
-    duration: Duration,
-    /// The application's cookie that sessions are tied to, of `app_cookie` stickiness.
+    kind: Kind,
+    /// The application's cookie that sessions are tied to.
     application: Option<Arc<str>>,
+}
+
+/// Whose cookies they are.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// An Application Load Balancer's, which are too old after this time.
+    Application(Duration),
+    /// A Classic load balancer's, which browsers forget after this time; the load balancer takes them at any age.
+    Classic(Option<Duration>),
 }
 
 /// What a client's cookies of one kind say.
@@ -59,16 +70,29 @@ impl Sticky {
         };
         Some(Arc::new(Self {
             seal: Seal::new(&format!("targetgroup/{}", config.name)),
-            duration,
+            kind: Kind::Application(duration),
             application,
         }))
+    }
+
+    /// The stickiness to the instances that `group` consists of; it ends with the instance port.
+    pub(crate) fn of_instances(group: &Group, policy: &CookieStickiness) -> Arc<Self> {
+        let (expiration, application) = match policy {
+            CookieStickiness::LoadBalancer { expiration } => (*expiration, None),
+            CookieStickiness::Application { name } => (None, Some(Arc::clone(name))),
+        };
+        Arc::new(Self {
+            seal: Seal::new(&format!("instances/{}", group.config.name)),
+            kind: Kind::Classic(expiration),
+            application,
+        })
     }
 
     /// The stickiness to groups of a forward action of the load balancer `id`.
     pub(crate) fn to_groups(id: &str, duration: Duration) -> Arc<Self> {
         Arc::new(Self {
             seal: Seal::new(&format!("loadbalancer/{id}")),
-            duration,
+            kind: Kind::Application(duration),
             application: None,
         })
     }
@@ -80,14 +104,19 @@ impl Sticky {
 
     /// Which target the client's cookies name, by its key.
     fn target(&self, head: &RequestHead<'_>, now: u64) -> CookieState {
-        match &self.application {
-            None => self.read(head, &TARGET, now),
-            // The load balancer's cookie counts beside the application's alone (parity 1.8).
-            Some(name) if cookies(head, name).next().is_some() => {
-                self.read(head, &[APPLICATION], now)
-            }
-            Some(_) => CookieState::Absent,
+        // The load balancer's cookie counts beside the application's alone (parity 1.8 and section 4).
+        if let Some(name) = &self.application
+            && cookies(head, name).next().is_none()
+        {
+            return CookieState::Absent;
         }
+        let names: &[&str] = match (self.kind, &self.application) {
+            (Kind::Application(_), None) => &TARGET,
+            (Kind::Application(_), Some(_)) => &[APPLICATION],
+            (Kind::Classic(_), None) => &INSTANCE,
+            (Kind::Classic(_), Some(_)) => &[AWSELB],
+        };
+        self.read(head, names, now)
     }
 
     fn read(&self, head: &RequestHead<'_>, names: &[&str], now: u64) -> CookieState {
@@ -95,12 +124,17 @@ impl Sticky {
         let Some(value) = found else {
             return CookieState::Absent;
         };
-        match self.seal.open(value) {
-            Some(Token { choice, made }) if now < made.saturating_add(self.duration.as_secs()) => {
-                CookieState::Names(choice)
+        let choice = match self.kind {
+            Kind::Application(duration) => {
+                let token = self.seal.open(value);
+                let is_due = |made: u64| now < made.saturating_add(duration.as_secs());
+                token.filter(|token| is_due(token.made))
             }
-            _ => CookieState::Invalid,
-        }
+            Kind::Classic(_) => self.seal.open_hex(value),
+        };
+        choice.map_or(CookieState::Invalid, |token| {
+            CookieState::Names(token.choice)
+        })
     }
 }
 
@@ -124,6 +158,8 @@ pub(crate) struct Cookies {
     pub(crate) always: Vec<String>,
     /// Values that depend on whether the target sets the application's cookie.
     pub(crate) of_application: Option<OfApplication>,
+    /// Whether caches are told to leave out the cookies, unless the target says what they do. Observed, not documented.
+    pub(crate) forbids_caching: bool,
 }
 
 /// The cookies of a session that is tied to the application's cookie.
@@ -135,6 +171,8 @@ pub(crate) struct OfApplication {
     pub(crate) beside: Vec<String>,
     /// Values of Set-Cookie if it does not.
     pub(crate) without: Vec<String>,
+    /// Whether the values take over the attributes of the application's cookie, such as its path and its age.
+    pub(crate) follows: bool,
 }
 
 impl Session {
@@ -164,6 +202,11 @@ impl Session {
 
     /// The cookies for a response of `target` at `now`.
     pub(crate) fn cookies(&self, target: &Target, now: u64) -> Box<Cookies> {
+        if let Some(sticky) = &self.target
+            && let Kind::Classic(expiration) = sticky.kind
+        {
+            return Box::new(self.classic_cookies(sticky, expiration, target.key(), now));
+        }
         let expires = HttpDate::from_unix(now.saturating_add(EXPIRES));
         let expires = String::from_utf8_lossy(expires.as_bytes());
         let set = |name: &str, value: &str, end: &str| {
@@ -210,11 +253,50 @@ impl Session {
                         name: Arc::clone(name),
                         beside: beside.collect(),
                         without,
+                        follows: false,
                     });
                 }
             },
         }
         Box::new(cookies)
+    }
+
+    /// The cookies of a Classic load balancer, in its spelling: a session keeps its first one (CLB guide: sticky
+    /// sessions).
+    fn classic_cookies(
+        &self,
+        sticky: &Sticky,
+        expiration: Option<Duration>,
+        key: u64,
+        now: u64,
+    ) -> Cookies {
+        let mut cookies = Cookies::default();
+        let has_moved = self.named.is_some_and(|named| named != key);
+        let value = sticky.seal.close_hex(key, now);
+        let age =
+            expiration.map_or_else(String::new, |time| format!(";MAX-AGE={}", time.as_secs()));
+        match &sticky.application {
+            None if self.named == Some(key) => {}
+            None => {
+                let [cross, plain] = INSTANCE;
+                cookies.always = vec![
+                    format!("{plain}={value};PATH=/{age}"),
+                    format!("{cross}={value};PATH=/{age};SECURE;SAMESITE=None"),
+                ];
+            }
+            // The session moved to another instance, which need not know of it.
+            Some(_) if has_moved => cookies.always.push(format!("{AWSELB}={value};PATH=/")),
+            Some(name) => {
+                cookies.of_application = Some(OfApplication {
+                    name: Arc::clone(name),
+                    beside: vec![format!("{AWSELB}={value}")],
+                    without: Vec::new(),
+                    follows: true,
+                });
+            }
+        }
+        cookies.forbids_caching = true;
+        cookies
     }
 }
 

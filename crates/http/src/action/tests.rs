@@ -65,6 +65,7 @@ fn actions_compile_with_the_groups_that_exist() {
             account: &Account::default(),
             providers: &Providers::default(),
             telemetry: &Telemetry::new(1),
+            to_instances: None,
             group: find,
         };
         let compiled = Actions::new(actions, &Transforms::default(), &surroundings);

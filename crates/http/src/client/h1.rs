@@ -203,7 +203,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
             }
         }
         let context = Rc::clone(&self.context);
-        let reached = match target::reach(&context, &mut forward, &mut record).await {
+        let reached = match target::reach(&context, listener, &mut forward, &mut record).await {
             Ok(reached) => reached,
             Err(error) => return self.fail(error, facts, listener, record).await,
         };

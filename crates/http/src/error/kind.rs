@@ -106,6 +106,8 @@ kinds! {
     NoKernelMemory: 503 Local Keep "no_kernel_memory" "no kernel memory left for a connection to a target",
     /// The group has no target that may be used.
     NoTargets: 503 Local Keep "no_targets" "no target may be used",
+    /// 1,024 requests wait for a connection to an instance already.
+    SurgeQueueFull: 503 Local Keep "surge_queue_full" "surge queue is full",
     /// The target refused the connection, or cannot be reached.
     ConnectFailed: 502 Target Keep "connect_failed" "connection to target failed",
     /// The connection to the target took too long.

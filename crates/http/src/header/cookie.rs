@@ -14,6 +14,46 @@ pub fn sets(field: &[u8], name: &str) -> bool {
     split(pair).is_some_and(|(found, _)| found == name.as_bytes())
 }
 
+/// The attributes that a Classic load balancer's cookie takes over from an application's (CLB guide: sticky sessions).
+const TAKEN_OVER: [&str; 12] = [
+    "path",
+    "port",
+    "domain",
+    "secure",
+    "httponly",
+    "discard",
+    "max-age",
+    "expires",
+    "version",
+    "comment",
+    "commenturl",
+    "samesite",
+];
+
+/// The attributes of a Set-Cookie field that the load balancer's own cookie takes over, each with a semicolon before it.
+pub fn attributes(field: &[u8]) -> String {
+    let mut taken = String::new();
+    for attribute in field.split(|b| *b == b';').skip(1) {
+        let Ok(attribute) = std::str::from_utf8(attribute.trim_ascii()) else {
+            continue;
+        };
+        let name = attribute.split('=').next().unwrap_or_default().trim_end();
+        if !TAKEN_OVER
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name))
+        {
+            continue;
+        }
+        taken.push(';');
+        if name.eq_ignore_ascii_case("path") {
+            taken.push_str(&attribute.replace('_', "%5F"));
+        } else {
+            taken.push_str(attribute);
+        }
+    }
+    taken
+}
+
 fn split(pair: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = memchr::memchr(b'=', pair)?;
     let (name, value) = pair.split_at(equals);
@@ -39,6 +79,31 @@ mod tests {
                 .collect();
             assert_eq!(found, *expected, "{field}");
         }
+    }
+
+    // CLB guide: sticky sessions, application-controlled.
+    #[test]
+    fn attributes_are_taken_over_from_the_application() {
+        let table = [
+            ("sid=1", ""),
+            (
+                "sid=a_b; Path=/my_app; HttpOnly",
+                ";Path=/my%5Fapp;HttpOnly",
+            ),
+            (
+                "sid=1;max-age=60 ; Expires=Wed, 21 Oct 2026 07:28:00 GMT;Priority=High",
+                ";max-age=60;Expires=Wed, 21 Oct 2026 07:28:00 GMT",
+            ),
+            (
+                "sid=1; Domain=a.example; Secure; SameSite=Lax; Path",
+                ";Domain=a.example;Secure;SameSite=Lax;Path",
+            ),
+            ("sid=1; ; =x; pathology=1", ""),
+        ];
+        for (field, expected) in table {
+            assert_eq!(attributes(field.as_bytes()), expected, "{field}");
+        }
+        assert_eq!(attributes(b"sid=1; Path=\xff; Secure"), ";Secure");
     }
 
     #[test]

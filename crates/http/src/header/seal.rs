@@ -53,6 +53,19 @@ impl Seal {
 
     /// The value for a `choice` made at `now`.
     pub fn close(&self, choice: u64, now: u64) -> [u8; LENGTH] {
+        let mut text = [0; LENGTH];
+        // `LENGTH` is the length of the bytes in base64.
+        let _ = STANDARD.encode_slice(self.bytes(choice, now), &mut text);
+        text
+    }
+
+    /// As [`Self::close`], in the hexadecimal digits of Classic load balancers.
+    pub fn close_hex(&self, choice: u64, now: u64) -> String {
+        let bytes = self.bytes(choice, now);
+        bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+    }
+
+    fn bytes(&self, choice: u64, now: u64) -> [u8; SIZE] {
         let now = now.to_be_bytes();
         let choice = (choice ^ self.cipher.hash(&now)).to_be_bytes();
         let mut bytes = [0; SIZE];
@@ -63,10 +76,7 @@ impl Seal {
         if let Some((said, tag)) = bytes.split_last_chunk_mut::<16>() {
             *tag = self.tag(said);
         }
-        let mut text = [0; LENGTH];
-        // `LENGTH` is the length of the bytes in base64.
-        let _ = STANDARD.encode_slice(bytes, &mut text);
-        text
+        bytes
     }
 
     /// The content of `text`; `None` when it is from another seal or was changed.
@@ -75,6 +85,24 @@ impl Seal {
         if text.len() != LENGTH || STANDARD.decode_slice(text, &mut bytes) != Ok(SIZE) {
             return None;
         }
+        self.read(&bytes)
+    }
+
+    /// As [`Self::open`], for a value of [`Self::close_hex`].
+    pub fn open_hex(&self, text: &[u8]) -> Option<Token> {
+        let mut bytes = [0; SIZE];
+        let (pairs, rest) = text.as_chunks::<2>();
+        if pairs.len() != SIZE || !rest.is_empty() {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(pairs) {
+            let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
+            *byte = u8::try_from(high? << 4 | low?).ok()?;
+        }
+        self.read(&bytes)
+    }
+
+    fn read(&self, bytes: &[u8; SIZE]) -> Option<Token> {
         let (said, tag) = bytes.split_last_chunk::<16>()?;
         let ([VERSION], rest) = said.split_first_chunk::<1>()? else {
             return None;
@@ -113,6 +141,28 @@ mod tests {
         assert_eq!(Seal::new("b").open(&text), None);
         let later = Seal::new("a").close(42, 1_700_000_001);
         assert_ne!(text[12..24], later[12..24], "the choice shows");
+    }
+
+    #[test]
+    fn hexadecimal_values_have_the_same_content() {
+        let seal = Seal::new("a");
+        let text = seal.close_hex(42, 7);
+        assert_eq!(text.len(), 66);
+        let token = Token {
+            choice: 42,
+            made: 7,
+        };
+        assert_eq!(seal.open_hex(text.as_bytes()), Some(token));
+        assert_eq!(Seal::new("b").open_hex(text.as_bytes()), None);
+        for other in [
+            &text[1..],
+            &text[2..],
+            "",
+            &text.replace('A', "G"),
+            &"0".repeat(66),
+        ] {
+            assert_eq!(seal.open_hex(other.as_bytes()), None, "{other}");
+        }
     }
 
     // Parity 1.8: undecodable, URL-encoded: a new target.

@@ -13,7 +13,7 @@ use super::{Outline, Upstream};
 use crate::budget::Charge;
 use crate::context::Context;
 use crate::decide::forward::Forward;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::listener::Listener;
 use crate::pool::Key;
 use crate::record::Record;
@@ -23,11 +23,12 @@ use crate::spare::Spare;
 /// the group's other targets, each tried once (`elbow.connect_failover.enabled`): no byte was sent.
 pub(crate) async fn reach<C: Connect>(
     context: &Context<C>,
+    listener: &Listener,
     forward: &mut Forward,
     record: &mut Record,
 ) -> Result<Reached<C::Io>, Error> {
     loop {
-        let error = match open(context, forward, record).await {
+        let error = match open(context, listener, forward, record).await {
             Ok(reached) => return Ok(reached),
             Err(error) => error,
         };
@@ -54,7 +55,7 @@ pub(crate) async fn send<C: Connect>(
         framing, to_head, ..
     } = outline;
     if forward.group.config.protocol_version == ProtocolVersion::Http1 {
-        let reached = reach(context, forward, record).await?;
+        let reached = reach(context, listener, forward, record).await?;
         let request = h1::Request::new(reached, head, framing, to_head, passes_trailers);
         return Ok(Upstream::H1(request));
     }
@@ -96,6 +97,7 @@ pub(crate) async fn send<C: Connect>(
 /// Returns a pooled connection to the target, or opens one.
 async fn open<C: Connect>(
     context: &Context<C>,
+    listener: &Listener,
     forward: &Forward,
     record: &mut Record,
 ) -> Result<Reached<C::Io>, Error> {
@@ -110,6 +112,10 @@ async fn open<C: Connect>(
         record.dispatched = Some(record.started);
         return Ok(Reached { io, key });
     }
+    let _waiting = match &listener.surge_queue {
+        Some(queue) => Some(queue.enter().ok_or(ErrorKind::SurgeQueueFull)?),
+        None => None,
+    };
     let connected = context
         .connector
         .connect(target.address, tls)

@@ -426,6 +426,69 @@ fn instances_form_a_group_for_each_way_to_reach_them() {
     );
 }
 
+// CLB guide: sticky sessions.
+#[test]
+fn listeners_of_http_have_one_stickiness_policy() {
+    let by_balancer = |period| {
+        Some(LbCookieStickinessPolicySpec {
+            cookie_expiration_period: period,
+        })
+    };
+    let by_application = |name: &str| {
+        Some(AppCookieStickinessPolicySpec {
+            cookie_name: Some(name.to_owned()),
+        })
+    };
+    let policy = |lb, app| {
+        let made = classic(|spec| {
+            spec.listeners[0].lb_cookie_stickiness_policy = lb;
+            spec.listeners[0].app_cookie_stickiness_policy = app;
+        });
+        made.value.unwrap().listeners[0].cookie_stickiness.clone()
+    };
+    let expiration = |expiration| Some(CookieStickiness::LoadBalancer { expiration });
+    assert_eq!(policy(None, None), None);
+    assert_eq!(policy(by_balancer(None), None), expiration(None));
+    assert_eq!(policy(by_balancer(Some(0)), None), expiration(None));
+    let minute = std::time::Duration::from_secs(60);
+    assert_eq!(
+        policy(by_balancer(Some(60)), None),
+        expiration(Some(minute))
+    );
+    let name = "JSESSIONID".into();
+    assert_eq!(
+        policy(None, by_application("JSESSIONID")),
+        Some(CookieStickiness::Application { name })
+    );
+
+    let faults_of = |listener: usize, lb, app| {
+        refused(|spec| {
+            spec.listeners[listener].lb_cookie_stickiness_policy = lb;
+            spec.listeners[listener].app_cookie_stickiness_policy = app;
+        })
+    };
+    let of_application = "listeners[0].appCookieStickinessPolicy";
+    assert_eq!(
+        faults_of(0, by_balancer(None), by_application("a")),
+        [format!("{of_application} invalid-combination")]
+    );
+    assert_eq!(
+        faults_of(1, by_balancer(None), None),
+        ["listeners[1].lbCookieStickinessPolicy invalid-combination"]
+    );
+    for name in ["", "a b", "a;b", "a=b", "a\\b", "ü"] {
+        assert_eq!(
+            faults_of(0, None, by_application(name)),
+            [format!("{of_application}.cookieName invalid-value")],
+            "{name}"
+        );
+    }
+    assert_eq!(
+        faults_of(0, None, Some(AppCookieStickinessPolicySpec::default())),
+        [format!("{of_application}.cookieName missing-field")]
+    );
+}
+
 #[test]
 fn other_kinds_have_none_of_it() {
     let mut spec = balancer(
@@ -433,6 +496,8 @@ fn other_kinds_have_none_of_it() {
         vec![ListenerSpec {
             instance_port: Some(1),
             instance_protocol: Some("TCP".into()),
+            lb_cookie_stickiness_policy: Some(LbCookieStickinessPolicySpec::default()),
+            app_cookie_stickiness_policy: Some(AppCookieStickinessPolicySpec::default()),
             ..crate::kit::listener(80, "TCP", ActionSpec::forward("tcp"))
         }],
     );
@@ -444,6 +509,8 @@ fn other_kinds_have_none_of_it() {
         [
             "listeners[0].instancePort invalid-combination",
             "listeners[0].instanceProtocol invalid-combination",
+            "listeners[0].lbCookieStickinessPolicy invalid-combination",
+            "listeners[0].appCookieStickinessPolicy invalid-combination",
             "healthCheck invalid-combination",
             "instances invalid-combination",
             "backendServerPolicies invalid-combination"

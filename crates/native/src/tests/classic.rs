@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use elbow_model::{
-    Algorithm, BackendServerPolicy, DnsZone, InstanceEnd, LoadBalancerType, ProxyProtocol, Scheme,
+    Algorithm, BackendServerPolicy, CookieStickiness, DnsZone, InstanceEnd, LoadBalancerType,
+    ProxyProtocol, Scheme,
 };
 
 const FILE: &str = include_str!("../../../../config/native/classic.yaml");
@@ -32,6 +33,9 @@ fn every_field_is_read() {
         Some("ELBSecurityPolicy-TLS-1-2-2017-01")
     );
     assert_eq!(&*https.certificates[0].name, "files");
+    let expiration = Some(Duration::from_secs(3_600));
+    let policy = CookieStickiness::LoadBalancer { expiration };
+    assert_eq!(https.cookie_stickiness, Some(policy));
 
     let classic = lb.classic.as_ref().unwrap();
     let check = &classic.health_check;
@@ -213,5 +217,24 @@ proptest! {
         }
         let (model, diagnostics) = parse(&text, "a.yaml");
         prop_assert_eq!(model.is_none(), diagnostics.iter().any(Diagnostic::is_error));
+    }
+}
+
+#[test]
+fn stickiness_by_the_cookie_of_the_application_is_read_and_written_back() {
+    let by_balancer = "lbCookieStickinessPolicy: {cookieExpirationPeriod: 3600}";
+    let by_application = "appCookieStickinessPolicy: {cookieName: JSESSIONID}";
+    let file = FILE.replace(by_balancer, by_application);
+    let model = accepted(&file);
+    let name = "JSESSIONID".into();
+    let policy = |model: &Model| {
+        model.load_balancers[0].listeners[0]
+            .cookie_stickiness
+            .clone()
+    };
+    assert_eq!(policy(&model), Some(CookieStickiness::Application { name }));
+    for model in [model, accepted(FILE)] {
+        let again = accepted(&render(&model).to_string());
+        assert_eq!(policy(&again), policy(&model));
     }
 }

@@ -141,6 +141,14 @@ fn the_schema_has_the_fields_of_the_reader() {
             "WeightedTargetGroup",
             action(&format!("{{forwardConfig: {{targetGroups: [{x}]}}}}")),
         ),
+        (
+            "LbCookieStickinessPolicy",
+            listener(&format!("{{lbCookieStickinessPolicy: {x}}}")),
+        ),
+        (
+            "AppCookieStickinessPolicy",
+            listener(&format!("{{appCookieStickinessPolicy: {x}}}")),
+        ),
         ("Zone", balancer(&format!("{{availabilityZones: [{x}]}}"))),
     ];
     assert_eq!(fields(&schema), known(x));

@@ -81,6 +81,11 @@ impl ListenerSpec<'_> {
             }
             _ => Handler::Tcp(Arc::new(elbow_tcp::Listener {
                 access_log,
+                surge_queue: balancer
+                    .kind
+                    .personality()
+                    .has_surge_queue
+                    .then(|| parts.telemetry.surge_queue(&balancer.name)),
                 ..layer_4(snapshot, balancer, listener)
             })),
         };
@@ -146,6 +151,7 @@ fn layer_4(
         load_balancer_id: balancer.resource_id().into(),
         id: stable_id(&format!("{}/{}", balancer.name, listener.port)).into(),
         port: listener.port,
+        surge_queue: None,
         access_log: None,
     }
 }

@@ -71,6 +71,7 @@ fn listener(groups: Vec<(Arc<Group>, u32)>) -> Arc<Listener> {
         load_balancer_id: "net/nlb/1".into(),
         id: "00000000000000ff".into(),
         port: 9000,
+        surge_queue: None,
         access_log: None,
     })
 }
@@ -209,6 +210,7 @@ fn sticky_flows_of_a_client_go_to_one_target() {
             load_balancer_id: "net/nlb/1".into(),
             id: "00000000000000ff".into(),
             port: 9000,
+            surge_queue: None,
             access_log: None,
         });
         let mut met = HashSet::new();
@@ -490,6 +492,7 @@ async fn answering(personality: &'static Personality) -> Listener {
         load_balancer_id: "net/nlb/1".into(),
         id: "00000000000000ff".into(),
         port: 9000,
+        surge_queue: None,
         access_log: None,
     }
 }

@@ -128,7 +128,11 @@ fn an_application_cookie_counts_with_the_targets_own() {
         name,
         beside,
         without,
-    } = cookies.of_application.unwrap();
+        follows: false,
+    } = cookies.of_application.unwrap()
+    else {
+        panic!("it follows the application's cookie");
+    };
     assert_eq!(&*name, "sid");
     for line in beside.iter().chain(&without) {
         assert!(line.ends_with(" GMT; Path=/"), "{line}");
@@ -212,4 +216,78 @@ fn group_is_named_by_its_own_cookies() {
 #[test]
 fn without_stickiness_there_is_no_session() {
     assert!(Session::new(None, None, &get("/", &[]), NOW).is_none());
+}
+
+fn instances(policy: &CookieStickiness) -> (Arc<Group>, Arc<Sticky>) {
+    let config = Arc::new(group("instances", ProtocolVersion::Http1));
+    let targets = vec![target("10.0.0.1:80"), target("10.0.0.2:80")];
+    let group = Arc::new(Group::new(config, targets, 1));
+    let sticky = Sticky::of_instances(&group, policy);
+    (group, sticky)
+}
+
+// CLB guide, sticky sessions, and parity section 4; the spelling is that of real load balancers.
+#[test]
+fn instances_are_named_by_awselb() {
+    for (expiration, age) in [(None, ""), (Some(Duration::from_secs(900)), ";MAX-AGE=900")] {
+        let policy = CookieStickiness::LoadBalancer { expiration };
+        let (group, sticky) = instances(&policy);
+        let session = |fields: &[Header<'_>], now| {
+            Session::new(None, Some(&sticky), &get("/", fields), now).unwrap()
+        };
+        let first = session(&[], NOW).cookies(&group.targets[0], NOW);
+        let sealed = value(&first.always[0]).to_owned();
+        assert!(
+            sealed
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b))
+        );
+        assert_eq!(
+            first.always,
+            [
+                format!("AWSELB={sealed};PATH=/{age}"),
+                format!("AWSELBCORS={sealed};PATH=/{age};SECURE;SAMESITE=None"),
+            ]
+        );
+        assert!(first.forbids_caching);
+        // The load balancer neither renews the cookie nor asks for its age.
+        let plain = format!("AWSELB={sealed}");
+        let later = NOW + 10 * 365 * 86_400;
+        let known = session(&[field("cookie", &plain)], later);
+        assert_eq!(known.named, Some(group.targets[0].key()));
+        assert!(known.cookies(&group.targets[0], later).always.is_empty());
+        assert_eq!(known.cookies(&group.targets[1], later).always.len(), 2);
+        let cross = format!("AWSELB=x; AWSELBCORS={sealed}");
+        assert_eq!(session(&[field("cookie", &cross)], NOW).named, known.named);
+        let foreign = session(&[field("cookie", "AWSELB=00FF")], NOW);
+        assert_eq!(foreign.named, None);
+    }
+}
+
+#[test]
+fn awselb_follows_the_cookie_of_the_application() {
+    let policy = CookieStickiness::Application { name: "sid".into() };
+    let (group, sticky) = instances(&policy);
+    let session = |cookie: &str| {
+        Session::new(
+            None,
+            Some(&sticky),
+            &get("/", &[field("cookie", cookie)]),
+            NOW,
+        )
+        .unwrap()
+    };
+    let first = session("a=b").cookies(&group.targets[0], NOW);
+    let of_application = first.of_application.unwrap();
+    assert!(first.always.is_empty() && of_application.without.is_empty());
+    assert!(of_application.follows);
+    let [cookie] = &of_application.beside[..] else {
+        panic!("{of_application:?}");
+    };
+    assert_eq!(session(cookie).named, None, "without the application's");
+    let known = session(&format!("{cookie}; sid=1"));
+    assert_eq!(known.named, Some(group.targets[0].key()));
+    let moved = known.cookies(&group.targets[1], NOW);
+    assert_eq!(moved.always.len(), 1);
+    assert!(moved.of_application.is_none());
 }

@@ -27,6 +27,7 @@ fn classic(group: &Arc<Group>) -> Arc<Listener> {
         load_balancer_id: "clb".into(),
         id: "00000000000000ff".into(),
         port: 9000,
+        surge_queue: None,
         access_log: None,
     })
 }
