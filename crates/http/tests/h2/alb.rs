@@ -310,7 +310,7 @@ fn listener(
         "lb.localhost".into(),
         &Account::default(),
         &elbow_http::Providers::default(),
-        &elbow_telemetry::Telemetry::new(1),
+        &Telemetry::new(1),
         |_| Some(Arc::clone(group)),
     )
 }
