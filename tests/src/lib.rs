@@ -16,6 +16,7 @@ pub mod client;
 pub mod cluster;
 pub mod command;
 pub mod config;
+pub mod datagram;
 pub mod docker;
 pub mod eks;
 pub mod elbow;

@@ -44,6 +44,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("elbow-tls", &["elbow-model", "elbow-net"]),
     (
+        "elbow-udp",
+        &[
+            "elbow-balance",
+            "elbow-model",
+            "elbow-net",
+            "elbow-telemetry",
+        ],
+    ),
+    (
         "elbow-http",
         &[
             "elbow-auth",
@@ -67,6 +76,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "elbow-tcp",
             "elbow-telemetry",
             "elbow-tls",
+            "elbow-udp",
         ],
     ),
     (

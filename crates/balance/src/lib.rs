@@ -2,6 +2,8 @@
 //! no allocation while choosing; random numbers, flow hashes and times are arguments.
 
 pub mod anomaly;
+pub mod flow;
+
 mod group;
 mod share;
 mod target;

@@ -431,7 +431,7 @@ pub struct TargetGroupAttributes {
     /// refuses the connection, so that no byte of it has left, goes to another target of the group;
     /// with `false` it is answered 502 at once. AWS's guides leave this open.
     pub connect_failover: bool,
-    /// NLB: `deregistration_delay.connection_termination.enabled`.
+    /// NLB: `deregistration_delay.connection_termination.enabled`, by default true of groups of UDP and TCP_UDP alone.
     pub deregistration_connection_termination: bool,
     /// NLB: `target_health_state.unhealthy.connection_termination.enabled`.
     pub unhealthy_connection_termination: bool,
@@ -449,13 +449,13 @@ impl TargetGroupAttributes {
 
     pub(crate) fn build(protocol: Protocol, given: &AttributesSpec, at: &Place<'_>) -> Self {
         let of = Resource::of_target_group(protocol);
-        Self::of(of, check::check(given, of, at))
+        Self::of(protocol, check::check(given, of, at))
     }
 }
 
 /// The defaults of a target group of an ALB.
 impl Default for TargetGroupAttributes {
     fn default() -> Self {
-        Self::of(Resource::ApplicationGroup, BTreeMap::new())
+        Self::of(Protocol::Http, BTreeMap::new())
     }
 }

@@ -122,6 +122,11 @@ impl Protocol {
         }
     }
 
+    /// Whether clients may send datagrams.
+    pub fn has_datagrams(self) -> bool {
+        self.transports().contains(&Transport::Udp)
+    }
+
     /// Whether bytes of this side are encrypted by the load balancer.
     pub fn is_tls(self) -> bool {
         matches!(self, Self::Tls | Self::Https | Self::Ssl)

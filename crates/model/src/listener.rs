@@ -189,11 +189,7 @@ fn protocol(text: &str, kind: Option<LoadBalancerType>, at: &Place<'_>) -> Optio
         );
         return None;
     }
-    let protocol = one_of(text, &table, at)?;
-    if matches!(protocol, Protocol::Udp | Protocol::TcpUdp) {
-        at.not_supported(format_args!("listeners of protocol {text} are"));
-    }
-    Some(protocol)
+    one_of(text, &table, at)
 }
 
 fn certificates(

@@ -14,12 +14,12 @@ use crate::instance::{Classic, Instance, InstanceEnd, backend_server_policies};
 use crate::invalid::{Checked, Findings, Place};
 use crate::kinds::{
     Algorithm, BackendServerPolicy, IpAddressType, LoadBalancerType, ProtocolVersion, Scheme,
-    TargetType,
+    TargetType, Transport,
 };
 use crate::listener::{Front, Listener, refuse_field};
 use crate::read::{one_of, resource_name};
 use crate::scope::Scope;
-use crate::security_group::{SecurityGroup, Sources, tcp_sources};
+use crate::security_group::{SecurityGroup, Sources, sources_of};
 use crate::spec::LoadBalancerSpec;
 use crate::target_group::{Target, TargetGroup};
 use crate::zone::{Zone, ip_address};
@@ -146,9 +146,9 @@ impl LoadBalancer {
         }
     }
 
-    /// Where the TCP connections to `port` may come from; `None`: from everywhere.
-    pub fn tcp_sources(&self, port: u16) -> Option<Sources> {
-        tcp_sources(&self.security_groups, port)
+    /// Where clients of `port` may come from; `None`: from everywhere.
+    pub fn sources(&self, transport: Transport, port: u16) -> Option<Sources> {
+        sources_of(&self.security_groups, transport, port)
     }
 
     /// Names of the target groups that its listeners and rules forward to, each once.

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use crate::condition::network;
 use crate::invalid::{Checked, Findings, Place};
-use crate::kinds::IpProtocol;
+use crate::kinds::{IpProtocol, Transport};
 use crate::read::{in_range, one_of};
 use crate::spec::{PermissionSpec, SecurityGroupSpec};
 
@@ -147,15 +147,23 @@ impl Sources {
     }
 }
 
-/// The sources from which these groups allow TCP connections to `port`. `None`: all, because there are no groups or they
-/// allow all addresses of both families.
-pub(crate) fn tcp_sources(groups: &[SecurityGroup], port: u16) -> Option<Sources> {
+/// The sources from which these groups allow clients of a transport to reach `port`. `None`: all, because there are no groups or
+/// they allow all addresses of both families.
+pub(crate) fn sources_of(
+    groups: &[SecurityGroup],
+    transport: Transport,
+    port: u16,
+) -> Option<Sources> {
     if groups.is_empty() {
         return None;
     }
+    let own = match transport {
+        Transport::Tcp => IpProtocol::Tcp,
+        Transport::Udp => IpProtocol::Udp,
+    };
     let permissions = groups.iter().flat_map(|group| &group.ingress);
     let of_port = permissions.filter(|one| {
-        matches!(one.protocol, IpProtocol::Tcp | IpProtocol::All) && one.ports.contains(&port)
+        (one.protocol == own || one.protocol == IpProtocol::All) && one.ports.contains(&port)
     });
     let sources: Vec<IpNet> = of_port.flat_map(|one| one.sources.clone()).collect();
     let sources = IpNet::aggregate(&sources);
@@ -183,7 +191,7 @@ mod tests {
     }
 
     fn texts(groups: &[SecurityGroup], port: u16) -> Option<Vec<String>> {
-        let sources = tcp_sources(groups, port)?;
+        let sources = sources_of(groups, Transport::Tcp, port)?;
         Some(sources.0.iter().map(ToString::to_string).collect())
     }
 
@@ -212,7 +220,7 @@ mod tests {
     #[test]
     fn a_client_may_connect_from_an_allowed_block() {
         let web = group(IpProtocol::Tcp, 443..=443, &["10.0.0.0/8", "2001:db8::/32"]);
-        let sources = tcp_sources(&[web], 443).unwrap();
+        let sources = sources_of(&[web], Transport::Tcp, 443).unwrap();
         for (client, let_in) in [
             ("10.255.255.255", true),
             ("11.0.0.0", false),
@@ -233,6 +241,15 @@ mod tests {
             let group = group(protocol, 0..=65535, &["0.0.0.0/0", "::/0"]);
             assert_eq!(texts(&[group], 443), Some(Vec::new()));
         }
+    }
+
+    #[test]
+    fn transports_are_allowed_apart() {
+        let dns = group(IpProtocol::Udp, 53..=53, &["10.0.0.0/8"]);
+        let to = |transport| sources_of(std::slice::from_ref(&dns), transport, 53).unwrap();
+        let client = "10.0.0.1".parse().unwrap();
+        assert!(to(Transport::Udp).contains(client));
+        assert!(!to(Transport::Tcp).contains(client));
     }
 
     #[test]

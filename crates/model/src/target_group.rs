@@ -107,11 +107,7 @@ fn protocol(spec: &TargetGroupSpec, at: &Place<'_>) -> Option<Protocol> {
         .iter()
         .map(|p| (p.as_str(), *p))
         .collect();
-    let protocol = one_of(text, &table, &at)?;
-    if protocol == Protocol::Udp {
-        at.not_supported("target groups of protocol UDP are");
-    }
-    Some(protocol)
+    one_of(text, &table, &at)
 }
 
 fn required_port(number: Option<u32>, at: &Place<'_>) -> Option<u16> {

@@ -130,6 +130,8 @@ impl Resource {
             Errno::NOBUFS | Errno::NOMEM => Some(Self::Memory),
             // With IPv6 this error can also mean that no local address can reach the target.
             Errno::ADDRNOTAVAIL if target.is_ipv4() => Some(Self::LocalPorts),
+            // UDP.
+            Errno::AGAIN => Some(Self::LocalPorts),
             _ => None,
         }
     }
@@ -250,7 +252,7 @@ impl TcpConnector {
     }
 }
 
-fn connect_error(source: io::Error, target: SocketAddr) -> ConnectError {
+pub(crate) fn connect_error(source: io::Error, target: SocketAddr) -> ConnectError {
     let kind = match (Resource::of(&source, target), source.kind()) {
         (Some(resource), _) => ConnectErrorKind::Exhausted(resource),
         (None, io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset) => {

@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use socket2::{Socket, Type};
 
+use crate::datagram;
+
 /// Sockets that another process bound, in the order in which they were passed.
 #[derive(Debug, Default)]
 pub struct Inherited {
@@ -77,6 +79,12 @@ impl Inherited {
         self.lock().iter().any(|passed| passed.is(Kind::Tcp, at))
     }
 
+    /// Whether a UDP socket is bound to `address`.
+    pub fn has_udp(&self, address: SocketAddr) -> bool {
+        let at = Which::At(address);
+        self.lock().iter().any(|passed| passed.is(Kind::Udp, at))
+    }
+
     /// Copies of the TCP sockets for `workers` workers; none if there is none. Each socket is there at least once, or its
     /// connections would wait forever. If there are fewer sockets than workers, several workers share one.
     ///
@@ -99,7 +107,9 @@ impl Inherited {
     pub fn udp(&self, which: Which<'_>, workers: usize) -> io::Result<Vec<UdpSocket>> {
         let copies = self.copies(Kind::Udp, which, workers)?;
         for socket in &copies {
+            // As for sockets of our own; systemd sets none of it.
             socket.set_nonblocking(true)?;
+            datagram::prepare(socket)?;
         }
         Ok(copies.into_iter().map(UdpSocket::from).collect())
     }
@@ -184,6 +194,7 @@ mod tests {
         let sockets = [passed("a", one), passed("b", two), passed("dns", udp)];
         let inherited = Inherited::new(sockets).unwrap();
         assert!(inherited.has_tcp(address));
+        assert!(inherited.has_udp(address));
         for (workers, copies) in [(1, 2), (2, 2), (5, 5)] {
             let found = inherited.tcp(Which::At(address), workers).unwrap();
             assert_eq!(found.len(), copies);

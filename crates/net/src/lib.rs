@@ -1,6 +1,7 @@
 //! The I/O foundation of every other crate: listeners, worker state, the TCP relay, buffers, timers, and
 //! bounded file reads. `sys` contains the only unsafe code of the project.
 
+pub mod datagram;
 pub mod descriptors;
 pub mod file;
 pub mod inherited;

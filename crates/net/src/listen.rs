@@ -37,7 +37,7 @@ pub enum Locality {
 
 /// Opens a listening socket for one worker. Other workers can bind the same address (`SO_REUSEPORT`).
 pub fn bind(address: SocketAddr, locality: Locality) -> io::Result<std::net::TcpListener> {
-    let socket = at(address, locality)?;
+    let socket = stream_at(address, locality)?;
     socket.set_reuse_port(true)?;
     // Accepted sockets inherit this, which saves a system call per connection.
     socket.set_tcp_nodelay(true)?;
@@ -48,18 +48,29 @@ pub fn bind(address: SocketAddr, locality: Locality) -> io::Result<std::net::Tcp
 
 /// Opens a listening socket that shares its address with nobody; fails if anything already listens on it.
 pub fn bind_alone(address: SocketAddr, locality: Locality) -> io::Result<std::net::TcpListener> {
-    let socket = at(address, locality)?;
+    let socket = stream_at(address, locality)?;
     socket.bind(&address.into())?;
     socket.listen(1)?;
     Ok(socket.into())
 }
 
+fn stream_at(address: SocketAddr, locality: Locality) -> io::Result<Socket> {
+    let socket = at(address, locality, Type::STREAM, Protocol::TCP)?;
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
 /// A socket for a listener at an address, not bound yet.
-fn at(address: SocketAddr, locality: Locality) -> io::Result<Socket> {
+pub(crate) fn at(
+    address: SocketAddr,
+    locality: Locality,
+    kind: Type,
+    protocol: Protocol,
+) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
-        Type::STREAM.nonblocking().cloexec(),
-        Some(Protocol::TCP),
+        kind.nonblocking().cloexec(),
+        Some(protocol),
     )?;
     if address.is_ipv6() {
         // IPv4 addresses get their own sockets.
@@ -68,7 +79,6 @@ fn at(address: SocketAddr, locality: Locality) -> io::Result<Socket> {
             socket.set_freebind_v6(true)?;
         }
     }
-    socket.set_reuse_address(true)?;
     Ok(socket)
 }
 

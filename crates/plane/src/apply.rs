@@ -1,11 +1,13 @@
 //! Applies a model.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use elbow_model::addresses::{self, Addresses, Ipv6Source, PoolFull};
 use elbow_model::{LoadBalancer, Model, Transport, changed};
+use elbow_net::datagram;
 use elbow_net::inherited::{Inherited, Which};
 use elbow_net::listen::{self, Locality};
 
@@ -86,7 +88,7 @@ impl Shared {
             let inherited = state.inheritance.as_ref().map(Inheritance::sockets);
             let is_held = |key: &ListenerKey| {
                 previous.listeners.contains_key(key)
-                    || inherited.is_some_and(|sockets| sockets.has_tcp(key.address))
+                    || inherited.is_some_and(|sockets| has(sockets, key))
             };
             let is_free = |address, lb: &LoadBalancer| self.is_free(address, lb, is_held);
             addresses::add_ipv6(model, self.options.ipv6, &mut assigned, held, is_free);
@@ -103,15 +105,15 @@ impl Shared {
         balancer: &LoadBalancer,
         is_held: impl Fn(&ListenerKey) -> bool,
     ) -> bool {
-        let ports = balancer.listeners.iter().map(|listener| listener.port);
-        let mut ports = ports.map(|port| port.saturating_add(self.options.port_offset));
-        ports.all(|port| {
-            let key = ListenerKey {
+        let mut sockets = balancer.listeners.iter().flat_map(|listener| {
+            let port = listener.port.saturating_add(self.options.port_offset);
+            let transports = listener.protocol.transports().iter();
+            transports.map(move |transport| ListenerKey {
                 address: (address, port).into(),
-                transport: Transport::Tcp,
-            };
-            is_held(&key) || self.is_unused(key.address).is_ok()
-        })
+                transport: *transport,
+            })
+        });
+        sockets.all(|key| is_held(&key) || self.is_unused(key).is_ok())
     }
 
     /// Opens the sockets that `next` adds: one for each worker, so that the kernel spreads connections.
@@ -143,10 +145,14 @@ impl Shared {
         bound
     }
 
-    /// Fails if anything already listens on `address`: with `SO_REUSEPORT` the sockets would otherwise silently
+    /// Fails if anything already listens there: with `SO_REUSEPORT` the sockets would otherwise silently
     /// share the port with another process of the same user.
-    fn is_unused(&self, address: SocketAddr) -> io::Result<()> {
-        listen::bind_alone(address, self.locality(address.ip())).map(drop)
+    fn is_unused(&self, key: ListenerKey) -> io::Result<()> {
+        let locality = self.locality(key.address.ip());
+        match key.transport {
+            Transport::Tcp => listen::bind_alone(key.address, locality).map(drop),
+            Transport::Udp => datagram::bind_alone(key.address, locality).map(drop),
+        }
     }
 
     /// The IPv6 pool is local by a route.
@@ -160,28 +166,33 @@ impl Shared {
     }
 
     /// The sockets of `key`, at least one for each worker: those of another process, or new ones.
-    fn bind(
-        &self,
-        key: ListenerKey,
-        inherited: Option<&Inherited>,
-    ) -> io::Result<Vec<TcpListener>> {
-        match key.transport {
-            Transport::Tcp => {
-                if let Some(inherited) = inherited.filter(|sockets| sockets.has_tcp(key.address)) {
-                    return inherited.tcp(Which::At(key.address), self.options.workers);
-                }
-                self.is_unused(key.address)?;
-                let locality = self.locality(key.address.ip());
-                let workers = 0..self.options.workers;
-                workers
-                    .map(|_| listen::bind(key.address, locality))
-                    .collect()
-            }
-            // Configuration readers leave out UDP listeners.
-            Transport::Udp => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "UDP listeners are not served",
-            )),
+    fn bind(&self, key: ListenerKey, inherited: Option<&Inherited>) -> io::Result<Vec<OwnedFd>> {
+        let workers = self.options.workers;
+        if let Some(inherited) = inherited.filter(|sockets| has(sockets, &key)) {
+            let which = Which::At(key.address);
+            return match key.transport {
+                Transport::Tcp => Ok(owned(inherited.tcp(which, workers)?)),
+                Transport::Udp => Ok(owned(inherited.udp(which, workers)?)),
+            };
         }
+        self.is_unused(key)?;
+        let locality = self.locality(key.address.ip());
+        let bind = |_| match key.transport {
+            Transport::Tcp => listen::bind(key.address, locality).map(OwnedFd::from),
+            Transport::Udp => datagram::bind(key.address, locality).map(OwnedFd::from),
+        };
+        (0..workers).map(bind).collect()
     }
+}
+
+/// Whether another process has passed sockets of `key`.
+fn has(sockets: &Inherited, key: &ListenerKey) -> bool {
+    match key.transport {
+        Transport::Tcp => sockets.has_tcp(key.address),
+        Transport::Udp => sockets.has_udp(key.address),
+    }
+}
+
+fn owned(sockets: Vec<impl Into<OwnedFd>>) -> Vec<OwnedFd> {
+    sockets.into_iter().map(Into::into).collect()
 }

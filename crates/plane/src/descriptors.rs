@@ -31,6 +31,16 @@ impl Descriptors {
         }
     }
 
+    /// Takes the descriptor for a UDP flow; see [`elbow_net::open_files::Slots::flow`].
+    pub(crate) fn flow(&self) -> Result<Slot, Full> {
+        loop {
+            match self.worker.slots.flow() {
+                Err(Full::OpenFiles) if self.close_spare_pipes() || self.pools.close_one() => {}
+                done => return done,
+            }
+        }
+    }
+
     /// Takes the descriptors for a connection to a target; see [`elbow_net::open_files::Slots::target`].
     pub(crate) fn target(&self) -> Option<Slot> {
         loop {

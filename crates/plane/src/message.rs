@@ -1,7 +1,6 @@
 //! Messages to the threads of a plane.
 
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, mpsc};
 
@@ -10,14 +9,11 @@ use crate::snapshot::{Changes, Snapshot};
 
 /// A message to a worker.
 pub(crate) enum Command {
-    /// Accept connections on this socket.
-    Listen {
-        key: ListenerKey,
-        socket: TcpListener,
-    },
+    /// Accept connections, or datagrams, on this socket.
+    Listen { key: ListenerKey, socket: OwnedFd },
     /// Restart the accept loop with the active listener.
     HandOver(ListenerKey),
-    /// Stop accepting; open connections continue.
+    /// Stop accepting; open connections continue, and flows of datagrams end.
     Unlisten(ListenerKey),
     /// Poll every connection once.
     Wake,
@@ -34,7 +30,7 @@ pub(crate) enum Command {
 /// The sockets of a listener, at least one for each worker.
 pub(crate) struct Sockets {
     pub(crate) key: ListenerKey,
-    pub(crate) sockets: Vec<TcpListener>,
+    pub(crate) sockets: Vec<OwnedFd>,
 }
 
 /// A copy of a listening socket.

@@ -6,22 +6,23 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc as sync_mpsc};
 use std::thread;
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
-use tokio::net::TcpListener;
+use elbow_model::Transport;
 use tokio::sync::mpsc;
 use tokio::task::{LocalSet, spawn_local};
 use tracing::error;
 
-use crate::listener_key::ListenerKey;
 use crate::message::{Command, Copied};
 use crate::shared::Shared;
-use accept::Socket;
 use context::WorkerContext;
+use datagrams::UdpSockets;
+use sockets::TcpSockets;
 
 mod accept;
 mod context;
+mod datagrams;
 mod end;
 mod open;
+mod sockets;
 
 /// The plane's handle to a worker.
 pub(crate) struct WorkerHandle {
@@ -90,53 +91,52 @@ async fn run(id: usize, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiv
     let logs = Rc::clone(&context.logs);
     spawn_local(Rc::clone(&context.worker).run_ticks(move || logs.flush()));
     spawn_local(Rc::clone(&context.worker).run_trims());
-    // A listener may have several sockets here: those of a process with more workers.
-    let mut accepting: FxHashMap<ListenerKey, Vec<Socket>> = FxHashMap::default();
+    let mut tcp = TcpSockets::new(&context);
+    let mut udp = UdpSockets::new(&context);
     while let Some(command) = commands.recv().await {
         match command {
-            Command::Listen { key, socket } => match TcpListener::from_std(socket) {
-                Ok(listener) => {
-                    let socket = Socket::new(&context, key, Rc::new(listener));
-                    accepting.entry(key).or_default().push(socket);
+            Command::Listen { key, socket } => {
+                let opened = match key.transport {
+                    Transport::Tcp => tcp.listen(key, socket.into()),
+                    Transport::Udp => udp.listen(key, socket.into()),
+                };
+                if let Err(error) = opened {
+                    error!(address = %key, %error, "cannot register a listening socket");
                 }
-                Err(error) => error!(address = %key, %error, "cannot register a listening socket"),
+            }
+            Command::HandOver(key) => match key.transport {
+                Transport::Tcp => tcp.hand_over(key),
+                Transport::Udp => udp.hand_over(key),
             },
-            Command::HandOver(key) => {
-                if let Some(sockets) = accepting.remove(&key) {
-                    let sockets = sockets.into_iter();
-                    let again = sockets.map(|one| Socket::new(&context, key, one.stop()));
-                    accepting.insert(key, again.collect());
-                }
-            }
-            Command::Unlisten(key) => {
-                for socket in accepting.remove(&key).into_iter().flatten() {
-                    socket.stop();
-                }
-            }
+            Command::Unlisten(key) => match key.transport {
+                Transport::Tcp => tcp.close(key),
+                Transport::Udp => udp.close(key),
+            },
             // Who asked may have stopped waiting.
             Command::Answer(to) => drop(to.send(())),
             Command::Copy(copies) => {
-                let copied = accepting.iter().flat_map(|(key, sockets)| {
-                    sockets.iter().map(|socket| Copied {
-                        key: *key,
-                        worker: id,
-                        socket: socket.copy(),
-                    })
+                let copied = tcp.copies().chain(udp.copies());
+                let copied = copied.map(|(key, socket)| Copied {
+                    key,
+                    worker: id,
+                    socket,
                 });
                 // Who asked may have stopped waiting.
                 let _ = copies.send(copied.collect());
             }
-            Command::Wake => context.worker.timers.wake_all(),
+            Command::Wake => {
+                context.worker.timers.wake_all();
+                udp.end_terminated();
+            }
             Command::Drain { has_successor } => {
                 if has_successor {
                     context.worker.drain_keeping_idle();
+                    udp.stop_receiving();
                 } else {
                     context.worker.drain();
                 }
-                for socket in accepting.drain().flat_map(|(_, sockets)| sockets) {
-                    socket.drain().await;
-                }
-                end::drain(&context, &mut commands).await;
+                tcp.drain().await;
+                end::drain(&context, &mut commands, &udp).await;
                 break;
             }
             Command::Stop => break,

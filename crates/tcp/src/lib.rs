@@ -4,7 +4,6 @@
 //! bytes are relayed unchanged. Metrics and the access log are written from its [`FlowRecord`].
 
 mod context;
-mod flow;
 mod listener;
 mod record;
 mod serve;

@@ -1,16 +1,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use elbow_balance::{Chosen, Group, InFlight, Target, choose_weighted};
+use elbow_balance::{Chosen, Group, InFlight, Target, choose_weighted, flow};
 use elbow_model::personality::{ConnectRetry, FlowTarget, IdleConnection};
-use elbow_model::{ProxyProtocol, TargetType};
+use elbow_model::{ProxyProtocol, TargetType, Transport};
 use elbow_net::{
     ConnMeta, Connect, ConnectError, Early, Stream, Worker, proxy, relay_counted, relay_until_idle,
 };
 use elbow_telemetry::SurgeQueue;
 
 use crate::context::Context;
-use crate::flow;
 use crate::listener::Listener;
 use crate::record::{FlowEnd, FlowRecord, count};
 
@@ -134,7 +133,7 @@ fn choose<'g>(
     match listener.personality.flow_target {
         FlowTarget::FlowHash => group.choose_flow(match group.config.attributes.stickiness {
             Some(_) => flow::source_hash(meta.client.ip()),
-            None => flow::hash(meta.client, meta.server, worker.random()),
+            None => flow::hash(Transport::Tcp, meta.client, meta.server, worker.random()),
         }),
         FlowTarget::Algorithm => group.choose(worker.id, worker.random()),
     }

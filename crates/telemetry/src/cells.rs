@@ -89,6 +89,12 @@ pub struct ListenerCells {
     pub received_bytes: Counter,
     /// Bytes to clients (part of ProcessedBytes).
     pub sent_bytes: Counter,
+    /// UDP: datagrams from clients to targets (part of ProcessedPackets).
+    pub received_datagrams: Counter,
+    /// UDP: datagrams from targets to clients (part of ProcessedPackets).
+    pub sent_datagrams: Counter,
+    /// UDP: datagrams that reached nobody, because of a limit, without a target, or because the kernel did not take them.
+    pub dropped_datagrams: Counter,
     /// Requests answered by the load balancer itself (HTTPCode_ELB_*).
     pub elb_responses: StatusCounts,
     /// Requests answered by a target (HTTPCode_Target_*).

@@ -131,6 +131,7 @@ impl Collector for Scrape {
         let mut families = Families(encoder);
         let listeners = Listeners::new(self.telemetry.listeners());
         listeners.connections(&mut families)?;
+        listeners.datagrams(&mut families)?;
         listeners.requests(&mut families)?;
         listeners.authentication(&mut families)?;
         listeners.failures(&mut families)?;

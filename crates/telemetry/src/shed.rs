@@ -27,11 +27,13 @@ pub enum ShedReason {
     Http2Flood,
     /// The limit of concurrent large responses of the admin address is reached.
     AdminAnswers,
+    /// The limit of UDP flows is reached; the flow that has been quiet for longest ends.
+    UdpFlows,
 }
 
 impl ShedReason {
     /// All reasons, in the order of declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::OpenFiles,
         Self::LocalPorts,
         Self::KernelMemory,
@@ -42,6 +44,7 @@ impl ShedReason {
         Self::Buffers,
         Self::Http2Flood,
         Self::AdminAnswers,
+        Self::UdpFlows,
     ];
 
     /// The value of the label `reason`.
@@ -57,6 +60,7 @@ impl ShedReason {
             Self::Buffers => "buffers",
             Self::Http2Flood => "http2_flood",
             Self::AdminAnswers => "admin_answers",
+            Self::UdpFlows => "udp_flows",
         }
     }
 }

@@ -32,15 +32,15 @@ pub(crate) fn of_listener<'a>(
 
 /// The attributes of a target group that differ from AWS's defaults.
 pub(crate) fn of_target_group(group: &TargetGroup) -> BTreeMap<String, String> {
-    let resource = match protocol_named(&group.protocol) {
-        Some(protocol) => Resource::of_target_group(protocol),
-        None => Resource::NetworkGroup,
-    };
+    let protocol = protocol_named(&group.protocol);
+    let resource = protocol.map_or(Resource::NetworkGroup, Resource::of_target_group);
+    let ends_drained = protocol.is_some_and(Protocol::has_datagrams);
     // NLB guide: UDP always keeps the client's address; TCP and TLS keep it if targets are instances.
     let keeps_client_ip =
         group.target_type == "instance" || !matches!(group.protocol.as_str(), "TCP" | "TLS");
     let differs = |key: &str, value: &str| match key {
         "preserve_client_ip.enabled" => value != keeps_client_ip.to_string(),
+        "deregistration_delay.connection_termination.enabled" => value != ends_drained.to_string(),
         _ => !is_default(resource, key, value),
     };
     select(group.target_group_attributes.iter().map(pair), differs)
@@ -158,6 +158,10 @@ mod tests {
         let given = attributes(&[
             ("deregistration_delay.timeout_seconds", "300"),
             (
+                "deregistration_delay.connection_termination.enabled",
+                "false",
+            ),
+            (
                 "load_balancing.cross_zone.enabled",
                 "use_load_balancer_configuration",
             ),
@@ -182,6 +186,12 @@ mod tests {
         };
         assert_eq!(differs("TCP", "ip"), [""; 0]);
         assert_eq!(differs("TCP", "instance"), ["preserve_client_ip.enabled"]);
-        assert_eq!(differs("UDP", "ip"), ["preserve_client_ip.enabled"]);
+        assert_eq!(
+            differs("UDP", "ip"),
+            [
+                "deregistration_delay.connection_termination.enabled",
+                "preserve_client_ip.enabled"
+            ]
+        );
     }
 }

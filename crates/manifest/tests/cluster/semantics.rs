@@ -482,15 +482,19 @@ fn json_keeps_its_types() {
     );
 }
 
-/// A Service with only UDP ports gets a diagnostic and no address; if it was served before, its old state serves on.
+/// A Service with a port that AWS's load balancers do not carry gets a diagnostic and no address; if it was served before, its old
+/// state serves on.
 #[test]
 fn a_service_without_a_listener_that_is_served() {
     let (mut live, _) = live("");
-    let udp = SERVICE.replace("name: http, port: 80", "name: dns, protocol: UDP, port: 53");
-    let told = live.set(&udp);
+    let sctp = SERVICE.replace(
+        "name: http, port: 80",
+        "name: call, protocol: SCTP, port: 80",
+    );
+    let told = live.set(&sctp);
     assert_eq!(
         row(&told[0]),
-        ("a/web (Service)", "no-listeners", web(), vec![])
+        ("a/web (Service)", "invalid-service", web(), vec![])
     );
     assert!(live.cluster.model().load_balancers.is_empty());
     live.set(SERVICE);

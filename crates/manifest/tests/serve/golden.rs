@@ -9,12 +9,11 @@ use elbow_model::diagnostic::Diagnostic;
 
 /// Diagnostics that recordings may have. The errors are what AWS's API refuses and the controllers do not check: a
 /// redirect to itself, an unknown security policy, more condition values in a rule than the quota, an access log without
-/// a bucket, a listener of HTTP for a group of GRPC, codes of HTTP in a matcher of gRPC. One more is a load balancer with only UDP listeners, which elbow does not serve.
+/// a bucket, a listener of HTTP for a group of GRPC, codes of HTTP in a matcher of gRPC.
 const KNOWN: &[(&str, &str)] = &[
     ("error", "invalid-combination"),
     ("error", "invalid-matcher"),
     ("error", "missing-field"),
-    ("error", "no-listeners"),
     ("error", "redirect-loop"),
     ("error", "too-many"),
     ("error", "unknown-ssl-policy"),

@@ -3,12 +3,12 @@
 use elbow_manifest::Context;
 use elbow_manifest::context::Personality;
 use elbow_model::diagnostic::Diagnostic;
-use elbow_model::{Model, Sources};
+use elbow_model::{Model, Sources, Transport};
 
 use super::{WEB, codes, ingress, served, served_in};
 
 fn sources(model: &Model, port: u16) -> Option<Sources> {
-    model.load_balancers[0].tcp_sources(port)
+    model.load_balancers[0].sources(Transport::Tcp, port)
 }
 
 fn lets_in(model: &Model, port: u16, client: &str) -> bool {

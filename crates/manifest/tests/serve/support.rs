@@ -1,7 +1,7 @@
 //! Features that are not served grant no access and are reported once.
 
 use elbow_model::diagnostic::Severity;
-use elbow_model::{Action, ClaimFormat, Model, Rule};
+use elbow_model::{Action, ClaimFormat, Model, Protocol, Rule};
 
 use super::{WEB, codes, ingress, served};
 
@@ -85,9 +85,9 @@ fn an_attribute_without_effect_is_a_warning() {
     assert!(attributes.stickiness.is_some());
 }
 
-/// A listener for a protocol that is not served is left out; the others of its Service serve.
+/// CP 3.2: each listener has the protocol of the Service's port.
 #[test]
-fn a_listener_is_left_out() {
+fn udp_is_served_beside_tcp() {
     let text = "
 apiVersion: v1
 kind: Service
@@ -104,18 +104,50 @@ spec:
 ";
     let slice = &WEB[WEB.find("---").unwrap()..];
     let (model, found) = served(&format!("{text}{slice}"));
-    let listeners: Vec<u16> = model.load_balancers[0]
+    let listeners: Vec<_> = model.load_balancers[0]
         .listeners
         .iter()
-        .map(|one| one.port)
+        .map(|one| (one.port, one.protocol))
         .collect();
-    assert_eq!(listeners, [80]);
-    assert!(
-        found.iter().any(|one| one
-            .message
-            .contains("listeners of protocol UDP are not supported")),
-        "{found:?}"
-    );
+    assert_eq!(listeners, [(53, Protocol::Udp), (80, Protocol::Tcp)]);
+    assert!(!codes(&found).contains(&"not-supported"), "{found:?}");
+}
+
+/// CP 3.2: a TCP and a UDP port of one number share a listener only if the annotation says so.
+#[test]
+fn tcp_and_udp_share_a_listener_when_asked_to() {
+    let text = "
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  annotations:
+    service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip
+    service.beta.kubernetes.io/aws-load-balancer-enable-tcp-udp-listener: 'true'
+spec:
+  type: LoadBalancer
+  loadBalancerClass: service.k8s.aws/nlb
+  ports:
+  - {name: dns, port: 53, targetPort: 5353, protocol: UDP}
+  - {name: dns-tcp, port: 53, targetPort: 5353, protocol: TCP}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports:
+- {name: dns, port: 5353, protocol: UDP}
+- {name: dns-tcp, port: 5353, protocol: TCP}
+endpoints: [{addresses: [192.0.2.7]}]
+";
+    let (model, found) = served(text);
+    let [listener] = &model.load_balancers[0].listeners[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!((listener.port, listener.protocol), (53, Protocol::TcpUdp));
+    let targets = model.target_groups[0].targets.iter();
+    let targets: Vec<_> = targets.map(|one| (one.id.to_string(), one.port)).collect();
+    assert_eq!(targets, [("192.0.2.7".to_owned(), 5353)]);
 }
 
 /// Parity S19.
@@ -218,21 +250,15 @@ spec:
     }
 }
 
-/// A Service without any listener that can be served gets no load balancer and no address.
+/// An Ingress without any listener that can be served gets no load balancer and no address.
 #[test]
-fn a_service_without_a_listener_that_is_served_is_refused() {
-    let text = "
-apiVersion: v1
-kind: Service
-metadata:
-  name: dns
-  annotations: {service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip}
-spec:
-  type: LoadBalancer
-  loadBalancerClass: service.k8s.aws/nlb
-  ports: [{name: dns, port: 53, protocol: UDP}]
-";
-    let (model, found) = served(text);
+fn an_ingress_without_a_listener_that_is_served_is_refused() {
+    let environment = "certificates: [{arn: arn, certificateFile: a, privateKeyFile: b}]";
+    let (context, _) = elbow_manifest::Context::parse(environment, "environment.yaml");
+    let annotations = "alb.ingress.kubernetes.io/certificate-arn: arn
+    alb.ingress.kubernetes.io/listen-ports: '[{\"HTTPS\": 443}]'
+    alb.ingress.kubernetes.io/mutual-authentication: '[{\"port\": 443, \"mode\": \"verify\", \"trustStore\": \"arn:a\"}]'";
+    let (model, found) = super::served_in(&(ingress(annotations) + WEB), &context);
     assert!(model.load_balancers.is_empty());
     let errors: Vec<&str> = found
         .iter()

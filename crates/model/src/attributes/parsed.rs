@@ -9,7 +9,7 @@ use super::{
     MinimumHealthy, ProxyProtocol, Resource, Stickiness, TargetGroupAttributes,
     XffHeaderProcessingMode,
 };
-use crate::Algorithm;
+use crate::{Algorithm, Protocol};
 
 /// `routing.http.response.KEY.header_value` and the field that it is the value of.
 const RESPONSE_HEADERS: &[(&str, &str)] = &[
@@ -159,8 +159,10 @@ impl LoadBalancerAttributes {
 }
 
 impl TargetGroupAttributes {
-    pub(super) fn of(of: Resource, raw: AttributesSpec) -> Self {
+    pub(super) fn of(protocol: Protocol, raw: AttributesSpec) -> Self {
+        let of = Resource::of_target_group(protocol);
         let texts = Texts { of, given: &raw };
+        let ends_drained = "deregistration_delay.connection_termination.enabled";
         Self {
             deregistration_delay: texts.seconds("deregistration_delay.timeout_seconds"),
             algorithm: match texts.text("load_balancing.algorithm.type") {
@@ -187,8 +189,10 @@ impl TargetGroupAttributes {
                 .flag("stickiness.enabled")
                 .then(|| stickiness(&texts)),
             connect_failover: texts.flag("elbow.connect_failover.enabled"),
-            deregistration_connection_termination: texts
-                .flag("deregistration_delay.connection_termination.enabled"),
+            deregistration_connection_termination: match texts.text(ends_drained) {
+                "" => protocol.has_datagrams(),
+                given => given == "true",
+            },
             unhealthy_connection_termination: texts
                 .flag("target_health_state.unhealthy.connection_termination.enabled"),
             proxy_protocol: texts

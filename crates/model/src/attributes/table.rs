@@ -293,11 +293,12 @@ pub static ATTRIBUTES: &[Attribute] = &[
         "",
     ),
     // Target groups.
+    // The default depends on the protocol.
     served(
         "deregistration_delay.connection_termination.enabled",
         &[NetworkGroup],
         Flag,
-        "false",
+        "",
     ),
     served(
         "deregistration_delay.timeout_seconds",

@@ -221,9 +221,7 @@ fn listeners_forward_to_groups_of_their_protocols() {
             "network",
             listener(53, protocol, ActionSpec::forward(group)),
         );
-        let expected = if is_refused { 2 } else { 1 };
-        assert_eq!(found.len(), expected, "{found:?}");
-        assert_eq!(found[0], "protocol not-supported");
+        assert_eq!(!found.is_empty(), is_refused, "{found:?}");
     }
 }
 

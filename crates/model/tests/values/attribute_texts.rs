@@ -91,6 +91,26 @@ fn texts_become_values() {
     assert_eq!(mode, DesyncMitigationMode::Monitor);
 }
 
+// NLB guide: edit target group attributes.
+#[test]
+fn drained_flows_of_udp_end_by_default() {
+    let key = "deregistration_delay.connection_termination.enabled";
+    let ends = |protocol, pairs: &[(&str, &str)]| {
+        let built = TargetGroupAttributes::new(protocol, &attributes(pairs));
+        built.value.unwrap().deregistration_connection_termination
+    };
+    for (protocol, by_default) in [
+        (Protocol::Tcp, false),
+        (Protocol::Tls, false),
+        (Protocol::Udp, true),
+        (Protocol::TcpUdp, true),
+    ] {
+        assert_eq!(ends(protocol, &[]), by_default);
+        assert!(ends(protocol, &[(key, "true")]));
+        assert!(!ends(protocol, &[(key, "false")]));
+    }
+}
+
 #[test]
 fn texts_of_groups_and_listeners_become_values() {
     let group = |protocol, pairs: &[(&str, &str)]| {

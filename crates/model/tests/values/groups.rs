@@ -41,11 +41,7 @@ fn names_ports_and_kinds() {
         ]
     );
     type Row = (fn(&mut TargetGroupSpec), &'static str);
-    let table: [Row; 7] = [
-        (
-            |s| s.protocol = Some("UDP".into()),
-            "protocol not-supported",
-        ),
+    let table: [Row; 6] = [
         (
             |s| s.protocol = Some("SSL".into()),
             "protocol unknown-value",

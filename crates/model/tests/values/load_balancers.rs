@@ -203,7 +203,7 @@ fn security_groups() {
         ingress: vec![permission("tcp", Some((80, 80)), &["10.0.0.0/8"], &[])],
     }];
     let built = LoadBalancer::new(&spec, &scope()).value.unwrap();
-    let sources = built.tcp_sources(80).unwrap();
+    let sources = built.sources(Transport::Tcp, 80).unwrap();
     assert!(
         sources.contains("10.1.2.3".parse().unwrap())
             && !sources.contains("11.0.0.1".parse().unwrap())

@@ -365,15 +365,11 @@ fn listeners_and_target_groups() {
             "{targetGroup: tcp}, {targetGroup: «invalid-combination»tls}",
         ),
     );
-    for protocol in ["UDP", "TCP_UDP"] {
-        check_listener(
-            "network",
-            &format!(
-                "port: 53, protocol: «not-supported»{protocol}, defaultActions: [{{type: forward, \
-                 forwardConfig: {{targetGroups: [{{targetGroup: both}}]}}}}]"
-            ),
-        );
-    }
+    check_listener(
+        "network",
+        "port: 53, protocol: UDP, defaultActions: [{type: forward, forwardConfig: {targetGroups: \
+         [{targetGroup: «invalid-combination»tcp}]}}]",
+    );
     let found = check_listener(
         "application",
         "port: 80, protocol: HTTP, defaultActions: [{type: forward, forwardConfig: {targetGroups: \

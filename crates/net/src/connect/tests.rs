@@ -61,6 +61,7 @@ fn local_exhaustion_is_not_blamed_on_the_target() {
         (Errno::NOBUFS, v4, own(Resource::Memory)),
         (Errno::NOMEM, v6, own(Resource::Memory)),
         (Errno::ADDRNOTAVAIL, v4, own(Resource::LocalPorts)),
+        (Errno::AGAIN, v6, own(Resource::LocalPorts)),
         // No local address can reach the target.
         (Errno::ADDRNOTAVAIL, v6, ConnectErrorKind::Unreachable),
         (Errno::NETUNREACH, v6, ConnectErrorKind::Unreachable),

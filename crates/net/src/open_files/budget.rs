@@ -50,6 +50,8 @@ pub struct Budget {
     used: AtomicU64,
     max_clients: u64,
     clients: AtomicU64,
+    /// The clients that are UDP flows.
+    flows: AtomicU64,
     per_target: u64,
 }
 
@@ -62,6 +64,7 @@ impl Budget {
             used: AtomicU64::new(0),
             max_clients: max_clients.unwrap_or(u64::MAX),
             clients: AtomicU64::new(0),
+            flows: AtomicU64::new(0),
             per_target,
         })
     }
@@ -120,6 +123,8 @@ pub enum Full {
     OpenFiles,
     /// The limit of concurrent clients is reached.
     Clients,
+    /// UDP flows use their share of the descriptors.
+    Flows,
 }
 
 /// The share of a [`Budget`] that one worker uses.
@@ -169,6 +174,28 @@ impl Slots {
         })
     }
 
+    /// Takes the descriptor for a UDP flow, a client whose only socket is that to its target. Anybody can begin flows in
+    /// the name of others, so all flows together get at most half of the descriptors.
+    ///
+    /// # Errors
+    /// If a limit is reached.
+    pub fn flow(self: &Rc<Self>) -> Result<Slot, Full> {
+        let budget = &self.budget;
+        if !add_up_to(&budget.clients, 1, budget.max_clients) {
+            return Err(Full::Clients);
+        }
+        let full = if !add_up_to(&budget.flows, 1, budget.most() / 2) {
+            Full::Flows
+        } else if budget.take(1) {
+            return Ok(self.slot(Use::Flow));
+        } else {
+            budget.flows.fetch_sub(1, Ordering::Relaxed);
+            Full::OpenFiles
+        };
+        budget.clients.fetch_sub(1, Ordering::Relaxed);
+        Err(full)
+    }
+
     /// Takes the descriptors for the two ends of a pipe.
     pub(crate) fn pipe(self: &Rc<Self>) -> Option<Slot> {
         let ends = Use::PIPE_ENDS;
@@ -203,6 +230,11 @@ impl Slots {
                 budget.clients.fetch_sub(1, Ordering::Relaxed);
             }
             Use::Target => self.targets.set(targets.saturating_sub(1)),
+            Use::Flow => {
+                budget.clients.fetch_sub(1, Ordering::Relaxed);
+                budget.flows.fetch_sub(1, Ordering::Relaxed);
+                return budget.give_back(1);
+            }
             Use::Pipe => return budget.give_back(Use::PIPE_ENDS),
         }
         let freed = before - budget.claim(self.clients.get(), self.targets.get());
@@ -216,6 +248,7 @@ impl Slots {
 enum Use {
     Client,
     Target,
+    Flow,
     Pipe,
 }
 

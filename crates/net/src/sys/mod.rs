@@ -1,6 +1,7 @@
 //! System calls without a safe wrapper elsewhere.
 #![allow(unsafe_code)]
 
+pub(crate) mod datagram;
 pub(crate) mod heap;
 mod inherited;
 mod readable;

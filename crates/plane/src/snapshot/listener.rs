@@ -14,8 +14,10 @@ pub(crate) struct ListenerState {
     pub(crate) port: u16,
     pub(crate) transports: &'static [Transport],
     pub(crate) metrics: Arc<ListenerMetrics>,
-    /// Client addresses that may connect; `None` allows all.
+    /// Client addresses that may connect by TCP; `None` allows all.
     pub(crate) sources: Option<Sources>,
+    /// Client addresses that may send datagrams; `None` allows all.
+    pub(crate) udp_sources: Option<Sources>,
     /// Limit of concurrent client connections, if any.
     pub(crate) limit: Option<Limit>,
     /// Time limit of the TLS handshake with a client, from accept.
@@ -59,10 +61,30 @@ pub(super) struct Terms {
     pub(super) certificates: Vec<Arc<Loaded>>,
 }
 
-/// The handler of the connections of a listener.
+/// The handler of the connections of a listener, and of its datagrams.
 pub(crate) enum Handler {
     Tcp(Arc<elbow_tcp::Listener>),
+    Udp(Arc<elbow_udp::Listener>),
+    TcpUdp(Arc<elbow_tcp::Listener>, Arc<elbow_udp::Listener>),
     Http(Arc<elbow_http::Listener>),
+}
+
+impl Handler {
+    /// The handler of TCP or TLS connections, if it is one of layer 4.
+    pub(crate) fn tcp(&self) -> Option<&Arc<elbow_tcp::Listener>> {
+        match self {
+            Self::Tcp(listener) | Self::TcpUdp(listener, _) => Some(listener),
+            Self::Udp(_) | Self::Http(_) => None,
+        }
+    }
+
+    /// The handler of datagrams.
+    pub(crate) fn udp(&self) -> Option<&Arc<elbow_udp::Listener>> {
+        match self {
+            Self::Udp(listener) | Self::TcpUdp(_, listener) => Some(listener),
+            Self::Tcp(_) | Self::Http(_) => None,
+        }
+    }
 }
 
 impl ListenerState {

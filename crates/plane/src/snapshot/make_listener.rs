@@ -8,7 +8,8 @@ use elbow_balance::Group;
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::personality::{AlpnSource, IdleTimeoutSource, OwnHost};
 use elbow_model::{
-    Action, Certificate, DnsZone, Listener, LoadBalancer, Protocol, WeightedTargetGroup, stable_id,
+    Action, Certificate, DnsZone, Listener, LoadBalancer, Protocol, Transport, WeightedTargetGroup,
+    stable_id,
 };
 use elbow_tls::alpn;
 
@@ -79,15 +80,25 @@ impl ListenerSpec<'_> {
                 made.connection_log = parts.logs.connections(balancer, self.addresses, account);
                 Handler::Http(Arc::new(made))
             }
-            _ => Handler::Tcp(Arc::new(elbow_tcp::Listener {
-                access_log,
-                surge_queue: balancer
-                    .kind
-                    .personality()
-                    .has_surge_queue
-                    .then(|| parts.telemetry.surge_queue(&balancer.name)),
-                ..layer_4(snapshot, balancer, listener)
-            })),
+            protocol => {
+                let tcp = || {
+                    Arc::new(elbow_tcp::Listener {
+                        access_log,
+                        surge_queue: balancer
+                            .kind
+                            .personality()
+                            .has_surge_queue
+                            .then(|| parts.telemetry.surge_queue(&balancer.name)),
+                        ..layer_4(snapshot, balancer, listener)
+                    })
+                };
+                let udp = || Arc::new(datagrams(snapshot, listener));
+                match protocol.transports() {
+                    [Transport::Udp] => Handler::Udp(udp()),
+                    [Transport::Tcp, Transport::Udp] => Handler::TcpUdp(tcp(), udp()),
+                    _ => Handler::Tcp(tcp()),
+                }
+            }
         };
         Ok(ListenerState {
             load_balancer: Arc::clone(&balancer.name),
@@ -95,7 +106,8 @@ impl ListenerSpec<'_> {
             transports: listener.protocol.transports(),
             metrics: metrics_of(listener),
             limit,
-            sources: balancer.tcp_sources(listener.port),
+            sources: balancer.sources(Transport::Tcp, listener.port),
+            udp_sources: balancer.sources(Transport::Udp, listener.port),
             handshake_timeout: balancer.attributes.tls_handshake_timeout,
             termination,
             handler,
@@ -129,16 +141,10 @@ fn layer_4(
     listener: &Listener,
 ) -> elbow_tcp::Listener {
     let personality = balancer.kind.personality();
-    let forward = match listener.default_actions.first() {
-        Some(Action::Forward(forward)) => Some(forward),
-        _ => None,
-    };
-    let group =
-        |g: &WeightedTargetGroup| Some((Arc::clone(group(snapshot, &g.target_group)?), g.weight));
-    let groups = forward.map(|forward| forward.target_groups.iter().filter_map(group));
+    let (groups, sticky) = forward(snapshot, listener);
     elbow_tcp::Listener {
-        groups: groups.map(Iterator::collect).unwrap_or_default(),
-        sticky: forward.is_some_and(|forward| forward.stickiness.is_some()),
+        groups,
+        sticky,
         personality,
         idle_timeout: match (personality.idle_timeout, listener.protocol) {
             (IdleTimeoutSource::LoadBalancer, _) => balancer.attributes.idle_timeout,
@@ -154,6 +160,22 @@ fn layer_4(
         surge_queue: None,
         access_log: None,
     }
+}
+
+fn datagrams(snapshot: &Snapshot, listener: &Listener) -> elbow_udp::Listener {
+    let (groups, sticky) = forward(snapshot, listener);
+    elbow_udp::Listener { groups, sticky }
+}
+
+/// The groups that a listener of layer 4 forwards to, with their weights, and whether clients stay with one of them.
+fn forward(snapshot: &Snapshot, listener: &Listener) -> (Vec<(Arc<Group>, u32)>, bool) {
+    let Some(Action::Forward(forward)) = listener.default_actions.first() else {
+        return (Vec::new(), false);
+    };
+    let group =
+        |g: &WeightedTargetGroup| Some((Arc::clone(group(snapshot, &g.target_group)?), g.weight));
+    let groups = forward.target_groups.iter().filter_map(group);
+    (groups.collect(), forward.stickiness.is_some())
 }
 
 fn group<'s>(snapshot: &'s Snapshot, name: &str) -> Option<&'s Arc<Group>> {

@@ -23,9 +23,6 @@ use crate::listener_key::ListenerKey;
 use crate::shared::Shared;
 use crate::snapshot::{Handler, Limit, ListenerState};
 
-/// The time between two log lines of a worker about rejected clients.
-const WARN_INTERVAL: Duration = Duration::from_secs(10);
-
 /// Minimum time between two log lines about failed accepts of a listener.
 const ACCEPT_FAILURE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -89,7 +86,10 @@ async fn accept(context: Rc<WorkerContext>, key: ListenerKey, listener: Rc<TcpLi
         return;
     };
     drop(snapshot);
-    let accepting = Rc::new(Accepting::new(Rc::clone(&context), key, &state));
+    let Some(accepting) = Accepting::new(Rc::clone(&context), key, &state) else {
+        return;
+    };
+    let accepting = Rc::new(accepting);
     drop(state);
     let mut logged: Option<Instant> = None;
     let failed = |error: &io::Error| {
@@ -105,7 +105,8 @@ async fn accept(context: Rc<WorkerContext>, key: ListenerKey, listener: Rc<TcpLi
 }
 
 impl Accepting {
-    fn new(context: Rc<WorkerContext>, key: ListenerKey, state: &ListenerState) -> Self {
+    /// `None` if the listener has no connections.
+    fn new(context: Rc<WorkerContext>, key: ListenerKey, state: &ListenerState) -> Option<Self> {
         let originators = &context.shared.originators;
         let originator = match &state.termination {
             Some(termination) if !termination.tls13 => &originators.tls12,
@@ -118,12 +119,15 @@ impl Accepting {
             Arc::clone(&state.metrics),
         ));
         let connections = match &state.handler {
-            Handler::Tcp(_) => Connections::Tcp(Rc::new(elbow_tcp::Context {
-                worker: Rc::clone(&context.worker),
-                connector,
-                metrics: Arc::clone(&state.metrics),
-                logs: Rc::clone(&context.logs),
-            })),
+            Handler::Udp(_) => return None,
+            Handler::Tcp(_) | Handler::TcpUdp(..) => {
+                Connections::Tcp(Rc::new(elbow_tcp::Context {
+                    worker: Rc::clone(&context.worker),
+                    connector,
+                    metrics: Arc::clone(&state.metrics),
+                    logs: Rc::clone(&context.logs),
+                }))
+            }
             Handler::Http(listener) => Connections::Http(Rc::new(elbow_http::Context {
                 worker: Rc::clone(&context.worker),
                 connector,
@@ -133,12 +137,12 @@ impl Accepting {
                 logs: Rc::clone(&context.logs),
             })),
         };
-        Self {
+        Some(Self {
             key,
             metrics: Arc::clone(&state.metrics),
             connections,
             context,
-        }
+        })
     }
 
     /// Starts to serve a connection.
@@ -192,7 +196,7 @@ impl Accepting {
             .descriptors
             .client()
             .map_err(|full| match full {
-                Full::OpenFiles => ShedReason::OpenFiles,
+                Full::OpenFiles | Full::Flows => ShedReason::OpenFiles,
                 Full::Clients => ShedReason::MaxConnections,
             })
     }
@@ -202,13 +206,7 @@ impl Accepting {
     fn shed(&self, stream: &TcpStream, reason: ShedReason) {
         self.reset(stream, |cells| &cells.rejected_by_limit);
         self.metrics.shed(reason);
-        let now = Instant::now();
-        let warned = self.context.warned.get();
-        if warned.is_none_or(|at| now.duration_since(at) >= WARN_INTERVAL) {
-            self.context.warned.set(Some(now));
-            let reason = reason.label();
-            warn!(address = %self.key, reason, "limit reached, rejecting clients; see docs/limits.md");
-        }
+        self.context.warn_of_limit(self.key, reason);
     }
 
     /// Resets a connection. A security group would drop the client's packets, but the kernel has already accepted the
@@ -247,14 +245,16 @@ impl Accepting {
                 let cells = self.metrics.worker(self.context.worker.id);
                 cells.tls_handshake_errors.increment();
                 match (&self.connections, &state.handler) {
-                    (Connections::Tcp(context), Handler::Tcp(listener)) => {
-                        FlowRecord::handshake_failed(context, listener, &meta);
-                    }
                     (Connections::Http(context), Handler::Http(listener)) => {
                         elbow_http::failed(context, listener, &meta, error.log_code());
                     }
+                    (Connections::Tcp(context), handler) => {
+                        if let Some(listener) = handler.tcp() {
+                            FlowRecord::handshake_failed(context, listener, &meta);
+                        }
+                    }
                     // The listener has just changed between TCP and HTTP.
-                    _ => {}
+                    (Connections::Http(_), _) => {}
                 }
             }
         }
@@ -263,7 +263,11 @@ impl Accepting {
     /// Starts the task that serves a connection to its end.
     fn serve<S: Stream>(&self, stream: S, meta: ConnMeta, state: &ListenerState, open: Open) {
         match (&self.connections, &state.handler) {
-            (Connections::Tcp(context), Handler::Tcp(listener)) => {
+            (Connections::Tcp(context), handler) => {
+                // The listener may have just changed, and another accept loop is about to take over the socket.
+                let Some(listener) = handler.tcp() else {
+                    return;
+                };
                 let (context, listener) = (Rc::clone(context), Arc::clone(listener));
                 spawn_local(async move {
                     elbow_tcp::serve(&context, stream, &meta, &listener).await;
@@ -278,8 +282,7 @@ impl Accepting {
                     drop(open);
                 });
             }
-            // The listener has just changed between TCP and HTTP, and another one is about to take over the socket.
-            (Connections::Tcp(_), Handler::Http(_)) | (Connections::Http(_), Handler::Tcp(_)) => {}
+            (Connections::Http(_), _) => {}
         }
     }
 }

@@ -3,18 +3,23 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use elbow_http::Pools;
 use elbow_net::Worker;
-use elbow_telemetry::LogBuffers;
+use elbow_telemetry::{LogBuffers, ShedReason};
 use tokio::sync::Notify;
+use tracing::warn;
 
 use crate::descriptors::Descriptors;
 use crate::handshakes::Handshakes;
+use crate::listener_key::ListenerKey;
 use crate::options::DataPath;
 use crate::shared::Shared;
 use crate::target_stream::TargetStream;
+
+/// The time between two log lines of a worker about rejected clients.
+const WARN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The state that the connections of a worker share.
 pub(super) struct WorkerContext {
@@ -50,6 +55,17 @@ impl WorkerContext {
             open: Cell::new(0),
             closed: Notify::new(),
             shared,
+        }
+    }
+
+    /// Logs that clients of `listener` are rejected because of a limit, but not too often.
+    pub(super) fn warn_of_limit(&self, listener: ListenerKey, reason: ShedReason) {
+        let now = Instant::now();
+        let warned = self.warned.get();
+        if warned.is_none_or(|at| now.duration_since(at) >= WARN_INTERVAL) {
+            self.warned.set(Some(now));
+            let reason = reason.label();
+            warn!(address = %listener, reason, "limit reached, rejecting clients; see docs/limits.md");
         }
     }
 }

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::context::WorkerContext;
+use super::datagrams::UdpSockets;
 use crate::message::Command;
 
 /// How long connections may take to end after the drain, before they are dropped.
@@ -15,6 +16,7 @@ const STOP_GRACE: Duration = Duration::from_millis(500);
 pub(super) async fn drain(
     context: &WorkerContext,
     commands: &mut mpsc::UnboundedReceiver<Command>,
+    datagrams: &UdpSockets,
 ) {
     while context.open.get() > 0 {
         tokio::select! {
@@ -22,7 +24,10 @@ pub(super) async fn drain(
             command = commands.recv() => match command {
                 None | Some(Command::Stop) => return,
                 // Connections to a target may be terminated while the last ones finish.
-                Some(Command::Wake) => context.worker.timers.wake_all(),
+                Some(Command::Wake) => {
+                    context.worker.timers.wake_all();
+                    datagrams.end_terminated();
+                }
                 Some(_) => {}
             }
         }

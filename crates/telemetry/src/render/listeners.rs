@@ -99,6 +99,34 @@ impl Listeners {
         )
     }
 
+    /// Only listeners that carry datagrams have these.
+    pub(super) fn datagrams(&self, families: &mut Families<'_>) -> fmt::Result {
+        let carries = |one: &&Listener| matches!(one.metrics.labels().protocol, "UDP" | "TCP_UDP");
+        for (name, help, counter) in [
+            (
+                "elbow_received_datagrams",
+                "Datagrams forwarded from clients to targets",
+                (|c| &c.received_datagrams) as ReadCounter,
+            ),
+            (
+                "elbow_sent_datagrams",
+                "Datagrams forwarded from targets to clients",
+                |c| &c.sent_datagrams,
+            ),
+            (
+                "elbow_dropped_datagrams",
+                "Datagrams that reached neither a target nor a client",
+                |c| &c.dropped_datagrams,
+            ),
+        ] {
+            let mut family = families.counter(name, help, None)?;
+            for listener in self.0.iter().filter(carries) {
+                family.series(&listener.labels(), listener.metrics.sum(counter))?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn requests(&self, families: &mut Families<'_>) -> fmt::Result {
         let mut family = families.counter(
             "elbow_requests",

@@ -8,7 +8,6 @@ fn target_groups() {
     check_all(&[
         "targetGroups: [«missing-field»{name: g, protocol: TCP}]\n",
         "targetGroups: [{name: g, port: 1, protocol: «unknown-value»tcp}]\n",
-        "targetGroups: [{name: g, port: 1, protocol: «not-supported»UDP}]\n",
         "targetGroups: [{name: g, port: 1, protocol: TCP}, {name: «duplicate-name»g, port: 1, protocol: TCP}]\n",
         "targetGroups: [{name: g, targetType: «not-supported»lambda, targets: [{id: 'arn:aws:lambda:us-east-1:1:function:f'}]}]\n",
         "targetGroups: [{name: g, port: 1, protocol: TCP, «not-supported»targetControlPort: 3000}]\n",

@@ -155,3 +155,29 @@ fn reduced_budget_closes_nothing_and_admits_nobody() {
     drop(clients);
     assert!(slots.client().is_ok());
 }
+
+#[test]
+fn flows_get_at_most_half_of_the_descriptors() {
+    let (budget, slots) = slots(9);
+    let flows: Vec<Slot> = (0..4).map(|_| slots.flow().unwrap()).collect();
+    assert_eq!((budget.used(), slots.flow().unwrap_err()), (4, Full::Flows));
+    let clients: Vec<Slot> = (0..2).map(|_| slots.client().unwrap()).collect();
+    assert_eq!(budget.used(), 8, "clients get the other half");
+    drop(flows);
+    assert_eq!(budget.used(), 4);
+    let more: Vec<Slot> = (0..2).map(|_| slots.client().unwrap()).collect();
+    let _last = slots.flow().unwrap();
+    assert_eq!(slots.flow().unwrap_err(), Full::OpenFiles);
+    drop((clients, more));
+    drop((slots.flow().unwrap(), slots.client().unwrap()));
+}
+
+#[test]
+fn flows_count_as_clients() {
+    let budget = Budget::new(Some(2), 1);
+    let slots = Slots::new(Arc::clone(&budget));
+    let (flow, _client) = (slots.flow().unwrap(), slots.client().unwrap());
+    assert_eq!(slots.flow().unwrap_err(), Full::Clients);
+    drop(flow);
+    assert_eq!(slots.flow().map(drop), Ok(()));
+}

@@ -209,6 +209,8 @@ fn port(target: &Arc<Target>) -> u16 {
 fn serves(listener: &ListenerState) -> String {
     match &listener.handler {
         Handler::Tcp(listener) => format!("{listener:?}"),
+        Handler::Udp(listener) => format!("{listener:?}"),
+        Handler::TcpUdp(tcp, udp) => format!("{tcp:?} {udp:?}"),
         Handler::Http(listener) => format!("{listener:?}"),
     }
 }

@@ -1,17 +1,21 @@
+//! Hashes that select the targets of layer 4 flows.
+
 use std::hash::Hasher;
 use std::net::{IpAddr, SocketAddr};
 
+use elbow_model::Transport;
 use siphasher::sip::SipHasher13;
 
-/// The IANA protocol number of TCP.
-const TCP: u8 = 6;
-
-/// The hash that selects the target of a flow: protocol, source, destination, and `random` in place of
-/// the TCP sequence number, which a socket does not expose. Thus the next flow with the same client
+/// The hash that selects the target of a flow: protocol, source, destination, and for TCP `random` in place of
+/// the sequence number, which a socket does not expose. Thus the next connection with the same client
 /// address and port may go to another target (NLB guide: introduction).
-pub(crate) fn hash(source: SocketAddr, destination: SocketAddr, random: u64) -> u64 {
+pub fn hash(transport: Transport, source: SocketAddr, destination: SocketAddr, random: u64) -> u64 {
     let mut hasher = SipHasher13::new_with_keys(random, !random);
-    hasher.write_u8(TCP);
+    // IANA's numbers.
+    hasher.write_u8(match transport {
+        Transport::Tcp => 6,
+        Transport::Udp => 17,
+    });
     for end in [source, destination] {
         match end.ip() {
             IpAddr::V4(ip) => hasher.write(&ip.octets()),
@@ -24,7 +28,7 @@ pub(crate) fn hash(source: SocketAddr, destination: SocketAddr, random: u64) -> 
 
 /// The hash for sticky groups: the same for all flows of one client address (NLB guide: target groups,
 /// sticky sessions), in every process.
-pub(crate) fn source_hash(source: IpAddr) -> u64 {
+pub fn source_hash(source: IpAddr) -> u64 {
     let mut hasher = SipHasher13::new_with_keys(0x656c_626f_7720_736f, 0);
     match source.to_canonical() {
         IpAddr::V4(ip) => hasher.write(&ip.octets()),
@@ -37,6 +41,8 @@ pub(crate) fn source_hash(source: IpAddr) -> u64 {
 mod tests {
     use std::collections::HashSet;
     use std::net::SocketAddr;
+
+    use elbow_model::Transport::{Tcp, Udp};
 
     use super::{hash, source_hash};
 
@@ -52,14 +58,14 @@ mod tests {
         let mut seen = HashSet::new();
         for source in ends {
             for destination in ends {
-                for random in [1, 2] {
-                    assert!(seen.insert(hash(source, destination, random)));
-                    let again = hash(source, destination, random);
+                for (transport, random) in [(Tcp, 1), (Tcp, 2), (Udp, 1)] {
+                    assert!(seen.insert(hash(transport, source, destination, random)));
+                    let again = hash(transport, source, destination, random);
                     assert!(seen.contains(&again));
                 }
             }
         }
-        assert_eq!(seen.len(), 32);
+        assert_eq!(seen.len(), 48);
     }
     // Parity 3.4: stickiness.type source_ip.
     #[test]

@@ -1,0 +1,21 @@
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use elbow_balance::InFlight;
+
+/// What tells the flows of a worker apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    /// The socket of the listener, by its number in the engine.
+    pub(crate) front: u32,
+    pub(crate) client: SocketAddr,
+    /// The local address that the client sends to, on a socket of all local addresses.
+    pub(crate) local: Option<IpAddr>,
+}
+
+/// A flow.
+pub(crate) struct Flow<O> {
+    /// Connected to the target.
+    pub(crate) socket: UdpSocket,
+    pub(crate) target: InFlight,
+    pub(crate) _open: O,
+}

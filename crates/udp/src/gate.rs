@@ -1,0 +1,33 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use elbow_telemetry::{ListenerCells, ShedReason};
+
+use crate::Listener;
+
+/// What the owner of the engine decides and counts for one listening socket.
+pub trait Gate {
+    /// Held by a flow until it ends.
+    type Open;
+
+    /// Admits a new flow of `client`.
+    ///
+    /// # Errors
+    /// If the client is refused; its datagram is dropped.
+    fn admit(&self, client: SocketAddr) -> Result<(Arc<Listener>, Self::Open), Refusal>;
+
+    /// The metrics of the listener on this worker.
+    fn cells(&self) -> &ListenerCells;
+
+    /// Counts a flow that ended early, or a client that was refused, because of a limit.
+    fn shed(&self, reason: ShedReason);
+}
+
+/// Why a client is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The end of another flow makes room.
+    Full(ShedReason),
+    /// The client may not connect, which the gate has counted, or nobody may any more.
+    Closed,
+}

@@ -1,0 +1,37 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use elbow_balance::{Chosen, Group, choose_weighted, flow};
+use elbow_model::Transport;
+
+/// An active UDP listener.
+#[derive(Debug)]
+pub struct Listener {
+    /// The target groups with their weights; a weight of 0 gets no flows.
+    pub groups: Vec<(Arc<Group>, u32)>,
+    /// Whether all flows of one client address go to the same group (NLB guide: listeners).
+    pub sticky: bool,
+}
+
+impl Listener {
+    /// Chooses the target of a new flow: by protocol, source and destination, or by the source address alone if the group is
+    /// sticky (NLB guide: introduction; target groups, sticky sessions). `random` spreads flows over weighted groups.
+    pub(crate) fn choose(
+        &self,
+        client: SocketAddr,
+        local: SocketAddr,
+        random: u64,
+    ) -> Option<Chosen<'_>> {
+        let weights = self.groups.iter().map(|(_, weight)| *weight);
+        let random = if self.sticky {
+            flow::source_hash(client.ip())
+        } else {
+            random
+        };
+        let (group, _) = self.groups.get(choose_weighted(weights, random)?)?;
+        group.choose_flow(match group.config.attributes.stickiness {
+            Some(_) => flow::source_hash(client.ip()),
+            None => flow::hash(Transport::Udp, client, local, 0),
+        })
+    }
+}
