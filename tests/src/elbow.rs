@@ -130,10 +130,22 @@ impl Elbow {
 
     /// Runs `config` in `dir`, which has its certificates. Identity providers with a certificate of `roots` are trusted,
     /// and no others.
-    pub fn run_trusting(dir: TempDir, config: &Value, roots: &Ca) -> Self {
+    pub fn run_trusting(dir: TempDir, config: &Value, roots: &Ca, args: &[&str]) -> Self {
         let file = dir.write("elbow.yaml", config.to_string());
+        let input = ["--config", file.to_str().unwrap()];
+        Self::spawn_trusting(dir, &input, roots, args)
+    }
+
+    /// Runs the manifests in `dir` with addresses of `pool`. Identity providers are trusted as by [`Self::run_trusting`].
+    pub fn run_manifests_trusting(dir: TempDir, pool: &str, roots: &Ca) -> Self {
+        let folder = dir.path().to_str().unwrap().to_owned();
+        Self::spawn_trusting(dir, &["-f", &folder, "--address-pool", pool], roots, &[])
+    }
+
+    fn spawn_trusting(dir: TempDir, input: &[&str], roots: &Ca, args: &[&str]) -> Self {
         let admin = SocketAddr::from((address(), 9901));
-        let mut command = command(&["run", "--config", file.to_str().unwrap()]);
+        let mut command = command(&["run"]);
+        command.args(input).args(args);
         command.env("SSL_CERT_FILE", dir.write("roots.pem", roots.pem()));
         command.env_remove("SSL_CERT_DIR");
         Self::spawn(dir, Stdio::null(), admin, &mut command)

@@ -89,8 +89,8 @@ impl OidcProvider {
         })
     }
 
-    /// Its issuer, which is also the start of its URLs.
-    pub fn issuer(&self) -> String {
+    /// The start of its URLs, and its issuer unless its environment names another.
+    pub fn url(&self) -> String {
         format!("https://{}:{PORT}", self.ip)
     }
 

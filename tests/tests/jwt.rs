@@ -51,7 +51,7 @@ impl Api {
         );
         config["certificates"] =
             json!([{"name": "main", "certificateFile": "main.pem", "privateKeyFile": "main.key"}]);
-        let elbow = Elbow::run_trusting(dir, &config, providers);
+        let elbow = Elbow::run_trusting(dir, &config, providers, &[]);
         elbow.wait_for_state("web", target.addr(), "healthy");
         Self {
             elbow,
@@ -258,7 +258,7 @@ fn tokens_of_oidc_provider_pass_also_after_its_keys_changed() {
     let Some(provider) = OidcProvider::start(Ca::new(), &[], &[]) else {
         return;
     };
-    let issuer = provider.issuer();
+    let issuer = provider.url();
     let api = Api::new(
         provider.ca(),
         &[("api", config(&format!("{issuer}/jwks"), &issuer))],

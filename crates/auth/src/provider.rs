@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use elbow_model::Action;
+use elbow_model::{Action, AuthenticateOidc};
 
 use crate::client::Client;
 use crate::gate::Gate;
@@ -41,17 +41,16 @@ impl Providers {
                 let keys = self.keys(&config.jwks_endpoint);
                 Some(Gate::Jwt(Arc::new(JwtGate::new(config.clone(), keys))))
             }
-            Action::AuthenticateOidc(config) => {
-                let gate = OidcGate::new(
-                    (**config).clone(),
-                    Arc::clone(&self.client),
-                    self.signer(),
-                    Arc::clone(arn),
-                );
-                Some(Gate::Oidc(Arc::new(gate)))
-            }
+            Action::AuthenticateOidc(config) => Some(self.oidc((**config).clone(), arn)),
+            Action::AuthenticateCognito(config) => Some(self.oidc(config.provider.clone(), arn)),
             Action::Forward(_) | Action::Redirect(_) | Action::FixedResponse(_) => None,
         }
+    }
+
+    fn oidc(&self, config: AuthenticateOidc, arn: &Arc<str>) -> Gate {
+        let client = Arc::clone(&self.client);
+        let gate = OidcGate::new(config, client, self.signer(), Arc::clone(arn));
+        Gate::Oidc(Arc::new(gate))
     }
 
     /// The public key that the `kid` of `x-amzn-oidc-data` names, as PEM.

@@ -204,8 +204,7 @@ impl NativeFile {
         };
         let log_buckets = log_buckets::of(&context, &mut found);
         let is_usable = !found.iter().any(Diagnostic::is_error);
-        let names = log_buckets.keys().map(ToString::to_string).collect();
-        let (model, diagnostics) = elbow_native::parse_with_buckets(&text, &name, names);
+        let (model, diagnostics) = elbow_native::parse_in(&text, &name, context.environment());
         found.extend(diagnostics);
         Loaded {
             model: model.filter(|_| is_usable),

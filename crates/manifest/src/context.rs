@@ -5,11 +5,12 @@ mod log_bucket;
 mod ownership;
 mod read;
 mod subnet;
+mod user_pool;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use elbow_model::diagnostic::Diagnostic;
-use elbow_model::{Account, DnsZone};
+use elbow_model::{Account, DnsZone, Environment, UserPoolClient};
 use elbow_yaml::{Limits, Node, Position, Value, parse};
 
 use crate::stack::Permission;
@@ -54,6 +55,8 @@ pub struct Context {
     pub certificates: Vec<KnownCertificate>,
     /// Where the buckets of logs are.
     pub log_buckets: Vec<LogBucket>,
+    /// Where the users of user pools log in.
+    pub user_pools: Vec<UserPoolClient>,
     /// How strictly objects of files are read.
     pub reading: Reading,
     /// What to do about unknown certificate ARNs.
@@ -246,6 +249,7 @@ impl Default for Context {
             existing_load_balancers: Vec::new(),
             certificates: Vec::new(),
             log_buckets: Vec::new(),
+            user_pools: Vec::new(),
             unknown_certificates: UnknownCertificates::SelfSigned,
             unknown_resources: UnknownResources::StandIn,
             resources: BTreeSet::new(),
@@ -300,12 +304,13 @@ impl Context {
         }
     }
 
-    /// The names of [`Self::log_buckets`].
-    pub(crate) fn log_bucket_names(&self) -> BTreeSet<String> {
-        self.log_buckets
-            .iter()
-            .map(|one| one.name.clone())
-            .collect()
+    /// What load balancers may name of it.
+    pub fn environment(&self) -> Environment {
+        let buckets = self.log_buckets.iter();
+        Environment {
+            log_buckets: buckets.map(|one| one.name.clone()).collect(),
+            user_pools: self.user_pools.clone(),
+        }
     }
 
     /// Whether something stands in for an object that may be in another folder.

@@ -232,6 +232,18 @@ impl<'a> View<'a> {
         self.log.push(self.at(), found);
     }
 
+    /// The text of the field `name`, which `what` needs and which is not empty.
+    pub fn required(&self, name: &str, what: &str) -> Option<String> {
+        let field = self.get(name);
+        let text = field.text().filter(|text| !text.is_empty());
+        if text.is_none() {
+            // A field that is missing has no place of its own.
+            let place = if field.is_absent() { self } else { &field };
+            place.error("missing-field", format!("{what} needs {name}"));
+        }
+        text.map(str::to_owned)
+    }
+
     fn wrong_type(&self, expected: &str) {
         self.error("wrong-type", format!("expected {expected}"));
     }

@@ -8,7 +8,8 @@ use crate::kinds::{ContentType, LoadBalancerType, Protocol};
 use crate::read::one_of;
 use crate::spec::{ActionSpec, FixedResponseSpec};
 
-pub use authenticate::{AuthenticateOidc, ClientSecret, OnUnauthenticated};
+pub use authenticate::{AuthenticateCognito, AuthenticateOidc, OnUnauthenticated};
+pub use endpoint::is_provider_url;
 pub use forward::{Forward, WeightedTargetGroup};
 pub use jwt::{AdditionalClaim, ClaimFormat, JwtValidation};
 pub(crate) use owner::Owner;
@@ -34,6 +35,8 @@ pub enum Action {
     JwtValidation(JwtValidation),
     /// Let only users that an OpenID Connect provider knows through to the action that follows.
     AuthenticateOidc(Box<AuthenticateOidc>),
+    /// Let only users of an Amazon Cognito user pool through to the action that follows.
+    AuthenticateCognito(Box<AuthenticateCognito>),
 }
 
 /// `FixedResponseConfig`.
@@ -57,6 +60,7 @@ enum Kind {
     FixedResponse,
     JwtValidation,
     AuthenticateOidc,
+    AuthenticateCognito,
 }
 
 const KINDS: &[(&str, Kind)] = &[
@@ -65,6 +69,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("fixed-response", Kind::FixedResponse),
     ("jwt-validation", Kind::JwtValidation),
     ("authenticate-oidc", Kind::AuthenticateOidc),
+    ("authenticate-cognito", Kind::AuthenticateCognito),
 ];
 
 impl Kind {
@@ -75,6 +80,7 @@ impl Kind {
             Self::FixedResponse => "fixedResponseConfig",
             Self::JwtValidation => "jwtValidationConfig",
             Self::AuthenticateOidc => "authenticateOIDCConfig",
+            Self::AuthenticateCognito => "authenticateCognitoConfig",
         }
     }
 
@@ -85,12 +91,16 @@ impl Kind {
             Self::FixedResponse => spec.fixed_response_config.is_some(),
             Self::JwtValidation => spec.jwt_validation_config.is_some(),
             Self::AuthenticateOidc => spec.authenticate_oidc_config.is_some(),
+            Self::AuthenticateCognito => spec.authenticate_cognito_config.is_some(),
         }
     }
 
     /// Whether another action follows it.
     fn is_gate(self) -> bool {
-        matches!(self, Self::JwtValidation | Self::AuthenticateOidc)
+        matches!(
+            self,
+            Self::JwtValidation | Self::AuthenticateOidc | Self::AuthenticateCognito
+        )
     }
 }
 
@@ -102,10 +112,8 @@ impl Action {
         "fixed-response",
         "jwt-validation",
         "authenticate-oidc",
+        "authenticate-cognito",
     ];
-
-    /// `type` of the actions that AWS has beside these and elbow does not serve.
-    pub const UNSERVED_TYPES: &'static [&'static str] = &["authenticate-cognito"];
 
     /// The action that `spec` describes, by itself: what depends on the listener that it belongs to is checked with
     /// that listener.
@@ -161,10 +169,6 @@ impl Action {
             at.missing("type");
             return None;
         };
-        if Self::UNSERVED_TYPES.contains(&&name[..]) {
-            at.not_supported(format_args!("actions of type {name} are"));
-            return None;
-        }
         let at_type = at.field("type");
         let kind = one_of(name, KINDS, &at_type)?;
         if kind.is_gate() && owner.protocol.is_some_and(|p| p != Protocol::Https) {
@@ -210,6 +214,11 @@ impl Action {
                 let built = AuthenticateOidc::build(spec, &at)?;
                 Some(Self::AuthenticateOidc(Box::new(built)))
             }
+            Kind::AuthenticateCognito => {
+                let spec = spec.authenticate_cognito_config.as_ref()?;
+                let built = AuthenticateCognito::build(spec, owner, &at)?;
+                Some(Self::AuthenticateCognito(Box::new(built)))
+            }
         }
     }
 }
@@ -220,7 +229,7 @@ fn is_gate(spec: &ActionSpec) -> bool {
         return false;
     };
     let mut known = KINDS.iter().filter(|(_, kind)| kind.is_gate());
-    Action::UNSERVED_TYPES.contains(&name) || known.any(|(known, _)| *known == name)
+    known.any(|(known, _)| *known == name)
 }
 
 impl FixedResponse {
@@ -269,6 +278,7 @@ impl fmt::Display for Action {
             Self::FixedResponse(response) => write!(f, "fixed response {}", response.status),
             Self::JwtValidation(jwt) => jwt.fmt(f),
             Self::AuthenticateOidc(oidc) => oidc.fmt(f),
+            Self::AuthenticateCognito(cognito) => cognito.fmt(f),
         }
     }
 }

@@ -56,8 +56,10 @@ mod action;
 mod attributes;
 mod certificate;
 mod changed;
+mod client_secret;
 mod condition;
 mod cookie_stickiness;
+mod environment;
 mod expression;
 mod health_check;
 mod hidden;
@@ -81,8 +83,8 @@ mod target_group;
 mod zone;
 
 pub use action::{
-    Action, AdditionalClaim, AuthenticateOidc, ClaimFormat, ClientSecret, FixedResponse, Forward,
-    JwtValidation, OnUnauthenticated, Redirect, WeightedTargetGroup,
+    Action, AdditionalClaim, AuthenticateCognito, AuthenticateOidc, ClaimFormat, FixedResponse,
+    Forward, JwtValidation, OnUnauthenticated, Redirect, WeightedTargetGroup, is_provider_url,
 };
 pub use attributes::{
     ATTRIBUTES, Attribute, AttributesSpec, DesyncMitigationMode, ListenerAttributes,
@@ -92,11 +94,13 @@ pub use attributes::{
 };
 pub use certificate::{Certificate, CertificateSource, MAX_CERTIFICATE_HOSTS, is_certificate_host};
 pub use changed::{Changed, changed};
+pub use client_secret::ClientSecret;
 pub use condition::{
     Condition, ConditionSpec, HttpHeaderSpec, Patterns, PatternsSpec, QueryPair, QueryPairSpec,
     QueryStringSpec, ValuesSpec,
 };
 pub use cookie_stickiness::CookieStickiness;
+pub use environment::{Environment, UserPoolClient, UserPoolEndpoints};
 pub use expression::Expression;
 pub use health_check::{HealthCheck, HealthCheckPort, Matcher};
 pub use hidden::hidden;

@@ -246,7 +246,7 @@ impl LoadBalancer {
 fn check_buckets(attributes: &LoadBalancerAttributes, scope: &Scope, at: &Place<'_>) {
     let unknown = attributes
         .log_deliveries()
-        .filter(|(_, delivery)| !scope.has_log_bucket(&delivery.bucket));
+        .filter(|(_, delivery)| !scope.environment().log_buckets.contains(&*delivery.bucket));
     for (log, LogDelivery { bucket, .. }) in unknown {
         let key = format!("{log}.s3.enabled");
         let reason = format!(

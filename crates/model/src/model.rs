@@ -98,7 +98,7 @@ impl Model {
     fn build(spec: &ModelSpec, at: &Place<'_>) -> Self {
         let mut model = Self::default();
         let mut scope = Scope::default();
-        scope.add_log_buckets(spec.log_buckets.iter().cloned());
+        scope.set_environment(&spec.environment);
         let place = at.field("targetGroups");
         let mut names = Seen::new("target group");
         for (i, spec) in spec.target_groups.iter().enumerate() {

@@ -1,9 +1,10 @@
 //! What the listeners of a load balancer may name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::certificate::Certificate;
+use crate::environment::Environment;
 use crate::target_group::TargetGroup;
 
 /// Target groups and certificates by their names, for the load balancers that refer to them.
@@ -31,7 +32,7 @@ pub struct Scope {
     // Sorted, so that the same mistake gets the same hint every time.
     target_groups: BTreeMap<Arc<str>, Option<Arc<TargetGroup>>>,
     certificates: BTreeMap<Arc<str>, Option<Arc<Certificate>>>,
-    log_buckets: BTreeSet<String>,
+    environment: Arc<Environment>,
 }
 
 /// What a name stands for.
@@ -65,13 +66,12 @@ impl Scope {
         self.certificates.entry(name.into()).or_insert(None);
     }
 
-    /// Adds the names of buckets that log files can be delivered to.
-    pub fn add_log_buckets(&mut self, names: impl IntoIterator<Item = String>) {
-        self.log_buckets.extend(names);
+    pub(crate) fn set_environment(&mut self, environment: &Arc<Environment>) {
+        self.environment = Arc::clone(environment);
     }
 
-    pub(crate) fn has_log_bucket(&self, name: &str) -> bool {
-        self.log_buckets.contains(name)
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
     }
 
     pub(crate) fn target_group(&self, name: &str) -> Lookup<&TargetGroup> {

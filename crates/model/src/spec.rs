@@ -5,17 +5,19 @@
 //! names of fields in a [`FieldPath`](crate::FieldPath) are those of these structures in camelCase, with `type` for
 //! `kind`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::attributes::AttributesSpec;
 use crate::condition::ConditionSpec;
+use crate::environment::Environment;
 use crate::private_key::PrivateKey;
 
 pub use action::{
-    ActionSpec, AdditionalClaimSpec, AuthenticateOidcSpec, FixedResponseSpec, ForwardSpec,
-    ForwardStickinessSpec, JwtValidationSpec, RedirectSpec, WeightedTargetGroupSpec,
+    ActionSpec, AdditionalClaimSpec, AuthenticateCognitoSpec, AuthenticateOidcSpec,
+    FixedResponseSpec, ForwardSpec, ForwardStickinessSpec, JwtValidationSpec, LoginSpec,
+    RedirectSpec, WeightedTargetGroupSpec,
 };
 pub use transform::{RewriteSpec, RewritesSpec, TransformSpec};
 
@@ -31,8 +33,8 @@ pub struct ModelSpec {
     pub target_groups: Vec<TargetGroupSpec>,
     /// Names are unique.
     pub certificates: Vec<CertificateSpec>,
-    /// The names of buckets that log files can be delivered to.
-    pub log_buckets: BTreeSet<String>,
+    /// What they name that is in no list of this model.
+    pub environment: Arc<Environment>,
 }
 
 /// For a [`LoadBalancer`](crate::LoadBalancer) (`CreateLoadBalancer`).

@@ -7,7 +7,7 @@ use elbow_model::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::authenticate::{self, AuthenticateOidc, JwtValidation};
+use super::authenticate::{self, AuthenticateCognito, AuthenticateOidc, JwtValidation};
 use super::item::Item;
 use super::values::{action_types, content_types, redirect_codes};
 
@@ -32,6 +32,8 @@ pub(super) struct Action {
         skip_serializing_if = "Option::is_none"
     )]
     pub(super) authenticate_oidc_config: Option<AuthenticateOidc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) authenticate_cognito_config: Option<AuthenticateCognito>,
 }
 
 /// Target groups by weight.
@@ -104,14 +106,6 @@ pub(super) struct FixedResponse {
 
 /// What a file says of an action.
 pub(super) fn read(item: &Item<'_>) -> ActionSpec {
-    let kind = item.peek("type");
-    if model::Action::UNSERVED_TYPES.contains(&kind) {
-        // The model refuses it, whatever its configuration says.
-        return ActionSpec {
-            kind: Some(kind.to_owned()),
-            ..ActionSpec::default()
-        };
-    }
     item.mapping(|fields| ActionSpec {
         kind: fields.text("type"),
         forward_config: fields.get("forwardConfig").map(|item| forward(&item)),
@@ -125,6 +119,9 @@ pub(super) fn read(item: &Item<'_>) -> ActionSpec {
         authenticate_oidc_config: fields
             .get("authenticateOIDCConfig")
             .map(|item| authenticate::oidc(&item)),
+        authenticate_cognito_config: fields
+            .get("authenticateCognitoConfig")
+            .map(|item| authenticate::cognito(&item)),
     })
 }
 
@@ -209,6 +206,11 @@ pub(super) fn render(from: &model::Action) -> Action {
         model::Action::AuthenticateOidc(config) => Action {
             kind: "authenticate-oidc".to_owned(),
             authenticate_oidc_config: Some(authenticate::render_oidc(config)),
+            ..Action::default()
+        },
+        model::Action::AuthenticateCognito(config) => Action {
+            kind: "authenticate-cognito".to_owned(),
+            authenticate_cognito_config: Some(authenticate::render_cognito(config)),
             ..Action::default()
         },
     }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use elbow_model::{self as model, AdditionalClaimSpec, AuthenticateOidcSpec, JwtValidationSpec};
+use elbow_model::{
+    self as model, AdditionalClaimSpec, AuthenticateCognitoSpec, AuthenticateOidcSpec,
+    JwtValidationSpec, LoginSpec,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::item::Item;
+use super::item::{Fields, Item};
 use super::values::{claim_formats, on_unauthenticated, texts};
 
 /// Lets requests with a valid JSON Web Token in `Authorization: Bearer` through to the next action.
@@ -98,16 +101,38 @@ pub(super) struct AuthenticateOidc {
     pub(super) on_unauthenticated_request: Option<String>,
 }
 
+/// Lets users of an Amazon Cognito user pool through to the next action; sends others there to log in. The environment
+/// file has the secret of the client.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct AuthenticateCognito {
+    #[serde(rename = "userPoolARN")]
+    pub(super) user_pool_arn: String,
+    #[serde(rename = "userPoolClientID")]
+    pub(super) user_pool_client_id: String,
+    /// A prefix of Amazon Cognito's domain, or a domain of its own.
+    pub(super) user_pool_domain: String,
+    /// AWSELBAuthSessionCookie by default.
+    pub(super) session_cookie_name: Option<String>,
+    /// openid by default.
+    pub(super) scope: Option<String>,
+    /// Seconds; a week by default.
+    #[schemars(range(min = 1, max = 604800))]
+    pub(super) session_timeout: Option<u64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default)]
+    pub(super) authentication_request_extra_params: BTreeMap<String, String>,
+    /// authenticate by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default, schema_with = "on_unauthenticated")]
+    pub(super) on_unauthenticated_request: Option<String>,
+}
+
 /// Shown instead of the secret of a client.
 const HIDDEN: &str = "(not shown)";
 
 pub(super) fn oidc(item: &Item<'_>) -> AuthenticateOidcSpec {
-    let extra = |item: Item<'_>| -> BTreeMap<String, String> {
-        let entries = item.entries().into_iter();
-        entries
-            .filter_map(|(name, value)| Some((name.to_owned(), value.text()?.to_owned())))
-            .collect()
-    };
     item.mapping(|fields| AuthenticateOidcSpec {
         issuer: fields.text("issuer"),
         authorization_endpoint: fields.text("authorizationEndpoint"),
@@ -115,6 +140,27 @@ pub(super) fn oidc(item: &Item<'_>) -> AuthenticateOidcSpec {
         user_info_endpoint: fields.text("userInfoEndpoint"),
         client_id: fields.text("clientID"),
         client_secret: fields.text("clientSecret"),
+        login: login(fields),
+    })
+}
+
+pub(super) fn cognito(item: &Item<'_>) -> AuthenticateCognitoSpec {
+    item.mapping(|fields| AuthenticateCognitoSpec {
+        user_pool_arn: fields.text("userPoolARN"),
+        user_pool_client_id: fields.text("userPoolClientID"),
+        user_pool_domain: fields.text("userPoolDomain"),
+        login: login(fields),
+    })
+}
+
+fn login(fields: &Fields<'_>) -> LoginSpec {
+    let extra = |item: Item<'_>| -> BTreeMap<String, String> {
+        let entries = item.entries().into_iter();
+        entries
+            .filter_map(|(name, value)| Some((name.to_owned(), value.text()?.to_owned())))
+            .collect()
+    };
+    LoginSpec {
         session_cookie_name: fields.text("sessionCookieName"),
         scope: fields.text("scope"),
         session_timeout: fields.number("sessionTimeout"),
@@ -123,11 +169,10 @@ pub(super) fn oidc(item: &Item<'_>) -> AuthenticateOidcSpec {
             .map(extra)
             .unwrap_or_default(),
         on_unauthenticated_request: fields.text("onUnauthenticatedRequest"),
-    })
+    }
 }
 
 pub(super) fn render_oidc(from: &model::AuthenticateOidc) -> AuthenticateOidc {
-    let extra = from.extra_params.iter();
     AuthenticateOidc {
         issuer: from.issuer.to_string(),
         authorization_endpoint: from.authorization_endpoint.to_string(),
@@ -138,9 +183,28 @@ pub(super) fn render_oidc(from: &model::AuthenticateOidc) -> AuthenticateOidc {
         session_cookie_name: Some(from.session_cookie_name.to_string()),
         scope: Some(from.scope.to_string()),
         session_timeout: Some(from.session_timeout.as_secs()),
-        authentication_request_extra_params: extra
-            .map(|(name, value)| (name.to_string(), value.to_string()))
-            .collect(),
+        authentication_request_extra_params: render_extra(from),
         on_unauthenticated_request: Some(from.on_unauthenticated.as_str().to_owned()),
     }
+}
+
+pub(super) fn render_cognito(from: &model::AuthenticateCognito) -> AuthenticateCognito {
+    let provider = &from.provider;
+    AuthenticateCognito {
+        user_pool_arn: from.user_pool_arn.to_string(),
+        user_pool_client_id: provider.client_id.to_string(),
+        user_pool_domain: from.user_pool_domain.to_string(),
+        session_cookie_name: Some(provider.session_cookie_name.to_string()),
+        scope: Some(provider.scope.to_string()),
+        session_timeout: Some(provider.session_timeout.as_secs()),
+        authentication_request_extra_params: render_extra(provider),
+        on_unauthenticated_request: Some(provider.on_unauthenticated.as_str().to_owned()),
+    }
+}
+
+fn render_extra(from: &model::AuthenticateOidc) -> BTreeMap<String, String> {
+    let extra = from.extra_params.iter();
+    extra
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect()
 }

@@ -1,10 +1,10 @@
 //! The whole file. Each kind of thing in it has a module, which holds its fields as a type (for the JSON schema and for
 //! writing), how it is read and how it is written. A test checks that the type has the fields of the reader.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use elbow_model::diagnostic::Severity;
-use elbow_model::{Model, ModelSpec};
+use elbow_model::{Environment, Model, ModelSpec};
 use elbow_yaml::Node;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -39,9 +39,9 @@ pub fn schema() -> Value {
 }
 
 /// The model that the tree describes, when nothing is wrong with it; what is wrong is logged.
-pub(super) fn read(root: &Node, log_buckets: BTreeSet<String>, log: &Log) -> Option<Model> {
+pub(super) fn read(root: &Node, environment: Environment, log: &Log) -> Option<Model> {
     let spec = ModelSpec {
-        log_buckets,
+        environment: Arc::new(environment),
         ..model_spec(&Item::root(root, log))
     };
     let checked = Model::new(&spec);
@@ -66,7 +66,7 @@ fn model_spec(root: &Item<'_>) -> ModelSpec {
         load_balancers: objects(fields, "loadBalancers", "loadBalancer", load_balancer::read),
         target_groups: objects(fields, "targetGroups", "targetGroup", target_group::read),
         certificates: objects(fields, "certificates", "certificate", certificate::read),
-        log_buckets: BTreeSet::new(),
+        environment: Arc::default(),
     })
 }
 

@@ -50,10 +50,8 @@ mod security_group;
 mod target_group;
 mod values;
 
-use std::collections::BTreeSet;
-
-use elbow_model::Model;
 use elbow_model::diagnostic::Diagnostic;
+use elbow_model::{Environment, Model};
 
 use item::{Item, Log};
 
@@ -70,18 +68,17 @@ pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// The model is there when no diagnostic is an error; warnings and notes may come with it.
 /// Diagnostics are in the order of the text. Paths of certificates are joined to the folder of `file`.
 pub fn parse(text: &str, file: &str) -> (Option<Model>, Vec<Diagnostic>) {
-    parse_with_buckets(text, file, BTreeSet::new())
+    parse_in(text, file, Environment::default())
 }
 
-/// Like [`parse`], where log files can be delivered to the buckets called `log_buckets`; there is a warning about logs for
-/// others.
-pub fn parse_with_buckets(
+/// Like [`parse`], in an environment that has the buckets of logs and the user pools that the file names.
+pub fn parse_in(
     text: &str,
     file: &str,
-    log_buckets: BTreeSet<String>,
+    environment: Environment,
 ) -> (Option<Model>, Vec<Diagnostic>) {
     let log = Log::new(file);
-    let model = read(text, file, log_buckets, &log);
+    let model = read(text, file, environment, &log);
     let diagnostics = log.into_diagnostics();
     let refused = diagnostics.iter().any(Diagnostic::is_error);
     (model.filter(|_| !refused), diagnostics)
@@ -99,7 +96,7 @@ fn too_large(bytes: u64, file: &str) -> Option<Diagnostic> {
     })
 }
 
-fn read(text: &str, file: &str, log_buckets: BTreeSet<String>, log: &Log) -> Option<Model> {
+fn read(text: &str, file: &str, environment: Environment, log: &Log) -> Option<Model> {
     if let Some(refusal) = too_large(text.len() as u64, file) {
         log.push(refusal);
         return None;
@@ -119,7 +116,7 @@ fn read(text: &str, file: &str, log_buckets: BTreeSet<String>, log: &Log) -> Opt
         log.push(empty(file));
         return None;
     }
-    file::read(&root, log_buckets, log)
+    file::read(&root, environment, log)
 }
 
 fn empty(file: &str) -> Diagnostic {

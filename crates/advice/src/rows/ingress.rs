@@ -377,6 +377,15 @@ pub(super) const ROWS: &[Advice] = &[
         example: Example::File,
     },
     Advice {
+        code: "unknown-user-pool",
+        severities: ERROR_OR_WARNING,
+        cause: "An action authenticates users of an Amazon Cognito user pool, and the environment has no such client of it.",
+        consequence: "Nobody could log in. A native file is refused; a rule of manifests answers 503.",
+        remedy: "Add the client with its secret under `userPools` in the environment.",
+        page: "authentication.md",
+        example: Example::File,
+    },
+    Advice {
         code: "incomplete-secret",
         severities: ERROR,
         cause: "A Secret lacks a key that a load balancer needs, such as `clientSecret` of an OIDC client.",

@@ -368,10 +368,10 @@ pub(super) const ROWS: &[Advice] = &[
     Advice {
         code: "invalid-url",
         severities: ERROR,
-        cause: "The `endpoint` of a bucket of `logBuckets` is not a URL of `http` or `https` with a host.",
+        cause: "An endpoint is no URL: that of a bucket of `logBuckets` has `http` or `https` and a host, those of identity providers have `https`.",
         consequence: "The whole input is refused.",
-        remedy: "Write for example `http://127.0.0.1:9000`, without a path.",
-        page: "logs.md",
+        remedy: "Write for example `http://127.0.0.1:9000`, without a path, for a bucket.",
+        page: "environment.md",
         example: Example::None("is about an environment file"),
     },
     Advice {

@@ -119,8 +119,9 @@ fn callbacks(gates: &[(u32, &Arc<OidcGate>)]) -> Callbacks {
 fn request_without_a_session_leads_to_the_provider() {
     let gate = gate_with(|spec| {
         spec.authorization_endpoint = Some("https://id.example/auth?tenant=1".to_owned());
-        spec.scope = Some("openid email".to_owned());
-        spec.extra_params
+        spec.login.scope = Some("openid email".to_owned());
+        spec.login
+            .extra_params
             .insert("prompt".to_owned(), "login now".to_owned());
     });
     let challenge = reply(gate.check(&request("/a?b", &[]), None, NOW));
@@ -150,8 +151,9 @@ fn request_without_a_session_leads_to_the_provider() {
 
 #[test]
 fn request_without_a_session_is_denied_or_let_through_if_the_action_says_so() {
-    let with =
-        |what: &str| gate_with(|spec| spec.on_unauthenticated_request = Some(what.to_owned()));
+    let with = |what: &str| {
+        gate_with(|spec| spec.login.on_unauthenticated_request = Some(what.to_owned()))
+    };
     let denied = with("deny").check(&request("/", &[]), None, NOW);
     assert_eq!(refused(&denied), Some(Reason::AuthDenied));
     let allowed = with("allow").check(&request("/", &[]), None, NOW);
@@ -314,11 +316,11 @@ fn cookie_of(gate: &Arc<OidcGate>, session: &Session) -> String {
 // Parity 1.15: AuthInvalidCookie. Cookies serve until the session timeout, and nobody but us makes them.
 #[test]
 fn session_serves_until_its_timeout_and_only_unchanged() {
-    let gate = gate_with(|spec| spec.session_timeout = Some(60));
+    let gate = gate_with(|spec| spec.login.session_timeout = Some(60));
     let cookie = cookie_of(&gate, &session(None, None));
     assert!(admitted(&gate, &cookie, NOW + 59).is_some());
     assert!(admitted(&gate, &cookie, NOW + 60).is_none());
-    let same = gate_with(|spec| spec.session_timeout = Some(60));
+    let same = gate_with(|spec| spec.login.session_timeout = Some(60));
     assert!(admitted(&same, &cookie, NOW).is_some(), "another process");
     for other in [
         gate_with(|spec| spec.client_secret = Some("another".to_owned())),

@@ -136,7 +136,9 @@ impl Action {
             }
             // The model has nothing but a gate in front of another action.
             Some(
-                elbow_model::Action::JwtValidation(_) | elbow_model::Action::AuthenticateOidc(_),
+                elbow_model::Action::JwtValidation(_)
+                | elbow_model::Action::AuthenticateOidc(_)
+                | elbow_model::Action::AuthenticateCognito(_),
             )
             | None => Self::Forward(Forwarding::default()),
         }

@@ -23,6 +23,8 @@ enum Named {
 
 const BUCKET: Named = Named::Attribute("access_logs.s3.bucket");
 
+const USER_POOL: &str = "user pool";
+
 /// The annotations, how they name a thing, and what it is.
 const ANNOTATIONS: &[(&Row, Named, &str)] = &[
     (ingress::WAFV2_ACL_ARN, Named::List, "web ACL"),
@@ -43,7 +45,7 @@ const ANNOTATIONS: &[(&Row, Named, &str)] = &[
     (
         ingress::AUTH_IDP_COGNITO,
         Named::Field("userPoolARN"),
-        "user pool",
+        USER_POOL,
     ),
     (ingress::LOAD_BALANCER_ATTRIBUTES, BUCKET, "bucket"),
     (
@@ -76,6 +78,8 @@ pub(crate) fn unlisted(meta: &Meta, context: &Context) -> Vec<Diagnostic> {
         let row = ANNOTATIONS.iter().find(|(row, ..)| row.key == key);
         let is_action = ACTIONS.iter().any(|row| row.is(key));
         let (names, what) = match row {
+            // The model says what is missing to serve it.
+            Some((_, _, USER_POOL)) if severity == Severity::Note => continue,
             Some((_, named, what)) => (names(named, &annotation.value), *what),
             None if is_action => {
                 let named = Named::Field("targetGroupARN");

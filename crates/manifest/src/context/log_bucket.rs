@@ -147,15 +147,7 @@ fn credentials(item: &View<'_>) -> Option<Option<Credentials>> {
 
 /// A text that is not empty.
 fn required(item: &View<'_>, name: &str) -> Option<String> {
-    let field = item.get(name);
-    let text = field.text().filter(|text| !text.is_empty());
-    if text.is_none() {
-        // A field that is missing has no place of its own.
-        let place = if field.is_absent() { item } else { &field };
-        let message = format!("a bucket of logBuckets needs {name}");
-        place.error("missing-field", message);
-    }
-    text.map(str::to_owned)
+    item.required(name, "a bucket of logBuckets")
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@ use elbow_model::Origin;
 use elbow_model::diagnostic::Diagnostic;
 
 use super::gates::check_gate;
-use super::log_bucket;
 use super::{
     Context, Defaults, ExistingLoadBalancer, KnownCertificate, Locale, NamedGroup, Personality,
     Subnet, UnknownCertificates, UnknownResources, Vpc,
 };
+use super::{log_bucket, user_pool};
 use crate::stack::{IpRange, Ipv6Range, Permission};
 use crate::view::View;
 
@@ -29,6 +29,7 @@ const FIELDS: &[&str] = &[
     "existingLoadBalancers",
     "certificates",
     "logBuckets",
+    "userPools",
     "unknownCertificates",
     "unknownResources",
     "resources",
@@ -75,6 +76,7 @@ impl Context {
         let certificates = view.get("certificates").items();
         context.certificates = certificates.iter().map(read_certificate).collect();
         context.log_buckets = log_bucket::read_all(&view.get("logBuckets"));
+        context.user_pools = user_pool::read_all(&view.get("userPools"));
         read_unknown(
             &mut context.unknown_certificates,
             &view.get("unknownCertificates"),
@@ -88,8 +90,9 @@ impl Context {
             &view.get("unknownResources"),
         );
         context.resources = view.get("resources").texts().into_iter().collect();
-        let buckets = context.log_bucket_names();
-        context.resources.extend(buckets);
+        let buckets = context.log_buckets.iter().map(|one| &one.name);
+        let listed = buckets.chain(context.user_pools.iter().map(|one| &one.arn));
+        context.resources.extend(listed.cloned());
         if let Some(ignore) = view.get("ignoreExcludedNodes").boolean() {
             context.ignore_excluded_nodes = ignore;
         }

@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::{
-    ActionSpec, AdditionalClaimSpec, At, AuthenticateOidcSpec, FixedResponseSpec, ForwardSpec,
-    ForwardStickinessSpec, JwtValidationSpec, Origin, RedirectSpec, WeightedTargetGroupSpec,
+    ActionSpec, AdditionalClaimSpec, At, AuthenticateCognitoSpec, AuthenticateOidcSpec,
+    FixedResponseSpec, ForwardSpec, ForwardStickinessSpec, JwtValidationSpec, LoginSpec, Origin,
+    RedirectSpec, WeightedTargetGroupSpec,
 };
 use serde_json::Value;
 
@@ -163,6 +164,9 @@ fn other(kind: &str, value: &Value) -> ActionSpec {
         "fixed-response" => spec.fixed_response_config = Some(fixed_response(value)),
         "jwt-validation" => spec.jwt_validation_config = Some(jwt_validation(value)),
         "authenticate-oidc" => spec.authenticate_oidc_config = Some(authenticate_oidc(value)),
+        "authenticate-cognito" => {
+            spec.authenticate_cognito_config = Some(authenticate_cognito(value));
+        }
         _ => {}
     }
     spec
@@ -209,9 +213,6 @@ fn jwt_validation(value: &Value) -> JwtValidationSpec {
 
 /// Without the credentials, which are in a Secret.
 fn authenticate_oidc(value: &Value) -> AuthenticateOidcSpec {
-    let extra = value.get("authenticationRequestExtraParams");
-    let extra = extra.and_then(Value::as_object).into_iter().flatten();
-    let timeout = value.get("sessionTimeout").and_then(Value::as_i64);
     AuthenticateOidcSpec {
         issuer: text(value, "issuer"),
         authorization_endpoint: text(value, "authorizationEndpoint"),
@@ -219,6 +220,24 @@ fn authenticate_oidc(value: &Value) -> AuthenticateOidcSpec {
         user_info_endpoint: text(value, "userInfoEndpoint"),
         client_id: None,
         client_secret: None,
+        login: login(value),
+    }
+}
+
+fn authenticate_cognito(value: &Value) -> AuthenticateCognitoSpec {
+    AuthenticateCognitoSpec {
+        user_pool_arn: text(value, "userPoolARN"),
+        user_pool_client_id: text(value, "userPoolClientID"),
+        user_pool_domain: text(value, "userPoolDomain"),
+        login: login(value),
+    }
+}
+
+fn login(value: &Value) -> LoginSpec {
+    let extra = value.get("authenticationRequestExtraParams");
+    let extra = extra.and_then(Value::as_object).into_iter().flatten();
+    let timeout = value.get("sessionTimeout").and_then(Value::as_i64);
+    LoginSpec {
         session_cookie_name: text(value, "sessionCookieName"),
         scope: text(value, "scope"),
         session_timeout: timeout.map(|seconds| u32::try_from(seconds).unwrap_or_default()),

@@ -83,7 +83,7 @@ impl<'a> Draft<'a> {
                 load_balancers: vec![load_balancer],
                 target_groups,
                 certificates: specs,
-                log_buckets: surroundings.context.log_bucket_names(),
+                environment: surroundings.context.environment().into(),
             },
             notes,
             faults,

@@ -8,11 +8,12 @@ use elbow_model::{Checked, FieldPath, Invalid, Model, Origin, Step};
 use super::draft::Draft;
 use super::place::{Part, Place};
 
-/// What AWS has and elbow does not serve: the parts to leave out, with a warning for each.
+/// What AWS has and elbow does not serve, or not without more of the environment: the parts to leave out, with a warning
+/// for each.
 pub(super) fn unserved(checked: &Checked<Model>, draft: &Draft<'_>) -> Vec<(Part, Diagnostic)> {
     let part = |one: &Invalid| {
         let Place { origin, part } = draft.place(&one.field);
-        let part = part.filter(|_| one.code == "not-supported")?;
+        let part = part.filter(|_| matches!(one.code, "not-supported" | "unknown-user-pool"))?;
         let warning = left_out(diagnostic(Severity::Error, one, &origin, draft), &part);
         Some((part, warning))
     };
@@ -98,7 +99,6 @@ fn innermost(path: &FieldPath) -> String {
 fn left_out(mut found: Diagnostic, part: &Part) -> Diagnostic {
     found.message = format!("{}; {}", found.message, part.consequence());
     found.severity = Severity::Warning;
-    found.hint = None;
     with_annotation(found)
 }
 

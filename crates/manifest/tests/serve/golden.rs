@@ -28,6 +28,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("other", "not-supported"),
     ("other", "redirect-loop"),
     ("other", "unknown-security-group"),
+    ("other", "unknown-user-pool"),
 ];
 
 fn folder(name: &str) -> PathBuf {

@@ -43,24 +43,54 @@ fn a_rule_with_jwt_validation_is_served() {
     assert_eq!(&*claim.values[0], "x");
 }
 
-/// A rule with authentication that is not served forwards nothing.
-#[test]
-fn a_rule_with_authentication_answers_503() {
-    let annotations = "alb.ingress.kubernetes.io/certificate-arn: arn:aws:acm:r:a:certificate/1
+const COGNITO: &str = "alb.ingress.kubernetes.io/certificate-arn: arn:aws:acm:r:a:certificate/1
     alb.ingress.kubernetes.io/listen-ports: '[{\"HTTP\": 80}, {\"HTTPS\": 443}]'
     alb.ingress.kubernetes.io/auth-idp-cognito: '{\"userPoolARN\": \"arn:aws:cognito-idp:us-east-1:000000000000:userpool/p\",
       \"userPoolClientID\": \"c\", \"userPoolDomain\": \"d\"}'
     alb.ingress.kubernetes.io/auth-type: cognito";
+
+/// The environment says where the users of a user pool log in, and has the secret of the client.
+#[test]
+fn a_rule_with_authenticate_cognito_is_served_with_its_user_pool() {
+    let environment = "certificates: [{arn: '*', certificateFile: a, privateKeyFile: b}]
+userPools: [{arn: 'arn:aws:cognito-idp:us-east-1:000000000000:userpool/p', clientID: c, clientSecret: pw1}]";
+    let (context, _) = elbow_manifest::Context::parse(environment, "environment.yaml");
+    let (model, found) = super::served_in(&(ingress(COGNITO) + WEB), &context);
+    assert!(found.is_empty(), "{found:?}");
+    let actions = &model.load_balancers[0].listeners[1].rules[0].actions;
+    let [Action::AuthenticateCognito(cognito), Action::Forward(..)] = &actions[..] else {
+        panic!("{actions:?}");
+    };
+    let provider = &cognito.provider;
+    assert_eq!(&*provider.client_id, "c");
+    assert_eq!(provider.client_secret.expose(), "pw1");
+    let authorize = "https://d.auth.us-east-1.amazoncognito.com/oauth2/authorize";
+    assert_eq!(&*provider.authorization_endpoint, authorize);
+    let issuer = "https://cognito-idp.us-east-1.amazonaws.com/p";
+    assert_eq!(&*provider.issuer, issuer);
+}
+
+/// A rule with authentication that cannot be served forwards nothing.
+#[test]
+fn a_rule_with_authenticate_cognito_answers_503_without_its_user_pool() {
     let environment = "certificates: [{arn: '*', certificateFile: a, privateKeyFile: b}]";
     let (context, _) = elbow_manifest::Context::parse(environment, "environment.yaml");
-    let (model, found) = super::served_in(&(ingress(annotations) + WEB), &context);
-    let unserved = found.iter().find(|one| one.code == "not-supported");
-    let unserved = unserved.unwrap();
+    let (model, found) = super::served_in(&(ingress(COGNITO) + WEB), &context);
+    assert_eq!(codes(&found), ["unknown-user-pool"]);
+    let unserved = &found[0];
     assert_eq!(unserved.severity, Severity::Warning);
     assert_eq!(
         unserved.message,
-        "alb.ingress.kubernetes.io/auth-type: actions of type authenticate-cognito are not supported; the rule \
-         answers 503"
+        "alb.ingress.kubernetes.io/auth-type: nothing says where users of the user pool \
+         \"arn:aws:cognito-idp:us-east-1:000000000000:userpool/p\" log in, and with which secret of the client \"c\"; \
+         the rule answers 503"
+    );
+    assert_eq!(
+        unserved.hint.as_deref(),
+        Some(
+            "add to the environment file: userPools: [{arn: \"arn:aws:cognito-idp:us-east-1:000000000000:userpool/p\", \
+             clientID: \"c\", clientSecret: …}]"
+        )
     );
     assert_eq!((unserved.line, unserved.column), (18, 42));
     let listeners = &model.load_balancers[0].listeners;

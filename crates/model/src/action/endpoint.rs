@@ -8,19 +8,23 @@ use crate::read::is_visible;
 /// Characters of a URL.
 const MAX_URL: usize = 256;
 
-/// The URL of an identity provider: HTTPS, without user info and without a fragment.
+/// Whether `url` can be the URL of an identity provider: HTTPS, without user info and without a fragment.
+pub fn is_provider_url(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").unwrap_or_default();
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let authority = rest.get(..end).unwrap_or_default();
+    is_visible(url)
+        && is_authority(authority)
+        && !url.contains(['#', '"', '<', '>', '\\', '^', '`', '{', '|', '}'])
+}
+
+/// The URL of an identity provider.
 pub(super) fn endpoint(given: Option<&str>, at: &Place<'_>) -> Option<Arc<str>> {
     let Some(url) = given else {
         at.error("missing-field", "an HTTPS URL is missing");
         return None;
     };
-    let rest = url.strip_prefix("https://").unwrap_or_default();
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let authority = rest.get(..end).unwrap_or_default();
-    let is_valid = is_visible(url)
-        && is_authority(authority)
-        && !url.contains(['#', '"', '<', '>', '\\', '^', '`', '{', '|', '}']);
-    if !is_valid {
+    if !is_provider_url(url) {
         let reason = format!("{url:?} is not an HTTPS URL");
         let hint = "write for example https://id.example.com/keys";
         at.error_with("invalid-url", reason, hint.to_owned());

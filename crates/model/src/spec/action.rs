@@ -23,6 +23,8 @@ pub struct ActionSpec {
     pub jwt_validation_config: Option<JwtValidationSpec>,
     /// Required for `authenticate-oidc`.
     pub authenticate_oidc_config: Option<AuthenticateOidcSpec>,
+    /// Required for `authenticate-cognito`.
+    pub authenticate_cognito_config: Option<AuthenticateCognitoSpec>,
 }
 
 impl ActionSpec {
@@ -179,13 +181,33 @@ pub struct AuthenticateOidcSpec {
     pub client_id: Option<String>,
     /// Required.
     pub client_secret: Option<String>,
+    /// Of the users.
+    pub login: LoginSpec,
+}
+
+/// For an [`AuthenticateCognito`](crate::AuthenticateCognito) (`AuthenticateCognitoActionConfig`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuthenticateCognitoSpec {
+    /// Required.
+    pub user_pool_arn: Option<String>,
+    /// Required.
+    pub user_pool_client_id: Option<String>,
+    /// Required: a prefix of Amazon Cognito's domain, or a domain of its own.
+    pub user_pool_domain: Option<String>,
+    /// Of the users.
+    pub login: LoginSpec,
+}
+
+/// How users log in, which actions of OpenID Connect and of Amazon Cognito have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoginSpec {
     /// Default: `AWSELBAuthSessionCookie`.
     pub session_cookie_name: Option<String>,
     /// Default: `openid`.
     pub scope: Option<String>,
     /// Seconds, 1 to 604800 (the default).
     pub session_timeout: Option<u32>,
-    /// Up to 10.
+    /// `AuthenticationRequestExtraParams`: up to 10.
     pub extra_params: BTreeMap<String, String>,
     /// `deny`, `allow` or `authenticate` (the default).
     pub on_unauthenticated_request: Option<String>,

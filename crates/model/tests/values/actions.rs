@@ -246,20 +246,6 @@ fn a_listener_has_one_action() {
         listener_faults("application", none),
         ["defaultActions missing-field"]
     );
-    for kind in Action::UNSERVED_TYPES {
-        let before = ActionSpec {
-            kind: Some((*kind).to_owned()),
-            ..ActionSpec::default()
-        };
-        let spec = ListenerSpec {
-            default_actions: Some(vec![before, ActionSpec::fixed_response(404)]),
-            ..listener(80, "HTTP", ActionSpec::default())
-        };
-        assert_eq!(
-            listener_faults("application", spec),
-            ["defaultActions[0] not-supported"]
-        );
-    }
     assert_eq!(http(ActionSpec::default()), ["type missing-field"]);
     assert_eq!(
         http(ActionSpec {

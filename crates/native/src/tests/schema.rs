@@ -77,6 +77,10 @@ fn the_schema_has_the_fields_of_the_reader() {
             action(&format!("{{authenticateOIDCConfig: {x}}}")),
         ),
         (
+            "AuthenticateCognito",
+            action(&format!("{{authenticateCognitoConfig: {x}}}")),
+        ),
+        (
             "JwtValidation",
             action(&format!("{{jwtValidationConfig: {x}}}")),
         ),

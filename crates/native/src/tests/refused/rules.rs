@@ -155,9 +155,9 @@ fn forwards() {
     );
     check_listener(
         "application",
-        "port: 443, protocol: HTTPS, certificates: [demo], defaultActions: [«not-supported»{type: \
-         authenticate-cognito, authenticateCognitoConfig: {}}, {type: forward, forwardConfig: {targetGroups: \
-         [{targetGroup: http}]}}]",
+        "port: 443, protocol: HTTPS, certificates: [demo], defaultActions: [{type: authenticate-cognito, \
+         authenticateCognitoConfig: «unknown-user-pool»{userPoolARN: a, userPoolClientID: b, userPoolDomain: c}}, \
+         {type: forward, forwardConfig: {targetGroups: [{targetGroup: http}]}}]",
     );
     let jwt = "type: jwt-validation, jwtValidationConfig: {jwksEndpoint: 'https://a/k', issuer: a}";
     let last = "type: fixed-response, fixedResponseConfig: {statusCode: '200'}";

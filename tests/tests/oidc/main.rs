@@ -1,115 +1,14 @@
 //! `authenticate-oidc` of an ALB with a real provider (ALB guide: authenticate users).
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
-use std::net::Ipv4Addr;
+mod cognito;
+mod site;
 
-use elbow_tests::browser::Browser;
-use elbow_tests::config::{alb, file, fixed, forward, group, listener, rule};
-use elbow_tests::elbow::log_fields;
-use elbow_tests::identity::{OidcProvider, claims, header};
-use elbow_tests::target::ok;
-use elbow_tests::{Ca, Elbow, Request, Target, TempDir, address};
+use elbow_tests::Target;
+use elbow_tests::identity::{claims, header};
 use serde_json::{Value, json};
 
-/// What the target answers: the fields of the user that it got.
-fn echo(request: &Request) -> Vec<u8> {
-    let fields = ["identity", "accesstoken", "data"];
-    let values = fields.map(|name| (name, request.header(&format!("x-amzn-oidc-{name}"))));
-    let values: serde_json::Map<String, Value> = values
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), json!(value?))))
-        .collect();
-    ok(&Value::from(values).to_string())
-}
-
-/// An ALB in front of a target, whose rules authenticate users of a provider.
-struct Site {
-    elbow: Elbow,
-    ip: Ipv4Addr,
-    provider: OidcProvider,
-    target: Target,
-    config: Value,
-}
-
-impl Site {
-    /// `None`: the provider cannot be started, and the test is skipped.
-    fn start(change: impl Fn(&mut Value)) -> Option<Self> {
-        Self::start_with(change, &[])
-    }
-
-    /// Like [`Self::start`], with variables of the provider's environment.
-    fn start_with(change: impl Fn(&mut Value), environment: &[(&str, &str)]) -> Option<Self> {
-        let ip = address();
-        let redirect = format!("https://{ip}:8443/oauth2/idpresponse");
-        let provider = OidcProvider::start(Ca::new(), &[redirect], environment)?;
-        let target = Target::http(echo);
-        let dir = TempDir::new();
-        provider.ca().leaf(&[&ip.to_string()]).write(&dir, "main");
-        let issuer = provider.issuer();
-        let gate = |on_unauthenticated: &str| {
-            let mut config = json!({
-                "issuer": issuer,
-                "authorizationEndpoint": format!("{issuer}/auth"),
-                "tokenEndpoint": format!("{issuer}/token"),
-                "userInfoEndpoint": format!("{issuer}/me"),
-                "clientID": "alb-basic",
-                "clientSecret": "alb-secret",
-                "scope": "openid email profile",
-                "onUnauthenticatedRequest": on_unauthenticated,
-                "authenticationRequestExtraParams": {"ui_locales": "de en"},
-            });
-            change(&mut config);
-            json!({"type": "authenticate-oidc", "authenticateOIDCConfig": config})
-        };
-        let mut rules = Vec::new();
-        for (priority, name) in (1..).zip(["deny", "allow", "authenticate"]) {
-            let path = format!("/{name}*");
-            let mut rule = rule(priority, "path-pattern", &path, &forward("web"));
-            rule["actions"] = json!([gate(name), forward("web")]);
-            rules.push(rule);
-        }
-        let mut listener = listener(8443, "HTTPS", &fixed(404, "default"));
-        listener["rules"] = json!(rules);
-        listener["certificates"] = json!(["main"]);
-        listener["sslPolicy"] = json!("ELBSecurityPolicy-TLS13-1-2-Res-2021-06");
-        let mut config = file(
-            &[alb("alb", ip, &[listener])],
-            &[group("web", "HTTP", &[target.addr()])],
-        );
-        config["certificates"] =
-            json!([{"name": "main", "certificateFile": "main.pem", "privateKeyFile": "main.key"}]);
-        let elbow = Elbow::run_trusting(dir, &config, provider.ca());
-        elbow.wait_for_state("web", target.addr(), "healthy");
-        Some(Self {
-            elbow,
-            ip,
-            provider,
-            target,
-            config,
-        })
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("https://{}:8443{path}", self.ip)
-    }
-
-    fn browser(&self) -> Browser {
-        Browser::new(self.provider.ca())
-    }
-
-    fn host(&self) -> String {
-        self.ip.to_string()
-    }
-
-    /// Status, `actions_executed` and `error_reason` of the requests in the access log.
-    fn log(&self, n: usize) -> Vec<(String, String, String)> {
-        let log = self.elbow.access_log(n);
-        let fields = log.iter().map(|line| log_fields(line));
-        fields
-            .map(|f| (f[8].clone(), f[22].clone(), f[24].clone()))
-            .collect()
-    }
-}
+use site::Site;
 
 // Parity 1.4: the whole login, and what the target gets.
 #[test]
@@ -125,7 +24,7 @@ fn user_logs_in_and_the_target_learns_who_it_is() {
     let start = format!(
         "{}/auth?client_id=alb-basic&redirect_uri=https%3A%2F%2F{}%3A8443%2Foauth2%2Fidpresponse&response_type=code\
          &scope=openid%20email%20profile&state=",
-        site.provider.issuer(),
+        site.provider.url(),
         site.ip
     );
     assert!(location.starts_with(&start), "{location}");
@@ -148,7 +47,7 @@ fn user_logs_in_and_the_target_learns_who_it_is() {
     assert_eq!(site.elbow.page("/public-keys/x").status, 404);
     assert_eq!(user["sub"], "alice");
     assert_eq!(user["email"], "alice@example.test");
-    assert_eq!(user["iss"], json!(site.provider.issuer()));
+    assert_eq!(user["iss"], json!(site.provider.url()));
     let request = site.target.request();
     assert_eq!(request.line(), "GET /authenticate/a?b=c%20d&e HTTP/1.1");
 
