@@ -12,6 +12,7 @@
 pub mod address;
 pub mod browser;
 pub mod certificates;
+pub mod chromium;
 pub mod client;
 pub mod cluster;
 pub mod command;

@@ -204,6 +204,26 @@ fn a_grpc_call_passes_in_clear_and_over_tls() {
     }
 }
 
+// Parity 1.2 and 1.15: no target is chosen for a request that the group does not take.
+#[test]
+fn incompatible_protocol_is_464_and_shows_no_target() {
+    need!("curl");
+    let server = Server::start(None);
+    let (elbow, url) = https(&group("HTTP", "GRPC", server.address));
+    elbow.wait_for_state("calls", server.address, "healthy");
+    let shown = call(&url, &["--http1.1"]);
+    assert!(shown.starts_with("HTTP/1.1 464"), "{shown}");
+    let fields = log_fields(&elbow.access_log(1)[0]);
+    // The target, its times, the statuses, and the lists of targets.
+    let logged = [4, 5, 6, 7, 8, 9, 25, 26].map(|n| &*fields[n]);
+    assert_eq!(logged, ["-", "-1", "-1", "-1", "464", "-", "-", "-"]);
+    assert!(server.seen().is_empty());
+    let of_targets = elbow.metric("elbow_target_requests_total", &[]);
+    assert_eq!(of_targets.unwrap_or_default(), 0.0);
+    let of_elb = elbow.metric("elbow_requests_total", &["source=\"elb\"", "code=\"464\""]);
+    assert_eq!(of_elb, Some(1.0));
+}
+
 #[test]
 fn health_checks_call_the_method_of_the_path() {
     let server = Server::start(None);

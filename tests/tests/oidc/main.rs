@@ -1,11 +1,13 @@
 //! `authenticate-oidc` of an ALB with a real provider (ALB guide: authenticate users).
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
+mod chromium;
 mod cognito;
 mod site;
 
-use elbow_tests::Target;
+use elbow_tests::browser::Browser;
 use elbow_tests::identity::{claims, header};
+use elbow_tests::{Target, wait};
 use serde_json::{Value, json};
 
 use site::Site;
