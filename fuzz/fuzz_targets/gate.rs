@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use elbow_auth::{Callbacks, Gate, Now, Providers, Request, Verdict};
 use elbow_fuzz::peak;
-use elbow_model::{Action, ActionSpec, AuthenticateOidcSpec, JwtValidationSpec};
+use elbow_model::{
+    Action, ActionSpec, AuthenticateOidcSpec, JwtValidationSpec, LoadBalancerAttributes,
+};
 use libfuzzer_sys::fuzz_target;
 
 /// Peak heap of one check in bytes.
@@ -17,7 +19,8 @@ static GATES: LazyLock<(Gate, Gate, Callbacks)> = LazyLock::new(|| {
     let providers = Providers::default();
     let gate = |spec: ActionSpec| {
         let action = Action::new(&spec).value.expect("the action is valid");
-        let gate = providers.gate(&action, &"arn".into());
+        let settings = LoadBalancerAttributes::default().authentication;
+        let gate = providers.gate(&action, &"arn".into(), settings);
         gate.expect("the action authenticates")
     };
     let jwt = gate(ActionSpec::jwt_validation(JwtValidationSpec {

@@ -130,6 +130,14 @@ impl OidcProvider {
         assert_eq!(response.status, 200, "{}", response.text());
     }
 
+    /// The requests to `path`, its token or user-info endpoint: how the client authenticated and what it sent.
+    pub fn log(&self, path: &str) -> Vec<Value> {
+        let host = format!("{}:{PORT}", self.ip);
+        let shown = self.ask(client::get(&host, "/_test/log"));
+        let all: Vec<Value> = serde_json::from_slice(&shown.body).unwrap();
+        all.into_iter().filter(|one| one["path"] == path).collect()
+    }
+
     /// Changes its keys; the ones before stay published.
     pub fn rotate(&self) {
         let host = format!("{}:{PORT}", self.ip);

@@ -48,7 +48,7 @@ pub(crate) struct Get<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Post<'a> {
     pub(crate) url: &'a str,
-    pub(crate) authorization: &'a str,
+    pub(crate) authorization: Option<&'a str>,
     pub(crate) form: String,
     /// Bytes of the body of the response.
     pub(crate) limit: usize,
@@ -94,7 +94,7 @@ impl Client {
 
     /// Sends a form.
     pub(crate) async fn post(&self, post: Post<'_>) -> Result<Response, Failure> {
-        let request = request(Method::POST, post.url, Some(post.authorization));
+        let request = request(Method::POST, post.url, post.authorization);
         let mut request = request.map_err(invalid)?;
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         request.headers_mut().insert(CONTENT_TYPE, form);

@@ -122,9 +122,10 @@ impl Advice {
         }
     }
 
-    /// How long a provider of users took.
+    /// How long a provider of users took, for the request that asked it.
     pub fn login_time(&self) -> Option<Duration> {
-        Some(self.answer()?.took)
+        let answer = self.answer()?;
+        answer.is_own.then_some(answer.took)
     }
 }
 

@@ -3,20 +3,22 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use elbow_model::{Action, AuthenticateOidc};
+use elbow_model::{Action, AuthenticateOidc, AuthenticationSettings};
 
 use crate::client::Client;
 use crate::gate::Gate;
 use crate::jwt::JwtGate;
 use crate::jwt::cache::KeyCache;
-use crate::oidc::OidcGate;
 use crate::oidc::identity::Signer;
+use crate::oidc::refresh::Refreshes;
+use crate::oidc::{OidcGate, Shared};
 
 /// What all load balancers of a process know about identity providers. It outlives reloads, so that an unrelated change
 /// does not fetch keys again.
 #[derive(Debug)]
 pub struct Providers {
     client: Arc<Client>,
+    refreshes: Arc<Refreshes>,
     /// Made when it is first needed.
     signer: OnceLock<Option<Arc<Signer>>>,
     /// By URL; those that no action uses any more are gone.
@@ -27,6 +29,7 @@ impl Default for Providers {
     fn default() -> Self {
         Self {
             client: Arc::new(Client::new()),
+            refreshes: Arc::default(),
             signer: OnceLock::new(),
             keys: Mutex::default(),
         }
@@ -35,21 +38,38 @@ impl Default for Providers {
 
 impl Providers {
     /// The gate that `action` of the load balancer with this ARN describes, if it authenticates.
-    pub fn gate(&self, action: &Action, arn: &Arc<str>) -> Option<Gate> {
+    pub fn gate(
+        &self,
+        action: &Action,
+        arn: &Arc<str>,
+        settings: AuthenticationSettings,
+    ) -> Option<Gate> {
         match action {
             Action::JwtValidation(config) => {
                 let keys = self.keys(&config.jwks_endpoint);
-                Some(Gate::Jwt(Arc::new(JwtGate::new(config.clone(), keys))))
+                let gate = JwtGate::new(config.clone(), keys, settings.clock_skew);
+                Some(Gate::Jwt(Arc::new(gate)))
             }
-            Action::AuthenticateOidc(config) => Some(self.oidc((**config).clone(), arn)),
-            Action::AuthenticateCognito(config) => Some(self.oidc(config.provider.clone(), arn)),
+            Action::AuthenticateOidc(config) => Some(self.oidc((**config).clone(), arn, settings)),
+            Action::AuthenticateCognito(config) => {
+                Some(self.oidc(config.provider.clone(), arn, settings))
+            }
             Action::Forward(_) | Action::Redirect(_) | Action::FixedResponse(_) => None,
         }
     }
 
-    fn oidc(&self, config: AuthenticateOidc, arn: &Arc<str>) -> Gate {
-        let client = Arc::clone(&self.client);
-        let gate = OidcGate::new(config, client, self.signer(), Arc::clone(arn));
+    fn oidc(
+        &self,
+        config: AuthenticateOidc,
+        arn: &Arc<str>,
+        settings: AuthenticationSettings,
+    ) -> Gate {
+        let shared = Shared {
+            client: Arc::clone(&self.client),
+            refreshes: Arc::clone(&self.refreshes),
+            signer: self.signer(),
+        };
+        let gate = OidcGate::new(config, settings, &shared, Arc::clone(arn));
         Gate::Oidc(Arc::new(gate))
     }
 
@@ -77,7 +97,7 @@ impl Providers {
 
 #[cfg(test)]
 mod tests {
-    use elbow_model::{ActionSpec, JwtValidationSpec};
+    use elbow_model::{ActionSpec, JwtValidationSpec, LoadBalancerAttributes};
 
     use super::*;
 
@@ -93,11 +113,12 @@ mod tests {
     #[test]
     fn keys_are_shared_while_an_action_uses_them() {
         let providers = Providers::default();
-        let first = providers.gate(&action("https://a.example/keys"), &"".into());
+        let settings = LoadBalancerAttributes::default().authentication;
+        let first = providers.gate(&action("https://a.example/keys"), &"".into(), settings);
         let again = providers.keys(&"https://a.example/keys".into());
         assert_eq!(Arc::strong_count(&again), 2, "one is the gate's");
         drop((first, again));
-        let _other = providers.gate(&action("https://b.example/keys"), &"".into());
+        let _other = providers.gate(&action("https://b.example/keys"), &"".into(), settings);
         assert_eq!(providers.keys.lock().unwrap().len(), 1);
     }
 }

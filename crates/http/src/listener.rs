@@ -73,6 +73,7 @@ impl Listener {
             providers,
             telemetry,
             to_instances: listener.cookie_stickiness.as_ref(),
+            authentication: lb.attributes.authentication,
             group,
         };
         let default = Actions::new(

@@ -230,6 +230,8 @@ pub struct LoadBalancerAttributes {
     pub tls_version_and_cipher_headers: bool,
     /// NLB: `tcp.idle_timeout.seconds`, 350 s, 60-6000, of TCP listeners that have none of their own.
     pub tcp_idle_timeout: Duration,
+    /// ALB: `elbow.authentication.*`.
+    pub authentication: AuthenticationSettings,
     /// ALB: `elbow.interim_responses.enabled`: clients of HTTP/1.1 get the interim responses of
     /// targets, such as 103 (RFC 9110, 15.2).
     pub passes_interim_responses: bool,
@@ -289,6 +291,16 @@ impl Default for LoadBalancerAttributes {
     fn default() -> Self {
         Self::of(Resource::Application, BTreeMap::new())
     }
+}
+
+/// How actions authenticate requests, where AWS's guides do not say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuthenticationSettings {
+    /// `elbow.authentication.clock_skew.seconds`: by how much the clocks of providers may differ, 30 s, 0-600.
+    pub clock_skew: Duration,
+    /// `elbow.authentication.token_endpoint_method`: `client_secret_post`, not `client_secret_basic` (OpenID Connect
+    /// Core, 9): the secret of a client is in the form and not in the field Authorization.
+    pub posts_secret: bool,
 }
 
 /// Where the files of a log go.

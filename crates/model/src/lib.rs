@@ -87,10 +87,10 @@ pub use action::{
     Forward, JwtValidation, OnUnauthenticated, Redirect, WeightedTargetGroup, is_provider_url,
 };
 pub use attributes::{
-    ATTRIBUTES, Attribute, AttributesSpec, DesyncMitigationMode, ListenerAttributes,
-    LoadBalancerAttributes, LogDelivery, MAX_HEADER_NAME, MAX_HEADER_VALUE, MinimumHealthy,
-    ProxyProtocol, Requirement, Resource, Stickiness, TargetGroupAttributes, Values,
-    XffHeaderProcessingMode,
+    ATTRIBUTES, Attribute, AttributesSpec, AuthenticationSettings, DesyncMitigationMode,
+    ListenerAttributes, LoadBalancerAttributes, LogDelivery, MAX_HEADER_NAME, MAX_HEADER_VALUE,
+    MinimumHealthy, ProxyProtocol, Requirement, Resource, Stickiness, TargetGroupAttributes,
+    Values, XffHeaderProcessingMode,
 };
 pub use certificate::{Certificate, CertificateSource, MAX_CERTIFICATE_HOSTS, is_certificate_host};
 pub use changed::{Changed, changed};

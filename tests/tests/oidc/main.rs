@@ -300,6 +300,77 @@ fn provider_that_is_away_is_answered_500() {
     assert!(log.iter().any(refused), "{log:#?}");
 }
 
+// A page's requests arrive together, and a provider may take a refresh token only once.
+#[test]
+fn parallel_requests_share_one_refresh() {
+    let Some(site) = Site::start_with(|_| {}, &[("ACCESS_TTL", "1")]) else {
+        return;
+    };
+    let told = |body: &[u8]| -> Value { serde_json::from_slice(body).unwrap() };
+    let mut alice = site.browser();
+    let page = alice.log_in(&site.url("/authenticate"), "alice");
+    let first = told(&page.response.body)["accesstoken"].clone();
+    let name = "AWSELBAuthSessionCookie-0";
+    let (_, session) = alice.cookies(&site.host(), name).remove(0);
+    let refreshes = || {
+        let count = site
+            .elbow
+            .metric("elbow_authentication_refreshes_total", &[]);
+        count.unwrap()
+    };
+    // Bob's access tokens are younger, so that alice's has expired when one of his is refreshed.
+    let so_far = refreshes();
+    let mut bob = site.browser();
+    bob.log_in(&site.url("/authenticate"), "bob");
+    wait::until("a refresh of bob's", || {
+        bob.get(&site.url("/deny"));
+        (refreshes() > so_far).then_some(())
+    });
+    let before = (site.provider.log("/token").len(), refreshes());
+    let asked = site.url("/deny");
+    let browser = |_| {
+        let mut browser = site.browser();
+        browser.set_cookie(&site.host(), name, &session);
+        browser
+    };
+    let browsers: Vec<Browser> = (0..8).map(browser).collect();
+    let ask = &|mut browser: Browser| {
+        let page = browser.get(&asked);
+        assert_eq!(page.status, 200);
+        told(&page.body)["accesstoken"].clone()
+    };
+    let tokens: Vec<Value> = std::thread::scope(|scope| {
+        let asking = browsers
+            .into_iter()
+            .map(|browser| scope.spawn(move || ask(browser)));
+        let asking: Vec<_> = asking.collect();
+        asking.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_ne!(tokens[0], first);
+    assert_eq!(tokens, vec![tokens[0].clone(); 8]);
+    let after = (site.provider.log("/token").len(), refreshes());
+    assert_eq!(after, (before.0 + 1, before.1 + 1.0));
+}
+
+// The switch `elbow.authentication.token_endpoint_method`: how the client shows its secret.
+#[test]
+fn secret_of_the_client_is_in_the_form_if_the_attribute_says_so() {
+    let Some(site) = Site::start(|_| {}) else {
+        return;
+    };
+    let page = site.browser().log_in(&site.url("/authenticate"), "alice");
+    assert_eq!(page.response.status, 200);
+    let mut config = site.config.clone();
+    config["loadBalancers"][0]["attributes"] =
+        json!({"elbow.authentication.token_endpoint_method": "client_secret_post"});
+    site.elbow.reload(&config);
+    let page = site.browser().log_in(&site.url("/authenticate"), "bob");
+    assert_eq!(page.response.status, 200);
+    let methods = site.provider.log("/token");
+    let methods: Vec<&Value> = methods.iter().map(|request| &request["auth"]).collect();
+    assert_eq!(methods, ["Basic", "none"]);
+}
+
 // ALB guide, authenticate users: the session gets another access token when the last one expires.
 #[test]
 fn session_is_refreshed_when_its_access_token_expires() {
@@ -312,7 +383,7 @@ fn session_is_refreshed_when_its_access_token_expires() {
         serde_json::from_slice(&response.body).unwrap()
     };
     let first = told(&page.response)["accesstoken"].clone();
-    elbow_tests::wait::until("another access token", || {
+    wait::until("another access token", || {
         let response = alice.get(&site.url("/deny"));
         assert_eq!(response.status, 200);
         (told(&response)["accesstoken"] != first).then_some(())

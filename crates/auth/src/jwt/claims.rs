@@ -1,28 +1,32 @@
 //! What the claims of a token must be (ALB guide: verify JWTs).
 
+use std::time::Duration;
+
 use elbow_model::{AdditionalClaim, ClaimFormat, JwtValidation};
 use serde_json::Value;
 
 use super::token::Claims;
 use crate::reason::Reason;
 
-/// Seconds by which the clock of an issuer may differ from ours.
-pub(crate) const LEEWAY: f64 = 30.0;
-
-/// Checks `claims` at `now`, in seconds since the epoch.
-pub(super) fn check(config: &JwtValidation, claims: &Claims, now: u64) -> Result<(), Reason> {
+/// Checks `claims` at `now`, in seconds since the epoch; the clock of an issuer may differ by `skew`.
+pub(super) fn check(
+    config: &JwtValidation,
+    claims: &Claims,
+    now: u64,
+    skew: Duration,
+) -> Result<(), Reason> {
     let issuer = claims.get("iss").ok_or(Reason::JwtClaimNotPresent)?;
     let issuer = issuer.as_str().ok_or(Reason::JwtClaimFormatInvalid)?;
     if issuer != &*config.issuer {
         return Err(Reason::JwtClaimValueInvalid);
     }
     #[allow(clippy::cast_precision_loss)] // Exact for the next 285 million years.
-    let now = now as f64;
+    let (now, skew) = (now as f64, skew.as_secs_f64());
     let expiry = time(claims, "exp")?.ok_or(Reason::JwtClaimNotPresent)?;
     let not_before = time(claims, "nbf")?;
     let issued = time(claims, "iat")?;
-    let is_early = |time: Option<f64>| time.is_some_and(|time| time > now + LEEWAY);
-    if expiry + LEEWAY <= now || is_early(not_before) || is_early(issued) {
+    let is_early = |time: Option<f64>| time.is_some_and(|time| time > now + skew);
+    if expiry + skew <= now || is_early(not_before) || is_early(issued) {
         return Err(Reason::JwtClaimValueInvalid);
     }
     let mut additional = config.additional_claims.iter();

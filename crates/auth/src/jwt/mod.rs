@@ -1,7 +1,7 @@
 //! `jwt-validation` (ALB guide: verify JWTs): RS256, with the keys of the issuer.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use elbow_model::JwtValidation;
 
@@ -9,7 +9,6 @@ use crate::reason::Reason;
 use cache::KeyCache;
 use keys::{Keys, Verified};
 
-pub(crate) use claims::LEEWAY;
 pub(crate) use token::{Claims, Token};
 
 pub(crate) mod cache;
@@ -22,6 +21,8 @@ mod token;
 pub struct JwtGate {
     config: JwtValidation,
     keys: Arc<KeyCache>,
+    /// By how much the clock of the issuer may differ.
+    skew: Duration,
 }
 
 /// What is done with a request.
@@ -40,8 +41,8 @@ pub(crate) enum Checked {
 pub(crate) struct FetchedKeys(Result<Arc<Keys>, Reason>);
 
 impl JwtGate {
-    pub(crate) fn new(config: JwtValidation, keys: Arc<KeyCache>) -> Self {
-        Self { config, keys }
+    pub(crate) fn new(config: JwtValidation, keys: Arc<KeyCache>, skew: Duration) -> Self {
+        Self { config, keys, skew }
     }
 
     /// Checks the token in `authorization`. `fetched`: the keys that were fetched for it; otherwise `now` says which
@@ -66,10 +67,12 @@ impl JwtGate {
             None => return Checked::NeedsKeys,
         };
         match keys.verify(&token) {
-            Verified::Yes => match claims::check(&self.config, &token.claims, now.unix) {
-                Ok(()) => Checked::Valid,
-                Err(reason) => Checked::Refused(reason),
-            },
+            Verified::Yes => {
+                match claims::check(&self.config, &token.claims, now.unix, self.skew) {
+                    Ok(()) => Checked::Valid,
+                    Err(reason) => Checked::Refused(reason),
+                }
+            }
             Verified::UnknownKey if fetched.is_none() && self.keys.may_have_more(now.instant) => {
                 Checked::NeedsKeys
             }

@@ -65,6 +65,11 @@ fn with(more: &Value) -> Value {
 
 /// A gate that requires `additional` claims.
 fn gate_with(additional: Vec<AdditionalClaimSpec>) -> JwtGate {
+    gate_that_allows(Duration::from_secs(30), additional)
+}
+
+/// A gate of an issuer whose clock may differ by `skew`.
+fn gate_that_allows(skew: Duration, additional: Vec<AdditionalClaimSpec>) -> JwtGate {
     let spec = ActionSpec::jwt_validation(JwtValidationSpec {
         jwks_endpoint: Some("https://issuer.example/keys".to_owned()),
         issuer: Some("https://issuer.example".to_owned()),
@@ -77,6 +82,7 @@ fn gate_with(additional: Vec<AdditionalClaimSpec>) -> JwtGate {
     JwtGate::new(
         config,
         Arc::new(KeyCache::new(url, Arc::new(Client::new()))),
+        skew,
     )
 }
 
@@ -230,6 +236,22 @@ fn standard_claims_are_checked() {
         claims.as_object_mut().unwrap().remove(missing);
         let expected = Checked::Refused(Reason::JwtClaimNotPresent);
         assert_eq!(with_claims(&gate, &claims), expected, "{missing}");
+    }
+}
+
+// The switch `elbow.authentication.clock_skew.seconds`.
+#[test]
+fn clocks_differ_as_much_as_the_attribute_says() {
+    let late = Checked::Refused(Reason::JwtClaimValueInvalid);
+    for (skew, off, expected) in [
+        (0, 1, &late),
+        (0, 0, &Checked::Valid),
+        (600, 600, &Checked::Valid),
+        (600, 601, &late),
+    ] {
+        let gate = gate_that_allows(Duration::from_secs(skew), Vec::new());
+        let claims = with(&json!({"iat": NOW + off, "nbf": NOW + off}));
+        assert_eq!(with_claims(&gate, &claims), *expected, "{skew} {off}");
     }
 }
 

@@ -1,11 +1,12 @@
 //! Calls to the endpoints of a provider.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use elbow_model::AuthenticateOidc;
+use elbow_model::{AuthenticateOidc, AuthenticationSettings};
 
 use super::query;
 use super::response::{self, Tokens};
@@ -45,16 +46,33 @@ pub(crate) struct Answer {
     pub(super) session: Result<Session, Reason>,
     /// How long the provider took.
     pub(crate) took: Duration,
+    /// Whether it was asked for this request alone; otherwise another one asked and this one waited with it.
+    pub(crate) is_own: bool,
+}
+
+impl Answer {
+    /// The answer when there is none because of a fault of elbow's own.
+    pub(super) fn unhandled() -> Self {
+        Self {
+            session: Err(Reason::AuthUnhandledException),
+            took: Duration::ZERO,
+            is_own: true,
+        }
+    }
+}
+
+/// A provider, and how it is asked.
+#[derive(Clone, Debug)]
+pub(super) struct Provider {
+    pub(super) config: AuthenticateOidc,
+    pub(super) settings: AuthenticationSettings,
+    pub(super) client: Arc<Client>,
 }
 
 /// Asks the provider at `now`, in seconds since the epoch.
-pub(super) async fn ask(
-    config: &AuthenticateOidc,
-    client: &Client,
-    wanted: Wanted,
-    now: u64,
-) -> Answer {
+pub(super) async fn ask(provider: Arc<Provider>, wanted: Wanted, now: u64) -> Answer {
     let begun = Instant::now();
+    let provider = &*provider;
     let session = match wanted {
         Wanted::Login {
             code,
@@ -66,30 +84,31 @@ pub(super) async fn ask(
                 ("code", &code),
                 ("redirect_uri", &redirect_uri),
             ]);
-            log_in(config, client, form, &nonce, now).await
+            log_in(provider, form, &nonce, now).await
         }
-        Wanted::Refresh(session) => refresh(config, client, *session, now).await,
+        Wanted::Refresh(session) => refresh(provider, *session, now).await,
     };
     Answer {
         session,
         took: begun.elapsed(),
+        is_own: true,
     }
 }
 
 async fn log_in(
-    config: &AuthenticateOidc,
-    client: &Client,
+    provider: &Provider,
     form: String,
     nonce: &str,
     now: u64,
 ) -> Result<Session, Reason> {
-    let tokens = tokens(config, client, form).await?;
+    let tokens = tokens(provider, form).await?;
     let id_token = tokens
         .id_token
         .as_deref()
         .ok_or(Reason::AuthInvalidIdToken)?;
-    let subject = response::subject(config, id_token, nonce, now)?;
-    let claims = user_info(config, client, &tokens.access_token, &subject).await?;
+    let skew = provider.settings.clock_skew;
+    let subject = response::subject(&provider.config, id_token, nonce, (now, skew))?;
+    let claims = user_info(provider, &tokens.access_token, &subject).await?;
     Ok(Session {
         since: now,
         claims,
@@ -99,16 +118,11 @@ async fn log_in(
     })
 }
 
-async fn refresh(
-    config: &AuthenticateOidc,
-    client: &Client,
-    before: Session,
-    now: u64,
-) -> Result<Session, Reason> {
+async fn refresh(provider: &Provider, before: Session, now: u64) -> Result<Session, Reason> {
     let token = before.refresh_token.as_deref().unwrap_or_default();
     let form = form(&[("grant_type", "refresh_token"), ("refresh_token", token)]);
-    let tokens = tokens(config, client, form).await?;
-    let claims = user_info(config, client, &tokens.access_token, before.subject()).await?;
+    let tokens = tokens(provider, form).await?;
+    let claims = user_info(provider, &tokens.access_token, before.subject()).await?;
     Ok(Session {
         claims,
         access_token: tokens.access_token,
@@ -119,15 +133,22 @@ async fn refresh(
     })
 }
 
-async fn tokens(
-    config: &AuthenticateOidc,
-    client: &Client,
-    form: String,
-) -> Result<Tokens, Reason> {
-    let authorization = basic(config);
+async fn tokens(provider: &Provider, mut form: String) -> Result<Tokens, Reason> {
+    let Provider {
+        config,
+        settings,
+        client,
+    } = provider;
+    let mut authorization = None;
+    if settings.posts_secret {
+        query::push(&mut form, "client_id", &config.client_id);
+        query::push(&mut form, "client_secret", config.client_secret.expose());
+    } else {
+        authorization = Some(basic(config));
+    }
     let post = Post {
         url: &config.token_endpoint,
-        authorization: &authorization,
+        authorization: authorization.as_deref(),
         form,
         limit: MAX_BYTES,
     };
@@ -140,8 +161,7 @@ async fn tokens(
 }
 
 async fn user_info(
-    config: &AuthenticateOidc,
-    client: &Client,
+    Provider { config, client, .. }: &Provider,
     access_token: &str,
     subject: &str,
 ) -> Result<Claims, Reason> {

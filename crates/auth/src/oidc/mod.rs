@@ -1,17 +1,18 @@
 //! `authenticate-oidc` (ALB guide: authenticate users): the authorization code flow.
 //!
-//! Nothing is kept here: a login in progress is in the state and a cookie, and a session in cookies. So any worker, and
+//! No user is kept here: a login in progress is in the state and a cookie, and a session in cookies. So any worker, and
 //! any process with the same configuration, goes on with what another began.
 
 use std::sync::Arc;
 
-use elbow_model::{AuthenticateOidc, OnUnauthenticated};
+use elbow_model::{AuthenticateOidc, AuthenticationSettings, OnUnauthenticated};
 
 use crate::client::Client;
 use crate::reason::Reason;
 use crate::request::{Admission, Judged, Reply, Request};
-use exchange::{Answer, Wanted};
+use exchange::{Answer, Provider, Wanted};
 use identity::{Signer, identify};
+use refresh::{Key, Refreshes};
 use seal::Seal;
 use session::Session;
 use state::{Secret, State};
@@ -20,6 +21,7 @@ mod date;
 pub(crate) mod exchange;
 pub(crate) mod identity;
 mod query;
+pub(crate) mod refresh;
 mod response;
 mod seal;
 mod session;
@@ -35,13 +37,21 @@ const SECRET_KEPT: u64 = 15 * 60;
 /// An `authenticate-oidc` action in force.
 #[derive(Debug)]
 pub struct OidcGate {
-    config: AuthenticateOidc,
+    provider: Arc<Provider>,
+    refreshes: Arc<Refreshes>,
     /// `None` when the system has no cryptography, and nobody gets in.
     seal: Option<Seal>,
-    client: Arc<Client>,
     signer: Option<Arc<Signer>>,
     /// The ARN of the load balancer.
     arn: Arc<str>,
+}
+
+/// What all gates of a process have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) client: Arc<Client>,
+    pub(crate) refreshes: Arc<Refreshes>,
+    pub(crate) signer: Option<Arc<Signer>>,
 }
 
 /// What the provider of a gate has to be asked.
@@ -55,24 +65,46 @@ pub(crate) struct Question {
 impl Question {
     pub(crate) async fn ask(self) -> Answer {
         let Self { gate, wanted, now } = self;
-        exchange::ask(&gate.config, &gate.client, wanted, now).await
+        let provider = Arc::clone(&gate.provider);
+        let key = match &wanted {
+            Wanted::Login { .. } => None,
+            Wanted::Refresh(session) => Some(Key::new(&provider.config, session)),
+        };
+        let ask = exchange::ask(provider, wanted, now);
+        match key {
+            Some(key) => gate.refreshes.once(key, ask).await,
+            None => ask.await,
+        }
     }
 }
 
 impl OidcGate {
     pub(crate) fn new(
         config: AuthenticateOidc,
-        client: Arc<Client>,
-        signer: Option<Arc<Signer>>,
+        settings: AuthenticationSettings,
+        shared: &Shared,
         arn: Arc<str>,
     ) -> Self {
+        let Shared {
+            client,
+            refreshes,
+            signer,
+        } = shared.clone();
         Self {
             seal: Seal::new(&config),
-            config,
-            client,
+            provider: Arc::new(Provider {
+                config,
+                settings,
+                client,
+            }),
+            refreshes,
             signer,
             arn,
         }
+    }
+
+    fn config(&self) -> &AuthenticateOidc {
+        &self.provider.config
     }
 
     /// Decides what is done with a request at `now`. `answer` is what the provider said when it was asked to refresh the
@@ -83,7 +115,7 @@ impl OidcGate {
         answer: Option<&Answer>,
         now: u64,
     ) -> Verdict {
-        let shards = session::shards(&request.cookies, &self.config.session_cookie_name);
+        let shards = session::shards(&request.cookies, &self.config().session_cookie_name);
         if shards.is_empty() {
             return self.unauthenticated(request, None, now);
         }
@@ -93,13 +125,13 @@ impl OidcGate {
         };
         let ends = session
             .since
-            .saturating_add(self.config.session_timeout.as_secs());
+            .saturating_add(self.config().session_timeout.as_secs());
         if ends <= now {
             return self.unauthenticated(request, None, now);
         }
         let is_stale = session.expires.is_some_and(|expires| expires <= now);
         if !is_stale || session.refresh_token.is_none() {
-            return self.admit(&session, Vec::new(), now);
+            return self.admit(&session, Admission::default(), now);
         }
         let Some(answer) = answer else {
             return Judged::Ask(Question {
@@ -110,7 +142,14 @@ impl OidcGate {
         };
         match &answer.session {
             Ok(session) => match self.cookies(session, shards.len(), now) {
-                Ok(cookies) => self.admit(session, cookies, now),
+                Ok(cookies) => {
+                    let admission = Admission {
+                        cookies,
+                        is_refreshed: answer.is_own,
+                        ..Admission::default()
+                    };
+                    self.admit(session, admission, now)
+                }
                 Err(reason) => Judged::Refused(reason),
             },
             // The user has to log in again.
@@ -118,15 +157,14 @@ impl OidcGate {
         }
     }
 
-    fn admit(&self, session: &Session, cookies: Vec<String>, now: u64) -> Verdict {
+    fn admit(&self, session: &Session, admission: Admission, now: u64) -> Verdict {
         let signer = self.signer.as_ref();
         let identity =
-            signer.and_then(|signer| identify(session, &self.config, signer, &self.arn, now));
+            signer.and_then(|signer| identify(session, self.config(), signer, &self.arn, now));
         match identity {
             Some(identity) => Judged::Admitted(Admission {
                 identity: Some(Box::new(identity)),
-                is_refreshed: !cookies.is_empty(),
-                cookies,
+                ..admission
             }),
             None => Judged::Refused(Reason::AuthUnhandledException),
         }
@@ -135,14 +173,14 @@ impl OidcGate {
     /// The cookies of a session.
     fn cookies(&self, session: &Session, present: usize, now: u64) -> Result<Vec<String>, Reason> {
         let seal = self.seal.as_ref().ok_or(Reason::AuthUnhandledException)?;
-        let name = &self.config.session_cookie_name;
+        let name = &self.config().session_cookie_name;
         let cookies = session.cookies(seal, name, present, now);
         cookies.map_err(|_| Reason::AuthUserinfoResponseSizeExceeded)
     }
 
     /// What is done with a request without a session; `reason` says why the one that it has is of no use.
     fn unauthenticated(&self, request: &Request<'_>, reason: Option<Reason>, now: u64) -> Verdict {
-        match self.config.on_unauthenticated {
+        match self.config().on_unauthenticated {
             OnUnauthenticated::Allow => Judged::Admitted(Admission::default()),
             OnUnauthenticated::Deny => Judged::Refused(reason.unwrap_or(Reason::AuthDenied)),
             OnUnauthenticated::Authenticate => match self.challenge(request, now) {
@@ -160,22 +198,22 @@ impl OidcGate {
         let state = State::new(request.uri, &secret, now);
         let seal = self.seal.as_ref().ok_or(unhandled)?;
         let state = state.close(seal).ok_or(unhandled)?;
-        let endpoint = &*self.config.authorization_endpoint;
+        let endpoint = &*self.config().authorization_endpoint;
         let mut location = endpoint.to_owned();
         if !endpoint.contains('?') {
             location.push('?');
         }
         for (name, value) in [
-            ("client_id", &*self.config.client_id),
+            ("client_id", &*self.config().client_id),
             ("redirect_uri", &redirect_uri),
             ("response_type", "code"),
-            ("scope", &self.config.scope),
+            ("scope", &self.config().scope),
             ("state", &state),
             ("nonce", &secret.nonce()),
         ] {
             query::push(&mut location, name, value);
         }
-        for (name, value) in &self.config.extra_params {
+        for (name, value) in &self.config().extra_params {
             query::push(&mut location, name, value);
         }
         let expires = date::cookie(now + SECRET_KEPT);
@@ -224,7 +262,7 @@ impl OidcGate {
             }));
         };
         let session = answer.session.as_ref().map_err(|reason| *reason)?;
-        let name = &self.config.session_cookie_name;
+        let name = &self.config().session_cookie_name;
         let present = session::shards(&request.cookies, name).len();
         let cookies = self.cookies(session, present, now)?;
         let start = redirect_uri.strip_suffix(CALLBACK).unwrap_or_default();

@@ -1,10 +1,12 @@
 //! What the endpoints of a provider answer (RFC 6749, 5; OpenID Connect Core, 3.1.3 and 5.3).
 
+use std::time::Duration;
+
 use elbow_model::AuthenticateOidc;
 use serde_json::Value;
 
 use crate::client::Response;
-use crate::jwt::{Claims, LEEWAY, Token};
+use crate::jwt::{Claims, Token};
 use crate::reason::Reason;
 
 /// The answer of a token endpoint.
@@ -53,7 +55,7 @@ fn is_token(token: &str) -> bool {
     !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The subject of an ID token that the token endpoint answered with at `now`.
+/// The subject of an ID token that the token endpoint answered with at `now`, by a clock that differs by up to `skew`.
 ///
 /// Its signature is not verified: the TLS connection to the endpoint proves where the token comes from (OpenID Connect
 /// Core, 3.1.3.7, 6), and an `authenticate-oidc` action does not say where the keys are.
@@ -61,7 +63,7 @@ pub(super) fn subject(
     config: &AuthenticateOidc,
     id_token: &str,
     nonce: &str,
-    now: u64,
+    (now, skew): (u64, Duration),
 ) -> Result<String, Reason> {
     let invalid = Reason::AuthInvalidIdToken;
     let token = Token::parse(id_token.as_bytes()).ok_or(invalid)?;
@@ -80,9 +82,9 @@ pub(super) fn subject(
     };
     let time = |name: &str| claims.get(name).and_then(Value::as_f64);
     #[allow(clippy::cast_precision_loss)] // Exact for the next 285 million years.
-    let now = now as f64;
-    let is_timely = time("exp").is_some_and(|time| time + LEEWAY > now)
-        && time("iat").is_some_and(|time| time <= now + LEEWAY);
+    let (now, skew) = (now as f64, skew.as_secs_f64());
+    let is_timely = time("exp").is_some_and(|time| time + skew > now)
+        && time("iat").is_some_and(|time| time <= now + skew);
     let is_valid = text("iss") == Some(&*config.issuer)
         && is_audience
         && is_authorized

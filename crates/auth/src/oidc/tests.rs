@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use elbow_model::{Action, ActionSpec, AuthenticateOidcSpec};
+use elbow_model::{Action, ActionSpec, AuthenticateOidcSpec, LoadBalancerAttributes};
 use http::StatusCode;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -38,12 +38,16 @@ fn config(change: impl FnOnce(&mut AuthenticateOidcSpec)) -> AuthenticateOidc {
 }
 
 fn gate_with(change: impl FnOnce(&mut AuthenticateOidcSpec)) -> Arc<OidcGate> {
-    let signer = Signer::new().map(Arc::new);
-    let client = Arc::new(Client::new());
+    let shared = Shared {
+        client: Arc::new(Client::new()),
+        refreshes: Arc::default(),
+        signer: Signer::new().map(Arc::new),
+    };
+    let settings = LoadBalancerAttributes::default().authentication;
     Arc::new(OidcGate::new(
         config(change),
-        client,
-        signer,
+        settings,
+        &shared,
         "arn:lb".into(),
     ))
 }
@@ -96,6 +100,7 @@ fn answer(session: Result<Session, Reason>) -> Answer {
     Answer {
         session,
         took: Duration::ZERO,
+        is_own: true,
     }
 }
 
@@ -509,7 +514,8 @@ fn id_token_must_be_for_this_login() {
     let good = json!({"iss": "https://id.example", "aud": "client", "sub": "alice", "nonce": "n",
         "iat": NOW, "exp": NOW + 60});
     let config = config(|_| {});
-    let subject = |claims: &Value| response::subject(&config, &id_token(claims), "n", NOW);
+    let now = (NOW, Duration::from_secs(30));
+    let subject = |claims: &Value| response::subject(&config, &id_token(claims), "n", now);
     assert_eq!(subject(&good).as_deref(), Ok("alice"));
     let with = |name: &str, value: Value| {
         let mut claims = good.clone();
@@ -535,7 +541,7 @@ fn id_token_must_be_for_this_login() {
         let found = subject(&with(name, value.clone()));
         assert_eq!(found, Err(Reason::AuthInvalidIdToken), "{name} {value}");
     }
-    let rubbish = response::subject(&config, "a.b", "n", NOW);
+    let rubbish = response::subject(&config, "a.b", "n", now);
     assert_eq!(rubbish, Err(Reason::AuthInvalidIdToken));
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use elbow_auth::{Gate, Providers};
 use elbow_balance::{Group, choose_weighted};
-use elbow_model::{Account, CookieStickiness, Redirect, Transforms};
+use elbow_model::{Account, AuthenticationSettings, CookieStickiness, Redirect, Transforms};
 use elbow_telemetry::{GroupMetrics, Telemetry};
 
 use crate::header::seal::key_of;
@@ -76,6 +76,8 @@ pub(crate) struct Surroundings<'a, G> {
     pub(crate) telemetry: &'a Telemetry,
     /// How clients stay with an instance, of a listener of a Classic load balancer.
     pub(crate) to_instances: Option<&'a CookieStickiness>,
+    /// How they are asked.
+    pub(crate) authentication: AuthenticationSettings,
     /// Finds target groups by name.
     pub(crate) group: G,
 }
@@ -89,7 +91,15 @@ impl Actions {
     ) -> Self {
         let mut gates = actions.iter();
         Self {
-            gate: gates.find_map(|action| surroundings.providers.gate(action, surroundings.arn)),
+            gate: gates.find_map(|action| {
+                let Surroundings {
+                    providers,
+                    arn,
+                    authentication,
+                    ..
+                } = surroundings;
+                providers.gate(action, arn, *authentication)
+            }),
             then: Action::new(actions, transforms, surroundings),
         }
     }

@@ -1,4 +1,4 @@
-use elbow_model::{Account, Forward, ProtocolVersion, WeightedTargetGroup};
+use elbow_model::{Account, Forward, LoadBalancerAttributes, ProtocolVersion, WeightedTargetGroup};
 
 use super::*;
 use crate::test_kit::{fixed, group, redirect_config};
@@ -66,6 +66,7 @@ fn actions_compile_with_the_groups_that_exist() {
             providers: &Providers::default(),
             telemetry: &Telemetry::new(1),
             to_instances: None,
+            authentication: LoadBalancerAttributes::default().authentication,
             group: find,
         };
         let compiled = Actions::new(actions, &Transforms::default(), &surroundings);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::AttributesSpec;
 use super::{
-    Attribute, DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, LogDelivery,
-    MinimumHealthy, ProxyProtocol, Resource, Stickiness, TargetGroupAttributes,
-    XffHeaderProcessingMode,
+    Attribute, AuthenticationSettings, DesyncMitigationMode, ListenerAttributes,
+    LoadBalancerAttributes, LogDelivery, MinimumHealthy, ProxyProtocol, Resource, Stickiness,
+    TargetGroupAttributes, XffHeaderProcessingMode,
 };
 use crate::{Algorithm, Protocol};
 
@@ -144,6 +144,11 @@ impl LoadBalancerAttributes {
             tls_version_and_cipher_headers: texts
                 .flag("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
             tcp_idle_timeout: texts.seconds("tcp.idle_timeout.seconds"),
+            authentication: AuthenticationSettings {
+                clock_skew: texts.seconds("elbow.authentication.clock_skew.seconds"),
+                posts_secret: texts.text("elbow.authentication.token_endpoint_method")
+                    == "client_secret_post",
+            },
             passes_interim_responses: texts.flag("elbow.interim_responses.enabled"),
             passes_trailers: texts.flag("elbow.trailers.enabled"),
             access_log: texts.log("access_logs"),

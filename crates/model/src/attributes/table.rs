@@ -115,6 +115,20 @@ pub static ATTRIBUTES: &[Attribute] = &[
         "any_availability_zone",
         &["any_availability_zone"],
     ),
+    // No page of AWS's says how much clocks may differ.
+    served(
+        "elbow.authentication.clock_skew.seconds",
+        &[Application],
+        Number(0, 600),
+        "30",
+    ),
+    // No page of AWS's says by which method its load balancers show the secret of a client.
+    served(
+        "elbow.authentication.token_endpoint_method",
+        &[Application],
+        OneOf(&["client_secret_basic", "client_secret_post"]),
+        "client_secret_basic",
+    ),
     // AWS's pass none (parity 1.11).
     served(
         "elbow.interim_responses.enabled",

@@ -377,7 +377,10 @@ fn client_without_a_target_is_counted_and_dropped() {
         client.send(b"lost").await.unwrap();
         let cells = scene.metrics.worker(0);
         until(|| cells.dropped_datagrams.get() == 1).await;
-        assert_eq!((cells.rejected_without_target.get(), scene.open.get()), (1, 0));
+        assert_eq!(
+            (cells.rejected_without_target.get(), scene.open.get()),
+            (1, 0)
+        );
         scene.target.set_state(TargetState::Healthy);
         scene.echo(&client, "found").await;
     });
