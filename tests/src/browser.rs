@@ -13,7 +13,7 @@ use crate::{Ca, Client, Response};
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 20;
 
-/// A browser that trusts one authority. Hosts of its URLs are addresses.
+/// A browser that trusts one authority. Hosts of its URLs are IPv4 addresses or `localhost`.
 pub struct Browser {
     tls: Arc<ClientConfig>,
     /// By host and name.
@@ -34,8 +34,13 @@ pub struct Page {
 impl Browser {
     /// A browser without cookies.
     pub fn new(ca: &Ca) -> Self {
+        Self::with(ca.client(&[]))
+    }
+
+    /// A browser without cookies that makes connections like this.
+    pub fn with(tls: Arc<ClientConfig>) -> Self {
         Self {
-            tls: ca.client(&[]),
+            tls,
             cookies: BTreeMap::new(),
             visited: Vec::new(),
         }
@@ -105,8 +110,10 @@ impl Browser {
     fn ask(&mut self, method: &str, url: &str, form: &str) -> Response {
         self.visited.push(url.to_owned());
         let (authority, path) = split(url);
-        let address: SocketAddr = authority.parse().unwrap_or_else(|e| panic!("{url}: {e}"));
-        let host = address.ip().to_string();
+        let socket = authority.replace("localhost", "127.0.0.1");
+        let address: SocketAddr = socket.parse().unwrap_or_else(|e| panic!("{url}: {e}"));
+        let (host, _) = authority.rsplit_once(':').unwrap();
+        let host = host.to_owned();
         let cookies: Vec<String> = self
             .cookies(&host, "")
             .into_iter()
@@ -173,5 +180,5 @@ fn resolve(base: &str, location: &str) -> String {
 /// Where the form of a page leads to.
 fn action(page: &str) -> Option<String> {
     let (_, rest) = page.split_once("action=\"")?;
-    Some(rest.split_once('"')?.0.to_owned())
+    Some(rest.split_once('"')?.0.replace("&amp;", "&"))
 }

@@ -10,12 +10,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use elbow_tests::browser::Browser;
 use elbow_tests::certificates::{client_that_trusts, client_that_trusts_all};
 use elbow_tests::command::{Running, stdout};
 use elbow_tests::{Client, Response, TempDir, address, client, elbow, need, wait};
 use rustix::process::Signal;
 use rustls::ClientConfig;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A running demo.
 struct Demo {
@@ -26,9 +27,14 @@ struct Demo {
 
 impl Demo {
     fn start(minio: &str) -> Self {
+        Self::start_with(&["--minio", minio])
+    }
+
+    fn start_with(args: &[&str]) -> Self {
         let dir = TempDir::new();
-        let mut command = elbow::demo(&["--minio", minio, "-o", "json"]);
+        let mut command = elbow::demo(args);
         command
+            .args(["-o", "json"])
             .arg("--dir")
             .arg(dir.join("demo"))
             .env("TMPDIR", dir.path());
@@ -114,6 +120,48 @@ impl Demo {
         }
         found
     }
+}
+
+#[test]
+fn user_logs_in_at_the_provider_of_the_demo() {
+    let demo = Demo::start_with(&["--minio", "never", "--pods", "1", "--login"]);
+    let login = &demo.json["login"];
+    assert_eq!(
+        (&login["user"], &login["password"]),
+        (&json!("alice"), &json!("secret"))
+    );
+    let url = login["url"].as_str().unwrap();
+    assert!(url.starts_with("https://localhost:"), "{url}");
+    let bound = demo.load_balancer("login-alb")["listeners"][0]["bound"].clone();
+    assert!(bound.as_str().unwrap().starts_with("127.0.0.1:"), "{bound}");
+
+    let mut mallory = Browser::with(demo.trust());
+    let page = mallory.open(url);
+    assert!(
+        page.url.starts_with(&format!("{url}provider/authorize?")),
+        "{}",
+        page.url
+    );
+    assert!(
+        page.response.text().contains("toy identity provider"),
+        "{}",
+        page.response.text()
+    );
+    let refused = mallory.post(&page.url, "login=alice&password=guess");
+    assert_eq!(refused.response.status, 401);
+    assert!(refused.response.text().contains("Wrong user or password"));
+
+    let mut alice = Browser::with(demo.trust());
+    let asked = format!("{url}a/page");
+    let page = alice.log_in(&asked, "alice");
+    assert_eq!((page.response.status, &page.url), (200, &asked));
+    let text = page.response.text();
+    assert!(
+        text.contains("Hello alice") && text.contains("alice@example.com"),
+        "{text}"
+    );
+    let again = alice.get(url);
+    assert!(again.text().contains("Hello alice"), "{}", again.text());
 }
 
 /// Checks everything that the demo documents.

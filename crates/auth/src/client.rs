@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +14,8 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::ServerName;
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::spawn_blocking;
@@ -32,6 +33,8 @@ const MAX_HEAD: usize = 32 << 10;
 #[derive(Debug)]
 pub(crate) struct Client {
     tls: OnceCell<Arc<ClientConfig>>,
+    /// A root besides those.
+    root: OnceLock<CertificateDer<'static>>,
     permits: Semaphore,
 }
 
@@ -82,8 +85,16 @@ impl Client {
     pub(crate) fn new() -> Self {
         Self {
             tls: OnceCell::new(),
+            root: OnceLock::new(),
             permits: Semaphore::new(MAX_REQUESTS),
         }
+    }
+
+    /// Trusts the certificates that `root`, in PEM, issues, from the first request on.
+    pub(crate) fn trust(&self, root: &str) -> Result<(), pem::Error> {
+        let root = CertificateDer::from_pem_slice(root.as_bytes())?;
+        self.root.get_or_init(|| root);
+        Ok(())
     }
 
     /// Gets what is at a URL.
@@ -126,7 +137,11 @@ impl Client {
             .trim_end_matches(']')
             .to_owned();
         let port = uri.port_u16().unwrap_or(443);
-        let tls = self.tls.get_or_try_init(tls).await.map_err(unreachable)?;
+        let tls = self
+            .tls
+            .get_or_try_init(|| tls(self.root.get()))
+            .await
+            .map_err(unreachable)?;
         let name = ServerName::try_from(host.clone()).map_err(unreachable)?;
         let stream = TcpStream::connect((host, port))
             .await
@@ -196,15 +211,16 @@ fn origin_form(uri: &Uri) -> Uri {
     form.parse().unwrap_or_default()
 }
 
-/// Verifies providers by the roots of the system.
-async fn tls() -> io::Result<Arc<ClientConfig>> {
+/// Verifies providers by the roots of the system and `more`.
+async fn tls(more: Option<&CertificateDer<'static>>) -> io::Result<Arc<ClientConfig>> {
     // Reads hundreds of certificates, and must not hold up the worker meanwhile.
     let found = spawn_blocking(rustls_native_certs::load_native_certs).await?;
     for error in &found.errors {
         tracing::warn!(%error, "cannot read a root certificate");
     }
     let mut roots = RootCertStore::empty();
-    let (_, unusable) = roots.add_parsable_certificates(found.certs);
+    let certificates = found.certs.into_iter().chain(more.cloned());
+    let (_, unusable) = roots.add_parsable_certificates(certificates);
     if unusable > 0 {
         tracing::debug!(unusable, "some root certificates cannot be used");
     }

@@ -1,6 +1,7 @@
 //! The state of identity providers that outlives a reload.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use elbow_model::{Action, AuthenticateOidc, AuthenticationSettings};
@@ -71,6 +72,15 @@ impl Providers {
         };
         let gate = OidcGate::new(config, settings, &shared, Arc::clone(arn));
         Gate::Oidc(Arc::new(gate))
+    }
+
+    /// Trusts the identity providers whose certificates `root` issues, besides those of the system. Has an effect until the first
+    /// request to a provider.
+    ///
+    /// # Errors
+    /// It is not a certificate in PEM.
+    pub fn trust(&self, root: &str) -> io::Result<()> {
+        self.client.trust(root).map_err(io::Error::other)
     }
 
     /// The public key that the `kid` of `x-amzn-oidc-data` names, as PEM.

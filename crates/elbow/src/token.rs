@@ -79,14 +79,19 @@ fn read(path: &Path) -> io::Result<Token> {
     })
 }
 
+/// Random digits that nobody guesses.
+pub(crate) fn random() -> io::Result<String> {
+    let mut random = [0; RANDOM_BYTES];
+    File::open("/dev/urandom")?.read_exact(&mut random)?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Creates a token in a file that only the user can read.
 fn create(path: &Path) -> io::Result<Token> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let mut random = [0; RANDOM_BYTES];
-    File::open("/dev/urandom")?.read_exact(&mut random)?;
-    let text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = random()?;
     // Written aside and linked, so that no reader sees a part of it.
     let next = path.with_extension(format!("{}.next", std::process::id()));
     let mut file = OpenOptions::new()

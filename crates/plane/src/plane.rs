@@ -71,6 +71,14 @@ impl Plane {
         self.shared.lock().preferred = preferred;
     }
 
+    /// Trusts the identity providers whose certificates `root`, in PEM, issues.
+    ///
+    /// # Errors
+    /// It is not a certificate in PEM.
+    pub fn trust_identity_providers(&self, root: &str) -> io::Result<()> {
+        self.shared.providers.trust(root)
+    }
+
     /// Sets where the buckets of logs are, from now on.
     pub fn set_log_buckets(&self, buckets: Buckets) {
         self.shared.logs.set_buckets(buckets);

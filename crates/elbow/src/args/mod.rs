@@ -100,6 +100,9 @@ pub(crate) struct DemoArgs {
     /// 127.0.10.0/24 to 127.0.19.0/24 with free addresses].
     #[arg(long, value_name = "CIDR")]
     pub(crate) address_pool: Option<Ipv4Net>,
+    /// Also show a login: an Application Load Balancer that authenticates users at an OpenID Connect provider of the demo.
+    #[arg(long, conflicts_with_all = ["files", "helm"])]
+    pub(crate) login: bool,
     /// The output format; `json` is one line.
     #[arg(short, long, value_enum, default_value_t = TextOrJson::Text)]
     pub(crate) output: TextOrJson,

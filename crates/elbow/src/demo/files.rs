@@ -10,6 +10,7 @@ use elbow_pods::Pod;
 
 use crate::authority::{self, Authority, Home};
 
+use super::login::Login;
 use super::{CONSOLE_HOST, MINIO_HOST};
 
 /// The folder of a demo.
@@ -75,26 +76,47 @@ pub(super) fn write(
     folder: &Folder,
     pods: &[Pod],
     https: u16,
+    login: Option<&Login>,
 ) -> Result<PathBuf, authority::Error> {
     use LoadBalancerType::{Application, Network};
     let authority = Authority::open(&folder.authority())?;
     let leaf = |kind, name, hosts: &[&str]| {
         let dns_name = dns_name(kind, Scheme::InternetFacing, name, &DnsZone::default());
-        let hosts: Vec<&str> = hosts.iter().copied().chain([&*dns_name]).collect();
-        let file = authority.leaf(&hosts)?.file;
-        let file = file.file_name().unwrap_or_default().to_string_lossy();
-        Ok::<_, authority::Error>(format!("{LEAVES}/{file}"))
+        let hosts = hosts.iter().map(|host| (*host).to_owned());
+        leaf_of(&authority, &hosts.chain([dns_name]).collect::<Vec<_>>())
     };
     let alb = leaf(Application, "minio-alb", &[MINIO_HOST, CONSOLE_HOST])?;
     let console = leaf(Network, "console-nlb", &[])?;
     let config = folder.file(CONFIG);
-    match fs::write(&config, configuration(pods, https, &alb, &console)) {
+    let mut text = configuration(pods, https, &alb, &console);
+    if let Some(login) = login {
+        let hosts = ["localhost", "127.0.0.1"].map(str::to_owned);
+        add_login(&mut text, login, &leaf_of(&authority, &hosts)?);
+    }
+    match fs::write(&config, text) {
         Ok(()) => Ok(config),
         Err(source) => Err(authority::Error::File {
             path: config,
             source,
         }),
     }
+}
+
+/// The file of a certificate for `hosts`, as the configuration names it.
+fn leaf_of(authority: &Authority, hosts: &[String]) -> Result<String, authority::Error> {
+    let file = authority.leaf(hosts)?.file;
+    let file = file.file_name().unwrap_or_default().to_string_lossy();
+    Ok(format!("{LEAVES}/{file}"))
+}
+
+/// Adds the load balancer with the login to a configuration; `leaf` is its certificate file.
+fn add_login(text: &mut String, login: &Login, leaf: &str) {
+    const GROUPS: &str = "targetGroups:\n";
+    let at = text.find(GROUPS).unwrap_or(text.len());
+    text.insert_str(at, &login.balancer());
+    let at = text.find(GROUPS).map_or(text.len(), |at| at + GROUPS.len());
+    text.insert_str(at, &login.group());
+    certificate(text, "login", leaf);
 }
 
 /// The native configuration of the demo. Clients reach the HTTPS listener of the ALB on port `https`; `alb` and
@@ -187,13 +209,17 @@ targetGroups:
     );
     text.push_str("certificates:\n");
     for (name, file) in [("alb", alb), ("console", console_leaf)] {
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "- {{name: {name}, certificateFile: \"{file}\", privateKeyFile: \"{file}\"}}"
-        );
+        certificate(&mut text, name, file);
     }
     text
+}
+
+fn certificate(text: &mut String, name: &str, file: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "- {{name: {name}, certificateFile: \"{file}\", privateKeyFile: \"{file}\"}}"
+    );
 }
 
 fn group(

@@ -3,6 +3,9 @@
 mod files;
 mod guide;
 mod keys;
+mod login;
+mod page;
+mod provider;
 mod scene;
 mod screen;
 mod stand_in;
@@ -23,7 +26,9 @@ use elbow_telemetry::LineQueue;
 use tokio::net::TcpListener;
 
 use crate::args::{AccessLogArg, DEFAULT_ADMIN, DemoArgs, TextOrJson};
+use crate::authority::Authority;
 use crate::demo::files::Folder;
+use crate::demo::login::Login;
 use crate::demo::scene::Scene;
 use crate::deploy::{apply_all, refused};
 use crate::handover::{Handing, Start, Upgrades};
@@ -93,7 +98,7 @@ fn show(args: DemoArgs, begin: Start) -> Result<(), Failure> {
             }
         };
         let own = scene.is_own();
-        let set = Stage::set(scene, args.address_pool, pods.list(), &folder, &begin);
+        let set = Stage::set(scene, &args, pods.list(), &folder, &begin);
         let stage = match set.await {
             Ok(stage) => stage,
             Err(failure) => {
@@ -248,6 +253,8 @@ struct Demo {
     admin: SocketAddr,
     sockets: Arc<Sockets>,
     port_offset: u16,
+    /// Where a browser finds the login.
+    login: Option<String>,
 }
 
 /// The parts that serve.
@@ -256,12 +263,13 @@ struct Stage {
     admin: (TcpListener, SocketAddr),
     sockets: Arc<Sockets>,
     port_offset: u16,
+    login: Option<Login>,
 }
 
 impl Stage {
     async fn set(
         scene: Scene,
-        pool: Option<Ipv4Net>,
+        args: &DemoArgs,
         pods: &[Pod],
         folder: &Folder,
         begin: &Start,
@@ -271,13 +279,25 @@ impl Stage {
         } else {
             UNPRIVILEGED_OFFSET
         };
-        let model = scene.model(pods, folder, port_offset).await?;
+        let login = if args.login {
+            Some(bind_login(port_offset).await?)
+        } else {
+            None
+        };
+        let model = scene
+            .model(pods, folder, port_offset, login.as_ref())
+            .await?;
         let sockets = Sockets::new(begin.sockets());
+        let plane = serve(&model, args.address_pool, port_offset, begin)?;
+        if login.is_some() {
+            trust_own_certificates(&plane, folder)?;
+        }
         Ok(Self {
-            plane: Arc::new(serve(&model, pool, port_offset, begin)?),
+            plane: Arc::new(plane),
             admin: bind_admin(&sockets).await?,
             sockets,
             port_offset,
+            login,
         })
     }
 }
@@ -289,6 +309,7 @@ impl Demo {
             admin: (listener, admin),
             sockets,
             port_offset,
+            login,
         } = stage;
         let switch = Arc::new(Switch {
             pods,
@@ -297,6 +318,11 @@ impl Demo {
         let actions = Arc::new(PodActions(Arc::clone(&switch)));
         let pages = Pages::new(plane.view(), actions);
         sockets.serve(pages.serve(listener, Access::default()));
+        let login = login.map(|login| {
+            let url = login.url().to_owned();
+            sockets.serve(login.serve());
+            url
+        });
         Self {
             own,
             switch,
@@ -305,6 +331,7 @@ impl Demo {
             admin,
             sockets,
             port_offset,
+            login,
         }
     }
 
@@ -424,6 +451,25 @@ fn serve(
 fn may_bind_low_ports() -> bool {
     let probe = std::net::TcpListener::bind("127.0.9.254:443");
     !matches!(probe, Err(e) if e.kind() == io::ErrorKind::PermissionDenied)
+}
+
+async fn bind_login(port_offset: u16) -> Result<Login, Failure> {
+    let refused = |error| {
+        let what = format!("cannot listen for the login of the demo: {error}");
+        Failure::environment(what, "end other demos, or leave --login out")
+    };
+    Login::bind(port_offset).await.map_err(refused)
+}
+
+/// Lets the load balancers ask the provider of the demo, whose certificate the demo's authority issued.
+fn trust_own_certificates(plane: &Plane, folder: &Folder) -> Result<(), Failure> {
+    let unusable = |error: &dyn std::fmt::Display| {
+        let what = format!("cannot trust the certificates of the demo: {error}");
+        Failure::environment(what, "name another folder with --dir")
+    };
+    let authority = Authority::open(&folder.authority()).map_err(|error| unusable(&error))?;
+    let trusted = plane.trust_identity_providers(authority.pem());
+    trusted.map_err(|error| unusable(&error))
 }
 
 /// Binds the default admin address, or any free port if it is taken.

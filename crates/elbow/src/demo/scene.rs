@@ -8,6 +8,7 @@ use elbow_model::diagnostic::{Diagnostic, Severity};
 use elbow_pods::Pod;
 
 use super::files::{self, Folder};
+use super::login::Login;
 use super::stand_in::Unanswered;
 use crate::args::DemoArgs;
 use crate::authority::{self, Authority};
@@ -54,11 +55,12 @@ impl Scene {
         pods: &[Pod],
         folder: &Folder,
         port_offset: u16,
+        login: Option<&Login>,
     ) -> Result<Model, Failure> {
         match self {
             Self::Own => {
                 let config =
-                    files::write(folder, pods, 443 + port_offset).map_err(write_failure)?;
+                    files::write(folder, pods, 443 + port_offset, login).map_err(write_failure)?;
                 native(config.as_path())
             }
             Self::Manifests(objects, context) => {

@@ -10,6 +10,7 @@ use elbow_pods::Pod;
 use serde_json::{Value, json};
 
 use super::keys::Keys;
+use super::provider::{PASSWORD, USER};
 use super::{ACCESS_KEY, CONSOLE_HOST, Demo, MINIO_HOST, SECRET_KEY, hosts_of, print, say};
 
 /// The region that S3 clients use.
@@ -39,6 +40,7 @@ pub(super) fn json(demo: &Demo, status: &Status) -> Value {
         "secretKey": SECRET_KEY,
         "region": REGION,
         "admin": demo.admin.to_string(),
+        "login": demo.login.as_ref().map(|url| json!({"url": url, "user": USER, "password": PASSWORD})),
     })
 }
 
@@ -104,6 +106,14 @@ pub(super) fn introduce(demo: &Demo, status: &Status) {
     } else {
         "TCP"
     };
+    if let Some(url) = &demo.login {
+        say(&format!(
+            "
+login-alb    ALB, users log in at an OpenID Connect provider of the demo before a page
+    open {url} in a browser, as {USER} with the password {PASSWORD}
+    (the browser does not know the demo's CA: accept the certificate, or import {ca})"
+        ));
+    }
     say(&format!(
         "
 minio-nlb    NLB, TCP passthrough to the pods' TLS: you see a pod's own certificate
