@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use elbow_manifest::annotations::Served;
 use elbow_model::ATTRIBUTES;
 
 const PAGE: &str = "docs/parity.md";
@@ -148,4 +149,21 @@ fn attributes_that_are_not_served_have_a_row() {
     let begins = begins.filter_map(|row| row.behaviour.strip_prefix('`')?.split(['`', ':']).next());
     let wrong: Vec<&str> = begins.filter(|key| served.contains(key)).collect();
     assert!(wrong.is_empty(), "served, and called not served: {wrong:?}");
+}
+
+/// As for attributes, for the annotations of Ingresses and Services that have no effect on what elbow serves.
+#[test]
+fn annotations_without_effect_have_a_row() {
+    let rows = rows();
+    let unserved: BTreeSet<&str> = rows
+        .iter()
+        .filter(|row| !row.is_served())
+        .flat_map(|row| quoted(&row.behaviour))
+        .collect();
+    let missing: Vec<&str> = elbow_manifest::annotations::rows()
+        .filter(|row| row.served != Served::Yes)
+        .map(|row| row.key)
+        .filter(|key| !unserved.contains(key))
+        .collect();
+    assert!(missing.is_empty(), "annotations without a row: {missing:?}");
 }
