@@ -233,7 +233,7 @@ fn requests_of_http2_wait_for_the_keys_too() {
     let url = format!("https://{}/keys", provider.addr());
     let api = Api::new(&ca, &[("good", config(&url, ISSUER))]);
     let token = bearer(&signer.token("k1", &json!({"iss": ISSUER, "exp": now() + 600})));
-    let ask = |authorization: &str| {
+    let ask = |more: &[&str]| {
         let mut curl = std::process::Command::new(&curl);
         curl.args([
             "-sk",
@@ -243,13 +243,16 @@ fn requests_of_http2_wait_for_the_keys_too() {
             "-w",
             "%{http_version} %{http_code}",
         ])
-        .args(["--data-binary", "some body", "-H", authorization])
+        .args(more)
         .arg(format!("https://{}:8443/good", api.ip));
         command::stdout(&mut curl)
     };
-    assert_eq!(ask(&format!("Authorization: {token}")), "2 200");
+    let field = format!("Authorization: {token}");
+    let with_body = ask(&["--data-binary", "some body", "-H", &field]);
+    assert_eq!(with_body, "2 200");
     assert_eq!(api.target.request().body, b"some body");
-    assert_eq!(ask("X-Other: 1"), "2 401");
+    // Without a body: curl 7.88 calls an answer that does not wait for one an error.
+    assert_eq!(ask(&[]), "2 401");
 }
 
 /// With a real provider: tokens of `client_credentials`, and a change of its keys.
