@@ -27,6 +27,7 @@ pub mod load;
 pub mod log_files;
 pub mod memory;
 pub mod message;
+pub mod pki;
 pub mod plan;
 pub mod s3;
 pub mod scene;

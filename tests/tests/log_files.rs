@@ -240,8 +240,9 @@ fn connection_log_has_every_attempt() {
     assert_eq!(client.response().status, 200);
     let mut confused = Client::plain((at, 8443));
     confused.send("GET / HTTP/1.1\r\n\r\n");
+    assert_eq!(confused.response().status, 400);
     confused.expect_end();
-    let lines = elbow.access_log(2);
+    let lines = elbow.access_log(3);
     let id = id(&elbow);
     assert!(elbow.terminate().success());
     let log = whole(&bucket, "conn_log_");
@@ -270,7 +271,7 @@ fn connection_log_has_every_attempt() {
     let failed = of("8443", "Failed:UnmappedConnectionError");
     assert_eq!((&*failed[4], &*failed[6], &*failed[7]), ("-", "-", "-"));
     // A line of the access log names its connection.
-    for row in [plain, secure] {
+    for row in [plain, secure, failed] {
         let id = &row[11];
         assert!(
             lines.iter().any(|line| line.contains(&format!(" {id} "))),

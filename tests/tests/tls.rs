@@ -7,6 +7,7 @@ use elbow_tests::certificates::{Leaf, client_that_trusts_all};
 use elbow_tests::config::{
     alb, classic, file, fixed, forward, group, listener, nlb, to_instances, with_attribute,
 };
+use elbow_tests::elbow::log_fields;
 use elbow_tests::target::{ok, serve};
 use elbow_tests::{Ca, Client, Elbow, Target, TempDir, address, client, wait};
 use rustls::HandshakeKind;
@@ -309,6 +310,66 @@ fn handshake_timeout_closes_the_connection() {
         (errors == Some(3.0)).then_some(())
     };
     wait::until("the handshakes to be counted", errors);
+}
+
+/// Parity 1.10: a page of its own, in clear, and the connection ends. The client gets it whole, however much it sends.
+#[test]
+fn plain_http_at_an_https_listener_is_told_so() {
+    let ca = Ca::new();
+    let (elbow, ip) = run(RES, &[("main", &ca.leaf(&["a.example"]))]);
+    let large = format!(
+        "POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 300000\r\n\r\n{}",
+        "x".repeat(300_000)
+    );
+    for request in ["GET /a HTTP/1.0\r\nHost: a.example\r\n\r\n", &large] {
+        let mut client = Client::plain((ip, 8443));
+        // In two segments, so that the handshake reads only a part of it.
+        let (start, rest) = request.split_at(10);
+        client.send(start).send(rest);
+        let response = client.response();
+        assert_eq!(response.status, 400);
+        assert_eq!(response.header("server"), Some("awselb/2.0"));
+        assert_eq!(response.header("connection"), Some("close"));
+        let expected = "<html>\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>\r\n\
+            <body>\r\n<center><h1>400 Bad Request</h1></center>\r\n\
+            <center>The plain HTTP request was sent to HTTPS port</center>\r\n</body>\r\n</html>\r\n";
+        assert_eq!(response.text(), expected);
+        client.expect_close();
+    }
+    for line in elbow.access_log(2) {
+        let fields = log_fields(&line);
+        let (status, request) = (&*fields[8], &*fields[12]);
+        assert_eq!((&*fields[0], status), ("https", "400"), "{line}");
+        assert!(request.contains("https://a.example:8443/a"), "{line}");
+    }
+    let not_tls = elbow.metric("elbow_tls_handshake_errors_total", &["reason=\"not_tls\""]);
+    assert_eq!(not_tls, Some(2.0));
+    let answered = elbow.metric("elbow_requests_total", &["code=\"400\"", "source=\"elb\""]);
+    assert_eq!(answered, Some(2.0));
+}
+
+/// Only an ALB answers; another load balancer closes.
+#[test]
+fn plain_http_at_other_tls_listeners_is_closed() {
+    let (dir, target) = (TempDir::new(), Target::ok("hi"));
+    Ca::new().leaf(&["a.example"]).write(&dir, "main");
+    let (n, c) = (address(), address());
+    let mut tls = listener(8443, "TLS", &forward("web"));
+    tls["certificates"] = json!(["main"]);
+    let mut https = to_instances(8443, "HTTPS", "HTTP");
+    https["certificates"] = json!(["main"]);
+    let balancers = [
+        nlb("nlb", n, &[tls]),
+        classic("clb", c, &[https], &[target.addr()]),
+    ];
+    let groups = [group("web", "TCP", &[target.addr()])];
+    let config = with_certificates(file(&balancers, &groups), &["main"]);
+    let _elbow = Elbow::run_in(dir, &config, &[]);
+    for ip in [n, c] {
+        let mut client = Client::plain((ip, 8443));
+        client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+        client.expect_close();
+    }
 }
 
 #[test]

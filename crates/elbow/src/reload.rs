@@ -15,14 +15,14 @@ use elbow_model::Model;
 use elbow_native::{Change, ChangeAction, summary};
 use elbow_plane::Plane;
 use elbow_telemetry::stderr;
-use elbow_tls::pem;
+use elbow_tls::MAX_REVOCATION_BYTES;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use crate::loaded::{self, Loaded};
 use crate::look::{Disk, Glance, Look};
 use crate::process::{Failure, runtime};
-use crate::source::{self, Reader};
+use crate::source::{self, Owner, Reader};
 use crate::{authority, deploy, systemd};
 
 use folders::Folders;
@@ -55,38 +55,38 @@ pub(crate) struct Reloader {
     due: Option<Instant>,
     /// The state of the source's files before they were read.
     seen: Look,
-    /// The files of the certificates in the model.
-    certificates: CertificateFiles,
-    /// The content hashes of the certificates in force, by name.
+    /// The files of the certificates and trust stores in the model.
+    pems: PemFiles,
+    /// The content hashes of those in force.
     served: Contents,
     disk: Disk,
 }
 
-type Contents = BTreeMap<Arc<str>, u64>;
+type Contents = BTreeMap<Owner, u64>;
 
-/// The state of certificate files at one time.
+/// The state of the files of certificates and trust stores at one time.
 #[derive(Default)]
-struct CertificateFiles {
-    of_each: Vec<(Arc<str>, Vec<PathBuf>)>,
+struct PemFiles {
+    of_each: Vec<(Owner, Vec<PathBuf>)>,
     look: Look,
     contents: Contents,
 }
 
-impl CertificateFiles {
-    /// Reads the certificate files of `model`; for a self-signed certificate, those of the local authority.
+impl PemFiles {
+    /// Reads the files of `model`; for a self-signed certificate, those of the local authority.
     fn of(model: &Model, disk: &mut Disk) -> Self {
         let located = authority::locate(model.clone());
-        Self::read(source::certificate_files(&located), disk)
+        Self::read(source::pem_files(&located), disk)
     }
 
-    fn read(of_each: Vec<(Arc<str>, Vec<PathBuf>)>, disk: &mut Disk) -> Self {
+    fn read(of_each: Vec<(Owner, Vec<PathBuf>)>, disk: &mut Disk) -> Self {
         let look = Look::at(of_each.iter().flat_map(|(_, files)| files));
-        let contents = of_each.iter().map(|(name, files)| {
+        let contents = of_each.iter().map(|(owner, files)| {
             let mut hasher = DefaultHasher::new();
             for file in files {
-                (file, disk.content(file, pem::MAX_BYTES)).hash(&mut hasher);
+                (file, disk.content(file, MAX_REVOCATION_BYTES)).hash(&mut hasher);
             }
-            (Arc::clone(name), hasher.finish())
+            (owner.clone(), hasher.finish())
         });
         Self {
             contents: contents.collect(),
@@ -106,7 +106,7 @@ impl Reloader {
     pub(crate) fn new(reader: Reader, seen: Look, plane: Arc<Plane>, loaded: &Loaded) -> Self {
         let model = loaded.model.clone().unwrap_or_default();
         let mut disk = Disk::default();
-        let certificates = CertificateFiles::of(&model, &mut disk);
+        let pems = PemFiles::of(&model, &mut disk);
         Self {
             reader,
             plane,
@@ -116,8 +116,8 @@ impl Reloader {
             retry: Retry::default(),
             due: None,
             seen,
-            served: certificates.contents.clone(),
-            certificates,
+            served: pems.contents.clone(),
+            pems,
             model,
             disk,
         }
@@ -153,12 +153,12 @@ impl Reloader {
         let _ = loaded::report(&loaded.diagnostics, &mut stderr());
         self.has_errors = loaded.has_errors();
         let Some(model) = loaded.model else {
-            self.certificates = CertificateFiles::of(&self.model, &mut self.disk);
+            self.pems = PemFiles::of(&self.model, &mut self.disk);
             self.plane.reload_failed();
             error!(source = %self.reader.source(), "not reloaded: the previous configuration stays in force");
             return;
         };
-        let certificates = CertificateFiles::of(&model, &mut self.disk);
+        let pems = PemFiles::of(&model, &mut self.disk);
         let before = match self.publisher {
             Some(_) => self.model.clone(),
             None => self.desired.in_force().clone(),
@@ -172,7 +172,7 @@ impl Reloader {
             Some(_) => &self.model,
             None => self.desired.in_force(),
         };
-        let changes = self.changes(&before, now, &certificates.contents);
+        let changes = self.changes(&before, now, &pems.contents);
         let source = self.reader.source();
         match (is_served, changes.is_empty()) {
             (true, _) => info!(%source, "reloaded, {}", summary(&changes)),
@@ -184,8 +184,8 @@ impl Reloader {
                 error!(%source, "not reloaded: the previous configuration stays in force");
             }
         }
-        self.served.clone_from(&certificates.contents);
-        self.certificates = certificates;
+        self.served.clone_from(&pems.contents);
+        self.pems = pems;
     }
 
     /// Serves as much of the model as possible. Returns whether all of it is served and the source has no errors.
@@ -233,16 +233,16 @@ impl Reloader {
         self.reload();
     }
 
-    /// The changes from `before` to `now`, including certificates whose files have other content than before; `contents`
+    /// The changes from `before` to `now`, including certificates and trust stores whose files have other content than before; `contents`
     /// has the hashes of `now`.
     fn changes(&self, before: &Model, now: &Model, contents: &Contents) -> Vec<Change> {
         let mut changes = elbow_native::diff(before, now);
-        for (name, content) in contents {
-            if let Some(before) = self.served.get(name).filter(|before| *before != content) {
+        for (owner, content) in contents {
+            if let Some(before) = self.served.get(owner).filter(|before| *before != content) {
                 let pem = |content| format!("PEM {content:016x}");
                 let change = Change {
-                    kind: "certificate",
-                    name: name.to_string(),
+                    kind: owner.kind,
+                    name: owner.name.to_string(),
                     action: ChangeAction::Changed {
                         field: "content".to_owned(),
                         from: pem(before),
@@ -265,29 +265,29 @@ impl Reloader {
         }
         settle(before, || self.glance()).await;
         self.seen = self.reader.look();
-        let of_each = std::mem::take(&mut self.certificates.of_each);
-        let certificates = CertificateFiles::read(of_each, &mut self.disk);
-        let is_changed = certificates.contents != self.certificates.contents;
-        self.certificates = certificates;
+        let of_each = std::mem::take(&mut self.pems.of_each);
+        let pems = PemFiles::read(of_each, &mut self.disk);
+        let is_changed = pems.contents != self.pems.contents;
+        self.pems = pems;
         self.reader.is_changed() || is_changed
     }
 
     fn glance(&self) -> Glance {
-        let certificates = Look::at(self.certificates.files()).glance;
-        self.reader.look().glance.and(certificates)
+        let pems = Look::at(self.pems.files()).glance;
+        self.reader.look().glance.and(pems)
     }
 
     fn seen_glance(&self) -> Glance {
-        self.seen.glance.and(self.certificates.look.glance)
+        self.seen.glance.and(self.pems.look.glance)
     }
 
     fn is_fresh(&self) -> bool {
-        self.seen.is_fresh || self.certificates.look.is_fresh
+        self.seen.is_fresh || self.pems.look.is_fresh
     }
 
     fn follow(&self, folders: &mut Folders) {
         let inputs = self.reader.source().inputs();
-        let files = inputs.files.iter().chain(self.certificates.files());
+        let files = inputs.files.iter().chain(self.pems.files());
         folders.follow(files, &inputs.folders);
     }
 }
@@ -328,7 +328,7 @@ async fn watch(mut reloader: Reloader, mut requested: mpsc::Receiver<()>) {
 /// An event that may require a reload.
 enum Event {
     None,
-    /// The content of the source or of a certificate changed.
+    /// The content of the source, of a certificate or of a trust store changed.
     Changed,
     /// A retry is due.
     Due,

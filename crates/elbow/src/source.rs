@@ -215,18 +215,34 @@ impl NativeFile {
     }
 }
 
-/// The files of the certificates of `model`, by the names of the certificates.
-pub(crate) fn certificate_files(model: &Model) -> Vec<(Arc<str>, Vec<PathBuf>)> {
+/// What files besides the source belong to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Owner {
+    /// As in a list of changes.
+    pub(crate) kind: &'static str,
+    pub(crate) name: Arc<str>,
+}
+
+/// The files of the certificates and trust stores of `model`.
+pub(crate) fn pem_files(model: &Model) -> Vec<(Owner, Vec<PathBuf>)> {
+    let owner = |kind, name: &Arc<str>| Owner {
+        kind,
+        name: Arc::clone(name),
+    };
+    let trust_stores = model.trust_stores().into_iter().map(|store| {
+        let files = store.files().cloned().collect();
+        (owner("trust store", &store.name), files)
+    });
     let certificates = model.certificates.iter();
     let pems = certificates.filter_map(|c| match &c.source {
         CertificateSource::Files {
             certificate,
             private_key,
         } => Some((
-            Arc::clone(&c.name),
+            owner("certificate", &c.name),
             vec![certificate.clone(), private_key.clone()],
         )),
         CertificateSource::Pem { .. } | CertificateSource::SelfSigned { .. } => None,
     });
-    pems.collect()
+    pems.chain(trust_stores).collect()
 }

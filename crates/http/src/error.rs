@@ -117,6 +117,7 @@ mod tests {
         use ErrorKind as K;
         let table = [
             (K::BadRequest, 400, Side::Client, true),
+            (K::PlainHttp, 400, Side::Client, true),
             (K::Desync, 400, Side::Client, true),
             (K::HeaderTooLarge, 400, Side::Client, true),
             (K::UriTooLarge, 414, Side::Client, true),

@@ -8,7 +8,9 @@ use std::time::Duration;
 use elbow_auth::{Callbacks, Gate, Providers};
 use elbow_balance::Group;
 use elbow_model::personality::HttpPersonality;
-use elbow_model::{Account, LoadBalancer, LoadBalancerAttributes, Personality};
+use elbow_model::{
+    Account, ClientCertificateHeaders, LoadBalancer, LoadBalancerAttributes, Personality,
+};
 use elbow_telemetry::{LogStream, SurgeQueue, Telemetry};
 
 use crate::action::{Actions, Surroundings};
@@ -16,7 +18,7 @@ use crate::endpoint::Endpoint;
 use crate::error::ErrorKind;
 use crate::header::head::RequestHead;
 use crate::header::response_fields::ResponseFields;
-use crate::page::LocalResponse;
+use crate::page::{self, LocalResponse};
 use crate::personality;
 use crate::rules::subject::Subject;
 use crate::rules::{Matched, Rules};
@@ -44,6 +46,8 @@ pub struct Listener {
     pub(crate) tls_version_header: Option<Arc<str>>,
     /// The field that tells targets the cipher, when it is not `x-amzn-tls-cipher-suite`.
     pub(crate) tls_cipher_header: Option<Arc<str>>,
+    /// The fields that tell targets about client certificates, when they are not AWS's.
+    pub(crate) client_certificate_headers: Option<Arc<ClientCertificateHeaders>>,
     /// Which rule takes a request.
     pub(crate) rules: Rules<Actions>,
     /// The rules whose users come back from a provider.
@@ -112,6 +116,7 @@ impl Listener {
             response_fields: ResponseFields::new(&listener.attributes),
             tls_version_header: listener.attributes.tls_version_header.clone(),
             tls_cipher_header: listener.attributes.tls_cipher_header.clone(),
+            client_certificate_headers: renamed(&listener.attributes.client_certificate_headers),
         }
     }
 
@@ -137,6 +142,14 @@ impl Listener {
         personality::page(&self.personality.http, status)
     }
 
+    /// The response for an error of `kind`.
+    pub(crate) fn error_page(&self, kind: ErrorKind) -> LocalResponse {
+        match kind {
+            ErrorKind::PlainHttp => page::plain_http(),
+            _ => self.page(self.status(kind)),
+        }
+    }
+
     /// Whether a connection can become a WebSocket.
     pub(crate) fn has_websocket(&self) -> bool {
         self.personality.http.websocket
@@ -145,10 +158,18 @@ impl Listener {
     /// Whether targets read something that the load balancer says in the field `name`, by its
     /// configured name.
     pub(crate) fn has_renamed(&self, name: &str) -> bool {
+        let is = |own: &Arc<str>| own.eq_ignore_ascii_case(name);
         let renamed = [&self.tls_version_header, &self.tls_cipher_header];
-        let mut renamed = renamed.into_iter().flatten();
-        renamed.any(|own| own.eq_ignore_ascii_case(name))
+        let of_certificates = self.client_certificate_headers.iter();
+        let of_certificates = of_certificates.flat_map(|headers| headers.names());
+        renamed.into_iter().chain(of_certificates).flatten().any(is)
     }
+}
+
+/// `headers` if one of them has a name of its own.
+fn renamed(headers: &ClientCertificateHeaders) -> Option<Arc<ClientCertificateHeaders>> {
+    let is_renamed = headers.names().iter().any(|name| name.is_some());
+    is_renamed.then(|| Arc::new(headers.clone()))
 }
 
 /// `attributes` with what `personality` fixes.

@@ -155,6 +155,20 @@ pub fn page(status: u16) -> LocalResponse {
     }
 }
 
+/// The page for a request without TLS at an HTTPS listener (parity 1.10).
+pub(crate) fn plain_http() -> LocalResponse {
+    const BODY: &str = concat!(
+        "<html>\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>\r\n",
+        "<body>\r\n<center><h1>400 Bad Request</h1></center>\r\n",
+        "<center>The plain HTTP request was sent to HTTPS port</center>\r\n",
+        "</body>\r\n</html>\r\n"
+    );
+    LocalResponse {
+        body: Bytes::from_static(BODY.as_bytes()),
+        ..page(400)
+    }
+}
+
 /// The reason phrase of any status that a fixed response may have.
 pub fn reason(status: u16) -> &'static str {
     match known(status) {

@@ -53,6 +53,8 @@ pub struct Context {
     pub existing_load_balancers: Vec<ExistingLoadBalancer>,
     /// Certificates by ARN.
     pub certificates: Vec<KnownCertificate>,
+    /// Trust stores by ARN.
+    pub trust_stores: Vec<KnownTrustStore>,
     /// Where the buckets of logs are.
     pub log_buckets: Vec<LogBucket>,
     /// Where the users of user pools log in.
@@ -200,6 +202,21 @@ pub struct KnownCertificate {
     pub names: Vec<String>,
 }
 
+/// A trust store by ARN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownTrustStore {
+    /// Its ARN.
+    pub arn: String,
+    /// The PEM file of its certificates, relative to the environment file.
+    pub ca_certificates_bundle_file: String,
+    /// The PEM files of its revocation lists, relative to the environment file.
+    pub revocation_files: Vec<String>,
+    /// Where it is listed, from 1.
+    pub line: u32,
+    /// Where it is listed, from 1.
+    pub column: u32,
+}
+
 impl Default for Context {
     fn default() -> Self {
         let subnet = |(index, (zone, public)): (usize, (&str, bool))| {
@@ -248,6 +265,7 @@ impl Default for Context {
             feature_gates: BTreeMap::new(),
             existing_load_balancers: Vec::new(),
             certificates: Vec::new(),
+            trust_stores: Vec::new(),
             log_buckets: Vec::new(),
             user_pools: Vec::new(),
             unknown_certificates: UnknownCertificates::SelfSigned,

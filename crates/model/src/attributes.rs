@@ -312,6 +312,37 @@ pub struct LogDelivery {
     pub prefix: Arc<str>,
 }
 
+/// The names of the fields that tell targets about a client's certificate, where they are not AWS's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientCertificateHeaders {
+    /// In place of `X-Amzn-Mtls-Clientcert`, the whole chain.
+    pub chain: Option<Arc<str>>,
+    /// In place of `X-Amzn-Mtls-Clientcert-Leaf`.
+    pub leaf: Option<Arc<str>>,
+    /// In place of `X-Amzn-Mtls-Clientcert-Subject`.
+    pub subject: Option<Arc<str>>,
+    /// In place of `X-Amzn-Mtls-Clientcert-Issuer`.
+    pub issuer: Option<Arc<str>>,
+    /// In place of `X-Amzn-Mtls-Clientcert-Serial-Number`.
+    pub serial_number: Option<Arc<str>>,
+    /// In place of `X-Amzn-Mtls-Clientcert-Validity`.
+    pub validity: Option<Arc<str>>,
+}
+
+impl ClientCertificateHeaders {
+    /// All of them.
+    pub fn names(&self) -> [&Option<Arc<str>>; 6] {
+        [
+            &self.chain,
+            &self.leaf,
+            &self.subject,
+            &self.issuer,
+            &self.serial_number,
+            &self.validity,
+        ]
+    }
+}
+
 /// Listener attributes, parsed; `raw` holds what was written, by AWS key
 /// (`ModifyListenerAttributes`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -328,6 +359,8 @@ pub struct ListenerAttributes {
     pub tls_version_header: Option<Arc<str>>,
     /// HTTPS listeners: `routing.http.request.x_amzn_tls_cipher_suite.header_name`.
     pub tls_cipher_header: Option<Arc<str>>,
+    /// HTTPS listeners: `routing.http.request.x_amzn_mtls_clientcert*.header_name`.
+    pub client_certificate_headers: ClientCertificateHeaders,
     /// As written.
     pub raw: BTreeMap<String, String>,
 }

@@ -73,7 +73,7 @@ impl Certificate {
     pub(crate) fn build(spec: &CertificateSpec, at: &Place<'_>) -> Option<Self> {
         let source = CertificateSource::build(spec, at);
         let name = match &spec.name {
-            Some(name) => certificate_name(name, &at.field("name")),
+            Some(name) => certificate_name("certificate", name, &at.field("name")),
             None => {
                 at.missing("name");
                 None
@@ -95,14 +95,14 @@ impl Certificate {
     }
 }
 
-/// A name that is safe in an access log and an ARN.
-fn certificate_name(text: &str, at: &Place<'_>) -> Option<Arc<str>> {
+/// A name that is safe in an access log and an ARN, of a thing that messages call `what`.
+pub(crate) fn certificate_name(what: &str, text: &str, at: &Place<'_>) -> Option<Arc<str>> {
     let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.:/*".contains(&b);
     let is_valid = (1..=256).contains(&text.len()) && text.bytes().all(is_allowed);
     if !is_valid {
         at.error_with(
             "invalid-name",
-            format!("{text:?} is not a valid name of a certificate"),
+            format!("{text:?} is not a valid name of a {what}"),
             "use 1 to 256 letters, digits and - _ . : / *".to_owned(),
         );
     }

@@ -70,6 +70,7 @@ mod kinds;
 mod listener;
 mod load_balancer;
 mod model;
+mod mutual_authentication;
 mod origin;
 mod private_key;
 mod read;
@@ -80,6 +81,7 @@ mod seen;
 mod spec;
 mod ssl_policy;
 mod target_group;
+mod trust_store;
 mod zone;
 
 pub use action::{
@@ -87,10 +89,10 @@ pub use action::{
     Forward, JwtValidation, OnUnauthenticated, Redirect, WeightedTargetGroup, is_provider_url,
 };
 pub use attributes::{
-    ATTRIBUTES, Attribute, AttributesSpec, AuthenticationSettings, DesyncMitigationMode,
-    ListenerAttributes, LoadBalancerAttributes, LogDelivery, MAX_HEADER_NAME, MAX_HEADER_VALUE,
-    MinimumHealthy, ProxyProtocol, Requirement, Resource, Stickiness, TargetGroupAttributes,
-    Values, XffHeaderProcessingMode,
+    ATTRIBUTES, Attribute, AttributesSpec, AuthenticationSettings, ClientCertificateHeaders,
+    DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, LogDelivery, MAX_HEADER_NAME,
+    MAX_HEADER_VALUE, MinimumHealthy, ProxyProtocol, Requirement, Resource, Stickiness,
+    TargetGroupAttributes, Values, XffHeaderProcessingMode,
 };
 pub use certificate::{Certificate, CertificateSource, MAX_CERTIFICATE_HOSTS, is_certificate_host};
 pub use changed::{Changed, changed};
@@ -115,6 +117,7 @@ pub use kinds::{
 pub use listener::Listener;
 pub use load_balancer::LoadBalancer;
 pub use model::Model;
+pub use mutual_authentication::{MutualAuthentication, Verification};
 pub use origin::{At, Origin};
 pub use personality::{HttpPersonality, Personality};
 pub use private_key::PrivateKey;
@@ -124,4 +127,5 @@ pub use security_group::{Permission, SecurityGroup, Sources};
 pub use spec::*;
 pub use ssl_policy::{SslPolicy, TlsVersion, classic_ssl_policies, ssl_policies, ssl_policy};
 pub use target_group::{Target, TargetGroup, TargetId, TargetState};
+pub use trust_store::TrustStore;
 pub use zone::{Zone, ZoneName};

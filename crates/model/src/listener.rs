@@ -10,6 +10,7 @@ use crate::cookie_stickiness::CookieStickiness;
 use crate::instance::InstanceEnd;
 use crate::invalid::{Checked, FieldPath, Findings, Place};
 use crate::kinds::{AlpnPolicy, LoadBalancerType, Protocol, Transport};
+use crate::mutual_authentication::MutualAuthentication;
 use crate::read::{one_of, port};
 use crate::rule::Rule;
 use crate::scope::{Lookup, Scope};
@@ -32,6 +33,8 @@ pub struct Listener {
     pub alpn_policy: AlpnPolicy,
     /// The first is the default, the rest are chosen by SNI.
     pub certificates: Vec<Arc<Certificate>>,
+    /// Whether clients are asked for certificates.
+    pub mutual_authentication: MutualAuthentication,
     /// By ascending priority; ALB only.
     pub rules: Vec<Rule>,
     /// What happens when no rule matches; exactly one today. A Classic load balancer's listeners
@@ -117,11 +120,6 @@ impl Listener {
             (Some(port), Some(protocol)) => ports.check(port, protocol, &at_port),
             _ => true,
         };
-        if spec.mutual_authentication {
-            let reason = "mutualAuthentication is not supported";
-            at.field("mutualAuthentication")
-                .wrong_name("not-supported", reason, None);
-        }
         let owner = Owner {
             kind: front.kind,
             protocol,
@@ -130,6 +128,10 @@ impl Listener {
             scope: Some(front.scope),
         };
         let certificates = certificates(spec, owner, front.scope, at);
+        let mutual_authentication = spec.mutual_authentication.as_ref().map(|mutual| {
+            let at = at.field("mutualAuthentication");
+            MutualAuthentication::build(mutual, front.kind, protocol, front.scope, &at)
+        });
         let ssl_policy = ssl_policy(spec, owner, at);
         let is_classic = front.kind == Some(LoadBalancerType::Classic);
         let mut cookie_stickiness = None;
@@ -161,6 +163,7 @@ impl Listener {
             ssl_policy,
             alpn_policy,
             certificates,
+            mutual_authentication: mutual_authentication.unwrap_or_default(),
             rules,
             default_actions,
             attributes,

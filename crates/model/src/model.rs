@@ -1,6 +1,6 @@
 //! Everything that describes the load balancers of one process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use crate::scope::Scope;
 use crate::seen::Seen;
 use crate::spec::ModelSpec;
 use crate::target_group::{TargetGroup, TargetId};
+use crate::trust_store::TrustStore;
 
 /// Everything that describes the load balancers of one process; names in it resolve.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -129,6 +130,7 @@ impl Model {
                 (None, None) => {}
             }
         }
+        add_trust_stores(spec, &mut scope, &at.field("trustStores"));
         let place = at.field("loadBalancers");
         let mut names = Seen::new("load balancer");
         let mut built = Vec::with_capacity(spec.load_balancers.len());
@@ -152,6 +154,14 @@ impl Model {
     /// The certificate called `name`.
     pub fn certificate(&self, name: &str) -> Option<&Arc<Certificate>> {
         self.certificates.iter().find(|c| &*c.name == name)
+    }
+
+    /// The trust stores that listeners use, each once, in the order of their listeners.
+    pub fn trust_stores(&self) -> Vec<&Arc<TrustStore>> {
+        let mut seen = HashSet::new();
+        let listeners = self.load_balancers.iter().flat_map(|lb| &lb.listeners);
+        let stores = listeners.filter_map(|one| one.mutual_authentication.trust_store());
+        stores.filter(|store| seen.insert(*store)).collect()
     }
 
     fn check_names(&self, at: &Place<'_>) {
@@ -186,6 +196,20 @@ impl Model {
                     ),
                 );
             }
+        }
+    }
+}
+
+/// A trust store is part of the listeners that use it; the model has no other.
+fn add_trust_stores(spec: &ModelSpec, scope: &mut Scope, at: &Place<'_>) {
+    let mut names = Seen::new("trust store");
+    for (i, spec) in spec.trust_stores.iter().enumerate() {
+        let at = at.index(i);
+        check_name(spec.name.as_deref(), &mut names, &at);
+        match (TrustStore::build(spec, &at), &spec.name) {
+            (Some(store), _) => scope.add_trust_store(&Arc::new(store)),
+            (None, Some(name)) => scope.add_refused_trust_store(name),
+            (None, None) => {}
         }
     }
 }

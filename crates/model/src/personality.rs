@@ -70,6 +70,8 @@ pub struct HttpPersonality {
     pub max_forwarded_addresses: Option<usize>,
     /// TRACE is refused with 405 (ALB guide: troubleshooting, HTTP 405).
     pub refuses_trace: bool,
+    /// A request without TLS at an HTTPS listener is answered with 400; otherwise the connection is closed.
+    pub answers_plain_http: bool,
     /// Longest method in bytes, else 405; `None`: only the limits of the request line hold (CLB guide:
     /// HTTP errors, 405).
     pub max_method_length: Option<usize>,
@@ -328,6 +330,7 @@ impl HttpPersonality {
         trace_id: true,
         max_forwarded_addresses: Some(30),
         refuses_trace: true,
+        answers_plain_http: true,
         max_method_length: None,
         refuses_space_in_target: false,
         error_statuses: ErrorStatuses::Application,
@@ -344,6 +347,7 @@ impl HttpPersonality {
         trace_id: false,
         max_forwarded_addresses: None,
         refuses_trace: false,
+        answers_plain_http: false,
         max_method_length: Some(127),
         refuses_space_in_target: true,
         error_statuses: ErrorStatuses::Classic,

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use crate::certificate::Certificate;
 use crate::environment::Environment;
 use crate::target_group::TargetGroup;
+use crate::trust_store::TrustStore;
 
-/// Target groups and certificates by their names, for the load balancers that refer to them.
+/// Target groups, certificates and trust stores by their names, for the load balancers that refer to them.
 ///
 /// ```
 /// use elbow_model::{ActionSpec, ListenerSpec, LoadBalancer, LoadBalancerSpec, Scope};
@@ -32,6 +33,7 @@ pub struct Scope {
     // Sorted, so that the same mistake gets the same hint every time.
     target_groups: BTreeMap<Arc<str>, Option<Arc<TargetGroup>>>,
     certificates: BTreeMap<Arc<str>, Option<Arc<Certificate>>>,
+    trust_stores: BTreeMap<Arc<str>, Option<Arc<TrustStore>>>,
     environment: Arc<Environment>,
 }
 
@@ -66,6 +68,17 @@ impl Scope {
         self.certificates.entry(name.into()).or_insert(None);
     }
 
+    /// Adds a trust store; the first of a name stays.
+    pub fn add_trust_store(&mut self, store: &Arc<TrustStore>) {
+        let entry = self.trust_stores.entry(Arc::clone(&store.name));
+        entry.or_insert_with(|| Some(Arc::clone(store)));
+    }
+
+    /// Adds a trust store that could not be built. Who refers to it is at no fault.
+    pub fn add_refused_trust_store(&mut self, name: &str) {
+        self.trust_stores.entry(name.into()).or_insert(None);
+    }
+
     pub(crate) fn set_environment(&mut self, environment: &Arc<Environment>) {
         self.environment = Arc::clone(environment);
     }
@@ -88,6 +101,18 @@ impl Scope {
             Some(None) => Lookup::Refused,
             None => Lookup::Unknown,
         }
+    }
+
+    pub(crate) fn trust_store(&self, name: &str) -> Lookup<&Arc<TrustStore>> {
+        match self.trust_stores.get(name) {
+            Some(Some(store)) => Lookup::Found(store),
+            Some(None) => Lookup::Refused,
+            None => Lookup::Unknown,
+        }
+    }
+
+    pub(crate) fn trust_store_names(&self) -> impl Iterator<Item = &str> {
+        self.trust_stores.keys().map(|name| &**name)
     }
 
     pub(crate) fn target_group_names(&self) -> impl Iterator<Item = &str> {

@@ -33,6 +33,8 @@ pub struct ModelSpec {
     pub target_groups: Vec<TargetGroupSpec>,
     /// Names are unique.
     pub certificates: Vec<CertificateSpec>,
+    /// Names are unique.
+    pub trust_stores: Vec<TrustStoreSpec>,
     /// What they name that is in no list of this model.
     pub environment: Arc<Environment>,
 }
@@ -121,8 +123,8 @@ pub struct ListenerSpec {
     pub alpn_policy: Option<String>,
     /// TLS only: names of certificates; the first is the default.
     pub certificates: Option<Vec<String>>,
-    /// Whether clients are asked for certificates; not supported.
-    pub mutual_authentication: bool,
+    /// HTTPS and TLS only: whether clients are asked for certificates.
+    pub mutual_authentication: Option<MutualAuthenticationSpec>,
     /// ALB only.
     pub rules: Option<Vec<RuleSpec>>,
     /// Required, exactly one; not for Classic.
@@ -151,6 +153,32 @@ pub struct LbCookieStickinessPolicySpec {
 pub struct AppCookieStickinessPolicySpec {
     /// Required.
     pub cookie_name: Option<String>,
+}
+
+/// For a [`MutualAuthentication`](crate::MutualAuthentication) (`MutualAuthenticationAttributes`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MutualAuthenticationSpec {
+    /// Required: `off`, `passthrough` or `verify`.
+    pub mode: Option<String>,
+    /// Required in mode `verify`, and only there: the name of a trust store.
+    pub trust_store: Option<String>,
+    /// Mode `verify` only; default false.
+    pub ignore_client_certificate_expiry: Option<bool>,
+    /// Mode `verify` only: `on` or `off` (the default).
+    pub advertise_trust_store_ca_names: Option<String>,
+}
+
+/// For a [`TrustStore`](crate::TrustStore) (`CreateTrustStore`, `AddTrustStoreRevocations`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustStoreSpec {
+    /// Required.
+    pub name: Option<String>,
+    /// Required: the PEM file of the authorities' certificates.
+    pub ca_certificates_bundle_file: Option<PathBuf>,
+    /// PEM files of revocation lists.
+    pub revocation_files: Option<Vec<PathBuf>>,
+    /// Where it is declared, for messages: file, line, column (1-based).
+    pub declared: Option<(Arc<str>, u32, u32)>,
 }
 
 /// For a [`Rule`](crate::Rule) (`CreateRule`).

@@ -1,14 +1,12 @@
 //! Certificates.
 
-use std::path::{Path, PathBuf};
-
 use elbow_model::{
     self as model, CertificateSource, CertificateSpec, MAX_CERTIFICATE_HOSTS, PrivateKey,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::item::{Fields, Item};
+use super::item::Item;
 use super::values::one_form;
 
 /// Shown instead of a private key.
@@ -41,32 +39,15 @@ pub(super) struct Certificate {
 
 /// What a file says of a certificate.
 pub(super) fn read(item: &Item<'_>) -> CertificateSpec {
-    let file = |fields: &Fields<'_>, name| {
-        let text = fields.text(name)?;
-        // A path that is empty stays so, for the model to refuse.
-        Some(if text.is_empty() {
-            PathBuf::new()
-        } else {
-            beside(item.file(), &text)
-        })
-    };
     item.mapping(|fields| CertificateSpec {
         name: fields.text("name"),
-        certificate_file: file(fields, "certificateFile"),
-        private_key_file: file(fields, "privateKeyFile"),
+        certificate_file: fields.file("certificateFile"),
+        private_key_file: fields.file("privateKeyFile"),
         certificate: fields.text("certificate"),
         private_key: fields.text("privateKey").map(PrivateKey::new),
         self_signed: fields.texts("selfSigned"),
         declared: Some(item.place()),
     })
-}
-
-/// `path`, relative to the folder of `file`.
-fn beside(file: &str, path: &str) -> PathBuf {
-    Path::new(file)
-        .parent()
-        .unwrap_or_else(|| Path::new(""))
-        .join(path)
 }
 
 /// A certificate as a file has it.

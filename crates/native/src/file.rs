@@ -16,8 +16,9 @@ use super::finding;
 use super::item::{Fields, Item, Log};
 use super::load_balancer::{self, LoadBalancer};
 use super::target_group::{self, TargetGroup};
+use super::trust_store::{self, TrustStore};
 
-/// elbow's native file: load balancers, their target groups and certificates.
+/// elbow's native file: load balancers, their target groups, certificates and trust stores.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -28,6 +29,9 @@ pub(super) struct File {
     pub(super) target_groups: Vec<TargetGroup>,
     #[schemars(default)]
     pub(super) certificates: Vec<Certificate>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub(super) trust_stores: Vec<TrustStore>,
 }
 
 /// The JSON schema of the native file, kept as `config/native.schema.json`.
@@ -66,6 +70,7 @@ fn model_spec(root: &Item<'_>) -> ModelSpec {
         load_balancers: objects(fields, "loadBalancers", "loadBalancer", load_balancer::read),
         target_groups: objects(fields, "targetGroups", "targetGroup", target_group::read),
         certificates: objects(fields, "certificates", "certificate", certificate::read),
+        trust_stores: objects(fields, "trustStores", "trustStore", trust_store::read),
         environment: Arc::default(),
     })
 }
@@ -93,12 +98,14 @@ pub fn render(model: &Model) -> Value {
     let load_balancers = model.load_balancers.iter();
     let target_groups = model.target_groups.iter();
     let certificates = model.certificates.iter();
+    let trust_stores = model.trust_stores().into_iter();
     let file = File {
         load_balancers: load_balancers.map(|lb| load_balancer::render(lb)).collect(),
         target_groups: target_groups
             .map(|group| target_group::render(group))
             .collect(),
         certificates: certificates.map(|one| certificate::render(one)).collect(),
+        trust_stores: trust_stores.map(|one| trust_store::render(one)).collect(),
     };
     // Serialization fails only for maps whose keys are not strings; the file has no such map.
     serde_json::to_value(file).unwrap_or_default()

@@ -11,6 +11,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("loadBalancers", "loadBalancer"),
     ("targetGroups", "targetGroup"),
     ("certificates", "certificate"),
+    ("trustStores", "trustStore"),
 ];
 
 /// Reports what was found in the model that was read of `root`.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use elbow_model::AttributesSpec;
@@ -96,9 +97,13 @@ impl<'a> Item<'a> {
         (self.log.file.clone(), at.line, at.column)
     }
 
-    /// The file, that paths in it are relative to.
-    pub(super) fn file(&self) -> &'a str {
-        &self.log.file
+    /// The file called `path`, relative to the folder of this one. A path that is empty stays so, for the model to refuse.
+    fn beside(&self, path: &str) -> PathBuf {
+        let folder = Path::new(&*self.log.file).parent();
+        match folder {
+            Some(folder) if !path.is_empty() => folder.join(path),
+            _ => path.into(),
+        }
     }
 
     pub(super) fn is_null(&self) -> bool {
@@ -286,6 +291,17 @@ impl<'a> Fields<'a> {
 
     pub(super) fn texts(&self, name: &'static str) -> Option<Vec<String>> {
         self.list(name, |item| item.text().unwrap_or_default().to_owned())
+    }
+
+    /// The path of a file, relative to the folder of this one.
+    pub(super) fn file(&self, name: &'static str) -> Option<PathBuf> {
+        Some(self.item.beside(&self.text(name)?))
+    }
+
+    /// Paths of files, relative to the folder of this one.
+    pub(super) fn files(&self, name: &'static str) -> Option<Vec<PathBuf>> {
+        let texts = self.texts(name)?.into_iter();
+        Some(texts.map(|text| self.item.beside(&text)).collect())
     }
 
     /// `attributes` by key; one whose value cannot be read is left out.

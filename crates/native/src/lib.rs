@@ -45,9 +45,11 @@ mod finding;
 mod item;
 mod listener;
 mod load_balancer;
+mod mutual_authentication;
 mod rule;
 mod security_group;
 mod target_group;
+mod trust_store;
 mod values;
 
 use elbow_model::diagnostic::Diagnostic;
@@ -122,7 +124,7 @@ fn read(text: &str, file: &str, environment: Environment, log: &Log) -> Option<M
 fn empty(file: &str) -> Diagnostic {
     Diagnostic::error("empty-file", "the file is empty")
         .at(file, 1, 1)
-        .hint("a file holds loadBalancers, targetGroups and certificates")
+        .hint("a file holds loadBalancers, targetGroups, certificates and trustStores")
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::action::{self, Action};
 use super::classic::{self, AppCookieStickinessPolicy, LbCookieStickinessPolicy};
 use super::item::Item;
+use super::mutual_authentication::{self, MutualAuthentication};
 use super::rule::{self, Rule};
 use super::values::{
     alpn_policies, classic_protocols, listener_attributes, listener_protocols, ssl_policy_names,
@@ -36,6 +37,10 @@ pub(super) struct Listener {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub(super) certificates: Vec<String>,
+    /// For HTTPS and TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub(super) mutual_authentication: Option<MutualAuthentication>,
     /// Application load balancers only; the lowest priority that matches wins.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
@@ -72,7 +77,9 @@ pub(super) fn read(item: &Item<'_>) -> ListenerSpec {
         ssl_policy: fields.text("sslPolicy"),
         alpn_policy: fields.text("alpnPolicy"),
         certificates: fields.texts("certificates"),
-        mutual_authentication: fields.get("mutualAuthentication").is_some(),
+        mutual_authentication: fields
+            .get("mutualAuthentication")
+            .map(|item| mutual_authentication::read(&item)),
         rules: fields.list("rules", rule::read),
         default_actions: fields.list("defaultActions", action::read),
         attributes: fields.attributes(),
@@ -100,6 +107,7 @@ pub(super) fn render(from: &model::Listener) -> Listener {
             .iter()
             .map(|c| c.name.to_string())
             .collect(),
+        mutual_authentication: mutual_authentication::render(&from.mutual_authentication),
         rules: from.rules.iter().map(rule::render).collect(),
         default_actions: match from.instance {
             // Derived from the instance port and protocol.

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use elbow_model::{
     ATTRIBUTES, Action, AlpnPolicy, BackendServerPolicy, Certificate, ClaimFormat, Condition,
     ContentType, HealthCheckProtocol, IpAddressType, IpProtocol, LoadBalancerType, MAX_HEADER_NAME,
-    MAX_HEADER_VALUE, OnUnauthenticated, Protocol, ProtocolVersion, RedirectStatus, Resource,
-    Scheme, TargetType, Transforms, Values, classic_ssl_policies, ssl_policies,
+    MAX_HEADER_VALUE, MutualAuthentication, OnUnauthenticated, Protocol, ProtocolVersion,
+    RedirectStatus, Resource, Scheme, TargetType, Transforms, Values, classic_ssl_policies,
+    ssl_policies,
 };
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
@@ -44,6 +45,7 @@ one_of! {
     listener_protocols: names(Protocol::NAMES);
     classic_protocols: protocols(Protocol::of_listeners(LoadBalancerType::Classic));
     alpn_policies: names(AlpnPolicy::NAMES);
+    mutual_authentication_modes: MutualAuthentication::MODES;
     ssl_policy_names: {
         let all = ssl_policies().iter().chain(classic_ssl_policies()).map(|p| p.name);
         all.collect::<BTreeSet<_>>()

@@ -29,7 +29,7 @@ pub use buffer::{Buffer, Buffers, HEAD, LARGE, SMALL, poll_read_pooled};
 pub use connect::{Connect, ConnectError, ConnectErrorKind, Resource, TcpConnector, Transport};
 pub use delivery::deliver;
 pub use relay::{Direction, Early, RelayEnd, Relayed, relay, relay_counted, relay_until_idle};
-pub use stream::{ConnMeta, Stream, TlsMeta};
+pub use stream::{ClientCertificate, ConnMeta, Stream, TlsMeta};
 pub use sys::{readable, take_inherited};
 pub use timeout::{Elapsed, timeout};
 pub use timer::{ClockUse, TICK, Timer, Timers};

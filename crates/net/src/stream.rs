@@ -88,4 +88,23 @@ pub struct TlsMeta {
     pub certificate_arn: Option<Arc<str>>,
     /// From accept to the end of the handshake.
     pub handshake: Duration,
+    /// Set if the client was asked for a certificate and sent one.
+    pub client_certificate: Option<Box<ClientCertificate>>,
+}
+
+/// The certificate of a client, in the forms that targets and logs get.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The subject (RFC 2253).
+    pub subject: String,
+    /// The issuer (RFC 2253).
+    pub issuer: String,
+    /// The serial number in hexadecimal digits.
+    pub serial_number: String,
+    /// `NotBefore=…;NotAfter=…`.
+    pub validity: String,
+    /// Whether it was verified.
+    pub is_verified: bool,
+    /// Percent-encoded PEM: of the certificate alone if it was verified, otherwise of the whole chain.
+    pub pem: String,
 }

@@ -8,9 +8,11 @@ mod instances;
 mod listener;
 mod make_listener;
 mod parts;
+mod stamp;
 mod state;
 #[cfg(test)]
 mod tests;
+mod trust_stores;
 
 pub(crate) use build::{Built, build, refresh};
 pub use certificates::check;

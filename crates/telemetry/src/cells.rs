@@ -104,7 +104,7 @@ pub struct ListenerCells {
     /// Time from request sent to first byte of the response (TargetResponseTime).
     pub target_response_time: Histogram,
     /// Failed TLS handshakes with clients (ClientTLSNegotiationErrorCount).
-    pub tls_handshake_errors: Counter,
+    pub tls_handshake_errors: KindCounts,
     /// Connections to targets that could not be opened (TargetConnectionErrorCount).
     pub connect_errors: Counter,
     /// Failed TLS handshakes with targets (TargetTLSNegotiationErrorCount).

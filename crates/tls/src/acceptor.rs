@@ -1,5 +1,6 @@
 //! Server side of TLS: connections from clients.
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -11,10 +12,13 @@ use rustls::server::{ClientHello, NoServerSessionStorage};
 use rustls::sign::SingleCertAndKey;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 use tokio::net::TcpStream;
-use tokio_rustls::LazyConfigAcceptor;
 
 use crate::certificate::Loaded;
+use crate::client_auth::{Attempt, ClientAuth};
 use crate::error::AcceptError;
+use crate::failure::HandshakeFailure;
+use crate::hello;
+use crate::plain::PlainClient;
 use crate::policy::{Policy, group_name, openssl_name};
 use crate::store::{Choice, Hello, Store};
 use crate::stream::ServerTls;
@@ -39,7 +43,8 @@ struct Inner {
     /// One for each certificate of the store, in the same order.
     configs: Vec<Configs>,
     alpn: Vec<Vec<u8>>,
-    tls13: bool,
+    policy: Policy,
+    client_auth: Option<ClientAuth>,
 }
 
 /// The rustls configurations of one certificate.
@@ -57,7 +62,7 @@ impl Acceptor {
     /// in order of preference ([`crate::alpn`]).
     ///
     /// A session can be resumed on any listener of the same load balancer that has the same policy and protocols and
-    /// chooses the same certificate (parity 2.3).
+    /// chooses the same certificate (parity 2.3). No session is resumed where clients are asked for certificates.
     ///
     /// # Errors
     /// If there is no certificate, or rustls cannot use one.
@@ -67,6 +72,7 @@ impl Acceptor {
         policy: &Policy,
         certificates: Vec<Arc<Loaded>>,
         alpn: Vec<Vec<u8>>,
+        client_auth: Option<ClientAuth>,
         tickets: &Tickets,
     ) -> Result<Self, rustls::Error> {
         if certificates.is_empty() {
@@ -80,7 +86,8 @@ impl Acceptor {
         base.session_storage = Arc::new(NoServerSessionStorage {});
         base.send_tls13_tickets = 0;
         let resumption = personality.resumption;
-        let resumes = resumption == Resumption::TicketsAndIds || certificates.len() == 1;
+        let resumes = client_auth.is_none()
+            && (resumption == Resumption::TicketsAndIds || certificates.len() == 1);
         let mut configs = Vec::with_capacity(certificates.len());
         for certificate in &certificates {
             let mut own = base.clone();
@@ -102,7 +109,8 @@ impl Acceptor {
                 store: Store::new(certificates, personality.prefers_unexpired_certificates),
                 configs,
                 alpn,
-                tls13: policy.tls13(),
+                policy: policy.clone(),
+                client_auth,
             }),
         })
     }
@@ -125,29 +133,65 @@ impl Acceptor {
                 meta.handshake = accepted.elapsed();
                 Ok((stream, meta))
             }
-            Ok(Err(e)) => Err(e.into()),
-            Err(_) => Err(AcceptError::timeout()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(AcceptError::new(HandshakeFailure::Timeout)),
         }
     }
 
-    async fn handshake(&self, stream: TcpStream) -> io::Result<(ServerTls, TlsMeta)> {
-        let start = LazyConfigAcceptor::new(Default::default(), stream).await?;
-        let hello = start.client_hello();
-        let choice = self
-            .inner
-            .store
-            .choose(&Hello::new(&hello, self.inner.tls13, unix_now()));
-        let config = self
-            .inner
-            .config(choice, &hello)
-            .ok_or(io::ErrorKind::NotFound)?;
-        let (socket, connection) = start.into_stream(config).await?.into_inner();
-        let meta = self.inner.meta(choice, &connection);
-        Ok((ServerTls::new(socket, connection), meta))
+    async fn handshake(&self, mut socket: TcpStream) -> Result<(ServerTls, TlsMeta), AcceptError> {
+        let inner = &self.inner;
+        let (accepted, received) = match hello::read(&mut socket).await? {
+            hello::Hello::Tls(accepted, received) => (accepted, received),
+            hello::Hello::Plain(received) => {
+                let plain = PlainClient::new(socket, received);
+                return Err(AcceptError {
+                    plain: Some(Box::new(plain)),
+                    ..AcceptError::new(HandshakeFailure::NotTls)
+                });
+            }
+        };
+        let (choice, config) = inner.choose(&accepted.client_hello())?;
+        let attempt = inner.client_auth.as_ref().map(Attempt::new);
+        let config = match &attempt {
+            Some(attempt) => attempt
+                .config(&config, &inner.policy)
+                .map_err(io::Error::other)?,
+            None => config,
+        };
+        let connection = hello::connection(accepted, config, &mut socket).await?;
+        let mut stream = ServerTls::with_received(socket, connection, received);
+        let ended = poll_fn(|cx| stream.poll_handshake(cx)).await;
+        let asks = attempt.is_some();
+        let found = attempt.map(|attempt| attempt.take_found());
+        let found = found.unwrap_or_default();
+        let mut meta = inner.meta(choice, stream.connection());
+        meta.client_certificate = found.certificate;
+        match ended {
+            Ok(()) => Ok((stream, meta)),
+            Err(error) => {
+                let mut error = AcceptError::from(error);
+                if let Some(failure) = found.failure {
+                    error.kind = failure;
+                } else if asks && error.is_too_large() {
+                    error.kind = HandshakeFailure::ClientCertMaxSizeExceeded;
+                }
+                let is_negotiated = stream.connection().negotiated_cipher_suite().is_some();
+                error.tls = is_negotiated.then(|| Box::new(meta));
+                Err(error)
+            }
+        }
     }
 }
 
 impl Inner {
+    /// The certificate for a client, and the configuration that serves it.
+    fn choose(&self, hello: &ClientHello<'_>) -> io::Result<(Choice, Arc<ServerConfig>)> {
+        let known = Hello::new(hello, self.policy.tls13(), unix_now());
+        let choice = self.store.choose(&known);
+        let config = self.config(choice, hello);
+        Ok((choice, config.ok_or(io::ErrorKind::NotFound)?))
+    }
+
     fn config(&self, choice: Choice, hello: &ClientHello<'_>) -> Option<Arc<ServerConfig>> {
         let configs = self.configs.get(choice.index)?;
         let overlap = hello
@@ -179,6 +223,7 @@ impl Inner {
             resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
             certificate_arn: certificate.map(|c| c.arn().clone()),
             handshake: Duration::ZERO,
+            client_certificate: None,
         }
     }
 }

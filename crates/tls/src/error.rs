@@ -1,96 +1,92 @@
 //! Errors of handshakes with clients.
 
-use std::fmt;
 use std::io;
 
+use elbow_net::TlsMeta;
 use rustls::{Error as TlsError, InvalidMessage, PeerIncompatible};
+
+use crate::failure::HandshakeFailure;
+use crate::plain::PlainClient;
 
 /// A failed handshake with a client; counted as `ClientTLSNegotiationErrorCount`.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}")]
 pub struct AcceptError {
     /// The kind of failure.
-    pub kind: AcceptErrorKind,
+    pub kind: HandshakeFailure,
     /// The cause.
     #[source]
     pub source: Option<io::Error>,
+    /// What had been negotiated, if it had come so far.
+    pub tls: Option<Box<TlsMeta>>,
+    /// The client, if it seems to speak HTTP without TLS.
+    pub plain: Option<Box<PlainClient>>,
 }
 
-/// The kind of failure of a handshake with a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AcceptErrorKind {
-    /// The handshake did not complete in time.
-    Timeout,
-    /// The client supports no TLS version of the policy.
-    NoSharedVersion,
-    /// The client supports no cipher suite, group or signature scheme of the policy and certificate.
-    NoSharedSuite,
-    /// The client does not speak TLS but for example plain HTTP.
-    NotTls,
-    /// The client aborted with an alert, for example because it does not trust the certificate.
-    ClientAlert,
-    /// The client closed or reset the connection.
-    ClientClosed,
-    /// The client violated the protocol.
-    Protocol,
-}
-
-impl AcceptErrorKind {
-    /// The name in logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Timeout => "timeout",
-            Self::NoSharedVersion => "no-shared-version",
-            Self::NoSharedSuite => "no-shared-suite",
-            Self::NotTls => "not-tls",
-            Self::ClientAlert => "client-alert",
-            Self::ClientClosed => "client-closed",
-            Self::Protocol => "protocol",
+impl AcceptError {
+    pub(crate) fn new(kind: HandshakeFailure) -> Self {
+        Self {
+            kind,
+            source: None,
+            tls: None,
+            plain: None,
         }
     }
-}
 
-impl AcceptError {
+    /// Whether a message of the client was larger than rustls accepts.
+    pub(crate) fn is_too_large(&self) -> bool {
+        let error = self.source.as_ref().and_then(tls_error);
+        matches!(
+            error,
+            Some(TlsError::InvalidMessage(
+                InvalidMessage::CertificatePayloadTooLarge
+                    | InvalidMessage::HandshakePayloadTooLarge
+            ))
+        )
+    }
+
     /// The code of a failed handshake in the connection log of an ALB (ALB guide: connection logs).
     pub fn log_code(&self) -> &'static str {
-        "UnmappedConnectionError"
-    }
-}
-
-impl fmt::Display for AcceptErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Timeout => "TLS handshake timed out",
-            Self::NoSharedVersion => "no TLS version in common with the client",
-            Self::NoSharedSuite => "no cipher suite in common with the client",
-            Self::NotTls => "the client does not speak TLS",
-            Self::ClientAlert => "the client refused the TLS handshake",
-            Self::ClientClosed => "the client closed the connection during the TLS handshake",
-            Self::Protocol => "the client violated the TLS protocol",
-        })
-    }
-}
-
-impl AcceptError {
-    pub(crate) fn timeout() -> Self {
-        Self {
-            kind: AcceptErrorKind::Timeout,
-            source: None,
+        use HandshakeFailure as F;
+        match self.kind {
+            F::ClientCertMaxChainDepthExceeded => "ClientCertMaxChainDepthExceeded",
+            F::ClientCertMaxSizeExceeded => "ClientCertMaxSizeExceeded",
+            F::ClientCertCrlHit => "ClientCertCrlHit",
+            F::ClientCertCrlProcessingError => "ClientCertCrlProcessingError",
+            F::ClientCertUntrusted => "ClientCertUntrusted",
+            F::ClientCertNotYetValid => "ClientCertNotYetValid",
+            F::ClientCertExpired => "ClientCertExpired",
+            F::ClientCertTypeUnsupported => "ClientCertTypeUnsupported",
+            F::ClientCertInvalid => "ClientCertInvalid",
+            F::ClientCertPurposeInvalid => "ClientCertPurposeInvalid",
+            // AWS has no code for a client without a certificate.
+            F::NoClientCert
+            | F::Timeout
+            | F::NoSharedVersion
+            | F::NoSharedSuite
+            | F::NotTls
+            | F::ClientAlert
+            | F::ClientClosed
+            | F::Protocol => "UnmappedConnectionError",
         }
     }
 }
 
 impl From<io::Error> for AcceptError {
     fn from(source: io::Error) -> Self {
-        let tls = source.get_ref().and_then(|e| e.downcast_ref::<TlsError>());
+        let kind = tls_error(&source).map_or(HandshakeFailure::ClientClosed, kind);
         Self {
-            kind: tls.map_or(AcceptErrorKind::ClientClosed, kind),
             source: Some(source),
+            ..Self::new(kind)
         }
     }
 }
 
-fn kind(error: &TlsError) -> AcceptErrorKind {
+fn tls_error(error: &io::Error) -> Option<&TlsError> {
+    error.get_ref()?.downcast_ref()
+}
+
+fn kind(error: &TlsError) -> HandshakeFailure {
     match error {
         TlsError::PeerIncompatible(reason) => match reason {
             PeerIncompatible::ServerDoesNotSupportTls12Or13
@@ -98,14 +94,17 @@ fn kind(error: &TlsError) -> AcceptErrorKind {
             | PeerIncompatible::SupportedVersionsExtensionRequired
             | PeerIncompatible::Tls12NotOffered
             | PeerIncompatible::Tls12NotOfferedOrEnabled
-            | PeerIncompatible::Tls13RequiredForQuic => AcceptErrorKind::NoSharedVersion,
-            _ => AcceptErrorKind::NoSharedSuite,
+            | PeerIncompatible::Tls13RequiredForQuic => HandshakeFailure::NoSharedVersion,
+            _ => HandshakeFailure::NoSharedSuite,
         },
-        TlsError::AlertReceived(_) => AcceptErrorKind::ClientAlert,
+        TlsError::AlertReceived(_) => HandshakeFailure::ClientAlert,
         // The first record has no content type or no version of TLS.
         TlsError::InvalidMessage(
             InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
-        ) => AcceptErrorKind::NotTls,
-        _ => AcceptErrorKind::Protocol,
+        ) => HandshakeFailure::NotTls,
+        TlsError::NoCertificatesPresented => HandshakeFailure::NoClientCert,
+        // Its signature of the handshake: the client does not have the key.
+        TlsError::InvalidCertificate(_) => HandshakeFailure::ClientCertInvalid,
+        _ => HandshakeFailure::Protocol,
     }
 }

@@ -1,9 +1,10 @@
 //! Security policies, the SNI certificate store, TLS termination for clients, and TLS to targets.
 //!
 //! ```text
-//! model::Certificate -- load --> Loaded --+
-//! policy(name) ----------------> Policy --+--> Acceptor -- accept(TcpStream) --> (ServerTls, TlsMeta)
-//! Tickets (outlives all of them) ---------+
+//! model::Certificate -- load ------------> Loaded -----+
+//! model::TrustStore -- load_trust_store -> ClientAuth -+--> Acceptor -- accept(TcpStream) --> (ServerTls, TlsMeta)
+//! policy(name) --------------------------> Policy -----+
+//! Tickets (outlives all of them) ----------------------+
 //!
 //! Originator -- connect(TcpStream) --> ClientTls
 //! ```
@@ -14,23 +15,35 @@
 mod acceptor;
 pub mod alpn;
 mod certificate;
+mod client_algorithms;
+mod client_auth;
+mod client_certificate;
 mod danger;
+mod distinguished_name;
 mod error;
+mod failure;
+mod hello;
 mod originator;
 pub mod pem;
+mod plain;
 mod policy;
 mod store;
 mod stream;
 mod ticketer;
 mod tickets;
+mod trust_store;
 
 #[cfg(test)]
 mod testkit;
 
 pub use acceptor::Acceptor;
 pub use certificate::{CertificateError, KeyType, Loaded, load};
-pub use error::{AcceptError, AcceptErrorKind};
+pub use client_auth::ClientAuth;
+pub use error::AcceptError;
+pub use failure::HandshakeFailure;
 pub use originator::Originator;
+pub use plain::PlainClient;
 pub use policy::{Policy, UnknownPolicy, policy};
 pub use stream::{ClientTls, ServerTls, Tls};
 pub use tickets::Tickets;
+pub use trust_store::{MAX_REVOCATION_BYTES, TrustStore, TrustStoreError, load_trust_store};

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustls_pemfile::Item;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 #[cfg(test)]
 mod tests;
@@ -46,11 +46,13 @@ pub enum PemError {
         /// The cause.
         source: io::Error,
     },
-    /// The text is larger than [`MAX_BYTES`].
-    #[error("{origin}: is larger than {MAX_BYTES} bytes; expected PEM")]
+    /// The text is larger than the limit.
+    #[error("{origin}: is larger than {max} bytes; expected PEM")]
     TooLarge {
         /// The text.
         origin: Origin,
+        /// The limit in bytes.
+        max: usize,
     },
     /// The text between BEGIN and END is invalid.
     // The parser's error is not shown: it would contain a key that is on the same line as BEGIN.
@@ -114,24 +116,35 @@ pub struct Pem<'a> {
 impl<'a> Pem<'a> {
     /// Reads `file`.
     pub fn open(file: &Path) -> Result<Self, PemError> {
+        Self::open_up_to(file, MAX_BYTES)
+    }
+
+    /// Reads `file` of at most `max` bytes.
+    pub(crate) fn open_up_to(file: &Path, max: usize) -> Result<Self, PemError> {
         let origin = Origin::File(file.to_owned());
-        match elbow_net::file::read(file, MAX_BYTES) {
-            Ok(text) => Self::new(origin, text.into()),
-            Err(e) if e.kind() == io::ErrorKind::FileTooLarge => Err(PemError::TooLarge { origin }),
+        match elbow_net::file::read(file, max) {
+            Ok(text) => Ok(Self {
+                origin,
+                text: text.into(),
+            }),
+            Err(e) if e.kind() == io::ErrorKind::FileTooLarge => {
+                Err(PemError::TooLarge { origin, max })
+            }
             Err(source) => Err(PemError::Read { origin, source }),
         }
     }
 
     /// Takes `text` from the configuration; `what` names its field.
     pub fn text(what: &'static str, text: &'a str) -> Result<Self, PemError> {
-        Self::new(Origin::Text(what), text.as_bytes().into())
-    }
-
-    fn new(origin: Origin, text: Cow<'a, [u8]>) -> Result<Self, PemError> {
+        let origin = Origin::Text(what);
         if text.len() > MAX_BYTES {
-            return Err(PemError::TooLarge { origin });
+            let max = MAX_BYTES;
+            return Err(PemError::TooLarge { origin, max });
         }
-        Ok(Self { origin, text })
+        Ok(Self {
+            origin,
+            text: text.as_bytes().into(),
+        })
     }
 
     /// Where the text comes from.
@@ -141,7 +154,17 @@ impl<'a> Pem<'a> {
 
     /// Parses the certificate chain, in order; ignores keys.
     pub fn chain(&self) -> Result<Vec<CertificateDer<'static>>, PemError> {
-        let chain: Vec<_> = self
+        let chain = self.certificates()?;
+        if chain.len() > MAX_CHAIN {
+            let origin = self.origin();
+            return Err(PemError::ChainTooLong { origin });
+        }
+        Ok(chain)
+    }
+
+    /// Parses the certificates, at least one, in order; ignores keys.
+    pub(crate) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, PemError> {
+        let certificates: Vec<_> = self
             .items()?
             .into_iter()
             .filter_map(|item| match item {
@@ -149,12 +172,43 @@ impl<'a> Pem<'a> {
                 _ => None,
             })
             .collect();
-        let origin = || self.origin();
-        match chain.len() {
-            0 => Err(PemError::NoCertificate { origin: origin() }),
-            n if n > MAX_CHAIN => Err(PemError::ChainTooLong { origin: origin() }),
-            _ => Ok(chain),
+        if certificates.is_empty() {
+            let origin = self.origin();
+            return Err(PemError::NoCertificate { origin });
         }
+        Ok(certificates)
+    }
+
+    /// Parses the revocation lists.
+    pub(crate) fn revocation_lists(
+        &self,
+    ) -> Result<Vec<CertificateRevocationListDer<'static>>, PemError> {
+        let lists = self.items()?.into_iter().filter_map(|item| match item {
+            Item::Crl(der) => Some(der),
+            _ => None,
+        });
+        Ok(lists.collect())
+    }
+
+    /// The number of the first line, from 1, that is neither of a PEM block nor a comment as AWS's bundles have them: `#`
+    /// without `-` after it.
+    pub(crate) fn stray_line(&self) -> Option<usize> {
+        let mut in_block = false;
+        let text = self.text.strip_suffix(b"\n").unwrap_or(&self.text);
+        let is_stray = |line: &[u8]| {
+            let line = line.trim_ascii_end();
+            if line.starts_with(b"-----BEGIN ") {
+                in_block = true;
+            } else if line.starts_with(b"-----END ") {
+                in_block = false;
+            } else {
+                let is_comment = line.starts_with(b"#") && !line.contains(&b'-');
+                return line.is_empty() || !(in_block || is_comment);
+            }
+            false
+        };
+        let stray = text.split(|&byte| byte == b'\n').position(is_stray);
+        stray.map(|index| index + 1)
     }
 
     /// Parses the only private key (PKCS#8, PKCS#1 or SEC1); ignores certificates.

@@ -57,15 +57,39 @@ where
     D: SideData,
 {
     /// Creates the stream after `connection` has completed its handshake over `socket`.
-    pub(crate) fn new(socket: TcpStream, mut connection: C) -> Self {
+    pub(crate) fn new(socket: TcpStream, connection: C) -> Self {
+        Self::with_received(socket, connection, Vec::new())
+    }
+
+    /// Creates the stream of a `connection` that gets the bytes `received` before others from `socket`.
+    pub(crate) fn with_received(socket: TcpStream, mut connection: C, received: Vec<u8>) -> Self {
         connection.set_buffer_limit(Some(WRITE_BUFFER));
         Self {
             socket,
             connection,
-            deferred: Vec::new(),
+            deferred: received,
             grown: false,
             read_closed: false,
             write_closed: false,
+        }
+    }
+
+    /// What was negotiated.
+    pub(crate) fn connection(&self) -> &C {
+        &self.connection
+    }
+
+    /// Completes the handshake, and sends all that belongs to it.
+    pub(crate) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_drain(cx))?;
+            if !self.connection.is_handshaking() {
+                return Poll::Ready(Ok(()));
+            }
+            if self.read_closed {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            ready!(self.poll_fill(cx, MIN_READ))?;
         }
     }
 
@@ -264,10 +288,24 @@ impl<C> fmt::Debug for Tls<C> {
     }
 }
 
+/// Reads once into a buffer that the connections of a thread share; `read` gets the bytes, none at the end of the stream.
+pub(crate) fn poll_read_with<T>(
+    socket: &mut TcpStream,
+    cx: &mut Context<'_>,
+    read: impl FnOnce(&mut TcpStream, &mut Context<'_>, &[u8]) -> io::Result<T>,
+) -> Poll<io::Result<T>> {
+    READ.with_borrow_mut(|buffer| {
+        let (buffer, _) = buffer.split_at_mut(MIN_READ);
+        let count = ready!(socket.poll_recv(cx, buffer))?;
+        let bytes = buffer.get(..count).unwrap_or_default();
+        Poll::Ready(read(socket, cx, bytes))
+    })
+}
+
 /// Lets rustls write to a socket from a poll function.
-struct SocketWriter<'a, 'b> {
-    socket: &'a mut TcpStream,
-    cx: &'a mut Context<'b>,
+pub(crate) struct SocketWriter<'a, 'b> {
+    pub(crate) socket: &'a mut TcpStream,
+    pub(crate) cx: &'a mut Context<'b>,
 }
 
 impl Write for SocketWriter<'_, '_> {

@@ -22,6 +22,8 @@ use tokio_rustls::client::TlsStream;
 use crate::danger::DangerousAnyCertificate;
 use crate::{AcceptError, Acceptor, Loaded, ServerTls, Tickets, load, policy};
 
+pub(crate) mod pki;
+
 pub(crate) const LONG: Duration = Duration::from_secs(10);
 
 /// A temporary folder, removed on drop.
@@ -115,6 +117,7 @@ pub(crate) fn acceptor(policy_name: &str, certificates: Vec<Arc<Loaded>>) -> Acc
         &policy(policy_name).unwrap(),
         certificates,
         Vec::new(),
+        None,
         &Tickets::new(),
     )
     .unwrap()

@@ -134,10 +134,19 @@ pub(super) const ROWS: &[Advice] = &[
     Advice {
         code: "unknown-trust-store",
         severities: ERROR,
-        cause: "`mutual-authentication` names a trust store that the environment does not list.",
-        consequence: "The controller refuses the load balancer.",
-        remedy: "List the ARN of the trust store under `resources` in the environment.",
+        cause: "`mutual-authentication` names a trust store that the environment does not list, or a listener one that is not in its file.",
+        consequence: "The controller refuses the load balancer, and elbow the file.",
+        remedy: "List the trust store under `trustStores`.",
         page: "https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/#mutual-authentication",
+        example: Example::File,
+    },
+    Advice {
+        code: "trust-store-not-found",
+        severities: ERROR_OR_WARNING,
+        cause: "The trust store lives in an AWS account.",
+        consequence: "The listener is left out: without the trust store it would admit anybody. With `--strict` the load balancer is refused.",
+        remedy: "List its ARN with the file of its certificates under `trustStores` in the environment.",
+        page: "mtls.md",
         example: Example::File,
     },
     Advice {

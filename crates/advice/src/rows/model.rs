@@ -330,6 +330,15 @@ pub(super) const ROWS: &[Advice] = &[
         example: Example::None("needs files beside the example"),
     },
     Advice {
+        code: "bad-trust-store",
+        severities: ERROR,
+        cause: "The bundle or a revocation list of a trust store cannot be used.",
+        consequence: "Listeners with this trust store do not serve, or serve with what it had before.",
+        remedy: "Do what the message says.",
+        page: "mtls.md",
+        example: Example::None("needs files beside the example"),
+    },
+    Advice {
         code: "bad-tls-listener",
         severities: ERROR,
         cause: "A listener's TLS settings cannot be used together.",

@@ -298,9 +298,9 @@ impl<S: Stream, C: Connect> Connection<S, C> {
             keep: facts.keep && !error.kind.closes_client(),
             ..facts
         };
-        let status = record.fail(error, listener);
-        self.answer(&listener.page(status), Some(facts), listener, record)
-            .await
+        let page = listener.error_page(error.kind);
+        record.fail(error, listener);
+        self.answer(&page, Some(facts), listener, record).await
     }
 
     /// Records a client that went away.

@@ -70,6 +70,8 @@ enum After {
 kinds! {
     /// The request is malformed, or contradicts itself.
     BadRequest: 400 Client Close "bad_request" "malformed request",
+    /// A request without TLS at an HTTPS listener.
+    PlainHttp: 400 Client Close "plain_http" "plain HTTP request to an HTTPS listener",
     /// The request was blocked by the desync mitigation mode.
     Desync: 400 Client Close "desync" "request blocked as ambiguous",
     /// A header line or the whole head is too large.

@@ -64,10 +64,13 @@ pub(crate) fn prepare<C: Connect>(
         record.notes = Some(Notes::take(spare, head, &listener.endpoint));
     }
     record.grpc = head.is_grpc();
+    let is_plain = listener.endpoint.https && incoming.meta.tls.is_none();
     let asked = Asked {
         head,
         client: incoming.meta.client.ip(),
-        refused: incoming.refused,
+        refused: is_plain
+            .then_some(ErrorKind::PlainHttp)
+            .or(incoming.refused),
         now: unix_now(),
         advice: incoming.advice,
     };

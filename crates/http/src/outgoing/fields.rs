@@ -5,10 +5,11 @@
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
+use std::sync::Arc;
 
 use elbow_auth::Identity;
-use elbow_model::XffHeaderProcessingMode;
-use elbow_net::ConnMeta;
+use elbow_model::{ClientCertificateHeaders, XffHeaderProcessingMode};
+use elbow_net::{ClientCertificate, ConnMeta};
 
 use crate::error::ErrorKind;
 use crate::header::head::{RequestHead, Version};
@@ -389,6 +390,11 @@ fn write_facts(out: &mut Vec<u8>, head: &RequestHead<'_>, origin: &Origin<'_>) {
         write_field(out, version, tls.version.as_bytes());
         write_field(out, cipher, tls.cipher.as_bytes());
     }
+    if let Some(tls) = &origin.meta.tls
+        && let Some(certificate) = &tls.client_certificate
+    {
+        write_client_certificate(out, certificate, listener);
+    }
     if let Some(identity) = origin.identity {
         write_field(
             out,
@@ -404,6 +410,48 @@ fn write_facts(out: &mut Vec<u8>, head: &RequestHead<'_>, origin: &Origin<'_>) {
         write_field(out, "Upgrade", protocol);
         write_field(out, "Connection", b"Upgrade");
     }
+}
+
+/// What is known of a client's certificate (ALB guide: mutual authentication, header modification).
+fn write_client_certificate(
+    out: &mut Vec<u8>,
+    certificate: &ClientCertificate,
+    listener: &Listener,
+) {
+    let own = listener.client_certificate_headers.as_deref();
+    let mut write =
+        |name: fn(&ClientCertificateHeaders) -> &Option<Arc<str>>, default, value: &str| {
+            let renamed = own.and_then(|own| name(own).as_deref());
+            write_field(out, renamed.unwrap_or(default), value.as_bytes());
+        };
+    if !certificate.is_verified {
+        return write(|own| &own.chain, "X-Amzn-Mtls-Clientcert", &certificate.pem);
+    }
+    write(
+        |own| &own.serial_number,
+        "X-Amzn-Mtls-Clientcert-Serial-Number",
+        &certificate.serial_number,
+    );
+    write(
+        |own| &own.issuer,
+        "X-Amzn-Mtls-Clientcert-Issuer",
+        &certificate.issuer,
+    );
+    write(
+        |own| &own.subject,
+        "X-Amzn-Mtls-Clientcert-Subject",
+        &certificate.subject,
+    );
+    write(
+        |own| &own.validity,
+        "X-Amzn-Mtls-Clientcert-Validity",
+        &certificate.validity,
+    );
+    write(
+        |own| &own.leaf,
+        "X-Amzn-Mtls-Clientcert-Leaf",
+        &certificate.pem,
+    );
 }
 
 #[cfg(test)]

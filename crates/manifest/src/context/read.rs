@@ -7,8 +7,8 @@ use elbow_model::diagnostic::Diagnostic;
 
 use super::gates::check_gate;
 use super::{
-    Context, Defaults, ExistingLoadBalancer, KnownCertificate, Locale, NamedGroup, Personality,
-    Subnet, UnknownCertificates, UnknownResources, Vpc,
+    Context, Defaults, ExistingLoadBalancer, KnownCertificate, KnownTrustStore, Locale, NamedGroup,
+    Personality, Subnet, UnknownCertificates, UnknownResources, Vpc,
 };
 use super::{log_bucket, user_pool};
 use crate::stack::{IpRange, Ipv6Range, Permission};
@@ -28,6 +28,7 @@ const FIELDS: &[&str] = &[
     "featureGates",
     "existingLoadBalancers",
     "certificates",
+    "trustStores",
     "logBuckets",
     "userPools",
     "unknownCertificates",
@@ -75,6 +76,8 @@ impl Context {
         context.existing_load_balancers = existing.iter().map(read_existing).collect();
         let certificates = view.get("certificates").items();
         context.certificates = certificates.iter().map(read_certificate).collect();
+        let stores = view.get("trustStores").items();
+        context.trust_stores = stores.iter().filter_map(read_trust_store).collect();
         context.log_buckets = log_bucket::read_all(&view.get("logBuckets"));
         context.user_pools = user_pool::read_all(&view.get("userPools"));
         read_unknown(
@@ -92,6 +95,7 @@ impl Context {
         context.resources = view.get("resources").texts().into_iter().collect();
         let buckets = context.log_buckets.iter().map(|one| &one.name);
         let listed = buckets.chain(context.user_pools.iter().map(|one| &one.arn));
+        let listed = listed.chain(context.trust_stores.iter().map(|one| &one.arn));
         context.resources.extend(listed.cloned());
         if let Some(ignore) = view.get("ignoreExcludedNodes").boolean() {
             context.ignore_excluded_nodes = ignore;
@@ -331,4 +335,22 @@ fn read_certificate(view: &View<'_>) -> KnownCertificate {
         private_key_file: text(view, "privateKeyFile"),
         names: view.get("names").texts(),
     }
+}
+
+fn read_trust_store(view: &View<'_>) -> Option<KnownTrustStore> {
+    view.only(&["arn", "caCertificatesBundleFile", "revocationFiles"]);
+    let bundle = view.get("caCertificatesBundleFile");
+    if bundle.is_absent() {
+        let message = "a trust store of trustStores needs caCertificatesBundleFile";
+        view.error("missing-field", message);
+        return None;
+    }
+    let at = view.at();
+    Some(KnownTrustStore {
+        arn: text(view, "arn"),
+        ca_certificates_bundle_file: bundle.text()?.to_owned(),
+        revocation_files: view.get("revocationFiles").texts(),
+        line: at.line,
+        column: at.column,
+    })
 }

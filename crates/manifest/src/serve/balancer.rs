@@ -41,7 +41,7 @@ impl<'a> Balancer<'a> {
         };
         let context = surroundings.context;
         let security_groups = SecurityGroups::of(stack, context);
-        let (fronts, listeners) = listeners::build(stack, kind, actions, wanted);
+        let (fronts, listeners) = listeners::build(stack, kind, context, actions, wanted);
         let is_dualstack = from.ip_address_type.starts_with("dualstack");
         let addresses = own_addresses(stack).unwrap_or_default();
         let spec = LoadBalancerSpec {

@@ -9,6 +9,7 @@ use elbow_model::{At, CertificateSpec, MAX_CERTIFICATE_HOSTS, Origin, PrivateKey
 use super::Surroundings;
 use super::catalog::Catalog;
 use super::hosts::name;
+use super::values::is_match;
 use crate::context::{KnownCertificate, UnknownCertificates};
 use crate::objects::Secret;
 use crate::scope::Scope;
@@ -128,26 +129,7 @@ fn known<'a>(certificates: &'a [KnownCertificate], arn: &str) -> Option<&'a Know
     let id = arn.rsplit('/').next().filter(|id| !id.is_empty());
     by(&|known| known == arn)
         .or_else(|| by(&|known| Some(known) == id))
-        .or_else(|| by(&|known| known.contains('*') && matches(known, arn)))
-}
-
-/// Whether `text` is what `pattern` says, where `*` stands for anything.
-fn matches(pattern: &str, text: &str) -> bool {
-    let Some((first, pattern)) = pattern.split_once('*') else {
-        return pattern == text;
-    };
-    let Some(mut rest) = text.strip_prefix(first) else {
-        return false;
-    };
-    let mut pieces: Vec<&str> = pattern.split('*').collect();
-    let last = pieces.pop().unwrap_or_default();
-    for piece in pieces {
-        let Some((_, after)) = rest.split_once(piece) else {
-            return false;
-        };
-        rest = after;
-    }
-    rest.ends_with(last)
+        .or_else(|| by(&|known| known.contains('*') && is_match(known, arn)))
 }
 
 /// As many hosts as one certificate may have: when there are more, those that share a parent become a wildcard.
@@ -221,7 +203,7 @@ mod tests {
             ("*b*b", "ab", false),
             ("a", "ab", false),
         ] {
-            assert_eq!(matches(pattern, text), holds, "{pattern} {text}");
+            assert_eq!(is_match(pattern, text), holds, "{pattern} {text}");
         }
     }
 }

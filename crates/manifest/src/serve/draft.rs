@@ -14,6 +14,7 @@ use super::classic::Classic;
 use super::groups::{Group, Groups};
 use super::hosts::Wanted;
 use super::place::{LeftOut, Part, Place};
+use super::trust_stores;
 use crate::Refusal;
 use crate::stack::Stack;
 
@@ -83,6 +84,7 @@ impl<'a> Draft<'a> {
                 load_balancers: vec![load_balancer],
                 target_groups,
                 certificates: specs,
+                trust_stores: trust_stores::specs(stack, surroundings.context),
                 environment: surroundings.context.environment().into(),
             },
             notes,

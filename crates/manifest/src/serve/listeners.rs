@@ -6,6 +6,8 @@ use super::actions::{Actions, Unbuilt, unavailable};
 use super::hosts::{Wanted, name, of_listener};
 use super::place::{Part, Place, of_attribute};
 use super::rules::{self, Rule};
+use super::trust_stores::{self, LeftOut};
+use crate::Context;
 use crate::stack::{Listener, Stack};
 
 /// A listener with the places of its fields.
@@ -20,6 +22,7 @@ pub(super) struct Front<'a> {
 pub(super) fn build<'a>(
     stack: &'a Stack,
     kind: LoadBalancerType,
+    context: &Context,
     actions: &mut Actions<'_, '_>,
     wanted: &mut Wanted,
 ) -> (Vec<Front<'a>>, Vec<ListenerSpec>) {
@@ -28,7 +31,7 @@ pub(super) fn build<'a>(
     listeners.sort_by_key(|listener| *listener.port);
     let built = listeners
         .into_iter()
-        .filter_map(|from| Front::build(from, stack, kind, actions, wanted));
+        .filter_map(|from| Front::build(from, stack, kind, context, actions, wanted));
     built.unzip()
 }
 
@@ -37,6 +40,7 @@ impl<'a> Front<'a> {
         from: &'a Listener,
         stack: &'a Stack,
         kind: LoadBalancerType,
+        context: &Context,
         actions: &mut Actions<'_, '_>,
         wanted: &mut Wanted,
     ) -> Option<(Self, ListenerSpec)> {
@@ -44,6 +48,17 @@ impl<'a> Front<'a> {
         if actions.is_left_out(&Part::Listener(port)) {
             return None;
         }
+        let mutual_authentication = match trust_stores::mutual_authentication(from, context) {
+            Ok(spec) => spec,
+            Err(LeftOut::Warning(warning)) => {
+                actions.notes.push(warning);
+                return None;
+            }
+            Err(LeftOut::Error(error)) => {
+                actions.faults.push(error);
+                return None;
+            }
+        };
         let default_actions = default_actions(from, kind, actions)?;
         let certificates = of_listener(stack, from);
         for arn in &certificates {
@@ -71,19 +86,13 @@ impl<'a> Front<'a> {
             ssl_policy: from.ssl_policy.as_ref().map(|one| one.value.clone()),
             alpn_policy: from.alpn_policy.first().map(|one| one.value.clone()),
             certificates: (!names.is_empty()).then_some(names),
-            mutual_authentication: front.asks_for_certificates()
-                && !actions.is_left_out(&Part::MutualAuthentication(port)),
+            mutual_authentication,
             rules: (!specs.is_empty()).then_some(specs),
             default_actions: Some(default_actions),
             attributes: (!attributes.is_empty()).then_some(attributes),
             ..ListenerSpec::default()
         };
         Some((front, spec))
-    }
-
-    fn asks_for_certificates(&self) -> bool {
-        let mutual = self.from.mutual_authentication.as_ref();
-        mutual.is_some_and(|mutual| mutual.mode != "off")
     }
 
     /// The place of a field.
@@ -102,7 +111,9 @@ impl<'a> Front<'a> {
             [Step::Field("certificates"), ..] => {
                 of(self.certificates.first().map(|one| &one.origin))
             }
-            [Step::Field("mutualAuthentication"), ..] => self.mutual_authentication(),
+            [Step::Field("mutualAuthentication"), ..] => {
+                of(from.mutual_authentication.as_ref().map(|one| &one.origin))
+            }
             [Step::Field("attributes"), Step::Key(key), ..] => {
                 let attributes = from.listener_attributes.iter();
                 let attributes = attributes.map(|one| (one.key.as_str(), &one.value.origin));
@@ -126,19 +137,6 @@ impl<'a> Front<'a> {
             },
             _ => listener(&from.port.origin),
         }
-    }
-
-    /// A listener that verifies client certificates is left out: without the verification it would admit anybody.
-    fn mutual_authentication(&self) -> Place {
-        let port = *self.from.port;
-        let Some(mutual) = &self.from.mutual_authentication else {
-            return Place::fixed(&self.from.port.origin);
-        };
-        let part = match &mutual.mode[..] {
-            "verify" => Part::Listener(port),
-            _ => Part::MutualAuthentication(port),
-        };
-        Place::of(&mutual.origin, part)
     }
 }
 

@@ -18,6 +18,7 @@ mod rules;
 mod security_groups;
 mod support;
 mod targets;
+mod trust_stores;
 mod values;
 mod zones;
 

@@ -18,8 +18,6 @@ pub(super) enum Part {
     Rule(String),
     /// The default actions of a listener, by its port. Without them it answers 503.
     Default(u16),
-    /// The mutual authentication of a listener that admits clients without a certificate, by its port.
-    MutualAuthentication(u16),
     /// A listener, by its port.
     Listener(u16),
 }
@@ -28,7 +26,7 @@ impl Part {
     /// What leaving it out means, for messages.
     pub(super) fn consequence(&self) -> &'static str {
         match self {
-            Self::GroupField(..) | Self::MutualAuthentication(_) => "it is left out",
+            Self::GroupField(..) => "it is left out",
             Self::Group(_) => "the target group and what leads to it are left out",
             Self::Condition(..) | Self::Rule(_) => "the rule answers 503",
             Self::Default(_) => "what no other rule takes is answered 503",

@@ -20,3 +20,22 @@ pub(super) fn unsigned(number: i32, origin: &Origin, faults: &mut Vec<Diagnostic
         0
     })
 }
+
+/// Whether `text` is what `pattern` says, where `*` stands for anything.
+pub(super) fn is_match(pattern: &str, text: &str) -> bool {
+    let Some((first, pattern)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut pieces: Vec<&str> = pattern.split('*').collect();
+    let last = pieces.pop().unwrap_or_default();
+    for piece in pieces {
+        let Some((_, after)) = rest.split_once(piece) else {
+            return false;
+        };
+        rest = after;
+    }
+    rest.ends_with(last)
+}

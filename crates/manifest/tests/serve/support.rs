@@ -214,34 +214,57 @@ fn an_unknown_target_group_is_answered_503() {
     assert!(answers(&rules(&model)[0], 503));
 }
 
-/// Mode `verify` is not served, so that nobody gets in without a certificate; `passthrough` lets every client in and
-/// is served.
+/// A listener that verifies certificates of clients needs its trust store, so that nobody gets in without one; the
+/// environment lists it by ARN, name or pattern.
 #[test]
-fn a_listener_that_verifies_client_certificates_is_left_out() {
-    let environment = "certificates: [{arn: '*', certificateFile: a, privateKeyFile: b}]";
-    let (context, _) = elbow_manifest::Context::parse(environment, "environment.yaml");
-    for (mode, listeners) in [
+fn a_listener_without_its_trust_store_is_left_out() {
+    const ARN: &str = "arn:aws:elasticloadbalancing:r:a:truststore/clients/1";
+    let verify = format!("{{\"port\": 443, \"mode\": \"verify\", \"trustStore\": \"{ARN}\"}}");
+    let passthrough = "{\"port\": 443, \"mode\": \"passthrough\"}";
+    let off = "{\"port\": 443, \"mode\": \"off\"}";
+    let listed = |arn: &str| {
+        format!("{{arn: '{arn}', caCertificatesBundleFile: ca.pem, revocationFiles: [crl.pem]}}")
+    };
+    for (mode, stores, served) in [
+        (&*verify, String::new(), None),
+        (&verify, listed("partners"), None),
+        (&verify, listed(ARN), Some("verify")),
+        (&verify, listed("clients"), Some("verify")),
         (
-            "{\"port\": 443, \"mode\": \"verify\", \"trustStore\": \"arn:a\"}",
-            &[80][..],
+            &verify,
+            listed("arn:*:truststore/clients/*"),
+            Some("verify"),
         ),
-        ("{\"port\": 443, \"mode\": \"passthrough\"}", &[80, 443]),
-        ("{\"port\": 443, \"mode\": \"off\"}", &[80, 443]),
+        (passthrough, String::new(), Some("passthrough")),
+        (off, String::new(), Some("off")),
     ] {
+        let environment = format!(
+            "certificates: [{{arn: '*', certificateFile: a, privateKeyFile: b}}]\ntrustStores: [{stores}]"
+        );
+        let (context, found) = elbow_manifest::Context::parse(&environment, "env/environment.yaml");
+        assert!(found.is_empty(), "{found:?}");
         let annotations = format!(
             "alb.ingress.kubernetes.io/certificate-arn: arn
     alb.ingress.kubernetes.io/listen-ports: '[{{\"HTTP\": 80}}, {{\"HTTPS\": 443}}]'
     alb.ingress.kubernetes.io/mutual-authentication: '[{mode}]'"
         );
         let (model, found) = super::served_in(&(ingress(&annotations) + WEB), &context);
-        let ports = model.load_balancers[0].listeners.iter();
-        let ports: Vec<u16> = ports.map(|one| one.port).collect();
-        assert_eq!(ports, listeners, "{mode}");
-        let expected = if mode.contains("off") { 0 } else { 1 };
-        assert_eq!(found.len(), expected, "{mode}: {found:?}");
-        assert!(found.iter().all(
-            |one| one.code == "not-supported" && one.field.ends_with("/mutual-authentication")
-        ));
+        let mut listeners = model.load_balancers[0].listeners.iter();
+        let listener = listeners.find(|one| one.port == 443);
+        let modes = listener.map(|one| one.mutual_authentication.mode());
+        assert_eq!(modes, served, "{mode} {stores}");
+        let codes: Vec<&str> = found.iter().map(|one| one.code).collect();
+        let expected: &[&str] = match served {
+            None => &["trust-store-not-found"],
+            Some(_) => &[],
+        };
+        assert_eq!(codes, expected, "{mode} {stores}: {found:?}");
+        let store = listener.and_then(|one| one.mutual_authentication.trust_store());
+        let files = store.map(|store| store.files().map(|file| file.display().to_string()));
+        let files: Vec<String> = files.into_iter().flatten().collect();
+        if served == Some("verify") {
+            assert_eq!(files, ["env/ca.pem", "env/crl.pem"]);
+        }
     }
 }
 

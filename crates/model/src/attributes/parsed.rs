@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::AttributesSpec;
 use super::{
-    Attribute, AuthenticationSettings, DesyncMitigationMode, ListenerAttributes,
-    LoadBalancerAttributes, LogDelivery, MinimumHealthy, ProxyProtocol, Resource, Stickiness,
-    TargetGroupAttributes, XffHeaderProcessingMode,
+    Attribute, AuthenticationSettings, ClientCertificateHeaders, DesyncMitigationMode,
+    ListenerAttributes, LoadBalancerAttributes, LogDelivery, MinimumHealthy, ProxyProtocol,
+    Resource, Stickiness, TargetGroupAttributes, XffHeaderProcessingMode,
 };
 use crate::{Algorithm, Protocol};
 
@@ -84,6 +84,22 @@ impl Texts<'_> {
         Duration::from_secs(self.number("elbow.log_interval.seconds").unwrap_or(seconds))
     }
 
+    fn client_certificate_headers(&self) -> ClientCertificateHeaders {
+        let name = |field: &str| {
+            self.name(&format!(
+                "routing.http.request.x_amzn_mtls_clientcert{field}.header_name"
+            ))
+        };
+        ClientCertificateHeaders {
+            chain: name(""),
+            leaf: name("_leaf"),
+            subject: name("_subject"),
+            issuer: name("_issuer"),
+            serial_number: name("_serial_number"),
+            validity: name("_validity"),
+        }
+    }
+
     fn name(&self, key: &str) -> Option<Arc<str>> {
         let text = self.text(key);
         (!text.is_empty()).then(|| text.into())
@@ -107,6 +123,7 @@ impl ListenerAttributes {
             tls_version_header: texts.name("routing.http.request.x_amzn_tls_version.header_name"),
             tls_cipher_header: texts
                 .name("routing.http.request.x_amzn_tls_cipher_suite.header_name"),
+            client_certificate_headers: texts.client_certificate_headers(),
             raw,
         }
     }

@@ -288,24 +288,14 @@ pub static ATTRIBUTES: &[Attribute] = &[
     response("routing.http.response.strict_transport_security.header_value"),
     response("routing.http.response.x_content_type_options.header_value"),
     response("routing.http.response.x_frame_options.header_value"),
-    client_certificate("routing.http.request.x_amzn_mtls_clientcert.header_name"),
-    client_certificate("routing.http.request.x_amzn_mtls_clientcert_issuer.header_name"),
-    client_certificate("routing.http.request.x_amzn_mtls_clientcert_leaf.header_name"),
-    client_certificate("routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name"),
-    client_certificate("routing.http.request.x_amzn_mtls_clientcert_subject.header_name"),
-    client_certificate("routing.http.request.x_amzn_mtls_clientcert_validity.header_name"),
-    served(
-        "routing.http.request.x_amzn_tls_cipher_suite.header_name",
-        &[HttpsListener],
-        HeaderName,
-        "",
-    ),
-    served(
-        "routing.http.request.x_amzn_tls_version.header_name",
-        &[HttpsListener],
-        HeaderName,
-        "",
-    ),
+    request("routing.http.request.x_amzn_mtls_clientcert.header_name"),
+    request("routing.http.request.x_amzn_mtls_clientcert_issuer.header_name"),
+    request("routing.http.request.x_amzn_mtls_clientcert_leaf.header_name"),
+    request("routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name"),
+    request("routing.http.request.x_amzn_mtls_clientcert_subject.header_name"),
+    request("routing.http.request.x_amzn_mtls_clientcert_validity.header_name"),
+    request("routing.http.request.x_amzn_tls_cipher_suite.header_name"),
+    request("routing.http.request.x_amzn_tls_version.header_name"),
     // Target groups.
     // The default depends on the protocol.
     served(
@@ -497,7 +487,7 @@ const fn response(key: &'static str) -> Attribute {
     served(key, HTTP_LISTENERS, HeaderValue, "")
 }
 
-/// A header that tells a target about a client's certificate.
-const fn client_certificate(key: &'static str) -> Attribute {
-    fixed(key, &[HttpsListener], HeaderName, "", &[])
+/// The name of a header that tells a target about the TLS connection of its client.
+const fn request(key: &'static str) -> Attribute {
+    served(key, &[HttpsListener], HeaderName, "")
 }

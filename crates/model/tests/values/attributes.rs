@@ -251,7 +251,7 @@ fn a_value_without_effect_is_accepted_with_a_warning() {
             Resource::HttpsListener,
             "routing.http.request.x_amzn_mtls_clientcert.header_name",
             "X-C",
-            true,
+            false,
         ),
     ] {
         let (found, warned) = check(of, &[(key, text)]);

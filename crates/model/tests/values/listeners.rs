@@ -69,13 +69,110 @@ fn ports_and_protocols() {
                 .contains(&"protocol unknown-value".to_owned())
         );
     }
-    let asked = ListenerSpec {
-        mutual_authentication: true,
-        ..listener(80, "HTTP", fixed())
+}
+
+/// API, `MutualAuthenticationAttributes`; NLB guide, mutual authentication: verify only.
+#[test]
+fn mutual_authentication_belongs_to_tls() {
+    let spec = |mode: &str| MutualAuthenticationSpec {
+        mode: Some(mode.to_owned()),
+        ..MutualAuthenticationSpec::default()
     };
+    let found = |kind, protocol: &str, mutual: MutualAuthenticationSpec| {
+        let asked = ListenerSpec {
+            mutual_authentication: Some(mutual),
+            ..listener(443, protocol, fixed())
+        };
+        let of_it = |fault: &String| fault.starts_with("mutualAuthentication");
+        let faults = listener_faults(kind, asked).into_iter();
+        faults.filter(of_it).collect::<Vec<_>>()
+    };
+    let at = |field: &str, code: &str| vec![format!("mutualAuthentication{field} {code}")];
+    assert_eq!(found("application", "HTTPS", spec("passthrough")), [""; 0]);
+    assert_eq!(found("application", "HTTP", spec("off")), [""; 0]);
+    for (kind, protocol) in [
+        ("application", "HTTP"),
+        ("network", "TCP"),
+        ("classic", "SSL"),
+    ] {
+        let refused = found(kind, protocol, spec("passthrough"));
+        assert_eq!(refused, at("", "invalid-combination"), "{kind} {protocol}");
+    }
+    let refused = found("network", "TLS", spec("passthrough"));
+    assert_eq!(refused, at(".mode", "invalid-combination"));
+    let refused = found("application", "HTTPS", spec("on"));
+    assert_eq!(refused, at(".mode", "unknown-value"));
+    let refused = found("application", "HTTPS", MutualAuthenticationSpec::default());
+    assert_eq!(refused, at(".mode", "missing-field"));
+    let refused = found("application", "HTTPS", spec("verify"));
+    assert_eq!(refused, at(".trustStore", "missing-field"));
+    let verify = MutualAuthenticationSpec {
+        trust_store: Some("clients".to_owned()),
+        advertise_trust_store_ca_names: Some("true".to_owned()),
+        ..spec("verify")
+    };
+    let refused = found("network", "TLS", verify.clone());
+    let mut expected = at(".advertiseTrustStoreCaNames", "unknown-value");
+    expected.extend(at(".trustStore", "unknown-trust-store"));
+    assert_eq!(refused, expected);
+    let off = MutualAuthenticationSpec {
+        mode: Some("off".to_owned()),
+        ..verify
+    };
+    let mut expected = at(".trustStore", "invalid-combination");
+    expected.extend(at(".advertiseTrustStoreCaNames", "invalid-combination"));
+    assert_eq!(found("application", "HTTPS", off), expected);
+}
+
+/// API, `CreateTrustStore`.
+#[test]
+fn trust_store_of_a_listener_is_part_of_it() {
+    let store = TrustStoreSpec {
+        name: Some("clients".to_owned()),
+        ca_certificates_bundle_file: Some("clients.pem".into()),
+        revocation_files: Some(vec!["revoked.pem".into()]),
+        ..TrustStoreSpec::default()
+    };
+    let mut scope = Scope::default();
+    scope.add_trust_store(&TrustStore::new(&store).value.unwrap().into());
+    scope.add_certificate(
+        &Certificate::new(&CertificateSpec::files("web", "web.pem", "web.key"))
+            .value
+            .unwrap()
+            .into(),
+    );
+    let spec = ListenerSpec {
+        certificates: Some(vec!["web".to_owned()]),
+        mutual_authentication: Some(MutualAuthenticationSpec {
+            mode: Some("verify".to_owned()),
+            trust_store: Some("clients".to_owned()),
+            ignore_client_certificate_expiry: Some(true),
+            ..MutualAuthenticationSpec::default()
+        }),
+        ..listener(443, "HTTPS", fixed())
+    };
+    let kind = LoadBalancerType::Application;
+    let built = Listener::new(&spec, kind, "web", &scope).value.unwrap();
+    let MutualAuthentication::Verify(verification) = &built.mutual_authentication else {
+        panic!("{:?}", built.mutual_authentication);
+    };
+    assert!(verification.ignores_expiry && !verification.advertises_ca_names);
+    let files: Vec<_> = verification.trust_store.files().collect();
+    assert_eq!(files.len(), 2);
+
+    let faults = TrustStore::new(&TrustStoreSpec::default())
+        .value
+        .unwrap_err();
+    let faults: Vec<_> = faults
+        .iter()
+        .map(|one| (one.field.to_string(), one.code))
+        .collect();
     assert_eq!(
-        listener_faults("application", asked),
-        ["mutualAuthentication not-supported"]
+        faults,
+        [
+            ("name".to_owned(), "missing-field"),
+            ("caCertificatesBundleFile".to_owned(), "missing-field")
+        ]
     );
 }
 

@@ -249,7 +249,17 @@ fn listeners() {
         ),
         (
             "application",
-            format!("{http}, «not-supported»mutualAuthentication: {{}}"),
+            format!("{http}, mutualAuthentication: «missing-field»{{}}"),
+        ),
+        (
+            "application",
+            format!("{http}, mutualAuthentication: «invalid-combination»{{mode: passthrough}}"),
+        ),
+        (
+            "application",
+            format!(
+                "{http}, mutualAuthentication: «invalid-combination»{{mode: verify, trustStore: «unknown-trust-store»a}}"
+            ),
         ),
         (
             "application",

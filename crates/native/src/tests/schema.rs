@@ -133,9 +133,14 @@ fn the_schema_has_the_fields_of_the_reader() {
                 "{{forwardConfig: {{targetGroupStickinessConfig: {x}}}}}"
             )),
         ),
+        (
+            "MutualAuthentication",
+            listener(&format!("{{mutualAuthentication: {x}}}")),
+        ),
         ("Target", group(&format!("{{targets: [{x}]}}"))),
         ("TargetGroup", group(x)),
         ("Transform", transform(x)),
+        ("TrustStore", format!("trustStores: [{x}]")),
         ("Values", condition(&format!("{{sourceIPConfig: {x}}}"))),
         (
             "Values",
@@ -160,9 +165,7 @@ fn the_schema_has_the_fields_of_the_reader() {
     for (name, text) in &expected {
         let mut known = known(text);
         // Not served, so that an editor does not offer it.
-        for unserved in ["mutualAuthentication", "targetControlPort"] {
-            known.remove(unserved);
-        }
+        known.remove("targetControlPort");
         assert_eq!(fields(&definitions[*name]), known, "{name}");
         seen.insert(*name);
     }
@@ -196,6 +199,7 @@ fn the_schema_requires_what_the_reader_requires() {
         ("Listener", &["port", "protocol"]),
         ("LoadBalancer", &["name", "type"]),
         ("Matcher", &[]),
+        ("MutualAuthentication", &["mode"]),
         ("Patterns", &[]),
         ("QueryPair", &["value"]),
         ("QueryString", &["values"]),
@@ -207,6 +211,7 @@ fn the_schema_requires_what_the_reader_requires() {
         ("Target", &["id"]),
         ("Transform", &["type"]),
         ("TargetGroup", &["name", "port", "protocol"]),
+        ("TrustStore", &["caCertificatesBundleFile", "name"]),
         ("LoadBalancerAddress", &["ipAddress"]),
         ("Values", &["values"]),
         ("WeightedTargetGroup", &["targetGroup"]),

@@ -16,6 +16,7 @@ use super::listener::{ListenerState, forwarded_groups};
 use super::make_listener::ListenerSpec;
 use super::parts::Parts;
 use super::state::{BalancerState, Changes, Snapshot};
+use super::trust_stores::Renewed;
 use crate::error::{Failure, ListenerId};
 use crate::listener_key::ListenerKey;
 
@@ -40,6 +41,7 @@ struct Next<'a> {
     renewed: FxHashSet<Arc<str>>,
     /// Certificates that cannot be loaded.
     broken: FxHashSet<Arc<str>>,
+    trust_stores: Renewed,
     failures: Vec<Failure>,
 }
 
@@ -79,6 +81,9 @@ pub(crate) fn build(model: Arc<Model>, addresses: &Addresses, parts: &Parts<'_>)
     let mut balancers = changed(old, new, |lb| &lb.name);
     let moved = moved(&balancers, old, new, addresses, previous);
     balancers.set.extend(moved);
+    let wanted = balancers.set.iter().map(|(_, lb)| *lb);
+    next.trust_stores = next.snapshot.trust_stores.renew(&model, wanted);
+    next.failures.append(&mut next.trust_stores.failures);
 
     let mut changes = GroupChanges::default();
     let gone = groups.gone.iter();
@@ -167,12 +172,14 @@ impl<'a> Next<'a> {
                 groups: previous.groups.clone(),
                 listeners: previous.listeners.clone(),
                 certificates: Arc::clone(&previous.certificates),
+                trust_stores: Arc::clone(&previous.trust_stores),
             },
             changes: Changes::default(),
             replaced: FxHashSet::default(),
             addresses: FxHashMap::default(),
             renewed: FxHashSet::default(),
             broken: FxHashSet::default(),
+            trust_stores: Renewed::default(),
             failures: Vec::new(),
         }
     }
@@ -354,13 +361,12 @@ impl<'a> Next<'a> {
         let groups = groups.filter_map(|name| self.snapshot.groups.get(name));
         let users = groups.flat_map(|group| &group.users);
         let mut names: FxHashSet<Arc<str>> = users.cloned().collect();
-        if !self.renewed.is_empty() {
-            let presents = |listener: &Listener| uses_any(listener, &self.renewed);
+        if !self.renewed.is_empty() || !self.trust_stores.renewed.is_empty() {
             let balancers = self.snapshot.balancers.values();
-            let mut presenting = balancers
-                .filter(|state| state.config.listeners.iter().any(presents))
+            let mut affected = balancers
+                .filter(|state| state.config.listeners.iter().any(|l| self.is_renewed(l)))
                 .map(|state| Arc::clone(&state.config.name));
-            names.extend(&mut presenting);
+            names.extend(&mut affected);
         }
         for name in names.into_iter().filter(|name| !done.contains(name)) {
             if let Some(state) = self.snapshot.balancers.get(&name).cloned() {
@@ -373,8 +379,8 @@ impl<'a> Next<'a> {
         let mut listeners = Vec::with_capacity(state.listeners.len());
         for (listener, before) in state.config.listeners.iter().zip(&state.listeners) {
             let mut groups = forwarded_groups(listener);
-            let is_affected = groups.any(|group| self.replaced.contains(group))
-                || uses_any(listener, &self.renewed);
+            let is_affected =
+                groups.any(|group| self.replaced.contains(group)) || self.is_renewed(listener);
             if is_affected {
                 let renewed =
                     self.listener(&state.config, listener, &state.addresses, Some(before));
@@ -402,8 +408,8 @@ impl<'a> Next<'a> {
         addresses: &[IpAddr],
         before: Option<&Arc<ListenerState>>,
     ) -> Option<Arc<ListenerState>> {
-        // The failure of the certificate is reported already.
-        if uses_any(listener, &self.broken) {
+        // The failure of the certificate or trust store is reported already.
+        if uses_any(listener, &self.broken) || self.trust_stores.breaks(listener) {
             return None;
         }
         let spec = ListenerSpec {
@@ -419,6 +425,11 @@ impl<'a> Next<'a> {
                 None
             }
         }
+    }
+
+    /// Whether `listener` uses a certificate or trust store that is new or changed.
+    fn is_renewed(&self, listener: &Listener) -> bool {
+        uses_any(listener, &self.renewed) || self.trust_stores.affects(listener)
     }
 
     fn put(&mut self, state: BalancerState) {

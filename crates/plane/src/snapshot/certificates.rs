@@ -1,9 +1,6 @@
 //! Active certificates. Each is loaded once and reloaded only when it changes.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use elbow_model::diagnostic::Diagnostic;
@@ -11,6 +8,8 @@ use elbow_model::{Account, Certificate, CertificateSource, LoadBalancer, Model, 
 use elbow_tls::Loaded;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::stamp::{Stamp, stamp};
+use super::trust_stores;
 use crate::error::{Cause, Failure};
 
 /// Loaded certificates by name.
@@ -25,9 +24,6 @@ struct Entry {
     stamps: Vec<Stamp>,
 }
 
-/// Metadata of a file that changes when it is written or replaced; `None` if the file does not exist.
-type Stamp = Option<[i64; 6]>;
-
 /// The certificates of a new model.
 pub(super) struct Renewal {
     pub(super) certificates: Arc<Certificates>,
@@ -40,7 +36,7 @@ pub(super) struct Renewal {
 }
 
 /// Checks the certificates of `model`: finds those that are missing or broken, or whose key does not
-/// match. Certificates that are not issued yet are not checked.
+/// match. Certificates that are not issued yet are not checked. Checks the trust stores of its listeners, too.
 pub fn check(model: &Model) -> Vec<Diagnostic> {
     let is_not_issued_yet =
         |c: &&Arc<Certificate>| matches!(c.source, CertificateSource::SelfSigned { .. });
@@ -49,6 +45,7 @@ pub fn check(model: &Model) -> Vec<Diagnostic> {
         .iter()
         .filter(|c| !is_not_issued_yet(c))
         .filter_map(|c| load(c, &Account::default()).err())
+        .chain(trust_stores::check(model))
         .collect()
 }
 
@@ -138,15 +135,6 @@ fn stamps(certificate: &Certificate) -> Vec<Stamp> {
         } => vec![stamp(certificate), stamp(private_key)],
         CertificateSource::Pem { .. } | CertificateSource::SelfSigned { .. } => Vec::new(),
     }
-}
-
-fn stamp(path: &Path) -> Stamp {
-    let file = fs::metadata(path).ok()?;
-    let numbers = [file.dev(), file.ino(), file.size()].map(u64::cast_signed);
-    let [device, inode, size] = numbers;
-    // Programs can set the modification time, but not the change time (ctime).
-    let (seconds, nanoseconds) = (file.ctime(), file.ctime_nsec());
-    Some([device, inode, size, file.mtime(), seconds, nanoseconds])
 }
 
 /// Names of the load balancers that use the certificate `name`.

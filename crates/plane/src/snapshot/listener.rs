@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use elbow_model::{Action, Listener, Personality, Sources, Transport};
 use elbow_telemetry::ListenerMetrics;
-use elbow_tls::{Acceptor, Loaded, Tickets};
+use elbow_tls::{Acceptor, ClientAuth, Loaded, Tickets};
 
 /// An active listener.
 pub(crate) struct ListenerState {
@@ -59,6 +59,7 @@ pub(super) struct Terms {
     pub(super) policy: Arc<str>,
     pub(super) alpn: Vec<Vec<u8>>,
     pub(super) certificates: Vec<Arc<Loaded>>,
+    pub(super) client_auth: Option<ClientAuth>,
 }
 
 /// The handler of the connections of a listener, and of its datagrams.
@@ -116,6 +117,7 @@ impl Termination {
             &policy,
             terms.certificates.clone(),
             terms.alpn.clone(),
+            terms.client_auth.clone(),
             tickets,
         );
         Ok(Self {
@@ -141,6 +143,7 @@ impl PartialEq for Terms {
             && self.personality == other.personality
             && self.policy == other.policy
             && self.alpn == other.alpn
+            && self.client_auth == other.client_auth
             && self.certificates.len() == other.certificates.len()
             // Unchanged certificates are shared between snapshots.
             && certificates.into_iter().all(|(a, b)| Arc::ptr_eq(a, b))

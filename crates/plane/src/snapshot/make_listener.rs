@@ -56,7 +56,8 @@ impl ListenerSpec<'_> {
             });
         let termination = if listener.protocol.is_tls() {
             let before = self.before.and_then(|before| before.termination.as_ref());
-            let made = Termination::new(self.terms(snapshot), before, parts.tickets);
+            let terms = self.terms(snapshot);
+            let made = terms.and_then(|terms| Termination::new(terms, before, parts.tickets));
             Some(made.map_err(|message| bad_tls(balancer, listener, &message))?)
         } else {
             None
@@ -114,14 +115,14 @@ impl ListenerSpec<'_> {
         })
     }
 
-    fn terms(&self, snapshot: &Snapshot) -> Terms {
+    fn terms(&self, snapshot: &Snapshot) -> Result<Terms, String> {
         let Self {
             balancer, listener, ..
         } = *self;
         let loaded =
             |certificate: &Arc<Certificate>| snapshot.certificates.get(&certificate.name).cloned();
         let personality = balancer.kind.personality();
-        Terms {
+        Ok(Terms {
             load_balancer: Arc::clone(&balancer.name),
             personality,
             policy: listener.ssl_policy.clone().unwrap_or_default(),
@@ -131,7 +132,8 @@ impl ListenerSpec<'_> {
                 AlpnSource::None => Vec::new(),
             },
             certificates: listener.certificates.iter().filter_map(loaded).collect(),
-        }
+            client_auth: snapshot.trust_stores.client_auth(listener)?,
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use super::certificates::Certificates;
 use super::group::GroupState;
 use super::instances::{self, InstanceTargets};
 use super::listener::ListenerState;
+use super::trust_stores::TrustStores;
 use crate::listener_key::ListenerKey;
 
 /// Everything that is active at one time.
@@ -23,6 +24,7 @@ pub(crate) struct Snapshot {
     pub(crate) groups: FxHashMap<Arc<str>, Arc<GroupState>>,
     pub(crate) listeners: FxHashMap<ListenerKey, Arc<ListenerState>>,
     pub(crate) certificates: Arc<Certificates>,
+    pub(crate) trust_stores: Arc<TrustStores>,
 }
 
 /// An active load balancer.

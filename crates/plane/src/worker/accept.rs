@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use elbow_net::open_files::{Full, Slot};
 use elbow_net::{ConnMeta, Stream, listen};
 use elbow_tcp::FlowRecord;
-use elbow_telemetry::{Counter, ListenerCells, ListenerMetrics, ShedReason};
+use elbow_telemetry::{Counter, Kind, ListenerCells, ListenerMetrics, ShedReason};
+use elbow_tls::{AcceptError, HandshakeFailure};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, spawn_local};
 use tracing::{debug, warn};
@@ -22,6 +23,16 @@ use crate::handshakes::Handshake;
 use crate::listener_key::ListenerKey;
 use crate::shared::Shared;
 use crate::snapshot::{Handler, Limit, ListenerState};
+
+/// The reasons of failed handshakes.
+static FAILURES: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+    let all = HandshakeFailure::ALL.iter();
+    all.map(|failure| Kind {
+        kind: failure.label(),
+        side: "client",
+    })
+    .collect()
+});
 
 /// Minimum time between two log lines about failed accepts of a listener.
 const ACCEPT_FAILURE_INTERVAL: Duration = Duration::from_secs(60);
@@ -240,23 +251,34 @@ impl Accepting {
                 meta.tls = Some(Arc::new(tls));
                 self.serve(stream, meta, &state, open);
             }
-            Err(error) => {
-                debug!(client = %meta.client, address = %self.key, %error, "TLS handshake failed");
-                let cells = self.metrics.worker(self.context.worker.id);
-                cells.tls_handshake_errors.increment();
-                match (&self.connections, &state.handler) {
-                    (Connections::Http(context), Handler::Http(listener)) => {
-                        elbow_http::failed(context, listener, &meta, error.log_code());
-                    }
-                    (Connections::Tcp(context), handler) => {
-                        if let Some(listener) = handler.tcp() {
-                            FlowRecord::handshake_failed(context, listener, &meta);
-                        }
-                    }
-                    // The listener has just changed between TCP and HTTP.
-                    (Connections::Http(_), _) => {}
+            Err(error) => self.fail(error, meta, &state, open),
+        }
+    }
+
+    /// Counts and logs a failed handshake. A client that speaks plain HTTP is told so in its own words.
+    fn fail(&self, error: AcceptError, mut meta: ConnMeta, state: &ListenerState, open: Open) {
+        debug!(client = %meta.client, address = %self.key, %error, "TLS handshake failed");
+        let cells = self.metrics.worker(self.context.worker.id);
+        let at = error.kind as usize;
+        cells.tls_handshake_errors.increment(&FAILURES, at);
+        match (&self.connections, &state.handler) {
+            (Connections::Tcp(context), handler) => {
+                if let Some(listener) = handler.tcp() {
+                    FlowRecord::handshake_failed(context, listener, &meta);
                 }
             }
+            (Connections::Http(context), Handler::Http(listener)) => {
+                let code = error.log_code();
+                if let Some(plain) = error.plain
+                    && listener.personality.http.answers_plain_http
+                {
+                    return self.serve(*plain, meta, state, open);
+                }
+                meta.tls = error.tls.map(Arc::from);
+                elbow_http::failed(context, listener, &meta, code);
+            }
+            // The listener has just changed between TCP and HTTP.
+            (Connections::Http(_), _) => {}
         }
     }
 

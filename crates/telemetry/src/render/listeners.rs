@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::family::{BYTES, Counters, Families, Label};
 use crate::counter::HistogramSum;
-use crate::{Counter, Histogram, Kind, ListenerCells, ListenerMetrics, StatusCounts};
+use crate::{Counter, Histogram, Kind, KindCounts, ListenerCells, ListenerMetrics, StatusCounts};
 
 /// Reads one counter of the cells of a worker.
 type ReadCounter = fn(&ListenerCells) -> &Counter;
@@ -154,7 +154,8 @@ impl Listeners {
             None,
         )?;
         for listener in &self.0 {
-            for (Kind { kind, side }, count) in sum_kinds(&listener.metrics) {
+            for (Kind { kind, side }, count) in sum_kinds(&listener.metrics, |c| &c.request_errors)
+            {
                 let labels = [Label::new("kind", kind), Label::new("side", side)];
                 family.series(&listener.labels_and(labels), count)?;
             }
@@ -263,16 +264,12 @@ impl Listeners {
     }
 
     pub(super) fn failures(&self, families: &mut Families<'_>) -> fmt::Result {
+        self.handshakes(families)?;
         for (name, help, counter) in [
-            (
-                "elbow_tls_handshake_errors",
-                "Failed TLS handshakes with clients",
-                (|c| &c.tls_handshake_errors) as ReadCounter,
-            ),
             (
                 "elbow_target_connect_errors",
                 "Connections to targets that could not be opened",
-                |c| &c.connect_errors,
+                (|c| &c.connect_errors) as ReadCounter,
             ),
             (
                 "elbow_target_tls_errors",
@@ -310,6 +307,22 @@ impl Listeners {
                 ("target", |c| &c.resets_by_target),
             ],
         )
+    }
+
+    fn handshakes(&self, families: &mut Families<'_>) -> fmt::Result {
+        let mut family = families.counter(
+            "elbow_tls_handshake_errors",
+            "Failed TLS handshakes with clients, by reason",
+            None,
+        )?;
+        for listener in &self.0 {
+            let failures = sum_kinds(&listener.metrics, |c| &c.tls_handshake_errors);
+            for (Kind { kind, .. }, count) in failures {
+                let reason = Label::new("reason", kind);
+                family.series(&listener.labels_and([reason]), count)?;
+            }
+        }
+        Ok(())
     }
 
     fn histogram(
@@ -362,10 +375,13 @@ impl Listeners {
 }
 
 /// All kinds of errors counted so far, each with its sum over the workers.
-fn sum_kinds(listener: &ListenerMetrics) -> Vec<(Kind, u64)> {
+fn sum_kinds(
+    listener: &ListenerMetrics,
+    counts: fn(&ListenerCells) -> &KindCounts,
+) -> Vec<(Kind, u64)> {
     let mut sums: Vec<(Kind, u64)> = Vec::new();
     for cells in listener.cells() {
-        for (at, (kind, count)) in cells.request_errors.get().enumerate() {
+        for (at, (kind, count)) in counts(cells).get().enumerate() {
             match sums.get_mut(at) {
                 Some((_, sum)) => *sum += count,
                 None => sums.push((kind, count)),

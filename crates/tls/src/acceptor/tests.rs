@@ -4,7 +4,6 @@ use rustls::{ClientConfig, RootCertStore, SupportedCipherSuite};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::error::AcceptErrorKind;
 use crate::testkit::{
     Key, LONG, acceptor, client, client_with, connect, handshake, loaded, loaded_until, sockets,
 };
@@ -98,10 +97,10 @@ async fn policy_serves_exactly_its_suites() {
                 );
             }
             Err(e) if version.version == ProtocolVersion::TLSv1_3 => {
-                assert_eq!(e.kind, AcceptErrorKind::NoSharedVersion, "{name}");
+                assert_eq!(e.kind, HandshakeFailure::NoSharedVersion, "{name}");
             }
             // ChaCha20 with TLS 1.2.
-            Err(e) => assert_eq!((e.kind, name), (AcceptErrorKind::NoSharedSuite, "-")),
+            Err(e) => assert_eq!((e.kind, name), (HandshakeFailure::NoSharedSuite, "-")),
         }
     }
 }
@@ -116,7 +115,7 @@ async fn client_without_a_common_version_is_refused() {
             handshake(&acceptor, &Arc::new(client(&[version])), "a.example").await;
         assert_eq!(
             server.unwrap_err().kind,
-            AcceptErrorKind::NoSharedVersion,
+            HandshakeFailure::NoSharedVersion,
             "{policy}"
         );
         // The client gets an alert, not just a closed connection.
@@ -200,6 +199,7 @@ async fn alpn_follows_the_policy() {
             &policy(V12_13).unwrap(),
             vec![certificate.clone()],
             ours.clone(),
+            None,
             &Tickets::new(),
         )
         .unwrap();
@@ -234,7 +234,7 @@ fn called(
 ) -> Acceptor {
     let policy = policy(policy_name).unwrap();
     let alpn = alpn.iter().map(|p| p.to_vec()).collect();
-    Acceptor::new(name, personality, &policy, list, alpn, tickets).unwrap()
+    Acceptor::new(name, personality, &policy, list, alpn, None, tickets).unwrap()
 }
 
 async fn resumes(first: &Acceptor, then: &Acceptor, config: ClientConfig) -> bool {
@@ -370,6 +370,7 @@ async fn listener_needs_a_certificate() {
         &policy,
         Vec::new(),
         Vec::new(),
+        None,
         &Tickets::new(),
     );
     assert_eq!(none.unwrap_err(), rustls::Error::NoCertificatesPresented);
@@ -392,16 +393,16 @@ async fn answer_to(bytes: &[u8], close: bool) -> AcceptError {
 #[tokio::test]
 async fn invalid_client_hellos_have_their_error_kinds() {
     let hello = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
-    let table: [(&[u8], bool, AcceptErrorKind); 5] = [
+    let table: [(&[u8], bool, HandshakeFailure); 5] = [
         (
             b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
             false,
-            AcceptErrorKind::NotTls,
+            HandshakeFailure::NotTls,
         ),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", false, AcceptErrorKind::NotTls),
-        (b"", true, AcceptErrorKind::ClientClosed),
-        (&hello, true, AcceptErrorKind::ClientClosed),
-        (&[0x17, 3, 3, 0, 1, 0], false, AcceptErrorKind::Protocol),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", false, HandshakeFailure::NotTls),
+        (b"", true, HandshakeFailure::ClientClosed),
+        (&hello, true, HandshakeFailure::ClientClosed),
+        (&[0x17, 3, 3, 0, 1, 0], false, HandshakeFailure::Protocol),
     ];
     for (bytes, close, want) in table {
         let error = answer_to(bytes, close).await;
@@ -419,7 +420,7 @@ async fn refused_certificate_is_a_client_alert() {
         .with_no_client_auth();
     let (server, client) = handshake(&acceptor, &Arc::new(suspicious), "a.example").await;
     assert!(client.is_err());
-    assert_eq!(server.unwrap_err().kind, AcceptErrorKind::ClientAlert);
+    assert_eq!(server.unwrap_err().kind, HandshakeFailure::ClientAlert);
 }
 
 /// Every wait for a peer has a timeout. The paused clock advances only when all tasks are idle.
@@ -434,7 +435,7 @@ async fn handshake_has_a_timeout() {
             .accept(accepted, LONG, Instant::now())
             .await
             .unwrap_err();
-        assert_eq!(error.kind, AcceptErrorKind::Timeout);
+        assert_eq!(error.kind, HandshakeFailure::Timeout);
         assert!(
             (LONG..LONG * 2).contains(&start.elapsed()),
             "{:?}",
