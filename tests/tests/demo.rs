@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use elbow_tests::browser::Browser;
 use elbow_tests::certificates::{client_that_trusts, client_that_trusts_all};
+use elbow_tests::chromium::Chromium;
 use elbow_tests::command::{Running, stdout};
 use elbow_tests::{Client, Response, TempDir, address, client, elbow, need, wait};
 use rustix::process::Signal;
@@ -162,6 +163,21 @@ fn user_logs_in_at_the_provider_of_the_demo() {
     );
     let again = alice.get(url);
     assert!(again.text().contains("Hello alice"), "{}", again.text());
+}
+
+#[test]
+fn browser_logs_in_at_the_provider_of_the_demo() {
+    let chromium = need!("chromium");
+    let demo = Demo::start_with(&["--minio", "never", "--pods", "1", "--login"]);
+    let mut browser = Chromium::start(&chromium);
+    browser.open(demo.json["login"]["url"].as_str().unwrap());
+    browser.wait_for("document.querySelector('[name=login]') !== null");
+    browser.evaluate(
+        "document.querySelector('[name=login]').value = 'alice';
+         document.querySelector('[name=password]').value = 'secret';
+         document.querySelector('button[type=submit]').click()",
+    );
+    browser.wait_for("document.title === 'Hello alice'");
 }
 
 /// Checks everything that the demo documents.

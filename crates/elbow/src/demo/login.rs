@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -34,6 +34,8 @@ pub(super) struct Login {
     provider: Arc<Provider>,
     /// The port of the load balancer in its configuration.
     pub(super) port: u16,
+    /// Claims the port among demos: the load balancer listens on it later.
+    claim: UdpSocket,
 }
 
 impl Login {
@@ -41,16 +43,20 @@ impl Login {
     pub(super) async fn bind(offset: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let is_free = |port: &u16| {
-            std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port.saturating_add(offset))).is_ok()
+        let claim = |port: u16| {
+            let socket = (Ipv4Addr::LOCALHOST, port.saturating_add(offset));
+            let claim = UdpSocket::bind(socket).ok()?;
+            let is_free = std::net::TcpListener::bind(socket).is_ok();
+            is_free.then_some((port, claim))
         };
-        let port = (FIRST_PORT..FIRST_PORT + PORTS).find(is_free);
-        let port = port.ok_or_else(|| io::Error::from(io::ErrorKind::AddrInUse))?;
+        let found = (FIRST_PORT..FIRST_PORT + PORTS).find_map(claim);
+        let (port, claim) = found.ok_or_else(|| io::Error::from(io::ErrorKind::AddrInUse))?;
         Ok(Self {
             listener,
             address,
             provider: Arc::new(Provider::new(port.saturating_add(offset))?),
             port,
+            claim,
         })
     }
 
@@ -116,7 +122,10 @@ impl Login {
     /// Serves the provider and the page.
     pub(super) async fn serve(self) {
         let Self {
-            listener, provider, ..
+            listener,
+            provider,
+            claim: _claim,
+            ..
         } = self;
         while let Ok((stream, _)) = listener.accept().await {
             let provider = Arc::clone(&provider);
