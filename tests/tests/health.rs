@@ -34,6 +34,20 @@ fn health_check_request_has_host_agent_and_close() {
     assert_eq!(check.header("connection"), Some("close"));
 }
 
+// Parity 3.6: unlike an ALB, an NLB sends the address of its node and the port of its listener.
+#[test]
+fn health_checks_of_an_nlb_have_its_own_address_as_host() {
+    let target = Target::ok("");
+    let ip = address();
+    let mut group = group("web", "TCP", &[target.addr()]);
+    group["healthCheckConfig"]["port"] = "traffic-port".into();
+    let listener = listener(8081, "TCP", &forward("web"));
+    let elbow = Elbow::run(&file(&[nlb("nlb", ip, &[listener])], &[group]));
+    elbow.wait_for_state("web", target.addr(), "healthy");
+    let check = &target.health_checks()[0];
+    assert_eq!(check.header("host"), Some(&*format!("{ip}:8081")));
+}
+
 #[test]
 fn unexpected_code_makes_a_target_unhealthy_until_it_passes() {
     let targets = [Target::ok("a"), Target::ok("b")];
