@@ -197,7 +197,7 @@ pub(super) const ROWS: &[Advice] = &[
     Advice {
         code: "unknown-resource",
         severities: ERROR_OR_NOTE,
-        cause: "An annotation names what only AWS looks up, such as an Elastic IP address, a web ACL, a Cognito user pool or a bucket, \
+        cause: "An annotation names what only AWS looks up, such as an Elastic IP address, a web ACL or a bucket, \
                 and the environment does not list it.",
         consequence: "A note: elbow needs none of it to serve, and takes it to exist. With `--strict`, or with `unknownResources: fail` in \
                       the environment, the load balancer is refused, as AWS refuses it.",
