@@ -46,7 +46,7 @@ pub(crate) struct Answer {
     pub(super) session: Result<Session, Reason>,
     /// How long the provider took.
     pub(crate) took: Duration,
-    /// Whether it was asked for this request alone; otherwise another one asked and this one waited with it.
+    /// Whether this request asked; otherwise another one did, and this one shares the answer.
     pub(crate) is_own: bool,
 }
 
