@@ -14,6 +14,7 @@ pub mod grpc;
 pub mod io;
 pub mod run;
 pub mod server;
+pub mod steady;
 pub mod wire;
 
 /// Defines the `main` of a bench program that runs one criterion group.

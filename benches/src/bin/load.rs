@@ -11,6 +11,7 @@ use elbow_benches::engine::Engine;
 use elbow_benches::grpc;
 use elbow_benches::run::{Spec, Workload};
 use elbow_benches::server::Service;
+use elbow_benches::steady;
 
 /// Loads a proxy, and runs the servers behind it
 #[derive(Parser)]
@@ -31,6 +32,18 @@ enum Command {
         /// The folder that `certificates` wrote
         #[arg(long)]
         certificates: PathBuf,
+    },
+    /// Send connections and requests on a schedule, and print how many were lost
+    Steady {
+        /// The address of the proxy
+        #[arg(long)]
+        target: SocketAddr,
+        /// Connections per second, and as many requests per second on kept connections
+        #[arg(long, default_value_t = 5000.0)]
+        rate: f64,
+        /// How long
+        #[arg(long, default_value_t = 10.0)]
+        seconds: f64,
     },
     /// Run one workload against an address and print the report
     Run {
@@ -82,6 +95,11 @@ fn main() -> Result<()> {
                 let _ = print(&report);
             })
         }
+        Command::Steady {
+            target,
+            rate,
+            seconds,
+        } => print(&steady::run(target, rate, seconds)?),
         Command::Run {
             workload,
             target,
