@@ -23,6 +23,7 @@ pub struct Target {
     in_flight: AtomicU32,
     requests: AtomicU64,
     terminations: AtomicU32,
+    answers_clients: AtomicBool,
     /// [`Share::parts`].
     share: AtomicU32,
     skips_slow_start: AtomicBool,
@@ -44,6 +45,7 @@ impl Target {
             in_flight: AtomicU32::new(0),
             requests: AtomicU64::new(0),
             terminations: AtomicU32::new(0),
+            answers_clients: AtomicBool::new(false),
             share: AtomicU32::new(Share::FULL.parts()),
             skips_slow_start: AtomicBool::new(false),
             failures: AtomicU64::new(0),
@@ -141,6 +143,17 @@ impl Target {
             terminations_at_start: self.terminations.load(Ordering::Relaxed),
             target: Arc::clone(self),
         }
+    }
+
+    /// Whether a connection with the address of a client as its source reaches the target, and the answer comes back. Not
+    /// until that is known.
+    pub fn answers_clients(&self) -> bool {
+        self.answers_clients.load(Ordering::Relaxed)
+    }
+
+    /// Sets [`Self::answers_clients`].
+    pub fn set_answers_clients(&self, answers: bool) {
+        self.answers_clients.store(answers, Ordering::Relaxed);
     }
 
     /// Terminates all requests and connections in progress on this target, because the deregistration

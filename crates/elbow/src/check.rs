@@ -6,9 +6,9 @@ use elbow_model::diagnostic::Diagnostic;
 
 use crate::args::{CheckArgs, TextOrJson};
 use crate::explained::Explained;
-use crate::loaded;
 use crate::process::Failure;
 use crate::source::Source;
+use crate::{client_address, loaded};
 
 /// Prints all diagnostics: JSON to stdout, text to stderr.
 ///
@@ -26,6 +26,9 @@ pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
         loaded
             .diagnostics
             .push(nothing.at(native.path.display().to_string(), 0, 0));
+    }
+    if let Some(model) = &loaded.model {
+        loaded.diagnostics.extend(client_address::findings(model)?);
     }
     let printed = match args.output {
         TextOrJson::Json => print_json(&loaded.diagnostics),

@@ -5,6 +5,7 @@ mod args;
 mod authority;
 mod cert;
 mod check;
+mod client_address;
 #[cfg(feature = "controller")]
 mod cluster;
 #[cfg(feature = "controller")]
@@ -21,6 +22,7 @@ mod loaded;
 mod log_buckets;
 mod look;
 mod manifests;
+mod netsetup;
 mod pipes;
 mod placed;
 mod plan;
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => plan::plan(&args),
         Command::Get(args) => get::get(&args),
         Command::Upgrade(args) => upgrade::upgrade(args),
+        Command::Netsetup(args) => netsetup::netsetup(&args),
         Command::Cert(args) => cert::cert(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "elbow", &mut io::stdout());

@@ -10,16 +10,17 @@ use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 /// How long a process waits at its end for the reader of its log.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Makes the capability for ports below 1024 effective if the file capabilities of the binary permit it. The binary in the
-/// image has it only as permitted: with an effective one, it would not start in a container without the capability.
+/// Makes the capabilities for ports below 1024 and for addresses of clients effective if the file capabilities of the binary permit
+/// them. The binary in the image has them only as permitted: with an effective one, it would not start in a container without the capability.
 pub(crate) fn raise_permitted_capability() {
     let Ok(mut sets) = capabilities(None) else {
         return;
     };
-    let missing = (sets.permitted - sets.effective) & CapabilitySet::NET_BIND_SERVICE;
+    let wanted = CapabilitySet::NET_BIND_SERVICE | CapabilitySet::NET_RAW;
+    let missing = (sets.permitted - sets.effective) & wanted;
     if !missing.is_empty() {
         sets.effective |= missing;
-        // If this fails, binding such a port reports the error.
+        // If this fails, what needs them reports the error.
         let _ = set_capabilities(None, sets);
     }
 }

@@ -480,6 +480,8 @@ pub struct TargetGroupAttributes {
     pub deregistration_connection_termination: bool,
     /// NLB: `target_health_state.unhealthy.connection_termination.enabled`.
     pub unhealthy_connection_termination: bool,
+    /// NLB: `preserve_client_ip.enabled`, if given ([`TargetGroup::preserves_client_address`](crate::TargetGroup)).
+    pub preserve_client_ip: Option<bool>,
     /// NLB: `proxy_protocol_v2.enabled`; CLB: a policy of type `ProxyProtocolPolicyType`.
     pub proxy_protocol: Option<ProxyProtocol>,
     /// As written.

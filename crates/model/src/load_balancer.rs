@@ -236,6 +236,7 @@ impl LoadBalancer {
             connect_failover: true,
             deregistration_connection_termination: true,
             unhealthy_connection_termination: false,
+            preserve_client_ip: None,
             proxy_protocol: has_proxy_protocol.then_some(ProxyProtocol::V1),
             raw: crate::AttributesSpec::new(),
         }

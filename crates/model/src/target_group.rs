@@ -90,6 +90,17 @@ impl TargetGroup {
         })
     }
 
+    /// Whether its targets see the addresses of clients. Without the attribute, targets that are IP addresses do so only
+    /// for UDP (NLB guide: edit target group attributes).
+    pub fn preserves_client_address(&self) -> bool {
+        let by_default = match self.protocol {
+            Protocol::Tcp | Protocol::Tls => self.target_type == TargetType::Instance,
+            protocol => !protocol.is_http(),
+        };
+        let given = self.attributes.preserve_client_ip;
+        given.unwrap_or(by_default) && self.target_type != TargetType::Alb
+    }
+
     /// The ARN-shaped name that access logs show.
     pub fn arn(&self, account: &Account) -> String {
         let resource = format!("targetgroup/{}/{}", self.name, stable_id(&self.name));

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::source::{self, Source};
 use crate::{Stream, timeout};
 
 #[cfg(test)]
@@ -55,6 +56,18 @@ pub trait Connect: 'static {
         tls: bool,
         preface: &[u8],
     ) -> impl Future<Output = Result<Self::Io, ConnectError>>;
+
+    /// Like [`Self::connect_with`], from the address `source`.
+    fn connect_from(
+        &self,
+        source: &Source,
+        target: SocketAddr,
+        tls: bool,
+        preface: &[u8],
+    ) -> impl Future<Output = Result<Self::Io, ConnectError>> {
+        let _ = source;
+        self.connect_with(target, tls, preface)
+    }
 
     /// Like [`Self::connect`] without TLS, to a listener of this process at `target`, which takes `client` for the other
     /// end: it serves the client of another listener.
@@ -182,8 +195,19 @@ pub struct TcpConnector {
 impl Connect for TcpConnector {
     type Io = TcpStream;
 
-    async fn connect_with(
+    // Not an async function: it would embed the other's future once more.
+    fn connect_with(
         &self,
+        target: SocketAddr,
+        tls: bool,
+        preface: &[u8],
+    ) -> impl Future<Output = Result<TcpStream, ConnectError>> {
+        self.connect_from(&Source::Any, target, tls, preface)
+    }
+
+    async fn connect_from(
+        &self,
+        source: &Source,
         target: SocketAddr,
         tls: bool,
         preface: &[u8],
@@ -197,9 +221,12 @@ impl Connect for TcpConnector {
         }
         // Pinned here: awaiting by value would hold it twice in every flow.
         let opening = pin!(async {
-            let mut stream = TcpStream::connect(target)
-                .await
-                .map_err(|error| connect_error(error, target))?;
+            let opened = match source {
+                Source::Any => TcpStream::connect(target).await,
+                // Boxed, so that a flow is not as large as both.
+                source => Box::pin(source::connect(source, target)).await,
+            };
+            let mut stream = opened.map_err(|error| connect_error(error, target))?;
             // Small messages must not wait for an ACK; a failure only costs latency.
             let _ = stream.set_nodelay(true);
             if !preface.is_empty() {

@@ -8,6 +8,7 @@ pub mod inherited;
 pub mod listen;
 pub mod open_files;
 pub mod proxy;
+pub mod source;
 
 mod buffer;
 mod connect;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elbow_net::open_files::Slot;
+use elbow_net::source::Source;
 use elbow_net::{Connect, ConnectError, ConnectErrorKind, Resource, TcpConnector, Transport};
 use elbow_telemetry::{ListenerMetrics, ShedReason};
 use elbow_tls::Originator;
@@ -79,13 +80,24 @@ impl Connect for Connector {
         }
     }
 
-    async fn connect_with(
+    // Not an async function: it would embed the other's future once more.
+    fn connect_with(
         &self,
         target: SocketAddr,
         tls: bool,
         preface: &[u8],
+    ) -> impl Future<Output = Result<TargetStream, ConnectError>> {
+        self.connect_from(&Source::Any, target, tls, preface)
+    }
+
+    async fn connect_from(
+        &self,
+        source: &Source,
+        target: SocketAddr,
+        tls: bool,
+        preface: &[u8],
     ) -> Result<TargetStream, ConnectError> {
-        let (stream, slot) = self.open(target, preface).await?;
+        let (stream, slot) = self.open(source, target, preface).await?;
         if !tls {
             return Ok(TargetStream::Plain {
                 stream,
@@ -107,7 +119,7 @@ impl Connect for Connector {
         if !tls {
             return self.connect(target, false).await;
         }
-        let (stream, slot) = self.open(target, &[]).await?;
+        let (stream, slot) = self.open(&Source::Any, target, &[]).await?;
         let handshake = self
             .originator
             .connect_h2(stream, target, HANDSHAKE_TIMEOUT);
@@ -148,11 +160,12 @@ impl Connector {
     /// Opens a connection that begins with `preface`.
     async fn open(
         &self,
+        source: &Source,
         target: SocketAddr,
         preface: &[u8],
     ) -> Result<(TcpStream, Option<Slot>), ConnectError> {
         let slot = self.slot()?;
-        let stream = self.tcp.connect_with(target, false, preface).await;
+        let stream = self.tcp.connect_from(source, target, false, preface).await;
         let stream = stream.inspect_err(|error| self.count(error))?;
         Ok((stream, slot))
     }

@@ -17,6 +17,7 @@ use crate::anomalies;
 use crate::checks::Checks;
 use crate::message::Update;
 use crate::names;
+use crate::return_paths::ReturnPaths;
 use crate::shared::Shared;
 use crate::snapshot::GroupState;
 use crate::task::Task;
@@ -80,6 +81,7 @@ pub(crate) fn spawn(shared: Arc<Shared>) -> io::Result<ControlHandle> {
 struct Control {
     shared: Arc<Shared>,
     checks: Checks,
+    return_paths: ReturnPaths,
     names: FxHashMap<Arc<str>, Followed>,
     /// Running deregistration delays, by group name and [`Target::serial`].
     delays: FxHashMap<Arc<str>, FxHashMap<u64, Task>>,
@@ -97,6 +99,7 @@ impl Control {
     fn new(shared: Arc<Shared>) -> Self {
         Self {
             checks: Checks::new(Arc::clone(&shared)),
+            return_paths: ReturnPaths::default(),
             _anomalies: anomalies::follow(Arc::clone(&shared)),
             shared,
             names: FxHashMap::default(),
@@ -111,6 +114,7 @@ impl Control {
             self.follow_names(name, group.map(|group| &**group));
             self.follow_delays(name, group.map(|group| &**group));
             self.checks.follow_group(snapshot, name);
+            self.return_paths.follow(snapshot, name);
         }
         for name in &changes.balancers {
             self.checks.follow_instances(snapshot, name);

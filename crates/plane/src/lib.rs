@@ -26,6 +26,7 @@ mod message;
 mod names;
 mod options;
 mod plane;
+mod return_paths;
 mod shared;
 mod snapshot;
 mod state_name;
@@ -43,6 +44,7 @@ pub use inheritance::Heritage;
 pub use logs::Logs;
 pub use options::{DataPath, Options};
 pub use plane::Plane;
+pub use return_paths::{Lack, lacks};
 pub use snapshot::check;
 pub use status::{
     CertificateStatus, ListenerStatus, LoadBalancerStatus, RuleStatus, Served, Status,

@@ -1,9 +1,11 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use elbow_balance::{Chosen, Group, InFlight, Target, choose_weighted, flow};
 use elbow_model::personality::{ConnectRetry, FlowTarget, IdleConnection};
 use elbow_model::{ProxyProtocol, TargetType, Transport};
+use elbow_net::source::Source;
 use elbow_net::{
     ConnMeta, Connect, ConnectError, Early, Stream, Worker, proxy, relay_counted, relay_until_idle,
 };
@@ -156,7 +158,30 @@ async fn open<C: Connect>(
         Some(ProxyProtocol::V1) => proxy::v1(meta.client, meta.server),
         Some(ProxyProtocol::V2) => proxy::v2(meta.client, meta.server),
     };
-    connector.connect_with(target.address, tls, &preface).await
+    match source(meta, group, target) {
+        Source::Any => connector.connect_with(target.address, tls, &preface).await,
+        source => Box::pin(connector.connect_from(&source, target.address, tls, &preface)).await,
+    }
+}
+
+/// The address that the target sees: the client's, if the group keeps it, the families agree and the target's answers come back;
+/// otherwise that of the load balancer (NLB guide: edit target group attributes). A Classic load balancer connects as any
+/// proxy does.
+fn source(meta: &ConnMeta, group: &Group, target: &Target) -> Source {
+    if group.personality.flow_target != FlowTarget::FlowHash {
+        return Source::Any;
+    }
+    let (client, server) = (canonical(meta.client), meta.server.ip().to_canonical());
+    let is_same_family = client.is_ipv4() == target.address.is_ipv4();
+    if target.answers_clients() && is_same_family && group.config.preserves_client_address() {
+        Source::Client(client)
+    } else {
+        Source::own(server, target.address)
+    }
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// After `error`, tries each other instance of the group once, and moves `in_flight` along.

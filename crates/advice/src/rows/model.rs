@@ -393,6 +393,15 @@ pub(super) const ROWS: &[Advice] = &[
         example: Example::None("needs a busy port"),
     },
     Advice {
+        code: "client-address-unavailable",
+        severities: WARNING,
+        cause: "`preserve_client_ip.enabled` is true, and the machine lacks a capability or the rules for it.",
+        consequence: "AWS would show targets the client's address; here they see the load balancer's.",
+        remedy: "Run the command in the hint.",
+        page: "client-address.md",
+        example: Example::None("depends on the machine"),
+    },
+    Advice {
         code: "address-pool-full",
         severities: ERROR,
         cause: "`--address-pool` has no address left.",

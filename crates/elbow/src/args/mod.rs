@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Get(GetArgs),
     /// Replace a running elbow by a new process, without refusing or resetting a connection.
     Upgrade(UpgradeArgs),
+    /// Show, apply or remove the rules by which targets can see the addresses of clients.
+    Netsetup(NetsetupArgs),
     /// Manage the local certificate authority, which serves load balancers without certificates.
     Cert(CertArgs),
     /// Print a completion script for a shell.
@@ -219,6 +221,27 @@ pub(crate) struct UpgradeArgs {
     /// How long the new process may take to be ready [default: 60s].
     #[arg(long, value_name = "TIME", value_parser = serving::duration)]
     pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "docs/client-address.md says when targets see the addresses of clients.")]
+pub(crate) struct NetsetupArgs {
+    /// What to do.
+    #[arg(value_enum)]
+    pub(crate) action: NetsetupAction,
+    /// Apply only the rules for targets behind this machine, not those for targets at its loopback addresses.
+    #[arg(long)]
+    pub(crate) no_loopback: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NetsetupAction {
+    /// Print the commands of `apply`.
+    Show,
+    /// Add the rules, which last until the machine restarts.
+    Apply,
+    /// Remove them.
+    Remove,
 }
 
 #[derive(Args, Debug)]

@@ -217,6 +217,10 @@ impl TargetGroupAttributes {
             },
             unhealthy_connection_termination: texts
                 .flag("target_health_state.unhealthy.connection_termination.enabled"),
+            preserve_client_ip: match texts.text("preserve_client_ip.enabled") {
+                "" => None,
+                text => Some(text == "true"),
+            },
             proxy_protocol: texts
                 .flag("proxy_protocol_v2.enabled")
                 .then_some(ProxyProtocol::V2),

@@ -352,13 +352,7 @@ pub static ATTRIBUTES: &[Attribute] = &[
         "use_load_balancer_configuration",
         &["true", "use_load_balancer_configuration"],
     ),
-    fixed(
-        "preserve_client_ip.enabled",
-        &[NetworkGroup],
-        Flag,
-        "",
-        &["false"],
-    ),
+    served("preserve_client_ip.enabled", &[NetworkGroup], Flag, ""),
     served("proxy_protocol_v2.enabled", &[NetworkGroup], Flag, "false"),
     served(
         "slow_start.duration_seconds",

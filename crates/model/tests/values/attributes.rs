@@ -245,7 +245,7 @@ fn a_value_without_effect_is_accepted_with_a_warning() {
             Resource::NetworkGroup,
             "preserve_client_ip.enabled",
             "true",
-            true,
+            false,
         ),
         (
             Resource::HttpsListener,
