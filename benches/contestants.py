@@ -19,7 +19,7 @@ WEB = (("http", False, "http", False), ("https", True, "http", False), ("https-h
 
 
 def services():
-    return list(TCP) + [name for name, *_ in WEB]
+    return list(TCP) + [name for name, *_ in WEB] + ["udp"]
 
 
 def elbow(folder, ports, servers, binary):
@@ -31,8 +31,8 @@ def elbow(folder, ports, servers, binary):
             **({"protocolVersion": "GRPC"} if name == "grpc" else {}),
             "port": int(port),
             "targetType": "ip",
-            "healthCheckConfig": check | {"port": "traffic-port", "intervalSeconds": 30, "timeoutSeconds": 5,
-                                          "healthyThresholdCount": 2, "unhealthyThresholdCount": 2},
+            "healthCheckConfig": {"port": "traffic-port", "intervalSeconds": 30, "timeoutSeconds": 5,
+                                  "healthyThresholdCount": 2, "unhealthyThresholdCount": 2} | check,
             "targets": [{"id": host, "port": int(port)}],
         }
 
@@ -57,13 +57,15 @@ def elbow(folder, ports, servers, binary):
         "loadBalancers": [
             {"name": "bench-nlb", "type": "network", "scheme": "internet-facing", "ipAddressType": "ipv4",
              "addresses": ["127.0.0.1"],
-             "listeners": [{"port": ports[n], "protocol": "TCP", "defaultActions": forward(n)} for n in TCP]},
+             "listeners": [{"port": ports[n], "protocol": "TCP", "defaultActions": forward(n)} for n in TCP]
+             + [{"port": ports["udp"], "protocol": "UDP", "defaultActions": forward("udp")}]},
             {"name": "bench-alb", "type": "application", "scheme": "internet-facing", "ipAddressType": "ipv4",
              "addresses": ["127.0.0.1"],
              "listeners": [listener(name, tls) for name, tls, _, _ in WEB]},
         ],
         "targetGroups":
             [group(n, "TCP", n, {"protocol": "TCP"}) for n in TCP]
+            + [group("udp", "UDP", "udp", {"protocol": "TCP", "port": servers["echo"].rsplit(":", 1)[1]})]
             + [group(name, "HTTPS" if tls else "HTTP", server,
                      {"protocol": "HTTPS" if tls else "HTTP", "path": "/",
                       "matcher": {"grpcCode": "0"} if name == "grpc" else {"httpCode": "200"}})
@@ -110,6 +112,8 @@ def nginx(folder, ports, servers, buffer):
                                "/usr/share/nginx/modules/ngx_stream_module.so") if shutil.os.path.exists(p)), None)
     stream = "\n".join(
         f"server {{ listen 127.0.0.1:{ports[n]} reuseport; proxy_pass {servers[n]}; }}" for n in TCP)
+    stream += (f"\nserver {{ listen 127.0.0.1:{ports['udp']} udp reuseport rcvbuf=4m sndbuf=4m;"
+               f" proxy_pass {servers['udp']}; proxy_timeout 120s; }}")
     web = []
     for name, tls, server, server_tls in WEB:
         crt = f"ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;" if tls else ""
@@ -192,11 +196,23 @@ def envoy(folder, ports, servers):
                 "name": name, "domains": [HOST, f"{HOST}:*"], "request_headers_to_add": headers,
                 "routes": [{"match": {"prefix": "/"}, "route": {"cluster": name, "timeout": "0s"}}]}]})
 
+    # SO_RCVBUF and SO_SNDBUF of 4 MiB.
+    buffers = [{"level": 1, "name": name, "int_value": 4 << 20, "state": "STATE_PREBIND"} for name in (8, 7)]
+    udp = {
+        "name": "udp", "socket_options": buffers,
+        "address": {"socket_address": {"protocol": "UDP", "address": "127.0.0.1", "port_value": ports["udp"]}},
+        "udp_listener_config": {"downstream_socket_config": {"prefer_gro": True}},
+        "listener_filters": [{"name": "udp", "typed_config": typed(
+            "filters.udp.udp_proxy.v3.UdpProxyConfig", stat_prefix="udp", idle_timeout="120s",
+            upstream_socket_config={"prefer_gro": True},
+            matcher={"on_no_match": {"action": {"name": "route", "typed_config": typed(
+                "filters.udp.udp_proxy.v3.Route", cluster="udp")}}})}],
+    }
     config = {"static_resources": {
-        "listeners": [
+        "listeners": [udp] + [
             listen(n, "tcp", typed("filters.network.tcp_proxy.v3.TcpProxy", stat_prefix=n, cluster=n)) for n in TCP
         ] + [listen(name, "http", http(name, tls), tls) for name, tls, _, _ in WEB],
-        "clusters": [cluster(n, n, False) for n in TCP] + [cluster(n, s, t) for n, _, s, t in WEB],
+        "clusters": [cluster(n, n, False) for n in (*TCP, "udp")] + [cluster(n, s, t) for n, _, s, t in WEB],
     }}
     path = folder / f"envoy-{ports['http']}.json"
     path.write_text(json.dumps(config))

@@ -68,6 +68,8 @@ impl Client {
             | Workload::HttpIdle
             | Workload::Https
             | Workload::HttpsHttps => io.send(&shared.get_small)?,
+            // They have no connections; see `datagrams`.
+            Workload::UdpEcho | Workload::UdpStream | Workload::UdpGso => return Ok(Step::Close),
         }
         Ok(Step::Wait)
     }

@@ -16,6 +16,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::certificates::HOST;
 use crate::client::Client;
+use crate::datagrams::Datagrams;
 use crate::grpc;
 use crate::io::Io;
 use crate::run::{Report, Run, Spec};
@@ -93,6 +94,7 @@ pub struct Engine {
     run: Option<Run>,
     held: Vec<usize>,
     sources: u32,
+    datagrams: Option<Datagrams>,
 }
 
 const STDIN: u64 = u64::MAX;
@@ -117,6 +119,7 @@ impl Engine {
             run: None,
             held: Vec::new(),
             sources: 0,
+            datagrams: None,
         })
     }
 
@@ -133,6 +136,18 @@ impl Engine {
         epoll::add(&self.epoll, &listener, data, EventFlags::IN)?;
         slot.insert(Role::Listener(listener, service));
         Ok(address)
+    }
+
+    /// Starts the UDP server on a free port of the loopback. It only serves during a UDP run.
+    pub fn listen_udp(&mut self) -> Result<SocketAddr> {
+        self.datagrams()?.address()
+    }
+
+    fn datagrams(&mut self) -> Result<&mut Datagrams> {
+        Ok(match &mut self.datagrams {
+            Some(open) => open,
+            none => none.insert(Datagrams::new()?),
+        })
     }
 
     /// Serves, and executes the commands in `input`, one a line. A [`Spec`] starts a run, `release`
@@ -167,6 +182,9 @@ impl Engine {
 
     /// Runs `spec` and returns its report.
     pub fn run(&mut self, spec: Spec) -> Result<Report> {
+        if spec.workload.is_udp() {
+            return self.datagrams()?.run(spec);
+        }
         let total = spec.connections;
         let idles = spec.workload.idles();
         let deadline = Instant::now() + Duration::from_secs_f64(60.0 + spec.warm + spec.seconds);

@@ -9,6 +9,7 @@ use std::path::Path;
 pub mod certificates;
 pub mod client;
 pub mod cpu;
+pub mod datagrams;
 pub mod engine;
 pub mod grpc;
 pub mod io;

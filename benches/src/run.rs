@@ -37,12 +37,23 @@ pub enum Workload {
     Https,
     /// The same with a target that speaks HTTPS.
     HttpsHttps,
+    /// 64 bytes there and back by UDP; a connection is an address of a client.
+    UdpEcho,
+    /// Datagrams of 1,200 bytes to the server.
+    UdpStream,
+    /// The same from clients that leave the cutting to the kernel, 16 datagrams at a time.
+    UdpGso,
 }
 
 impl Workload {
     /// Whether the client speaks TLS.
     pub fn tls(self) -> bool {
         matches!(self, Self::Https | Self::HttpsHttps)
+    }
+
+    /// Whether datagrams are sent.
+    pub fn is_udp(self) -> bool {
+        matches!(self, Self::UdpEcho | Self::UdpStream | Self::UdpGso)
     }
 
     /// Whether each exchange has its own connection.

@@ -34,6 +34,7 @@ pub mod scene;
 pub mod target;
 pub mod temp;
 pub mod tools;
+pub mod udp_scene;
 pub mod upgrade;
 pub mod usage;
 pub mod wait;

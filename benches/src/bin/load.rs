@@ -27,7 +27,7 @@ enum Command {
         /// The folder for the files
         dir: PathBuf,
     },
-    /// Run the servers echo, source, sink, http, https and grpc, print their addresses, and execute each line of stdin
+    /// Run the servers echo, source, sink, http, https, grpc and udp, print their addresses, and execute each line of stdin
     Serve {
         /// The folder that `certificates` wrote
         #[arg(long)]
@@ -89,6 +89,8 @@ fn main() -> Result<()> {
                 let address = engine.listen(service)?.to_string();
                 addresses.insert(name.to_owned(), address.into());
             }
+            let address = engine.listen_udp()?.to_string();
+            addresses.insert("udp".to_owned(), address.into());
             print(&addresses)?;
             engine.serve(std::io::stdin().lock(), |report| {
                 // When nobody reads the output, the end of input follows.

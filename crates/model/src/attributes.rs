@@ -118,7 +118,7 @@ impl Resource {
             Self::TcpListener => "listeners of protocol TCP",
             Self::OtherListener => "listeners of other protocols",
             Self::ApplicationGroup => "groups of protocol HTTP and HTTPS",
-            Self::NetworkGroup => "groups of protocol TCP, TLS, UDP and TCP_UDP",
+            Self::NetworkGroup => "groups of protocol TCP, TLS, UDP, TCP_UDP, QUIC and TCP_QUIC",
         }
     }
 

@@ -75,6 +75,10 @@ pub enum Protocol {
     Udp,
     /// NLB.
     TcpUdp,
+    /// NLB: QUIC passthrough by connection ID.
+    Quic,
+    /// NLB: both on one port.
+    TcpQuic,
     /// Layer 7 in clear.
     Http,
     /// Layer 7 over TLS.
@@ -90,6 +94,8 @@ spelt!(Protocol {
     "TLS" => Tls,
     "UDP" => Udp,
     "TCP_UDP" => TcpUdp,
+    "QUIC" => Quic,
+    "TCP_QUIC" => TcpQuic,
     "SSL" => Ssl,
 });
 
@@ -98,7 +104,14 @@ impl Protocol {
     pub fn of_listeners(kind: LoadBalancerType) -> &'static [Self] {
         match kind {
             LoadBalancerType::Application => &[Self::Http, Self::Https],
-            LoadBalancerType::Network => &[Self::Tcp, Self::Tls, Self::Udp, Self::TcpUdp],
+            LoadBalancerType::Network => &[
+                Self::Tcp,
+                Self::Tls,
+                Self::Udp,
+                Self::TcpUdp,
+                Self::Quic,
+                Self::TcpQuic,
+            ],
             LoadBalancerType::Classic => &[Self::Tcp, Self::Ssl, Self::Http, Self::Https],
         }
     }
@@ -109,6 +122,8 @@ impl Protocol {
         Self::Tls,
         Self::Udp,
         Self::TcpUdp,
+        Self::Quic,
+        Self::TcpQuic,
         Self::Http,
         Self::Https,
     ];
@@ -117,14 +132,19 @@ impl Protocol {
     pub fn transports(self) -> &'static [Transport] {
         match self {
             Self::Tcp | Self::Tls | Self::Http | Self::Https | Self::Ssl => &[Transport::Tcp],
-            Self::Udp => &[Transport::Udp],
-            Self::TcpUdp => &[Transport::Tcp, Transport::Udp],
+            Self::Udp | Self::Quic => &[Transport::Udp],
+            Self::TcpUdp | Self::TcpQuic => &[Transport::Tcp, Transport::Udp],
         }
     }
 
     /// Whether clients may send datagrams.
     pub fn has_datagrams(self) -> bool {
         self.transports().contains(&Transport::Udp)
+    }
+
+    /// Whether datagrams are those of QUIC.
+    pub fn is_quic(self) -> bool {
+        matches!(self, Self::Quic | Self::TcpQuic)
     }
 
     /// Whether bytes of this side are encrypted by the load balancer.

@@ -17,6 +17,7 @@ use crate::kinds::{
     TargetType, Transport,
 };
 use crate::listener::{Front, Listener, refuse_field};
+use crate::quic;
 use crate::read::{one_of, resource_name};
 use crate::scope::Scope;
 use crate::security_group::{SecurityGroup, Sources, sources_of};
@@ -89,6 +90,9 @@ impl LoadBalancer {
             scope,
         };
         let listeners = Listener::build_all(&spec.listeners, front, &at.field("listeners"));
+        let protocols: Vec<_> = listeners.iter().map(|one| one.protocol).collect();
+        let has_security_groups = !spec.security_groups.is_empty();
+        quic::check_listeners(&protocols, ip_address_type, has_security_groups, at);
         let classic = classic(spec, kind, &listeners, at);
         let name = match &spec.name {
             Some(name) => resource_name(name, &at.field("name")),
@@ -202,6 +206,7 @@ impl LoadBalancer {
             id: instance.id.clone(),
             port: instance.port(end.port),
             availability_zone: instance.availability_zone.clone(),
+            quic_server_id: None,
         };
         TargetGroup {
             name: end.group_name(&self.name),

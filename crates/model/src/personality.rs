@@ -248,7 +248,13 @@ impl Protocol {
     pub fn personality(self) -> &'static Personality {
         match self {
             Self::Http | Self::Https => &Personality::APPLICATION,
-            Self::Tcp | Self::Tls | Self::Udp | Self::TcpUdp | Self::Ssl => &Personality::NETWORK,
+            Self::Tcp
+            | Self::Tls
+            | Self::Udp
+            | Self::TcpUdp
+            | Self::Quic
+            | Self::TcpQuic
+            | Self::Ssl => &Personality::NETWORK,
         }
     }
 }

@@ -226,6 +226,8 @@ pub struct TargetSpec {
     pub port: Option<u32>,
     /// E.g. `us-east-1a`.
     pub availability_zone: Option<String>,
+    /// Groups of QUIC and TCP_QUIC: `0x` and 16 lower-case hexadecimal digits.
+    pub quic_server_id: Option<String>,
 }
 
 /// For a [`HealthCheck`](crate::HealthCheck) of a target group (`CreateTargetGroup`).

@@ -9,6 +9,7 @@ use crate::health_check::HealthCheck;
 use crate::identity::{Account, stable_id};
 use crate::invalid::{Checked, Findings, Place};
 use crate::kinds::{Protocol, ProtocolVersion, TargetType};
+use crate::quic::{self, QuicServerId};
 use crate::read::{is_label, one_of, port, resource_name};
 use crate::seen::Seen;
 use crate::spec::{TargetGroupSpec, TargetSpec};
@@ -68,6 +69,10 @@ impl TargetGroup {
             at.wrong_name("not-supported", reason, None);
         }
         let targets = targets(spec, target_type.unwrap_or_default(), group_port, at);
+        if let Some(protocol) = protocol {
+            let ids: Vec<_> = targets.iter().map(|target| target.quic_server_id).collect();
+            quic::check(protocol, &ids, &at.field("targets"));
+        }
         if target_type == Some(TargetType::Alb) {
             check_alb(spec, protocol, at);
         }
@@ -203,6 +208,8 @@ pub struct Target {
     pub port: u16,
     /// Zone, e.g. `us-east-1a`.
     pub availability_zone: Option<ZoneName>,
+    /// Groups of QUIC and TCP_QUIC: what connection IDs of the target contain (`QuicServerId`).
+    pub quic_server_id: Option<QuicServerId>,
 }
 
 impl Target {
@@ -217,6 +224,7 @@ impl Target {
             id: TargetId::Ip(address.ip()),
             port: address.port(),
             availability_zone: None,
+            quic_server_id: None,
         }
     }
 
@@ -231,6 +239,9 @@ impl Target {
             None => group_port,
         };
         let availability_zone = availability_zone(spec.availability_zone.as_deref(), at);
+        let server_id = spec.quic_server_id.as_deref();
+        let quic_server_id =
+            server_id.and_then(|text| QuicServerId::build(text, &at.field("quicServerId")));
         let id = match &spec.id {
             Some(name) if target_type == TargetType::Alb => {
                 resource_name(name, &at.field("id")).map(TargetId::Alb)
@@ -245,6 +256,7 @@ impl Target {
             id: id?,
             port: port?,
             availability_zone,
+            quic_server_id,
         })
     }
 }

@@ -102,6 +102,10 @@ pub(super) struct Target {
     pub(super) port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) availability_zone: Option<String>,
+    /// For groups of protocol QUIC and TCP_QUIC: the 8 octets that connection IDs of the target contain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^0x[0-9a-f]{16}$"))]
+    pub(super) quic_server_id: Option<String>,
 }
 
 /// What a file says of a target group.
@@ -152,6 +156,7 @@ fn target(item: &Item<'_>) -> TargetSpec {
         id: fields.text("id"),
         port: fields.number("port"),
         availability_zone: fields.text("availabilityZone"),
+        quic_server_id: fields.text("quicServerId"),
     })
 }
 
@@ -174,6 +179,7 @@ pub(super) fn render(from: &model::TargetGroup) -> TargetGroup {
                 id: target.id.to_string(),
                 port: Some(target.port),
                 availability_zone: target.availability_zone.as_deref().map(str::to_owned),
+                quic_server_id: target.quic_server_id.map(|id| id.to_string()),
             })
             .collect(),
     }

@@ -63,7 +63,7 @@ impl<G: Gate> Engine<G> {
     /// Serves socket `id` for another listener from now on. Its flows stay.
     pub fn hand_over(&self, id: u32, gate: G) {
         if let Some(front) = self.state.borrow_mut().fronts.get_mut(id as usize) {
-            front.gate = gate;
+            front.hand_over(gate);
         }
     }
 

@@ -10,6 +10,8 @@ pub(crate) struct Key {
     pub(crate) client: SocketAddr,
     /// The local address that the client sends to, on a socket of all local addresses.
     pub(crate) local: Option<IpAddr>,
+    /// The QUIC server ID, of a flow whose client already has a flow to another target.
+    pub(crate) server: Option<u64>,
 }
 
 /// A flow.

@@ -6,6 +6,7 @@ use elbow_net::datagram::{Envelope, Inbox};
 
 use crate::flow::Key;
 use crate::gate::Gate;
+use crate::quic::server_id;
 use crate::runs::{Piece, datagrams, first_run};
 use crate::send::{send, send_apart};
 use crate::state::{BATCH, Ground, State};
@@ -36,26 +37,108 @@ impl<G: Gate> State<G> {
     /// Finds the flow of a received message, or begins it.
     fn sort_in(&mut self, ground: &Ground, front: u32, slot: usize) {
         let piece = piece(&self.clients, slot);
-        let flow = self.clients.sender(slot).and_then(|client| {
-            if self.clients.is_truncated(slot) {
-                return None;
+        let client = self.clients.sender(slot);
+        let Some(client) = client.filter(|_| !self.clients.is_truncated(slot)) else {
+            return self.count_dropped(front, datagrams(piece));
+        };
+        let key = Key {
+            front,
+            client,
+            local: self.clients.destination(slot),
+            server: None,
+        };
+        let is_quic = self.fronts.get(front as usize).is_some_and(|f| f.quic);
+        let flow = if is_quic {
+            let bytes = self.clients.bytes(slot);
+            let server = server_id(bytes);
+            let size = piece.segment.unwrap_or(piece.len).max(1);
+            // A client may talk to several servers from one port.
+            if bytes.chunks(size).any(|other| server_id(other) != server) {
+                return self.sort_in_apart(ground, key, slot, size);
             }
-            let key = Key {
-                front,
-                client,
-                local: self.clients.destination(slot),
-            };
-            match self.flows.find(&key) {
-                Some(flow) => Some(flow),
-                None => self.start(ground, key),
-            }
-        });
+            self.flow_of_connection(ground, key, server)
+        } else {
+            let found = self.flows.find(&key);
+            found.or_else(|| self.start(ground, key, None))
+        };
         match flow {
             Some(flow) => {
                 self.flows.touch(flow, ground.worker.timers.now());
                 self.forwards.push(u64::from(flow) << 32 | slot as u64);
             }
             None => self.count_dropped(front, datagrams(piece)),
+        }
+    }
+
+    /// Forwards the datagrams of message `slot` one by one, because they belong to several QUIC connections.
+    fn sort_in_apart(&mut self, ground: &Ground, key: Key, slot: usize, size: usize) {
+        // Datagrams received before leave first.
+        self.forward();
+        let len = self.clients.bytes(slot).len();
+        for start in (0..len).step_by(size) {
+            let range = start..len.min(start + size);
+            let server = server_id(&self.clients.bytes(slot)[range.clone()]);
+            let flow = self.flow_of_connection(ground, key, server);
+            let Some((_, flow)) = flow.and_then(|id| {
+                self.flows.touch(id, ground.worker.timers.now());
+                self.flows.get(id)
+            }) else {
+                self.count_dropped(key.front, 1);
+                continue;
+            };
+            let bytes = &self.clients.bytes(slot)[range];
+            let envelope = Envelope::default();
+            let dropped = send_apart(
+                &mut self.outbox,
+                &flow.socket,
+                &envelope,
+                bytes,
+                bytes.len(),
+            );
+            if let Some(front) = self.fronts.get(key.front as usize) {
+                let cells = front.gate.cells();
+                cells.received_bytes.add(bytes.len() as u64);
+                cells.received_datagrams.increment();
+                cells.dropped_datagrams.add(dropped);
+            }
+        }
+    }
+
+    /// The flow of a QUIC datagram that names the server `server`. A client with another address begins a flow to the same target;
+    /// one that talks to several servers has a flow to each.
+    fn flow_of_connection(
+        &mut self,
+        ground: &Ground,
+        key: Key,
+        server: Option<u64>,
+    ) -> Option<u32> {
+        let first = self.flows.find(&key);
+        let Some(server) = server else {
+            return first.or_else(|| self.start(ground, key, None));
+        };
+        let Some(first) = first else {
+            return self.start(ground, key, Some(server));
+        };
+        let is_of_server = |id| {
+            let (_, flow) = self.flows.get(id)?;
+            let own = flow.target.target().registered.quic_server_id?;
+            Some(own.0 == server)
+        };
+        if is_of_server(first) == Some(true) {
+            return Some(first);
+        }
+        let own = Key {
+            server: Some(server),
+            ..key
+        };
+        if let Some(flow) = self.flows.find(&own) {
+            return Some(flow);
+        }
+        let listener = self.fronts.get(key.front as usize)?.gate.listener()?;
+        if listener.by_server_id(server).is_some() {
+            self.start(ground, own, Some(server))
+        } else {
+            Some(first)
         }
     }
 

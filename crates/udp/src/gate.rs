@@ -10,6 +10,9 @@ pub trait Gate {
     /// Held by a flow until it ends.
     type Open;
 
+    /// The active listener; `None` if there is none any more.
+    fn listener(&self) -> Option<Arc<Listener>>;
+
     /// Admits a new flow of `client`.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 //!   client <- socket of the listener <- Inbox <--------------------- socket of the flow <- target
 //! ```
 
+pub mod quic;
 pub mod runs;
 pub mod table;
 

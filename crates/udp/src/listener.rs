@@ -1,8 +1,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use elbow_balance::{Chosen, Group, choose_weighted, flow};
-use elbow_model::Transport;
+use elbow_balance::{Chosen, Group, Target, choose_weighted, flow};
+use elbow_model::{QuicServerId, TargetState, Transport};
 
 /// An active UDP listener.
 #[derive(Debug)]
@@ -11,9 +11,21 @@ pub struct Listener {
     pub groups: Vec<(Arc<Group>, u32)>,
     /// Whether all flows of one client address go to the same group (NLB guide: listeners).
     pub sticky: bool,
+    /// Whether datagrams are those of QUIC, whose connection IDs name targets.
+    pub quic: bool,
 }
 
 impl Listener {
+    /// The registered or draining target with this QUIC server ID. Its health does not matter: no other target knows the
+    /// connection.
+    pub(crate) fn by_server_id(&self, id: u64) -> Option<&Arc<Target>> {
+        let id = Some(QuicServerId(id));
+        let mut targets = self.groups.iter().flat_map(|(group, _)| &group.targets);
+        targets.find(|target| {
+            target.registered.quic_server_id == id && target.state() != TargetState::Unused
+        })
+    }
+
     /// Chooses the target of a new flow: by protocol, source and destination, or by the source address alone if the group is
     /// sticky (NLB guide: introduction; target groups, sticky sessions). `random` spreads flows over weighted groups.
     pub(crate) fn choose(

@@ -52,6 +52,19 @@ pub(crate) struct Front<G> {
     pub(crate) socket: UdpSocket,
     pub(crate) address: SocketAddr,
     pub(crate) gate: G,
+    pub(crate) quic: bool,
+}
+
+impl<G: Gate> Front<G> {
+    /// Serves another listener from now on.
+    pub(crate) fn hand_over(&mut self, gate: G) {
+        self.quic = is_quic(&gate);
+        self.gate = gate;
+    }
+}
+
+fn is_quic(gate: &impl Gate) -> bool {
+    gate.listener().is_some_and(|listener| listener.quic)
 }
 
 /// The state of an engine.
@@ -92,8 +105,9 @@ impl<G: Gate> State<G> {
         }
     }
 
-    /// Begins the flow of `key`; `None` if its datagram is to be dropped.
-    pub(crate) fn start(&mut self, ground: &Ground, key: Key) -> Option<u32> {
+    /// Begins the flow of `key`, to the target with the QUIC server ID `server` if there is one; `None` if its datagram is to be
+    /// dropped.
+    pub(crate) fn start(&mut self, ground: &Ground, key: Key, server: Option<u64>) -> Option<u32> {
         if self.flows.is_full() {
             self.make_room(key, ShedReason::UdpFlows);
         }
@@ -115,14 +129,19 @@ impl<G: Gate> State<G> {
         };
         let ip = key.local.unwrap_or_else(|| front.address.ip());
         let local = SocketAddr::new(ip, front.address.port());
-        let Some(chosen) = listener.choose(key.client, local, ground.worker.random()) else {
-            cells.rejected_without_target.increment();
-            return None;
+        let target = if let Some(target) = server.and_then(|id| listener.by_server_id(id)) {
+            target.start()
+        } else {
+            let random = ground.worker.random();
+            let Some(chosen) = listener.choose(key.client, local, random) else {
+                cells.rejected_without_target.increment();
+                return None;
+            };
+            if chosen.fail_open {
+                cells.fail_open.increment();
+            }
+            chosen.target.start()
         };
-        if chosen.fail_open {
-            cells.fail_open.increment();
-        }
-        let target = chosen.target.start();
         let socket = self.open(key, target.target().address)?;
         let flow = Flow {
             socket,
@@ -249,6 +268,7 @@ impl<G: Gate> State<G> {
         entry.insert(Front {
             socket,
             address,
+            quic: is_quic(&gate),
             gate,
         });
         Ok(id)

@@ -43,7 +43,7 @@ fn lines(demo: &Demo, listener: &Listener, status: &LoadBalancerStatus) -> Vec<S
             let scheme = if is_plain(listener) { "http" } else { "https" };
             return vec![format!("curl -k {scheme}://{address}:{port}/")];
         }
-        Protocol::Udp | Protocol::TcpUdp => return Vec::new(),
+        protocol if protocol.has_datagrams() => return Vec::new(),
         _ => {}
     }
     if hosts.is_empty() {

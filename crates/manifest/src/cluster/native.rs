@@ -56,6 +56,7 @@ fn target((id, port, zone): (String, u16, Option<String>)) -> Option<Target> {
         id: Some(id),
         port: None,
         availability_zone: zone,
+        quic_server_id: None,
     };
     Target::new(&spec, port).value.ok()
 }

@@ -390,6 +390,7 @@ fn target(target: &Target) -> TargetSpec {
         id: Some(target.id.clone()),
         port: Some(target.port.into()),
         availability_zone: target.zone.clone().filter(|zone| !zone.is_empty()),
+        quic_server_id: None,
     }
 }
 

@@ -319,7 +319,10 @@ fn an_ingress_without_a_listener_that_is_served_is_refused() {
         .map(|one| one.code)
         .collect();
     assert_eq!(errors, ["no-listeners"]);
-    assert!(codes(&found).contains(&"not-supported"), "{found:?}");
+    assert!(
+        codes(&found).contains(&"trust-store-not-found"),
+        "{found:?}"
+    );
 }
 
 const OIDC: &str = "alb.ingress.kubernetes.io/certificate-arn: arn:aws:acm:r:a:certificate/1

@@ -212,6 +212,8 @@ fn target_group<'a>(name: &str, owner: Owner<'a>, at: &Place<'_>) -> Option<&'a 
         Protocol::Tls => &[Protocol::Tcp, Protocol::Tls],
         Protocol::Udp => &[Protocol::Udp, Protocol::TcpUdp],
         Protocol::TcpUdp => &[Protocol::TcpUdp],
+        Protocol::Quic => &[Protocol::Quic],
+        Protocol::TcpQuic => &[Protocol::TcpQuic],
         Protocol::Ssl => &[],
     };
     if !allowed.contains(&group.protocol) {

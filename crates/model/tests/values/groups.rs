@@ -90,7 +90,7 @@ fn targets() {
     let target = |id: &str, port| TargetSpec {
         id: Some(id.to_owned()),
         port,
-        availability_zone: None,
+        ..TargetSpec::default()
     };
     let built = |targets: Vec<TargetSpec>| {
         let spec = TargetGroupSpec {
@@ -189,6 +189,7 @@ fn zones_of_targets() {
             id: Some("10.0.0.1".to_owned()),
             port: None,
             availability_zone: Some(name.to_owned()),
+            ..TargetSpec::default()
         };
         Target::new(&spec, 1)
     };
@@ -261,4 +262,56 @@ fn a_group_with_wrong_attributes_is_refused() {
         found,
         ["attributes[slow_start.duration_seconds] out-of-range"]
     );
+}
+
+#[test]
+fn quic_server_ids_of_targets() {
+    let checked = |protocol: &str, ids: &[Option<&str>]| {
+        let target = |(i, id): (usize, &Option<&str>)| TargetSpec {
+            id: Some(format!("10.0.0.{i}")),
+            quic_server_id: id.map(str::to_owned),
+            ..TargetSpec::default()
+        };
+        TargetGroup::new(&TargetGroupSpec {
+            targets: ids.iter().enumerate().map(target).collect(),
+            ..group("a", protocol)
+        })
+    };
+    let (a, b) = (Some("0x00000000000000a1"), Some("0xffffffffffffffff"));
+    for protocol in ["QUIC", "TCP_QUIC"] {
+        let built = checked(protocol, &[a, b]);
+        assert!(built.warnings.is_empty());
+        let targets = built.value.unwrap().targets;
+        let ids: Vec<_> = targets.iter().map(|one| one.quic_server_id).collect();
+        assert_eq!(
+            ids,
+            [Some(QuicServerId(0xa1)), Some(QuicServerId(u64::MAX))]
+        );
+        assert_eq!(ids[0].unwrap().to_string(), "0x00000000000000a1");
+    }
+    // AWS asks for an ID. The pods of a manifest have none that elbow knows.
+    let without = checked("QUIC", &[a, None]);
+    assert_eq!(without.warnings[0].code, "not-supported");
+    assert!(without.value.is_ok());
+    assert_eq!(
+        faults(checked("QUIC", &[a, a])),
+        ["targets[1].quicServerId duplicate-target"]
+    );
+    assert_eq!(
+        faults(checked("UDP", &[a])),
+        ["targets[0].quicServerId invalid-combination"]
+    );
+    for wrong in [
+        "",
+        "0x1",
+        "00000000000000a1",
+        "0x00000000000000A1",
+        "0x+0000000000000a1",
+    ] {
+        assert_eq!(
+            faults(checked("QUIC", &[Some(wrong)])),
+            ["targets[0].quicServerId out-of-range"],
+            "{wrong}"
+        );
+    }
 }

@@ -71,7 +71,7 @@ pub(crate) fn certificate(name: &str) -> CertificateSpec {
     }
 }
 
-/// Groups `http`, `https`, `tcp`, `tls`, `both` (TCP_UDP), the sticky `lb-cookie`, `app-cookie` and `source-ip`, and the
+/// Groups `http`, `https`, `tcp`, `tls`, `both` (TCP_UDP), `quic`, the sticky `lb-cookie`, `app-cookie` and `source-ip`, and the
 /// certificate `demo`.
 pub(crate) fn scope() -> Scope {
     let mut scope = Scope::default();
@@ -92,6 +92,7 @@ pub(crate) fn scope() -> Scope {
         group("tcp", "TCP"),
         group("tls", "TLS"),
         group("both", "TCP_UDP"),
+        group("quic", "QUIC"),
         sticky("lb-cookie", "HTTP", &[]),
         sticky("app-cookie", "HTTP", &app_cookie),
         sticky("source-ip", "TCP", &[]),

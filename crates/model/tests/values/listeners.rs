@@ -51,7 +51,10 @@ fn ports_and_protocols() {
     assert_eq!(fault.code, "duplicate-port");
     for (kind, speaks) in [
         ("application", &["HTTP", "HTTPS"][..]),
-        ("network", &["TCP", "TLS", "UDP", "TCP_UDP"]),
+        (
+            "network",
+            &["TCP", "TLS", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC"],
+        ),
         ("classic", &["TCP", "SSL", "HTTP", "HTTPS"]),
     ] {
         for (protocol, _) in Protocol::NAMES {

@@ -475,3 +475,42 @@ fn every_name_is_spelt_as_it_is_read() {
         .collect();
     assert_eq!(tls, ["HTTPS", "TLS", "SSL"]);
 }
+
+// Parity 3.1.
+#[test]
+fn quic_listeners_stand_alone() {
+    let quic = |port| listener(port, "QUIC", ActionSpec::forward("quic"));
+    let with = |others: Vec<ListenerSpec>, change: fn(&mut LoadBalancerSpec)| {
+        let listeners = std::iter::once(quic(443)).chain(others).collect();
+        let mut spec = balancer("network", listeners);
+        change(&mut spec);
+        faults(LoadBalancer::new(&spec, &scope()))
+    };
+    let tcp = || listener(443, "TCP", ActionSpec::forward("tcp"));
+    let udp = listener(53, "UDP", ActionSpec::forward("both"));
+    assert!(with(vec![tcp()], |_| {}).is_empty());
+    let refused = ["listeners invalid-combination"];
+    assert_eq!(with(vec![quic(444)], |_| {}), refused);
+    assert_eq!(with(vec![udp], |_| {}), refused);
+    let dualstack = with(Vec::new(), |lb| lb.ip_address_type = some("dualstack"));
+    assert_eq!(dualstack, refused);
+    let guarded = with(Vec::new(), |lb| {
+        lb.security_groups = vec![SecurityGroupSpec {
+            group_name: some("web"),
+            ..SecurityGroupSpec::default()
+        }];
+    });
+    assert_eq!(guarded, refused);
+    assert_eq!(
+        faults(LoadBalancer::new(
+            &balancer(
+                "network",
+                vec![listener(443, "QUIC", ActionSpec::forward("both"))]
+            ),
+            &scope()
+        )),
+        [
+            "listeners[0].defaultActions[0].forwardConfig.targetGroups[0].targetGroup invalid-combination"
+        ]
+    );
+}

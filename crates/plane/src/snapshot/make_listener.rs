@@ -166,7 +166,11 @@ fn layer_4(
 
 fn datagrams(snapshot: &Snapshot, listener: &Listener) -> elbow_udp::Listener {
     let (groups, sticky) = forward(snapshot, listener);
-    elbow_udp::Listener { groups, sticky }
+    elbow_udp::Listener {
+        groups,
+        sticky,
+        quic: listener.protocol.is_quic(),
+    }
 }
 
 /// The groups that a listener of layer 4 forwards to, with their weights, and whether clients stay with one of them.

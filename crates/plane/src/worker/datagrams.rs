@@ -122,6 +122,11 @@ impl Front {
 impl Gate for Front {
     type Open = Open;
 
+    fn listener(&self) -> Option<Arc<Listener>> {
+        let snapshot = self.context.shared.snapshot.load();
+        snapshot.listeners.get(&self.key)?.handler.udp().cloned()
+    }
+
     fn admit(&self, client: SocketAddr) -> Result<(Arc<Listener>, Open), Refusal> {
         if self.context.worker.draining() {
             return Err(Refusal::Closed);

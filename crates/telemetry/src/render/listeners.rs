@@ -101,7 +101,10 @@ impl Listeners {
 
     /// Only listeners that carry datagrams have these.
     pub(super) fn datagrams(&self, families: &mut Families<'_>) -> fmt::Result {
-        let carries = |one: &&Listener| matches!(one.metrics.labels().protocol, "UDP" | "TCP_UDP");
+        let carries = |one: &&Listener| {
+            let protocol = one.metrics.labels().protocol;
+            matches!(protocol, "UDP" | "TCP_UDP" | "QUIC" | "TCP_QUIC")
+        };
         for (name, help, counter) in [
             (
                 "elbow_received_datagrams",

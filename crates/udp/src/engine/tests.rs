@@ -53,6 +53,10 @@ impl Gate for TestGate {
         Ok((Arc::clone(&self.listener), open))
     }
 
+    fn listener(&self) -> Option<Arc<Listener>> {
+        Some(Arc::clone(&self.listener))
+    }
+
     fn cells(&self) -> &ListenerCells {
         self.metrics.worker(0)
     }
@@ -100,6 +104,7 @@ impl Scene {
             listener: Arc::new(Listener {
                 groups: vec![(Arc::new(group), 1)],
                 sticky: false,
+                quic: false,
             }),
             metrics: Arc::clone(&metrics),
             worker: Rc::clone(&worker),

@@ -1,0 +1,126 @@
+//! NLB passthrough of QUIC by connection ID (NLB guide: introduction, listeners, target groups).
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use elbow_tests::config::{file, forward, group, listener, nlb};
+use elbow_tests::datagram::{Echo, UdpClient};
+use elbow_tests::{Elbow, Target, address};
+use serde_json::json;
+
+const PORT: u16 = 4433;
+
+/// Two targets with the server IDs 0xa1 and 0xb2.
+struct Scene {
+    lb: SocketAddr,
+    elbow: Elbow,
+    _targets: [(Target, Echo); 2],
+}
+
+impl Scene {
+    fn start(protocol: &str) -> Self {
+        let targets = ["a", "b"].map(|name| {
+            let health = Target::refusing();
+            let echo = Echo::at(name, health.addr());
+            (health, echo)
+        });
+        let addrs = targets.each_ref().map(|(_, echo)| echo.addr());
+        let mut pods = group("pods", protocol, &addrs);
+        for (target, id) in [(0, "0x00000000000000a1"), (1, "0x00000000000000b2")] {
+            pods["targets"][target]["quicServerId"] = json!(id);
+        }
+        let ip = address();
+        let lb = nlb("nlb", ip, &[listener(PORT, protocol, &forward("pods"))]);
+        let elbow = Elbow::run(&file(&[lb], &[pods]));
+        for addr in addrs {
+            elbow.wait_for_state("pods", addr, "healthy");
+        }
+        Self {
+            lb: (ip, PORT).into(),
+            elbow,
+            _targets: targets,
+        }
+    }
+
+    /// The target that answers.
+    fn ask(client: &UdpClient, datagram: &[u8]) -> char {
+        client.send(datagram);
+        let answer = client.receive();
+        assert_eq!(&answer[2..], datagram);
+        char::from(answer[0])
+    }
+}
+
+/// A connection ID with a server ID.
+fn connection_id(server: u8) -> Vec<u8> {
+    let mut id = vec![0x10, 0, 0, 0, 0, 0, 0, 0, server];
+    id.extend([9; 8]);
+    id
+}
+
+/// The beginning of a datagram with a long header.
+fn long(id: &[u8]) -> Vec<u8> {
+    let mut datagram = vec![0xc3, 0, 0, 0, 1, id.len() as u8];
+    datagram.extend(id);
+    datagram.extend([7; 40]);
+    datagram
+}
+
+/// The same with a short header.
+fn short(id: &[u8]) -> Vec<u8> {
+    [&[0x43], id, b"data"].concat()
+}
+
+#[test]
+fn connection_keeps_its_target_when_the_address_of_the_client_changes() {
+    let scene = Scene::start("QUIC");
+    for (server, name) in [(0xa1, 'a'), (0xb2, 'b')] {
+        for last in 1..=10 {
+            let client = UdpClient::at(Ipv4Addr::new(127, 3, server, last), scene.lb);
+            assert_eq!(Scene::ask(&client, &short(&connection_id(server))), name);
+            assert_eq!(Scene::ask(&client, &long(&connection_id(server))), name);
+        }
+    }
+}
+
+#[test]
+fn handshake_stays_with_the_target_of_its_first_datagram() {
+    let scene = Scene::start("TCP_QUIC");
+    let mut seen = std::collections::HashSet::new();
+    for number in 0..20 {
+        let client = UdpClient::of(scene.lb);
+        // The client makes up the first connection ID.
+        let initial = long(&[number, 200, 13, 77, 1, 2, 3, 4, 5, 6, 7, 8]);
+        let target = Scene::ask(&client, &initial);
+        let server = if target == 'a' { 0xa1 } else { 0xb2 };
+        for datagram in [
+            initial.clone(),
+            long(&connection_id(server)),
+            short(&connection_id(server)),
+            initial,
+        ] {
+            assert_eq!(Scene::ask(&client, &datagram), target);
+        }
+        seen.insert(target);
+    }
+    assert_eq!(seen.len(), 2);
+    // One flow for each client: its target sees one address.
+    let flows = scene
+        .elbow
+        .metric("elbow_connections_total", &["load_balancer=\"nlb\""]);
+    assert_eq!(flows, Some(20.0));
+}
+
+#[test]
+fn client_talks_to_several_servers_from_one_port() {
+    let scene = Scene::start("QUIC");
+    let client = UdpClient::of(scene.lb);
+    for _ in 0..3 {
+        assert_eq!(Scene::ask(&client, &short(&connection_id(0xa1))), 'a');
+        assert_eq!(Scene::ask(&client, &short(&connection_id(0xb2))), 'b');
+    }
+    let flows = scene
+        .elbow
+        .metric("elbow_connections_total", &["load_balancer=\"nlb\""]);
+    assert_eq!(flows, Some(2.0));
+}
