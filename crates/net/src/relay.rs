@@ -14,9 +14,9 @@ use crate::{Buffer, Stream, Timer, Worker};
 #[cfg(test)]
 mod tests;
 
-/// How long the sockets of an expired flow stay open for late data, so that vanished peers do not hold
-/// descriptors forever.
-const EXPIRED_LINGER: Duration = Duration::from_secs(3600);
+/// How long the sockets of an expired flow stay open for late data, so that vanished peers do not hold descriptors: later
+/// data gets its RST from the kernel.
+const EXPIRED_LINGER: Duration = Duration::from_secs(300);
 
 /// The result of a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
