@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group};
 use elbow_model::TargetState;
-use elbow_telemetry::{Exposition, Format, GroupRow, TargetRow, Telemetry};
+use elbow_telemetry::{Exposition, Format, GroupRow, Rows, TargetRow, Telemetry};
 
 const LISTENERS: usize = 5_500;
 const GROUPS: usize = 10_000;
@@ -32,6 +32,7 @@ fn target(group: usize, number: usize) -> TargetRow {
         in_flight: 3,
         is_anomalous: false,
         is_mitigated: false,
+        zone: None,
         requests: 40,
     }
 }
@@ -46,13 +47,16 @@ fn scrape(c: &mut Criterion) {
     let _listeners: Vec<_> = listeners.collect();
     let names = (0..GROUPS).map(|n| telemetry.group(&format!("k8s-shop-web-{n:010x}")));
     let groups: Vec<_> = names.collect();
-    let rows = || -> Vec<GroupRow> {
+    let rows = || -> Rows {
         let numbered = groups.iter().enumerate();
         let row = |(n, group): (usize, &std::sync::Arc<elbow_telemetry::GroupMetrics>)| GroupRow {
             name: group.name().clone(),
             targets: (0..TARGETS).map(|number| target(n, number)).collect(),
         };
-        numbered.map(row).collect()
+        Rows {
+            groups: numbered.map(row).collect(),
+            ..Rows::default()
+        }
     };
     let mut bench = c.benchmark_group("scrape");
     bench.sample_size(10);
@@ -61,7 +65,7 @@ fn scrape(c: &mut Criterion) {
             b.iter(|| {
                 let mut length = Length::default();
                 let mut exposition = Exposition::new(format, &mut length);
-                let written = telemetry.write(rows(), Vec::new(), &mut exposition);
+                let written = telemetry.write(rows(), &mut exposition);
                 black_box(written.and_then(|()| exposition.finish()))
             });
         });

@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod command;
 pub mod config;
 pub mod datagram;
+pub mod dns;
 pub mod docker;
 pub mod eks;
 pub mod elbow;

@@ -2,10 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use elbow_tests::config::{alb, file, forward, group, listener, with_attribute};
+use elbow_tests::config::{alb, file, forward, group, listener, nlb, with_attribute};
 use elbow_tests::elbow::target_row;
 use elbow_tests::{Client, Elbow, Target, address, client, wait};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// An ALB on port 8080 with one group of `targets`.
 fn config(ip: Ipv4Addr, targets: &[&Target], attributes: &[(&str, &str)]) -> Value {
@@ -132,4 +132,86 @@ fn target_that_refuses_connections_is_anomalous() {
         (&"healthy".into(), &Value::Null),
         "{found}"
     );
+}
+
+/// NLB guide, edit target group attributes: an unhealthy target keeps its connections for the draining interval.
+#[test]
+fn unhealthy_target_keeps_its_connections_for_the_interval() {
+    let targets = [Target::ok("a"), Target::ok("b")];
+    let ip = address();
+    let lb = SocketAddr::from((ip, 8080));
+    let mut web = group(
+        "web",
+        "TCP",
+        &targets.each_ref().map(|target| target.addr()),
+    );
+    let state = "target_health_state.unhealthy";
+    web = with_attribute(
+        web,
+        &format!("{state}.connection_termination.enabled"),
+        "false",
+    );
+    web = with_attribute(web, &format!("{state}.draining_interval_seconds"), "20");
+    let nlb = nlb("nlb", ip, &[listener(8080, "TCP", &forward("web"))]);
+    let config = |delay: &str| {
+        let web = with_attribute(web.clone(), "deregistration_delay.timeout_seconds", delay);
+        file(std::slice::from_ref(&nlb), &[web])
+    };
+    let elbow = Elbow::run(&config("300"));
+    for target in &targets {
+        elbow.wait_for_state("web", target.addr(), "healthy");
+    }
+    let ask = |client: &mut Client| client.ask(client::get("example.com", "/")).text();
+    let connected = |name: &str| {
+        wait::until("a connection to the target", || {
+            let mut client = Client::plain(lb);
+            (ask(&mut client) == name).then_some(client)
+        })
+    };
+    let (mut to_a, mut to_b) = (connected("a"), connected("b"));
+    targets[0].set_health(503);
+    let row = elbow.wait_for_state("web", targets[0].addr(), "unhealthy.draining");
+    assert_eq!(row["reason"], "Target.FailedHealthChecks", "{row}");
+    assert_eq!(ask(&mut to_a), "a");
+    // A reload does not end the interval.
+    elbow.reload(&config("200"));
+    let row = target_row(&elbow.json("/targets"), "web", targets[0].addr()).unwrap();
+    assert_eq!(row["state"], "unhealthy.draining", "{row}");
+    for _ in 0..10 {
+        assert_eq!(get(lb), "b");
+    }
+    elbow.wait_for_state("web", targets[0].addr(), "unhealthy");
+    to_a.expect_reset();
+    assert_eq!(ask(&mut to_b), "b");
+    targets[0].set_health(200);
+    elbow.wait_for_state("web", targets[0].addr(), "healthy");
+}
+
+/// NLB guide, listeners: connections to a target group end a short time after its weight is set to 0.
+#[test]
+fn connections_to_a_group_end_after_its_weight_is_set_to_0() {
+    let (blue, green) = (Target::ok("blue"), Target::ok("green"));
+    let ip = address();
+    let lb = SocketAddr::from((ip, 8080));
+    let config = |blue_weight: u32, green_weight: u32| {
+        let groups = json!([{"targetGroup": "blue", "weight": blue_weight},
+            {"targetGroup": "green", "weight": green_weight}]);
+        let action = json!({"type": "forward", "forwardConfig": {"targetGroups": groups}});
+        let nlb = nlb("nlb", ip, &[listener(8080, "TCP", &action)]);
+        let group = |name, target: &Target| group(name, "TCP", &[target.addr()]);
+        file(&[nlb], &[group("blue", &blue), group("green", &green)])
+    };
+    let elbow = Elbow::run(&config(1, 0));
+    elbow.wait_for_state("blue", blue.addr(), "healthy");
+    elbow.wait_for_state("green", green.addr(), "healthy");
+    let mut old = Client::plain(lb);
+    assert_eq!(old.ask(client::get("example.com", "/")).text(), "blue");
+    elbow.reload(&config(0, 1));
+    wait::until("new connections to go to green", || {
+        (get(lb) == "green").then_some(())
+    });
+    let mut new = Client::plain(lb);
+    assert_eq!(new.ask(client::get("example.com", "/")).text(), "green");
+    old.expect_reset();
+    assert_eq!(new.ask(client::get("example.com", "/")).text(), "green");
 }

@@ -1,38 +1,13 @@
 //! The DNS names of load balancers with `--dns`.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::net::{SocketAddr, UdpSocket};
 
 use elbow_tests::config::{alb, file, fixed, listener};
+use elbow_tests::dns::look_up;
 use elbow_tests::{Elbow, address, command, elbow, wait};
-use hickory_proto::op::{Message, Query, ResponseCode};
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::op::ResponseCode;
 use serde_json::json;
-
-/// The addresses of `name`, or the response code.
-fn look_up(server: SocketAddr, name: &str) -> Result<Vec<IpAddr>, ResponseCode> {
-    let socket = UdpSocket::bind((server.ip(), 0)).unwrap();
-    socket
-        .set_read_timeout(Some(Duration::from_secs(60)))
-        .unwrap();
-    let mut query = Message::query();
-    let name = Name::from_ascii(format!("{name}.")).unwrap();
-    query.add_query(Query::query(name, RecordType::A));
-    socket.send_to(&query.to_vec().unwrap(), server).unwrap();
-    let mut buffer = [0; 1500];
-    let length = socket.recv(&mut buffer).unwrap();
-    let answer = Message::from_vec(&buffer[..length]).unwrap();
-    assert_eq!(answer.metadata.id, query.metadata.id);
-    let addresses = answer.answers.iter().map(|record| match &record.data {
-        RData::A(ip) => IpAddr::V4(ip.0),
-        other => panic!("{other}"),
-    });
-    match answer.metadata.response_code {
-        ResponseCode::NoError => Ok(addresses.collect()),
-        other => Err(other),
-    }
-}
 
 fn dns_name(elbow: &Elbow, load_balancer: &str) -> String {
     let all = elbow.json("/status")["loadBalancers"].clone();

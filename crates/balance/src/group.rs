@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use elbow_model::personality::NoHealthyTarget;
-use elbow_model::{Algorithm, Personality, TargetGroup, TargetState};
+use elbow_model::{Algorithm, MinimumHealthy, Personality, TargetGroup, TargetState};
 
 use crate::Target;
 use crate::target::mix;
@@ -54,6 +54,24 @@ impl Group {
             personality,
             ..self
         }
+    }
+
+    /// The same group with only the targets that `keep` selects; they keep their state.
+    #[must_use]
+    pub fn with_targets(&self, keep: impl Fn(&Target) -> bool) -> Self {
+        let targets = self.targets.iter().filter(|target| keep(target));
+        let group = Self::new(
+            Arc::clone(&self.config),
+            targets.cloned().collect(),
+            self.cursors.len(),
+        );
+        group.with_personality(self.personality)
+    }
+
+    /// Whether the targets meet `minimum`.
+    pub fn meets(&self, minimum: MinimumHealthy) -> bool {
+        let (healthy, registered) = self.counts();
+        minimum.is_met(healthy, registered)
     }
 
     /// Chooses a target for a request with the algorithm of the group; `None` if no target is registered.
@@ -122,22 +140,26 @@ impl Group {
 
     /// Which targets are eligible now, and their number.
     fn eligible(&self) -> Option<(Eligible, usize)> {
-        let (mut healthy, mut registered) = (0, 0);
-        for target in &self.targets {
-            let state = target.state();
-            healthy += usize::from(is_healthy(state));
-            registered += usize::from(state.is_registered());
-        }
-        let attributes = &self.config.attributes;
-        let minimum = attributes.minimum_healthy;
-        let is_enough = healthy >= minimum.count as usize
-            && healthy * 100 >= registered * minimum.percentage as usize;
+        let (healthy, registered) = self.counts();
+        let minimum = self.config.attributes.minimum_healthy;
+        let is_enough = minimum.is_met(healthy, registered);
         match (healthy, registered) {
             (_, 0) => None,
             (1.., _) if is_enough => Some((Eligible::Healthy, healthy)),
             (0, _) if self.personality.no_healthy_target == NoHealthyTarget::Refuse => None,
             _ => Some((Eligible::Registered, registered)),
         }
+    }
+
+    /// The numbers of healthy and of registered targets.
+    fn counts(&self) -> (usize, usize) {
+        let (mut healthy, mut registered) = (0, 0);
+        for target in &self.targets {
+            let state = target.state();
+            healthy += usize::from(is_healthy(state));
+            registered += usize::from(state.is_registered());
+        }
+        (healthy, registered)
     }
 
     /// The next eligible target after the one this worker chose last. A target in slow start skips turns, which do not

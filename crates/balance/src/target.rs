@@ -61,6 +61,7 @@ impl Target {
             2 => TargetState::Healthy,
             3 => TargetState::Unhealthy,
             4 => TargetState::Draining,
+            6 => TargetState::UnhealthyDraining,
             _ => TargetState::Unavailable,
         }
     }
@@ -285,6 +286,7 @@ mod tests {
             TargetState::Unhealthy,
             TargetState::Draining,
             TargetState::Unavailable,
+            TargetState::UnhealthyDraining,
         ] {
             target.set_state(state);
             assert_eq!(target.state(), state);

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use elbow_dns::Names;
-use elbow_model::Model;
+use elbow_model::{LoadBalancer, Model, ZoneName};
 use elbow_plane::View;
 use tokio::net::UdpSocket;
 use tracing::info;
@@ -59,12 +59,15 @@ struct Served {
     index: Mutex<Index>,
 }
 
-/// The names of load balancers by DNS name, for one model.
+/// What DNS names are of, for one model.
 #[derive(Default)]
 struct Index {
     of: Arc<Model>,
-    names: HashMap<String, Arc<str>>,
+    names: HashMap<String, Named>,
 }
+
+/// The name of a load balancer, and the zone if the DNS name is of its node there.
+type Named = (Arc<str>, Option<ZoneName>);
 
 impl Names for Served {
     fn zone(&self) -> &str {
@@ -72,24 +75,34 @@ impl Names for Served {
     }
 
     fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
-        let name = self.load_balancer(name)?;
-        Some(self.view.load_balancer(&name)?.addresses)
+        let (name, zone) = self.named(name)?;
+        self.view.dns_addresses(&name, zone.as_ref())
     }
 }
 
 impl Served {
-    /// The name of the load balancer with this DNS name.
-    fn load_balancer(&self, dns_name: &str) -> Option<Arc<str>> {
+    /// What has this DNS name.
+    fn named(&self, dns_name: &str) -> Option<Named> {
         // A panic elsewhere leaves the index consistent: it is replaced in one step.
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         let model = self.view.model();
         if !Arc::ptr_eq(&index.of, &model) {
-            let name = |name: &Arc<str>| {
-                let served = self.view.load_balancer(name)?;
-                Some((served.dns_name, Arc::clone(name)))
+            let dns = self.view.dns_zone();
+            let named = |balancer: &Arc<LoadBalancer>| {
+                let name = &balancer.name;
+                let zones = if balancer.kind.personality().has_zonal_nodes {
+                    &balancer.zones[..]
+                } else {
+                    &[]
+                };
+                let zonal = zones.iter().map(|zone| {
+                    let dns_name = balancer.zonal_dns_name(&zone.name, dns);
+                    (dns_name, (Arc::clone(name), Some(zone.name.clone())))
+                });
+                let whole = (balancer.dns_name(dns), (Arc::clone(name), None));
+                zonal.chain([whole]).collect::<Vec<_>>()
             };
-            let balancers = model.load_balancers.iter();
-            let names = balancers.filter_map(|one| name(&one.name)).collect();
+            let names = model.load_balancers.iter().flat_map(named).collect();
             *index = Index { of: model, names };
         }
         index.names.get(dns_name).cloned()

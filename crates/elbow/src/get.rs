@@ -133,7 +133,11 @@ fn columns(kind: GetKind, wide: bool) -> Vec<(&'static str, &'static str)> {
     let (narrow, more): (&[_], &[_]) = match kind {
         GetKind::LoadBalancers => (
             &[("NAME", "name"), ("TYPE", "type"), ("ADDRESS", "address")],
-            &[("SCHEME", "scheme"), ("DNS NAME", "dnsName")],
+            &[
+                ("SCHEME", "scheme"),
+                ("DNS NAME", "dnsName"),
+                ("ZONES", "availabilityZones"),
+            ],
         ),
         GetKind::Listeners => (
             &[
@@ -204,13 +208,30 @@ fn cell(object: &Value, key: &str) -> String {
         Value::String(text) => text.clone(),
         Value::Array(list) if list.is_empty() => "-".into(),
         Value::Array(list) => {
-            let words = list
-                .iter()
-                .map(|v| v.as_str().map_or_else(|| v.to_string(), Into::into));
-            words.collect::<Vec<String>>().join(", ")
+            let words: Vec<String> = list.iter().map(word).collect();
+            words.join(", ")
         }
         other => other.to_string(),
     }
+}
+
+/// A member of a list. Of a zone its name, the addresses of its node, and whether they are left out of DNS.
+fn word(value: &Value) -> String {
+    if let Some(text) = value.as_str() {
+        return text.to_owned();
+    }
+    let Some(zone) = value["zoneName"].as_str() else {
+        return value.to_string();
+    };
+    let mut word = zone.to_owned();
+    for address in members(value, "loadBalancerAddresses") {
+        word.push(' ');
+        word.push_str(&cell(address, "ipAddress"));
+    }
+    if value["healthy"] == false {
+        word.push_str(" (unhealthy)");
+    }
+    word
 }
 
 /// A row of headings and a row for each object.
@@ -256,6 +277,20 @@ mod tests {
             printed(GetKind::Rules, Some("a")),
             "LISTENER  PRIORITY  CONDITIONS  ACTIONS\na:443     default   -           forward to g"
         );
+    }
+
+    #[test]
+    fn zones_are_shown_with_their_addresses() {
+        let zone = |name: &str, healthy: bool| {
+            json!({"zoneName": name, "healthy": healthy,
+                   "loadBalancerAddresses": [{"ipAddress": "127.0.10.1"}]})
+        };
+        let balancer = json!({"availabilityZones": [zone("a", true), zone("b", false)]});
+        assert_eq!(
+            cell(&balancer, "availabilityZones"),
+            "a 127.0.10.1, b 127.0.10.1 (unhealthy)"
+        );
+        assert_eq!(cell(&json!({"a": [1, "x"]}), "a"), "1, x");
     }
 
     #[test]

@@ -14,13 +14,14 @@ pub struct Reason {
 }
 
 /// All reasons; the index of each is its number.
-const KNOWN: [Reason; 6] = [
+const KNOWN: [Reason; 7] = [
     Reason::REGISTRATION_IN_PROGRESS,
     Reason::INITIAL_HEALTH_CHECKING,
     Reason::TIMEOUT,
     Reason::FAILED_HEALTH_CHECKS,
     Reason::DEREGISTRATION_IN_PROGRESS,
     Reason::NOT_IN_USE,
+    Reason::ZONE_NOT_ENABLED,
 ];
 
 impl Reason {
@@ -49,6 +50,11 @@ impl Reason {
         "Target.NotInUse",
         "Target group is not configured to receive traffic from the load balancer",
     );
+    /// The load balancer has no node in its zone.
+    pub const ZONE_NOT_ENABLED: Self = Self::new(
+        "Target.NotInUse",
+        "Target is in an Availability Zone that is not enabled for the load balancer",
+    );
 
     /// `InstanceState.ReasonCode` and `.Description` of `DescribeInstanceHealth` for an instance of a
     /// Classic load balancer; `None` while it is in service.
@@ -56,7 +62,7 @@ impl Reason {
         Some(match state {
             TargetState::Healthy => return None,
             TargetState::Initial => Self::new("ELB", "Instance registration is still in progress."),
-            TargetState::Unhealthy => Self::new(
+            TargetState::Unhealthy | TargetState::UnhealthyDraining => Self::new(
                 "Instance",
                 "Instance has failed at least the UnhealthyThreshold number of health checks \
                  consecutively.",
@@ -85,7 +91,8 @@ impl Reason {
     /// use elbow_health::Reason;
     ///
     /// let mismatch = |code| Some(Reason::response_code_mismatch(code));
-    /// for reason in [None, Some(Reason::TIMEOUT), mismatch(503), mismatch(0)] {
+    /// let outside = Some(Reason::ZONE_NOT_ENABLED);
+    /// for reason in [None, Some(Reason::TIMEOUT), outside, mismatch(503), mismatch(0)] {
     ///     assert_eq!(Reason::from_bits(Reason::to_bits(reason.as_ref())), reason);
     /// }
     /// ```

@@ -69,6 +69,8 @@ pub struct Context {
     pub resources: BTreeSet<String>,
     /// Whether the objects are all of a cluster's, so that what is not among them does not exist.
     pub has_all_objects: bool,
+    /// Whether the file lists the subnets, so that it is known where the nodes of load balancers are.
+    pub describes_subnets: bool,
     /// Whether to ignore the label `node.kubernetes.io/exclude-from-external-load-balancers`, which the only node of a
     /// small cluster often has.
     pub ignore_excluded_nodes: bool,
@@ -272,6 +274,7 @@ impl Default for Context {
             unknown_resources: UnknownResources::StandIn,
             resources: BTreeSet::new(),
             has_all_objects: false,
+            describes_subnets: false,
             ignore_excluded_nodes: false,
             dns_suffix: DnsZone::default().suffix,
             reading: Reading::Strict,

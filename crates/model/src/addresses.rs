@@ -54,12 +54,14 @@ pub struct Preferred {
     pub moves: bool,
 }
 
-/// Assigns an address of `pool` to every load balancer of `model` that has none; the others keep theirs.
+/// Assigns addresses of `pool` to every load balancer of `model` that has none: one for each of its zones, or one without
+/// zones. The others keep theirs.
 ///
 /// A load balancer keeps the pool address that it had `before`, else it gets the `preferred` one if it is free; with
 /// [`Preferred::moves`], the preferred one comes first. Otherwise the address depends on the name, so that a restart keeps
 /// it. If two names lead to the same address, the second takes the next free one. When no address is free, load balancers
-/// with different ports share one: a pool can be the only address of a machine.
+/// with different ports share one: a pool can be the only address of a machine. Zones after the first get what every load
+/// balancer's first zone leaves over; they share nothing, and may get nothing.
 ///
 /// ```
 /// use elbow_model::{Model, addresses};
@@ -77,9 +79,20 @@ pub fn assign<'a>(
     let mut assigned = Addresses::new();
     let mut taken = Taken::default();
     let mut without: BTreeMap<&Arc<str>, &LoadBalancer> = BTreeMap::new();
+    let mut zonal: BTreeMap<&Arc<str>, &LoadBalancer> = BTreeMap::new();
+    let held_in_pool = |name: &str| {
+        let held = before(name).unwrap_or_default().iter().copied();
+        held.filter(|address| is_host(pool, *address))
+    };
     for load_balancer in &model.load_balancers {
         if load_balancer.addresses.is_empty() {
             without.insert(&load_balancer.name, load_balancer);
+            if load_balancer.pool_addresses() > 1 {
+                zonal.insert(&load_balancer.name, load_balancer);
+                taken
+                    .held_by_zones
+                    .extend(held_in_pool(&load_balancer.name).skip(1));
+            }
             continue;
         }
         for address in &load_balancer.addresses {
@@ -88,10 +101,7 @@ pub fn assign<'a>(
         let addresses = load_balancer.addresses.clone();
         assigned.insert(Arc::clone(&load_balancer.name), addresses);
     }
-    let kept = |name: &str| {
-        let mut held = before(name)?.iter().copied();
-        held.find(|address| is_host(pool, *address))
-    };
+    let kept = |name: &str| held_in_pool(name).next();
     let wanted = |name: &str| preferred.addresses.get(name).copied();
     let first = |name: &str| {
         if preferred.moves {
@@ -132,6 +142,22 @@ pub fn assign<'a>(
             None => left_over.push(Arc::clone(name)),
         }
     }
+    for (name, load_balancer) in zonal {
+        let Some(addresses) = assigned.get_mut(name) else {
+            continue;
+        };
+        let held: Vec<IpAddr> = held_in_pool(name).collect();
+        for (number, zone) in load_balancer.zones.iter().enumerate().skip(1) {
+            let kept = held.get(number).copied();
+            let kept = kept.filter(|address| !taken.ports.contains_key(address));
+            let Some(address) = kept.or_else(|| taken.free(&format!("{name}/{}", zone.name), pool))
+            else {
+                break;
+            };
+            taken.add(address, load_balancer);
+            addresses.push(address);
+        }
+    }
     if left_over.is_empty() {
         return Ok(assigned);
     }
@@ -146,6 +172,8 @@ pub fn assign<'a>(
 #[derive(Default)]
 struct Taken {
     ports: HashMap<IpAddr, HashSet<(u16, Transport)>>,
+    /// Addresses of further zones, which are taken only if no other is free.
+    held_by_zones: HashSet<IpAddr>,
     /// Whether a search found no free address, so that it need not be repeated.
     is_full: bool,
 }
@@ -168,9 +196,13 @@ impl Taken {
             return None;
         }
         // One more than the number of taken addresses is enough to find a free one.
-        let tries = self.ports.len() as u64 + 1;
-        let mut found = candidates(name, pool, tries);
-        let found = found.find(|address| !self.ports.contains_key(address));
+        let tries = (self.ports.len() + self.held_by_zones.len()) as u64 + 1;
+        let free = || {
+            let all = candidates(name, pool, tries);
+            all.filter(|address| !self.ports.contains_key(address))
+        };
+        let unheld = free().find(|address| !self.held_by_zones.contains(address));
+        let found = unheld.or_else(|| free().next());
         self.is_full = found.is_none();
         found
     }

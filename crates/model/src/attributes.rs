@@ -237,6 +237,9 @@ pub struct LoadBalancerAttributes {
     pub passes_interim_responses: bool,
     /// ALB: `elbow.trailers.enabled`: trailers pass between clients and targets (RFC 9110, 6.5).
     pub passes_trailers: bool,
+    /// `load_balancing.cross_zone.enabled`, for target groups that do not say it: whether each node uses the targets
+    /// of all zones.
+    pub cross_zone: bool,
     /// `elbow.max_connections`: client connections that may be open, on all listeners together; none unless set.
     /// AWS's load balancers grow instead.
     pub max_connections: Option<u64>,
@@ -417,14 +420,28 @@ pub enum XffHeaderProcessingMode {
     Remove,
 }
 
-/// How many targets must be healthy for traffic to go to those alone (ALB guide and NLB guide: target
-/// groups). When either limit is undercut, all registered targets get traffic.
+/// How many targets must be healthy (ALB guide and NLB guide: target groups).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MinimumHealthy {
-    /// `minimum_healthy_targets.count`: 1 unless configured.
+    /// `minimum_healthy_targets.count`: 1 unless configured; 0 is off.
     pub count: u32,
     /// `minimum_healthy_targets.percentage`, of those that are registered; 0 is off.
     pub percentage: u32,
+}
+
+impl MinimumHealthy {
+    /// Whether neither limit is undercut.
+    ///
+    /// ```
+    /// use elbow_model::MinimumHealthy;
+    ///
+    /// let minimum = MinimumHealthy { count: 1, percentage: 50 };
+    /// assert!(minimum.is_met(2, 4));
+    /// assert!(!minimum.is_met(1, 4));
+    /// ```
+    pub fn is_met(self, healthy: usize, registered: usize) -> bool {
+        healthy >= self.count as usize && healthy * 100 >= registered * self.percentage as usize
+    }
 }
 
 impl Default for MinimumHealthy {
@@ -468,8 +485,12 @@ pub struct TargetGroupAttributes {
     /// ALB: `load_balancing.algorithm.anomaly_mitigation` is on: targets that fail more requests than the others
     /// get fewer of them.
     pub anomaly_mitigation: bool,
-    /// `target_group_health.unhealthy_state_routing.*`.
+    /// `load_balancing.cross_zone.enabled`; `None`: as the load balancer is configured.
+    pub cross_zone: Option<bool>,
+    /// `target_group_health.unhealthy_state_routing.*`: below it, all registered targets get traffic.
     pub minimum_healthy: MinimumHealthy,
+    /// `target_group_health.dns_failover.*`: below it, the address of a zone leaves DNS.
+    pub dns_failover: MinimumHealthy,
     /// `stickiness.*`, when `stickiness.enabled` is true.
     pub stickiness: Option<Stickiness>,
     /// ALB: `elbow.connect_failover.enabled`, true by default. A request whose target
@@ -482,6 +503,9 @@ pub struct TargetGroupAttributes {
     pub unhealthy_connection_termination: bool,
     /// NLB: `preserve_client_ip.enabled`, if given ([`TargetGroup::preserves_client_address`](crate::TargetGroup)).
     pub preserve_client_ip: Option<bool>,
+    /// NLB: `target_health_state.unhealthy.draining_interval_seconds`, up to 360,000 s: how long an unhealthy target keeps
+    /// its connections; `None`: until they end.
+    pub unhealthy_draining_interval: Option<Duration>,
     /// NLB: `proxy_protocol_v2.enabled`; CLB: a policy of type `ProxyProtocolPolicyType`.
     pub proxy_protocol: Option<ProxyProtocol>,
     /// As written.

@@ -23,7 +23,7 @@ use crate::scope::Scope;
 use crate::security_group::{SecurityGroup, Sources, sources_of};
 use crate::spec::LoadBalancerSpec;
 use crate::target_group::{Target, TargetGroup};
-use crate::zone::{Zone, ip_address};
+use crate::zone::{Zone, ZoneName, ip_address};
 
 /// One load balancer and its listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct LoadBalancer {
     pub scheme: Scheme,
     /// IPv4 alone, or both families.
     pub ip_address_type: IpAddressType,
-    /// Where it listens; empty: an address of the pool, chosen by name.
+    /// Where it listens; empty: an address of the pool, chosen by name, in each of its zones.
     pub addresses: Vec<IpAddr>,
     /// Where its nodes are; empty: nothing is known of zones.
     pub zones: Vec<Zone>,
@@ -74,8 +74,15 @@ impl LoadBalancer {
             Some(text) => one_of(text, IpAddressType::NAMES, &at.field("ipAddressType")),
             None => Some(IpAddressType::default()),
         };
-        let addresses = addresses(&spec.addresses, ip_address_type, &at.field("addresses"));
+        let mut addresses = addresses(&spec.addresses, ip_address_type, &at.field("addresses"));
         let zones = Zone::build_all(&spec.availability_zones, &at.field("availabilityZones"));
+        if kind.is_some_and(|kind| kind.personality().has_zonal_nodes) {
+            for address in zones.iter().flat_map(|zone| &zone.addresses) {
+                if !addresses.contains(address) {
+                    addresses.push(*address);
+                }
+            }
+        }
         let security_groups =
             SecurityGroup::build_all(&spec.security_groups, &at.field("securityGroups"));
         let attributes = kind.map(|kind| {
@@ -150,6 +157,42 @@ impl LoadBalancer {
         }
     }
 
+    /// How many addresses of the pool it takes: one for each zone, or one without zones; none if it has addresses.
+    pub fn pool_addresses(&self) -> usize {
+        if !self.addresses.is_empty() {
+            0
+        } else if self.kind.personality().has_zonal_nodes {
+            self.zones.len().max(1)
+        } else {
+            1
+        }
+    }
+
+    /// The zone of the node at `address`, one of `all` its addresses. Zones without an address of their own take the
+    /// IPv4 addresses that belong to no zone, in order. A node in no zone serves all zones.
+    pub fn zone_at(&self, address: IpAddr, all: &[IpAddr]) -> Option<&Zone> {
+        if !self.kind.personality().has_zonal_nodes {
+            return None;
+        }
+        let own = |address: IpAddr| {
+            let mut zones = self.zones.iter();
+            zones.find(|zone| zone.addresses.contains(&address))
+        };
+        own(address).or_else(|| {
+            let mut others = all.iter().filter(|ip| ip.is_ipv4() && own(**ip).is_none());
+            let position = others.position(|ip| *ip == address)?;
+            let mut zones = self.zones.iter().filter(|zone| zone.addresses.is_empty());
+            zones.nth(position)
+        })
+    }
+
+    /// Whether each node uses the targets of `group` in all zones, not only those in its own (ELB guide: how it works,
+    /// cross-zone load balancing).
+    pub fn crosses_zones(&self, group: &TargetGroup) -> bool {
+        let configured = group.attributes.cross_zone;
+        configured.unwrap_or(self.attributes.cross_zone)
+    }
+
     /// Where clients of `port` may come from; `None`: from everywhere.
     pub fn sources(&self, transport: Transport, port: u16) -> Option<Sources> {
         sources_of(&self.security_groups, transport, port)
@@ -178,6 +221,11 @@ impl LoadBalancer {
     /// The DNS name in AWS's shape, see [`dns_name`].
     pub fn dns_name(&self, zone: &DnsZone) -> String {
         dns_name(self.kind, self.scheme, &self.name, zone)
+    }
+
+    /// The DNS name of its node in `zone`.
+    pub fn zonal_dns_name(&self, zone: &ZoneName, dns: &DnsZone) -> String {
+        format!("{}.{}", zone.to_lowercase(), self.dns_name(dns))
     }
 
     /// The groups that the instances of a Classic load balancer form, one for each way in which its
@@ -230,7 +278,9 @@ impl LoadBalancer {
         TargetGroupAttributes {
             slow_start: None,
             anomaly_mitigation: false,
+            cross_zone: Some(true),
             minimum_healthy: MinimumHealthy::default(),
+            dns_failover: MinimumHealthy::default(),
             stickiness: None,
             deregistration_delay: self.attributes.connection_draining.unwrap_or_default(),
             algorithm: if is_http {
@@ -242,6 +292,7 @@ impl LoadBalancer {
             deregistration_connection_termination: true,
             unhealthy_connection_termination: false,
             preserve_client_ip: None,
+            unhealthy_draining_interval: None,
             proxy_protocol: has_proxy_protocol.then_some(ProxyProtocol::V1),
             raw: crate::AttributesSpec::new(),
         }

@@ -34,6 +34,9 @@ pub struct Personality {
     pub unhealthy_connections: UnhealthyConnections,
     /// Whether the failures of targets are compared (ALB guide: target groups, anomaly detection).
     pub detects_anomalies: bool,
+    /// Whether there is a node in each zone, with an address of its own. AWS's Classic ones have that, too; elbow
+    /// serves them with one node.
+    pub has_zonal_nodes: bool,
     /// What a TLS listener offers by ALPN.
     pub alpn: AlpnSource,
     /// How TLS sessions resume.
@@ -274,6 +277,7 @@ impl Personality {
         drained_connections: DrainedConnections::Close,
         unhealthy_connections: UnhealthyConnections::Keep,
         detects_anomalies: true,
+        has_zonal_nodes: true,
         alpn: AlpnSource::Http,
         resumption: Resumption::TicketsAndIds,
         prefers_unexpired_certificates: true,
@@ -295,6 +299,7 @@ impl Personality {
         drained_connections: DrainedConnections::AsConfigured,
         unhealthy_connections: UnhealthyConnections::AsConfigured,
         detects_anomalies: false,
+        has_zonal_nodes: true,
         alpn: AlpnSource::Policy,
         resumption: Resumption::TicketsOfOneCertificate,
         prefers_unexpired_certificates: false,
@@ -317,6 +322,7 @@ impl Personality {
         drained_connections: DrainedConnections::Close,
         unhealthy_connections: UnhealthyConnections::Keep,
         detects_anomalies: false,
+        has_zonal_nodes: false,
         alpn: AlpnSource::None,
         resumption: Resumption::TicketsAndIds,
         prefers_unexpired_certificates: true,

@@ -50,7 +50,7 @@ pub struct LoadBalancerSpec {
     pub scheme: Option<String>,
     /// `ipv4` (the default) or `dualstack`.
     pub ip_address_type: Option<String>,
-    /// IP addresses to listen on; without any, one of the pool.
+    /// IP addresses to listen on; without any, one of the pool in each zone.
     pub addresses: Vec<String>,
     /// Where its nodes are.
     pub availability_zones: Vec<ZoneSpec>,
@@ -75,7 +75,7 @@ pub struct ZoneSpec {
     pub zone_name: Option<String>,
     /// E.g. `subnet-1`.
     pub subnet_id: Option<String>,
-    /// `IpAddress` of each of `LoadBalancerAddresses`.
+    /// `IpAddress` of each of `LoadBalancerAddresses`: where the node listens.
     pub load_balancer_addresses: Vec<LoadBalancerAddressSpec>,
 }
 

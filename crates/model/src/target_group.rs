@@ -329,6 +329,8 @@ pub enum TargetState {
     Draining = 4,
     /// Health checks are off.
     Unavailable = 5,
+    /// Failing, and its connections are kept for a time (NLB).
+    UnhealthyDraining = 6,
 }
 
 impl TargetState {
@@ -346,6 +348,7 @@ impl TargetState {
             Self::Unhealthy => "unhealthy",
             Self::Draining => "draining",
             Self::Unavailable => "unavailable",
+            Self::UnhealthyDraining => "unhealthy.draining",
         }
     }
 
@@ -354,7 +357,7 @@ impl TargetState {
     pub fn as_instance_state(self) -> &'static str {
         match self {
             Self::Healthy | Self::Draining => "InService",
-            Self::Initial | Self::Unhealthy => "OutOfService",
+            Self::Initial | Self::Unhealthy | Self::UnhealthyDraining => "OutOfService",
             Self::Unused | Self::Unavailable => "Unknown",
         }
     }

@@ -36,7 +36,7 @@ pub(super) struct LoadBalancer {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub(super) addresses: Vec<String>,
-    /// The zones of its nodes.
+    /// The zones of its nodes. Each node has an address of its own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub(super) availability_zones: Vec<Zone>,
@@ -73,7 +73,7 @@ pub(super) struct Zone {
     pub(super) zone_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) subnet_id: Option<String>,
-    /// The addresses of the node.
+    /// The addresses of the node; by default, one of the pool.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub(super) load_balancer_addresses: Vec<LoadBalancerAddress>,

@@ -76,6 +76,7 @@ impl Shared {
         let stay = set.all(|(before, lb)| {
             before.is_some_and(|b| {
                 (&b.addresses, b.ip_address_type) == (&lb.addresses, lb.ip_address_type)
+                    && b.zones == lb.zones
             })
         });
         let preferred = &state.preferred;

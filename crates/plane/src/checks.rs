@@ -27,9 +27,11 @@ use crate::task::Task;
 mod diagnosis;
 mod log;
 mod ramp;
+mod retention;
 
 use diagnosis::Told;
 use ramp::Ramp;
+use retention::Retention;
 
 /// Delay between the first checks of two targets, so that the checks of many targets are spread over time.
 const SPACING: Duration = Duration::from_micros(100);
@@ -80,8 +82,15 @@ struct Check {
     config: Config,
     tracker: Rc<RefCell<Tracker>>,
     targets: Rc<RefCell<Vec<Checked>>>,
-    ramp: Ramp,
+    sequels: Sequels,
     task: Task,
+}
+
+/// What goes on for a time after a state was entered.
+#[derive(Clone, Default)]
+struct Sequels {
+    ramp: Ramp,
+    retention: Retention,
 }
 
 impl Checks {
@@ -130,14 +139,14 @@ impl Checks {
                         let mut tracker = check.tracker.borrow_mut();
                         tracker.reconfigure(&wanted.config.check);
                         drop(tracker);
-                        self.start(wanted.config, check.tracker, check.targets, check.ramp)
+                        self.start(wanted.config, check.tracker, check.targets, check.sequels)
                     }
                 }
                 None => {
                     let tracker = tracker(&wanted.config.check, &targets);
                     let tracker = Rc::new(RefCell::new(tracker));
                     let targets = Rc::new(RefCell::new(targets));
-                    self.start(wanted.config, tracker, targets, Ramp::default())
+                    self.start(wanted.config, tracker, targets, Sequels::default())
                 }
             };
             running.insert(key, check);
@@ -152,12 +161,12 @@ impl Checks {
         config: Config,
         tracker: Rc<RefCell<Tracker>>,
         targets: Rc<RefCell<Vec<Checked>>>,
-        ramp: Ramp,
+        sequels: Sequels,
     ) -> Check {
         let connector = Rc::clone(&self.connector);
         let (own_config, own_tracker, checked) =
             (config.clone(), Rc::clone(&tracker), Rc::clone(&targets));
-        let own_ramp = ramp.clone();
+        let own_sequels = sequels.clone();
         let told = self.told.clone();
         // As soon as possible: a new target gets no traffic before its first check.
         let now = Instant::now();
@@ -173,7 +182,7 @@ impl Checks {
                 let targets = checked.borrow();
                 log::write(&targets, &check, address, &checkup);
                 let outcome = checkup.outcome;
-                if on_result(&own_tracker, &targets, &own_ramp, &outcome) {
+                if on_result(&own_tracker, &targets, &own_sequels, &outcome) {
                     for checked in targets.iter() {
                         told.follow(&checked.group, &check, address, &outcome);
                     }
@@ -186,7 +195,7 @@ impl Checks {
             config,
             tracker,
             targets,
-            ramp,
+            sequels,
         }
     }
 }
@@ -197,7 +206,9 @@ impl Check {
         let tracker = self.tracker.borrow();
         for checked in &targets {
             let target = &checked.target;
-            if target.state().is_registered() {
+            // One that keeps its connections for a time goes on doing so.
+            let is_told = target.state() != TargetState::UnhealthyDraining;
+            if is_told && target.state().is_registered() {
                 target.set_reason(Reason::to_bits(tracker.reason()));
                 target.set_state(tracker.state());
             }
@@ -231,8 +242,10 @@ fn group_checks(snapshot: &Snapshot, state: &GroupState) -> FxHashMap<Key, Wante
         config: target_config(group, target, host.as_deref()),
         targets: vec![(Arc::clone(group), Arc::clone(target))],
     };
+    // Not those outside the zones of the load balancer.
     let targets = state.registered().iter();
     targets
+        .filter(|target| target.state().is_registered())
         .map(|target| (Key::Target(target.serial), wanted(target)))
         .collect()
 }
@@ -302,6 +315,7 @@ fn instance_check(instance: InstanceTargets) -> (Key, Wanted) {
 }
 
 /// A target whose health a check determines.
+#[derive(Clone)]
 struct Checked {
     shared: Arc<Shared>,
     metrics: Arc<GroupMetrics>,
@@ -313,13 +327,13 @@ struct Checked {
 fn on_result(
     tracker: &RefCell<Tracker>,
     targets: &[Checked],
-    ramp: &Ramp,
+    sequels: &Sequels,
     outcome: &Outcome,
 ) -> bool {
     let mut tracker = tracker.borrow_mut();
     let changed = tracker.on_result(outcome);
     for checked in targets {
-        checked.on_result(&tracker, ramp, outcome, changed);
+        checked.on_result(&tracker, sequels, outcome, changed);
     }
     changed
 }
@@ -334,7 +348,7 @@ impl Checked {
         }
     }
 
-    fn on_result(&self, tracker: &Tracker, ramp: &Ramp, outcome: &Outcome, changed: bool) {
+    fn on_result(&self, tracker: &Tracker, sequels: &Sequels, outcome: &Outcome, changed: bool) {
         match outcome {
             Outcome::Pass { .. } => self.metrics.health_checks_passed.increment(),
             Outcome::Skipped(_) => return self.metrics.health_checks_skipped.increment(),
@@ -344,21 +358,27 @@ impl Checked {
         if !self.target.state().is_registered() {
             return;
         }
-        let state = tracker.state();
         let reason = Reason::to_bits(tracker.reason());
-        if !changed && reason == self.target.reason() {
-            return;
-        }
-        self.target.set_reason(reason);
-        if changed {
-            // Before the first request.
-            ramp.follow(&self.group, &self.target, state);
-        }
-        self.target.set_state(state);
-        self.shared.health_changed();
         if !changed {
+            // The reason of a target that keeps its connections for a time does not change.
+            let keeps = self.target.state() == TargetState::UnhealthyDraining;
+            if !keeps && reason != self.target.reason() {
+                self.set_state(tracker.state(), reason);
+            }
             return;
         }
+        let interval = self.retention_interval(tracker.state());
+        let (state, reason) = match interval {
+            Some(_) => {
+                let reason = Reason::to_bits(Some(&Reason::FAILED_HEALTH_CHECKS));
+                (TargetState::UnhealthyDraining, reason)
+            }
+            None => (tracker.state(), reason),
+        };
+        // Before the first request.
+        sequels.ramp.follow(&self.group, &self.target, state);
+        self.set_state(state, reason);
+        sequels.retention.follow(self, interval);
         info!(
             target_group = %self.group.config.name,
             id = %self.target.registered.id,
@@ -368,13 +388,31 @@ impl Checked {
             "target health changed"
         );
         if state == TargetState::Unhealthy {
-            self.terminate_flows();
+            self.terminate_flows(|group| {
+                let attributes = &group.config.attributes;
+                attributes.unhealthy_connection_termination
+            });
         }
     }
 
-    /// Terminates the connections of the target, which became unhealthy, if its kind of load balancer does so and another
-    /// target is healthy.
-    fn terminate_flows(&self) {
+    fn set_state(&self, state: TargetState, reason: u32) {
+        self.target.set_reason(reason);
+        self.target.set_state(state);
+        self.shared.health_changed();
+    }
+
+    /// How long the target, which enters `state`, keeps its connections before it counts as unhealthy alone.
+    fn retention_interval(&self, state: TargetState) -> Option<Duration> {
+        let attributes = &self.group.config.attributes;
+        let keeps = state == TargetState::Unhealthy
+            && self.group.personality.unhealthy_connections == UnhealthyConnections::AsConfigured
+            && !attributes.unhealthy_connection_termination;
+        attributes.unhealthy_draining_interval.filter(|_| keeps)
+    }
+
+    /// Terminates the connections of the target, which is unhealthy, if its kind of load balancer and `is_configured` say so
+    /// and another target is healthy.
+    fn terminate_flows(&self, is_configured: impl Fn(&Group) -> bool) {
         let snapshot = self.shared.snapshot.load();
         let Some(state) = snapshot.groups.get(&self.group.config.name) else {
             return;
@@ -386,9 +424,7 @@ impl Checked {
             .any(|t| t.state() == TargetState::Healthy);
         let terminates = match group.personality.unhealthy_connections {
             UnhealthyConnections::Keep => false,
-            UnhealthyConnections::AsConfigured => {
-                group.config.attributes.unhealthy_connection_termination
-            }
+            UnhealthyConnections::AsConfigured => is_configured(group),
         };
         if terminates && another {
             self.target.terminate_connections();

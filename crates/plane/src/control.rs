@@ -8,9 +8,10 @@ use std::time::Duration;
 use elbow_balance::{Group, Target};
 use elbow_model::TargetState;
 use elbow_model::personality::DrainedConnections;
+use elbow_tcp::Cutoff;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, spawn_local};
 use tracing::{error, info};
 
 use crate::anomalies;
@@ -21,6 +22,10 @@ use crate::return_paths::ReturnPaths;
 use crate::shared::Shared;
 use crate::snapshot::GroupState;
 use crate::task::Task;
+
+/// How long flows go on after the weight of their group became 0: a short time, which AWS does not specify (NLB guide:
+/// listeners).
+const CUTOFF_DELAY: Duration = Duration::from_secs(5);
 
 /// The plane's handle to the control thread.
 pub(crate) struct ControlHandle {
@@ -119,7 +124,21 @@ impl Control {
         for name in &changes.balancers {
             self.checks.follow_instances(snapshot, name);
         }
+        self.cut(&changes.cut);
         self.shared.health_changed();
+    }
+
+    /// Ends flows a short time after the weight of their group became 0.
+    fn cut(&self, cutoffs: &[Cutoff]) {
+        if cutoffs.is_empty() {
+            return;
+        }
+        let (shared, cutoffs) = (Arc::clone(&self.shared), cutoffs.to_vec());
+        spawn_local(async move {
+            tokio::time::sleep(CUTOFF_DELAY).await;
+            cutoffs.iter().for_each(Cutoff::cut);
+            shared.wake_workers();
+        });
     }
 
     fn follow_names(&mut self, group: &Arc<str>, state: Option<&GroupState>) {

@@ -107,7 +107,7 @@ impl Health {
         group.registered().iter().filter_map(|target| {
             let is_healthy = match target.state() {
                 TargetState::Healthy => true,
-                TargetState::Unhealthy => false,
+                TargetState::Unhealthy | TargetState::UnhealthyDraining => false,
                 _ => return None,
             };
             Some(Self {

@@ -47,7 +47,8 @@ pub use plane::Plane;
 pub use return_paths::{Lack, lacks};
 pub use snapshot::check;
 pub use status::{
-    CertificateStatus, ListenerStatus, LoadBalancerStatus, RuleStatus, Served, Status,
-    TargetGroupStatus, TargetHealth, TargetStatus,
+    AdministrativeOverride, AnomalyDetection, CertificateStatus, ListenerStatus,
+    LoadBalancerStatus, NodeAddress, RuleStatus, Served, Status, TargetGroupStatus, TargetHealth,
+    TargetStatus, ZoneStatus,
 };
 pub use view::View;

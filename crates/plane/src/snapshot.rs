@@ -1,6 +1,7 @@
 //! What the workers serve: an immutable value built from a model and swapped as a whole. Unchanged parts are shared with
 //! the previous snapshot, so that the cost of a change depends on its size.
 
+mod addresses;
 mod build;
 mod certificates;
 mod group;
@@ -20,4 +21,4 @@ pub(crate) use group::GroupState;
 pub(crate) use instances::InstanceTargets;
 pub(crate) use listener::{Handler, Limit, ListenerState, forwarded_groups};
 pub(crate) use parts::Parts;
-pub(crate) use state::{Changes, Snapshot};
+pub(crate) use state::{BalancerState, Changes, Snapshot};

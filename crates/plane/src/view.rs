@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use elbow_model::addresses::{Ipv4Net, home};
-use elbow_model::{DnsZone, Model};
-use elbow_telemetry::Telemetry;
+use elbow_model::{DnsZone, Model, ZoneName};
+use elbow_telemetry::{Rows, Telemetry};
 use tokio::sync::watch;
 
 use crate::shared::Shared;
@@ -53,9 +53,12 @@ impl View {
         // Series that are no longer used are not exposed.
         self.0.telemetry.prune();
         self.0.count_descriptors();
-        let groups = status::group_rows(&self.0);
-        let certificates = status::certificate_rows(&self.0);
-        self.0.telemetry.write(groups, certificates, out)
+        let rows = Rows {
+            groups: status::group_rows(&self.0),
+            zones: status::zone_rows(&self.0),
+            certificates: status::certificate_rows(&self.0),
+        };
+        self.0.telemetry.write(rows, out)
     }
 
     /// The generation of the active configuration, which increases with every change.
@@ -94,6 +97,12 @@ impl View {
     /// The DNS name and addresses of the load balancer `name`, if it exists.
     pub fn load_balancer(&self, name: &str) -> Option<Served> {
         status::served(&self.0, name)
+    }
+
+    /// The addresses in DNS of the load balancer `name`, or of its node in `zone`, if it exists. Zones with too few healthy
+    /// targets are left out, unless all have too few.
+    pub fn dns_addresses(&self, name: &str, zone: Option<&ZoneName>) -> Option<Vec<IpAddr>> {
+        status::dns_addresses(&self.0, name, zone)
     }
 
     /// The health of the target registered as `id` with `port` in `target_group`, if it exists.

@@ -12,7 +12,7 @@ use elbow_net::{
 use elbow_telemetry::SurgeQueue;
 
 use crate::context::Context;
-use crate::listener::Listener;
+use crate::listener::{Cutoff, Listener};
 use crate::record::{FlowEnd, FlowRecord, count};
 
 #[cfg(test)]
@@ -26,7 +26,7 @@ pub async fn serve<S: Stream, C: Connect>(
     listener: &Listener,
 ) -> FlowRecord {
     let worker = &*context.worker;
-    let group = choose_group(worker, meta, listener);
+    let (group, cutoff) = choose_group(worker, meta, listener).unzip();
     let refuse = |client: &S, end| {
         client.reset_on_close();
         let record = FlowRecord::without_target(group.cloned(), end);
@@ -67,7 +67,8 @@ pub async fn serve<S: Stream, C: Connect>(
     let (received, sent, end) = match connected {
         Ok(mut upstream) => {
             let idle = listener.idle_timeout;
-            let is_terminated = || in_flight.is_terminated();
+            let cutoff = cutoff.flatten();
+            let is_terminated = || in_flight.is_terminated() || cutoff.is_some_and(Cutoff::is_cut);
             let cells = context.metrics.worker(worker.id);
             let count = |direction, bytes| count(cells, direction, bytes);
             let relayed = match listener.personality.idle_connection {
@@ -115,15 +116,16 @@ fn choose_group<'l>(
     worker: &Worker,
     meta: &ConnMeta,
     listener: &'l Listener,
-) -> Option<&'l Arc<Group>> {
+) -> Option<(&'l Arc<Group>, Option<&'l Cutoff>)> {
     let weights = listener.groups.iter().map(|(_, weight)| *weight);
     let random = if listener.sticky {
         flow::source_hash(meta.client.ip())
     } else {
         worker.random()
     };
-    let (group, _) = listener.groups.get(choose_weighted(weights, random)?)?;
-    Some(group)
+    let index = choose_weighted(weights, random)?;
+    let (group, _) = listener.groups.get(index)?;
+    Some((group, listener.cutoffs.get(index)))
 }
 
 fn choose<'g>(

@@ -41,7 +41,7 @@ pub use lcu::FREE_RULES;
 pub use lines::{LineQueue, Stderr, flush_stderr, queue_stderr, stderr};
 pub use log::{AccessLog, Sink};
 pub use record::{AccessRecord, RequestLine, RequestType};
-pub use render::{CertificateRow, GroupRow, TargetRow};
+pub use render::{CertificateRow, GroupRow, Rows, TargetRow, ZoneRow};
 pub use shed::{Shed, ShedReason};
 pub use stream::{LogBuffers, LogSink, LogStream};
 pub use surge::{SurgeQueue, Waiting};

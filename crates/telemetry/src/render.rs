@@ -1,10 +1,9 @@
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
-use elbow_model::TargetState;
+use elbow_model::{TargetState, ZoneName};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
@@ -13,10 +12,12 @@ use crate::lines;
 use crate::process::Process;
 use crate::{ShedReason, SurgeQueue, Telemetry};
 use family::{BYTES, Families, Label, SECONDS};
+use hosts::{AllHosts, Hosts, ZONE};
 use listeners::Listeners;
 
 mod family;
 mod groups;
+mod hosts;
 mod listeners;
 
 /// The state of a target group for a scrape.
@@ -45,6 +46,30 @@ pub struct TargetRow {
     pub is_anomalous: bool,
     /// Whether it gets fewer requests for that reason.
     pub is_mitigated: bool,
+    /// Its zone, if it is known.
+    pub zone: Option<ZoneName>,
+}
+
+/// A zone in which a load balancer has a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneRow {
+    /// The name of the load balancer.
+    pub load_balancer: Arc<str>,
+    /// The name of the zone.
+    pub zone: String,
+    /// Whether its addresses are in DNS.
+    pub healthy: bool,
+}
+
+/// What a scrape shows of the active configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// The target groups.
+    pub groups: Vec<GroupRow>,
+    /// The zones of load balancers.
+    pub zones: Vec<ZoneRow>,
+    /// The certificates.
+    pub certificates: Vec<CertificateRow>,
 }
 
 /// A certificate of the active configuration.
@@ -58,22 +83,17 @@ pub struct CertificateRow {
 
 impl Telemetry {
     /// Writes all metrics as OpenMetrics text, without the final `# EOF`. [`Exposition`](crate::Exposition) turns it
-    /// into the response to a scrape. `groups` is the current state of the target groups, `certificates` are those of
-    /// the active configuration.
+    /// into the response to a scrape.
     ///
     /// # Errors
     /// Errors of `out`.
-    pub fn write(
-        self: &Arc<Self>,
-        groups: Vec<GroupRow>,
-        certificates: Vec<CertificateRow>,
-        out: &mut impl fmt::Write,
-    ) -> fmt::Result {
+    pub fn write(self: &Arc<Self>, rows: Rows, out: &mut impl fmt::Write) -> fmt::Result {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Scrape {
             telemetry: Arc::clone(self),
-            rows: Rows::new(groups),
-            certificates,
+            targets: Targets::new(rows.groups),
+            zones: rows.zones,
+            certificates: rows.certificates,
         }));
         text::encode_registry(out, &registry)
     }
@@ -82,19 +102,20 @@ impl Telemetry {
 #[derive(Debug)]
 struct Scrape {
     telemetry: Arc<Telemetry>,
-    rows: Rows,
+    targets: Targets,
+    zones: Vec<ZoneRow>,
     certificates: Vec<CertificateRow>,
 }
 
 /// The targets of a scrape. Iterating over them dominates its cost.
 #[derive(Debug)]
-struct Rows {
+struct Targets {
     groups: Vec<GroupRow>,
     #[cfg(test)]
     visits: std::sync::atomic::AtomicUsize,
 }
 
-impl Rows {
+impl Targets {
     fn new(groups: Vec<GroupRow>) -> Self {
         Self {
             groups,
@@ -104,7 +125,7 @@ impl Rows {
     }
 
     /// All targets with the names of their groups.
-    fn targets(&self) -> impl Iterator<Item = (&str, &TargetRow)> {
+    fn iter(&self) -> impl Iterator<Item = (&str, &TargetRow)> {
         let targets = self.groups.iter().flat_map(|group| {
             let targets = group.targets.iter();
             targets.map(|target| (&*group.name, target))
@@ -117,15 +138,6 @@ impl Rows {
     }
 }
 
-/// The numbers of targets of a group.
-#[derive(Clone, Copy, Debug, Default)]
-struct Hosts {
-    healthy: u64,
-    unhealthy: u64,
-    anomalous: u64,
-    mitigated: u64,
-}
-
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = Families(encoder);
@@ -135,8 +147,9 @@ impl Collector for Scrape {
         listeners.requests(&mut families)?;
         listeners.authentication(&mut families)?;
         listeners.failures(&mut families)?;
-        self.targets(&mut families)?;
+        self.each_target(&mut families)?;
         self.groups(&mut families)?;
+        self.nodes(&mut families)?;
         self.surge_queues(&mut families)?;
         self.lcus(&mut families)?;
         self.certificates(&mut families)?;
@@ -146,7 +159,7 @@ impl Collector for Scrape {
 }
 
 impl Scrape {
-    fn targets(&self, families: &mut Families<'_>) -> fmt::Result {
+    fn each_target(&self, families: &mut Families<'_>) -> fmt::Result {
         fn labels<'r>((group, row): (&'r str, &'r TargetRow)) -> [Label<'r>; 2] {
             [
                 Label::new("target_group", group),
@@ -158,7 +171,7 @@ impl Scrape {
             "Whether a target is healthy (1) or not (0), with its state as a label",
             None,
         )?;
-        for (group, row) in self.rows.targets() {
+        for (group, row) in self.targets.iter() {
             let [group, target] = labels((group, row));
             let state = Label::new("state", row.state_name);
             let healthy = row.state == TargetState::Healthy;
@@ -169,7 +182,7 @@ impl Scrape {
             "Requests or connections in progress on a target",
             None,
         )?;
-        for (group, row) in self.rows.targets() {
+        for (group, row) in self.targets.iter() {
             family.series(&labels((group, row)), row.in_flight)?;
         }
         let mut family = families.counter(
@@ -177,26 +190,10 @@ impl Scrape {
             "Requests or connections sent to a target",
             None,
         )?;
-        for (group, row) in self.rows.targets() {
+        for (group, row) in self.targets.iter() {
             family.series(&labels((group, row)), row.requests)?;
         }
         Ok(())
-    }
-
-    /// Counts hosts per group in one pass over all targets.
-    fn hosts(&self) -> HashMap<&str, Hosts> {
-        let mut hosts: HashMap<&str, Hosts> = HashMap::with_capacity(self.rows.groups.len());
-        for (group, row) in self.rows.targets() {
-            let hosts = hosts.entry(group).or_default();
-            hosts.anomalous += u64::from(row.is_anomalous);
-            hosts.mitigated += u64::from(row.is_mitigated);
-            match row.state {
-                TargetState::Healthy => hosts.healthy += 1,
-                TargetState::Unhealthy => hosts.unhealthy += 1,
-                _ => {}
-            }
-        }
-        hosts
     }
 
     fn surge_queues(&self, families: &mut Families<'_>) -> fmt::Result {
@@ -244,7 +241,10 @@ impl Scrape {
     fn groups(&self, families: &mut Families<'_>) -> fmt::Result {
         let groups = self.telemetry.groups();
         groups::requests(&groups, families)?;
-        let hosts = self.hosts();
+        let AllHosts {
+            groups: hosts,
+            zones,
+        } = AllHosts::of(&self.targets);
         for (name, help, count) in [
             (
                 "elbow_healthy_hosts",
@@ -274,6 +274,7 @@ impl Scrape {
                 family.series(&[label], count(hosts))?;
             }
         }
+        hosts::in_zones(&zones, families)?;
         let mut family =
             families.counter("elbow_health_checks", "Health checks by result", None)?;
         for group in &groups {
@@ -286,6 +287,20 @@ impl Scrape {
                 let result = Label::new("result", result);
                 family.series(&[name, result], counter.get())?;
             }
+        }
+        Ok(())
+    }
+
+    fn nodes(&self, families: &mut Families<'_>) -> fmt::Result {
+        let mut family = families.gauge(
+            "elbow_zone_healthy",
+            "Whether the addresses of a load balancer in a zone are in DNS (1) or not (0)",
+            None,
+        )?;
+        for row in &self.zones {
+            let balancer = Label::new("load_balancer", &*row.load_balancer);
+            let zone = Label::new(ZONE, &*row.zone);
+            family.series(&[balancer, zone], row.healthy.into())?;
         }
         Ok(())
     }

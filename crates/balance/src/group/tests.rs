@@ -7,9 +7,17 @@ use proptest::prelude::*;
 use super::*;
 use crate::Share;
 
-use TargetState::{Draining, Healthy, Initial, Unavailable, Unhealthy, Unused};
+use TargetState::{Draining, Healthy, Initial, Unavailable, Unhealthy, UnhealthyDraining, Unused};
 
-const STATES: [TargetState; 6] = [Unused, Initial, Healthy, Unhealthy, Draining, Unavailable];
+const STATES: [TargetState; 7] = [
+    Unused,
+    Initial,
+    Healthy,
+    Unhealthy,
+    Draining,
+    Unavailable,
+    UnhealthyDraining,
+];
 
 fn group(algorithm: Algorithm, states: &[TargetState], workers: usize) -> Group {
     let spec = TargetGroupSpec {
@@ -451,4 +459,36 @@ fn weighted_random_follows_shares_with_mitigation_alone() {
         target.set_state(Unhealthy);
     }
     assert_eq!(count(&mitigated, 1), [9, 8, 8, 8]);
+}
+
+#[test]
+fn part_of_a_group_has_its_own_health_and_turns() {
+    let group = group(
+        Algorithm::RoundRobin,
+        &[Healthy, Unhealthy, Healthy, Unhealthy],
+        2,
+    );
+    let serial = |index: usize| group.targets[index].serial;
+    let bad = [serial(1), serial(3)];
+    let part = group.with_targets(|target| bad.contains(&target.serial));
+    let chosen = |worker| {
+        part.choose(worker, 0)
+            .map(|c| (c.target.serial, c.fail_open))
+    };
+    // None of its targets is healthy, so it uses both; each worker starts at another one.
+    assert_eq!(
+        [chosen(0), chosen(0)],
+        [Some((bad[0], true)), Some((bad[1], true))]
+    );
+    assert_eq!(chosen(1), Some((bad[1], true)));
+    let minimum = |count, percentage| MinimumHealthy { count, percentage };
+    assert!(group.meets(minimum(2, 50)) && part.meets(minimum(0, 0)));
+    assert!(
+        !group.meets(minimum(3, 0)) && !group.meets(minimum(0, 51)) && !part.meets(minimum(1, 0))
+    );
+    let classic = group.with_personality(&Personality::CLASSIC);
+    let part = classic.with_targets(|target| bad.contains(&target.serial));
+    assert!(part.choose(0, 0).is_none());
+    let nothing = classic.with_targets(|_| false);
+    assert!(!nothing.meets(minimum(1, 0)) && nothing.meets(minimum(0, 100)));
 }

@@ -92,6 +92,7 @@ impl Context {
             &mut context.unknown_resources,
             &view.get("unknownResources"),
         );
+        context.describes_subnets = !view.get("subnets").is_absent();
         context.resources = view.get("resources").texts().into_iter().collect();
         let buckets = context.log_buckets.iter().map(|one| &one.name);
         let listed = buckets.chain(context.user_pools.iter().map(|one| &one.arn));

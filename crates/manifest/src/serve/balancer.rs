@@ -94,8 +94,16 @@ impl<'a> Balancer<'a> {
     }
 }
 
-/// The zones of a load balancer's subnets, with the subnet of each.
+/// The zones of a load balancer's subnets, with the subnet of each; none if the account is not described, because then
+/// nobody has said where the nodes are.
 fn zones(mappings: &[SubnetMapping], context: &Context) -> Vec<ZoneSpec> {
+    let is_known = |mapping: &SubnetMapping| {
+        let mut subnets = context.subnets.iter();
+        subnets.any(|subnet| subnet.id == mapping.subnet_id)
+    };
+    if !context.describes_subnets || !mappings.iter().all(is_known) {
+        return Vec::new();
+    }
     let address = |mapping: &SubnetMapping| {
         let address = mapping
             .private_ipv4_address

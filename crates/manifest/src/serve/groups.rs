@@ -172,6 +172,7 @@ impl<'a> Group<'a> {
             zones::outside(stack, &group.targets.list, service, surroundings.context)
         });
         group.notes.extend(outside);
+        zones::keep_known(&mut group.targets.list, surroundings.context);
         group
     }
 

@@ -27,11 +27,7 @@ pub(super) fn outside(
         .flat_map(|balancer| &balancer.subnet_mapping)
         .filter_map(|mapping| zone(&mapping.subnet_id))
         .collect();
-    let known: BTreeSet<&str> = context
-        .subnets
-        .iter()
-        .map(|one| &*one.availability_zone)
-        .collect();
+    let known = known(context);
     let mut outside: BTreeMap<&str, usize> = BTreeMap::new();
     for zone in targets.iter().filter_map(|target| target.zone.as_deref()) {
         if known.contains(zone) && !own.contains(zone) {
@@ -52,4 +48,22 @@ pub(super) fn outside(
     let found = Diagnostic::warning("target-outside-zones", message);
     let hint = "name a subnet of each zone that has targets";
     Some(service.meta.found(found).hint(hint))
+}
+
+/// Leaves out zones that a described account does not have, such as those of the nodes of a test cluster: a load balancer
+/// would never use targets there.
+pub(super) fn keep_known(targets: &mut [Target], context: &Context) {
+    if !context.describes_subnets {
+        return;
+    }
+    let known = known(context);
+    for target in targets {
+        target.zone.take_if(|zone| !known.contains(&**zone));
+    }
+}
+
+/// The zones of the account.
+fn known(context: &Context) -> BTreeSet<&str> {
+    let subnets = context.subnets.iter();
+    subnets.map(|one| &*one.availability_zone).collect()
 }

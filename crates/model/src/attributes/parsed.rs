@@ -65,6 +65,11 @@ impl Texts<'_> {
         Duration::from_secs(self.number(key).unwrap_or_default())
     }
 
+    /// `None` where the text is 0.
+    fn some_seconds(&self, key: &str) -> Option<Duration> {
+        Some(self.seconds(key)).filter(|duration| !duration.is_zero())
+    }
+
     /// Where the log called `log` goes, if it is enabled.
     fn log(&self, log: &str) -> Option<LogDelivery> {
         let text = |part: &str| self.text(&format!("{log}.s3.{part}"));
@@ -72,6 +77,19 @@ impl Texts<'_> {
             bucket: text("bucket").into(),
             prefix: text("prefix").into(),
         })
+    }
+
+    /// What `target_group_health.NAME.*` say.
+    fn minimum_healthy(&self, name: &str) -> MinimumHealthy {
+        let number = |part: &str| {
+            self.number(&format!(
+                "target_group_health.{name}.minimum_healthy_targets.{part}"
+            ))
+        };
+        MinimumHealthy {
+            count: number("count").unwrap_or_default(),
+            percentage: number("percentage").unwrap_or_default(),
+        }
     }
 
     /// How much time a file of a log covers.
@@ -172,6 +190,7 @@ impl LoadBalancerAttributes {
             connection_log: texts.log("connection_logs"),
             health_check_log: texts.log("health_check_logs"),
             log_interval: texts.log_interval(),
+            cross_zone: texts.flag("load_balancing.cross_zone.enabled"),
             max_connections: texts.number("elbow.max_connections"),
             connection_draining: is_draining
                 .then(|| texts.seconds("connection_draining.timeout_seconds")),
@@ -192,24 +211,16 @@ impl TargetGroupAttributes {
                 "weighted_random" => Algorithm::WeightedRandom,
                 _ => Algorithm::RoundRobin,
             },
-            slow_start: Some(texts.seconds("slow_start.duration_seconds"))
-                .filter(|duration| !duration.is_zero()),
+            slow_start: texts.some_seconds("slow_start.duration_seconds"),
             anomaly_mitigation: texts.text(ANOMALY_MITIGATION) == "on",
-            minimum_healthy: MinimumHealthy {
-                count: texts
-                    .number(
-                        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
-                    )
-                    .unwrap_or(1),
-                percentage: texts
-                    .number(
-                        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
-                    )
-                    .unwrap_or_default(),
+            cross_zone: match texts.text("load_balancing.cross_zone.enabled") {
+                "true" => Some(true),
+                "false" => Some(false),
+                _ => None,
             },
-            stickiness: texts
-                .flag("stickiness.enabled")
-                .then(|| stickiness(&texts)),
+            minimum_healthy: texts.minimum_healthy("unhealthy_state_routing"),
+            dns_failover: texts.minimum_healthy("dns_failover"),
+            stickiness: texts.flag("stickiness.enabled").then(|| stickiness(&texts)),
             connect_failover: texts.flag("elbow.connect_failover.enabled"),
             deregistration_connection_termination: match texts.text(ends_drained) {
                 "" => protocol.has_datagrams(),
@@ -221,6 +232,8 @@ impl TargetGroupAttributes {
                 "" => None,
                 text => Some(text == "true"),
             },
+            unhealthy_draining_interval: texts
+                .some_seconds("target_health_state.unhealthy.draining_interval_seconds"),
             proxy_protocol: texts
                 .flag("proxy_protocol_v2.enabled")
                 .then_some(ProxyProtocol::V2),

@@ -188,19 +188,9 @@ pub static ATTRIBUTES: &[Attribute] = &[
         "",
         &[],
     ),
-    served(
-        "load_balancing.cross_zone.enabled",
-        &[Application],
-        AlwaysOn,
-        "true",
-    ),
-    fixed(
-        "load_balancing.cross_zone.enabled",
-        &[Network, Classic],
-        Flag,
-        "false",
-        &["true"],
-    ),
+    served(CROSS_ZONE, &[Application], AlwaysOn, "true"),
+    served(CROSS_ZONE, &[Network], Flag, "false"),
+    fixed(CROSS_ZONE, &[Classic], Flag, "false", &["true"]),
     served(
         "routing.http.desync_mitigation_mode",
         &[Application],
@@ -345,12 +335,11 @@ pub static ATTRIBUTES: &[Attribute] = &[
         ]),
         "round_robin",
     ),
-    fixed(
+    served(
         CROSS_ZONE,
         GROUPS,
         OneOf(&["true", "false", "use_load_balancer_configuration"]),
         "use_load_balancer_configuration",
-        &["true", "use_load_balancer_configuration"],
     ),
     served("preserve_client_ip.enabled", &[NetworkGroup], Flag, ""),
     served("proxy_protocol_v2.enabled", &[NetworkGroup], Flag, "false"),
@@ -413,22 +402,20 @@ pub static ATTRIBUTES: &[Attribute] = &[
         OneOf(&["source_ip"]),
         "source_ip",
     ),
-    fixed(
+    served(
         "target_group_health.dns_failover.minimum_healthy_targets.count",
         GROUPS,
         OffOr(1, 1000),
         "1",
-        &["1"],
     )
     .requiring(&[NotBelow {
         key: "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
     }]),
-    fixed(
+    served(
         "target_group_health.dns_failover.minimum_healthy_targets.percentage",
         GROUPS,
         OffOr(1, 100),
         "off",
-        &["off"],
     )
     .requiring(&[NotBelow {
         key: "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
@@ -451,12 +438,11 @@ pub static ATTRIBUTES: &[Attribute] = &[
         Flag,
         "true",
     ),
-    fixed(
+    served(
         "target_health_state.unhealthy.draining_interval_seconds",
         &[NetworkGroup],
         Number(0, 360_000),
         "0",
-        &["0"],
     )
     .requiring(&[One {
         unless: &["0"],

@@ -130,6 +130,10 @@ fn texts_of_groups_and_listeners_become_values() {
                 "target_health_state.unhealthy.connection_termination.enabled",
                 "false",
             ),
+            (
+                "target_health_state.unhealthy.draining_interval_seconds",
+                "9",
+            ),
             ("proxy_protocol_v2.enabled", "true"),
             ("stickiness.enabled", "true"),
             (
@@ -148,6 +152,9 @@ fn texts_of_groups_and_listeners_become_values() {
     );
     assert_eq!(all.deregistration_delay.as_secs(), 7);
     assert!(all.deregistration_connection_termination && !all.unhealthy_connection_termination);
+    let interval = all.unhealthy_draining_interval;
+    assert_eq!(interval.map(|time| time.as_secs()), Some(9));
+    assert_eq!(group(Protocol::Tcp, &[]).unhealthy_draining_interval, None);
     assert_eq!(all.proxy_protocol, Some(ProxyProtocol::V2));
     assert_eq!(all.stickiness, Some(Stickiness::SourceIp));
     assert_eq!(

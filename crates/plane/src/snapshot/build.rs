@@ -1,15 +1,16 @@
 //! Builds the next snapshot.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use elbow_model::addresses::Addresses;
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::{
-    Listener, LoadBalancer, LoadBalancerType, Model, Personality, TargetGroup, TargetId, changed,
+    Listener, LoadBalancer, Model, Personality, TargetGroup, TargetId, ZoneName, changed,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::addresses::{application_addresses, moved};
 use super::certificates::Renewal;
 use super::group::{GroupSpec, GroupState, Places};
 use super::listener::{ListenerState, forwarded_groups};
@@ -332,20 +333,25 @@ impl<'a> Next<'a> {
         for listener in &balancer.listeners {
             let transports = listener.protocol.transports();
             let before = before.and_then(|state| state.listener(listener.port, transports));
-            listeners.extend(self.listener(balancer, listener, &addresses, before));
+            listeners.extend(self.listener(balancer, listener, &addresses, (None, before)));
         }
-        let state = BalancerState {
+        let mut state = BalancerState {
             config: Arc::clone(balancer),
             addresses,
             listeners,
+            zonal: Vec::new(),
             instance_groups,
         };
+        state.zonal = self.zonal(&state);
         for (key, listener) in state.sockets(self.parts.port_offset) {
             let listeners = &mut self.snapshot.listeners;
             if let Some(other) = listeners.insert(key, Arc::clone(listener)) {
                 self.failures.push(taken(listener, key, &other));
             }
-            match self.parts.previous.listeners.get(&key) {
+            let before = self.parts.previous.listeners.get(&key);
+            let cut = before.map(|before| before.cut_by(listener));
+            self.changes.cut.extend(cut.into_iter().flatten());
+            match before {
                 None => self.changes.opened.push(key),
                 Some(before) if !listener.is_like(before) => self.changes.handed_over.push(key),
                 Some(_) => {}
@@ -382,31 +388,66 @@ impl<'a> Next<'a> {
             let is_affected =
                 groups.any(|group| self.replaced.contains(group)) || self.is_renewed(listener);
             if is_affected {
-                let renewed =
-                    self.listener(&state.config, listener, &state.addresses, Some(before));
+                let before = (None, Some(before));
+                let renewed = self.listener(&state.config, listener, &state.addresses, before);
                 listeners.extend(renewed);
             } else {
                 listeners.push(Arc::clone(before));
             }
         }
-        let state = BalancerState {
+        let mut state = BalancerState {
             config: Arc::clone(&state.config),
             addresses: state.addresses.clone(),
             listeners,
+            zonal: Vec::new(),
             instance_groups: state.instance_groups.clone(),
         };
+        state.zonal = self.zonal(&state);
         for (key, listener) in state.sockets(self.parts.port_offset) {
             self.snapshot.listeners.insert(key, Arc::clone(listener));
         }
         self.put(state);
     }
 
+    /// The listeners of nodes that use the targets of their zone alone.
+    fn zonal(&mut self, state: &BalancerState) -> Vec<(ZoneName, Vec<Arc<ListenerState>>)> {
+        let balancer = &state.config;
+        let keeps_to_zone = |name: &Arc<str>| {
+            let group = self.snapshot.groups.get(name);
+            group.is_some_and(|group| !balancer.crosses_zones(&group.group.config))
+        };
+        if balancer.zones.is_empty() || !forwarded(balancer).any(keeps_to_zone) {
+            return Vec::new();
+        }
+        let zones = state.addresses.iter();
+        let zones = zones.filter_map(|ip| balancer.zone_at(*ip, &state.addresses));
+        let mut zonal: Vec<(ZoneName, Vec<Arc<ListenerState>>)> = Vec::new();
+        for zone in zones {
+            if zonal.iter().any(|(name, _)| *name == zone.name) {
+                continue;
+            }
+            let mut listeners = Vec::with_capacity(balancer.listeners.len());
+            for listener in &balancer.listeners {
+                // One that failed is reported already.
+                let like = state.listener(listener.port, listener.protocol.transports());
+                if let Some(like) = like {
+                    let of = (Some(&zone.name), Some(like));
+                    listeners.extend(self.listener(balancer, listener, &state.addresses, of));
+                }
+            }
+            zonal.push((zone.name.clone(), listeners));
+        }
+        zonal
+    }
+
+    /// Makes a listener, of the node in a zone if one is given; what did not change is taken from the listener
+    /// `before`.
     fn listener(
         &mut self,
         balancer: &LoadBalancer,
         listener: &Listener,
         addresses: &[IpAddr],
-        before: Option<&Arc<ListenerState>>,
+        (zone, before): (Option<&ZoneName>, Option<&Arc<ListenerState>>),
     ) -> Option<Arc<ListenerState>> {
         // The failure of the certificate or trust store is reported already.
         if uses_any(listener, &self.broken) || self.trust_stores.breaks(listener) {
@@ -416,6 +457,7 @@ impl<'a> Next<'a> {
             balancer,
             listener,
             addresses,
+            zone,
             before: before.map(|before| &**before),
         };
         match spec.make(&self.snapshot, self.parts) {
@@ -445,60 +487,6 @@ impl<'a> Next<'a> {
             failures: self.failures,
         }
     }
-}
-
-/// The address at which each Application Load Balancer of `model` is reached from this process: its first IPv4 address,
-/// else its first one.
-fn application_addresses(
-    model: &Model,
-    new: &Addresses,
-    previous: &Snapshot,
-) -> FxHashMap<Arc<str>, IpAddr> {
-    let balancers = model.load_balancers.iter();
-    let balancers = balancers.filter(|one| one.kind == LoadBalancerType::Application);
-    let address = |balancer: &Arc<LoadBalancer>| {
-        let before = || Some(&previous.balancers.get(&balancer.name)?.addresses);
-        let all = new.get(&balancer.name).or_else(before)?;
-        let ip = all.iter().find(|ip| ip.is_ipv4()).or_else(|| all.first())?;
-        let ip = match ip {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => *ip,
-        };
-        Some((Arc::clone(&balancer.name), ip))
-    };
-    balancers.filter_map(address).collect()
-}
-
-/// The load balancers that did not change and get another address, as before and now.
-fn moved<'a>(
-    changed: &Changed<'_>,
-    old: &'a [Arc<LoadBalancer>],
-    new: &'a [Arc<LoadBalancer>],
-    addresses: &Addresses,
-    previous: &Snapshot,
-) -> Vec<(Option<&'a Arc<LoadBalancer>>, &'a Arc<LoadBalancer>)> {
-    // Usually nothing asks for new addresses.
-    if addresses.is_empty() {
-        return Vec::new();
-    }
-    let done: FxHashSet<&str> = changed.set.iter().map(|(_, lb)| &*lb.name).collect();
-    let is_moved = |lb: &&Arc<LoadBalancer>| {
-        let (before, now) = (previous.balancers.get(&lb.name), addresses.get(&lb.name));
-        let differs = before
-            .zip(now)
-            .is_some_and(|(before, now)| before.addresses != *now);
-        differs && !done.contains(&*lb.name)
-    };
-    let moved: FxHashMap<&str, _> = new
-        .iter()
-        .filter(is_moved)
-        .map(|lb| (&*lb.name, lb))
-        .collect();
-    let pairs = old
-        .iter()
-        .filter_map(|lb| Some((Some(lb), *moved.get(&*lb.name)?)));
-    pairs.collect()
 }
 
 /// Whether `listener` uses one of the `certificates`.

@@ -1,11 +1,11 @@
 //! Active target groups.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use elbow_balance::{Group, Share, Target};
 use elbow_health::Reason;
-use elbow_model::{Personality, TargetGroup, TargetId, TargetState};
+use elbow_model::{Personality, TargetGroup, TargetId, TargetState, ZoneName};
 use rustc_hash::FxHashMap;
 
 use crate::names::Resolved;
@@ -39,6 +39,8 @@ pub(crate) struct GroupState {
     pub(crate) group: Arc<Group>,
     /// Number of draining targets, which are the last ones of the group.
     draining: usize,
+    /// What nodes use that keep to their zone, by the name of the zone.
+    zones: Mutex<FxHashMap<ZoneName, Arc<Group>>>,
     /// Sorted names of the load balancers that forward to it. Without any it gets no traffic and no health checks.
     pub(crate) users: Vec<Arc<str>>,
 }
@@ -75,6 +77,7 @@ impl GroupState {
         Self {
             draining,
             group: Arc::new(group.with_personality(spec.personality)),
+            zones: Mutex::default(),
             users,
         }
     }
@@ -84,8 +87,26 @@ impl GroupState {
         Self {
             group: Arc::clone(&self.group),
             draining: self.draining,
+            zones: Mutex::new(self.lock_zones().clone()),
             users,
         }
+    }
+
+    /// The group as a node uses it that keeps to `zone`. Targets in no zone are in every zone.
+    pub(crate) fn in_zone(&self, zone: &ZoneName) -> Arc<Group> {
+        let is_within = |target: &Target| {
+            let own = target.registered.availability_zone.as_ref();
+            own.is_none_or(|own| own == zone)
+        };
+        let mut zones = self.lock_zones();
+        let group = zones.entry(zone.clone());
+        let group = group.or_insert_with(|| Arc::new(self.group.with_targets(is_within)));
+        Arc::clone(group)
+    }
+
+    fn lock_zones(&self) -> MutexGuard<'_, FxHashMap<ZoneName, Arc<Group>>> {
+        // A panic leaves no half entry.
+        self.zones.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a listener forwards to it.
@@ -117,8 +138,9 @@ impl GroupState {
         })
     }
 
-    /// Sets the state of deregistered targets to draining, and resets that of targets registered again.
-    pub(super) fn activate(&self) {
+    /// Sets the state of deregistered targets to draining, and resets that of targets registered again. `is_outside` tells
+    /// targets in zones where no load balancer has a node.
+    pub(super) fn activate(&self, is_outside: impl Fn(&Target) -> bool) {
         for target in self.draining() {
             target.set_reason(Reason::to_bits(Some(&Reason::DEREGISTRATION_IN_PROGRESS)));
             target.set_state(TargetState::Draining);
@@ -129,7 +151,10 @@ impl GroupState {
         for target in self.registered() {
             if !self.in_use() {
                 target.set_state(TargetState::Unused);
-            } else if target.state() == TargetState::Draining {
+            } else if is_outside(target) {
+                target.set_reason(Reason::to_bits(Some(&Reason::ZONE_NOT_ENABLED)));
+                target.set_state(TargetState::Unused);
+            } else if !target.state().is_registered() {
                 target.set_reason(registration());
                 target.set_state(TargetState::Initial);
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elbow_model::{Action, Listener, Personality, Sources, Transport};
+use elbow_tcp::Cutoff;
 use elbow_telemetry::ListenerMetrics;
 use elbow_tls::{Acceptor, ClientAuth, Loaded, Tickets};
 
@@ -94,6 +95,15 @@ impl ListenerState {
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let tls13 = |state: &Self| state.termination.as_ref().is_none_or(|t| t.tls13);
         Arc::ptr_eq(&self.metrics, &other.metrics) && tls13(self) == tls13(other)
+    }
+}
+
+impl ListenerState {
+    /// What ends the flows to groups whose weight is 0 in `next`, its new version.
+    pub(super) fn cut_by(&self, next: &Self) -> Vec<Cutoff> {
+        let both = self.handler.tcp().zip(next.handler.tcp());
+        both.map(|(before, next)| before.cut_by(next).collect())
+            .unwrap_or_default()
     }
 }
 

@@ -9,8 +9,9 @@ use elbow_model::diagnostic::Diagnostic;
 use elbow_model::personality::{AlpnSource, IdleTimeoutSource, OwnHost};
 use elbow_model::{
     Action, Certificate, DnsZone, Listener, LoadBalancer, Protocol, Transport, WeightedTargetGroup,
-    stable_id,
+    ZoneName, stable_id,
 };
+use elbow_tcp::Cutoff;
 use elbow_tls::alpn;
 
 use super::listener::{Handler, Limit, ListenerState, Termination, Terms};
@@ -27,6 +28,8 @@ pub(super) struct ListenerSpec<'a> {
     pub(super) listener: &'a Listener,
     /// The addresses of the load balancer.
     pub(super) addresses: &'a [IpAddr],
+    /// The zone of the node, if it may keep to the targets of its zone.
+    pub(super) zone: Option<&'a ZoneName>,
     /// The previous listener of the same port and transport. Its TLS termination is reused if unchanged.
     pub(super) before: Option<&'a ListenerState>,
 }
@@ -67,7 +70,7 @@ impl ListenerSpec<'_> {
         let handler = match listener.protocol {
             Protocol::Http | Protocol::Https => {
                 let own_host = own_host(balancer, self.addresses, parts.dns).into();
-                let group = |name: &str| group(snapshot, name).cloned();
+                let group = |name: &str| self.group(snapshot, name);
                 let mut made = elbow_http::Listener::new(
                     balancer,
                     listener,
@@ -90,10 +93,10 @@ impl ListenerSpec<'_> {
                             .personality()
                             .has_surge_queue
                             .then(|| parts.telemetry.surge_queue(&balancer.name)),
-                        ..layer_4(snapshot, balancer, listener)
+                        ..self.layer_4(snapshot)
                     })
                 };
-                let udp = || Arc::new(datagrams(snapshot, listener));
+                let udp = || Arc::new(self.datagrams(snapshot));
                 match protocol.transports() {
                     [Transport::Udp] => Handler::Udp(udp()),
                     [Transport::Tcp, Transport::Udp] => Handler::TcpUdp(tcp(), udp()),
@@ -135,57 +138,73 @@ impl ListenerSpec<'_> {
             client_auth: snapshot.trust_stores.client_auth(listener)?,
         })
     }
-}
 
-fn layer_4(
-    snapshot: &Snapshot,
-    balancer: &LoadBalancer,
-    listener: &Listener,
-) -> elbow_tcp::Listener {
-    let personality = balancer.kind.personality();
-    let (groups, sticky) = forward(snapshot, listener);
-    elbow_tcp::Listener {
-        groups,
-        sticky,
-        personality,
-        idle_timeout: match (personality.idle_timeout, listener.protocol) {
-            (IdleTimeoutSource::LoadBalancer, _) => balancer.attributes.idle_timeout,
-            (IdleTimeoutSource::Listener, Protocol::Tcp) => listener
-                .attributes
-                .tcp_idle_timeout
-                .unwrap_or(balancer.attributes.tcp_idle_timeout),
-            (IdleTimeoutSource::Listener, _) => TLS_IDLE_TIMEOUT,
-        },
-        load_balancer_id: balancer.resource_id().into(),
-        id: stable_id(&format!("{}/{}", balancer.name, listener.port)).into(),
-        port: listener.port,
-        surge_queue: None,
-        access_log: None,
+    fn layer_4(&self, snapshot: &Snapshot) -> elbow_tcp::Listener {
+        let Self {
+            balancer, listener, ..
+        } = *self;
+        let personality = balancer.kind.personality();
+        let (groups, sticky) = self.forward(snapshot);
+        elbow_tcp::Listener {
+            cutoffs: self.cutoffs(&groups),
+            groups,
+            sticky,
+            personality,
+            idle_timeout: match (personality.idle_timeout, listener.protocol) {
+                (IdleTimeoutSource::LoadBalancer, _) => balancer.attributes.idle_timeout,
+                (IdleTimeoutSource::Listener, Protocol::Tcp) => listener
+                    .attributes
+                    .tcp_idle_timeout
+                    .unwrap_or(balancer.attributes.tcp_idle_timeout),
+                (IdleTimeoutSource::Listener, _) => TLS_IDLE_TIMEOUT,
+            },
+            load_balancer_id: balancer.resource_id().into(),
+            id: stable_id(&format!("{}/{}", balancer.name, listener.port)).into(),
+            port: listener.port,
+            surge_queue: None,
+            access_log: None,
+        }
     }
-}
 
-fn datagrams(snapshot: &Snapshot, listener: &Listener) -> elbow_udp::Listener {
-    let (groups, sticky) = forward(snapshot, listener);
-    elbow_udp::Listener {
-        groups,
-        sticky,
-        quic: listener.protocol.is_quic(),
+    fn datagrams(&self, snapshot: &Snapshot) -> elbow_udp::Listener {
+        let (groups, sticky) = self.forward(snapshot);
+        elbow_udp::Listener {
+            groups,
+            sticky,
+            quic: self.listener.protocol.is_quic(),
+        }
     }
-}
 
-/// The groups that a listener of layer 4 forwards to, with their weights, and whether clients stay with one of them.
-fn forward(snapshot: &Snapshot, listener: &Listener) -> (Vec<(Arc<Group>, u32)>, bool) {
-    let Some(Action::Forward(forward)) = listener.default_actions.first() else {
-        return (Vec::new(), false);
-    };
-    let group =
-        |g: &WeightedTargetGroup| Some((Arc::clone(group(snapshot, &g.target_group)?), g.weight));
-    let groups = forward.target_groups.iter().filter_map(group);
-    (groups.collect(), forward.stickiness.is_some())
-}
+    /// The groups that a listener of layer 4 forwards to, with their weights, and whether clients stay with one of them.
+    fn forward(&self, snapshot: &Snapshot) -> (Vec<(Arc<Group>, u32)>, bool) {
+        let Some(Action::Forward(forward)) = self.listener.default_actions.first() else {
+            return (Vec::new(), false);
+        };
+        let group =
+            |g: &WeightedTargetGroup| Some((self.group(snapshot, &g.target_group)?, g.weight));
+        let groups = forward.target_groups.iter().filter_map(group);
+        (groups.collect(), forward.stickiness.is_some())
+    }
 
-fn group<'s>(snapshot: &'s Snapshot, name: &str) -> Option<&'s Arc<Group>> {
-    Some(&snapshot.groups.get(name)?.group)
+    /// What ends the flows to each of `groups`: as before while a group gets flows.
+    fn cutoffs(&self, groups: &[(Arc<Group>, u32)]) -> Vec<Cutoff> {
+        let before = self.before.and_then(|before| before.handler.tcp());
+        let cutoff = |(group, weight): &(Arc<Group>, u32)| {
+            let before = before.filter(|_| *weight > 0);
+            let before = before.and_then(|before| before.cutoff(&group.config.name));
+            before.cloned().unwrap_or_default()
+        };
+        groups.iter().map(cutoff).collect()
+    }
+
+    /// The group `name` as the node uses it.
+    fn group(&self, snapshot: &Snapshot, name: &str) -> Option<Arc<Group>> {
+        let state = snapshot.groups.get(name)?;
+        Some(match self.zone {
+            Some(zone) if !self.balancer.crosses_zones(&state.group.config) => state.in_zone(zone),
+            _ => Arc::clone(&state.group),
+        })
+    }
 }
 
 /// The Host for requests without one.

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use elbow_model::{LoadBalancer, Model, TargetGroup, TargetState, Transport};
+use elbow_balance::Target;
+use elbow_model::{LoadBalancer, Model, TargetGroup, TargetState, Transport, ZoneName};
+use elbow_tcp::Cutoff;
 use elbow_tls::Loaded;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -34,6 +36,8 @@ pub(crate) struct BalancerState {
     pub(crate) addresses: Vec<IpAddr>,
     /// In the order of the configuration.
     pub(crate) listeners: Vec<Arc<ListenerState>>,
+    /// The listeners of nodes that use the targets of their zone alone; empty if every node uses all targets.
+    pub(crate) zonal: Vec<(ZoneName, Vec<Arc<ListenerState>>)>,
     /// The groups formed by the instances of a Classic load balancer.
     pub(crate) instance_groups: Vec<Arc<TargetGroup>>,
 }
@@ -51,6 +55,8 @@ pub(crate) struct Changes {
     pub(crate) handed_over: Vec<ListenerKey>,
     /// Sockets to close.
     pub(crate) closed: Vec<ListenerKey>,
+    /// What ends the flows to groups whose weight became 0.
+    pub(crate) cut: Vec<Cutoff>,
 }
 
 impl Snapshot {
@@ -66,7 +72,7 @@ impl Snapshot {
             .iter()
             .filter_map(|name| self.groups.get(name))
         {
-            group.activate();
+            group.activate(|target| self.is_outside(group, target));
         }
         // Targets of a new listener get the health that other listeners already know of their instances.
         let balancers = changes.balancers.iter();
@@ -81,6 +87,22 @@ impl Snapshot {
                 target.set_state(known);
             }
         }
+    }
+
+    /// Whether the zone of `target` is known, and none of the load balancers of `group` has a node there (ALB guide and NLB
+    /// guide: target groups, unused).
+    fn is_outside(&self, group: &GroupState, target: &Target) -> bool {
+        let Some(zone) = &target.registered.availability_zone else {
+            return false;
+        };
+        let has_no_node = |state: &Arc<BalancerState>| {
+            let LoadBalancer { kind, zones, .. } = &*state.config;
+            kind.personality().has_zonal_nodes
+                && !zones.is_empty()
+                && zones.iter().all(|own| own.name != *zone)
+        };
+        let mut users = group.users.iter();
+        users.all(|name| self.balancers.get(name).is_some_and(has_no_node))
     }
 
     /// Names of the groups that have `host` as a target.
@@ -119,14 +141,21 @@ impl BalancerState {
         listeners.find(|listener| listener.port == port && overlaps(listener.transports))
     }
 
+    /// The listeners of its node at `address`.
+    fn listeners_at(&self, address: IpAddr) -> &[Arc<ListenerState>] {
+        let zone = self.config.zone_at(address, &self.addresses);
+        let zonal = zone.and_then(|zone| self.zonal.iter().find(|(name, _)| *name == zone.name));
+        zonal.map_or(&self.listeners, |(_, listeners)| listeners)
+    }
+
     /// The sockets of its listeners.
     pub(super) fn sockets(
         &self,
         port_offset: u16,
     ) -> impl Iterator<Item = (ListenerKey, &Arc<ListenerState>)> {
-        self.listeners.iter().flat_map(move |listener| {
-            let port = listener.port.saturating_add(port_offset);
-            self.addresses.iter().flat_map(move |ip| {
+        self.addresses.iter().flat_map(move |ip| {
+            self.listeners_at(*ip).iter().flat_map(move |listener| {
+                let port = listener.port.saturating_add(port_offset);
                 let address = SocketAddr::new(*ip, port);
                 let key = move |transport: &Transport| ListenerKey {
                     address,

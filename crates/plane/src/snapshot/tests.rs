@@ -15,6 +15,7 @@ use crate::names::Resolved;
 
 mod churn;
 mod sharing;
+mod zones;
 
 const ADDRESS: &str = "127.0.0.1";
 

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use super::serve;
-use crate::{Context, FlowEnd, FlowRecord, Listener, Side};
+use crate::{Context, Cutoff, FlowEnd, FlowRecord, Listener, Side};
 
 mod classic;
 
@@ -65,6 +65,7 @@ async fn target() -> (TcpListener, SocketAddr) {
 fn listener(groups: Vec<(Arc<Group>, u32)>) -> Arc<Listener> {
     Arc::new(Listener {
         groups,
+        cutoffs: Vec::new(),
         sticky: false,
         idle_timeout: Duration::from_secs(350),
         personality: &Personality::NETWORK,
@@ -204,6 +205,7 @@ fn sticky_flows_of_a_client_go_to_one_target() {
         let network = listener(groups.collect());
         let listener = Arc::new(Listener {
             groups: network.groups.clone(),
+            cutoffs: Vec::new(),
             sticky: true,
             idle_timeout: network.idle_timeout,
             personality: &Personality::NETWORK,
@@ -335,6 +337,44 @@ fn terminated_target_connections_reset_their_flows() {
         flow.context.worker.timers.wake_all();
         assert!(is_reset(&mut flow.client).await);
         assert!(is_reset(&mut peer).await);
+        let served = soon(flow.served).await.unwrap();
+        assert!(served.end == FlowEnd::Relayed(RelayEnd::Terminated));
+    });
+}
+
+// Parity 3.6: the flows to a group whose weight is set to 0 end; those to other groups go on.
+#[test]
+fn flows_to_a_group_end_when_its_weight_is_set_to_0() {
+    run(async {
+        let (at, address) = target().await;
+        let named = |name: &str| {
+            let like = group(Protocol::Tcp, &[(address, TargetState::Healthy)]);
+            let mut config = TargetGroup::clone(&like.config);
+            config.name = name.into();
+            Arc::new(Group::new(Arc::new(config), like.targets.clone(), 1))
+        };
+        let (one, two) = (named("one"), named("two"));
+        let version = |weights: [u32; 2]| {
+            let [first, second] = weights;
+            let groups = vec![(Arc::clone(&one), first), (Arc::clone(&two), second)];
+            let mut made = Arc::into_inner(listener(groups)).unwrap();
+            made.cutoffs = vec![Cutoff::default(), Cutoff::default()];
+            Arc::new(made)
+        };
+        let before = version([1, 0]);
+        let mut flow = flow(&before).await;
+        let (mut peer, _) = soon(at.accept()).await.unwrap();
+        let cut = |next: [u32; 2]| before.cut_by(&version(next)).collect::<Vec<_>>();
+        assert!(cut([1, 0]).is_empty() && cut([7, 1]).is_empty());
+        assert!(before.cutoff("one").is_some() && before.cutoff("two").is_none());
+        let [cutoff] = &cut([0, 1])[..] else {
+            panic!("one group is out");
+        };
+        flow.client.write_all(b"x").await.unwrap();
+        soon(peer.read_u8()).await.unwrap();
+        cutoff.cut();
+        flow.context.worker.timers.wake_all();
+        assert!(is_reset(&mut flow.client).await);
         let served = soon(flow.served).await.unwrap();
         assert!(served.end == FlowEnd::Relayed(RelayEnd::Terminated));
     });
@@ -486,6 +526,7 @@ async fn answering(personality: &'static Personality) -> Listener {
     let group = group(Protocol::Tcp, &[(address, TargetState::Healthy)]);
     Listener {
         groups: vec![(group, 1)],
+        cutoffs: Vec::new(),
         sticky: false,
         idle_timeout: Duration::from_secs(350),
         personality,

@@ -13,6 +13,7 @@ fn row(target: &str, state: TargetState) -> TargetRow {
         requests: 40,
         is_anomalous: state == TargetState::Unhealthy,
         is_mitigated: false,
+        zone: None,
     }
 }
 
@@ -24,7 +25,12 @@ fn rendered(
     let name = "minio".into();
     let mut out = String::new();
     let groups = vec![GroupRow { name, targets }];
-    telemetry.write(groups, certificates, &mut out).unwrap();
+    let rows = Rows {
+        groups,
+        zones: Vec::new(),
+        certificates,
+    };
+    telemetry.write(rows, &mut out).unwrap();
     out
 }
 
@@ -347,20 +353,24 @@ fn scrape_cost_does_not_depend_on_the_number_of_groups() {
         };
         let scrape = Scrape {
             telemetry: Arc::clone(&telemetry),
-            rows: Rows::new(held.iter().map(of).collect()),
+            targets: Targets::new(held.iter().map(of).collect()),
+            zones: Vec::new(),
             certificates: Vec::new(),
         };
-        let hosts = scrape.hosts();
+        let hosts = AllHosts::of(&scrape.targets).groups;
         assert_eq!(hosts.len(), groups);
         assert!(hosts.values().all(|h| (h.healthy, h.unhealthy) == (1, 1)));
-        let before = scrape.rows.visits.swap(0, Ordering::Relaxed);
+        let before = scrape.targets.visits.swap(0, Ordering::Relaxed);
         assert_eq!(before, 2 * groups);
         let scrape = Arc::new(scrape);
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Shared(Arc::clone(&scrape))));
         text::encode_registry(&mut String::new(), &registry).unwrap();
         // Three families of targets, and one count of healthy and unhealthy ones.
-        assert_eq!(scrape.rows.visits.load(Ordering::Relaxed), 4 * 2 * groups);
+        assert_eq!(
+            scrape.targets.visits.load(Ordering::Relaxed),
+            4 * 2 * groups
+        );
     }
 }
 
@@ -371,4 +381,47 @@ impl Collector for Shared {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.0.encode(encoder)
     }
+}
+
+#[test]
+fn hosts_are_counted_by_zone_where_zones_are_known() {
+    let telemetry = Telemetry::new(1);
+    let _group = telemetry.group("web");
+    let zone = |name: &str| ZoneName::new(name).value.ok();
+    let target = |target: &str, state, zone| TargetRow {
+        zone,
+        ..row(target, state)
+    };
+    let rows = Rows {
+        groups: vec![GroupRow {
+            name: "web".into(),
+            targets: vec![
+                target("a:1", TargetState::Healthy, zone("us-east-1a")),
+                target("b:1", TargetState::Unhealthy, zone("us-east-1b")),
+                target("c:1", TargetState::Unhealthy, zone("us-east-1b")),
+                target("d:1", TargetState::Healthy, None),
+            ],
+        }],
+        zones: vec![ZoneRow {
+            load_balancer: "alb".into(),
+            zone: "us-east-1b".to_owned(),
+            healthy: false,
+        }],
+        certificates: Vec::new(),
+    };
+    let mut out = String::new();
+    telemetry.write(rows, &mut out).unwrap();
+    let a = r#"{target_group="web",availability_zone="us-east-1a"}"#;
+    let b = r#"{target_group="web",availability_zone="us-east-1b"}"#;
+    assert_lines(
+        &out,
+        &[
+            &format!("elbow_zone_healthy_hosts{a} 1"),
+            &format!("elbow_zone_unhealthy_hosts{a} 0"),
+            &format!("elbow_zone_healthy_hosts{b} 0"),
+            &format!("elbow_zone_unhealthy_hosts{b} 2"),
+            r#"elbow_healthy_hosts{target_group="web"} 2"#,
+            r#"elbow_zone_healthy{load_balancer="alb",availability_zone="us-east-1b"} 0"#,
+        ],
+    );
 }

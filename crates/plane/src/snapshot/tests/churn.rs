@@ -255,6 +255,7 @@ fn assert_equal(snapshot: &Snapshot, scratch: &Snapshot) {
                 balancer: &balancer.config,
                 listener: config,
                 addresses: &balancer.addresses,
+                zone: None,
                 before: None,
             };
             let made = with_parts(snapshot, &FxHashMap::default(), |parts| {

@@ -21,6 +21,7 @@ fn classic(group: &Arc<Group>) -> Arc<Listener> {
     let network = listener(vec![(Arc::clone(group), 1)]);
     Arc::new(Listener {
         groups: network.groups.clone(),
+        cutoffs: Vec::new(),
         sticky: false,
         idle_timeout: Duration::from_secs(60),
         personality: &Personality::CLASSIC,
