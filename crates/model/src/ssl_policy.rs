@@ -121,6 +121,96 @@ const POLICIES: &[SslPolicy] = &[
     policy("ELBSecurityPolicy-TLS13-1-1-2021-06", FROM_1_1, T13_ALL),
     policy("ELBSecurityPolicy-TLS13-1-0-2021-06", FROM_1_0, T13_ALL),
     post_quantum("ELBSecurityPolicy-TLS13-1-0-PQ-2025-09", FROM_1_0, T13_ALL),
+    policy("ELBSecurityPolicy-TLS13-1-3-FIPS-2023-04", &[Tls13], F13),
+    post_quantum("ELBSecurityPolicy-TLS13-1-3-FIPS-PQ-2025-09", &[Tls13], F13),
+    policy(
+        "ELBSecurityPolicy-TLS13-1-2-Res-FIPS-2023-04",
+        FROM_1_2,
+        F13_G,
+    ),
+    post_quantum(
+        "ELBSecurityPolicy-TLS13-1-2-Res-FIPS-PQ-2025-09",
+        FROM_1_2,
+        F13_G,
+    ),
+    policy("ELBSecurityPolicy-TLS13-1-2-FIPS-2023-04", FROM_1_2, F13_G),
+    post_quantum(
+        "ELBSecurityPolicy-TLS13-1-2-FIPS-PQ-2025-09",
+        FROM_1_2,
+        F13_G,
+    ),
+    policy(
+        "ELBSecurityPolicy-TLS13-1-2-Ext0-FIPS-2023-04",
+        FROM_1_2,
+        F13_G,
+    ),
+    post_quantum(
+        "ELBSecurityPolicy-TLS13-1-2-Ext0-FIPS-PQ-2025-09",
+        FROM_1_2,
+        F13_G,
+    ),
+    policy(
+        "ELBSecurityPolicy-TLS13-1-2-Ext1-FIPS-2023-04",
+        FROM_1_2,
+        F13_G,
+    ),
+    post_quantum(
+        "ELBSecurityPolicy-TLS13-1-2-Ext1-FIPS-PQ-2025-09",
+        FROM_1_2,
+        F13_G,
+    ),
+    policy(
+        "ELBSecurityPolicy-TLS13-1-2-Ext2-FIPS-2023-04",
+        FROM_1_2,
+        F13_G,
+    ),
+    post_quantum(
+        "ELBSecurityPolicy-TLS13-1-2-Ext2-FIPS-PQ-2025-09",
+        FROM_1_2,
+        F13_G,
+    ),
+    policy("ELBSecurityPolicy-TLS13-1-1-FIPS-2023-04", FROM_1_1, F13_G),
+    policy("ELBSecurityPolicy-TLS13-1-0-FIPS-2023-04", FROM_1_0, F13_G),
+    post_quantum(
+        "ELBSecurityPolicy-TLS13-1-0-FIPS-PQ-2025-09",
+        FROM_1_0,
+        F13_G,
+    ),
+    policy(
+        "ELBSecurityPolicy-TLS13-1-3-RFC9151-FIPS-2023-07",
+        &[Tls13],
+        CNSA_13,
+    ),
+    policy(
+        "ELBSecurityPolicy-TLS13-1-2-RFC9151-FIPS-2023-07",
+        FROM_1_2,
+        CNSA,
+    ),
+    policy(
+        "ELBSecurityPolicy-TLS13-1-2-Ext0-RFC9151-FIPS-2023-07",
+        FROM_1_2,
+        CNSA,
+    ),
+    policy(
+        "ELBSecurityPolicy-TLS13-1-2-RFC9151-INTEROP1-FIPS-2023-07",
+        FROM_1_2,
+        F13_G,
+    ),
+    policy(
+        "ELBSecurityPolicy-TLS13-1-2-RFC9151-INTEROP2-FIPS-2023-07",
+        FROM_1_2,
+        F13_G,
+    ),
+    policy(
+        "ELBSecurityPolicy-TLS13-1-2-RFC9151-INTEROP3-FIPS-2023-07",
+        FROM_1_2,
+        F13_G,
+    ),
+    policy(
+        "ELBSecurityPolicy-TLS13-1-2-RFC9151-INTEROP4-FIPS-2023-07",
+        FROM_1_2,
+        F13_G,
+    ),
     policy("ELBSecurityPolicy-FS-1-2-Res-2020-10", &[Tls12], G),
     policy("ELBSecurityPolicy-FS-1-2-Res-2019-08", &[Tls12], G_C2),
     policy("ELBSecurityPolicy-FS-1-2-2019-08", &[Tls12], G_C2_C1),
@@ -160,6 +250,27 @@ const T13: &[&str] = &[
     "TLS_AES_128_GCM_SHA256",
     "TLS_AES_256_GCM_SHA384",
     "TLS_CHACHA20_POLY1305_SHA256",
+];
+
+// Of the policies for FIPS and RFC 9151, the suites that can be served.
+
+const F13: &[&str] = &["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"];
+
+const F13_G: &[&str] = &[
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+];
+
+const CNSA_13: &[&str] = &["TLS_AES_256_GCM_SHA384"];
+
+const CNSA: &[&str] = &[
+    "TLS_AES_256_GCM_SHA384",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
 ];
 
 const T13_G: &[&str] = &[

@@ -39,7 +39,28 @@ fn policy_has_its_suites_groups_and_versions() {
     let both = [&T13[..], &GCM[..]].concat();
     let hybrid = [&HYBRID[..], &CLASSICAL[..]].concat();
     type Row<'a> = (&'a str, &'a [S], &'a [G], &'a [V]);
-    let table: [Row<'_>; 8] = [
+    let (fips, fips_both) = (&T13[..2], [&T13[..2], &GCM].concat());
+    let (cnsa, cnsa_both) = (&T13[1..2], [T13[1], GCM[2], GCM[3]]);
+    let table: [Row<'_>; 12] = [
+        ("TLS13-1-3-FIPS-2023-04", fips, &CLASSICAL, &[V::TLSv1_3]),
+        (
+            "TLS13-1-2-Ext2-FIPS-PQ-2025-09",
+            &fips_both,
+            &hybrid,
+            &[V::TLSv1_3, V::TLSv1_2],
+        ),
+        (
+            "TLS13-1-3-RFC9151-FIPS-2023-07",
+            cnsa,
+            &CLASSICAL,
+            &[V::TLSv1_3],
+        ),
+        (
+            "TLS13-1-2-RFC9151-FIPS-2023-07",
+            &cnsa_both,
+            &CLASSICAL,
+            &[V::TLSv1_3, V::TLSv1_2],
+        ),
         ("TLS13-1-3-2021-06", &T13, &CLASSICAL, &[V::TLSv1_3]),
         (
             "TLS13-1-2-Res-2021-06",
