@@ -379,6 +379,37 @@ fn revocation_list_is_followed() {
     );
 }
 
+/// What else changes is served, and the load balancer keeps the list that it had.
+#[test]
+fn change_beside_an_unusable_revocation_list_is_served() {
+    let _ = need!("curl");
+    let scene = scene(&verify(), |_| {});
+    let spec = ClientSpec::default();
+    let identity = scene.identity("alice", &scene.root.client(&spec, &[]));
+    let revoked = ClientSpec { serial: 99, ..spec };
+    let revoked = scene.identity("revoked", &scene.root.client(&revoked, &[]));
+    let options: Vec<&str> = identity.iter().map(String::as_str).collect();
+    assert!(scene.curl(&options).status.success());
+    let dir = scene.elbow.dir();
+    dir.write("ca.crl", "nothing");
+    let told = "ca.crl: contains no revocation list";
+    wait::until("the error", || {
+        Some(scene.elbow.log()).filter(|log| log.contains(told))
+    });
+    let text = fs::read_to_string(dir.join("elbow.yaml")).unwrap();
+    let mut config: Value = serde_json::from_str(&text).unwrap();
+    config["loadBalancers"][0]["listeners"][0]["defaultActions"] = json!([fixed(200, "changed")]);
+    scene.elbow.write_config(&config.to_string());
+    wait::until("the change", || {
+        let output = scene.curl(&options);
+        assert!(output.status.success(), "{output:?}");
+        (command::texts(&output).0 == "changed").then_some(())
+    });
+    let options: Vec<&str> = revoked.iter().map(String::as_str).collect();
+    assert!(!scene.curl(&options).status.success());
+    assert!(!scene.curl(&[]).status.success());
+}
+
 /// NLB guide, mutual authentication.
 #[test]
 fn network_load_balancer_verifies_clients() {

@@ -114,6 +114,13 @@ pub(crate) fn apply(plane: &Plane, model: Model) -> Result<(), Vec<Failure>> {
 pub(crate) fn apply_all(plane: &Plane, model: Model) -> Result<(), ApplyError> {
     let applied = plane.apply(model)?;
     log(applied.generation, &diff(&applied.before, &applied.now));
+    if !applied.stale.is_empty() {
+        // A closed stderr cannot be reported anywhere.
+        let _ = report(&applied.stale, &mut stderr());
+    }
+    for stale in &applied.stale {
+        error!("the previous content stays in force: {}", stale.message);
+    }
     placed::keep(plane, &applied);
     dualstack::tell(plane, &applied);
     Ok(())

@@ -203,13 +203,14 @@ impl Reloader {
             .serve(&self.model, true, |model| deploy::apply(plane, model));
         deploy::report_failures(&attempt, |name| self.reader.origin(name));
         plane.set_left_out(self.desired.not_serving());
-        if attempt.is_complete {
+        let is_complete = attempt.is_complete && !plane.is_stale();
+        if is_complete {
             self.retry.reset();
             self.due = None;
         } else {
             self.due = Some(Instant::now() + self.retry.next());
         }
-        let is_served = attempt.is_complete && !self.has_errors;
+        let is_served = is_complete && !self.has_errors;
         if !is_served {
             plane.reload_failed();
         }

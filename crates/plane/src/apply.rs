@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use elbow_model::addresses::{self, Addresses, Ipv6Source, PoolFull};
+use elbow_model::diagnostic::Diagnostic;
 use elbow_model::{LoadBalancer, Model, Transport, changed};
 use elbow_net::datagram;
 use elbow_net::inherited::{Inherited, Which};
@@ -27,6 +28,8 @@ pub struct Applied {
     pub before: Arc<Model>,
     /// The active model.
     pub now: Arc<Model>,
+    /// Why trust stores keep their previous content from now on.
+    pub stale: Vec<Diagnostic>,
 }
 
 impl Shared {
@@ -55,7 +58,10 @@ impl Shared {
         if !failures.is_empty() {
             return Err(ApplyError { failures });
         }
+        let known: Vec<&Diagnostic> = previous.trust_stores.stale().collect();
+        let stale = snapshot.trust_stores.stale();
         let applied = Applied {
+            stale: stale.filter(|one| !known.contains(one)).cloned().collect(),
             generation: snapshot.generation,
             before: Arc::clone(&previous.model),
             now: model,

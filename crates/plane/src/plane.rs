@@ -94,6 +94,12 @@ impl Plane {
         self.shared.left_out.store(Arc::new(sockets));
     }
 
+    /// Whether the files of a trust store cannot be used any more, so that it keeps its previous content.
+    pub fn is_stale(&self) -> bool {
+        let snapshot = self.shared.snapshot.load();
+        snapshot.trust_stores.stale().next().is_some()
+    }
+
     /// Counts a reload that failed before [`Plane::apply`].
     pub fn reload_failed(&self) {
         let generation = self.shared.snapshot.load().generation;

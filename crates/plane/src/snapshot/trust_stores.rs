@@ -1,5 +1,6 @@
 //! Active trust stores. Each is loaded once and reloaded only when it changes.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use elbow_model::diagnostic::Diagnostic;
@@ -12,22 +13,27 @@ use crate::error::{Cause, Failure};
 
 /// Loaded trust stores.
 #[derive(Clone, Default)]
-pub(crate) struct TrustStores(FxHashMap<Arc<TrustStore>, Entry>);
+pub(crate) struct TrustStores(FxHashMap<Files, Entry>);
+
+/// The files of a trust store, on which its content depends.
+type Files = Vec<PathBuf>;
 
 #[derive(Clone)]
 struct Entry {
     loaded: Arc<Loaded>,
     /// The stamps of its files, taken just before reading them.
     stamps: Vec<Stamp>,
+    /// Why its files cannot be used any more; it keeps what they contained.
+    stale: Option<Diagnostic>,
 }
 
 /// The trust stores of a new model.
 #[derive(Default)]
 pub(super) struct Renewed {
     /// Those that are new or have other content.
-    pub(super) renewed: FxHashSet<Arc<TrustStore>>,
+    pub(super) renewed: FxHashSet<Files>,
     /// Those that cannot be loaded.
-    pub(super) broken: FxHashSet<Arc<TrustStore>>,
+    pub(super) broken: FxHashSet<Files>,
     /// The failures of broken ones.
     pub(super) failures: Vec<Failure>,
 }
@@ -60,7 +66,7 @@ impl TrustStores {
             MutualAuthentication::Verify(verification) => verification,
         };
         let store = &verification.trust_store;
-        let entry = self.0.get(store);
+        let entry = self.0.get(&files(store));
         let entry = entry.ok_or_else(|| format!("trust store \"{}\" is not loaded", store.name))?;
         Ok(Some(ClientAuth::Verify {
             store: Arc::clone(&entry.loaded),
@@ -69,8 +75,14 @@ impl TrustStores {
         }))
     }
 
+    /// Why trust stores keep their previous content.
+    pub(crate) fn stale(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.0.values().filter_map(|entry| entry.stale.as_ref())
+    }
+
     /// Loads the trust stores of `model` that are new or have other content; `changed` are its new and changed load
-    /// balancers. Costs nothing while no listener uses a trust store.
+    /// balancers. One that cannot be loaded any more keeps its previous content. Costs nothing while no listener uses a
+    /// trust store.
     pub(super) fn renew<'m>(
         self: &mut Arc<Self>,
         model: &Model,
@@ -84,19 +96,36 @@ impl TrustStores {
         }
         let mut next = Self::default();
         for store in model.trust_stores() {
-            let stamps: Vec<Stamp> = store.files().map(|file| stamp(file)).collect();
-            let before = self.0.get(store);
+            let files = files(store);
+            let stamps: Vec<Stamp> = files.iter().map(|file| stamp(file)).collect();
+            let before = self.0.get(&files);
             if let Some(same) = before.filter(|before| before.stamps == stamps) {
-                next.0.insert(Arc::clone(store), same.clone());
+                let entry = Entry {
+                    stale: None,
+                    ..same.clone()
+                };
+                next.0.insert(files, entry);
                 continue;
             }
-            match load(store) {
-                Ok(loaded) => {
-                    found.renewed.insert(Arc::clone(store));
-                    next.0.insert(Arc::clone(store), Entry { loaded, stamps });
+            match (load(store), before) {
+                (Ok(loaded), _) => {
+                    found.renewed.insert(files.clone());
+                    let entry = Entry {
+                        loaded,
+                        stamps,
+                        stale: None,
+                    };
+                    next.0.insert(files, entry);
                 }
-                Err(diagnostic) => {
-                    found.broken.insert(Arc::clone(store));
+                (Err(diagnostic), Some(before)) => {
+                    let entry = Entry {
+                        stale: Some(diagnostic),
+                        ..before.clone()
+                    };
+                    next.0.insert(files, entry);
+                }
+                (Err(diagnostic), None) => {
+                    found.broken.insert(files);
                     found.failures.push(Failure {
                         load_balancers: users_of(model, store),
                         listener: None,
@@ -113,13 +142,19 @@ impl TrustStores {
 impl Renewed {
     /// Whether `listener` uses one that is new or has other content.
     pub(super) fn affects(&self, listener: &Listener) -> bool {
-        uses(listener).is_some_and(|store| self.renewed.contains(store))
+        !self.renewed.is_empty()
+            && uses(listener).is_some_and(|store| self.renewed.contains(&files(store)))
     }
 
     /// Whether `listener` uses one that cannot be loaded.
     pub(super) fn breaks(&self, listener: &Listener) -> bool {
-        uses(listener).is_some_and(|store| self.broken.contains(store))
+        !self.broken.is_empty()
+            && uses(listener).is_some_and(|store| self.broken.contains(&files(store)))
     }
+}
+
+fn files(store: &TrustStore) -> Files {
+    store.files().cloned().collect()
 }
 
 fn uses(listener: &Listener) -> Option<&Arc<TrustStore>> {

@@ -102,6 +102,20 @@ fn only_whole_certificates_are_parsed() {
         let cut = CertificateDer::from(leaf[..length].to_vec());
         assert!(Leaf::parse(&cut).is_none(), "{length}");
     }
+    // Damaged ones are refused, or described in printable ASCII.
+    for place in 0..leaf.len() {
+        for bit in 0..8 {
+            let mut damaged = leaf.to_vec();
+            damaged[place] ^= 1 << bit;
+            let damaged = CertificateDer::from(damaged);
+            if let Some(leaf) = Leaf::parse(&damaged) {
+                let certificate = leaf.describe();
+                let _ = leaf.has_supported_key();
+                let text = certificate.subject + &certificate.issuer + &certificate.validity;
+                assert!(text.bytes().all(|b| (b' '..=b'~').contains(&b)), "{text:?}");
+            }
+        }
+    }
     let longer = CertificateDer::from([&leaf[..], &[0]].concat());
     assert!(Leaf::parse(&longer).is_none());
 }
