@@ -24,9 +24,16 @@ ip -n $1-c route add default via 10.99.0.1
 ip -n $1-t route add default via 10.99.1.1
 ";
 
-/// Tells each client the address that it sees.
+/// Tells each client the address that it sees, by TCP and UDP.
 const TARGET: &str = "
-import socket, sys
+import socket, sys, threading
+datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+datagrams.bind((sys.argv[1], 9000))
+def answer():
+    while True:
+        address = datagrams.recvfrom(100)[1]
+        datagrams.sendto(('%s %d' % address).encode(), address)
+threading.Thread(target=answer, daemon=True).start()
 with socket.create_server((sys.argv[1], 9000)) as server:
     print('ready', flush=True)
     while True:
@@ -38,10 +45,18 @@ with socket.create_server((sys.argv[1], 9000)) as server:
 /// Prints its own address and the one that the target sees.
 const CLIENT: &str = "
 import socket, sys
-with socket.create_connection((sys.argv[1], int(sys.argv[2])), 20) as server:
+to = (sys.argv[1], int(sys.argv[2]))
+with socket.socket(socket.AF_INET, getattr(socket, sys.argv[3])) as server:
+    server.settimeout(20)
+    server.connect(to)
+    if sys.argv[3] == 'SOCK_DGRAM':
+        server.send(b'?')
     print('%s %d' % server.getsockname())
     print(server.recv(100).decode())
 ";
+
+/// The listener of UDP.
+const UDP: &str = "84";
 
 struct Lab {
     name: String,
@@ -93,7 +108,12 @@ impl Lab {
 
     /// The client's address and the one that the target sees, by the listener at `port`.
     fn ask(&self, port: &str) -> (String, String) {
-        let told = stdout(&mut self.python("c", CLIENT, &["10.99.0.1", port]));
+        let kind = if port == UDP {
+            "SOCK_DGRAM"
+        } else {
+            "SOCK_STREAM"
+        };
+        let told = stdout(&mut self.python("c", CLIENT, &["10.99.0.1", port, kind]));
         let (own, seen) = told.trim().split_once('\n').unwrap();
         (own.to_owned(), seen.to_owned())
     }
@@ -144,16 +164,20 @@ fn targets_see_clients_as_soon_as_the_rules_are_there() {
         listener(81, "TCP", &forward("behind")),
         listener(82, "TCP", &forward("beside")),
         listener(83, "TCP", &forward("off")),
+        listener(84, "UDP", &forward("datagrams")),
     ];
     let off = with_attribute(
         preserving("off", "10.99.1.11"),
         "preserve_client_ip.enabled",
         "false",
     );
+    let mut datagrams = preserving("datagrams", "10.99.1.11");
+    datagrams["protocol"] = json!("UDP");
     let groups = [
         preserving("behind", "10.99.1.11"),
         preserving("beside", "127.0.0.1"),
         off,
+        datagrams,
     ];
     let config = file(&[nlb("nlb", [10, 99, 0, 1], &listeners)], &groups);
     let config = lab.dir.write("elbow.yaml", config.to_string());
@@ -170,13 +194,14 @@ fn targets_see_clients_as_soon_as_the_rules_are_there() {
         "{found}"
     );
 
-    let both = ["behind", "beside"];
+    let all = ["behind", "beside", "datagrams"];
     let without = "preserve_client_ip.enabled has no effect, targets see the load balancer: the target's answers";
-    let mut running = lab.run(config, without, &both);
+    let mut running = lab.run(config, without, &all);
     for (port, seen) in [
         ("81", "10.99.1.1"),
         ("82", "127.0.0.1"),
         ("83", "10.99.1.1"),
+        (UDP, "10.99.1.1"),
     ] {
         assert_eq!(lab.ask(port).1.split_once(' ').unwrap().0, seen);
     }
@@ -188,8 +213,8 @@ fn targets_see_clients_as_soon_as_the_rules_are_there() {
     let rules = stdout(lab.within("b").args(["ip", "rule"]));
     assert_eq!(rules.matches("lookup 8100").count(), 1, "{rules}");
     assert_eq!(check(), "");
-    let mut running = lab.run(config, "targets see the addresses of clients", &both);
-    for port in ["81", "82"] {
+    let mut running = lab.run(config, "targets see the addresses of clients", &all);
+    for port in ["81", "82", UDP] {
         let (own, seen) = lab.ask(port);
         assert_eq!(own, seen, "by listener {port}");
     }

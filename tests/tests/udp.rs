@@ -36,9 +36,10 @@ fn clients_get_their_own_answers_from_the_listener() {
     }
     let targets: HashSet<&String> = owners.iter().collect();
     assert_eq!(targets.len(), 2, "both targets have flows");
-    // Each flow has a socket of its own.
+    // Each flow has a socket of its own, at the address of the load balancer.
     let sources: HashSet<SocketAddr> = a.sources().into_iter().chain(b.sources()).collect();
     assert_eq!(sources.len(), 64);
+    assert!(sources.iter().all(|source| source.ip() == scene.lb.ip()));
     for (name, expected) in [
         ("elbow_active_connections", 64.0),
         ("elbow_connections_total", 64.0),

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -45,6 +46,14 @@ impl Group {
             targets,
             cursors: (0..workers.max(1)).map(cursor).collect(),
         }
+    }
+
+    /// Whether `target` sees the address of `client`: the group keeps it, the families agree, and the target's answers come back
+    /// (NLB guide: edit target group attributes).
+    pub fn shows_client(&self, target: &Target, client: SocketAddr) -> bool {
+        target.answers_clients()
+            && client.is_ipv4() == target.address.is_ipv4()
+            && self.config.preserves_client_address()
     }
 
     /// Makes the group behave like one of another kind of load balancer.

@@ -3,10 +3,11 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Protocol, Socket, Type};
 
 use crate::connect::{ConnectError, connect_error};
 use crate::listen::{Locality, at};
+use crate::source::{self, Source};
 use crate::sys::datagram::{join_datagrams, report_local_address};
 
 pub use crate::sys::datagram::{Envelope, Inbox, Outbox, Queue};
@@ -47,17 +48,13 @@ pub fn bind_alone(address: SocketAddr, locality: Locality) -> io::Result<UdpSock
     Ok(socket.into())
 }
 
-/// Opens a socket that exchanges datagrams with `target` alone.
+/// Opens a socket that exchanges datagrams with `target` alone, which sees `source`.
 ///
 /// # Errors
 /// If there is no way to the target, or if elbow is out of a resource.
-pub fn connect(target: SocketAddr) -> Result<UdpSocket, ConnectError> {
+pub fn connect(source: Source, target: SocketAddr) -> Result<UdpSocket, ConnectError> {
     let open = || {
-        let socket = Socket::new(
-            Domain::for_address(target),
-            Type::DGRAM.nonblocking().cloexec(),
-            Some(Protocol::UDP),
-        )?;
+        let socket = source::datagrams(source, target)?;
         join_datagrams_if_possible(&socket);
         socket.connect(&target.into())?;
         Ok(socket.into())

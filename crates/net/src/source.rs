@@ -70,9 +70,32 @@ fn socket(source: Source, target: SocketAddr) -> io::Result<TcpSocket> {
     };
     match source {
         Source::Any => any(),
+        Source::Own(own) => stream(SocketAddr::new(own, 0), false).or_else(|_| any()),
+        Source::Client(client) => match stream(client, true) {
+            // The client is on this machine.
+            Err(error) if is_taken(&error) => stream(SocketAddr::new(client.ip(), 0), true),
+            done => done,
+        },
+    }
+}
+
+fn stream(source: SocketAddr, is_transparent: bool) -> io::Result<TcpSocket> {
+    let socket = bound(Type::STREAM, source, is_transparent)?;
+    Ok(TcpSocket::from_std_stream(socket.into()))
+}
+
+/// A UDP socket bound to `source`, with another port if the client is on this machine. An address that cannot be bound is as good
+/// as none, except that of a client.
+pub(crate) fn datagrams(source: Source, target: SocketAddr) -> io::Result<Socket> {
+    let any = || {
+        let kind = Type::DGRAM.nonblocking().cloexec();
+        Socket::new(Domain::for_address(target), kind, None)
+    };
+    let bound = |source, is_transparent| bound(Type::DGRAM, source, is_transparent);
+    match source {
+        Source::Any => any(),
         Source::Own(own) => bound(SocketAddr::new(own, 0), false).or_else(|_| any()),
         Source::Client(client) => match bound(client, true) {
-            // The client is on this machine.
             Err(error) if is_taken(&error) => bound(SocketAddr::new(client.ip(), 0), true),
             done => done,
         },
@@ -87,25 +110,25 @@ fn is_taken(error: &io::Error) -> bool {
 }
 
 /// A socket bound to `source`, which is transparent if that is not an address of this machine.
-fn bound(source: SocketAddr, is_transparent: bool) -> io::Result<TcpSocket> {
-    let socket = Socket::new(
-        Domain::for_address(source),
-        Type::STREAM.nonblocking().cloexec(),
-        None,
-    )?;
+fn bound(kind: Type, source: SocketAddr, is_transparent: bool) -> io::Result<Socket> {
+    let own = kind.nonblocking().cloexec();
+    let socket = Socket::new(Domain::for_address(source), own, None)?;
     if is_transparent {
         match source {
             SocketAddr::V4(_) => socket.set_ip_transparent_v4(true)?,
             SocketAddr::V6(_) => socket.set_ip_transparent_v6(true)?,
         }
     }
-    if source.port() == 0 {
-        choose_port_late(&socket)?;
-    } else {
-        socket.set_reuse_address(true)?;
+    // Two UDP sockets of one port and target would take each other's answers.
+    if kind == Type::STREAM {
+        if source.port() == 0 {
+            choose_port_late(&socket)?;
+        } else {
+            socket.set_reuse_address(true)?;
+        }
     }
     socket.bind(&source.into())?;
-    Ok(TcpSocket::from_std_stream(socket.into()))
+    Ok(socket)
 }
 
 /// Whether this process may use addresses of clients (CAP_NET_RAW or CAP_NET_ADMIN).

@@ -174,8 +174,7 @@ fn source(meta: &ConnMeta, group: &Group, target: &Target) -> Source {
         return Source::Any;
     }
     let (client, server) = (canonical(meta.client), meta.server.ip().to_canonical());
-    let is_same_family = client.is_ipv4() == target.address.is_ipv4();
-    if target.answers_clients() && is_same_family && group.config.preserves_client_address() {
+    if group.shows_client(target, client) {
         Source::Client(client)
     } else {
         Source::own(server, target.address)

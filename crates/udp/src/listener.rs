@@ -18,10 +18,11 @@ pub struct Listener {
 impl Listener {
     /// The registered or draining target with this QUIC server ID. Its health does not matter: no other target knows the
     /// connection.
-    pub(crate) fn by_server_id(&self, id: u64) -> Option<&Arc<Target>> {
+    pub(crate) fn by_server_id(&self, id: u64) -> Option<(&Group, &Arc<Target>)> {
         let id = Some(QuicServerId(id));
-        let mut targets = self.groups.iter().flat_map(|(group, _)| &group.targets);
-        targets.find(|target| {
+        let groups = self.groups.iter().map(|(group, _)| &**group);
+        let mut targets = groups.flat_map(|group| group.targets.iter().map(move |t| (group, t)));
+        targets.find(|(_, target)| {
             target.registered.quic_server_id == id && target.state() != TargetState::Unused
         })
     }
@@ -33,7 +34,7 @@ impl Listener {
         client: SocketAddr,
         local: SocketAddr,
         random: u64,
-    ) -> Option<Chosen<'_>> {
+    ) -> Option<(&Group, Chosen<'_>)> {
         let weights = self.groups.iter().map(|(_, weight)| *weight);
         let random = if self.sticky {
             flow::source_hash(client.ip())
@@ -41,9 +42,10 @@ impl Listener {
             random
         };
         let (group, _) = self.groups.get(choose_weighted(weights, random)?)?;
-        group.choose_flow(match group.config.attributes.stickiness {
+        let chosen = group.choose_flow(match group.config.attributes.stickiness {
             Some(_) => flow::source_hash(client.ip()),
             None => flow::hash(Transport::Udp, client, local, 0),
-        })
+        });
+        Some((group, chosen?))
     }
 }

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use elbow_net::datagram::{self, Inbox, Outbox};
+use elbow_net::source::Source;
 use elbow_net::{ConnectError, ConnectErrorKind, Resource, TICK, Timer, Worker};
 use elbow_telemetry::ShedReason;
 use rustix::event::epoll;
@@ -129,20 +130,27 @@ impl<G: Gate> State<G> {
         };
         let ip = key.local.unwrap_or_else(|| front.address.ip());
         let local = SocketAddr::new(ip, front.address.port());
-        let target = if let Some(target) = server.and_then(|id| listener.by_server_id(id)) {
-            target.start()
+        let named = server.and_then(|id| listener.by_server_id(id));
+        let (group, target) = if let Some((group, target)) = named {
+            (group, target.start())
         } else {
             let random = ground.worker.random();
-            let Some(chosen) = listener.choose(key.client, local, random) else {
+            let Some((group, chosen)) = listener.choose(key.client, local, random) else {
                 cells.rejected_without_target.increment();
                 return None;
             };
             if chosen.fail_open {
                 cells.fail_open.increment();
             }
-            chosen.target.start()
+            (group, chosen.target.start())
         };
-        let socket = self.open(key, target.target().address)?;
+        let address = target.target().address;
+        let source = if group.shows_client(target.target(), key.client) {
+            Source::Client(key.client)
+        } else {
+            Source::own(ip, address)
+        };
+        let socket = self.open(key, source, address)?;
         let flow = Flow {
             socket,
             target,
@@ -168,10 +176,10 @@ impl<G: Gate> State<G> {
     }
 
     /// Opens a socket to a target, if necessary in place of that of another flow.
-    fn open(&mut self, key: Key, target: SocketAddr) -> Option<UdpSocket> {
-        let opened = match datagram::connect(target) {
+    fn open(&mut self, key: Key, source: Source, target: SocketAddr) -> Option<UdpSocket> {
+        let opened = match datagram::connect(source, target) {
             Err(error) => match exhausted(&error) {
-                Some(reason) if self.make_room(key, reason) => datagram::connect(target),
+                Some(reason) if self.make_room(key, reason) => datagram::connect(source, target),
                 _ => Err(error),
             },
             opened => opened,
