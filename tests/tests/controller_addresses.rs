@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 
 use elbow_tests::address::network;
 use elbow_tests::cluster::{Access, ControlPlane};
 use elbow_tests::config::{file, fixed, listener};
 use elbow_tests::elbow::Place;
+use elbow_tests::upgrade::Successor;
 use elbow_tests::{Elbow, TempDir, tools, wait};
 use serde_json::{Value, json};
 
@@ -99,6 +100,34 @@ fn addresses_are_those_of_the_status_after_a_restart_and_at_another_replica() {
     kept.remove("e");
     assert_eq!(kept, turned);
     second.terminate();
+}
+
+#[test]
+fn upgraded_controller_keeps_addresses_and_accepts_at_once() {
+    let access = match ControlPlane::start() {
+        Ok(access) => access,
+        Err(needs) => return tools::skipped(&needs),
+    };
+    access.apply(&["a", "b"].map(service));
+    let place = Place::new(access.kubeconfig());
+    let mut elbow = replica(&place, "0");
+    let before = wait::until("both statuses", || {
+        Some(shown(&access)).filter(|all| all.len() == 2)
+    });
+    assert_eq!(served(&elbow), before);
+    let successor = Successor::of(elbow.process().id(), &[]);
+    assert_eq!(elbow.page("/ready").status, 200);
+    assert_eq!(served(&elbow), before);
+    for ip in before.values() {
+        TcpStream::connect((ip.parse::<IpAddr>().unwrap(), 80)).unwrap();
+    }
+    assert!(elbow.process().wait().success());
+    // The new process writes: the old one has released the Lease.
+    access.apply(&[service("c")]);
+    wait::until("the status of a new Service", || {
+        Some(shown(&access)).filter(|all| all.len() == 3)
+    });
+    successor.terminate();
 }
 
 #[test]

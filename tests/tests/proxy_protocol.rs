@@ -25,6 +25,8 @@ fn version_2_header_precedes_connections_and_health_checks() {
     group["healthCheckConfig"] =
         json!({"protocol": "TCP", "intervalSeconds": 5, "timeoutSeconds": 2});
     let group = with_attribute(group, "proxy_protocol_v2.enabled", "true");
+    let endpoint = "vpce-0123456789abcdef0";
+    let group = with_attribute(group, "elbow.proxy_protocol_v2.vpc_endpoint_id", endpoint);
     let listener = listener(8000, "TCP", &forward("pods"));
     let elbow = Elbow::run(&file(&[nlb("nlb", ip, &[listener])], &[group]));
     elbow.wait_for_state("pods", target.addr(), "healthy");
@@ -56,5 +58,6 @@ fn version_2_header_precedes_connections_and_health_checks() {
     expected.extend(from.port().to_be_bytes());
     expected.extend(8000_u16.to_be_bytes());
     assert_eq!(bytes[..28], expected);
+    assert_eq!(&bytes[39..61], endpoint.as_bytes());
     assert_eq!(&bytes[100..], b"hello");
 }

@@ -477,6 +477,9 @@ pub struct TargetGroupAttributes {
     pub unhealthy_draining_interval: Option<Duration>,
     /// NLB: `proxy_protocol_v2.enabled`; CLB: a policy of type `ProxyProtocolPolicyType`.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// NLB: `elbow.proxy_protocol_v2.vpc_endpoint_id`: the VPC endpoint that headers of version 2 name, because clients come through
+    /// AWS PrivateLink on AWS.
+    pub vpc_endpoint_id: Option<Arc<str>>,
     /// As written.
     pub raw: BTreeMap<String, String>,
 }

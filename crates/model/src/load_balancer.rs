@@ -293,6 +293,7 @@ impl LoadBalancer {
             unhealthy_connection_termination: false,
             preserve_client_ip: None,
             unhealthy_draining_interval: None,
+            vpc_endpoint_id: None,
             proxy_protocol: has_proxy_protocol.then_some(ProxyProtocol::V1),
             raw: crate::AttributesSpec::new(),
         }

@@ -10,13 +10,18 @@ const PROXY: u8 = 0x21;
 const LOCAL: u8 = 0x20;
 const TCP_OVER_IPV4: u8 = 0x11;
 const TCP_OVER_IPV6: u8 = 0x21;
-/// Length of the TLVs after the addresses: a CRC32C, and a NOOP that pads to the length an NLB sends.
-const EXTRA: u8 = 72;
+/// Length of the TLVs after the addresses, to which an NLB pads them with a NOOP.
+const EXTRA: usize = 72;
 const PP2_TYPE_CRC32C: u8 = 0x03;
 const PP2_TYPE_NOOP: u8 = 0x04;
-const CRC_LENGTH: u8 = 4;
+/// The VPC endpoint of a client of AWS PrivateLink (NLB guide: proxy protocol).
+const PP2_TYPE_AWS: u8 = 0xea;
+const PP2_SUBTYPE_AWS_VPCE_ID: u8 = 0x01;
+/// The longest name of an endpoint in bytes; AWS's have 22.
+const MAX_ENDPOINT: usize = 255;
+const CRC_LENGTH: usize = 4;
 /// Length of the type and length fields of a TLV.
-const TLV_HEAD: u8 = 3;
+const TLV_HEAD: usize = 3;
 
 /// The version 1 header line (CLB guide: proxy protocol).
 ///
@@ -36,8 +41,9 @@ pub fn v1(client: SocketAddr, proxy: SocketAddr) -> Vec<u8> {
     format!("PROXY {family} {from} {to} {client} {proxy}\r\n").into_bytes()
 }
 
-/// The version 2 header as an NLB sends it: addresses, CRC32C, NOOP (NLB guide: proxy protocol).
-pub fn v2(client: SocketAddr, proxy: SocketAddr) -> Vec<u8> {
+/// The version 2 header as an NLB sends it: addresses, CRC32C, the VPC endpoint if there is one, NOOP (NLB guide: proxy
+/// protocol). Only the first 255 bytes of `endpoint` count.
+pub fn v2(client: SocketAddr, proxy: SocketAddr, endpoint: Option<&str>) -> Vec<u8> {
     let (from, to) = (client.ip().to_canonical(), proxy.ip().to_canonical());
     let mut addresses = Vec::with_capacity(36);
     let family = match (from, to) {
@@ -54,13 +60,14 @@ pub fn v2(client: SocketAddr, proxy: SocketAddr) -> Vec<u8> {
     };
     addresses.extend_from_slice(&client.port().to_be_bytes());
     addresses.extend_from_slice(&proxy.port().to_be_bytes());
-    header(PROXY, family, &addresses)
+    let endpoint = endpoint.unwrap_or_default().as_bytes();
+    header(PROXY, family, &addresses, endpoint)
 }
 
 /// The version 2 header of a health check.
 pub fn v2_local() -> Vec<u8> {
     // Receivers of LOCAL ignore family and addresses.
-    header(LOCAL, 0, &[])
+    header(LOCAL, 0, &[], &[])
 }
 
 fn in_ipv6(ip: IpAddr) -> [u8; 16] {
@@ -70,25 +77,38 @@ fn in_ipv6(ip: IpAddr) -> [u8; 16] {
     }
 }
 
-fn header(command: u8, family: u8, addresses: &[u8]) -> Vec<u8> {
-    let noop = EXTRA - CRC_LENGTH - TLV_HEAD - TLV_HEAD;
-    // At most 36 bytes of addresses.
-    let length = u16::try_from(addresses.len()).unwrap_or_default() + u16::from(EXTRA);
+fn header(command: u8, family: u8, addresses: &[u8], endpoint: &[u8]) -> Vec<u8> {
+    let mut values = Vec::with_capacity(EXTRA);
+    push_tlv(&mut values, PP2_TYPE_CRC32C, &[0; CRC_LENGTH]);
+    if !endpoint.is_empty() {
+        let id = endpoint.get(..MAX_ENDPOINT).unwrap_or(endpoint);
+        let value = [&[PP2_SUBTYPE_AWS_VPCE_ID], id].concat();
+        push_tlv(&mut values, PP2_TYPE_AWS, &value);
+    }
+    if let Some(room) = EXTRA.checked_sub(values.len() + TLV_HEAD) {
+        push_tlv(&mut values, PP2_TYPE_NOOP, &vec![0; room]);
+    }
+    // At most 36 bytes of addresses and 266 of TLVs.
+    let length = u16::try_from(addresses.len() + values.len()).unwrap_or_default();
     let mut out = Vec::with_capacity(16 + usize::from(length));
     out.extend_from_slice(&SIGNATURE);
     out.extend_from_slice(&[command, family]);
     out.extend_from_slice(&length.to_be_bytes());
     out.extend_from_slice(addresses);
-    out.extend_from_slice(&[PP2_TYPE_CRC32C, 0, CRC_LENGTH]);
-    let crc = out.len();
-    out.extend_from_slice(&[0; CRC_LENGTH as usize]);
-    out.extend_from_slice(&[PP2_TYPE_NOOP, 0, noop]);
-    out.resize(out.len() + usize::from(noop), 0);
+    let crc = out.len() + TLV_HEAD;
+    out.extend_from_slice(&values);
     let sum = crc32c(&out).to_be_bytes();
-    if let Some(field) = out.get_mut(crc..crc + sum.len()) {
+    if let Some(field) = out.get_mut(crc..crc + CRC_LENGTH) {
         field.copy_from_slice(&sum);
     }
     out
+}
+
+fn push_tlv(out: &mut Vec<u8>, kind: u8, value: &[u8]) {
+    let length = u16::try_from(value.len()).unwrap_or_default();
+    out.push(kind);
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(value);
 }
 
 /// CRC32C (Castagnoli), without a table: it is computed once per connection.
@@ -137,7 +157,7 @@ mod tests {
     // Parity 3.5 and check 38: signature, 21 11, length 84, addresses, CRC32C, NOOP.
     #[test]
     fn version_2_has_the_nlb_layout() {
-        let header = v2(at("192.0.2.1:5001"), at("198.51.100.2:443"));
+        let header = v2(at("192.0.2.1:5001"), at("198.51.100.2:443"), None);
         assert_eq!(header.len(), 100);
         let mut expected = Vec::new();
         expected
@@ -154,9 +174,34 @@ mod tests {
         assert_eq!(crc32c(&zeroed), sum);
     }
 
+    // Parity 3.5: EA 00 17 01 and the 22 characters of the endpoint, then a NOOP of 36 bytes; 100 bytes in all.
+    #[test]
+    fn version_2_names_the_vpc_endpoint() {
+        let (client, proxy) = (at("192.0.2.1:5001"), at("198.51.100.2:443"));
+        let id = "vpce-0123456789abcdef0";
+        let header = v2(client, proxy, Some(id));
+        assert_eq!(header.len(), 100);
+        assert_eq!(header[14..16], [0, 84]);
+        assert_eq!(header[28..31], [0x03, 0, 4]);
+        assert_eq!(header[35..39], [0xea, 0, 23, 0x01]);
+        assert_eq!(&header[39..61], id.as_bytes());
+        assert_eq!(header[61..64], [0x04, 0, 36]);
+        let sum = u32::from_be_bytes(header[31..35].try_into().unwrap());
+        let mut zeroed = header;
+        zeroed[31..35].fill(0);
+        assert_eq!(crc32c(&zeroed), sum);
+        // A long name leaves no room for the padding.
+        let long = "v".repeat(1000);
+        let header = v2(client, proxy, Some(&long));
+        assert_eq!(header[35..39], [0xea, 1, 0, 0x01]);
+        let length = usize::from(u16::from_be_bytes([header[14], header[15]]));
+        assert_eq!(header.len(), 16 + length);
+        assert_eq!(length, 12 + 7 + 3 + 256);
+    }
+
     #[test]
     fn version_2_maps_mixed_families_to_ipv6() {
-        let header = v2(at("127.0.0.1:1"), at("[::1]:2"));
+        let header = v2(at("127.0.0.1:1"), at("[::1]:2"), None);
         assert_eq!(header[12..16], [0x21, 0x21, 0, 108]);
         assert_eq!(
             header[16..32],

@@ -155,10 +155,15 @@ async fn open<C: Connect>(
         return connector.connect_as(meta.client, target.address).await;
     }
     let tls = group.config.protocol.is_tls();
-    let preface = match group.config.attributes.proxy_protocol {
+    let attributes = &group.config.attributes;
+    let preface = match attributes.proxy_protocol {
         None => Vec::new(),
         Some(ProxyProtocol::V1) => proxy::v1(meta.client, meta.server),
-        Some(ProxyProtocol::V2) => proxy::v2(meta.client, meta.server),
+        Some(ProxyProtocol::V2) => proxy::v2(
+            meta.client,
+            meta.server,
+            attributes.vpc_endpoint_id.as_deref(),
+        ),
     };
     match source(meta, group, target) {
         Source::Any => connector.connect_with(target.address, tls, &preface).await,

@@ -237,6 +237,10 @@ impl TargetGroupAttributes {
             proxy_protocol: texts
                 .flag("proxy_protocol_v2.enabled")
                 .then_some(ProxyProtocol::V2),
+            vpc_endpoint_id: match texts.text("elbow.proxy_protocol_v2.vpc_endpoint_id") {
+                "" => None,
+                id => Some(id.into()),
+            },
             raw,
         }
     }

@@ -344,6 +344,12 @@ pub static ATTRIBUTES: &[Attribute] = &[
     served("preserve_client_ip.enabled", &[NetworkGroup], Flag, ""),
     served("proxy_protocol_v2.enabled", &[NetworkGroup], Flag, "false"),
     served(
+        "elbow.proxy_protocol_v2.vpc_endpoint_id",
+        &[NetworkGroup],
+        Text,
+        "",
+    ),
+    served(
         "slow_start.duration_seconds",
         &[ApplicationGroup],
         ZeroOr(30, 900),

@@ -155,7 +155,7 @@ fn proxy_header_precedes_the_first_byte() {
 fn proxy_header_of_version_2_precedes_the_first_byte() {
     run(async {
         let (bytes, client, proxy) = seen(ProxyProtocol::V2).await;
-        assert_eq!(bytes[..100], elbow_net::proxy::v2(client, proxy));
+        assert_eq!(bytes[..100], elbow_net::proxy::v2(client, proxy, None));
         assert_eq!(&bytes[100..], b"hello");
     });
 }
