@@ -299,13 +299,12 @@ fn an_attribute_without_effect_is_accepted_with_a_warning() {
 loadBalancers:
 - name: a
   type: network
-  attributes: {load_balancing.cross_zone.enabled: false, deletion_protection.enabled: 'true'}
+  attributes: {deletion_protection.enabled: 'true'}
 targetGroups:
 - name: g
   protocol: HTTP
   port: 80
   attributes:
-    slow_start.duration_seconds: 30
     stickiness.enabled: 'false'
     elbow.connect_failover.enabled: false
 ";
@@ -317,25 +316,18 @@ targetGroups:
     let no_effect = |line, message| (Severity::Warning, "no-effect", line, message);
     assert_eq!(
         found,
-        [
-            no_effect(
-                5,
-                "load_balancing.cross_zone.enabled is accepted, but has no effect"
-            ),
-            no_effect(
-                5,
-                "deletion_protection.enabled is accepted, but has no effect"
-            ),
-            no_effect(
-                11,
-                "slow_start.duration_seconds is accepted, but has no effect"
-            ),
-        ]
+        [no_effect(
+            5,
+            "deletion_protection.enabled is accepted, but has no effect"
+        ),]
     );
     let model = model.unwrap();
     let attributes = &model.target_groups[0].attributes;
     assert!(!attributes.connect_failover);
-    assert_eq!(attributes.raw["slow_start.duration_seconds"], "30");
+    assert_eq!(
+        model.load_balancers[0].attributes.raw["deletion_protection.enabled"],
+        "true"
+    );
 }
 
 /// ALB guide, quotas: a target group serves one load balancer.

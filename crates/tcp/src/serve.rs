@@ -27,6 +27,7 @@ pub async fn serve<S: Stream, C: Connect>(
 ) -> FlowRecord {
     let worker = &*context.worker;
     let (group, cutoff) = choose_group(worker, meta, listener).unzip();
+    let cutoff: Option<&Cutoff> = cutoff.flatten();
     let refuse = |client: &S, end| {
         client.reset_on_close();
         let record = FlowRecord::without_target(group.cloned(), end);
@@ -37,10 +38,10 @@ pub async fn serve<S: Stream, C: Connect>(
     let Some((group, chosen)) = chosen else {
         return refuse(&client, FlowEnd::NoTarget);
     };
-    let waiting = listener.surge_queue.as_ref().map(SurgeQueue::enter);
-    if let Some(None) = waiting {
-        return refuse(&client, FlowEnd::SurgeQueueFull);
-    }
+    let waiting = match listener.surge_queue.as_ref().map(SurgeQueue::enter) {
+        Some(None) => return refuse(&client, FlowEnd::SurgeQueueFull),
+        place => place.flatten(),
+    };
     let fail_open = chosen.fail_open;
     let mut in_flight = chosen.target.start();
     let began = Instant::now();
@@ -67,7 +68,6 @@ pub async fn serve<S: Stream, C: Connect>(
     let (received, sent, end) = match connected {
         Ok(mut upstream) => {
             let idle = listener.idle_timeout;
-            let cutoff = cutoff.flatten();
             let is_terminated = || in_flight.is_terminated() || cutoff.is_some_and(Cutoff::is_cut);
             let cells = context.metrics.worker(worker.id);
             let count = |direction, bytes| count(cells, direction, bytes);
