@@ -127,7 +127,7 @@ pub struct ListenerCells {
     pub invalid_headers_forwarded: Counter,
     /// Rules looked at in order of priority, without the default rule (RuleEvaluations).
     pub rule_evaluations: Counter,
-    /// Of them, those beyond [`FREE_RULES`] of each request, which consume capacity units.
+    /// Of them, those beyond [`FREE_RULES`](crate::FREE_RULES) of each request, which consume capacity units.
     pub charged_rule_evaluations: Counter,
     /// Requests of clients with an IPv6 address (IPv6RequestCount).
     pub ipv6_requests: Counter,

@@ -147,7 +147,7 @@ impl Inbox {
         self.meta[slot].name.get()
     }
 
-    /// The local address that message `slot` was sent to; see [`report_local_address`](super::report_local_address).
+    /// The local address that message `slot` was sent to; see `report_local_address`.
     pub fn destination(&self, slot: usize) -> Option<IpAddr> {
         self.meta[slot].control.destination()
     }
