@@ -87,7 +87,7 @@ impl Chromium {
         assert!(opened["errorText"].is_null(), "{url}: {opened}");
     }
 
-    /// The value of an expression of JavaScript in the page; null while there is none.
+    /// Evaluates a JavaScript expression in the page; null until the page has a value for it.
     pub fn evaluate(&mut self, expression: &str) -> Value {
         let evaluate =
             json!({"expression": expression, "returnByValue": true, "awaitPromise": true});

@@ -41,7 +41,7 @@ impl Share {
         random & u64::from(Self::FULL.0 - 1) < u64::from(self.0)
     }
 
-    /// The number of equal parts, of which [`Self::FULL`] has 2^16.
+    /// The share in units of 1/65,536 of [`Self::FULL`].
     pub(crate) const fn parts(self) -> u32 {
         self.0
     }

@@ -24,7 +24,7 @@ struct Kept {
 }
 
 impl Sockets {
-    /// Sockets, of which some may be `inherited`.
+    /// Sockets, some of which may be `inherited`.
     pub(crate) fn new(inherited: &Arc<Inherited>) -> Arc<Self> {
         Arc::new(Self {
             inherited: Arc::clone(inherited),

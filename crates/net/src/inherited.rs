@@ -85,7 +85,7 @@ impl Inherited {
         self.lock().iter().any(|passed| passed.is(Kind::Udp, at))
     }
 
-    /// Copies of the TCP sockets for `workers` workers; none if there is none. Each socket is there at least once, or its
+    /// Copies of the TCP sockets for `workers` workers; empty if no socket matches. Each socket is there at least once, or its
     /// connections would wait forever. If there are fewer sockets than workers, several workers share one.
     ///
     /// # Errors

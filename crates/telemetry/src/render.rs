@@ -221,7 +221,7 @@ impl Scrape {
     fn lcus(&self, families: &mut Families<'_>) -> fmt::Result {
         let mut family = families.gauge(
             "elbow_lcus",
-            "Load balancer capacity units of the last minute by dimension, of which AWS bills the largest",
+            "Load balancer capacity units of the last minute by dimension; AWS bills the largest",
             None,
         )?;
         for (consumer, consumed) in self.telemetry.lcus().consumed() {

@@ -194,7 +194,7 @@ impl<G: Gate> State<G> {
             .ok()
     }
 
-    /// Ends the flow that has been quiet for longest, because of a limit. Returns `false` if there is none.
+    /// Ends the flow that has been idle the longest to make room. Returns `false` if there are no flows.
     fn make_room(&mut self, key: Key, reason: ShedReason) -> bool {
         // Its number may be among the datagrams to be forwarded, and the next flow may get the same one.
         self.forward();

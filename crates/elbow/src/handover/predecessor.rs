@@ -41,7 +41,7 @@ impl Start {
         let refused = |error: io::Error| {
             Failure::environment(
                 format!("cannot use the sockets of the previous process: {error}"),
-                "stop it, and start elbow anew",
+                "stop it, then start elbow again",
             )
         };
         if is_upgrade() {

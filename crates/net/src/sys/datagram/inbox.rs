@@ -78,7 +78,7 @@ impl Inbox {
     /// Adds the messages that wait in the socket, at most `most` and as far as there is room, and returns their number.
     ///
     /// # Errors
-    /// If there is none. An error that an earlier datagram caused, such as `ECONNREFUSED`, is returned once.
+    /// If no datagram is waiting. An error that an earlier datagram caused, such as `ECONNREFUSED`, is returned once.
     pub fn receive(&mut self, socket: impl AsFd, most: usize) -> io::Result<usize> {
         let first = self.used;
         let buffers = self.buffers.chunks_exact_mut(SIZE).skip(first);
