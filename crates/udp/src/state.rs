@@ -18,7 +18,7 @@ use crate::flow::{Flow, Key};
 use crate::gate::{Gate, Refusal};
 use crate::table::Table;
 
-/// Flows of one worker. Each costs less than 3.5 KB, most of it in the kernel, and a descriptor.
+/// Flows of one worker. Each costs a descriptor and a few kilobytes, most of them in the kernel.
 const MOST_FLOWS: usize = 65_536;
 
 /// Messages received or sent with one system call.
