@@ -120,7 +120,7 @@ async fn run(script: Script) -> Seen {
         piece: script.piece,
         socket,
     };
-    let served = elbow_http::serve(Rc::clone(&context), near, meta(script.is_h2));
+    let served = elbow_http::serve(Rc::clone(&context), near, meta(script.is_h2), ());
     assert!(
         timeout(END, served).await.is_ok(),
         "the conversation does not end"

@@ -121,7 +121,7 @@ async fn run(setup: Setup, bound: Duration) -> Outcome {
     };
     tokio::select! {
         biased;
-        () = elbow_http::serve(context, near, meta) => {}
+        () = elbow_http::serve(context, near, meta, ()) => {}
         () = drain => {}
         () = sleep(bound) => panic!("the exchange has not ended after {bound:?}"),
     }

@@ -37,11 +37,12 @@ pub use listener::Listener;
 pub use pool::Pools;
 pub use record::connection::failed;
 
-/// Serves one client connection until it is over: HTTP/2 when ALPN settled on it, else HTTP/1.x.
-pub fn serve<S: Stream, C: Connect>(
+/// Serves one client connection until it is over: HTTP/2 when ALPN settled on it, else HTTP/1.x. Then drops `open`.
+pub fn serve<S: Stream, C: Connect, O>(
     context: Rc<Context<C>>,
     io: S,
     meta: ConnMeta,
+    open: O,
 ) -> impl Future<Output = ()> {
     let id = context.worker.random();
     record::connection::established(&context, &meta, id);
@@ -57,6 +58,8 @@ pub fn serve<S: Stream, C: Connect>(
             Version::Http1(connection) => connection.run().await,
             Version::Http2(connection) => connection.await,
         }
+        drop(version);
+        drop(open);
     }
 }
 

@@ -75,34 +75,34 @@ pub struct Early {
 /// RST to both. TCP keep-alive from a peer is activity. Once `is_terminated` returns true, which is
 /// checked whenever the task is woken, both sides get RST. A flow outlives the drain of its worker until
 /// [`Worker::stop`], because an idle flow cannot be told from a finished one.
-pub async fn relay<A: Stream, B: Stream>(
+pub fn relay<A: Stream, B: Stream>(
     worker: &Worker,
     client: &mut A,
     target: &mut B,
     idle: Duration,
     is_terminated: impl Fn() -> bool,
-) -> Relayed {
-    relay_counted(worker, client, target, idle, is_terminated, |_, _| {}).await
+) -> impl Future<Output = Relayed> {
+    relay_counted(worker, client, target, idle, is_terminated, |_, _| {})
 }
 
 /// Like [`relay`], but calls `count` with the bytes of each direction as they pass, so that the counters
 /// include long-lived flows.
-pub async fn relay_counted<A: Stream, B: Stream>(
+pub fn relay_counted<A: Stream, B: Stream>(
     worker: &Worker,
     client: &mut A,
     target: &mut B,
     idle: Duration,
     is_terminated: impl Fn() -> bool,
     count: impl Fn(Direction, u64),
-) -> Relayed {
+) -> impl Future<Output = Relayed> {
     let phase = Phase::Live(Silence::FirstHalf);
-    let mut flow = Flow::new(worker, idle, phase, Early::default());
-    flow.run(client, target, is_terminated, count).await
+    let flow = Flow::new(worker, idle, phase, Early::default());
+    flow.run(client, target, is_terminated, count)
 }
 
 /// Like [`relay_counted`], but closes both sides after `idle` without data, regardless of TCP keep-alive
 /// (ALB guide: edit attributes; CLB guide: idle timeout). `early` is relayed first, under the same rules.
-pub async fn relay_until_idle<A: Stream, B: Stream>(
+pub fn relay_until_idle<A: Stream, B: Stream>(
     worker: &Worker,
     client: &mut A,
     target: &mut B,
@@ -110,9 +110,9 @@ pub async fn relay_until_idle<A: Stream, B: Stream>(
     idle: Duration,
     is_terminated: impl Fn() -> bool,
     count: impl Fn(Direction, u64),
-) -> Relayed {
-    let mut flow = Flow::new(worker, idle, Phase::UntilIdle, early);
-    flow.run(client, target, is_terminated, count).await
+) -> impl Future<Output = Relayed> {
+    let flow = Flow::new(worker, idle, Phase::UntilIdle, early);
+    flow.run(client, target, is_terminated, count)
 }
 
 struct Flow<'w> {
@@ -184,27 +184,30 @@ impl<'w> Flow<'w> {
         }
     }
 
-    async fn run<A: Stream, B: Stream>(
-        &mut self,
+    #[expect(clippy::manual_async_fn)] // An `async fn` would hold its arguments twice, for as long as the flow lives.
+    fn run<A: Stream, B: Stream>(
+        mut self,
         client: &mut A,
         target: &mut B,
         is_terminated: impl Fn() -> bool,
         count: impl Fn(Direction, u64),
-    ) -> Relayed {
-        let end = poll_fn(|cx| self.poll(cx, client, target, &is_terminated, &count)).await;
-        match end {
-            RelayEnd::Closed | RelayEnd::Idle | RelayEnd::Stopped => {}
-            RelayEnd::ClientReset => target.reset_on_close(),
-            RelayEnd::TargetReset => client.reset_on_close(),
-            RelayEnd::IdleReset | RelayEnd::Terminated => {
-                client.reset_on_close();
-                target.reset_on_close();
+    ) -> impl Future<Output = Relayed> {
+        async move {
+            let end = poll_fn(|cx| self.poll(cx, client, target, &is_terminated, &count)).await;
+            match end {
+                RelayEnd::Closed | RelayEnd::Idle | RelayEnd::Stopped => {}
+                RelayEnd::ClientReset => target.reset_on_close(),
+                RelayEnd::TargetReset => client.reset_on_close(),
+                RelayEnd::IdleReset | RelayEnd::Terminated => {
+                    client.reset_on_close();
+                    target.reset_on_close();
+                }
             }
-        }
-        Relayed {
-            client_to_target: self.up.transfer.moved(),
-            target_to_client: self.down.transfer.moved(),
-            end,
+            Relayed {
+                client_to_target: self.up.transfer.moved(),
+                target_to_client: self.down.transfer.moved(),
+                end,
+            }
         }
     }
 

@@ -146,7 +146,7 @@ impl Connect for Connector {
             Some(client) => TargetStream::Balancer {
                 stream,
                 _slot: slot,
-                _client: client,
+                _client: Box::new(client),
             },
             None => TargetStream::Plain {
                 stream,

@@ -22,7 +22,7 @@ pub(crate) enum TargetStream {
     Balancer {
         stream: TcpStream,
         _slot: Option<Slot>,
-        _client: Noted,
+        _client: Box<Noted>,
     },
     Tls {
         stream: Box<ClientTls>,

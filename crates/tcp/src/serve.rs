@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,9 +8,10 @@ use elbow_model::personality::{ConnectRetry, FlowTarget, IdleConnection};
 use elbow_model::{ProxyProtocol, TargetType, Transport};
 use elbow_net::source::Source;
 use elbow_net::{
-    ConnMeta, Connect, ConnectError, Early, Stream, Worker, proxy, relay_counted, relay_until_idle,
+    ConnMeta, Connect, ConnectError, ConnectErrorKind, Early, Relayed, Stream, Worker, proxy,
+    relay_counted, relay_until_idle,
 };
-use elbow_telemetry::SurgeQueue;
+use elbow_telemetry::{SurgeQueue, Waiting};
 
 use crate::context::Context;
 use crate::listener::{Cutoff, Listener};
@@ -18,98 +20,146 @@ use crate::record::{FlowEnd, FlowRecord, count};
 #[cfg(test)]
 mod tests;
 
-/// Serves a client connection, with or without TLS, to its end, then counts and logs it.
-pub async fn serve<S: Stream, C: Connect>(
-    context: &Context<C>,
+/// Serves a client connection, with or without TLS, to its end, then counts and logs it and drops `open`.
+#[expect(clippy::manual_async_fn)] // An `async fn` would hold its arguments twice, for as long as the flow lives.
+pub fn serve<S: Stream, C: Connect, O>(
+    context: Rc<Context<C>>,
     mut client: S,
-    meta: &ConnMeta,
-    listener: &Listener,
-) -> FlowRecord {
-    let worker = &*context.worker;
-    let (group, cutoff) = choose_group(worker, meta, listener).unzip();
-    let cutoff: Option<&Cutoff> = cutoff.flatten();
-    let refuse = |client: &S, end| {
-        client.reset_on_close();
-        let record = FlowRecord::without_target(group.cloned(), end);
-        record.finish(context, listener, meta);
+    meta: ConnMeta,
+    listener: Arc<Listener>,
+    open: O,
+) -> impl Future<Output = FlowRecord> {
+    async move {
+        let mut route = match Route::choose(&context.worker, &meta, &listener) {
+            Ok(route) => route,
+            Err(refused) => {
+                client.reset_on_close();
+                refused.finish(&context, &listener, &meta);
+                return refused;
+            }
+        };
+        let began = Instant::now();
+        // Boxed, unlike the relay: most flows wait for bytes most of the time.
+        let mut connected = Box::pin(route.connect(&context, &meta, &listener)).await;
+        let connect = (began, Instant::now());
+        let relayed = match &mut connected {
+            Ok(target) => {
+                let (worker, idle) = (&*context.worker, listener.idle_timeout);
+                let is_terminated = || route.is_terminated();
+                let cells = context.metrics.worker(worker.id);
+                let count = move |direction, bytes| count(cells, direction, bytes);
+                let client = &mut client;
+                Ok(match listener.personality.idle_connection {
+                    IdleConnection::Forget => {
+                        relay_counted(worker, client, target, idle, is_terminated, count).await
+                    }
+                    IdleConnection::Close => {
+                        let early = Early::default();
+                        relay_until_idle(worker, client, target, early, idle, is_terminated, count)
+                            .await
+                    }
+                })
+            }
+            Err(error) => {
+                client.reset_on_close();
+                Err(error.kind)
+            }
+        };
+        drop(connected);
+        let record = route.record(connect, relayed);
+        record.finish(&context, &listener, &meta);
+        drop(client);
+        drop(open);
         record
-    };
-    let chosen = group.and_then(|group| Some((group, choose(worker, meta, listener, group)?)));
-    let Some((group, chosen)) = chosen else {
-        return refuse(&client, FlowEnd::NoTarget);
-    };
-    let waiting = match listener.surge_queue.as_ref().map(SurgeQueue::enter) {
-        Some(None) => return refuse(&client, FlowEnd::SurgeQueueFull),
-        place => place.flatten(),
-    };
-    let fail_open = chosen.fail_open;
-    let mut in_flight = chosen.target.start();
-    let began = Instant::now();
-    let connector = &*context.connector;
-    let connected = match open(connector, meta, group, in_flight.target()).await {
-        Err(error)
-            if listener.personality.connect_retry == ConnectRetry::Always
-                && !error.kind.is_own() =>
-        {
-            Box::pin(open_another(
-                worker,
-                connector,
-                meta,
-                group,
-                &mut in_flight,
-                error,
-            ))
-            .await
+    }
+}
+
+/// Where a flow goes.
+struct Route<'l> {
+    group: &'l Arc<Group>,
+    cutoff: Option<&'l Cutoff>,
+    /// The place in the surge queue until the connection to a target is open.
+    place: Option<Waiting>,
+    fail_open: bool,
+    in_flight: InFlight,
+}
+
+impl<'l> Route<'l> {
+    /// The record of a refused flow if there is no target or no place in the surge queue.
+    fn choose(
+        worker: &Worker,
+        meta: &ConnMeta,
+        listener: &'l Listener,
+    ) -> Result<Self, FlowRecord> {
+        let (group, cutoff) = choose_group(worker, meta, listener).unzip();
+        let refused = |end| FlowRecord::without_target(group.cloned(), end);
+        let chosen = group.and_then(|group| Some((group, choose(worker, meta, listener, group)?)));
+        let Some((group, chosen)) = chosen else {
+            return Err(refused(FlowEnd::NoTarget));
+        };
+        let place = match listener.surge_queue.as_ref().map(SurgeQueue::enter) {
+            Some(None) => return Err(refused(FlowEnd::SurgeQueueFull)),
+            place => place.flatten(),
+        };
+        Ok(Self {
+            group,
+            cutoff: cutoff.flatten(),
+            place,
+            fail_open: chosen.fail_open,
+            in_flight: chosen.target.start(),
+        })
+    }
+
+    /// Opens a connection to the target. A Classic load balancer tries the other instances, too.
+    async fn connect<C: Connect>(
+        &mut self,
+        context: &Context<C>,
+        meta: &ConnMeta,
+        listener: &Listener,
+    ) -> Result<C::Io, ConnectError> {
+        let connector = &*context.connector;
+        let first = open(connector, meta, self.group, self.in_flight.target()).await;
+        let connected = match first {
+            Err(error)
+                if listener.personality.connect_retry == ConnectRetry::Always
+                    && !error.kind.is_own() =>
+            {
+                let (worker, in_flight) = (&context.worker, &mut self.in_flight);
+                open_another(worker, connector, meta, self.group, in_flight, error).await
+            }
+            first => first,
+        };
+        self.place = None;
+        connected
+    }
+
+    fn is_terminated(&self) -> bool {
+        self.in_flight.is_terminated() || self.cutoff.is_some_and(Cutoff::is_cut)
+    }
+
+    fn record(
+        self,
+        connect: (Instant, Instant),
+        relayed: Result<Relayed, ConnectErrorKind>,
+    ) -> FlowRecord {
+        let (received, sent, end) = match relayed {
+            Ok(relayed) => (
+                relayed.client_to_target,
+                relayed.target_to_client,
+                FlowEnd::Relayed(relayed.end),
+            ),
+            Err(kind) => (0, 0, FlowEnd::ConnectFailed(kind)),
+        };
+        FlowRecord {
+            group: Some(Arc::clone(self.group)),
+            target: Some(Arc::clone(self.in_flight.target())),
+            fail_open: self.fail_open,
+            connect: Some(connect),
+            received,
+            sent,
+            end,
         }
-        connected => connected,
-    };
-    drop(waiting);
-    let connect = (began, Instant::now());
-    let (received, sent, end) = match connected {
-        Ok(mut upstream) => {
-            let idle = listener.idle_timeout;
-            let is_terminated = || in_flight.is_terminated() || cutoff.is_some_and(Cutoff::is_cut);
-            let cells = context.metrics.worker(worker.id);
-            let count = |direction, bytes| count(cells, direction, bytes);
-            let relayed = match listener.personality.idle_connection {
-                IdleConnection::Forget => {
-                    relay_counted(
-                        worker,
-                        &mut client,
-                        &mut upstream,
-                        idle,
-                        is_terminated,
-                        count,
-                    )
-                    .await
-                }
-                IdleConnection::Close => {
-                    let (client, upstream) = (&mut client, &mut upstream);
-                    let early = Early::default();
-                    relay_until_idle(worker, client, upstream, early, idle, is_terminated, count)
-                        .await
-                }
-            };
-            let end = FlowEnd::Relayed(relayed.end);
-            (relayed.client_to_target, relayed.target_to_client, end)
-        }
-        Err(error) => {
-            client.reset_on_close();
-            (0, 0, FlowEnd::ConnectFailed(error.kind))
-        }
-    };
-    let record = FlowRecord {
-        group: Some(Arc::clone(group)),
-        target: Some(Arc::clone(in_flight.target())),
-        fail_open,
-        connect: Some(connect),
-        received,
-        sent,
-        end,
-    };
-    drop(in_flight);
-    record.finish(context, listener, meta);
-    record
+    }
 }
 
 fn choose_group<'l>(

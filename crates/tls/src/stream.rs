@@ -41,7 +41,8 @@ pub type ClientTls = Tls<ClientConnection>;
 /// write, read, flush or shutdown sends them.
 pub struct Tls<C> {
     socket: TcpStream,
-    connection: C,
+    /// Boxed, since a stream moves several times before it is served, and each future keeps room for its own copy.
+    connection: Box<C>,
     /// Records that rustls did not accept because decrypted bytes are pending; usually empty.
     deferred: Vec<u8>,
     /// Whether rustls has grown its buffer for a large batch of records.
@@ -66,7 +67,7 @@ where
         connection.set_buffer_limit(Some(WRITE_BUFFER));
         Self {
             socket,
-            connection,
+            connection: Box::new(connection),
             deferred: received,
             grown: false,
             read_closed: false,

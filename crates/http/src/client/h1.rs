@@ -15,6 +15,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 use std::time::{Duration, Instant};
 
 use elbow_auth::Advice;
+use elbow_model::LoadBalancerAttributes;
 use elbow_net::{Buffer, ConnMeta, Connect, Stream, Timer, deliver};
 
 use crate::context::Context;
@@ -49,10 +50,8 @@ pub(crate) struct Connection<S, C: Connect> {
     pub(crate) id: u64,
     /// The idle timeout, for the client and the target.
     pub(crate) timer: Timer,
-    /// The client keep-alive duration, counted from accept; fixed at accept.
-    keep_alive: Duration,
-    /// Fixed at accept.
-    idle_timeout: Duration,
+    /// As they were at accept: the idle timeout and the client keep-alive duration of a connection do not change.
+    attributes: Arc<LoadBalancerAttributes>,
     /// Received and not yet used.
     pub(crate) input: Option<Buffer>,
 }
@@ -76,8 +75,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         let attributes = Arc::clone(&(context.listener)().attributes);
         Self {
             timer: context.worker.timers.timer(attributes.idle_timeout),
-            keep_alive: attributes.client_keep_alive,
-            idle_timeout: attributes.idle_timeout,
+            attributes,
             id,
             input: None,
             context,
@@ -180,7 +178,8 @@ impl<S: Stream, C: Connect> Connection<S, C> {
     /// Whether a request that arrives at `now` is the connection's last one.
     fn is_last(&self, now: Instant) -> bool {
         self.context.worker.draining()
-            || now.saturating_duration_since(self.meta.accepted) >= self.keep_alive
+            || now.saturating_duration_since(self.meta.accepted)
+                >= self.attributes.client_keep_alive
     }
 
     /// Forwards a request and sends its response.

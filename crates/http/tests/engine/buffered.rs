@@ -128,7 +128,7 @@ async fn connect(alb: &Alb) -> TcpStream {
         socket: server,
         kept: Vec::new(),
     };
-    spawn_local(elbow_http::serve(context, stream, meta));
+    spawn_local(elbow_http::serve(context, stream, meta, ()));
     client
 }
 

@@ -147,7 +147,7 @@ impl Alb {
                 ..TlsMeta::default()
             })),
         };
-        let served = elbow_http::serve(Rc::clone(&self.context), wrap(server), meta);
+        let served = elbow_http::serve(Rc::clone(&self.context), wrap(server), meta, ());
         (stream, spawn_local(served))
     }
 

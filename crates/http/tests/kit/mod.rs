@@ -129,7 +129,7 @@ impl Alb {
                     accepted: Instant::now(),
                     tls: None,
                 };
-                spawn_local(elbow_http::serve(Rc::clone(&context), stream, meta));
+                spawn_local(elbow_http::serve(Rc::clone(&context), stream, meta, ()));
             }
         });
         Self {
@@ -171,7 +171,7 @@ impl Alb {
             accepted: Instant::now(),
             tls: None,
         };
-        elbow_http::serve(Rc::clone(&self.context), stream, meta).await;
+        elbow_http::serve(Rc::clone(&self.context), stream, meta, ()).await;
     }
 
     /// Bytes of the future that serves a connection.
@@ -185,7 +185,7 @@ impl Alb {
             accepted: Instant::now(),
             tls: None,
         };
-        let served = elbow_http::serve(Rc::clone(&self.context), stream, meta);
+        let served = elbow_http::serve(Rc::clone(&self.context), stream, meta, ());
         size_of_val(&served)
     }
 
@@ -224,7 +224,7 @@ pub(crate) async fn ask<C: Connect<Io = TcpStream>>(context: &Rc<Context<C>>) ->
         accepted: Instant::now(),
         tls: None,
     };
-    spawn_local(elbow_http::serve(Rc::clone(context), stream, meta));
+    spawn_local(elbow_http::serve(Rc::clone(context), stream, meta, ()));
     let head = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
     client.write_all(head).await.unwrap();
     read_to_end(&mut client).await

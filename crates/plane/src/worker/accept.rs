@@ -291,18 +291,16 @@ impl Accepting {
                     return;
                 };
                 let (context, listener) = (Rc::clone(context), Arc::clone(listener));
-                spawn_local(async move {
-                    elbow_tcp::serve(&context, stream, &meta, &listener).await;
-                    drop(open);
-                });
+                spawn_local(elbow_tcp::serve(context, stream, meta, listener, open));
             }
             (Connections::Http(context), Handler::Http(_)) => {
-                // Boxed: awaiting by value would embed the future twice.
-                let serving = Box::pin(elbow_http::serve(Rc::clone(context), stream, meta));
-                spawn_local(async move {
-                    serving.await;
-                    drop(open);
-                });
+                // Boxed: a task of tokio is a multiple of 128 bytes, and the connection would fill it badly.
+                spawn_local(Box::pin(elbow_http::serve(
+                    Rc::clone(context),
+                    stream,
+                    meta,
+                    open,
+                )));
             }
             (Connections::Http(_), _) => {}
         }

@@ -1,7 +1,7 @@
 //! The wait for the head of a request.
 
 use std::future::poll_fn;
-use std::task::{Poll, ready};
+use std::task::{Context as TaskContext, Poll, ready};
 
 use elbow_net::{Buffer, Connect, HEAD, Stream, TICK, poll_read_pooled};
 use elbow_telemetry::ShedReason;
@@ -23,61 +23,71 @@ pub(super) enum Next {
     Failed(ErrorKind),
 }
 
+/// The wait for a head.
+#[derive(Default)]
+struct Wait {
+    scan: Scan,
+    /// The tick by which the head must be complete; set once part of it has come.
+    deadline: Option<u64>,
+}
+
 impl<S: Stream, C: Connect> Connection<S, C> {
     /// Waits for the head of a request.
-    pub(super) async fn next(&mut self) -> Next {
+    pub(super) fn next(&mut self) -> impl Future<Output = Next> {
         self.timer.touch();
-        let mut scan = Scan::default();
-        // The tick by which the head must be complete; set once part of it has come.
-        let mut deadline = None;
-        let mut has_news = true;
-        let next = poll_fn(|cx| {
-            loop {
-                if let Some(input) = &mut self.input {
-                    match scan.advance(input, &REQUEST_LIMITS) {
-                        Ok(Some(found)) => return Poll::Ready(Next::Request(found)),
-                        Ok(None) => {}
-                        Err(error) => return Poll::Ready(Next::Refused(error.into())),
-                    }
-                    if scan.is_empty() {
-                        // Only empty lines came: give the buffer back.
-                        (self.input, scan) = (None, Scan::default());
-                        continue;
-                    }
-                    if let Err(next) = make_room(input, &self.context) {
-                        return Poll::Ready(next);
-                    }
-                }
-                let buffers = &self.context.worker.buffers;
-                match poll_read_pooled(cx, buffers, &mut self.io, &mut self.input) {
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Over),
-                    Poll::Ready(Ok(_)) => {
-                        self.timer.touch();
-                        has_news = true;
-                    }
-                    Poll::Pending => break,
-                }
+        let mut wait = Wait::default();
+        poll_fn(move |cx| {
+            let next = ready!(self.poll_next(cx, &mut wait));
+            if wait.deadline.is_some() {
+                self.timer.reset(self.attributes.idle_timeout);
             }
-            let idle = self.input.is_none();
-            let worker = &self.context.worker;
-            if worker.stopping() || idle && worker.closes_idle() {
-                return Poll::Ready(Next::Over);
-            }
-            if std::mem::take(&mut has_news) && !idle {
-                self.await_rest(&mut deadline);
-            }
-            ready!(self.timer.poll_expired(cx));
-            Poll::Ready(if idle {
-                Next::Over
-            } else {
-                Next::Failed(ErrorKind::RequestTimeout)
-            })
+            Poll::Ready(next)
         })
-        .await;
-        if deadline.is_some() {
-            self.timer.reset(self.idle_timeout);
+    }
+
+    fn poll_next(&mut self, cx: &mut TaskContext<'_>, wait: &mut Wait) -> Poll<Next> {
+        let mut has_news = false;
+        loop {
+            if let Some(input) = &mut self.input {
+                match wait.scan.advance(input, &REQUEST_LIMITS) {
+                    Ok(Some(found)) => return Poll::Ready(Next::Request(found)),
+                    Ok(None) => {}
+                    Err(error) => return Poll::Ready(Next::Refused(error.into())),
+                }
+                if wait.scan.is_empty() {
+                    // Only empty lines came: give the buffer back.
+                    (self.input, wait.scan) = (None, Scan::default());
+                    continue;
+                }
+                if let Err(next) = make_room(input, &self.context) {
+                    return Poll::Ready(next);
+                }
+            }
+            let buffers = &self.context.worker.buffers;
+            match poll_read_pooled(cx, buffers, &mut self.io, &mut self.input) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Over),
+                Poll::Ready(Ok(_)) => {
+                    self.timer.touch();
+                    has_news = true;
+                }
+                Poll::Pending => break,
+            }
         }
-        next
+        let idle = self.input.is_none();
+        let worker = &self.context.worker;
+        if worker.stopping() || idle && worker.closes_idle() {
+            return Poll::Ready(Next::Over);
+        }
+        // Part of a head may also be left of what came with the last request.
+        if !idle && (has_news || wait.deadline.is_none()) {
+            self.await_rest(&mut wait.deadline);
+        }
+        ready!(self.timer.poll_expired(cx));
+        Poll::Ready(if idle {
+            Next::Over
+        } else {
+            Next::Failed(ErrorKind::RequestTimeout)
+        })
     }
 
     /// Sets the timer for the rest of a head: the idle timeout, but never later than `deadline`,
@@ -90,7 +100,8 @@ impl<S: Stream, C: Connect> Connection<S, C> {
             now.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
         });
         let left = u32::try_from(deadline.saturating_sub(now)).unwrap_or(u32::MAX);
-        self.timer.reset(self.idle_timeout.min(TICK * left));
+        self.timer
+            .reset(self.attributes.idle_timeout.min(TICK * left));
     }
 }
 

@@ -203,6 +203,6 @@ fn idle_flow_is_small() {
         let ((_client, mut accepted), (mut connected, _target)) = (pair().await, pair().await);
         let future = relay(&worker, &mut accepted, &mut connected, DAY, || false);
         let size = size_of_val(&future);
-        assert!(size < 640, "{size} bytes");
+        assert!(size <= 384, "{size} bytes");
     });
 }
