@@ -2,20 +2,26 @@
 
 use std::process::Command;
 
-use elbow_tests::config::{alb, file, forward, group, listener};
+use elbow_tests::config::{alb, file, fixed, forward, group, listener, rule};
 use elbow_tests::elbow::log_fields;
 use elbow_tests::target::ok;
 use elbow_tests::{Ca, Elbow, Target, TempDir, address, command, need};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// An HTTPS listener in front of `target`, and its URL.
 fn https(target: &Target) -> (Elbow, String) {
+    https_with(target, &[])
+}
+
+/// The same with rules.
+fn https_with(target: &Target, rules: &[Value]) -> (Elbow, String) {
     let dir = TempDir::new();
     Ca::new().leaf(&["a.example"]).write(&dir, "main");
     let ip = address();
     let mut listener = listener(8443, "HTTPS", &forward("web"));
     listener["certificates"] = json!(["main"]);
     listener["sslPolicy"] = json!("ELBSecurityPolicy-TLS13-1-2-Res-2021-06");
+    listener["rules"] = json!(rules);
     let mut config = file(
         &[alb("alb", ip, &[listener])],
         &[group("web", "HTTP", &[target.addr()])],
@@ -117,4 +123,33 @@ fn large_bodies_pass_both_ways_over_h2() {
             .arg(format!("{url}/big")),
     );
     assert!(std::fs::read(back).unwrap() == bytes, "not the same bytes");
+}
+
+// curl 7.88 reports a reset stream as an error, even one of NO_ERROR.
+#[test]
+fn responses_that_do_not_wait_for_the_body_are_no_error() {
+    let curl = need!("curl");
+    let target = Target::ok("hi");
+    let (elbow, url) = https_with(
+        &target,
+        &[rule(1, "path-pattern", "/fixed", &fixed(403, "no"))],
+    );
+    let body = elbow.dir().write("body", vec![b'b'; 200_000]);
+    let data = format!("@{}", body.display());
+    for _ in 0..40 {
+        let out = command::stdout(
+            Command::new(&curl)
+                .args([
+                    "-sk",
+                    "--http2",
+                    "-w",
+                    " %{http_code}",
+                    "--data-binary",
+                    &data,
+                ])
+                .arg(format!("{url}/fixed")),
+        );
+        assert_eq!(out, "no 403");
+    }
+    assert_eq!(elbow.access_log(40).len(), 40);
 }

@@ -7,7 +7,7 @@ use slab::Slab;
 use crate::window::{ReceiveWindow, SendWindow};
 
 /// Closed streams that are remembered, so that late frames are told from wrong ones.
-const CLOSED_MAX: usize = 128;
+pub(crate) const CLOSED_MAX: usize = 128;
 
 /// Names a stream of a connection until [`Connection::close`](crate::Connection::close).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,6 +107,8 @@ pub(crate) enum Closed {
     Ended,
     /// By a reset of this side: frames may have been on their way.
     Reset,
+    /// By a complete response, before the end of the request. The client may send so many more bytes of it.
+    Answered(u32),
 }
 
 /// The streams of a connection.
@@ -163,27 +165,46 @@ impl Streams {
         }
     }
 
-    /// Removes a stream that is closed, and remembers how.
-    pub(crate) fn remove(&mut self, key: StreamKey, how: Closed) -> Option<Stream> {
-        self.get(key)?;
-        let at = self.ids.binary_search_by_key(&key.id, |(id, _)| *id).ok()?;
-        self.ids.remove(at);
-        self.remember(key.id, how);
-        self.slab.try_remove(key.index())
+    /// Removes a stream that is closed.
+    pub(crate) fn remove(&mut self, key: StreamKey) {
+        if self.get(key).is_none() {
+            return;
+        }
+        if let Ok(at) = self.ids.binary_search_by_key(&key.id, |(id, _)| *id) {
+            self.ids.remove(at);
+        }
+        self.slab.try_remove(key.index());
     }
 
-    /// Remembers how a stream was closed.
-    pub(crate) fn remember(&mut self, id: u32, how: Closed) {
-        if self.closed.len() == CLOSED_MAX {
-            self.closed.pop_front();
-        }
+    /// Remembers how a stream was closed. Returns the stream that is forgotten for it, if its client may
+    /// still send.
+    pub(crate) fn remember(&mut self, id: u32, how: Closed) -> Option<u32> {
+        let forgotten = if self.closed.len() == CLOSED_MAX {
+            self.closed.pop_front()
+        } else {
+            None
+        };
         self.closed.push_back((id, how));
+        match forgotten {
+            Some((id, Closed::Answered(_))) => Some(id),
+            _ => None,
+        }
     }
 
     /// How a stream was closed, unless that is forgotten.
-    pub(crate) fn closed(&self, id: u32) -> Option<Closed> {
-        let found = self.closed.iter().rev().find(|(of, _)| *of == id);
-        found.map(|(_, how)| *how)
+    pub(crate) fn closed(&mut self, id: u32) -> Option<&mut Closed> {
+        let found = self.closed.iter_mut().rev().find(|(of, _)| *of == id);
+        found.map(|(_, how)| how)
+    }
+
+    /// Notes that no request is awaited any more, and reports those whose clients may still send.
+    pub(crate) fn forget_answered(&mut self, mut forgotten: impl FnMut(u32)) {
+        for (id, how) in &mut self.closed {
+            if let Closed::Answered(_) = how {
+                *how = Closed::Reset;
+                forgotten(*id);
+            }
+        }
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stream> {

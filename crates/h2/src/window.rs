@@ -59,6 +59,11 @@ impl ReceiveWindow {
         Some(())
     }
 
+    /// Bytes that the peer may send before the next update.
+    pub(crate) fn left(self) -> u32 {
+        self.left
+    }
+
     /// Notes that `n` of the bytes were used.
     pub(crate) fn release(&mut self, n: usize) {
         let n = u32::try_from(n).unwrap_or(u32::MAX);

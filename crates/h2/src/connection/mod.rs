@@ -255,6 +255,9 @@ impl Connection {
         if self.shutdown != Shutdown::No || self.failed.is_some() {
             return;
         }
+        let output = &mut self.output;
+        self.streams
+            .forget_answered(|id| output.reset(id, ErrorCode::NO_ERROR));
         if self.is_server {
             self.shutdown = Shutdown::Announced(0);
             self.output.goaway(MAX_31, ErrorCode::NO_ERROR);

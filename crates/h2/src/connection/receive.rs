@@ -194,7 +194,7 @@ impl Connection {
         let Some(key) = self.streams.find(id) else {
             self.output.reset(id, code);
             if self.streams.closed(id).is_none() {
-                self.streams.remember(id, Closed::Reset);
+                self.remember(id, Closed::Reset);
             }
             return connection_error(counted).map(|()| None);
         };
@@ -211,13 +211,22 @@ impl Connection {
             return Ok(None);
         }
         if !is_known {
-            self.streams.remove(key, Closed::Reset);
+            self.streams.remove(key);
+            self.remember(id, Closed::Reset);
             return Ok(None);
         }
         if self.is_server && is_early {
             connection_error(self.flood.early_reset())?;
         }
         Ok(Some(Note::Reset(key, code, false)))
+    }
+
+    /// Remembers how a stream was closed. An answered request that is forgotten is reset.
+    pub(super) fn remember(&mut self, id: u32, how: Closed) {
+        let forgotten = self.streams.remember(id, how);
+        if let Some(id) = forgotten.filter(|_| self.failed.is_none()) {
+            self.output.reset(id, ErrorCode::NO_ERROR);
+        }
     }
 
     /// Whether no stream with this id was opened.

@@ -264,27 +264,49 @@ impl Connection {
         }
     }
 
-    /// Forgets a stream; one that is not closed is reset. A server that has sent a whole response does
-    /// not need the rest of the request (RFC 9113, 8.1).
+    /// Forgets a stream; one that is not closed is reset, unless it is a request with a complete response: its
+    /// client may end it.
     pub fn close(&mut self, stream: StreamKey) {
         let Some(found) = self.streams.get(stream) else {
             return;
         };
         let (is_closed, by_us) = (found.is_closed(), found.reset == Some(ResetBy::Us));
         let (held, sent) = (found.held, found.sent);
-        if !is_closed {
+        let how = if is_closed && !by_us {
+            Closed::Ended
+        } else if let Some(answered) = self.answer(stream) {
+            answered
+        } else {
             let code = match sent {
                 Sent::Everything if self.is_server => ErrorCode::NO_ERROR,
                 _ => ErrorCode::CANCEL,
             };
             self.reset(stream, code);
-        }
-        self.receive_window.release(held);
-        let how = if is_closed && !by_us {
-            Closed::Ended
-        } else {
             Closed::Reset
         };
-        self.streams.remove(stream, how);
+        self.receive_window.release(held);
+        self.streams.remove(stream);
+        self.remember(stream.id(), how);
+    }
+
+    /// Closes a request that has a complete response, without a reset: one is allowed (RFC 9113, 8.1), but
+    /// clients such as curl 7.88 report it as an error. `None` when the client could not send the rest of
+    /// the request within its window.
+    fn answer(&mut self, key: StreamKey) -> Option<Closed> {
+        let is_ending = self.is_ending(key);
+        let may = self.is_server && self.shutdown == Shutdown::No && self.failed.is_none();
+        let stream = self.streams.get(key)?;
+        let left = stream.receive_window.left();
+        let fits = u64::from(left) >= stream.content_left.unwrap_or(1);
+        if !may || stream.is_closed() || stream.sent != Sent::Everything || !(is_ending || fits) {
+            return None;
+        }
+        self.streams
+            .change(key, |stream| stream.got = Got::Everything);
+        Some(if is_ending {
+            Closed::Ended
+        } else {
+            Closed::Answered(left)
+        })
     }
 }

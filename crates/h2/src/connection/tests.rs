@@ -1,3 +1,4 @@
+mod answered;
 mod faults;
 mod floods;
 mod flow;

@@ -1,5 +1,7 @@
 //! Requests that fail.
 
+use std::future::Future;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -250,29 +252,42 @@ fn a_stream_reset_by_the_client_frees_its_target() {
     });
 }
 
-// An S3 target may refuse a PUT before it has read it.
+// An S3 target may refuse a PUT before it has read it. A client with little left to send ends its request itself.
 #[test]
 fn an_early_answer_does_not_wait_for_the_body() {
-    run(async {
-        let pod = Pod::scripted(|mut peer| async move {
-            peer.head().await;
-            peer.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
-                .await;
-            while peer.more().await.is_some() {}
-        })
-        .await;
-        let alb = Alb::to(&[pod.address]);
-        let mut client = alb.client().await;
-        let mut request = method("PUT", "/key");
-        request.headers_mut().insert("content-length", 9.into());
-        let (response, mut body) = client.start(request, true).await;
-        body.send_data(Bytes::from_static(b"half"), false).unwrap();
-        let answer = whole(soon(response).await.unwrap()).await.unwrap();
-        assert_eq!((answer.status.as_u16(), &*answer.body), (403, &b"no"[..]));
-        assert_eq!(alb.pools.idle(), 0);
-        let reason = soon(std::future::poll_fn(|cx| body.poll_reset(cx))).await;
-        assert_eq!(reason.unwrap(), h2::Reason::NO_ERROR);
-    });
+    for (length, is_reset) in [(9, false), (10_000_000, true)] {
+        run(async {
+            let pod = Pod::scripted(|mut peer| async move {
+                peer.head().await;
+                peer.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+                    .await;
+                while peer.more().await.is_some() {}
+            })
+            .await;
+            let alb = Alb::to(&[pod.address]);
+            let mut client = alb.client().await;
+            let mut request = method("PUT", "/key");
+            let fields = request.headers_mut();
+            fields.insert("content-length", length.into());
+            let (response, mut body) = client.start(request, true).await;
+            body.send_data(Bytes::from_static(b"half"), false).unwrap();
+            let answer = whole(soon(response).await.unwrap()).await.unwrap();
+            assert_eq!((answer.status.as_u16(), &*answer.body), (403, &b"no"[..]));
+            assert_eq!(alb.pools.idle(), 0);
+            let mut reset = std::pin::pin!(std::future::poll_fn(|cx| body.poll_reset(cx)));
+            if is_reset {
+                assert_eq!(soon(reset).await.unwrap(), h2::Reason::NO_ERROR);
+                return;
+            }
+            // Whatever came before the next response is here.
+            assert_eq!(client.get("/").await.status, 403);
+            assert!(
+                std::future::poll_fn(|cx| Poll::Ready(reset.as_mut().poll(cx)))
+                    .await
+                    .is_pending()
+            );
+        });
+    }
 }
 
 // Parity check 31: still-running requests are cut at the end of the deregistration delay.

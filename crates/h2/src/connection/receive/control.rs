@@ -5,7 +5,7 @@ use crate::connection::{Connection, SHUTDOWN_PING, Shutdown};
 use crate::error::{ErrorCode, Fault};
 use crate::frame::{FrameHead, MAX_31, flag, kind};
 use crate::settings::Changes;
-use crate::stream::{ResetBy, Sent};
+use crate::stream::{Closed, ResetBy, Sent};
 
 const WINDOW_TOO_LARGE: Fault =
     Fault::connection(ErrorCode::FLOW_CONTROL_ERROR, "window too large");
@@ -41,6 +41,9 @@ impl Connection {
         let Some(key) = self.streams.find(head.stream) else {
             if self.is_idle(head.stream) {
                 return Err(Fault::protocol("RST_STREAM on an idle stream"));
+            }
+            if let Some(how @ Closed::Answered(_)) = self.streams.closed(head.stream) {
+                *how = Closed::Ended;
             }
             return self.flood.idle_frame().map(|()| None);
         };

@@ -82,7 +82,7 @@ impl Connection {
     ) -> Result<Option<StreamKey>, Fault> {
         let id = head.stream;
         let Some(key) = self.streams.find(id) else {
-            return self.late_data(id).map(|()| None);
+            return self.late_data(id, head.length, end).map(|()| None);
         };
         let Some(stream) = self.streams.get(key) else {
             return Ok(None);
@@ -111,17 +111,41 @@ impl Connection {
         Ok(Some(key))
     }
 
-    /// DATA of a stream that is not in the table.
-    fn late_data(&self, id: u32) -> Result<(), Fault> {
+    /// DATA of `length` bytes with its padding, of a stream that is not in the table.
+    fn late_data(&mut self, id: u32, length: usize, end: bool) -> Result<(), Fault> {
         if self.is_idle(id) {
             return Err(Fault::protocol("DATA on an idle stream"));
         }
-        match self.streams.closed(id) {
-            Some(Closed::Reset) => Ok(()),
+        let how = match self.streams.closed(id) {
+            Some(Closed::Reset) => return Ok(()),
             // It was sent before the client knew of the shutdown.
-            None if id > self.last_peer => Ok(()),
-            Some(Closed::Ended) | None => Err(Fault::Stream(id, ErrorCode::STREAM_CLOSED)),
+            None if id > self.last_peer => return Ok(()),
+            Some(Closed::Ended) | None => return Err(Fault::Stream(id, ErrorCode::STREAM_CLOSED)),
+            Some(how) => how,
+        };
+        let Closed::Answered(left) = *how else {
+            return Ok(());
+        };
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        let Some(left) = left.checked_sub(length) else {
+            *how = Closed::Reset;
+            return Err(Fault::Stream(id, ErrorCode::FLOW_CONTROL_ERROR));
+        };
+        *how = match left {
+            _ if end => Closed::Ended,
+            0 => Closed::Reset,
+            left => Closed::Answered(left),
+        };
+        if left == 0 && !end {
+            // It would wait for a window.
+            self.output.reset(id, ErrorCode::NO_ERROR);
         }
+        Ok(())
+    }
+
+    /// Whether the DATA that is being read ends its stream.
+    pub(in crate::connection) fn is_ending(&self, key: StreamKey) -> bool {
+        matches!(self.reading, Reading::Data(data) if data.end && data.stream == Some(key))
     }
 
     /// Passes on what is here of the payload of DATA.

@@ -79,7 +79,7 @@ impl Connection {
         let known = self.streams.find(id);
         let kind = match known {
             Some(key) => self.kind_of(key)?,
-            None if self.is_server => self.kind_of_new(id)?,
+            None if self.is_server => self.kind_of_new(id, block.end)?,
             None if self.is_idle(id) => return Err(Fault::protocol("HEADERS on an idle stream")),
             None => Kind::Ignored,
         };
@@ -135,7 +135,7 @@ impl Connection {
     }
 
     /// What a header block is whose stream is not in the table of a server.
-    fn kind_of_new(&mut self, id: u32) -> Result<Kind, Fault> {
+    fn kind_of_new(&mut self, id: u32, end: bool) -> Result<Kind, Fault> {
         if id.is_multiple_of(2) {
             return Err(Fault::protocol("a client opens a stream with an even id"));
         }
@@ -147,6 +147,13 @@ impl Connection {
         }
         match self.streams.closed(id) {
             Some(Closed::Reset) => Ok(Kind::Ignored),
+            Some(how @ Closed::Answered(_)) => {
+                // Trailers.
+                if end {
+                    *how = Closed::Ended;
+                }
+                Ok(Kind::Ignored)
+            }
             Some(Closed::Ended) => {
                 let code = ErrorCode::STREAM_CLOSED;
                 Err(Fault::connection(code, "HEADERS on a closed stream"))

@@ -1,8 +1,8 @@
 //! A client and a server of ours.
 
-use super::kit::{CONFIG, exchange, feed, frame, get, post, server, written};
+use super::kit::{CONFIG, exchange, feed, frame, get, server, written};
+use crate::Connection;
 use crate::frame::{flag, kind};
-use crate::{Connection, ErrorCode};
 
 fn pair() -> (Connection, Connection) {
     let (mut client, mut server) = (Connection::client(CONFIG), Connection::server(CONFIG));
@@ -161,23 +161,6 @@ fn interim_responses_come_before_the_final_one() {
     assert_eq!(feed(&mut client, &interim).0, ["1: 103"]);
     server.send_head(down, true, |head| head.status(200));
     assert_eq!(exchange(&mut client, &mut server).0, ["1: 200 end"]);
-}
-
-#[test]
-fn early_response_stops_the_request_without_an_error() {
-    let mut server = server();
-    let (_, streams) = feed(&mut server, &post(1));
-    server.send_head(streams[0], true, |head| head.status(403));
-    server.close(streams[0]);
-    let frames = written(&mut server);
-    assert_eq!(
-        super::kit::reset_code(&frames, 1),
-        Some(ErrorCode::NO_ERROR)
-    );
-    // What was on its way is dropped.
-    let (events, _) = feed(&mut server, &super::kit::data(1, b"late", true));
-    assert!(events.is_empty(), "{events:?}");
-    assert!(written(&mut server).is_empty());
 }
 
 #[test]
