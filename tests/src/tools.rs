@@ -57,7 +57,7 @@ pub fn debian() -> PathBuf {
     base
 }
 
-/// The Python with boto3.
+/// The Python with the packages of `tests/pins.sh`.
 pub fn python() -> Option<PathBuf> {
     let python = folder().join("venv/bin/python3");
     folder().join("venv/ready").exists().then_some(python)
@@ -99,14 +99,14 @@ macro_rules! need {
     };
 }
 
-/// The Python with boto3; skips the test if it is missing.
+/// The Python with the packages of `tests/pins.sh`; skips the test if it is missing.
 #[macro_export]
 macro_rules! need_python {
     () => {
         match $crate::tools::python() {
             Some(python) => python,
             None => {
-                $crate::tools::skipped("Python with boto3");
+                $crate::tools::skipped("the Python packages of tests/pins.sh");
                 return;
             }
         }
