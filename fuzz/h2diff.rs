@@ -3,30 +3,22 @@
 //! the connection.
 
 use std::collections::BTreeMap;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use elbow_h2::hpack::Encoder;
-use elbow_h2::{Config, Connection, Event, PREFACE};
+use elbow_h2::{Connection, Event, PREFACE};
 use h2::RecvStream;
 use h2::server::SendResponse;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
+use crate::differ::{CONFIG, Fields, Refusals, of_head, of_map, poll};
 use crate::feed::Feed;
 use crate::frames::frame;
 
 /// Maximum number of steps of a client.
 const STEPS_MAX: usize = 60;
-
-const CONFIG: Config = Config {
-    streams_max: 128,
-    stream_window: 256 * 1024,
-    connection_window: 1024 * 1024,
-    header_list_max: 128 * 1024,
-    output_max: 128 * 1024,
-};
 
 /// Fields with rules, beside those of a valid request.
 const FIELDS: &[(&str, &str)] = &[
@@ -85,10 +77,9 @@ struct Request {
     method: String,
     path: String,
     authority: String,
-    /// Sorted.
-    fields: Vec<(String, Vec<u8>)>,
+    fields: Fields,
     body: Vec<u8>,
-    trailers: Vec<(String, Vec<u8>)>,
+    trailers: Fields,
     is_ended: bool,
     is_reset: bool,
 }
@@ -97,9 +88,7 @@ struct Request {
 #[derive(Debug, Default)]
 struct Seen {
     requests: BTreeMap<u32, Request>,
-    /// Streams that it reset.
-    reset: Vec<u32>,
-    failed: Option<u32>,
+    refusals: Refusals,
 }
 
 /// Compares what both servers read of the client that `input` describes.
@@ -111,7 +100,7 @@ pub(crate) fn check(input: &[u8]) {
         let complete = |request: &&Request| request.is_ended && !request.is_reset;
         let other = theirs.requests.get(id);
         if complete(&request) {
-            let refused = theirs.failed.is_some() || theirs.reset.contains(id);
+            let refused = theirs.refusals.has(*id);
             match other.filter(complete) {
                 Some(other) => assert_eq!(request, other, "stream {id}"),
                 None => assert!(
@@ -124,7 +113,7 @@ pub(crate) fn check(input: &[u8]) {
     for (id, request) in &theirs.requests {
         let other = ours.requests.get(id).filter(|other| other.is_ended);
         if request.is_ended && !request.is_reset && other.is_none() {
-            let refused = ours.failed.is_some() || ours.reset.contains(id);
+            let refused = ours.refusals.has(*id);
             assert!(refused, "we do not have stream {id}: {request:?} {ours:?}");
         }
     }
@@ -153,7 +142,7 @@ fn ours(bytes: &[u8]) -> Seen {
                     }
                     .to_owned(),
                     authority: head.authority().unwrap_or("").to_owned(),
-                    fields: sorted(head.fields().map(|(n, v)| (n.to_owned(), v.to_vec()))),
+                    fields: of_head(head),
                     is_ended: end,
                     ..Request::default()
                 };
@@ -169,8 +158,7 @@ fn ours(bytes: &[u8]) -> Seen {
             }
             Event::Trailers { stream, head } => {
                 if let Some(request) = seen.requests.get_mut(&stream.id()) {
-                    request.trailers =
-                        sorted(head.fields().map(|(n, v)| (n.to_owned(), v.to_vec())));
+                    request.trailers = of_head(head);
                     request.is_ended = true;
                 }
             }
@@ -178,46 +166,14 @@ fn ours(bytes: &[u8]) -> Seen {
                 if let Some(request) = seen.requests.get_mut(&stream.id()) {
                     request.is_reset = true;
                 }
-                seen.reset.push(stream.id());
+                seen.refusals.reset.push(stream.id());
             }
             Event::GoAway { .. } => {}
-            Event::Failed(error) => seen.failed = Some(error.code.0),
+            Event::Failed(error) => seen.refusals.failed = Some(error.code.0),
         }
     }
-    note_frames(connection.output(), &mut seen);
+    seen.refusals.note_frames(connection.output());
     seen
-}
-
-fn sorted(fields: impl Iterator<Item = (String, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
-    let mut fields: Vec<_> = fields.collect();
-    fields.sort();
-    fields
-}
-
-fn map(fields: &http::HeaderMap) -> Vec<(String, Vec<u8>)> {
-    sorted(
-        fields
-            .iter()
-            .map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())),
-    )
-}
-
-/// Notes RST_STREAM and GOAWAY among the frames that a server sent.
-fn note_frames(mut rest: &[u8], seen: &mut Seen) {
-    while let [a, b, c, kind, _, id @ ..] = rest {
-        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
-        let (Some(payload), Some(id)) = (rest.get(9..9 + length), id.first_chunk::<4>()) else {
-            return;
-        };
-        match kind {
-            3 => seen.reset.push(u32::from_be_bytes(*id)),
-            7 if payload[4..8] != [0; 4] => {
-                seen.failed = Some(u32::from_be_bytes(payload[4..8].try_into().unwrap()));
-            }
-            _ => {}
-        }
-        rest = &rest[9 + length..];
-    }
 }
 
 /// A request of the h2 crate whose body is awaited.
@@ -258,7 +214,7 @@ fn theirs(frames: &[Vec<u8>]) -> Seen {
                             .map_or("", |path| path.as_str())
                             .to_owned(),
                         authority: parts.uri.authority().map_or("", |a| a.as_str()).to_owned(),
-                        fields: map(&parts.headers),
+                        fields: of_map(&parts.headers),
                         ..Request::default()
                     };
                     seen.requests.insert(id, request);
@@ -271,7 +227,7 @@ fn theirs(frames: &[Vec<u8>]) -> Seen {
                 }
                 Poll::Ready(Some(Err(error))) => {
                     let reason = error.reason().map_or(u32::MAX, u32::from);
-                    seen.failed.get_or_insert(reason);
+                    seen.refusals.failed.get_or_insert(reason);
                 }
                 Poll::Ready(None) | Poll::Pending => {}
             }
@@ -280,12 +236,12 @@ fn theirs(frames: &[Vec<u8>]) -> Seen {
             }
         }
     } else {
-        seen.failed = Some(u32::MAX);
+        seen.refusals.failed = Some(u32::MAX);
     }
     drop(pending);
     let mut sent = vec![0; 1 << 20];
     if let Poll::Ready(Ok(n)) = poll(&mut cx, near.read(&mut sent)) {
-        note_frames(&sent[..n], &mut seen);
+        seen.refusals.note_frames(&sent[..n]);
     }
     seen
 }
@@ -314,16 +270,12 @@ fn read_body(cx: &mut Context<'_>, one: &mut Pending, seen: &mut Seen) {
     }
     match poll(cx, poll_fn(|cx| one.body.poll_trailers(cx))) {
         Poll::Ready(Ok(trailers)) => {
-            request.trailers = trailers.as_ref().map(map).unwrap_or_default();
+            request.trailers = trailers.as_ref().map(of_map).unwrap_or_default();
             request.is_ended = true;
         }
         Poll::Ready(Err(_)) => request.is_reset = true,
         Poll::Pending => {}
     }
-}
-
-fn poll<F: Future>(cx: &mut Context<'_>, future: F) -> Poll<F::Output> {
-    pin!(future).poll(cx)
 }
 
 /// What the client sends.

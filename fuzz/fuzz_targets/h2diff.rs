@@ -1,6 +1,8 @@
 //! Requests as our server and the h2 crate read them: see `h2diff::check`.
 #![no_main]
 
+#[path = "../differ.rs"]
+mod differ;
 #[path = "../frames.rs"]
 mod frames;
 #[path = "../h2diff.rs"]
