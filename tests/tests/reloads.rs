@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
@@ -231,4 +231,65 @@ fn reload_logs_what_changed() {
 
     elbow.process().signal(Signal::HUP);
     wait_for_log(&elbow, "reloaded, nothing changed source=");
+}
+
+/// What else changes is served, and the load balancer keeps the certificate that it had, until its files are good again.
+#[test]
+fn change_beside_an_unusable_certificate_is_served() {
+    let ip = address();
+    let ca = Ca::new();
+    let dir = TempDir::new();
+    let old = ca.leaf(&["a.example"]);
+    old.write(&dir, "web");
+    let config = |text: &str| -> Value {
+        let mut https = listener(8443, "HTTPS", &fixed(200, text));
+        https["certificates"] = json!(["web"]);
+        let mut file = file(&[alb("alb", ip, &[https])], &[]);
+        file["certificates"] =
+            json!([{"name": "web", "certificateFile": "web.pem", "privateKeyFile": "web.key"}]);
+        file
+    };
+    let elbow = Elbow::run_in(dir, &config("one"), &[]);
+    let trusts = ca.client(&[]);
+    let wait_for = |expected: &str| {
+        wait::until(&format!("{expected} to be in force"), || {
+            let mut client = Client::tls((ip, 8443), "a.example", &trusts).unwrap();
+            let leaf = client.peer_certificate().unwrap();
+            let text = client.ask(client::get("a.example", "/")).text();
+            (text == expected).then_some(leaf)
+        })
+    };
+    elbow.dir().write("web.pem", "nothing");
+    wait::until("the error", || {
+        let log = elbow.log();
+        log.contains("the previous content stays in force: certificate \"web\": ")
+            .then_some(())
+    });
+    elbow.write_config(&config("two").to_string());
+    assert_eq!(wait_for("two"), old.der());
+    // The second attempt of a reload in which another load balancer fails: its port is taken.
+    let elsewhere = address();
+    let _taken = TcpListener::bind((elsewhere, 8443)).unwrap();
+    let mut both = config("three");
+    let twin = alb(
+        "twin",
+        elsewhere,
+        &[listener(8443, "HTTP", &fixed(200, "twin"))],
+    );
+    both["loadBalancers"].as_array_mut().unwrap().push(twin);
+    elbow.write_config(&both.to_string());
+    assert_eq!(wait_for("three"), old.der());
+    let good = |expected: f64| {
+        wait::until("the result of the last reload", || {
+            let last = elbow.metric("elbow_config_last_reload_success", &[]);
+            (last == Some(expected)).then_some(())
+        });
+    };
+    good(0.0);
+    let new = ca.leaf(&["a.example"]);
+    new.write(elbow.dir(), "web");
+    elbow.write_config(&config("four").to_string());
+    wait_for("four");
+    good(1.0);
+    assert_eq!(wait_for("four"), new.der());
 }

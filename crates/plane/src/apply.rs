@@ -28,7 +28,7 @@ pub struct Applied {
     pub before: Arc<Model>,
     /// The active model.
     pub now: Arc<Model>,
-    /// Why trust stores keep their previous content from now on.
+    /// Why certificates and trust stores keep their previous content from now on.
     pub stale: Vec<Diagnostic>,
 }
 
@@ -58,8 +58,8 @@ impl Shared {
         if !failures.is_empty() {
             return Err(ApplyError { failures });
         }
-        let known: Vec<&Diagnostic> = previous.trust_stores.stale().collect();
-        let stale = snapshot.trust_stores.stale();
+        let known: Vec<&Diagnostic> = previous.stale().collect();
+        let stale = snapshot.stale();
         let applied = Applied {
             stale: stale.filter(|one| !known.contains(one)).cloned().collect(),
             generation: snapshot.generation,

@@ -94,10 +94,10 @@ impl Plane {
         self.shared.left_out.store(Arc::new(sockets));
     }
 
-    /// Whether the files of a trust store cannot be used any more, so that it keeps its previous content.
+    /// Whether the files of a certificate or trust store cannot be used any more, so that it keeps its previous content.
     pub fn is_stale(&self) -> bool {
         let snapshot = self.shared.snapshot.load();
-        snapshot.trust_stores.stale().next().is_some()
+        snapshot.stale().next().is_some()
     }
 
     /// Counts a reload that failed before [`Plane::apply`].

@@ -22,6 +22,8 @@ struct Entry {
     loaded: Arc<Loaded>,
     /// The stamps of its files, taken just before reading them.
     stamps: Vec<Stamp>,
+    /// Why its files cannot be used any more; it keeps what they contained.
+    stale: Option<Diagnostic>,
 }
 
 /// The certificates of a new model.
@@ -64,7 +66,13 @@ impl Certificates {
         Some(&self.0.get(name)?.loaded)
     }
 
-    /// Loads the new and changed certificates of `model`, which replaces `before`, with ARNs of `account`. An unchanged one is loaded again only if its files have changed.
+    /// Why certificates keep their previous content.
+    pub(crate) fn stale(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.0.values().filter_map(|entry| entry.stale.as_ref())
+    }
+
+    /// Loads the new and changed certificates of `model`, which replaces `before`, with ARNs of `account`. An unchanged one is
+    /// loaded again only if its files have changed. One whose files cannot be used any more keeps its previous content.
     pub(super) fn renew(
         self: &Arc<Self>,
         before: &Model,
@@ -75,7 +83,7 @@ impl Certificates {
         let mut wanted: BTreeMap<&Arc<str>, &Arc<Certificate>> =
             changed.set.iter().map(|(_, c)| (&c.name, *c)).collect();
         for (name, entry) in &self.0 {
-            if entry.stamps != stamps(&entry.config) {
+            if entry.stale.is_some() || entry.stamps != stamps(&entry.config) {
                 wanted.entry(name).or_insert(&entry.config);
             }
         }
@@ -96,12 +104,21 @@ impl Certificates {
             certificates.0.remove(&certificate.name);
         }
         for (name, config) in &wanted {
-            match Entry::load(config, account) {
-                Ok(entry) => {
+            let same = self.0.get(*name);
+            let same = same.filter(|entry| entry.config.source == config.source);
+            match (Entry::load(config, account), same) {
+                (Ok(entry), _) => {
                     certificates.0.insert(Arc::clone(name), entry);
                     renewal.renewed.insert(Arc::clone(name));
                 }
-                Err(diagnostic) => {
+                (Err(diagnostic), Some(same)) => {
+                    let entry = Entry {
+                        stale: Some(diagnostic),
+                        ..same.clone()
+                    };
+                    certificates.0.insert(Arc::clone(name), entry);
+                }
+                (Err(diagnostic), None) => {
                     renewal.broken.insert(Arc::clone(name));
                     renewal.failures.push(Failure {
                         load_balancers: users_of(model, name),
@@ -123,6 +140,7 @@ impl Entry {
             stamps: stamps(config),
             loaded: load(config, account)?,
             config: Arc::clone(config),
+            stale: None,
         })
     }
 }

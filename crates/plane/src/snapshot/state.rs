@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use elbow_balance::Target;
+use elbow_model::diagnostic::Diagnostic;
 use elbow_model::{LoadBalancer, Model, TargetGroup, TargetState, Transport, ZoneName};
 use elbow_tcp::Cutoff;
 use elbow_tls::Loaded;
@@ -60,6 +61,11 @@ pub(crate) struct Changes {
 }
 
 impl Snapshot {
+    /// Why certificates and trust stores keep their previous content.
+    pub(crate) fn stale(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.certificates.stale().chain(self.trust_stores.stale())
+    }
+
     /// All instances of `balancer`.
     pub(crate) fn instances(&self, balancer: &BalancerState) -> Vec<InstanceTargets> {
         instances::of(&self.groups, &balancer.config)
