@@ -49,11 +49,22 @@ impl Client {
         name: &str,
         config: &Arc<ClientConfig>,
     ) -> io::Result<Self> {
+        Self::tls_behind(&[], to, name, config)
+    }
+
+    /// The same with a `header` before the handshake.
+    pub fn tls_behind(
+        header: &[u8],
+        to: impl Into<SocketAddr>,
+        name: &str,
+        config: &Arc<ClientConfig>,
+    ) -> io::Result<Self> {
         let mut connection = ClientConnection::new(Arc::clone(config), server_name(name))
             .map_err(io::Error::other)?;
         let mut stream = TcpStream::connect(to.into())?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_nodelay(true)?;
+        stream.write_all(header)?;
         while connection.is_handshaking() {
             connection.complete_io(&mut stream)?;
         }

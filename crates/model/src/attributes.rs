@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::invalid::{Checked, Findings, Place};
-use crate::{Algorithm, LoadBalancerType, Protocol};
+use crate::{Algorithm, LoadBalancerType, Protocol, Sources};
 
 pub use minimum_healthy::MinimumHealthy;
 pub use table::ATTRIBUTES;
@@ -82,6 +82,8 @@ pub enum Resource {
     HttpsListener,
     /// A listener of protocol TCP of an NLB.
     TcpListener,
+    /// A listener of protocol TLS of an NLB.
+    TlsListener,
     /// A listener of another protocol.
     OtherListener,
     /// A target group of an ALB.
@@ -97,6 +99,7 @@ impl Resource {
             Protocol::Http => Self::HttpListener,
             Protocol::Https => Self::HttpsListener,
             Protocol::Tcp => Self::TcpListener,
+            Protocol::Tls => Self::TlsListener,
             _ => Self::OtherListener,
         }
     }
@@ -118,6 +121,7 @@ impl Resource {
             Self::HttpListener => "listeners of protocol HTTP",
             Self::HttpsListener => "listeners of protocol HTTPS",
             Self::TcpListener => "listeners of protocol TCP",
+            Self::TlsListener => "listeners of protocol TLS",
             Self::OtherListener => "listeners of other protocols",
             Self::ApplicationGroup => "groups of protocol HTTP and HTTPS",
             Self::NetworkGroup => "groups of protocol TCP, TLS, UDP, TCP_UDP, QUIC and TCP_QUIC",
@@ -128,7 +132,11 @@ impl Resource {
     pub fn is_sibling(self, other: Self) -> bool {
         let family = |resource: Self| match resource {
             Self::Application | Self::Network | Self::Classic => 0,
-            Self::HttpListener | Self::HttpsListener | Self::TcpListener | Self::OtherListener => 1,
+            Self::HttpListener
+            | Self::HttpsListener
+            | Self::TcpListener
+            | Self::TlsListener
+            | Self::OtherListener => 1,
             Self::ApplicationGroup | Self::NetworkGroup => 2,
         };
         family(self) == family(other)
@@ -168,6 +176,8 @@ pub enum Values {
     CookieName,
     /// A folder in a bucket.
     S3Prefix,
+    /// CIDR blocks of IPv4 and IPv6, separated by commas; empty for none.
+    Cidrs,
     /// Any text.
     Text,
 }
@@ -245,6 +255,8 @@ pub struct LoadBalancerAttributes {
     /// `elbow.max_connections`: client connections that may be open, on all listeners together; none unless set.
     /// AWS's load balancers grow instead.
     pub max_connections: Option<u64>,
+    /// Classic: `elbow.proxy_protocol.trusted_cidrs`, of all listeners (see [`ListenerAttributes::trusted_proxies`]).
+    pub trusted_proxies: Option<Sources>,
     /// `access_logs.s3.*`.
     pub access_log: Option<LogDelivery>,
     /// ALB: `connection_logs.s3.*`.
@@ -366,6 +378,9 @@ pub struct ListenerAttributes {
     pub tls_cipher_header: Option<Arc<str>>,
     /// HTTPS listeners: `routing.http.request.x_amzn_mtls_clientcert*.header_name`.
     pub client_certificate_headers: ClientCertificateHeaders,
+    /// `elbow.proxy_protocol.trusted_cidrs`: the proxies in front of the listener. Each of their connections begins with a PROXY
+    /// protocol header, and other connections are refused. `None`: clients connect themselves.
+    pub trusted_proxies: Option<Sources>,
     /// As written.
     pub raw: BTreeMap<String, String>,
 }

@@ -141,6 +141,11 @@ fn sources(
 pub struct Sources(Vec<IpNet>);
 
 impl Sources {
+    /// All addresses in these blocks.
+    pub(crate) fn new(blocks: Vec<IpNet>) -> Self {
+        Self(IpNet::aggregate(&blocks))
+    }
+
     /// Whether `client` may connect.
     pub fn contains(&self, client: IpAddr) -> bool {
         self.0.iter().any(|block| block.contains(&client))
@@ -166,12 +171,12 @@ pub(crate) fn sources_of(
         (one.protocol == own || one.protocol == IpProtocol::All) && one.ports.contains(&port)
     });
     let sources: Vec<IpNet> = of_port.flat_map(|one| one.sources.clone()).collect();
-    let sources = IpNet::aggregate(&sources);
+    let sources = Sources::new(sources);
     let open = |v6: bool| {
         let whole = |net: &&IpNet| net.prefix_len() == 0 && net.addr().is_ipv6() == v6;
-        sources.iter().find(whole).is_some()
+        sources.0.iter().any(|net| whole(&net))
     };
-    (!(open(false) && open(true))).then_some(Sources(sources))
+    (!(open(false) && open(true))).then_some(sources)
 }
 
 #[cfg(test)]

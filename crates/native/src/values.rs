@@ -155,7 +155,7 @@ fn value(values: Values) -> Schema {
         }
         Values::HeaderValue => json_schema!({"type": "string", "maxLength": MAX_HEADER_VALUE}),
         Values::S3Prefix => json_schema!({"type": "string", "not": {"pattern": "AWSLogs"}}),
-        Values::CookieName | Values::Text => json_schema!({"type": "string"}),
+        Values::Cidrs | Values::CookieName | Values::Text => json_schema!({"type": "string"}),
     }
 }
 

@@ -3,7 +3,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+pub use parse::{Header, MAX_V1, MAX_V2, Malformed, Parsed, parse};
+pub use receive::{ReceiveError, receive};
+
+mod parse;
+mod receive;
+
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
+/// Length of a version 2 header before its addresses.
+const FIXED: usize = 16;
 /// Version 2, command PROXY.
 const PROXY: u8 = 0x21;
 /// Version 2, command LOCAL: the load balancer itself opened the connection.
@@ -90,14 +98,14 @@ fn header(command: u8, family: u8, addresses: &[u8], endpoint: &[u8]) -> Vec<u8>
     }
     // At most 36 bytes of addresses and 266 of TLVs.
     let length = u16::try_from(addresses.len() + values.len()).unwrap_or_default();
-    let mut out = Vec::with_capacity(16 + usize::from(length));
+    let mut out = Vec::with_capacity(FIXED + usize::from(length));
     out.extend_from_slice(&SIGNATURE);
     out.extend_from_slice(&[command, family]);
     out.extend_from_slice(&length.to_be_bytes());
     out.extend_from_slice(addresses);
     let crc = out.len() + TLV_HEAD;
     out.extend_from_slice(&values);
-    let sum = crc32c(&out).to_be_bytes();
+    let sum = crc32c(out.iter()).to_be_bytes();
     if let Some(field) = out.get_mut(crc..crc + CRC_LENGTH) {
         field.copy_from_slice(&sum);
     }
@@ -112,13 +120,13 @@ fn push_tlv(out: &mut Vec<u8>, kind: u8, value: &[u8]) {
 }
 
 /// CRC32C (Castagnoli), without a table: it is computed once per connection.
-fn crc32c(bytes: &[u8]) -> u32 {
+fn crc32c<'b>(bytes: impl Iterator<Item = &'b u8>) -> u32 {
     let step = |crc: u32, byte: &u8| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
             (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg())
         })
     };
-    !bytes.iter().fold(!0, step)
+    !bytes.fold(!0, step)
 }
 
 #[cfg(test)]
@@ -171,7 +179,7 @@ mod tests {
         let sum = u32::from_be_bytes(header[31..35].try_into().unwrap());
         let mut zeroed = header;
         zeroed[31..35].fill(0);
-        assert_eq!(crc32c(&zeroed), sum);
+        assert_eq!(crc32c(zeroed.iter()), sum);
     }
 
     // Parity 3.5: EA 00 17 01 and the 22 characters of the endpoint, then a NOOP of 36 bytes; 100 bytes in all.
@@ -189,7 +197,7 @@ mod tests {
         let sum = u32::from_be_bytes(header[31..35].try_into().unwrap());
         let mut zeroed = header;
         zeroed[31..35].fill(0);
-        assert_eq!(crc32c(&zeroed), sum);
+        assert_eq!(crc32c(zeroed.iter()), sum);
         // A long name leaves no room for the padding.
         let long = "v".repeat(1000);
         let header = v2(client, proxy, Some(&long));
@@ -221,7 +229,7 @@ mod tests {
     // RFC 3720, B.4.
     #[test]
     fn checksum_is_crc32c() {
-        assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
-        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+        assert_eq!(crc32c([0; 32].iter()), 0x8a91_36aa);
+        assert_eq!(crc32c(b"123456789".iter()), 0xe306_9283);
     }
 }

@@ -29,12 +29,12 @@ impl Clients {
         }
     }
 
-    /// Who is behind the connection from `peer`: the noted client, else the peer itself.
-    pub(crate) fn behind(&self, peer: SocketAddr) -> SocketAddr {
+    /// The noted client of the connection from `peer`, if it is one of this process.
+    pub(crate) fn behind(&self, peer: SocketAddr) -> Option<SocketAddr> {
         if self.count.load(Ordering::Acquire) == 0 {
-            return peer;
+            return None;
         }
-        self.lock().get(&peer).copied().unwrap_or(peer)
+        self.lock().get(&peer).copied()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, FxHashMap<SocketAddr, SocketAddr>> {
@@ -66,11 +66,11 @@ mod tests {
         let clients = Arc::new(Clients::default());
         let end: SocketAddr = "127.0.0.1:50000".parse().unwrap();
         let client: SocketAddr = "127.0.0.9:40000".parse().unwrap();
-        assert_eq!(clients.behind(end), end);
+        assert_eq!(clients.behind(end), None);
         let noted = clients.note(end, client);
-        assert_eq!(clients.behind(end), client);
-        assert_eq!(clients.behind(client), client);
+        assert_eq!(clients.behind(end), Some(client));
+        assert_eq!(clients.behind(client), None);
         drop(noted);
-        assert_eq!(clients.behind(end), end);
+        assert_eq!(clients.behind(end), None);
     }
 }

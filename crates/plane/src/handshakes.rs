@@ -1,4 +1,4 @@
-//! The TLS handshakes with clients in progress on one worker.
+//! The TLS handshakes with clients in progress on one worker, and the PROXY protocol headers that it waits for.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

@@ -22,6 +22,7 @@ mod context;
 mod datagrams;
 mod end;
 mod open;
+mod proxy_header;
 mod sockets;
 
 /// The plane's handle to a worker.

@@ -103,6 +103,8 @@ pub struct ListenerCells {
     pub latency: Histogram,
     /// Time from request sent to first byte of the response (TargetResponseTime).
     pub target_response_time: Histogram,
+    /// Connections to listeners behind proxies without an acceptable PROXY protocol header.
+    pub proxy_protocol_errors: KindCounts,
     /// Failed TLS handshakes with clients (ClientTLSNegotiationErrorCount).
     pub tls_handshake_errors: KindCounts,
     /// Connections to targets that could not be opened (TargetConnectionErrorCount).

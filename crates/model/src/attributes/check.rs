@@ -4,6 +4,7 @@ use super::AttributesSpec;
 use super::{
     ATTRIBUTES, Attribute, MAX_HEADER_NAME, MAX_HEADER_VALUE, Requirement, Resource, Values,
 };
+use crate::condition::network;
 use crate::invalid::Place;
 use crate::read::{in_range, is_token, one_of};
 use crate::suggest::did_you_mean;
@@ -172,6 +173,7 @@ impl Values {
             Self::HeaderValue => header_value(text, at),
             Self::CookieName => cookie_name(text, at),
             Self::S3Prefix => s3_prefix(text, at),
+            Self::Cidrs => cidrs(text, at),
             Self::Text => Some(()),
         }
     }
@@ -252,6 +254,15 @@ fn cookie_name(text: &str, at: &Place<'_>) -> Option<()> {
         format!("names that start with {RESERVED_COOKIES} belong to the load balancer"),
     );
     None
+}
+
+/// An empty list trusts nobody, and several blocks may be wrong.
+fn cidrs(text: &str, at: &Place<'_>) -> Option<()> {
+    if text.is_empty() {
+        return Some(());
+    }
+    let blocks: Vec<_> = text.split(',').map(|one| network(one.trim(), at)).collect();
+    blocks.iter().all(Option::is_some).then_some(())
 }
 
 /// AWS puts `AWSLogs` behind the prefix (API: `access_logs.s3.prefix`).

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::AttributesSpec;
 use super::{
     Attribute, AuthenticationSettings, ClientCertificateHeaders, DesyncMitigationMode,
     ListenerAttributes, LoadBalancerAttributes, LogDelivery, MinimumHealthy, ProxyProtocol,
     Resource, Stickiness, TargetGroupAttributes, XffHeaderProcessingMode,
 };
-use crate::{Algorithm, Protocol};
+use crate::{Algorithm, Protocol, Sources};
 
 /// `routing.http.response.KEY.header_value` and the field that it is the value of.
 const RESPONSE_HEADERS: &[(&str, &str)] = &[
@@ -118,6 +120,13 @@ impl Texts<'_> {
         }
     }
 
+    /// What `elbow.proxy_protocol.trusted_cidrs` lists.
+    fn trusted_proxies(&self) -> Option<Sources> {
+        let blocks = self.text("elbow.proxy_protocol.trusted_cidrs").split(',');
+        let blocks: Vec<IpNet> = blocks.filter_map(|one| one.trim().parse().ok()).collect();
+        (!blocks.is_empty()).then(|| Sources::new(blocks))
+    }
+
     fn name(&self, key: &str) -> Option<Arc<str>> {
         let text = self.text(key);
         (!text.is_empty()).then(|| text.into())
@@ -142,6 +151,7 @@ impl ListenerAttributes {
             tls_cipher_header: texts
                 .name("routing.http.request.x_amzn_tls_cipher_suite.header_name"),
             client_certificate_headers: texts.client_certificate_headers(),
+            trusted_proxies: texts.trusted_proxies(),
             raw,
         }
     }
@@ -192,6 +202,7 @@ impl LoadBalancerAttributes {
             log_interval: texts.log_interval(),
             cross_zone: texts.flag("load_balancing.cross_zone.enabled"),
             max_connections: texts.number("elbow.max_connections"),
+            trusted_proxies: texts.trusted_proxies(),
             connection_draining: is_draining
                 .then(|| texts.seconds("connection_draining.timeout_seconds")),
             raw,

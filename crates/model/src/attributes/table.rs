@@ -4,10 +4,10 @@
 use Requirement::{Given, NotBelow, OneOf as One};
 use Resource::{
     Application, ApplicationGroup, Classic, HttpListener, HttpsListener, Network, NetworkGroup,
-    TcpListener,
+    TcpListener, TlsListener,
 };
 use Values::{
-    AlwaysOn, Flag, HeaderName, HeaderValue, Number, OffOr, OneOf, S3Prefix, Text, ZeroOr,
+    AlwaysOn, Cidrs, Flag, HeaderName, HeaderValue, Number, OffOr, OneOf, S3Prefix, Text, ZeroOr,
 };
 
 use super::{Attribute, Requirement, Resource, Values};
@@ -140,6 +140,8 @@ pub static ATTRIBUTES: &[Attribute] = &[
     served("elbow.log_interval.seconds", ALL, Number(1, 3600), ""),
     // AWS's load balancers grow with their load instead.
     served("elbow.max_connections", ALL, Number(1, u32::MAX), ""),
+    // AWS's listeners take no header of a proxy in front of them (NLB guide: proxy protocol).
+    served(TRUSTED_PROXIES, &[Classic], Cidrs, ""),
     served(
         "elbow.request_header_timeout.seconds",
         APPLICATION_AND_CLASSIC,
@@ -256,6 +258,12 @@ pub static ATTRIBUTES: &[Attribute] = &[
         &["false"],
     ),
     // Listeners.
+    served(
+        TRUSTED_PROXIES,
+        &[HttpListener, HttpsListener, TcpListener, TlsListener],
+        Cidrs,
+        "",
+    ),
     served(
         "tcp.idle_timeout.seconds",
         &[TcpListener],
@@ -467,6 +475,7 @@ pub static ATTRIBUTES: &[Attribute] = &[
 const ALGORITHM: &str = "load_balancing.algorithm.type";
 const CROSS_ZONE: &str = "load_balancing.cross_zone.enabled";
 const STICKINESS: &str = "stickiness.enabled";
+const TRUSTED_PROXIES: &str = "elbow.proxy_protocol.trusted_cidrs";
 
 /// A header that is put on responses.
 const fn response(key: &'static str) -> Attribute {

@@ -255,6 +255,35 @@ fn texts_of_groups_and_listeners_become_values() {
     assert_eq!(ListenerAttributes::default().tcp_idle_timeout, None);
 }
 
+// The attribute `elbow.proxy_protocol.trusted_cidrs`.
+#[test]
+fn trusted_proxies_are_those_of_the_listed_blocks() {
+    let given = attributes(&[(
+        "elbow.proxy_protocol.trusted_cidrs",
+        "10.0.0.0/8, 2001:db8::/32",
+    )]);
+    let tls = ListenerAttributes::new(Protocol::Tls, &given)
+        .value
+        .unwrap();
+    let classic = LoadBalancerAttributes::new(LoadBalancerType::Classic, &given)
+        .value
+        .unwrap();
+    for trusted in [tls.trusted_proxies, classic.trusted_proxies] {
+        let trusted = trusted.unwrap();
+        for (proxy, expected) in [
+            ("10.1.2.3", true),
+            ("11.0.0.1", false),
+            ("2001:db8::1", true),
+        ] {
+            assert_eq!(trusted.contains(proxy.parse().unwrap()), expected);
+        }
+    }
+    assert_eq!(ListenerAttributes::default().trusted_proxies, None);
+    let none = attributes(&[("elbow.proxy_protocol.trusted_cidrs", "")]);
+    let none = ListenerAttributes::new(Protocol::Tls, &none).value.unwrap();
+    assert_eq!(none.trusted_proxies, None);
+}
+
 #[test]
 fn warnings_come_with_a_value_that_is_right() {
     let given = attributes(&[("deletion_protection.enabled", "true")]);

@@ -22,7 +22,8 @@ fn check(of: Resource, pairs: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
         Resource::HttpListener => split(ListenerAttributes::new(Protocol::Http, &given)),
         Resource::HttpsListener => split(ListenerAttributes::new(Protocol::Https, &given)),
         Resource::TcpListener => split(ListenerAttributes::new(Protocol::Tcp, &given)),
-        Resource::OtherListener => split(ListenerAttributes::new(Protocol::Tls, &given)),
+        Resource::TlsListener => split(ListenerAttributes::new(Protocol::Tls, &given)),
+        Resource::OtherListener => split(ListenerAttributes::new(Protocol::TcpUdp, &given)),
         Resource::ApplicationGroup => split(TargetGroupAttributes::new(Protocol::Https, &given)),
         Resource::NetworkGroup => split(TargetGroupAttributes::new(Protocol::TcpUdp, &given)),
     };
@@ -121,6 +122,10 @@ fn samples(values: Values) -> (Vec<String>, Vec<String>) {
         Values::S3Prefix => (
             texts(&["", "logs/web", "awslogs"]),
             texts(&["AWSLogs", "a/AWSLogs/b"]),
+        ),
+        Values::Cidrs => (
+            texts(&["", "10.0.0.0/8", "192.0.2.1/32, 2001:db8::/32"]),
+            texts(&["10.0.0.1", "10.0.0.0/33", "10.0.0.0/8,", "proxies"]),
         ),
         Values::Text => (texts(&["", "anything at all"]), Vec::new()),
     }
@@ -507,8 +512,13 @@ fn another_kinds_attribute_is_told_from_an_unknown_one() {
             "attribute-not-applicable",
         ),
         (
-            Resource::OtherListener,
+            Resource::TlsListener,
             "tcp.idle_timeout.seconds",
+            "attribute-not-applicable",
+        ),
+        (
+            Resource::OtherListener,
+            "elbow.proxy_protocol.trusted_cidrs",
             "attribute-not-applicable",
         ),
         (

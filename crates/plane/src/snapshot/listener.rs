@@ -21,7 +21,9 @@ pub(crate) struct ListenerState {
     pub(crate) udp_sources: Option<Sources>,
     /// Limit of concurrent client connections, if any.
     pub(crate) limit: Option<Limit>,
-    /// Time limit of the TLS handshake with a client, from accept.
+    /// The proxies in front of the listener, whose connections begin with a PROXY protocol header; `None`: there are none.
+    pub(crate) trusted_proxies: Option<Sources>,
+    /// Time limit of the TLS handshake with a client, and of the PROXY protocol header before it.
     pub(crate) handshake_timeout: Duration,
     /// Set if the listener terminates TLS.
     pub(crate) termination: Option<Termination>,

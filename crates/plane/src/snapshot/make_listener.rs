@@ -112,6 +112,12 @@ impl ListenerSpec<'_> {
             limit,
             sources: balancer.sources(Transport::Tcp, listener.port),
             udp_sources: balancer.sources(Transport::Udp, listener.port),
+            trusted_proxies: listener
+                .attributes
+                .trusted_proxies
+                .as_ref()
+                .or(balancer.attributes.trusted_proxies.as_ref())
+                .cloned(),
             handshake_timeout: balancer.attributes.tls_handshake_timeout,
             termination,
             handler,

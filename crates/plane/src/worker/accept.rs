@@ -2,12 +2,14 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use elbow_net::open_files::{Full, Slot};
+use elbow_net::proxy::Header;
 use elbow_net::{ConnMeta, Stream, listen};
 use elbow_tcp::FlowRecord;
 use elbow_telemetry::{Counter, Kind, ListenerCells, ListenerMetrics, ShedReason};
@@ -18,6 +20,7 @@ use tracing::{debug, warn};
 
 use super::context::WorkerContext;
 use super::open::Open;
+use super::proxy_header::{self, HeaderError};
 use crate::connector::Connector;
 use crate::handshakes::Handshake;
 use crate::listener_key::ListenerKey;
@@ -157,8 +160,9 @@ impl Accepting {
     }
 
     /// Starts to serve a connection.
-    fn start(self: &Rc<Self>, stream: TcpStream, client: std::net::SocketAddr) {
-        let client = self.context.shared.clients.behind(client);
+    fn start(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let behind = self.context.shared.clients.behind(peer);
+        let client = behind.unwrap_or(peer);
         let snapshot = self.context.shared.snapshot.load();
         // The listener may have been removed since the kernel accepted the connection.
         let Some(state) = snapshot.listeners.get(&self.key) else {
@@ -168,6 +172,11 @@ impl Accepting {
             && !sources.contains(client.ip())
         {
             return self.reset(&stream, |cells| &cells.rejected_by_security_group);
+        }
+        // A load balancer of this process tells the client without a header.
+        let trusted = state.trusted_proxies.as_ref().filter(|_| behind.is_none());
+        if trusted.is_some_and(|trusted| !trusted.contains(peer.ip())) {
+            return self.refuse(&stream, peer, &HeaderError::Untrusted);
         }
         let slot = match self.admit(state) {
             Ok(slot) => slot,
@@ -186,13 +195,23 @@ impl Accepting {
             accepted: Instant::now(),
             tls: None,
         };
-        if state.termination.is_none() {
+        if state.termination.is_none() && trusted.is_none() {
             return self.serve(stream, meta, state, open);
         }
+        let (is_proxied, state) = (trusted.is_some(), Arc::clone(state));
         let handshakes = &self.context.handshakes;
         let handshake = handshakes.begin();
         let number = handshake.number;
-        let served = Rc::clone(self).terminate(stream, meta, Arc::clone(state), open, handshake);
+        let accepting = Rc::clone(self);
+        let served = async move {
+            let mut meta = meta;
+            if is_proxied && !accepting.take_header(&stream, &mut meta, &state).await {
+                return;
+            }
+            accepting
+                .terminate(stream, meta, state, open, handshake)
+                .await;
+        };
         if handshakes.started(number, spawn_local(served).abort_handle()) {
             self.metrics.shed(ShedReason::Handshakes);
         }
@@ -228,7 +247,36 @@ impl Accepting {
         counter(cells).increment();
     }
 
-    /// Performs the TLS handshake. The connection is then served in a new task, so that the memory of the handshake is
+    /// Receives the PROXY protocol header, whose client becomes that of the connection. Returns whether the connection goes on.
+    async fn take_header(
+        &self,
+        stream: &TcpStream,
+        meta: &mut ConnMeta,
+        state: &ListenerState,
+    ) -> bool {
+        match proxy_header::receive(stream, state.handshake_timeout).await {
+            Ok(Some(Header::Proxied { client, .. })) => {
+                meta.client = client;
+                true
+            }
+            Ok(Some(Header::Local)) => true,
+            Ok(None) => false,
+            Err(error) => {
+                self.refuse(stream, meta.client, &error);
+                false
+            }
+        }
+    }
+
+    /// Refuses a connection without an acceptable PROXY protocol header.
+    fn refuse(&self, stream: &TcpStream, peer: SocketAddr, error: &HeaderError) {
+        stream.reset_on_close();
+        let cells = self.metrics.worker(self.context.worker.id);
+        error.count(cells);
+        self.context.warn_of_header(self.key, peer, error);
+    }
+
+    /// Performs the TLS handshake, if the listener terminates TLS. The connection is then served in a new task, so that the memory of the handshake is
     /// freed.
     async fn terminate(
         self: Rc<Self>,
@@ -239,7 +287,8 @@ impl Accepting {
         in_progress: Handshake,
     ) {
         let Some(termination) = &state.termination else {
-            return;
+            drop(in_progress);
+            return self.serve(stream, meta, &state, open);
         };
         let handshake = termination
             .acceptor

@@ -1,6 +1,7 @@
 //! The state that the connections of a worker share.
 
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use elbow_telemetry::{LogBuffers, ShedReason};
 use tokio::sync::Notify;
 use tracing::warn;
 
+use super::proxy_header::HeaderError;
 use crate::descriptors::Descriptors;
 use crate::handshakes::Handshakes;
 use crate::listener_key::ListenerKey;
@@ -30,6 +32,8 @@ pub(super) struct WorkerContext {
     pub(super) handshakes: Rc<Handshakes>,
     /// When the worker last logged rejected clients.
     pub(super) warned: Cell<Option<Instant>>,
+    /// When it last logged a connection without an acceptable PROXY protocol header.
+    warned_of_header: Cell<Option<Instant>>,
     pub(super) logs: Rc<LogBuffers>,
     /// Number of open client connections.
     pub(super) open: Cell<usize>,
@@ -49,6 +53,7 @@ impl WorkerContext {
             descriptors: Rc::new(Descriptors::new(Rc::clone(&worker), Rc::clone(&pools))),
             handshakes: Handshakes::new(),
             warned: Cell::new(None),
+            warned_of_header: Cell::new(None),
             worker,
             pools,
             logs: Rc::default(),
@@ -60,12 +65,33 @@ impl WorkerContext {
 
     /// Logs that clients of `listener` are rejected because of a limit, but not too often.
     pub(super) fn warn_of_limit(&self, listener: ListenerKey, reason: ShedReason) {
-        let now = Instant::now();
-        let warned = self.warned.get();
-        if warned.is_none_or(|at| now.duration_since(at) >= WARN_INTERVAL) {
-            self.warned.set(Some(now));
+        if is_due(&self.warned) {
             let reason = reason.label();
             warn!(address = %listener, reason, "limit reached, rejecting clients; see docs/limits.md");
         }
     }
+
+    /// Logs that a connection of `peer` is refused because of its PROXY protocol header, but not too often.
+    pub(super) fn warn_of_header(
+        &self,
+        listener: ListenerKey,
+        peer: SocketAddr,
+        error: &HeaderError,
+    ) {
+        if is_due(&self.warned_of_header) {
+            warn!(address = %listener, %peer, %error, "connection refused; see docs/client-address.md");
+        }
+    }
+}
+
+/// Whether the last log line is long enough ago, which it then is not.
+fn is_due(last: &Cell<Option<Instant>>) -> bool {
+    let now = Instant::now();
+    let is_due = last
+        .get()
+        .is_none_or(|at| now.duration_since(at) >= WARN_INTERVAL);
+    if is_due {
+        last.set(Some(now));
+    }
+    is_due
 }

@@ -267,7 +267,18 @@ impl Listeners {
     }
 
     pub(super) fn failures(&self, families: &mut Families<'_>) -> fmt::Result {
-        self.handshakes(families)?;
+        self.by_reason(
+            families,
+            "elbow_tls_handshake_errors",
+            "Failed TLS handshakes with clients, by reason",
+            |c| &c.tls_handshake_errors,
+        )?;
+        self.by_reason(
+            families,
+            "elbow_proxy_protocol_errors",
+            "Connections without an acceptable PROXY protocol header, by reason",
+            |c| &c.proxy_protocol_errors,
+        )?;
         for (name, help, counter) in [
             (
                 "elbow_target_connect_errors",
@@ -312,14 +323,16 @@ impl Listeners {
         )
     }
 
-    fn handshakes(&self, families: &mut Families<'_>) -> fmt::Result {
-        let mut family = families.counter(
-            "elbow_tls_handshake_errors",
-            "Failed TLS handshakes with clients, by reason",
-            None,
-        )?;
+    fn by_reason(
+        &self,
+        families: &mut Families<'_>,
+        name: &str,
+        help: &str,
+        counts: fn(&ListenerCells) -> &KindCounts,
+    ) -> fmt::Result {
+        let mut family = families.counter(name, help, None)?;
         for listener in &self.0 {
-            let failures = sum_kinds(&listener.metrics, |c| &c.tls_handshake_errors);
+            let failures = sum_kinds(&listener.metrics, counts);
             for (Kind { kind, .. }, count) in failures {
                 let reason = Label::new("reason", kind);
                 family.series(&listener.labels_and([reason]), count)?;
