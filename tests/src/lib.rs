@@ -30,6 +30,7 @@ pub mod memory;
 pub mod message;
 pub mod pki;
 pub mod plan;
+pub mod quic;
 pub mod s3;
 pub mod scene;
 pub mod target;

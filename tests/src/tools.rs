@@ -63,6 +63,14 @@ pub fn python() -> Option<PathBuf> {
     folder().join("venv/ready").exists().then_some(python)
 }
 
+/// The same if it has `package`.
+pub fn python_with(package: &str) -> Option<PathBuf> {
+    let python = python()?;
+    let import = format!("import {package}");
+    let found = Command::new(&python).args(["-c", &import]).output();
+    found.is_ok_and(|o| o.status.success()).then_some(python)
+}
+
 /// A client script of `tests/clients`.
 pub fn client_script(python: &Path, name: &str) -> Command {
     let mut command = Command::new(python);
@@ -107,6 +115,20 @@ macro_rules! need_python {
             Some(python) => python,
             None => {
                 $crate::tools::skipped("the Python packages of tests/pins.sh");
+                return;
+            }
+        }
+    };
+}
+
+/// The Python with boto3 and the package `$name`; skips the test if it is missing.
+#[macro_export]
+macro_rules! need_python_with {
+    ($name:expr) => {
+        match $crate::tools::python_with($name) {
+            Some(python) => python,
+            None => {
+                $crate::tools::skipped($name);
                 return;
             }
         }
