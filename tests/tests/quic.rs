@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use elbow_tests::config::{file, forward, group, listener, nlb};
 use elbow_tests::datagram::{Echo, UdpClient};
-use elbow_tests::{Elbow, Target, address};
+use elbow_tests::{Elbow, Target, address, wait};
 use serde_json::json;
 
 const PORT: u16 = 4433;
@@ -109,6 +109,39 @@ fn handshake_stays_with_the_target_of_its_first_datagram() {
         .elbow
         .metric("elbow_connections_total", &["load_balancer=\"nlb\""]);
     assert_eq!(flows, Some(20.0));
+}
+
+/// NLB guide, listeners: the connections of a group end a short time after its weight is set to 0.
+#[test]
+fn server_ids_of_a_group_without_weight_have_no_effect() {
+    let targets = ["a", "b"].map(|name| {
+        let health = Target::refusing();
+        let echo = Echo::at(name, health.addr());
+        (health, echo)
+    });
+    let ip = address();
+    let config = |weights: [u32; 2]| {
+        let forward = json!({"type": "forward", "forwardConfig": {"targetGroups": [
+            {"targetGroup": "one", "weight": weights[0]}, {"targetGroup": "two", "weight": weights[1]}]}});
+        let lb = nlb("nlb", ip, &[listener(PORT, "QUIC", &forward)]);
+        let ids = ["0x00000000000000a1", "0x00000000000000b2"];
+        let groups = [0, 1].map(|number| {
+            let mut made = group(["one", "two"][number], "QUIC", &[targets[number].1.addr()]);
+            made["targets"][0]["quicServerId"] = json!(ids[number]);
+            made
+        });
+        file(&[lb], &groups)
+    };
+    let elbow = Elbow::run(&config([1, 1]));
+    elbow.wait_for_state("one", targets[0].1.addr(), "healthy");
+    elbow.wait_for_state("two", targets[1].1.addr(), "healthy");
+    let client = UdpClient::of((ip, PORT).into());
+    let datagram = short(&connection_id(0xa1));
+    assert_eq!(Scene::ask(&client, &datagram), 'a');
+    elbow.reload(&config([0, 1]));
+    wait::until("the connection to end", || {
+        (Scene::ask(&client, &datagram) == 'b').then_some(())
+    });
 }
 
 #[test]

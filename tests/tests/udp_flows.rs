@@ -139,6 +139,36 @@ fn flow_of_a_drained_target_goes_on_without_termination() {
     assert_eq!(UdpClient::of(scene.lb).ask("?"), "b:?");
 }
 
+/// NLB guide, listeners: flows to a target group end a short time after its weight is set to 0.
+#[test]
+fn flows_to_a_group_move_after_its_weight_is_set_to_0() {
+    for protocol in ["UDP", "TCP_UDP"] {
+        let (blue, green) = (Pod::start("blue"), Pod::start("green"));
+        let ip = address();
+        let config = |blue_weight: u32, green_weight: u32| {
+            let groups = json!([{"targetGroup": "blue", "weight": blue_weight},
+                {"targetGroup": "green", "weight": green_weight}]);
+            let action = json!({"type": "forward", "forwardConfig": {"targetGroups": groups}});
+            let nlb = nlb("nlb", ip, &[listener(PORT, protocol, &action)]);
+            let group = |name, pod: &Pod| group(name, protocol, &[pod.addr()]);
+            file(&[nlb], &[group("blue", &blue), group("green", &green)])
+        };
+        let elbow = Elbow::run(&config(1, 0));
+        elbow.wait_for_state("blue", blue.addr(), "healthy");
+        elbow.wait_for_state("green", green.addr(), "healthy");
+        let old = UdpClient::of((ip, PORT).into());
+        assert_eq!(old.ask("?"), "blue:?");
+        elbow.reload(&config(0, 1));
+        // New flows go elsewhere at once.
+        let new = UdpClient::of((ip, PORT).into());
+        assert_eq!(new.ask("?"), "green:?");
+        wait_for_answer_of(&old, "green");
+        assert_eq!(new.ask("?"), "green:?");
+        let flows = elbow.metric("elbow_connections_total", &["load_balancer=\"nlb\""]);
+        assert_eq!(flows, Some(3.0), "the other flow goes on");
+    }
+}
+
 #[test]
 fn flood_of_new_clients_ends_old_flows_and_is_counted() {
     let pod = Pod::start("a");

@@ -1,11 +1,13 @@
 //! Nodes of load balancers in zones (ELB guide: how it works; ALB guide and NLB guide: target group health).
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::slice;
 
 use elbow_tests::address::network;
 use elbow_tests::config::{alb, file, forward, group, listener, nlb, with_attribute};
+use elbow_tests::datagram::{Echo, UdpClient};
 use elbow_tests::dns::look_up;
 use elbow_tests::{Client, Elbow, Target, TempDir, address, client, wait};
 use serde_json::{Value, json};
@@ -120,6 +122,44 @@ fn nlb_keeps_to_zones_and_zones_without_healthy_targets_leave_dns() {
         (answers(a) == ["b"]).then_some(())
     });
     assert_eq!(look_up(dns, &name), Ok(vec![a, b]));
+}
+
+/// The same for UDP: a flow of a node stays in its zone.
+#[test]
+fn udp_flows_keep_to_the_zone_of_their_node() {
+    let targets = [Target::ok("a"), Target::ok("b")];
+    let _echoes = [
+        Echo::at("a", targets[0].addr()),
+        Echo::at("b", targets[1].addr()),
+    ];
+    let (a, b) = (address(), address());
+    let lb = |cross_zone| {
+        let lb = nlb("nlb", a, &[listener(PORT, "UDP", &forward("web"))]);
+        let lb = with_nodes(lb, &[("a", Some(a)), ("b", Some(b))]);
+        with_attribute(lb, CROSS_ZONE, cross_zone)
+    };
+    let group = zonal_group("UDP", &targets.each_ref());
+    let elbow = Elbow::run(&file(&[lb("false")], slice::from_ref(&group)));
+    for target in &targets {
+        elbow.wait_for_state("web", target.addr(), "healthy");
+    }
+    let answers = |node: Ipv4Addr| {
+        let ask = |_| UdpClient::of((node, PORT).into()).ask("?");
+        (0..20).map(ask).collect::<BTreeSet<String>>()
+    };
+    let only = |answer: &str| BTreeSet::from([answer.to_owned()]);
+    assert_eq!((answers(a), answers(b)), (only("a:?"), only("b:?")));
+    // Without a healthy target in its zone a node uses all of that zone, and none of another.
+    targets[0].set_health(503);
+    elbow.wait_for_state("web", targets[0].addr(), "unhealthy");
+    assert_eq!((answers(a), answers(b)), (only("a:?"), only("b:?")));
+    // With cross-zone load balancing, the healthy target serves both nodes.
+    elbow.reload(&file(&[lb("true")], &[group]));
+    assert_eq!((answers(a), answers(b)), (only("b:?"), only("b:?")));
+    targets[0].set_health(200);
+    elbow.wait_for_state("web", targets[0].addr(), "healthy");
+    let both = BTreeSet::from(["a:?".to_owned(), "b:?".to_owned()]);
+    assert_eq!((answers(a), answers(b)), (both.clone(), both));
 }
 
 /// ALB guide, edit target group attributes: cross-zone load balancing can be off for a target group.

@@ -4,11 +4,13 @@
 pub mod anomaly;
 pub mod flow;
 
+mod forward;
 mod group;
 mod share;
 mod target;
 
 pub use anomaly::{Detector, Tally};
+pub use forward::{Cutoff, Forward, Weighted};
 pub use group::{Chosen, Group, choose_weighted};
 pub use share::{Share, SlowStart};
 pub use target::{InFlight, Target};

@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use elbow_balance::{Group, Target};
+use elbow_balance::{Cutoff, Group, Target};
 use elbow_model::TargetState;
 use elbow_model::personality::DrainedConnections;
-use elbow_tcp::Cutoff;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::mpsc;
 use tokio::task::{LocalSet, spawn_local};

@@ -9,6 +9,6 @@ mod record;
 mod serve;
 
 pub use context::Context;
-pub use listener::{Cutoff, Listener};
+pub use listener::Listener;
 pub use record::{FlowEnd, FlowRecord, Side};
 pub use serve::serve;

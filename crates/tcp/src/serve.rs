@@ -3,7 +3,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use elbow_balance::{Chosen, Group, InFlight, Target, choose_weighted, flow};
+use elbow_balance::{Chosen, Group, InFlight, Target, Weighted, flow};
 use elbow_model::personality::{ConnectRetry, FlowTarget, IdleConnection};
 use elbow_model::{ProxyProtocol, TargetType, Transport};
 use elbow_net::source::Source;
@@ -14,7 +14,7 @@ use elbow_net::{
 use elbow_telemetry::{SurgeQueue, Waiting};
 
 use crate::context::Context;
-use crate::listener::{Cutoff, Listener};
+use crate::listener::Listener;
 use crate::record::{FlowEnd, FlowRecord, count};
 
 #[cfg(test)]
@@ -76,8 +76,7 @@ pub fn serve<S: Stream, C: Connect, O>(
 
 /// Where a flow goes.
 struct Route<'l> {
-    group: &'l Arc<Group>,
-    cutoff: Option<&'l Cutoff>,
+    weighted: &'l Weighted,
     /// The place in the surge queue until the connection to a target is open.
     place: Option<Waiting>,
     fail_open: bool,
@@ -91,10 +90,13 @@ impl<'l> Route<'l> {
         meta: &ConnMeta,
         listener: &'l Listener,
     ) -> Result<Self, FlowRecord> {
-        let (group, cutoff) = choose_group(worker, meta, listener).unzip();
-        let refused = |end| FlowRecord::without_target(group.cloned(), end);
-        let chosen = group.and_then(|group| Some((group, choose(worker, meta, listener, group)?)));
-        let Some((group, chosen)) = chosen else {
+        let forward = &listener.forward;
+        let weighted = forward.choose(meta.client.ip(), || worker.random());
+        let group = || weighted.map(|weighted| Arc::clone(&weighted.group));
+        let refused = |end| FlowRecord::without_target(group(), end);
+        let chosen =
+            weighted.and_then(|one| Some((one, choose(worker, meta, listener, &one.group)?)));
+        let Some((weighted, chosen)) = chosen else {
             return Err(refused(FlowEnd::NoTarget));
         };
         let place = match listener.surge_queue.as_ref().map(SurgeQueue::enter) {
@@ -102,8 +104,7 @@ impl<'l> Route<'l> {
             place => place.flatten(),
         };
         Ok(Self {
-            group,
-            cutoff: cutoff.flatten(),
+            weighted,
             place,
             fail_open: chosen.fail_open,
             in_flight: chosen.target.start(),
@@ -117,15 +118,15 @@ impl<'l> Route<'l> {
         meta: &ConnMeta,
         listener: &Listener,
     ) -> Result<C::Io, ConnectError> {
-        let connector = &*context.connector;
-        let first = open(connector, meta, self.group, self.in_flight.target()).await;
+        let (connector, group) = (&*context.connector, &self.weighted.group);
+        let first = open(connector, meta, group, self.in_flight.target()).await;
         let connected = match first {
             Err(error)
                 if listener.personality.connect_retry == ConnectRetry::Always
                     && !error.kind.is_own() =>
             {
                 let (worker, in_flight) = (&context.worker, &mut self.in_flight);
-                open_another(worker, connector, meta, self.group, in_flight, error).await
+                open_another(worker, connector, meta, group, in_flight, error).await
             }
             first => first,
         };
@@ -134,7 +135,7 @@ impl<'l> Route<'l> {
     }
 
     fn is_terminated(&self) -> bool {
-        self.in_flight.is_terminated() || self.cutoff.is_some_and(Cutoff::is_cut)
+        self.in_flight.is_terminated() || self.weighted.cutoff.is_cut()
     }
 
     fn record(
@@ -151,7 +152,7 @@ impl<'l> Route<'l> {
             Err(kind) => (0, 0, FlowEnd::ConnectFailed(kind)),
         };
         FlowRecord {
-            group: Some(Arc::clone(self.group)),
+            group: Some(Arc::clone(&self.weighted.group)),
             target: Some(Arc::clone(self.in_flight.target())),
             fail_open: self.fail_open,
             connect: Some(connect),
@@ -160,22 +161,6 @@ impl<'l> Route<'l> {
             end,
         }
     }
-}
-
-fn choose_group<'l>(
-    worker: &Worker,
-    meta: &ConnMeta,
-    listener: &'l Listener,
-) -> Option<(&'l Arc<Group>, Option<&'l Cutoff>)> {
-    let weights = listener.groups.iter().map(|(_, weight)| *weight);
-    let random = if listener.sticky {
-        flow::source_hash(meta.client.ip())
-    } else {
-        worker.random()
-    };
-    let index = choose_weighted(weights, random)?;
-    let (group, _) = listener.groups.get(index)?;
-    Some((group, listener.cutoffs.get(index)))
 }
 
 fn choose<'g>(

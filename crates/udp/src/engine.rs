@@ -94,7 +94,8 @@ impl<G: Gate> Engine<G> {
         }
     }
 
-    /// Ends the flows whose targets were deregistered or became unhealthy. The next datagram of the client begins another one.
+    /// Ends the flows whose targets were deregistered or became unhealthy, or whose group lost its weight. The next datagram of the
+    /// client begins another one.
     pub fn end_terminated(&self) {
         self.state.borrow_mut().end_terminated();
     }

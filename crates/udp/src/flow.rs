@@ -1,6 +1,6 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use elbow_balance::InFlight;
+use elbow_balance::{Cutoff, InFlight};
 
 /// What tells the flows of a worker apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,5 +19,13 @@ pub(crate) struct Flow<O> {
     /// Connected to the target.
     pub(crate) socket: UdpSocket,
     pub(crate) target: InFlight,
+    pub(crate) cutoff: Cutoff,
     pub(crate) _open: O,
+}
+
+impl<O> Flow<O> {
+    /// Whether it ends although datagrams pass.
+    pub(crate) fn is_terminated(&self) -> bool {
+        self.target.is_terminated() || self.cutoff.is_cut()
+    }
 }

@@ -1,27 +1,25 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use elbow_balance::{Chosen, Group, Target, choose_weighted, flow};
+use elbow_balance::{Chosen, Forward, Target, Weighted, flow};
 use elbow_model::{QuicServerId, TargetState, Transport};
 
 /// An active UDP listener.
 #[derive(Debug)]
 pub struct Listener {
-    /// The target groups with their weights; a weight of 0 gets no flows.
-    pub groups: Vec<(Arc<Group>, u32)>,
-    /// Whether all flows of one client address go to the same group (NLB guide: listeners).
-    pub sticky: bool,
+    /// The target groups.
+    pub forward: Forward,
     /// Whether datagrams are those of QUIC, whose connection IDs name targets.
     pub quic: bool,
 }
 
 impl Listener {
-    /// The registered or draining target with this QUIC server ID. Its health does not matter: no other target knows the
-    /// connection.
-    pub(crate) fn by_server_id(&self, id: u64) -> Option<(&Group, &Arc<Target>)> {
+    /// The registered or draining target with this QUIC server ID, in a group that gets flows. Its health does not matter: no other
+    /// target knows the connection.
+    pub(crate) fn by_server_id(&self, id: u64) -> Option<(&Weighted, &Arc<Target>)> {
         let id = Some(QuicServerId(id));
-        let groups = self.groups.iter().map(|(group, _)| &**group);
-        let mut targets = groups.flat_map(|group| group.targets.iter().map(move |t| (group, t)));
+        let groups = self.forward.all_with_flows();
+        let mut targets = groups.flat_map(|one| one.group.targets.iter().map(move |t| (one, t)));
         targets.find(|(_, target)| {
             target.registered.quic_server_id == id && target.state() != TargetState::Unused
         })
@@ -33,19 +31,14 @@ impl Listener {
         &self,
         client: SocketAddr,
         local: SocketAddr,
-        random: u64,
-    ) -> Option<(&Group, Chosen<'_>)> {
-        let weights = self.groups.iter().map(|(_, weight)| *weight);
-        let random = if self.sticky {
-            flow::source_hash(client.ip())
-        } else {
-            random
-        };
-        let (group, _) = self.groups.get(choose_weighted(weights, random)?)?;
+        random: impl FnOnce() -> u64,
+    ) -> Option<(&Weighted, Chosen<'_>)> {
+        let weighted = self.forward.choose(client.ip(), random)?;
+        let group = &weighted.group;
         let chosen = group.choose_flow(match group.config.attributes.stickiness {
             Some(_) => flow::source_hash(client.ip()),
             None => flow::hash(Transport::Udp, client, local, 0),
         });
-        Some((group, chosen?))
+        Some((weighted, chosen?))
     }
 }

@@ -131,21 +131,21 @@ impl<G: Gate> State<G> {
         let ip = key.local.unwrap_or_else(|| front.address.ip());
         let local = SocketAddr::new(ip, front.address.port());
         let named = server.and_then(|id| listener.by_server_id(id));
-        let (group, target) = if let Some((group, target)) = named {
-            (group, target.start())
+        let (weighted, target) = if let Some((weighted, target)) = named {
+            (weighted, target.start())
         } else {
-            let random = ground.worker.random();
-            let Some((group, chosen)) = listener.choose(key.client, local, random) else {
+            let random = || ground.worker.random();
+            let Some((weighted, chosen)) = listener.choose(key.client, local, random) else {
                 cells.rejected_without_target.increment();
                 return None;
             };
             if chosen.fail_open {
                 cells.fail_open.increment();
             }
-            (group, chosen.target.start())
+            (weighted, chosen.target.start())
         };
         let address = target.target().address;
-        let source = if group.shows_client(target.target(), key.client) {
+        let source = if weighted.group.shows_client(target.target(), key.client) {
             Source::Client(key.client)
         } else {
             Source::own(ip, address)
@@ -154,6 +154,7 @@ impl<G: Gate> State<G> {
         let flow = Flow {
             socket,
             target,
+            cutoff: weighted.cutoff.clone(),
             _open: open,
         };
         let now = ground.worker.timers.now();
@@ -214,9 +215,9 @@ impl<G: Gate> State<G> {
         Some(front.gate.cells())
     }
 
-    /// Ends the flows of `targets` whose connections were terminated.
+    /// Ends the flows whose targets or groups lost them.
     pub(crate) fn end_terminated(&mut self) {
-        let is_terminated = |_: &Key, flow: &Flow<G::Open>| flow.target.is_terminated();
+        let is_terminated = |_: &Key, flow: &Flow<G::Open>| flow.is_terminated();
         self.flows
             .remove_if(is_terminated, |key, flow| ended(&key, &flow, "terminated"));
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use elbow_balance::{Cutoff, Forward};
 use elbow_model::{Action, Listener, Personality, Sources, Transport};
-use elbow_tcp::Cutoff;
 use elbow_telemetry::ListenerMetrics;
 use elbow_tls::{Acceptor, ClientAuth, Loaded, Tickets};
 
@@ -89,6 +89,14 @@ impl Handler {
             Self::Tcp(_) | Self::Http(_) => None,
         }
     }
+
+    /// The groups of layer 4 that get what arrives by `transport`.
+    pub(super) fn forward(&self, transport: Transport) -> Option<&Forward> {
+        match transport {
+            Transport::Tcp => self.tcp().map(|listener| &listener.forward),
+            Transport::Udp => self.udp().map(|listener| &listener.forward),
+        }
+    }
 }
 
 impl ListenerState {
@@ -103,9 +111,15 @@ impl ListenerState {
 impl ListenerState {
     /// What ends the flows to groups whose weight is 0 in `next`, its new version.
     pub(super) fn cut_by(&self, next: &Self) -> Vec<Cutoff> {
-        let both = self.handler.tcp().zip(next.handler.tcp());
-        both.map(|(before, next)| before.cut_by(next).collect())
-            .unwrap_or_default()
+        let both = |transport| {
+            let forward = self.handler.forward(transport);
+            forward.zip(next.handler.forward(transport))
+        };
+        let both = [Transport::Tcp, Transport::Udp]
+            .into_iter()
+            .filter_map(both);
+        both.flat_map(|(before, next)| before.cut_by(next))
+            .collect()
     }
 }
 

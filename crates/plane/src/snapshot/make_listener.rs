@@ -4,14 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use elbow_balance::Group;
+use elbow_balance::{Forward, Group};
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::personality::{AlpnSource, IdleTimeoutSource, OwnHost};
 use elbow_model::{
     Action, Certificate, DnsZone, Listener, LoadBalancer, Protocol, Transport, WeightedTargetGroup,
     ZoneName, stable_id,
 };
-use elbow_tcp::Cutoff;
 use elbow_tls::alpn;
 
 use super::listener::{Handler, Limit, ListenerState, Termination, Terms};
@@ -150,11 +149,8 @@ impl ListenerSpec<'_> {
             balancer, listener, ..
         } = *self;
         let personality = balancer.kind.personality();
-        let (groups, sticky) = self.forward(snapshot);
         elbow_tcp::Listener {
-            cutoffs: self.cutoffs(&groups),
-            groups,
-            sticky,
+            forward: self.forward(snapshot, Transport::Tcp),
             personality,
             idle_timeout: match (personality.idle_timeout, listener.protocol) {
                 (IdleTimeoutSource::LoadBalancer, _) => balancer.attributes.idle_timeout,
@@ -173,34 +169,24 @@ impl ListenerSpec<'_> {
     }
 
     fn datagrams(&self, snapshot: &Snapshot) -> elbow_udp::Listener {
-        let (groups, sticky) = self.forward(snapshot);
         elbow_udp::Listener {
-            groups,
-            sticky,
+            forward: self.forward(snapshot, Transport::Udp),
             quic: self.listener.protocol.is_quic(),
         }
     }
 
-    /// The groups that a listener of layer 4 forwards to, with their weights, and whether clients stay with one of them.
-    fn forward(&self, snapshot: &Snapshot) -> (Vec<(Arc<Group>, u32)>, bool) {
+    /// The groups that a listener of layer 4 forwards to.
+    fn forward(&self, snapshot: &Snapshot, transport: Transport) -> Forward {
         let Some(Action::Forward(forward)) = self.listener.default_actions.first() else {
-            return (Vec::new(), false);
+            return Forward::default();
         };
         let group =
             |g: &WeightedTargetGroup| Some((self.group(snapshot, &g.target_group)?, g.weight));
         let groups = forward.target_groups.iter().filter_map(group);
-        (groups.collect(), forward.stickiness.is_some())
-    }
-
-    /// What ends the flows to each of `groups`: as before while a group gets flows.
-    fn cutoffs(&self, groups: &[(Arc<Group>, u32)]) -> Vec<Cutoff> {
-        let before = self.before.and_then(|before| before.handler.tcp());
-        let cutoff = |(group, weight): &(Arc<Group>, u32)| {
-            let before = before.filter(|_| *weight > 0);
-            let before = before.and_then(|before| before.cutoff(&group.config.name));
-            before.cloned().unwrap_or_default()
-        };
-        groups.iter().map(cutoff).collect()
+        let before = self
+            .before
+            .and_then(|before| before.handler.forward(transport));
+        Forward::new(groups, forward.stickiness.is_some(), before)
     }
 
     /// The group `name` as the node uses it.

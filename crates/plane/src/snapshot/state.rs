@@ -3,10 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use elbow_balance::Target;
+use elbow_balance::{Cutoff, Target};
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::{LoadBalancer, Model, TargetGroup, TargetState, Transport, ZoneName};
-use elbow_tcp::Cutoff;
 use elbow_tls::Loaded;
 use rustc_hash::{FxHashMap, FxHashSet};
 

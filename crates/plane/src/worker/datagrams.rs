@@ -92,7 +92,7 @@ impl UdpSockets {
             .flat_map(move |engine| ids.clone().map(move |id| (engine, *id)))
     }
 
-    /// Ends the flows whose targets were deregistered or became unhealthy.
+    /// Ends the flows whose targets were deregistered or became unhealthy, or whose group lost its weight.
     pub(super) fn end_terminated(&self) {
         if let Some(engine) = &self.engine {
             engine.end_terminated();

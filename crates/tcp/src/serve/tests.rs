@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use elbow_balance::{Group, Target};
+use elbow_balance::{Forward, Group, Target};
 use elbow_model::{Personality, Protocol, TargetGroup, TargetGroupSpec, TargetState};
 use elbow_net::{ConnMeta, ConnectErrorKind, RelayEnd, TcpConnector, TlsMeta, Worker};
 use elbow_telemetry::{AccessLog, ListenerCells, LogStream, Sink, Telemetry};
@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use super::serve;
-use crate::{Context, Cutoff, FlowEnd, FlowRecord, Listener, Side};
+use crate::{Context, FlowEnd, FlowRecord, Listener, Side};
 
 mod classic;
 
@@ -64,9 +64,7 @@ async fn target() -> (TcpListener, SocketAddr) {
 
 fn listener(groups: Vec<(Arc<Group>, u32)>) -> Arc<Listener> {
     Arc::new(Listener {
-        groups,
-        cutoffs: Vec::new(),
-        sticky: false,
+        forward: Forward::new(groups, false, None),
         idle_timeout: Duration::from_secs(350),
         personality: &Personality::NETWORK,
         load_balancer_id: "net/nlb/1".into(),
@@ -202,19 +200,9 @@ fn sticky_flows_of_a_client_go_to_one_target() {
         let groups = ends
             .chunks(2)
             .map(|pair| (sticky(&group(Protocol::Tcp, pair)), 1));
-        let network = listener(groups.collect());
-        let listener = Arc::new(Listener {
-            groups: network.groups.clone(),
-            cutoffs: Vec::new(),
-            sticky: true,
-            idle_timeout: network.idle_timeout,
-            personality: &Personality::NETWORK,
-            load_balancer_id: "net/nlb/1".into(),
-            id: "00000000000000ff".into(),
-            port: 9000,
-            surge_queue: None,
-            access_log: None,
-        });
+        let mut network = Arc::into_inner(listener(Vec::new())).unwrap();
+        network.forward = Forward::new(groups, true, None);
+        let listener = Arc::new(network);
         let mut met = HashSet::new();
         for _ in 0..16 {
             let flow = flow(&listener).await;
@@ -357,19 +345,14 @@ fn flows_to_a_group_end_when_its_weight_is_set_to_0() {
         let version = |weights: [u32; 2]| {
             let [first, second] = weights;
             let groups = vec![(Arc::clone(&one), first), (Arc::clone(&two), second)];
-            let mut made = Arc::into_inner(listener(groups)).unwrap();
-            made.cutoffs = vec![Cutoff::default(), Cutoff::default()];
-            Arc::new(made)
+            listener(groups)
         };
         let before = version([1, 0]);
         let mut flow = flow(&before).await;
         let (mut peer, _) = soon(at.accept()).await.unwrap();
-        let cut = |next: [u32; 2]| before.cut_by(&version(next)).collect::<Vec<_>>();
-        assert!(cut([1, 0]).is_empty() && cut([7, 1]).is_empty());
-        assert!(before.cutoff("one").is_some() && before.cutoff("two").is_none());
-        let [cutoff] = &cut([0, 1])[..] else {
-            panic!("one group is out");
-        };
+        let next = version([0, 1]);
+        let mut cut = before.forward.cut_by(&next.forward);
+        let cutoff = cut.next().unwrap();
         flow.client.write_all(b"x").await.unwrap();
         soon(peer.read_u8()).await.unwrap();
         cutoff.cut();
@@ -525,9 +508,7 @@ async fn answering(personality: &'static Personality) -> Listener {
     });
     let group = group(Protocol::Tcp, &[(address, TargetState::Healthy)]);
     Listener {
-        groups: vec![(group, 1)],
-        cutoffs: Vec::new(),
-        sticky: false,
+        forward: Forward::new([(group, 1)], false, None),
         idle_timeout: Duration::from_secs(350),
         personality,
         load_balancer_id: "net/nlb/1".into(),

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use elbow_balance::{Group, Target};
+use elbow_balance::{Forward, Group, Target};
 use elbow_model::{TargetGroup, TargetGroupSpec, TargetState};
 use elbow_net::datagram::{Envelope, Outbox, bind};
 use elbow_net::listen::Locality;
@@ -102,8 +102,7 @@ impl Scene {
         let lb = socket.local_addr().unwrap();
         let gate = TestGate {
             listener: Arc::new(Listener {
-                groups: vec![(Arc::new(group), 1)],
-                sticky: false,
+                forward: Forward::new([(Arc::new(group), 1)], false, None),
                 quic: false,
             }),
             metrics: Arc::clone(&metrics),

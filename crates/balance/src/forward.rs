@@ -1,0 +1,100 @@
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::{Group, choose_weighted, flow};
+
+#[cfg(test)]
+mod tests;
+
+/// The target groups that a listener of layer 4 forwards to (NLB guide: listeners).
+#[derive(Clone, Debug, Default)]
+pub struct Forward {
+    /// The groups in their order.
+    pub groups: Vec<Weighted>,
+    /// Whether all flows of one client address go to the same group.
+    sticky: bool,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct Weighted {
+    /// The group.
+    pub group: Arc<Group>,
+    /// Its share of the flows, 0 to 999.
+    pub weight: u32,
+    /// Ends its flows. A new version of the listener takes it over.
+    pub cutoff: Cutoff,
+}
+
+impl Forward {
+    /// Forwards to `groups` by their weights. `before` is what the same listener forwarded to until now, for the same transport.
+    pub fn new(
+        groups: impl IntoIterator<Item = (Arc<Group>, u32)>,
+        sticky: bool,
+        before: Option<&Self>,
+    ) -> Self {
+        let weighted = |(group, weight): (Arc<Group>, u32)| {
+            // A group that gets flows again gets a new one.
+            let before = before.and_then(|before| before.with_flows(&group.config.name));
+            Weighted {
+                cutoff: before.map_or_else(Cutoff::default, |before| before.cutoff.clone()),
+                group,
+                weight,
+            }
+        };
+        Self {
+            groups: groups.into_iter().map(weighted).collect(),
+            sticky,
+        }
+    }
+
+    /// Chooses the group of a new flow of `client`; `None` if no group gets flows. `random` spreads flows, unless they are sticky.
+    pub fn choose(&self, client: IpAddr, random: impl FnOnce() -> u64) -> Option<&Weighted> {
+        let weights = self.groups.iter().map(|weighted| weighted.weight);
+        let random = if self.sticky {
+            flow::source_hash(client)
+        } else {
+            random()
+        };
+        self.groups.get(choose_weighted(weights, random)?)
+    }
+
+    /// The group `name` if it gets flows.
+    pub fn with_flows(&self, name: &str) -> Option<&Weighted> {
+        let mut groups = self.all_with_flows();
+        groups.find(|weighted| *weighted.group.config.name == *name)
+    }
+
+    /// The groups that get flows.
+    pub fn all_with_flows(&self) -> impl Iterator<Item = &Weighted> {
+        self.groups.iter().filter(|weighted| weighted.weight > 0)
+    }
+
+    /// What ends the flows to the groups whose weight is 0 in `next`, the new version.
+    pub fn cut_by<'f>(&'f self, next: &'f Self) -> impl Iterator<Item = Cutoff> + 'f {
+        let is_out = |name: &str| {
+            let mut groups = next.groups.iter();
+            groups.any(|one| *one.group.config.name == *name && one.weight == 0)
+        };
+        let cut = self.all_with_flows();
+        let cut = cut.filter(move |weighted| is_out(&weighted.group.config.name));
+        cut.map(|weighted| weighted.cutoff.clone())
+    }
+}
+
+/// Ends the flows of a listener to one of its groups, after the weight of the group became 0.
+#[derive(Clone, Debug, Default)]
+pub struct Cutoff(Arc<AtomicBool>);
+
+impl Cutoff {
+    /// Ends the flows. They see it when polled next; the caller wakes the workers.
+    pub fn cut(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the flows end.
+    pub fn is_cut(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
