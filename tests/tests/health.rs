@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use elbow_tests::config::{alb, file, forward, group, listener, nlb};
-use elbow_tests::{Client, Elbow, Scene, Target, address, wait};
+use elbow_tests::config::{alb, file, forward, group, listener, nlb, with_attribute};
+use elbow_tests::target::{ok, serve};
+use elbow_tests::{Ca, Client, Elbow, Scene, Target, address, wait};
 
 #[test]
 fn first_pass_makes_a_target_healthy() {
@@ -46,6 +47,48 @@ fn health_checks_of_an_nlb_have_its_own_address_as_host() {
     elbow.wait_for_state("web", target.addr(), "healthy");
     let check = &target.health_checks()[0];
     assert_eq!(check.header("host"), Some(&*format!("{ip}:8081")));
+}
+
+// Parity 3.6: HTTPS checks of an NLB cannot use targets with TLS 1.3 alone; an ALB's can, and an NLB's by an attribute.
+#[test]
+fn https_checks_of_an_nlb_fail_at_targets_with_tls_1_3_alone() {
+    let ca = Ca::new();
+    let any = ca.leaf(&["a.example"]).server(&[]);
+    let tls = rustls::ServerConfig::builder_with_provider(any.crypto_provider().clone())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(any.cert_resolver.clone());
+    let target = Target::start_tls(tls.into(), serve(|_| ok("")));
+    let ip = address();
+    let checked = |name: &str, protocol: &str| {
+        let mut group = group(name, protocol, &[target.addr()]);
+        group["healthCheckConfig"]["port"] = "traffic-port".into();
+        group["healthCheckConfig"]["protocol"] = "HTTPS".into();
+        group
+    };
+    let balancers = [
+        nlb(
+            "nlb",
+            ip,
+            &[
+                listener(8081, "TCP", &forward("as-aws")),
+                listener(8082, "TCP", &forward("with-tls13")),
+            ],
+        ),
+        alb("alb", address(), &[listener(8083, "HTTP", &forward("alb"))]),
+    ];
+    let key = "elbow.health_check_tls13.enabled";
+    let groups = [
+        checked("as-aws", "TCP"),
+        with_attribute(checked("with-tls13", "TCP"), key, "true"),
+        checked("alb", "HTTPS"),
+    ];
+    let elbow = Elbow::run(&file(&balancers, &groups));
+    let row = elbow.wait_for_state("as-aws", target.addr(), "unhealthy");
+    assert_eq!(row["reason"], "Target.FailedHealthChecks", "{row}");
+    elbow.wait_for_state("with-tls13", target.addr(), "healthy");
+    elbow.wait_for_state("alb", target.addr(), "healthy");
 }
 
 #[test]

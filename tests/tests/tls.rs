@@ -1,7 +1,9 @@
 //! TLS termination: policies, certificates by name, ALPN (ALB guide: security policies, SSL
 //! certificates; NLB guide: TLS listeners).
 
+use std::fs;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
 
 use elbow_tests::certificates::{Leaf, client_that_trusts_all};
 use elbow_tests::config::{
@@ -197,6 +199,56 @@ fn session_resumes_only_at_its_load_balancer_and_certificate() {
         assert_eq!(kind(one), HandshakeKind::Full, "the certificate is gone");
         elbow.reload(&config(both));
     }
+}
+
+/// Clients that come back after a restart resume their sessions; a file that is broken is replaced, and the log says so.
+#[test]
+fn ticket_keys_outlive_a_restart() {
+    let leaf = Ca::new().leaf(&["a.example"]);
+    let ip = address();
+    let folder = TempDir::new();
+    let keys = folder.join("keys");
+    let args = ["--ticket-keys", keys.to_str().unwrap()];
+    let start = || {
+        let dir = TempDir::new();
+        leaf.write(&dir, "main");
+        let config = file(&[alb("alb", ip, &[https(RES, &["main"])])], &[]);
+        Elbow::run_in(dir, &with_certificates(config, &["main"]), &args)
+    };
+    let clients = [&TLS12, &TLS13].map(|version| client_that_trusts_all(&[version], &[]));
+    let kinds = || {
+        clients.each_ref().map(|config| {
+            let mut client = Client::tls((ip, 8443), "a.example", config).unwrap();
+            // The ticket arrives with the response.
+            assert_eq!(client.ask(client::get("a.example", "/")).text(), "hi");
+            client.tls_state().unwrap().handshake_kind().unwrap()
+        })
+    };
+    let saved = || fs::read_to_string(&keys).unwrap();
+
+    let mut elbow = start();
+    assert_eq!(kinds(), [HandshakeKind::Full; 2]);
+    wait::until("the keys to be saved", || keys.exists().then_some(()));
+    let mode = fs::metadata(&keys).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    let before = saved();
+    assert!(elbow.terminate().success());
+
+    let mut elbow = start();
+    assert_eq!(kinds(), [HandshakeKind::Resumed; 2]);
+    assert_eq!(saved(), before);
+    assert!(!elbow.log().contains("ticket keys"), "{}", elbow.log());
+    assert!(elbow.terminate().success());
+
+    fs::write(&keys, "broken\n").unwrap();
+    let elbow = start();
+    assert_eq!(kinds(), [HandshakeKind::Full; 2]);
+    wait::until("the file to be replaced", || {
+        (saved() != "broken\n").then_some(())
+    });
+    let log = elbow.log();
+    assert!(log.contains("ticket keys cannot be used"), "{log}");
+    assert!(log.contains("line 1: not a key"), "{log}");
 }
 
 #[test]

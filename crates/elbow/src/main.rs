@@ -2,6 +2,7 @@
 
 mod admin;
 mod args;
+mod atomic_file;
 mod authority;
 mod cert;
 mod check;
@@ -35,6 +36,7 @@ mod source;
 mod systemd;
 mod table;
 mod text;
+mod ticket_keys;
 mod token;
 mod unix_time;
 mod upgrade;

@@ -13,6 +13,7 @@ use elbow_plane::{DataPath, Logs, Options, Plane, open_files};
 use elbow_telemetry::{AccessLog, Sink, Telemetry, stderr};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::args::{AccessLogArg, DataPathArg, RunArgs, ServingArgs};
@@ -22,6 +23,7 @@ use crate::process::{Failure, PidFile};
 use crate::reload::{self, Reloader};
 use crate::sockets::Sockets;
 use crate::source::{Reader, Source};
+use crate::ticket_keys::{self, KeyFile};
 use crate::{deploy, dns, dualstack, loaded, placed, process, systemd, token};
 
 /// The number of access-log batches that may wait for the writer.
@@ -53,6 +55,7 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
         let admin = Admin::bind(&args.serving, &sockets).await?;
         let plane = Arc::new(start(&args.serving, loaded.dns.clone())?);
         begin.inherit(&plane);
+        let key_file = restore_ticket_keys(&args.serving, &plane);
         plane.set_log_buckets(loaded.log_buckets.clone());
         let dns = dns::bind(args.serving.dns.0, &sockets).await?;
         let desired = deploy::begin(&plane, &model, |name| reader.origin(name))?;
@@ -67,7 +70,7 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
         tokio::spawn(expiry::watch(plane.view()));
         let reloader = Reloader::new(reader, seen, Arc::clone(&plane), &loaded).serving(desired);
         let hang_up = reload::start(reloader)?;
-        let serving = Serving::start(Handing { plane, sockets }, &args.serving)?;
+        let serving = Serving::start(Handing { plane, sockets }, &args.serving, key_file)?;
         let on_hangup = || {
             // A full channel means that a reload is pending.
             let _ = hang_up.try_send(());
@@ -93,22 +96,35 @@ fn incomplete() -> Failure {
 pub(crate) struct Serving {
     pub(crate) handing: Handing,
     pid_file: PidFile,
+    ticket_keys: Option<JoinHandle<()>>,
 }
 
 impl Serving {
-    /// Tells those who wait for it that this process serves.
+    /// Tells those who wait for it that this process serves. Its ticket keys are kept in `key_file`.
     ///
     /// # Errors
     /// The pid file cannot be written.
-    pub(crate) fn start(handing: Handing, args: &ServingArgs) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        handing: Handing,
+        args: &ServingArgs,
+        key_file: Option<KeyFile>,
+    ) -> Result<Self, Failure> {
         let pid_file = PidFile::write(args.pid_file.as_deref())?;
         systemd::ready();
         tokio::spawn(systemd::watch(Arc::clone(&handing.plane)));
-        Ok(Self { handing, pid_file })
+        let keep = |file| ticket_keys::keep(file, Arc::clone(&handing.plane));
+        Ok(Self {
+            ticket_keys: key_file.map(|file| tokio::spawn(keep(file))),
+            handing,
+            pid_file,
+        })
     }
 
-    /// Drains for `timeout`. After handing over, the pid file is that of the other process.
+    /// Drains for `timeout`. After handing over, the pid file and the file of ticket keys are those of the other process.
     pub(crate) async fn end(self, signals: Signals, timeout: Duration, end: End) {
+        if let Some(task) = self.ticket_keys {
+            task.abort();
+        }
         signals.drain(&self.handing.plane, timeout, end).await;
         if end == End::Stopped {
             self.pid_file.remove();
@@ -123,6 +139,13 @@ pub(crate) enum End {
     Stopped,
     /// Another process has taken over.
     HandedOver,
+}
+
+/// Gives `plane` the ticket keys of an earlier process, from the file that `args` names. The keys of a predecessor come first.
+pub(crate) fn restore_ticket_keys(args: &ServingArgs, plane: &Plane) -> Option<KeyFile> {
+    let (file, keys) = KeyFile::open(args.ticket_keys.as_deref()?);
+    plane.inherit_ticket_keys(&keys);
+    Some(file)
 }
 
 /// Starts a plane with the options in `args`; it serves nothing yet.

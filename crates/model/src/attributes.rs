@@ -495,6 +495,9 @@ pub struct TargetGroupAttributes {
     /// NLB: `elbow.proxy_protocol_v2.vpc_endpoint_id`: the VPC endpoint that headers of version 2 name, because clients come through
     /// AWS PrivateLink on AWS.
     pub vpc_endpoint_id: Option<Arc<str>>,
+    /// NLB: `elbow.health_check_tls13.enabled`, false by default: HTTPS checks of an NLB cannot use targets with TLS 1.3 alone
+    /// (NLB guide: health checks). Always true of the others.
+    pub health_check_tls13: bool,
     /// As written.
     pub raw: BTreeMap<String, String>,
 }

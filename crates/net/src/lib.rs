@@ -6,6 +6,7 @@ pub mod descriptors;
 pub mod file;
 pub mod inherited;
 pub mod listen;
+pub mod memory;
 pub mod open_files;
 pub mod proxy;
 pub mod source;
@@ -13,8 +14,9 @@ pub mod source;
 mod buffer;
 mod connect;
 mod delivery;
-mod memory;
+
 mod pipe;
+mod probes;
 mod relay;
 mod socket;
 mod stream;
@@ -29,7 +31,9 @@ mod worker;
 pub use buffer::{Buffer, Buffers, HEAD, LARGE, SMALL, poll_read_pooled};
 pub use connect::{Connect, ConnectError, ConnectErrorKind, Resource, TcpConnector, Transport};
 pub use delivery::deliver;
-pub use relay::{Direction, Early, RelayEnd, Relayed, relay, relay_counted, relay_until_idle};
+pub use relay::{
+    Direction, Early, Idle, RelayEnd, Relayed, relay, relay_counted, relay_until_idle,
+};
 pub use stream::{ClientCertificate, ConnMeta, Stream, TlsMeta};
 pub use sys::{readable, take_inherited};
 pub use timeout::{Elapsed, timeout};

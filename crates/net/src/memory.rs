@@ -32,6 +32,14 @@ pub(crate) fn trim() {
     UNRECLAIMED.store(self::free().unwrap_or(0), Ordering::Relaxed);
 }
 
+/// Allocated bytes of the heap, modulo 4 GiB, if the allocator counts them: what connections hold, in tests.
+pub fn heap_in_use() -> Option<u32> {
+    #[cfg(target_env = "gnu")]
+    return Some(crate::sys::heap::in_use());
+    #[cfg(not(target_env = "gnu"))]
+    None
+}
+
 /// Bytes of the heap that are resident and free.
 #[cfg(target_env = "gnu")]
 fn free() -> Option<u64> {

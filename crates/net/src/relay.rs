@@ -1,5 +1,6 @@
 use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use tokio::io::ReadBuf;
 
 use crate::delivery::Delivery;
+use crate::probes::send_probes;
 use crate::sys::segments_in;
 use crate::transfer::{Transfer, TransferError};
 use crate::{Buffer, Stream, Timer, Worker};
@@ -17,6 +19,15 @@ mod tests;
 /// How long the sockets of an expired flow stay open for late data, so that vanished peers do not hold descriptors: later
 /// data gets its RST from the kernel.
 const EXPIRED_LINGER: Duration = Duration::from_secs(300);
+
+/// When a flow without activity expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Idle {
+    /// After this time.
+    pub timeout: Duration,
+    /// Whether both peers get TCP keep-alive probes every 20 s as soon as one of them was seen to send some.
+    pub answers_probes: bool,
+}
 
 /// The result of a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +93,10 @@ pub fn relay<A: Stream, B: Stream>(
     idle: Duration,
     is_terminated: impl Fn() -> bool,
 ) -> impl Future<Output = Relayed> {
+    let idle = Idle {
+        timeout: idle,
+        answers_probes: false,
+    };
     relay_counted(worker, client, target, idle, is_terminated, |_, _| {})
 }
 
@@ -91,12 +106,13 @@ pub fn relay_counted<A: Stream, B: Stream>(
     worker: &Worker,
     client: &mut A,
     target: &mut B,
-    idle: Duration,
+    idle: Idle,
     is_terminated: impl Fn() -> bool,
     count: impl Fn(Direction, u64),
 ) -> impl Future<Output = Relayed> {
     let phase = Phase::Live(Silence::FirstHalf);
-    let flow = Flow::new(worker, idle, phase, Early::default());
+    let mut flow = Flow::new(worker, idle.timeout, phase, Early::default());
+    flow.answers_probes = idle.answers_probes;
     flow.run(client, target, is_terminated, count)
 }
 
@@ -123,6 +139,8 @@ struct Flow<'w> {
     up: Half,
     down: Half,
     phase: Phase,
+    /// See [`Idle`]; false once probes are sent.
+    answers_probes: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,6 +199,7 @@ impl<'w> Flow<'w> {
             up: Half::new(early.from_client),
             down: Half::new(early.from_target),
             phase,
+            answers_probes: false,
         }
     }
 
@@ -334,6 +353,11 @@ impl<'w> Flow<'w> {
         let now = Silence::SecondHalf { segments, moved };
         if self.phase == Phase::Live(now) {
             return true;
+        }
+        let has_probes = matches!(self.phase, Phase::Live(Silence::SecondHalf { moved: before, .. }) if before == moved);
+        if has_probes && mem::take(&mut self.answers_probes) {
+            send_probes(client.socket());
+            send_probes(target.socket());
         }
         self.phase = Phase::Live(now);
         self.timer.reset(self.idle / 2);

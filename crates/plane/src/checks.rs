@@ -15,6 +15,7 @@ use elbow_model::{
 };
 use elbow_net::proxy;
 use elbow_telemetry::GroupMetrics;
+use elbow_tls::BackendPolicy;
 use rustc_hash::FxHashMap;
 use tracing::info;
 
@@ -39,7 +40,6 @@ const SPACING: Duration = Duration::from_micros(100);
 /// The running checks.
 pub(crate) struct Checks {
     shared: Arc<Shared>,
-    connector: Rc<Connector>,
     running: FxHashMap<Owner, FxHashMap<Key, Check>>,
     told: Told,
     /// When the next new check may start.
@@ -69,6 +69,8 @@ struct Config {
     check: HealthCheck,
     address: SocketAddr,
     prober: Prober,
+    /// What a check with TLS offers.
+    tls: BackendPolicy,
 }
 
 /// A check that should run, and the targets whose health it determines.
@@ -96,9 +98,6 @@ struct Sequels {
 impl Checks {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
-            connector: Rc::new(Connector::for_health_checks(
-                shared.originators.tls13.clone(),
-            )),
             shared,
             running: FxHashMap::default(),
             told: Told::default(),
@@ -163,7 +162,8 @@ impl Checks {
         targets: Rc<RefCell<Vec<Checked>>>,
         sequels: Sequels,
     ) -> Check {
-        let connector = Rc::clone(&self.connector);
+        let originator = self.shared.originators.with(config.tls);
+        let connector = Connector::for_health_checks(originator.clone());
         let (own_config, own_tracker, checked) =
             (config.clone(), Rc::clone(&tracker), Rc::clone(&targets));
         let own_sequels = sequels.clone();
@@ -177,6 +177,7 @@ impl Checks {
                 check,
                 address,
                 prober,
+                tls: _,
             } = own_config;
             let on_result = |checkup: Checkup| {
                 let targets = checked.borrow();
@@ -188,7 +189,7 @@ impl Checks {
                     }
                 }
             };
-            elbow_health::run(&*connector, &check, address, &prober, delay, on_result).await;
+            elbow_health::run(&connector, &check, address, &prober, delay, on_result).await;
         };
         Check {
             task: Task::spawn(run),
@@ -262,6 +263,11 @@ fn target_config(group: &Group, target: &Target, host: Option<&str>) -> Config {
     Config {
         check: check.clone(),
         address,
+        tls: if group.config.attributes.health_check_tls13 {
+            BackendPolicy::Tls13
+        } else {
+            BackendPolicy::Tls12
+        },
         prober: Prober {
             host,
             user_agent: group.personality.health_check_user_agent,
@@ -307,6 +313,7 @@ fn instance_check(instance: InstanceTargets) -> (Key, Wanted) {
         },
         address: SocketAddr::new(ip, port),
         check,
+        tls: BackendPolicy::default(),
     };
     (
         Key::Instance(ip, instance.ports),

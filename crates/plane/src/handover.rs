@@ -72,19 +72,14 @@ impl Plane {
                 .values()
                 .flat_map(|g| Health::of(g))
                 .collect(),
-            ticket_keys: TicketKeys(self.shared.tickets.keys()),
+            ticket_keys: TicketKeys(self.ticket_keys()),
         }
     }
 
     /// Uses the sockets and the knowledge of another process. Call it before the first [`Plane::apply`]. No connection is
     /// accepted until [`Plane::accept`].
     pub fn inherit(&self, sockets: Arc<Inherited>, heritage: &Heritage) {
-        let keys = &heritage.ticket_keys.0;
-        if !keys.is_empty()
-            && let Err(error) = self.shared.tickets.inherit(keys)
-        {
-            warn!(%error, "TLS sessions of the previous process cannot be resumed");
-        }
+        self.inherit_ticket_keys(&heritage.ticket_keys.0);
         let mut state = self.shared.lock();
         state.inheritance = Some(Inheritance::new(sockets, heritage));
         let addresses = heritage.addresses.iter();
@@ -94,6 +89,21 @@ impl Plane {
             addresses: known.into_iter().chain(addresses).collect(),
             moves: state.preferred.moves,
         };
+    }
+
+    /// The keys of TLS session tickets, the current one first; none before the first TLS listener.
+    pub fn ticket_keys(&self) -> Vec<Vec<u8>> {
+        self.shared.tickets.keys()
+    }
+
+    /// Resumes the TLS sessions of a process with these keys, unless this one already has keys. Call it before the first
+    /// [`Plane::apply`].
+    pub fn inherit_ticket_keys(&self, keys: &[Vec<u8>]) {
+        if !keys.is_empty()
+            && let Err(error) = self.shared.tickets.inherit(keys)
+        {
+            warn!(%error, "TLS sessions of the previous process cannot be resumed");
+        }
     }
 
     /// Whether every target has a health and every host name an answer, so that this process serves as well as the one

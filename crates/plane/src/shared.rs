@@ -9,7 +9,7 @@ use elbow_http::Providers;
 use elbow_model::addresses::Preferred;
 use elbow_net::open_files::{self, Budget, Needs};
 use elbow_telemetry::Telemetry;
-use elbow_tls::{Originator, Tickets};
+use elbow_tls::{BackendPolicy, Originator, Tickets};
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
@@ -44,10 +44,40 @@ pub(crate) struct Shared {
     pub(crate) providers: Providers,
 }
 
-/// TLS originators, by whether the policy of the listener has TLS 1.3 (ALB guide: security policies).
+/// TLS originators, one for each security policy of connections to targets.
 pub(crate) struct Originators {
-    pub(crate) tls13: Originator,
-    pub(crate) tls12: Originator,
+    rfc9151: Originator,
+    fips_post_quantum: Originator,
+    fips: Originator,
+    post_quantum: Originator,
+    tls13: Originator,
+    tls12: Originator,
+}
+
+impl Originators {
+    fn new() -> io::Result<Self> {
+        let with = |policy| Originator::new(policy).map_err(io::Error::other);
+        Ok(Self {
+            rfc9151: with(BackendPolicy::Rfc9151)?,
+            fips_post_quantum: with(BackendPolicy::FipsPostQuantum)?,
+            fips: with(BackendPolicy::Fips)?,
+            post_quantum: with(BackendPolicy::PostQuantum)?,
+            tls13: with(BackendPolicy::Tls13)?,
+            tls12: with(BackendPolicy::Tls12)?,
+        })
+    }
+
+    /// The originator that offers targets what `policy` has.
+    pub(crate) fn with(&self, policy: BackendPolicy) -> &Originator {
+        match policy {
+            BackendPolicy::Rfc9151 => &self.rfc9151,
+            BackendPolicy::FipsPostQuantum => &self.fips_post_quantum,
+            BackendPolicy::Fips => &self.fips,
+            BackendPolicy::PostQuantum => &self.post_quantum,
+            BackendPolicy::Tls13 => &self.tls13,
+            BackendPolicy::Tls12 => &self.tls12,
+        }
+    }
 }
 
 /// State changed by one thread at a time, and not used in the data path.
@@ -93,10 +123,7 @@ impl Shared {
             state: Mutex::default(),
             tickets: Tickets::new(),
             providers: Providers::default(),
-            originators: Originators {
-                tls13: Originator::new(true).map_err(io::Error::other)?,
-                tls12: Originator::new(false).map_err(io::Error::other)?,
-            },
+            originators: Originators::new()?,
             budget: Budget::new(options.max_connections, per_target),
             options,
             telemetry,

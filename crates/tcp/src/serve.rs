@@ -8,7 +8,7 @@ use elbow_model::personality::{ConnectRetry, FlowTarget, IdleConnection};
 use elbow_model::{ProxyProtocol, TargetType, Transport};
 use elbow_net::source::Source;
 use elbow_net::{
-    ConnMeta, Connect, ConnectError, ConnectErrorKind, Early, Relayed, Stream, Worker, proxy,
+    ConnMeta, Connect, ConnectError, ConnectErrorKind, Early, Idle, Relayed, Stream, Worker, proxy,
     relay_counted, relay_until_idle,
 };
 use elbow_telemetry::{SurgeQueue, Waiting};
@@ -44,7 +44,11 @@ pub fn serve<S: Stream, C: Connect, O>(
         let connect = (began, Instant::now());
         let relayed = match &mut connected {
             Ok(target) => {
-                let (worker, idle) = (&*context.worker, listener.idle_timeout);
+                let worker = &*context.worker;
+                let idle = Idle {
+                    timeout: listener.idle_timeout,
+                    answers_probes: meta.tls.is_some(),
+                };
                 let is_terminated = || route.is_terminated();
                 let cells = context.metrics.worker(worker.id);
                 let count = move |direction, bytes| count(cells, direction, bytes);
@@ -54,7 +58,7 @@ pub fn serve<S: Stream, C: Connect, O>(
                         relay_counted(worker, client, target, idle, is_terminated, count).await
                     }
                     IdleConnection::Close => {
-                        let early = Early::default();
+                        let (early, idle) = (Early::default(), idle.timeout);
                         relay_until_idle(worker, client, target, early, idle, is_terminated, count)
                             .await
                     }

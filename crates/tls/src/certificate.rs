@@ -17,6 +17,10 @@ use crate::pem::{Origin, Pem, PemError};
 #[cfg(test)]
 mod tests;
 
+/// Lengths of RSA keys in bits that the TLS library signs with.
+const MIN_RSA_BITS: usize = 2048;
+const MAX_RSA_BITS: usize = 8192;
+
 /// A certificate with its matching key, and the properties used for selection by SNI.
 #[derive(Debug)]
 pub struct Loaded {
@@ -118,6 +122,17 @@ pub enum CertificateError {
         /// The text.
         origin: Origin,
     },
+    /// The key is RSA, but too short or too long.
+    #[error(
+        "{origin}: the key is RSA of {bits} bits; elbow needs {MIN_RSA_BITS} to {MAX_RSA_BITS}, although AWS's load \
+         balancers take 1024 as well; issue the certificate for a key of {MIN_RSA_BITS} bits"
+    )]
+    RsaLength {
+        /// The text.
+        origin: Origin,
+        /// Length of the modulus.
+        bits: usize,
+    },
     /// Certificate and key are valid, but do not belong together.
     #[error(
         "{key}: the private key does not belong to the certificate in {certificate}; use the key \
@@ -164,6 +179,11 @@ pub fn load(
         .unwrap_or_else(|| Vec::new().into());
     let (_, parsed) =
         X509Certificate::from_der(&leaf).map_err(|e| bad_certificate(e.to_string()))?;
+    let bits = key_bits(&parsed);
+    if is_rsa(&parsed) && !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
+        let origin = chain.origin();
+        return Err(CertificateError::RsaLength { origin, bits });
+    }
     let (signing, key_type) = signing_key(&key)?;
     let certified = CertifiedKey::new(certificates, signing);
     match certified.keys_match() {
@@ -182,7 +202,7 @@ pub fn load(
         names: names(&parsed),
         issuer: parsed.issuer().to_string().into(),
         key_type,
-        key_bits: key_bits(&parsed),
+        key_bits: bits,
         digest_bits: digest_bits(&parsed.signature_algorithm.algorithm.to_id_string()),
         not_before: parsed.validity().not_before.timestamp(),
         not_after: parsed.validity().not_after.timestamp(),
@@ -223,6 +243,10 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<Box<str>> {
         .filter_map(|name| name.as_str().ok())
         .map(|name| name.to_ascii_lowercase().into())
         .collect()
+}
+
+fn is_rsa(certificate: &X509Certificate<'_>) -> bool {
+    matches!(certificate.public_key().parsed(), Ok(PublicKey::RSA(_)))
 }
 
 fn key_bits(certificate: &X509Certificate<'_>) -> usize {

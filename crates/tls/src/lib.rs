@@ -13,7 +13,9 @@
 //! refused with an alert and a typed error. Both streams are [`elbow_net::Stream`]s.
 
 mod acceptor;
+mod alert;
 pub mod alpn;
+mod backend;
 mod certificate;
 mod client_algorithms;
 mod client_auth;
@@ -23,6 +25,7 @@ mod distinguished_name;
 mod error;
 mod failure;
 mod hello;
+mod hybrid;
 mod originator;
 pub mod pem;
 mod plain;
@@ -37,6 +40,7 @@ mod trust_store;
 mod testkit;
 
 pub use acceptor::Acceptor;
+pub use backend::BackendPolicy;
 pub use certificate::{CertificateError, KeyType, Loaded, load};
 pub use client_auth::ClientAuth;
 pub use error::AcceptError;
@@ -45,5 +49,6 @@ pub use originator::Originator;
 pub use plain::PlainClient;
 pub use policy::{Policy, UnknownPolicy, policy};
 pub use stream::{ClientTls, ServerTls, Tls};
+pub use ticketer::EXPORTED as TICKET_KEY_BYTES;
 pub use tickets::Tickets;
 pub use trust_store::{MAX_REVOCATION_BYTES, TrustStore, TrustStoreError, load_trust_store};

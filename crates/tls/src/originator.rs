@@ -12,6 +12,7 @@ use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::backend::BackendPolicy;
 use crate::danger::DangerousAnyCertificate;
 use crate::policy::policy;
 use crate::stream::ClientTls;
@@ -21,10 +22,6 @@ mod tests;
 
 /// Size of the session cache.
 const SESSIONS: usize = 1024;
-
-/// The security policies for connections to targets (ALB guide: security policies).
-const BACKEND_TLS13: &str = "ELBSecurityPolicy-TLS13-1-0-2021-06";
-const BACKEND: &str = "ELBSecurityPolicy-2016-08";
 
 /// Opens TLS connections to targets: without verification or SNI, and with session resumption. Cheap to clone;
 /// clones share their sessions.
@@ -38,11 +35,12 @@ pub struct Originator {
 }
 
 impl Originator {
-    /// Creates an originator. `tls13` says whether the policy of the listener has TLS 1.3
-    /// ([`crate::Policy::tls13`]); otherwise targets are offered only TLS 1.2.
-    pub fn new(tls13: bool) -> Result<Self, rustls::Error> {
-        let policy = policy(if tls13 { BACKEND_TLS13 } else { BACKEND })
-            .map_err(|e| rustls::Error::General(e.to_string()))?;
+    /// Creates an originator that offers targets what `backend` has.
+    ///
+    /// # Errors
+    /// rustls cannot use the policy.
+    pub fn new(backend: BackendPolicy) -> Result<Self, rustls::Error> {
+        let policy = policy(backend.name()).map_err(|e| rustls::Error::General(e.to_string()))?;
         let mut config = ClientConfig::builder_with_provider(policy.provider().clone())
             .with_protocol_versions(policy.versions())?
             .dangerous()

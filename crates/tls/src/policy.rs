@@ -8,6 +8,8 @@ use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::version::{TLS12, TLS13};
 use rustls::{NamedGroup, SupportedCipherSuite, SupportedProtocolVersion};
 
+use crate::hybrid::{SECP384R1_MLKEM1024, Secp384r1MlKem1024};
+
 #[cfg(test)]
 mod tests;
 
@@ -25,8 +27,8 @@ impl Policy {
         self.name
     }
 
-    /// Whether the policy has TLS 1.3; connections to targets then offer it as well.
-    pub fn tls13(&self) -> bool {
+    /// Whether the policy has TLS 1.3.
+    pub(crate) fn tls13(&self) -> bool {
         self.versions.contains(&&TLS13)
     }
 
@@ -44,10 +46,10 @@ impl From<&SslPolicy> for Policy {
     fn from(policy: &SslPolicy) -> Self {
         let suites = policy.suites.iter().filter_map(|name| by_name(name));
         let groups: &[&dyn SupportedKxGroup] = if policy.post_quantum {
-            // rustls has no SecP384r1MLKEM1024.
             &[
                 kx_group::X25519MLKEM768,
                 kx_group::SECP256R1MLKEM768,
+                &Secp384r1MlKem1024,
                 kx_group::X25519,
                 kx_group::SECP256R1,
                 kx_group::SECP384R1,
@@ -112,6 +114,7 @@ pub(crate) fn group_name(group: NamedGroup) -> Option<&'static str> {
         NamedGroup::secp521r1 => "secp521r1",
         NamedGroup::X25519MLKEM768 => "X25519MLKEM768",
         NamedGroup::secp256r1MLKEM768 => "SecP256r1MLKEM768",
+        SECP384R1_MLKEM1024 => "SecP384r1MLKEM1024",
         _ => return None,
     })
 }

@@ -164,6 +164,8 @@ where
                 return Err(io::Error::new(io::ErrorKind::InvalidData, e));
             }
         }
+        // An answer, for example to a renegotiation, must not wait for the next write. The next read reports an error.
+        let _ = self.poll_drain(cx);
         Ok(())
     }
 

@@ -23,6 +23,8 @@ use crate::danger::DangerousAnyCertificate;
 use crate::{AcceptError, Acceptor, Loaded, ServerTls, Tickets, load, policy};
 
 pub(crate) mod pki;
+pub(crate) mod raw_hello;
+pub(crate) mod records;
 
 pub(crate) const LONG: Duration = Duration::from_secs(10);
 
@@ -181,4 +183,13 @@ pub(crate) async fn connect(
     assert_eq!(client.read_u8().await.unwrap(), b's');
     assert_eq!(server.read_u8().await.unwrap(), b'c');
     (meta, client)
+}
+
+/// The output of `future` if it is ready at once.
+pub(crate) async fn now<F: Future>(future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        output = tokio::task::unconstrained(future) => Some(output),
+        () = std::future::ready(()) => None,
+    }
 }

@@ -16,8 +16,8 @@ const ROTATION: u64 = 6 * 3600;
 const NAME: usize = 16;
 const SECRET: usize = 32;
 
-/// A key in the form for another process: name, secret, time of creation.
-const EXPORTED: usize = NAME + SECRET + 8;
+/// Length of a key in the form for another process: name, secret, time of creation.
+pub const EXPORTED: usize = NAME + SECRET + 8;
 
 /// Encrypts and decrypts session tickets: the name of the key, a nonce, and AES-256-GCM.
 pub(crate) struct Ticketer {
@@ -70,7 +70,7 @@ impl Ticketer {
     }
 
     /// Replaces the current key if it is old.
-    fn rotate(&self, now: u64) {
+    pub(crate) fn rotate(&self, now: u64) {
         if now < self.read().current.created + ROTATION {
             return;
         }
@@ -185,7 +185,7 @@ impl Key {
     }
 }
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     // A clock before 1970 makes all keys equally old.
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use rustls::server::{ProducesTickets, ServerSessionMemoryCache, StoresServerSessions};
 use sha2::{Digest, Sha256};
 
-use crate::ticketer::Ticketer;
+use crate::ticketer::{self, Ticketer};
 
 /// Size of the session cache for TLS 1.2 clients without tickets, about 300 bytes per session.
 const SESSIONS: usize = 4096;
@@ -34,12 +34,16 @@ impl Tickets {
     }
 
     /// The keys, so that another process can resume sessions of this one ([`Self::inherit`]); none without an acceptor.
+    /// A key that is due for replacement is replaced first.
     pub fn keys(&self) -> Vec<Vec<u8>> {
-        let shared = self.shared.get();
-        shared.map_or_else(Vec::new, |shared| shared.ticketer.export())
+        let Some(shared) = self.shared.get() else {
+            return Vec::new();
+        };
+        shared.ticketer.rotate(ticketer::now());
+        shared.ticketer.export()
     }
 
-    /// Continues with the keys of another process. Call it before the first acceptor.
+    /// Continues with the keys of another process, unless it already has keys. Call it before the first acceptor.
     ///
     /// # Errors
     /// The system has no random numbers.

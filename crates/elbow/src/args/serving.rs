@@ -54,6 +54,9 @@ pub(crate) struct ServingArgs {
     /// A file for the process id; `elbow upgrade` writes that of the new process.
     #[arg(long, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
+    /// A file that keeps the keys of TLS session tickets, so that clients resume their sessions after a restart.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ticket_keys: Option<PathBuf>,
     /// The system calls that copy bytes.
     #[arg(long, value_enum, default_value_t = DataPathArg::Auto)]
     pub(crate) data_path: DataPathArg,

@@ -12,8 +12,8 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose,
 };
 
-use super::file;
 use super::home::{Error, Home, file_name, normal};
+use crate::atomic_file;
 use crate::unix_time::{now, since_epoch};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -53,7 +53,7 @@ pub(crate) struct Leaf {
 impl Authority {
     pub(crate) fn open(home: &Home) -> Result<Self, Error> {
         let folder = &home.folder;
-        file::folder(&home.leaves()).map_err(Error::of(folder))?;
+        atomic_file::folder(&home.leaves()).map_err(Error::of(folder))?;
         let lock = folder.join("lock");
         let lock = File::create(&lock)
             .and_then(|file| file.lock().map(|()| file))
@@ -65,8 +65,8 @@ impl Authority {
             create(&certificate, &key)?;
         }
         let loaded = load(&certificate, &key)?;
-        let pem = file::read(&certificate).map_err(Error::of(&certificate))?;
-        let key_pem = file::read(&key).map_err(Error::of(&key))?;
+        let pem = atomic_file::read(&certificate).map_err(Error::of(&certificate))?;
+        let key_pem = atomic_file::read(&key).map_err(Error::of(&key))?;
         let unusable = |error: rcgen::Error| Error::Unusable {
             path: key.clone(),
             reason: error.to_string(),
@@ -179,7 +179,7 @@ impl Authority {
             key.serialize_pem()
         );
         let path = self.home.leaf(&hosts);
-        file::write(&path, &text, file::SECRET).map_err(Error::of(&path))?;
+        atomic_file::write(&path, &text, atomic_file::SECRET).map_err(Error::of(&path))?;
         Ok(Leaf {
             loaded: load(&path, &path)?,
             file: path,
@@ -197,7 +197,7 @@ impl Leaf {
             Ok(false) => return Ok(None),
             Err(error) => return Err(Error::of(file)(error)),
         }
-        let text = file::read(file).map_err(Error::of(file))?;
+        let text = atomic_file::read(file).map_err(Error::of(file))?;
         let line = |word: &str| text.lines().find_map(|line| line.strip_prefix(word));
         let (Some(hosts), Some(authority), Ok(loaded)) =
             (line(HOSTS), line(AUTHORITY), load(file, file))
@@ -215,18 +215,18 @@ impl Leaf {
     /// Writes the certificate and the key as two files to `folder`; returns their paths, one a line.
     pub(crate) fn copy_to(&self, folder: &Path) -> Result<String, Error> {
         fs::create_dir_all(folder).map_err(Error::of(folder))?;
-        let text = file::read(&self.file).map_err(Error::of(&self.file))?;
+        let text = atomic_file::read(&self.file).map_err(Error::of(&self.file))?;
         let begin = |what| text.find(what).unwrap_or(text.len());
         let certificate = begin("-----BEGIN CERTIFICATE-----");
         let key = begin("-----BEGIN PRIVATE KEY-----");
         let name = file_name(&self.hosts);
         let mut written = Vec::new();
         for (kind, text, mode) in [
-            ("pem", text.get(certificate..key), file::PUBLIC),
-            ("key", text.get(key..), file::SECRET),
+            ("pem", text.get(certificate..key), atomic_file::PUBLIC),
+            ("key", text.get(key..), atomic_file::SECRET),
         ] {
             let path = folder.join(format!("{name}.{kind}"));
-            file::write(&path, text.unwrap_or_default(), mode).map_err(Error::of(&path))?;
+            atomic_file::write(&path, text.unwrap_or_default(), mode).map_err(Error::of(&path))?;
             written.push(path.display().to_string());
         }
         Ok(written.join("\n"))
@@ -251,8 +251,9 @@ fn create(certificate: &Path, key: &Path) -> Result<(), Error> {
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     set_validity(&mut params, AUTHORITY_LIFE);
     let made = params.self_signed(&pair)?;
-    file::write(key, &pair.serialize_pem(), file::SECRET).map_err(Error::of(key))?;
-    file::write(certificate, &made.pem(), file::PUBLIC).map_err(Error::of(certificate))
+    atomic_file::write(key, &pair.serialize_pem(), atomic_file::SECRET).map_err(Error::of(key))?;
+    atomic_file::write(certificate, &made.pem(), atomic_file::PUBLIC)
+        .map_err(Error::of(certificate))
 }
 
 /// Makes the certificate valid from now for `life`.

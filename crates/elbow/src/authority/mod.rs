@@ -1,7 +1,6 @@
 //! The local certificate authority of a user, and the certificates that it issues.
 
 pub(crate) mod expiry;
-mod file;
 mod home;
 mod issuer;
 mod models;

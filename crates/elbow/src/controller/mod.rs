@@ -123,6 +123,7 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
     let webhook = run::bind(("webhook address", "--webhook"), args.webhook.0, &sockets).await?;
     let plane = Arc::new(run::start(&args.serving, options.context.dns_zone())?);
     begin.inherit(&plane);
+    let key_file = run::restore_ticket_keys(&args.serving, &plane);
     plane.set_log_buckets(buckets(&options.context)?);
     let dns = dns::bind(args.serving.dns.0, &sockets).await?;
     let balancers = Arc::new(Balancers::new(Arc::clone(&plane)));
@@ -166,7 +167,7 @@ async fn serve(args: ControllerArgs) -> Result<(), Failure> {
         if let Some(answer) = late {
             answer();
         }
-        let serving = serving.insert(Serving::start(handing, &args.serving)?);
+        let serving = serving.insert(Serving::start(handing, &args.serving, key_file)?);
         upgrades.handed_over(&serving.handing).await;
         Ok::<_, Failure>(())
     };

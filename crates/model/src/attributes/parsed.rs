@@ -252,6 +252,8 @@ impl TargetGroupAttributes {
                 "" => None,
                 id => Some(id.into()),
             },
+            health_check_tls13: of != Resource::NetworkGroup
+                || texts.flag("elbow.health_check_tls13.enabled"),
             raw,
         }
     }

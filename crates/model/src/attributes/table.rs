@@ -315,6 +315,13 @@ pub static ATTRIBUTES: &[Attribute] = &[
         Flag,
         "true",
     ),
+    // HTTPS checks of an NLB cannot use targets with TLS 1.3 alone (NLB guide: health checks).
+    served(
+        "elbow.health_check_tls13.enabled",
+        &[NetworkGroup],
+        Flag,
+        "false",
+    ),
     fixed(
         "lambda.multi_value_headers.enabled",
         &[ApplicationGroup],

@@ -216,6 +216,12 @@ fn texts_of_groups_and_listeners_become_values() {
     };
     assert_eq!((&*name, duration.as_secs()), ("s", 8));
 
+    let key = "elbow.health_check_tls13.enabled";
+    let checks_tls13 = |text| group(Protocol::Tls, &[(key, text)]).health_check_tls13;
+    assert!(checks_tls13("true") && !checks_tls13("false"));
+    assert!(!group(Protocol::Tcp, &[]).health_check_tls13);
+    assert!(group(Protocol::Https, &[]).health_check_tls13);
+
     let all = TargetGroupAttributes::default();
     assert_eq!(
         (all.deregistration_delay.as_secs(), all.algorithm),

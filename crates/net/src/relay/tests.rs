@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
-use super::{Early, RelayEnd, Relayed, relay, relay_until_idle};
+use super::{Early, Idle, RelayEnd, Relayed, relay, relay_counted, relay_until_idle};
 use crate::sys::segments_in;
 use crate::testing::{Opaque, Pattern, pair, settle, soon, tight_pair};
 use crate::{Stream, Worker};
@@ -306,6 +306,57 @@ fn peer_keep_alive_keeps_the_flow_open() {
         flow.target.shutdown().await.unwrap();
         assert_eq!(flow.end().await.end, RelayEnd::Closed);
     });
+}
+
+// NLB guide, listeners: after a keep-alive in a flow of TLS, both sides get some every 20 s.
+#[test]
+fn probes_of_a_peer_are_answered_with_own_ones_if_asked() {
+    for answers_probes in [true, false] {
+        run(async {
+            let worker = Worker::new(0);
+            let (client, mut accepted) = pair().await;
+            let (mut connected, _target) = pair().await;
+            let probes = socket2::TcpKeepalive::new().with_time(Duration::from_secs(1));
+            socket2::SockRef::from(&client)
+                .set_tcp_keepalive(&probes)
+                .unwrap();
+            let watched = [&accepted, &connected]
+                .map(|socket| socket2::SockRef::from(socket).try_clone().unwrap());
+            let of_task = Rc::clone(&worker);
+            let relayed = spawn_local(async move {
+                let idle = Idle {
+                    timeout: IDLE,
+                    answers_probes,
+                };
+                let (front, back) = (&mut accepted, &mut connected);
+                relay_counted(&of_task, front, back, idle, || false, |_, _| {}).await
+            });
+            let advance = async || {
+                worker.timers.advance(worker.timers.now() + 3);
+                settle().await;
+            };
+            settle().await;
+            let before = segments_in(&watched[0]).unwrap();
+            advance().await;
+            let probed = async {
+                while segments_in(&watched[0]).unwrap() == before {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            soon(probed).await;
+            assert!(watched.iter().all(|socket| !socket.keepalive().unwrap()));
+            advance().await;
+            for socket in &watched {
+                assert_eq!(socket.keepalive().unwrap(), answers_probes);
+                if answers_probes {
+                    let twenty = Duration::from_secs(20);
+                    assert_eq!(socket.tcp_keepalive_time().unwrap(), twenty);
+                    assert_eq!(socket.tcp_keepalive_interval().unwrap(), twenty);
+                }
+            }
+            relayed.abort();
+        });
+    }
 }
 
 #[test]

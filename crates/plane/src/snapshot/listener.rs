@@ -6,7 +6,7 @@ use std::time::Duration;
 use elbow_balance::{Cutoff, Forward};
 use elbow_model::{Action, Listener, Personality, Sources, Transport};
 use elbow_telemetry::ListenerMetrics;
-use elbow_tls::{Acceptor, ClientAuth, Loaded, Tickets};
+use elbow_tls::{Acceptor, BackendPolicy, ClientAuth, Loaded, Tickets};
 
 /// An active listener.
 pub(crate) struct ListenerState {
@@ -49,9 +49,8 @@ impl Limit {
 #[derive(Clone)]
 pub(crate) struct Termination {
     pub(crate) acceptor: Acceptor,
-    /// Whether the security policy has TLS 1.3, which connections to targets then have as well (ALB guide:
-    /// security policies).
-    pub(crate) tls13: bool,
+    /// The security policy of connections to targets.
+    pub(crate) backend: BackendPolicy,
     terms: Arc<Terms>,
 }
 
@@ -101,10 +100,15 @@ impl Handler {
 
 impl ListenerState {
     /// Whether the accept loops of `other` can serve this listener without a restart: both have the same metrics, and the
-    /// same TLS versions for targets.
+    /// same security policy for targets.
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        let tls13 = |state: &Self| state.termination.as_ref().is_none_or(|t| t.tls13);
-        Arc::ptr_eq(&self.metrics, &other.metrics) && tls13(self) == tls13(other)
+        Arc::ptr_eq(&self.metrics, &other.metrics) && self.backend() == other.backend()
+    }
+
+    /// The security policy of connections to targets.
+    pub(crate) fn backend(&self) -> BackendPolicy {
+        let termination = self.termination.as_ref();
+        termination.map_or_else(BackendPolicy::default, |termination| termination.backend)
     }
 }
 
@@ -148,7 +152,7 @@ impl Termination {
         );
         Ok(Self {
             acceptor: acceptor.map_err(|e| e.to_string())?,
-            tls13: policy.tls13(),
+            backend: BackendPolicy::behind(&policy),
             terms: Arc::new(terms),
         })
     }

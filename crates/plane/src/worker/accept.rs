@@ -122,12 +122,8 @@ impl Accepting {
     /// `None` if the listener has no connections.
     fn new(context: Rc<WorkerContext>, key: ListenerKey, state: &ListenerState) -> Option<Self> {
         let originators = &context.shared.originators;
-        let originator = match &state.termination {
-            Some(termination) if !termination.tls13 => &originators.tls12,
-            _ => &originators.tls13,
-        };
         let connector = Rc::new(Connector::new(
-            originator.clone(),
+            originators.with(state.backend()).clone(),
             Rc::clone(&context.descriptors),
             Arc::clone(&context.shared.clients),
             Arc::clone(&state.metrics),

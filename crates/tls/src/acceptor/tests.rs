@@ -1,13 +1,20 @@
+use std::io::Write;
+
+use rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
+use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore, SupportedCipherSuite};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedCipherSuite};
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
+use crate::hybrid::Secp384r1MlKem1024;
 use crate::testkit::{
     Key, LONG, acceptor, client, client_with, connect, handshake, loaded, loaded_until, sockets,
 };
-use crate::{alpn, policy};
+use crate::{ClientTls, alpn, policy};
 
 const PQ: &str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09";
 const V13: &str = "ELBSecurityPolicy-TLS13-1-3-2021-06";
@@ -65,6 +72,28 @@ async fn only_pq_policies_use_hybrid_groups() {
         let (_, client) = connect(&acceptor, &Arc::new(client(BOTH)), "a.example").await;
         let group = client.get_ref().1.negotiated_key_exchange_group().unwrap();
         assert_eq!(group.name(), want, "{policy}");
+    }
+}
+
+/// Parity 2.1: each hybrid group of a PQ policy is served to a client that has no other, also after a retry.
+#[tokio::test]
+async fn each_hybrid_group_is_served() {
+    let acceptor = acceptor(PQ, vec![loaded("a", &["a.example"], Key::P256)]);
+    for (group, name) in [
+        (kx_group::X25519MLKEM768, "X25519MLKEM768"),
+        (kx_group::SECP256R1MLKEM768, "SecP256r1MLKEM768"),
+        (&Secp384r1MlKem1024 as _, "SecP384r1MLKEM1024"),
+    ] {
+        // The client sends a share of its first group, which the policy does not have.
+        for kx_groups in [vec![group], vec![kx_group::MLKEM768, group]] {
+            let provider = CryptoProvider {
+                kx_groups,
+                ..aws_lc_rs::default_provider()
+            };
+            let client = Arc::new(client_with(provider, BOTH));
+            let (meta, _) = connect(&acceptor, &client, "a.example").await;
+            assert_eq!(meta.key_exchange, Some(name));
+        }
     }
 }
 
@@ -334,6 +363,61 @@ async fn network_listener_with_several_certificates_resumes_nothing() {
         let list = vec![default.clone(), other.clone()];
         let several = with_personality(&Personality::NETWORK, list, &tickets);
         assert!(!resumes(&several, &several, client(&[version])).await);
+    }
+}
+
+/// Parity 2.3: elbow offers no early data. A client that sends some all the same, with a ticket of another server, is served
+/// without it (RFC 8446, 4.2.10), also after a HelloRetryRequest.
+#[tokio::test]
+async fn unexpected_early_data_is_skipped() {
+    let certificate = loaded("a", &["a.example"], Key::P256);
+    let acceptor = acceptor(V12_13, vec![certificate.clone()]);
+    // The client begins with a share of the group that the other server had.
+    for group in [kx_group::X25519, kx_group::MLKEM768] {
+        let with_groups = |kx_groups| CryptoProvider {
+            kx_groups,
+            // After a HelloRetryRequest with another hash, rustls would withdraw the ticket.
+            ..with_suites(&[TLS13_AES_128_GCM_SHA256])
+        };
+        let resolver = SingleCertAndKey::from(certificate.certified.clone());
+        let mut other = ServerConfig::builder_with_provider(with_groups(vec![group]).into())
+            .with_protocol_versions(&[&TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(resolver));
+        other.max_early_data_size = 16 << 10;
+        let provider = with_groups(vec![group, kx_group::X25519]);
+        let mut config = client_with(provider, &[&TLS13]);
+        config.enable_early_data = true;
+        let config = Arc::new(config);
+        let name = ServerName::try_from("a.example").unwrap();
+
+        let (accepted, connected) = sockets().await;
+        let (server, client) = tokio::join!(
+            TlsAcceptor::from(Arc::new(other)).accept(accepted),
+            TlsConnector::from(config.clone()).connect(name.clone(), connected),
+        );
+        server.unwrap().write_all(b"s").await.unwrap();
+        assert_eq!(client.unwrap().read_u8().await.unwrap(), b's');
+
+        let (accepted, connected) = sockets().await;
+        let connect = async {
+            let mut connection = ClientConnection::new(config, name).unwrap();
+            let written = connection.early_data().unwrap().write(b"lost!");
+            assert_eq!(written.unwrap(), 5);
+            let mut client = ClientTls::new(connected, connection);
+            poll_fn(|cx| client.poll_handshake(cx)).await.unwrap();
+            client.write_all(b"found").await.unwrap();
+            client
+        };
+        let (server, client) =
+            tokio::join!(acceptor.accept(accepted, LONG, Instant::now()), connect);
+        assert!(!client.connection().is_early_data_accepted());
+        let (mut server, meta) = server.unwrap();
+        assert!(!meta.resumed);
+        let mut read = [0; 5];
+        server.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"found");
     }
 }
 

@@ -99,6 +99,23 @@ fn ed25519_key_is_refused() {
     assert!(matches!(error, CertificateError::KeyType { .. }), "{error}");
 }
 
+/// Parity 2.2: AWS takes RSA of 1024 bits, elbow's TLS library does not.
+#[test]
+fn rsa_key_of_1024_bits_is_refused_by_name() {
+    let folder = Folder::new();
+    let chain = folder.write("chain.pem", include_str!("tests/rsa_1024.pem"));
+    let key = folder.write("key.pem", &pem(&["a.example"], Key::P256, 2099).1);
+    let error = load(&declare("a", chain.clone(), key), &Account::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{}: the key is RSA of 1024 bits; elbow needs 2048 to 8192, although AWS's load balancers take 1024 as \
+             well; issue the certificate for a key of 2048 bits",
+            chain.display()
+        )
+    );
+}
+
 #[test]
 fn damaged_certificate_or_key_is_named() {
     let folder = Folder::new();

@@ -9,6 +9,7 @@ use crate::Acceptor;
 use crate::testkit::{Key, LONG, acceptor, loaded, loaded_until, sockets};
 
 const BOTH: &str = "ELBSecurityPolicy-TLS13-1-2-2021-06";
+const PQ: &str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09";
 
 /// Connects `originator` to a target that uses `acceptor`, and exchanges one byte each way.
 async fn reach(originator: &Originator, acceptor: &Acceptor, target: SocketAddr) -> TlsMeta {
@@ -37,7 +38,12 @@ async fn expired_self_signed_certificate_of_a_target_is_accepted() {
             BOTH,
             vec![loaded_until("a", &["elsewhere.example"], key, 2010)],
         );
-        let meta = reach(&Originator::new(true).unwrap(), &expired, target(443)).await;
+        let meta = reach(
+            &Originator::new(BackendPolicy::Tls13).unwrap(),
+            &expired,
+            target(443),
+        )
+        .await;
         assert_eq!((meta.version, meta.sni, meta.alpn), ("TLSv1.3", None, None));
     }
 }
@@ -46,7 +52,7 @@ async fn expired_self_signed_certificate_of_a_target_is_accepted() {
 #[tokio::test]
 async fn tls13_follows_the_policy_of_the_listener() {
     let modern = acceptor(BOTH, vec![loaded("a", &["a.example"], Key::P256)]);
-    let old = Originator::new(false).unwrap();
+    let old = Originator::new(BackendPolicy::Tls12).unwrap();
     let meta = reach(&old, &modern, target(443)).await;
     assert_eq!(
         (meta.version, meta.cipher),
@@ -54,11 +60,27 @@ async fn tls13_follows_the_policy_of_the_listener() {
     );
 }
 
+/// Parity 2.1: behind a policy with PQ in its name, targets are offered hybrid groups; each has the group that it knows.
+#[tokio::test]
+async fn hybrid_groups_reach_targets_behind_pq_policies_only() {
+    let hybrid = acceptor(PQ, vec![loaded("a", &["a.example"], Key::P256)]);
+    for (backend, want) in [
+        (BackendPolicy::PostQuantum, "X25519MLKEM768"),
+        (BackendPolicy::FipsPostQuantum, "X25519MLKEM768"),
+        (BackendPolicy::Tls13, "x25519"),
+        (BackendPolicy::Tls12, "x25519"),
+    ] {
+        let originator = Originator::new(backend).unwrap();
+        let meta = reach(&originator, &hybrid, target(443)).await;
+        assert_eq!(meta.key_exchange, Some(want), "{backend:?}");
+    }
+}
+
 #[tokio::test]
 async fn sessions_are_resumed_per_target() {
     let acceptor = acceptor(BOTH, vec![loaded("a", &["a.example"], Key::P256)]);
-    for tls13 in [true, false] {
-        let originator = Originator::new(tls13).unwrap();
+    for backend in [BackendPolicy::Tls13, BackendPolicy::Tls12] {
+        let originator = Originator::new(backend).unwrap();
         assert!(!reach(&originator, &acceptor, target(1)).await.resumed);
         assert!(!reach(&originator, &acceptor, target(2)).await.resumed);
         assert!(
@@ -74,7 +96,7 @@ async fn sessions_are_resumed_per_target() {
 
 #[tokio::test]
 async fn handshake_fails_with_a_target_without_tls() {
-    let originator = Originator::new(true).unwrap();
+    let originator = Originator::new(BackendPolicy::Tls13).unwrap();
     for answer in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b""] {
         let (mut accepted, connected) = sockets().await;
         accepted.write_all(answer).await.unwrap();
@@ -95,7 +117,7 @@ async fn handshake_fails_without_a_common_version() {
         "ELBSecurityPolicy-TLS13-1-3-2021-06",
         vec![loaded("a", &["a.example"], Key::P256)],
     );
-    let old = Originator::new(false).unwrap();
+    let old = Originator::new(BackendPolicy::Tls12).unwrap();
     let (accepted, connected) = sockets().await;
     let (server, client) = tokio::join!(
         modern.accept(accepted, LONG, Instant::now()),
@@ -109,7 +131,7 @@ async fn handshake_fails_without_a_common_version() {
 async fn handshake_with_a_silent_target_times_out() {
     let (_accepted, connected) = sockets().await;
     let start = tokio::time::Instant::now();
-    let error = Originator::new(true)
+    let error = Originator::new(BackendPolicy::Tls13)
         .unwrap()
         .connect(connected, target(443), LONG)
         .await
@@ -121,7 +143,10 @@ async fn handshake_with_a_silent_target_times_out() {
 #[test]
 #[expect(clippy::redundant_clone, reason = "tests the clone")]
 fn originators_have_different_transports() {
-    let (one, two) = (Originator::new(true), Originator::new(false));
+    let (one, two) = (
+        Originator::new(BackendPolicy::Tls13),
+        Originator::new(BackendPolicy::Tls12),
+    );
     let (one, two) = (one.unwrap(), two.unwrap());
     assert_eq!(one.transport(), one.clone().transport());
     let all = HashSet::from([Transport::CLEAR, one.transport(), two.transport()]);

@@ -14,7 +14,7 @@ const GCM: [S; 4] = [
     S::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
 ];
 const CLASSICAL: [G; 3] = [G::X25519, G::secp256r1, G::secp384r1];
-const HYBRID: [G; 2] = [G::X25519MLKEM768, G::secp256r1MLKEM768];
+const HYBRID: [G; 3] = [G::X25519MLKEM768, G::secp256r1MLKEM768, G::Unknown(0x11ed)];
 
 fn suites(policy: &Policy) -> Vec<S> {
     policy

@@ -5,7 +5,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::client::TlsStream;
 
 use super::*;
-use crate::testkit::{Key, acceptor, client, handshake, loaded};
+use crate::testkit::raw_hello::RawHello;
+use crate::testkit::records::Records;
+use crate::testkit::{Key, LONG, acceptor, client, handshake, loaded, now};
 
 /// A server stream and a client with `version`.
 async fn pair(
@@ -153,6 +155,38 @@ async fn broken_record_causes_an_error_and_an_alert() {
     assert_eq!(alert, Some(&want));
 }
 
+/// Parity 2.3: a client that asks for renegotiation learns at once that there is none, even if no byte follows; the connection
+/// continues (RFC 5246, 7.2.2).
+#[tokio::test]
+async fn renegotiation_is_refused_at_once() {
+    let acceptor = acceptor(
+        "ELBSecurityPolicy-2016-08",
+        vec![loaded("a", &["a.example"], Key::P256)],
+    );
+    let mut config = client(&[&TLS12]);
+    config.enable_secret_extraction = true;
+    let (server, client) = handshake(&acceptor, &Arc::new(config), "a.example").await;
+    let (mut server, _) = server.unwrap();
+    let (mut socket, connection) = client.unwrap().into_inner();
+    let mut records = Records::new(connection.dangerous_extract_secrets().unwrap());
+
+    let hello = records.seal(0x16, &RawHello::tls12().message());
+    socket.write_all(&hello).await.unwrap();
+    let mut byte = [0];
+    let alert = tokio::select! {
+        read = server.read(&mut byte) => panic!("{read:?}"),
+        alert = records.read(&mut socket) => alert,
+        () = tokio::time::sleep(LONG) => panic!("no alert"),
+    };
+    let (warning, no_renegotiation) = (1, 100);
+    assert_eq!(alert, (0x15, vec![warning, no_renegotiation]));
+
+    let data = records.seal(0x17, b"!");
+    socket.write_all(&data).await.unwrap();
+    server.read_exact(&mut byte).await.unwrap();
+    assert_eq!(&byte, b"!");
+}
+
 /// Records left in the buffer by a write are sent while the stream is read.
 #[tokio::test]
 async fn read_sends_buffered_records() {
@@ -177,15 +211,6 @@ async fn read_sends_buffered_records() {
     );
     assert_eq!(&read.unwrap(), b"!");
     assert!(received.iter().all(|byte| *byte == 7));
-}
-
-/// The output of `future` if it is ready at once.
-async fn now<F: Future>(future: F) -> Option<F::Output> {
-    tokio::select! {
-        biased;
-        output = tokio::task::unconstrained(future) => Some(output),
-        () = std::future::ready(()) => None,
-    }
 }
 
 #[tokio::test]

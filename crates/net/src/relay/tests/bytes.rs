@@ -9,7 +9,7 @@ use tokio::task::spawn_local;
 
 use super::{DAY, Flow, run};
 use crate::Worker;
-use crate::relay::{Direction, RelayEnd, Relayed, relay, relay_counted};
+use crate::relay::{Direction, Idle, RelayEnd, Relayed, relay, relay_counted};
 use crate::testing::{Opaque, Pattern, pair, settle, soon, tight_pair};
 
 /// Sends `len` bytes in both directions at once and compares every byte.
@@ -179,7 +179,10 @@ fn bytes_are_counted_as_they_pass() {
                 &of_task,
                 &mut accepted,
                 &mut connected,
-                DAY,
+                Idle {
+                    timeout: DAY,
+                    answers_probes: false,
+                },
                 || false,
                 count,
             )

@@ -1,0 +1,156 @@
+//! What an idle connection holds. A program of its own, because it counts the heap of the whole process.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use elbow_model::{Account, Certificate, CertificateSpec, Personality};
+use elbow_net::memory::heap_in_use;
+use elbow_tls::{Acceptor, ServerTls, Tickets, load, policy};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+
+/// Enough that the memory which the allocator keeps for reuse does not count.
+const CONNECTIONS: u32 = 200;
+
+/// rustls keeps 4 KiB for reading. The rest are the keys of both directions, the secrets of the session, queues of buffers, and
+/// what the runtime knows of the socket.
+const HEAP: u32 = 8_000;
+
+/// In the task of the connection.
+const INLINE: usize = 1_240;
+
+#[tokio::test]
+async fn idle_connection_holds_little_memory() {
+    assert!(
+        size_of::<ServerTls>() <= INLINE,
+        "{}",
+        size_of::<ServerTls>()
+    );
+    let (acceptor, client) = (acceptor(), TlsConnector::from(client()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let name = ServerName::try_from("a.example").unwrap();
+    let (mut servers, mut clients) = (Vec::new(), Vec::new());
+    for _ in 0..CONNECTIONS {
+        let connect = async {
+            let stream = TcpStream::connect(address).await.unwrap();
+            client.connect(name.clone(), stream).await.unwrap()
+        };
+        let accept = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let long = Duration::from_secs(10);
+            acceptor
+                .accept(stream, long, Instant::now())
+                .await
+                .unwrap()
+                .0
+        };
+        let (mut client, mut server) = tokio::join!(connect, accept);
+        // Large records make buffers grow, and idleness makes them shrink again.
+        let (sent, mut received) = (vec![7; 50_000], vec![0; 50_000]);
+        let send = async {
+            client.write_all(&sent).await.unwrap();
+            client.flush().await.unwrap();
+        };
+        tokio::join!(send, async {
+            server.read_exact(&mut received).await.unwrap()
+        });
+        server.write_all(b"ok").await.unwrap();
+        client.read_exact(&mut received[..2]).await.unwrap();
+        let idle = tokio::time::timeout(Duration::from_millis(1), server.read_u8());
+        assert!(idle.await.is_err());
+        servers.push(server);
+        clients.push(client);
+    }
+    let Some(before) = heap_in_use() else {
+        return eprintln!("skipped: needs glibc");
+    };
+    servers.clear();
+    let after = heap_in_use().unwrap();
+    let each = before.wrapping_sub(after) / CONNECTIONS;
+    assert!((4_096..HEAP).contains(&each), "{each} bytes");
+}
+
+fn acceptor() -> Acceptor {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let names = vec!["a.example".to_owned()];
+    let certificate = rcgen::CertificateParams::new(names).unwrap();
+    let certificate = certificate.self_signed(&key).unwrap();
+    let folder = std::env::temp_dir().join(format!("elbow-tls-idle-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (chain_file, key_file) = (folder.join("chain.pem"), folder.join("key.pem"));
+    fs::write(&chain_file, certificate.pem()).unwrap();
+    fs::write(&key_file, key.serialize_pem()).unwrap();
+    let spec = CertificateSpec::files("a", &chain_file, &key_file);
+    let certificate = Certificate::new(&spec).value.unwrap();
+    let loaded = load(&certificate, &Account::default()).unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+    Acceptor::new(
+        "nlb",
+        &Personality::NETWORK,
+        &policy("ELBSecurityPolicy-TLS13-1-2-2021-06").unwrap(),
+        vec![loaded],
+        Vec::new(),
+        None,
+        &Tickets::new(),
+    )
+    .unwrap()
+}
+
+fn client() -> Arc<ClientConfig> {
+    let config = ClientConfig::builder_with_provider(default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Any))
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+/// Accepts any certificate.
+#[derive(Debug)]
+struct Any;
+
+impl ServerCertVerifier for Any {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
