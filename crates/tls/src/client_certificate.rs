@@ -25,18 +25,19 @@ mod tests;
 const LINE: usize = 64;
 
 /// A leaf that a client sent, parsed.
-pub(crate) struct Leaf<'a>(X509Certificate<'a>);
+#[derive(Debug)]
+pub struct Leaf<'a>(X509Certificate<'a>);
 
 impl<'a> Leaf<'a> {
     /// Parses `leaf`; `None` if it is not an X.509 version 3 certificate.
-    pub(crate) fn parse(leaf: &'a CertificateDer<'_>) -> Option<Self> {
+    pub fn parse(leaf: &'a CertificateDer<'_>) -> Option<Self> {
         let (rest, parsed) = X509Certificate::from_der(leaf).ok()?;
         (rest.is_empty() && parsed.version() == X509Version::V3).then_some(Self(parsed))
     }
 
     /// Whether its key is RSA of 2048 to 8192 bits, or ECDSA over P-256, P-384 or P-521 (ALB guide: mutual
     /// authentication).
-    pub(crate) fn has_supported_key(&self) -> bool {
+    pub fn has_supported_key(&self) -> bool {
         let key = self.0.public_key();
         let algorithm = &key.algorithm;
         if algorithm.algorithm == OID_PKCS1_RSAENCRYPTION {
@@ -54,12 +55,12 @@ impl<'a> Leaf<'a> {
     }
 
     /// End of its validity in Unix seconds.
-    pub(crate) fn not_after(&self) -> i64 {
+    pub fn not_after(&self) -> i64 {
         self.0.validity().not_after.timestamp()
     }
 
     /// What logs get of it, and targets without `pem`.
-    pub(crate) fn describe(&self) -> ClientCertificate {
+    pub fn describe(&self) -> ClientCertificate {
         let validity = self.0.validity();
         ClientCertificate {
             subject: rfc2253(self.0.subject()),
@@ -103,9 +104,7 @@ fn date(time: ASN1Time) -> String {
 }
 
 /// The PEM of `chain`, percent-encoded: `+`, `=` and `/` stay as they are.
-pub(crate) fn percent_encoded_pem<'c>(
-    chain: impl IntoIterator<Item = &'c CertificateDer<'c>>,
-) -> String {
+pub fn percent_encoded_pem<'c>(chain: impl IntoIterator<Item = &'c CertificateDer<'c>>) -> String {
     let mut text = String::new();
     for certificate in chain {
         text.push_str("-----BEGIN%20CERTIFICATE-----%0A");

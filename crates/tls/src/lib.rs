@@ -19,7 +19,7 @@ mod backend;
 mod certificate;
 mod client_algorithms;
 mod client_auth;
-mod client_certificate;
+pub mod client_certificate;
 mod danger;
 mod distinguished_name;
 mod error;
