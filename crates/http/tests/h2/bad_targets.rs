@@ -22,24 +22,40 @@ fn a_target_of_http1_is_told_apart() {
     });
 }
 
+/// The reasons in the access log; AWS's has none for a 502.
+const PROTOCOL: &str = "ElbowTargetProtocol";
+const NONE: &str = "-";
+
 #[test]
 fn targets_that_break_the_rules_are_answered_with_502() {
     let settings = || frame(4, 0, 0, &[]);
     let head = |block: &[u8]| frame(1, 4, 1, block);
     // `:status: 200` is entry 8 of the static table.
-    let table: Vec<(&str, Vec<u8>)> = vec![
-        ("garbage", b"SSH-2.0-OpenSSH\r\n".to_vec()),
-        ("no streams", frame(4, 0, 0, &[0, 3, 0, 0, 0, 0])),
-        ("GOAWAY at once", frame(7, 0, 0, &[0; 8])),
-        ("no status", head(&[0x00, 1, b'a', 1, b'b'])),
-        ("uppercase name", head(&[0x88, 0x00, 1, b'A', 1, b'b'])),
-        ("connection field", head(b"\x88\x00\x0aconnection\x05close")),
-        ("bad HPACK", head(&[0xff, 0xff, 0xff, 0xff, 0xff])),
-        ("DATA before a head", frame(0, 1, 1, b"x")),
-        ("push", frame(5, 4, 1, &[0, 0, 0, 2, 0x82])),
-        ("settings of zero", frame(4, 0, 0, &[0, 5, 0, 0, 0, 0])),
+    let table: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("garbage", b"SSH-2.0-OpenSSH\r\n".to_vec(), PROTOCOL),
+        ("no streams", frame(4, 0, 0, &[0, 3, 0, 0, 0, 0]), NONE),
+        ("GOAWAY at once", frame(7, 0, 0, &[0; 8]), NONE),
+        ("no status", head(&[0x00, 1, b'a', 1, b'b']), NONE),
+        (
+            "uppercase name",
+            head(&[0x88, 0x00, 1, b'A', 1, b'b']),
+            NONE,
+        ),
+        (
+            "connection field",
+            head(b"\x88\x00\x0aconnection\x05close"),
+            NONE,
+        ),
+        ("bad HPACK", head(&[0xff, 0xff, 0xff, 0xff, 0xff]), PROTOCOL),
+        ("DATA before a head", frame(0, 1, 1, b"x"), PROTOCOL),
+        ("push", frame(5, 4, 1, &[0, 0, 0, 2, 0x82]), PROTOCOL),
+        (
+            "settings of zero",
+            frame(4, 0, 0, &[0, 5, 0, 0, 0, 0]),
+            PROTOCOL,
+        ),
     ];
-    for (name, bytes) in table {
+    for (name, bytes, reason) in table {
         run(async {
             let target = if matches!(name, "garbage" | "no streams") {
                 Target::raw(bytes, Vec::new()).await
@@ -50,6 +66,12 @@ fn targets_that_break_the_rules_are_answered_with_502() {
             let mut client = alb.client().await;
             assert_eq!(client.get("/").await.status, 502, "{name}");
             assert_eq!(alb.metrics.worker(0).elb_responses.get(502), 1, "{name}");
+            drop(client);
+            let line = alb.lines().remove(0);
+            assert!(
+                line.contains(&format!(" \"forward\" \"-\" \"{reason}\" ")),
+                "{name}: {line}"
+            );
         });
     }
 }

@@ -8,6 +8,7 @@
 mod alb;
 mod bad_targets;
 mod bounds;
+mod cancelled;
 #[path = "../kit/mod.rs"]
 mod kit;
 

@@ -98,10 +98,6 @@ async fn run<C: Connect>(context: Rc<Context<C>>, to: Destination, opening: Rc<O
     let failure = match connection.failure() {
         Some(failure) => Some(count(&failure.into())),
         None if is_late => Some(count(&ErrorKind::ConnectTimeout.into())),
-        None if connection.room().0 == 0 => {
-            let reason = "target takes no streams";
-            Some(count(&Error::new(ErrorKind::TargetProtocol, reason)))
-        }
         None => None,
     };
     if failure.is_none() {
