@@ -89,6 +89,8 @@ async fn cancel(version: ProtocolVersion, sent: usize, received: usize) {
     for _ in 0..received {
         while next(&mut stream).await.2 != 1 {}
     }
+    let is_there = || alb.pools.multiplexed() > 0 || *pod.connections.borrow() > 0;
+    until("the request is on its way", is_there).await;
     let cancel = frame(RST_STREAM, 0, 1, &8_u32.to_be_bytes());
     let ping = frame(PING, 0, 0, b"cancels!");
     stream.write_all(&[cancel, ping].concat()).await.unwrap();

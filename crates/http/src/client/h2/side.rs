@@ -216,7 +216,8 @@ impl Source for Side {
                 self.request_ended = true;
                 sink.end(trailers.filter(|_| self.passes_trailers).as_ref());
             }
-            Arrived::Reset => return Err(aborted("stream reset")),
+            // As before the body (parity 1.10: 460).
+            Arrived::Reset => return Err(ErrorKind::ClientGone.into()),
         }
         Ok(())
     }
@@ -332,8 +333,4 @@ impl Sink for Side {
         }
         Poll::Ready(capacity.min(READ_MAX))
     }
-}
-
-fn aborted(cause: &'static str) -> Error {
-    Error::new(ErrorKind::BodyAborted, cause)
 }
