@@ -1,11 +1,16 @@
-//! HTTP/2 clients of an ALB, with curl and nghttp2 (ALB guide: listeners).
+//! HTTP/2 clients of an ALB, with curl, nghttp2 and Chromium (ALB guide: listeners).
 
+use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::process::Command;
 
+use elbow_tests::certificates::client_that_trusts_all;
+use elbow_tests::chromium::Chromium;
 use elbow_tests::config::{alb, file, fixed, forward, group, listener, rule};
-use elbow_tests::elbow::log_fields;
+use elbow_tests::elbow::{log_fields, target_row};
+use elbow_tests::frames::{self, frame};
 use elbow_tests::target::ok;
-use elbow_tests::{Ca, Elbow, Target, TempDir, address, command, need};
+use elbow_tests::{Ca, Client, Elbow, Target, TempDir, address, command, need, wait};
 use serde_json::{Value, json};
 
 /// An HTTPS listener in front of `target`, and its URL.
@@ -152,4 +157,109 @@ fn responses_that_do_not_wait_for_the_body_are_no_error() {
         assert_eq!(out, "no 403");
     }
     assert_eq!(elbow.access_log(40).len(), 40);
+}
+
+#[test]
+fn chromium_loads_a_hundred_resources_over_one_connection() {
+    const ALL: usize = 100;
+    let chromium = need!("chromium");
+    let target = Target::http(|request| match request.line() {
+        "GET / HTTP/1.1" => {
+            let scripts: String = (0..ALL)
+                .map(|n| format!("<script async src=/{n}.js></script>"))
+                .collect();
+            let page = format!("<title>all</title><script>let sum = 0</script>{scripts}");
+            with_type("text/html", &page)
+        }
+        line => {
+            let number = line.split(['/', '.']).nth(1).unwrap_or_default();
+            let padding = "/".repeat(20_000);
+            with_type("text/javascript", &format!("sum += {number} //{padding}"))
+        }
+    });
+    let (elbow, url) = https(&target);
+    let mut browser = Chromium::start(&chromium);
+    browser.open(&format!("{url}/"));
+    browser.wait_for("typeof sum !== 'undefined' && sum === 4950");
+    let loaded = browser.evaluate(
+        "performance.getEntriesByType('resource')
+            .filter(entry => entry.name.endsWith('.js'))
+            .map(entry => entry.nextHopProtocol + ' ' + entry.responseStatus)",
+    );
+    assert_eq!(loaded, json!(["h2 200"; ALL].to_vec()));
+    // The page, the scripts, and maybe an icon.
+    let clients: HashSet<String> = elbow
+        .access_log(1 + ALL)
+        .iter()
+        .map(|line| log_fields(line).remove(3))
+        .collect();
+    assert_eq!(clients.len(), 1, "{clients:?}");
+}
+
+fn with_type(content_type: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+// Clients that reset streams, and clients that read slowly or not at all, beside one that reads all.
+#[test]
+fn nothing_is_left_of_resets_and_slow_readers() {
+    let h2load = need!("h2load");
+    let target = Target::http(|request| match request.line() {
+        "GET /large HTTP/1.1" => with_type("text/plain", &"x".repeat(300_000)),
+        _ => ok("hi"),
+    });
+    let (elbow, url) = https(&target);
+    let address: SocketAddr = url.strip_prefix("https://").unwrap().parse().unwrap();
+    let tls = client_that_trusts_all(rustls::ALL_VERSIONS, &["h2"]);
+    let connect = |window| {
+        let mut client = Client::tls(address, "a.example", &tls).unwrap();
+        client.send(frames::preface(window, window));
+        client
+    };
+    let streams = || (0..20_u32).map(|n| 2 * n + 1);
+    let stalled: Vec<Client> = (0..4)
+        .map(|_| {
+            let mut client = connect(1000);
+            client.send(
+                streams()
+                    .flat_map(|id| frames::get(id, "/large"))
+                    .collect::<Vec<_>>(),
+            );
+            client
+        })
+        .collect();
+    let resetting: Vec<Client> = (0..4)
+        .map(|_| {
+            let mut client = connect(frames::WINDOW_MAX);
+            for id in streams() {
+                let reset = frame(frames::RST_STREAM, 0, id, &8_u32.to_be_bytes());
+                client.send([frames::get(id, "/large"), reset].concat());
+            }
+            client
+        })
+        .collect();
+    let out = command::stdout(Command::new(h2load).args([
+        "-n",
+        "2000",
+        "-c",
+        "4",
+        "-m",
+        "50",
+        &url,
+        &format!("{url}/large"),
+    ]));
+    assert!(out.contains("2000 succeeded, 0 failed"), "{out}");
+    drop((stalled, resetting));
+    let all = 2000 + 8 * 20;
+    assert_eq!(elbow.access_log(all).len(), all);
+    wait::until("nothing to be left", || {
+        let active = elbow.metric("elbow_active_connections", &[])?;
+        let targets = elbow.json("/targets");
+        let row = target_row(&targets, "web", target.addr())?;
+        (active == 0.0 && row["inFlight"] == 0).then_some(())
+    });
 }
