@@ -1,17 +1,21 @@
 //! `preserve_client_ip.enabled` in network namespaces: a client, elbow, and a target behind it.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use elbow_tests::command::{Running, output, stdout, texts};
-use elbow_tests::config::{file, forward, listener, nlb, with_attribute};
-use elbow_tests::{TempDir, elbow, need, tools, wait};
+use elbow_tests::config::{
+    alb, classic, file, forward, group, listener, nlb, to_instances, with_attribute,
+};
+use elbow_tests::target::{Peer, ok, serve};
+use elbow_tests::{Client, Elbow, Target, TempDir, address, client, elbow, need, tools, wait};
 use rustix::process::{Signal, geteuid};
 use serde_json::{Value, json};
 
-/// Client 10.99.0.2 and fd99::2, elbow 10.99.0.1, 10.99.1.1, fd99::1 and fd99:1::1, target 10.99.1.11 and fd99:1::11, which
+/// Client 10.99.0.2 and fd99::2, elbow 10.99.0.1, 10.99.1.1, 10.99.1.2, fd99::1 and fd99:1::1, target 10.99.1.11 and fd99:1::11, which
 /// sends everything through elbow's machine.
 const LAB: &str = "
 set -e
@@ -21,6 +25,7 @@ ip link add back netns $1-b type veth peer name eth0 netns $1-t
 ip -n $1-c addr add 10.99.0.2/24 dev eth0
 ip -n $1-b addr add 10.99.0.1/24 dev front
 ip -n $1-b addr add 10.99.1.1/24 dev back
+ip -n $1-b addr add 10.99.1.2/24 dev back
 ip -n $1-t addr add 10.99.1.11/24 dev eth0
 ip -n $1-c addr add fd99::2/64 dev eth0 nodad
 ip -n $1-b addr add fd99::1/64 dev front nodad
@@ -64,6 +69,25 @@ with socket.socket(family, getattr(socket, sys.argv[3])) as server:
         server.send(b'?')
     print('%s %d' % server.getsockname()[:2])
     print(server.recv(100).decode())
+";
+
+/// Answers requests with the addresses that they came from so far.
+const HTTP_TARGET: &str = "
+import http.server, sys
+seen = set()
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        seen.add(self.client_address[0])
+        body = ' '.join(seen).encode()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+server = http.server.ThreadingHTTPServer((sys.argv[1], 8000), Handler)
+print('ready', flush=True)
+server.serve_forever()
 ";
 
 /// The listener of UDP.
@@ -167,6 +191,115 @@ fn preserving(name: &str, target: &str) -> Value {
         "healthCheckConfig": {"protocol": "TCP", "intervalSeconds": 300},
         "targets": [{"id": target, "port": 9000}]});
     with_attribute(group, "preserve_client_ip.enabled", "true")
+}
+
+/// Requests, connections, datagrams and health checks come from the node where the target is in its network, although the
+/// kernel would choose another address there.
+#[test]
+fn targets_in_the_network_of_a_node_see_it() {
+    need!("ip");
+    let python = need!("python3");
+    let lab = geteuid().is_root().then(|| Lab::new(python)).flatten();
+    let Some(lab) = lab else {
+        return tools::skipped("root and network namespaces");
+    };
+    let off = |name: &str, protocol: &str| {
+        let mut group = preserving(name, "10.99.1.11");
+        group["protocol"] = json!(protocol);
+        with_attribute(group, "preserve_client_ip.enabled", "false")
+    };
+    let web = json!({"name": "web", "protocol": "HTTP", "port": 8000, "targetType": "ip",
+        "healthCheckConfig": {"intervalSeconds": 5, "timeoutSeconds": 2},
+        "targets": [{"id": "10.99.1.11", "port": 8000}]});
+    // Without the rules, targets of UDP see the load balancer.
+    let mut datagrams = preserving("datagrams", "10.99.1.11");
+    datagrams["protocol"] = json!("UDP");
+    let balancers = [
+        nlb(
+            "nlb",
+            [10, 99, 1, 2],
+            &[
+                listener(83, "TCP", &forward("flows")),
+                listener(84, "UDP", &forward("datagrams")),
+            ],
+        ),
+        alb(
+            "alb",
+            [10, 99, 1, 2],
+            &[listener(85, "HTTP", &forward("web"))],
+        ),
+        nlb(
+            "elsewhere",
+            [10, 99, 0, 1],
+            &[listener(83, "TCP", &forward("others"))],
+        ),
+    ];
+    let groups = [off("flows", "TCP"), off("others", "TCP"), datagrams, web];
+    let config = lab
+        .dir
+        .write("elbow.yaml", file(&balancers, &groups).to_string());
+    let _target = lab.target("t", "10.99.1.11");
+    let web = Running::start(&mut lab.python("t", HTTP_TARGET, &["10.99.1.11"]));
+    assert_eq!(web.line(), "ready");
+    let without = "preserve_client_ip.enabled has no effect";
+    let mut running = lab.run(config.to_str().unwrap(), without, &["datagrams"]);
+    for (node, port, expected) in [
+        ("10.99.1.2", "83", "10.99.1.2"),
+        ("10.99.1.2", UDP, "10.99.1.2"),
+        // The kernel knows which address the target can answer.
+        ("10.99.0.1", "83", "10.99.1.1"),
+    ] {
+        let seen = lab.ask_at(node, port).1;
+        assert_eq!(
+            seen.split_once(' ').unwrap().0,
+            expected,
+            "{node} port {port}"
+        );
+    }
+    let get =
+        "import sys, urllib.request\nprint(urllib.request.urlopen(sys.argv[1]).read().decode())";
+    let told = stdout(&mut lab.python("c", get, &["http://10.99.1.2:85/"]));
+    assert_eq!(told.trim(), "10.99.1.2");
+    running.end(Signal::TERM);
+}
+
+#[test]
+fn targets_at_loopback_addresses_see_the_load_balancer() {
+    let seen: Arc<Mutex<Vec<IpAddr>>> = Arc::default();
+    let log = Arc::clone(&seen);
+    let target = Target::start(move |peer: &mut Peer| {
+        log.lock().unwrap().push(peer.socket().peer_addr()?.ip());
+        serve(|_| ok("hi"))(peer)
+    });
+    let traffic = |protocol: &str| {
+        let mut group = group("pods", protocol, &[target.addr()]);
+        group["healthCheckConfig"]["port"] = json!("traffic-port");
+        group
+    };
+    let ip = address();
+    let to_alb = alb("alb", ip, &[listener(8000, "HTTP", &forward("pods"))]);
+    let to_nlb = nlb("nlb", ip, &[listener(8000, "TCP", &forward("pods"))]);
+    let mut to_clb = classic(
+        "clb",
+        ip,
+        &[to_instances(8000, "HTTP", "HTTP")],
+        &[target.addr()],
+    );
+    to_clb["healthCheck"]["target"] = json!("HTTP:9000/");
+    let of_kinds = [
+        (file(&[to_alb], &[traffic("HTTP")]), "pods", "healthy"),
+        (file(&[to_nlb], &[traffic("TCP")]), "pods", "healthy"),
+        (file(&[to_clb], &[]), "clb/HTTP:9000", "InService"),
+    ];
+    for (config, group, state) in of_kinds {
+        let elbow = Elbow::run(&config);
+        elbow.wait_for_state(group, target.addr(), state);
+        Client::plain((ip, 8000)).ask(client::get("a.example", "/"));
+        drop(elbow);
+        let seen = std::mem::take(&mut *seen.lock().unwrap());
+        assert!(seen.len() >= 2, "expected a check and a request");
+        assert!(seen.iter().all(|peer| *peer == ip), "{group}: {seen:?}");
+    }
 }
 
 /// A load balancer at an IPv6 address: targets behind elbow and beside it, by TCP and UDP, and one of IPv4.

@@ -7,6 +7,7 @@ pub mod file;
 pub mod inherited;
 pub mod listen;
 pub mod memory;
+pub mod networks;
 pub mod open_files;
 pub mod proxy;
 pub mod source;

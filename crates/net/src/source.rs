@@ -22,8 +22,8 @@ pub enum Source {
 }
 
 impl Source {
-    /// The source of connections to `target` for a load balancer at `own`: loopback addresses reach only loopback addresses, and
-    /// elsewhere the kernel knows which address of the machine the target can answer.
+    /// The source of connections to `target` for a load balancer at `own`, as far as that is certain without knowing the machine:
+    /// loopback addresses reach only loopback addresses. [`Networks::source`](crate::networks::Networks::source) knows more.
     pub fn own(own: IpAddr, target: SocketAddr) -> Self {
         // The kernel chooses these two by itself.
         let first = [

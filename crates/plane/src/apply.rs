@@ -11,6 +11,7 @@ use elbow_model::{LoadBalancer, Model, Transport, changed};
 use elbow_net::datagram;
 use elbow_net::inherited::{Inherited, Which};
 use elbow_net::listen::{self, Locality};
+use elbow_net::networks::Networks;
 
 use crate::error::{ApplyError, Cause, Failure, ListenerId};
 use crate::inheritance::Inheritance;
@@ -39,6 +40,7 @@ impl Shared {
     /// All failures; the previous snapshot stays active.
     pub(crate) fn apply(&self, model: Arc<Model>) -> Result<Applied, ApplyError> {
         let mut state = self.lock();
+        self.networks.store(Arc::new(Networks::of_machine()));
         let previous = self.snapshot.load_full();
         // Continues after a failure, so that the caller gets all failures at once.
         let mut failures = Vec::new();

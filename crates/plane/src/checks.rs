@@ -19,7 +19,7 @@ use elbow_tls::BackendPolicy;
 use rustc_hash::FxHashMap;
 use tracing::info;
 
-use crate::connector::Connector;
+use crate::connector::{Connector, Origin};
 use crate::shared::Shared;
 use crate::snapshot::{GroupState, InstanceTargets, Snapshot, forwarded_groups};
 use crate::state_name::state_name;
@@ -71,6 +71,8 @@ struct Config {
     prober: Prober,
     /// What a check with TLS offers.
     tls: BackendPolicy,
+    /// The address of the load balancer, which the target sees where that can be.
+    own: Option<IpAddr>,
 }
 
 /// A check that should run, and the targets whose health it determines.
@@ -115,10 +117,11 @@ impl Checks {
     /// Like [`Self::follow_group`], for the instances of the load balancer `name`.
     pub(crate) fn follow_instances(&mut self, snapshot: &Snapshot, name: &Arc<str>) {
         let state = snapshot.balancers.get(name);
-        let instances = state
-            .into_iter()
-            .flat_map(|state| snapshot.instances(state));
-        let wanted = instances.map(instance_check).collect();
+        let wanted = state.into_iter().flat_map(|state| {
+            let instances = snapshot.instances(state).into_iter();
+            instances.map(|instance| instance_check(instance, &state.addresses))
+        });
+        let wanted = wanted.collect();
         self.follow(Owner::Balancer(Arc::clone(name)), wanted);
     }
 
@@ -162,8 +165,12 @@ impl Checks {
         targets: Rc<RefCell<Vec<Checked>>>,
         sequels: Sequels,
     ) -> Check {
-        let originator = self.shared.originators.with(config.tls);
-        let connector = Connector::for_health_checks(originator.clone());
+        let originator = self.shared.originators.with(config.tls).clone();
+        let origin = Origin {
+            address: config.own,
+            networks: Arc::clone(&self.shared.networks),
+        };
+        let connector = Connector::for_health_checks(originator, origin);
         let (own_config, own_tracker, checked) =
             (config.clone(), Rc::clone(&tracker), Rc::clone(&targets));
         let own_sequels = sequels.clone();
@@ -177,7 +184,7 @@ impl Checks {
                 check,
                 address,
                 prober,
-                tls: _,
+                ..
             } = own_config;
             let on_result = |checkup: Checkup| {
                 let targets = checked.borrow();
@@ -240,7 +247,10 @@ fn group_checks(snapshot: &Snapshot, state: &GroupState) -> FxHashMap<Key, Wante
         HealthCheckHost::Listener => host_of_listener(snapshot, state),
     };
     let wanted = |target: &Arc<Target>| Wanted {
-        config: target_config(group, target, host.as_deref()),
+        config: Config {
+            own: node_of_target(snapshot, state, target),
+            ..target_config(group, target, host.as_deref())
+        },
         targets: vec![(Arc::clone(group), Arc::clone(target))],
     };
     // Not those outside the zones of the load balancer.
@@ -268,6 +278,7 @@ fn target_config(group: &Group, target: &Target, host: Option<&str>) -> Config {
         } else {
             BackendPolicy::Tls12
         },
+        own: None,
         prober: Prober {
             host,
             user_agent: group.personality.health_check_user_agent,
@@ -293,7 +304,23 @@ fn host_of_listener(snapshot: &Snapshot, group: &GroupState) -> Option<String> {
     Some(SocketAddr::new(ip, listener.port).to_string())
 }
 
-fn instance_check(instance: InstanceTargets) -> (Key, Wanted) {
+/// The node that forwards to `target` of `group`: that of its zone, else the first one of its address family.
+fn node_of_target(snapshot: &Snapshot, group: &GroupState, target: &Target) -> Option<IpAddr> {
+    let mut balancers = group.users.iter();
+    let balancer = balancers.find_map(|name| snapshot.balancers.get(name))?;
+    let all = &balancer.addresses;
+    let is_same = |ip: &&IpAddr| ip.is_ipv4() == target.address.is_ipv4();
+    let zone = target.registered.availability_zone.as_ref();
+    let is_in_zone = |ip: &&IpAddr| {
+        let own = balancer.config.zone_at(**ip, all);
+        own.is_some_and(|own| Some(&own.name) == zone)
+    };
+    let mut own = all.iter().filter(is_same);
+    own.clone().find(is_in_zone).or_else(|| own.next()).copied()
+}
+
+/// The check of an instance of a load balancer at these `addresses`.
+fn instance_check(instance: InstanceTargets, addresses: &[IpAddr]) -> (Key, Wanted) {
     let InstanceTargets {
         instance,
         ip,
@@ -312,6 +339,10 @@ fn instance_check(instance: InstanceTargets) -> (Key, Wanted) {
             preface: Vec::new(),
         },
         address: SocketAddr::new(ip, port),
+        own: addresses
+            .iter()
+            .find(|own| own.is_ipv4() == ip.is_ipv4())
+            .copied(),
         check,
         tls: BackendPolicy::default(),
     };

@@ -1,10 +1,12 @@
 //! Opens connections to targets.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use elbow_net::networks::Networks;
 use elbow_net::open_files::Slot;
 use elbow_net::source::Source;
 use elbow_net::{Connect, ConnectError, ConnectErrorKind, Resource, TcpConnector, Transport};
@@ -26,8 +28,26 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Connector {
     tcp: TcpConnector,
     originator: Originator,
+    origin: Origin,
     /// `None` uses reserved descriptors.
     traffic: Option<Traffic>,
+}
+
+/// The load balancer that connections come from.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    /// Its address, which targets see where that can be; `None` if it is not known.
+    pub(crate) address: Option<IpAddr>,
+    /// The networks of this machine.
+    pub(crate) networks: Arc<ArcSwap<Networks>>,
+}
+
+impl Origin {
+    /// The address that `target` sees.
+    fn source(&self, target: SocketAddr) -> Source {
+        let source = |own| self.networks.load().source(own, target);
+        self.address.map_or(Source::Any, source)
+    }
 }
 
 /// The traffic that a connector serves.
@@ -45,6 +65,7 @@ impl Connector {
         descriptors: Rc<Descriptors>,
         clients: Arc<Clients>,
         listener: Arc<ListenerMetrics>,
+        origin: Origin,
     ) -> Self {
         let traffic = Some(Traffic {
             descriptors,
@@ -53,13 +74,14 @@ impl Connector {
         });
         Self {
             traffic,
-            ..Self::for_health_checks(originator)
+            ..Self::for_health_checks(originator, origin)
         }
     }
 
     /// A connector for health checks, which use reserved descriptors.
-    pub(crate) fn for_health_checks(originator: Originator) -> Self {
+    pub(crate) fn for_health_checks(originator: Originator, origin: Origin) -> Self {
         Self {
+            origin,
             traffic: None,
             tcp: TcpConnector {
                 timeout: CONNECT_TIMEOUT,
@@ -165,7 +187,11 @@ impl Connector {
         preface: &[u8],
     ) -> Result<(TcpStream, Option<Slot>), ConnectError> {
         let slot = self.slot()?;
-        let stream = self.tcp.connect_from(source, target, false, preface).await;
+        let source = match source {
+            Source::Any => self.origin.source(target),
+            source => *source,
+        };
+        let stream = self.tcp.connect_from(&source, target, false, preface).await;
         let stream = stream.inspect_err(|error| self.count(error))?;
         Ok((stream, slot))
     }

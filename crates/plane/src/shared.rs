@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use elbow_http::Providers;
 use elbow_model::addresses::Preferred;
+use elbow_net::networks::Networks;
 use elbow_net::open_files::{self, Budget, Needs};
 use elbow_telemetry::Telemetry;
 use elbow_tls::{BackendPolicy, Originator, Tickets};
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) originators: Originators,
     /// The descriptor budget of traffic.
     pub(crate) budget: Arc<Budget>,
+    /// The networks of this machine, as they were when the model was applied last.
+    pub(crate) networks: Arc<ArcSwap<Networks>>,
     /// Who is behind connections from one listener to another.
     pub(crate) clients: Arc<Clients>,
     /// Set when the plane starts draining.
@@ -118,6 +121,7 @@ impl Shared {
             snapshot: ArcSwap::default(),
             health_changes: watch::Sender::default(),
             left_out: ArcSwap::default(),
+            networks: Arc::default(),
             clients: Arc::default(),
             draining: AtomicBool::new(false),
             state: Mutex::default(),

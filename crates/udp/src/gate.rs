@@ -1,6 +1,7 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use elbow_net::source::Source;
 use elbow_telemetry::{ListenerCells, ShedReason};
 
 use crate::Listener;
@@ -18,6 +19,11 @@ pub trait Gate {
     /// # Errors
     /// If the client is refused; its datagram is dropped.
     fn admit(&self, client: SocketAddr) -> Result<(Arc<Listener>, Self::Open), Refusal>;
+
+    /// The address that `target` sees from a load balancer at `own`.
+    fn source(&self, own: IpAddr, target: SocketAddr) -> Source {
+        Source::own(own, target)
+    }
 
     /// The metrics of the listener on this worker.
     fn cells(&self) -> &ListenerCells;

@@ -148,7 +148,7 @@ impl<G: Gate> State<G> {
         let source = if weighted.group.shows_client(target.target(), key.client) {
             Source::Client(key.client)
         } else {
-            Source::own(ip, address)
+            front.gate.source(ip, address)
         };
         let socket = self.open(key, source, address)?;
         let flow = Flow {

@@ -21,7 +21,7 @@ use tracing::{debug, warn};
 use super::context::WorkerContext;
 use super::open::Open;
 use super::proxy_header::{self, HeaderError};
-use crate::connector::Connector;
+use crate::connector::{Connector, Origin};
 use crate::handshakes::Handshake;
 use crate::listener_key::ListenerKey;
 use crate::shared::Shared;
@@ -127,6 +127,10 @@ impl Accepting {
             Rc::clone(&context.descriptors),
             Arc::clone(&context.shared.clients),
             Arc::clone(&state.metrics),
+            Origin {
+                address: Some(key.address.ip()),
+                networks: Arc::clone(&context.shared.networks),
+            },
         ));
         let connections = match &state.handler {
             Handler::Udp(_) => return None,

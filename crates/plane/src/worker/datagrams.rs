@@ -1,12 +1,13 @@
 //! The UDP sockets of a worker, and which flows it admits.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use elbow_net::open_files::Full;
+use elbow_net::source::Source;
 use elbow_telemetry::{ListenerCells, ListenerMetrics, ShedReason};
 use elbow_udp::{Engine, Gate, Listener, Refusal};
 use rustc_hash::FxHashMap;
@@ -125,6 +126,10 @@ impl Gate for Front {
     fn listener(&self) -> Option<Arc<Listener>> {
         let snapshot = self.context.shared.snapshot.load();
         snapshot.listeners.get(&self.key)?.handler.udp().cloned()
+    }
+
+    fn source(&self, own: IpAddr, target: SocketAddr) -> Source {
+        self.context.shared.networks.load().source(own, target)
     }
 
     fn admit(&self, client: SocketAddr) -> Result<(Arc<Listener>, Open), Refusal> {
