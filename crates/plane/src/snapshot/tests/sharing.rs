@@ -132,7 +132,19 @@ fn certificate_is_reloaded_only_when_its_files_change() {
     );
     assert_eq!(changed_names(&second.groups, &third.groups).len(), 0);
     fs::remove_file(&file).unwrap();
-    let rejections = build(&model, &third, &FxHashMap::default()).err().unwrap();
+    // Who has it already keeps its content; for others it is missing.
+    let fourth = next(&model, &third);
+    assert_eq!(changed_names(&third.balancers, &fourth.balancers).len(), 0);
+    assert_eq!(fourth.stale().count(), 1);
+    let new = Snapshot::default();
+    let rejections = build(&model, &new, &FxHashMap::default()).err().unwrap();
     assert_eq!(rejections[0].load_balancers.len(), MANY);
+    write();
+    let fifth = next(&model, &fourth);
+    assert_eq!(
+        changed_names(&fourth.balancers, &fifth.balancers).len(),
+        MANY
+    );
+    assert_eq!(fifth.stale().count(), 0);
     fs::remove_dir_all(&dir).unwrap();
 }
