@@ -108,10 +108,22 @@ const TABLE: &str = "\
 table inet elbow {
   chain divert {
     type filter hook prerouting priority mangle; policy accept;
-    meta l4proto { tcp, udp } socket transparent 1 meta mark set meta mark & 0xffff00ff | 0x8100 accept
-  }
+    meta l4proto { tcp, udp } socket transparent 1 meta mark set meta mark & 0xffff00ff | 0x8100 accept;
+  };
 }
 ";
+
+/// The rules for answers of targets behind this machine, of one address family, as lines for a shell.
+pub(crate) fn remote_rules(is_ipv4: bool) -> Vec<String> {
+    let family = if is_ipv4 { "ip -4 " } else { "ip -6 " };
+    let rules = REMOTE_RULES.iter().filter(|line| line.starts_with(family));
+    let table = TABLE.split_whitespace().collect::<Vec<_>>().join(" ");
+    let table = format!("nft '{table}'");
+    [table]
+        .into_iter()
+        .chain(rules.map(|line| (*line).to_owned()))
+        .collect()
+}
 
 /// Marked packets are delivered here.
 const REMOTE_RULES: [&str; 4] = [
@@ -175,5 +187,9 @@ mod tests {
         assert_eq!(lines[1..5], REMOTE_RULES);
         assert_eq!(lines[5..], LOCAL_RULES);
         assert_eq!(rules(true).len(), 5);
+        let one_family = remote_rules(false);
+        let table = "nft 'table inet elbow { chain divert { type filter hook prerouting priority mangle; policy accept; ";
+        assert!(one_family[0].starts_with(table), "{one_family:?}");
+        assert_eq!(one_family[1..], [REMOTE_RULES[1], REMOTE_RULES[3]]);
     }
 }

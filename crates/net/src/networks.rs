@@ -1,5 +1,6 @@
 //! The networks that this machine reaches without a router.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -42,14 +43,34 @@ impl Networks {
         }
     }
 
+    /// The smallest network that has `address`, as a CIDR block.
+    pub fn of(&self, address: IpAddr) -> Option<String> {
+        let networks = self.0.iter().filter(|network| network.contains(address));
+        networks
+            .max_by_key(|network| network.mask)
+            .map(ToString::to_string)
+    }
+
     /// Whether both addresses are in one of the networks.
     fn join(&self, a: IpAddr, b: IpAddr) -> bool {
-        let (a, b) = (bits(a), bits(b));
         let mut networks = self.0.iter();
-        networks.any(|network| {
-            let is_in = |address| (address ^ network.address) & network.mask == 0;
-            is_in(a) && is_in(b)
-        })
+        networks.any(|network| network.contains(a) && network.contains(b))
+    }
+}
+
+impl Network {
+    fn contains(self, address: IpAddr) -> bool {
+        (bits(address) ^ self.address) & self.mask == 0
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let length = self.mask.count_ones();
+        match Ipv6Addr::from_bits(self.address).to_canonical() {
+            IpAddr::V4(ip) => write!(f, "{ip}/{}", length.saturating_sub(96)),
+            IpAddr::V6(ip) => write!(f, "{ip}/{length}"),
+        }
     }
 }
 
@@ -66,6 +87,11 @@ fn read(path: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
+/// Whether these flags are those of a route to something (RTF_REJECT of route(7) is not set).
+fn is_reached(flags: &str) -> bool {
+    u32::from_str_radix(flags, 16).is_ok_and(|flags| flags & 0x200 == 0)
+}
+
 /// The networks of `/proc/net/route`: interface, destination, gateway, flags, …, mask at the eighth place, with addresses as the
 /// machine has them in memory.
 fn ipv4(table: &str) -> Vec<Network> {
@@ -76,7 +102,8 @@ fn ipv4(table: &str) -> Vec<Network> {
             Some(Ipv4Addr::from(number.to_ne_bytes()))
         };
         let (destination, gateway, mask) = (address(1)?, address(2)?, address(7)?);
-        let is_network = !mask.is_unspecified() && !mask.is_broadcast();
+        let is_network =
+            !mask.is_unspecified() && !mask.is_broadcast() && is_reached(fields.get(3)?);
         (gateway.is_unspecified() && is_network).then(|| Network {
             address: destination.to_ipv6_mapped().to_bits(),
             mask: u128::from(mask.to_bits()) | !u128::from(u32::MAX),
@@ -85,7 +112,7 @@ fn ipv4(table: &str) -> Vec<Network> {
     table.lines().filter_map(network).collect()
 }
 
-/// The networks of `/proc/net/ipv6_route`: destination, its length, source, its length, next hop, …, interface at the end.
+/// The networks of `/proc/net/ipv6_route`: destination, its length, source, its length, next hop, …, flags at the ninth place.
 fn ipv6(table: &str) -> Vec<Network> {
     let network = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -97,7 +124,8 @@ fn ipv6(table: &str) -> Vec<Network> {
         let length = u32::from_str_radix(fields.get(1)?, 16).ok()?;
         let is_network = (1..128).contains(&length)
             && !destination.is_unicast_link_local()
-            && !destination.is_multicast();
+            && !destination.is_multicast()
+            && is_reached(fields.get(8)?);
         (next_hop.is_unspecified() && is_network).then(|| Network {
             address: destination.to_bits(),
             mask: u128::MAX << (128 - length),

@@ -44,7 +44,7 @@ pub use inheritance::Heritage;
 pub use logs::Logs;
 pub use options::{DataPath, Options};
 pub use plane::Plane;
-pub use return_paths::{Lack, lacks};
+pub use return_paths::{Lack, bypassing, lacks};
 pub use snapshot::check;
 pub use status::{
     AdministrativeOverride, AnomalyDetection, CertificateStatus, ListenerStatus,

@@ -12,9 +12,11 @@ use std::time::Duration;
 use elbow_balance::{Group, Target};
 use elbow_model::personality::FlowTarget;
 use elbow_model::{TargetGroup, TargetId};
+use elbow_net::networks::Networks;
 use elbow_net::source::{self, Source};
 use rustc_hash::FxHashMap;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::snapshot::{GroupState, Snapshot};
@@ -28,31 +30,58 @@ const INTERVAL: Duration = Duration::from_secs(30);
 const SOURCE_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const SOURCE_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
 
-/// Why the targets of `group`, which preserves the addresses of clients, cannot see them, as far as that is known without
-/// talking to a target; `None` if nothing is missing.
-pub async fn lacks(group: &TargetGroup) -> Option<Lack> {
+/// Targets of a group that [`lacks`] connects to at most.
+const MOST_PROBED: usize = 16;
+
+/// Why the targets of `group`, which preserves the addresses of clients, cannot see them; empty if nothing is missing. Connects
+/// to up to 16 targets on other machines, for up to two seconds.
+pub async fn lacks(group: &TargetGroup) -> Vec<Lack> {
     if source::may_be_transparent().is_err() {
-        return Some(Lack::Capability);
+        return vec![Lack::Capability];
     }
-    let is_local = |target: &elbow_model::Target| match target.id {
-        TargetId::Ip(ip) => ip.is_loopback(),
-        _ => false,
-    };
-    if !group.targets.iter().any(is_local) {
-        return None;
+    let (local, remote): (Vec<_>, Vec<_>) = addresses(group).partition(|at| at.ip().is_loopback());
+    let mut found = Vec::new();
+    if !local.is_empty() && lacks_loopback_rules().await.unwrap_or_default() {
+        found.push(Lack::LoopbackRules);
     }
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.ok()?;
-    let path = path_to(listener.local_addr().ok()?).await;
-    (path == Path::Missing).then_some(Lack::LoopbackRules)
+    let mut probes = JoinSet::new();
+    for target in remote.into_iter().take(MOST_PROBED) {
+        probes.spawn(async move { (target, path_to(target).await) });
+    }
+    let probed = probes.join_all().await.into_iter();
+    let missing = probed.filter(|(_, path)| *path == Path::Missing);
+    found.extend(missing.map(|(target, _)| Lack::ReturnPath(target)).min());
+    found
+}
+
+async fn lacks_loopback_rules() -> io::Result<bool> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    Ok(path_to(listener.local_addr()?).await == Path::Missing)
+}
+
+/// A target of `group` on another machine and the network of this machine that it is in, as a CIDR block. It answers clients in
+/// that network directly, so that they cannot reach it.
+pub fn bypassing(group: &TargetGroup) -> Option<(IpAddr, String)> {
+    let networks = Networks::of_machine();
+    addresses(group).find_map(|target| Some((target.ip(), networks.of(target.ip())?)))
+}
+
+fn addresses(group: &TargetGroup) -> impl Iterator<Item = SocketAddr> {
+    group.targets.iter().filter_map(|target| match target.id {
+        TargetId::Ip(ip) => Some(SocketAddr::new(ip, target.port)),
+        _ => None,
+    })
 }
 
 /// What this machine lacks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lack {
     /// CAP_NET_RAW or CAP_NET_ADMIN.
     Capability,
     /// The rules by which answers of targets at loopback addresses return.
     LoopbackRules,
+    /// What brings answers of this target back: its route by this machine, or the rules.
+    ReturnPath(SocketAddr),
 }
 
 /// The running probes, by group.
@@ -124,12 +153,12 @@ async fn path_to(target: SocketAddr) -> Path {
     );
     match answers(Source::Client(from), target).await {
         Ok(true) => Path::Works,
-        Ok(false) => match answers(Source::Any, target).await {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Path::Forbidden,
+        // No route to a target that is down is an error as well.
+        Ok(false) | Err(_) => match answers(Source::Any, target).await {
             Ok(true) => Path::Missing,
             _ => Path::Unknown,
         },
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Path::Forbidden,
-        Err(_) => Path::Missing,
     }
 }
 

@@ -77,8 +77,8 @@ pub(super) const ROWS: &[Advice] = &[
     Advice {
         code: "hairpin",
         severities: NOTE,
-        cause: "The targets of an internal Network Load Balancer see the addresses of their clients.",
-        consequence: "A pod or node that connects through the load balancer and is sent to itself times out.",
+        cause: "The targets of a Network Load Balancer see the addresses of their clients, and some clients are beside them.",
+        consequence: "A client that is sent to itself, or to a target in its own network, times out.",
         remedy: "Use the ClusterIP of the Service inside the cluster, or turn `preserve_client_ip.enabled` off.",
         page: "https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-troubleshooting.html",
         example: Example::File,

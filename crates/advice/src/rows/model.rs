@@ -395,7 +395,7 @@ pub(super) const ROWS: &[Advice] = &[
     Advice {
         code: "client-address-unavailable",
         severities: WARNING,
-        cause: "`preserve_client_ip.enabled` is true, and the machine lacks a capability or the rules for it.",
+        cause: "`preserve_client_ip.enabled` is true, and the machine lacks a capability or the rules for it, or is not on the targets' way back.",
         consequence: "AWS would show targets the client's address; here they see the load balancer's.",
         remedy: "Run the command in the hint.",
         page: "client-address.md",
