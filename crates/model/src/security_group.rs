@@ -10,6 +10,7 @@ use crate::condition::network;
 use crate::invalid::{Checked, Findings, Place};
 use crate::kinds::{IpProtocol, Transport};
 use crate::read::{in_range, one_of};
+use crate::sources::Sources;
 use crate::spec::{PermissionSpec, SecurityGroupSpec};
 
 /// A security group of a load balancer (`AuthorizeSecurityGroupIngress`; ALB, NLB and CLB guides: security
@@ -134,22 +135,6 @@ fn sources(
         Some(network)
     };
     given.iter().enumerate().filter_map(source).collect()
-}
-
-/// CIDR blocks that connections may come from. No block is inside another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sources(Vec<IpNet>);
-
-impl Sources {
-    /// All addresses in these blocks.
-    pub(crate) fn new(blocks: Vec<IpNet>) -> Self {
-        Self(IpNet::aggregate(&blocks))
-    }
-
-    /// Whether `client` may connect.
-    pub fn contains(&self, client: IpAddr) -> bool {
-        self.0.iter().any(|block| block.contains(&client))
-    }
 }
 
 /// The sources from which these groups allow clients of a transport to reach `port`. `None`: all, because there are no groups or
