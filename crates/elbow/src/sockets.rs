@@ -54,9 +54,9 @@ impl Sockets {
     /// # Errors
     /// It cannot be bound.
     pub(crate) async fn udp(&self, name: &str, address: SocketAddr) -> io::Result<UdpSocket> {
-        let mut inherited = self.inherited.udp(Which::Named(name), 1)?;
+        let mut inherited = self.inherited.udp(Which::Named(name))?;
         if inherited.is_empty() {
-            inherited = self.inherited.udp(Which::At(address), 1)?;
+            inherited = self.inherited.udp(Which::At(address))?;
         }
         let socket = match inherited.into_iter().next() {
             Some(socket) => UdpSocket::from_std(socket)?,

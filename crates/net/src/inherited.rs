@@ -100,12 +100,13 @@ impl Inherited {
         Ok(copies.into_iter().map(TcpListener::from).collect())
     }
 
-    /// As [`Self::tcp`], for UDP sockets.
+    /// A copy of each UDP socket. Workers do not share one: the datagrams of a client would reach one or another, and each would
+    /// begin a flow.
     ///
     /// # Errors
     /// A socket cannot be copied.
-    pub fn udp(&self, which: Which<'_>, workers: usize) -> io::Result<Vec<UdpSocket>> {
-        let copies = self.copies(Kind::Udp, which, workers)?;
+    pub fn udp(&self, which: Which<'_>) -> io::Result<Vec<UdpSocket>> {
+        let copies = self.copies(Kind::Udp, which, 0)?;
         for socket in &copies {
             // As for sockets of our own; systemd sets none of it.
             socket.set_nonblocking(true)?;
@@ -200,8 +201,8 @@ mod tests {
             assert_eq!(found.len(), copies);
         }
         assert_eq!(inherited.tcp(Which::Named("b"), 1).unwrap().len(), 1);
-        assert_eq!(inherited.udp(Which::At(address), 1).unwrap().len(), 1);
-        assert!(inherited.udp(Which::Named("b"), 1).unwrap().is_empty());
+        assert_eq!(inherited.udp(Which::At(address)).unwrap().len(), 1);
+        assert!(inherited.udp(Which::Named("b")).unwrap().is_empty());
         assert!(inherited.close().is_empty());
     }
 

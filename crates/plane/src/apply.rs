@@ -174,14 +174,14 @@ impl Shared {
         }
     }
 
-    /// The sockets of `key`, at least one for each worker: those of another process, or new ones.
+    /// The sockets of `key`: those of another process, or a new one for each worker.
     fn bind(&self, key: ListenerKey, inherited: Option<&Inherited>) -> io::Result<Vec<OwnedFd>> {
         let workers = self.options.workers;
         if let Some(inherited) = inherited.filter(|sockets| has(sockets, &key)) {
             let which = Which::At(key.address);
             return match key.transport {
                 Transport::Tcp => Ok(owned(inherited.tcp(which, workers)?)),
-                Transport::Udp => Ok(owned(inherited.udp(which, workers)?)),
+                Transport::Udp => Ok(owned(inherited.udp(which)?)),
             };
         }
         self.is_unused(key)?;
