@@ -3,10 +3,14 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use elbow_tests::command::{output, texts};
 use elbow_tests::config::{file, forward, group, listener, nlb};
 use elbow_tests::quic::{NAME, QuicClient, QuicServer, Who};
+use elbow_tests::upgrade::Successor;
 use elbow_tests::{Ca, Elbow, Target, TempDir, address, need_python_with, tools, wait};
 use serde_json::{Value, json};
 
@@ -97,6 +101,35 @@ fn connections_survive_changes_of_the_client_address() {
     }
     assert_eq!(scene.handshakes(), CLIENTS as u64);
     assert_eq!(scene.dropped(), Some(0.0));
+}
+
+#[test]
+fn connections_survive_an_upgrade() {
+    let mut scene = Scene::start();
+    let clients = scene.clients();
+    let first: Vec<Who> = clients.iter().map(QuicClient::ask).collect();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let load = clients.into_iter().zip(first).map(|(client, first)| {
+        let is_over = Arc::clone(&is_over);
+        thread::spawn(move || {
+            let mut asked = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                assert_eq!(client.ask(), first, "the server sees the same address");
+                asked += 1;
+            }
+            asked
+        })
+    });
+    let load: Vec<thread::JoinHandle<u32>> = load.collect();
+    let successor = Successor::of(scene.elbow.process().id(), &[]);
+    let status = scene.elbow.process().wait();
+    assert!(status.success(), "{status}");
+    is_over.store(true, Ordering::Relaxed);
+    for client in load {
+        assert!(client.join().unwrap() > 0);
+    }
+    assert_eq!(scene.handshakes(), CLIENTS as u64);
+    successor.terminate();
 }
 
 /// Another implementation of clients.

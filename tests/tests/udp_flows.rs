@@ -3,14 +3,10 @@
 
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use elbow_tests::config::{file, forward, group, listener, nlb, with_attribute};
 use elbow_tests::datagram::UdpClient;
 use elbow_tests::udp_scene::{MOMENT, PORT, Pod, Scene, config, pods_group, wait_for_answer_of};
-use elbow_tests::upgrade::Successor;
 use elbow_tests::{Elbow, Target, address, wait};
 use rustix::process::Signal;
 use serde_json::json;
@@ -243,35 +239,6 @@ fn drain_serves_flows_until_they_are_quiet() {
     let status = scene.elbow.process().wait();
     assert!(status.success(), "{status}");
     assert!(!scene.elbow.log().contains("ending open connections"));
-}
-
-/// The successor has copies of the sockets, so datagrams that wait in them are not lost either.
-#[test]
-fn no_datagram_is_lost_over_an_upgrade() {
-    let pod = Pod::start("a");
-    let mut scene = Scene::start(&[&pod]);
-    let over = Arc::new(AtomicBool::new(false));
-    let (is_over, lb) = (Arc::clone(&over), scene.lb);
-    let load = thread::spawn(move || {
-        let clients: Vec<UdpClient> = (0..8).map(|_| UdpClient::of(lb)).collect();
-        let mut rounds = 0;
-        while !is_over.load(Ordering::Relaxed) {
-            for client in &clients {
-                client.send(rounds.to_string());
-            }
-            for client in &clients {
-                assert_eq!(client.receive(), format!("a:{rounds}").into_bytes());
-            }
-            rounds += 1;
-        }
-        rounds
-    });
-    let successor = Successor::of(scene.elbow.process().id(), &[]);
-    let status = scene.elbow.process().wait();
-    assert!(status.success(), "{status}");
-    over.store(true, Ordering::Relaxed);
-    assert!(load.join().unwrap() > 0);
-    successor.terminate();
 }
 
 #[test]

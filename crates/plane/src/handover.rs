@@ -17,6 +17,7 @@ use elbow_net::inherited::Inherited;
 use rustix::fs::fstat;
 use tracing::warn;
 
+use crate::flows::UdpFlow;
 use crate::inheritance::{Health, Heritage, Inheritance, TicketKeys};
 use crate::message::{Command, Copied};
 use crate::plane::Plane;
@@ -119,11 +120,45 @@ impl Plane {
         })
     }
 
-    /// Accepts connections after [`Plane::inherit`].
-    pub fn accept(&self) {
+    /// Accepts connections after [`Plane::inherit`], and serves the UDP `flows` of the other process.
+    pub fn accept(&self, flows: Vec<UdpFlow>) {
         let mut state = self.shared.lock();
         if let Some(inheritance) = state.inheritance.take() {
-            state.listen(inheritance.into_held());
+            state.listen(inheritance.into_held(), flows);
+        }
+    }
+
+    /// Stops receiving datagrams of clients, which wait in the listening sockets from now on, and takes all UDP flows from their
+    /// workers: an element for each worker, with the flows that have been idle for longest first. Call [`Plane::return_flows`]
+    /// whatever happens.
+    ///
+    /// # Errors
+    /// A worker does not answer.
+    pub fn take_flows(&self) -> io::Result<Vec<Vec<UdpFlow>>> {
+        let mut taken = Vec::with_capacity(self.workers.len());
+        for worker in &self.workers {
+            let (sender, receiver) = mpsc::channel();
+            worker.send(Command::TakeFlows(sender));
+            match receiver.recv_timeout(COPY_TIMEOUT) {
+                Ok(flows) => taken.push(flows),
+                Err(_) => {
+                    self.return_flows(taken, false);
+                    return Err(io::Error::other("a worker does not answer"));
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Lets workers serve flows of [`Plane::take_flows`] again. They also receive datagrams of clients again, unless another process
+    /// has taken over.
+    pub fn return_flows(&self, mut taken: Vec<Vec<UdpFlow>>, has_successor: bool) {
+        taken.resize_with(self.workers.len(), Vec::new);
+        for (worker, flows) in self.workers.iter().zip(taken) {
+            worker.send(Command::ReturnFlows {
+                flows,
+                has_successor,
+            });
         }
     }
 }

@@ -17,6 +17,7 @@ mod connector;
 mod control;
 mod descriptors;
 mod error;
+mod flows;
 mod handover;
 mod handshakes;
 mod inheritance;
@@ -40,6 +41,7 @@ pub use apply::Applied;
 /// The limit of open files; raise it before opening any.
 pub use elbow_net::open_files;
 pub use error::{ApplyError, Cause, Failure, ListenerId};
+pub use flows::{FlowRecord, UdpFlow};
 pub use inheritance::Heritage;
 pub use logs::Logs;
 pub use options::{DataPath, Options};

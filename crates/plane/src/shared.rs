@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
 use crate::clients::Clients;
+use crate::flows::{self, UdpFlow};
 use crate::inheritance::Inheritance;
 use crate::logs::Logs;
 use crate::message::{Command, Sockets, Update};
@@ -96,11 +97,15 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Lets the workers accept connections from `opened`.
-    pub(crate) fn listen(&self, opened: Vec<Sockets>) {
+    /// Lets the workers accept connections from `opened`, and serve the UDP `flows` that arrive there.
+    pub(crate) fn listen(&self, opened: Vec<Sockets>, flows: Vec<UdpFlow>) {
+        let mut flows = flows::by_listener(flows);
         for Sockets { key, sockets } in opened {
             for (worker, socket) in self.workers.iter().cycle().zip(sockets) {
-                let _ = worker.send(Command::Listen { key, socket });
+                let identity = flows::identity(&socket).ok();
+                let flows = identity.and_then(|identity| flows.remove(&identity));
+                let flows = flows.unwrap_or_default();
+                let _ = worker.send(Command::Listen { key, socket, flows });
             }
         }
     }
@@ -250,7 +255,7 @@ impl Shared {
         self.snapshot.store(Arc::clone(&next));
         match &mut state.inheritance {
             Some(inheritance) => inheritance.hold(opened, &changes.closed),
-            None => state.listen(opened),
+            None => state.listen(opened, Vec::new()),
         }
         for key in &changes.handed_over {
             for worker in &state.workers {

@@ -96,10 +96,10 @@ async fn run(id: usize, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiv
     let mut udp = UdpSockets::new(&context);
     while let Some(command) = commands.recv().await {
         match command {
-            Command::Listen { key, socket } => {
+            Command::Listen { key, socket, flows } => {
                 let opened = match key.transport {
                     Transport::Tcp => tcp.listen(key, socket.into()),
-                    Transport::Udp => udp.listen(key, socket.into()),
+                    Transport::Udp => udp.listen(key, socket.into(), flows),
                 };
                 if let Err(error) = opened {
                     error!(address = %key, %error, "cannot register a listening socket");
@@ -125,6 +125,16 @@ async fn run(id: usize, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiv
                 // Who asked may have stopped waiting.
                 let _ = copies.send(copied.collect());
             }
+            Command::TakeFlows(to) => {
+                // Who asked may have stopped waiting.
+                if let Err(flows) = to.send(udp.take_flows()) {
+                    udp.return_flows(flows.0, false);
+                }
+            }
+            Command::ReturnFlows {
+                flows,
+                has_successor,
+            } => udp.return_flows(flows, has_successor),
             Command::Wake => {
                 context.worker.timers.wake_all();
                 udp.end_terminated();

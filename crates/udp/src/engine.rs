@@ -13,6 +13,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 
 use crate::gate::Gate;
+use crate::passed::Passed;
 use crate::state::{FRONT, Ground, State};
 
 #[cfg(test)]
@@ -92,6 +93,30 @@ impl<G: Gate> Engine<G> {
         for (_, front) in &self.state.borrow().fronts {
             self.ground.forget(&front.socket);
         }
+    }
+
+    /// Receives datagrams of clients again after [`Self::stop_receiving`].
+    pub fn receive_again(&self) {
+        for (id, front) in &self.state.borrow().fronts {
+            // Fails only if it is watched already.
+            let _ = self.ground.watch_front(&front.socket, id as u32);
+        }
+    }
+
+    /// Takes all flows out; returns them with the numbers of their sockets, the ones that have been idle for longest first. Call
+    /// [`Self::stop_receiving`] before, or their next datagrams begin others.
+    pub fn take_flows(&self) -> Vec<(u32, Passed)> {
+        let mut taken = Vec::new();
+        let mut state = self.state.borrow_mut();
+        state.take_flows(&self.ground, |front, flow| taken.push((front, flow)));
+        taken
+    }
+
+    /// Serves a flow whose datagrams arrive at socket `id`, and returns whether it does: not if its target is not registered there,
+    /// and not at a limit.
+    pub fn adopt(&self, id: u32, flow: Passed) -> bool {
+        let mut state = self.state.borrow_mut();
+        state.adopt(&self.ground, id, flow).is_some()
     }
 
     /// Ends the flows whose targets were deregistered or became unhealthy, or whose group lost its weight. The next datagram of the

@@ -1,6 +1,8 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use elbow_balance::{Cutoff, InFlight};
+use std::sync::Arc;
+
+use elbow_balance::{Cutoff, InFlight, Target, Weighted};
 
 /// What tells the flows of a worker apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,11 +21,29 @@ pub(crate) struct Flow<O> {
     /// Connected to the target.
     pub(crate) socket: UdpSocket,
     pub(crate) target: InFlight,
+    /// The name of the target group.
+    pub(crate) group: Arc<str>,
     pub(crate) cutoff: Cutoff,
     pub(crate) _open: O,
 }
 
 impl<O> Flow<O> {
+    /// A flow to `target` of the group `weighted`.
+    pub(crate) fn new(
+        socket: UdpSocket,
+        weighted: &Weighted,
+        target: &Arc<Target>,
+        open: O,
+    ) -> Self {
+        Self {
+            socket,
+            target: target.start(),
+            group: Arc::clone(&weighted.group.config.name),
+            cutoff: weighted.cutoff.clone(),
+            _open: open,
+        }
+    }
+
     /// Whether it ends although datagrams pass.
     pub(crate) fn is_terminated(&self) -> bool {
         self.target.is_terminated() || self.cutoff.is_cut()

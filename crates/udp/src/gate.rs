@@ -25,6 +25,12 @@ pub trait Gate {
         Source::own(own, target)
     }
 
+    /// Counts a flow that another process began, or this one before.
+    ///
+    /// # Errors
+    /// At a limit, or if the listener was removed.
+    fn resume(&self) -> Result<(Arc<Listener>, Self::Open), Refusal>;
+
     /// The metrics of the listener on this worker.
     fn cells(&self) -> &ListenerCells;
 

@@ -25,6 +25,19 @@ impl Listener {
         })
     }
 
+    /// The target at this address in the group called `group`, if the group gets flows.
+    pub(crate) fn registered(
+        &self,
+        group: &str,
+        address: SocketAddr,
+    ) -> Option<(&Weighted, &Arc<Target>)> {
+        let weighted = self.forward.with_flows(group)?;
+        let mut targets = weighted.group.targets.iter();
+        let target = targets
+            .find(|target| target.address == address && target.state() != TargetState::Unused);
+        Some((weighted, target?))
+    }
+
     /// Chooses the target of a new flow: by protocol, source and destination, or by the source address alone if the group is
     /// sticky (NLB guide: introduction; target groups, sticky sessions). `random` spreads flows over weighted groups.
     pub(crate) fn choose(

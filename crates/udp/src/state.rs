@@ -41,6 +41,13 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
+    /// Watches the socket of a listener.
+    pub(crate) fn watch_front(&self, socket: &UdpSocket, id: u32) -> io::Result<()> {
+        let data = epoll::EventData::new_u64(FRONT | u64::from(id));
+        epoll::add(self.epoll.get_ref(), socket, data, epoll::EventFlags::IN)?;
+        Ok(())
+    }
+
     /// Stops watching a socket. Its end does not do that as long as another process has a copy.
     pub(crate) fn forget(&self, socket: &UdpSocket) {
         // It may not be watched any more.
@@ -132,7 +139,7 @@ impl<G: Gate> State<G> {
         let local = SocketAddr::new(ip, front.address.port());
         let named = server.and_then(|id| listener.by_server_id(id));
         let (weighted, target) = if let Some((weighted, target)) = named {
-            (weighted, target.start())
+            (weighted, target)
         } else {
             let random = || ground.worker.random();
             let Some((weighted, chosen)) = listener.choose(key.client, local, random) else {
@@ -142,21 +149,21 @@ impl<G: Gate> State<G> {
             if chosen.fail_open {
                 cells.fail_open.increment();
             }
-            (weighted, chosen.target.start())
+            (weighted, chosen.target)
         };
-        let address = target.target().address;
-        let source = if weighted.group.shows_client(target.target(), key.client) {
+        let address = target.address;
+        let source = if weighted.group.shows_client(target, key.client) {
             Source::Client(key.client)
         } else {
             front.gate.source(ip, address)
         };
         let socket = self.open(key, source, address)?;
-        let flow = Flow {
-            socket,
-            target,
-            cutoff: weighted.cutoff.clone(),
-            _open: open,
-        };
+        let flow = Flow::new(socket, weighted, target, open);
+        self.begin(ground, key, flow)
+    }
+
+    /// Serves `flow` from now on.
+    pub(crate) fn begin(&mut self, ground: &Ground, key: Key, flow: Flow<G::Open>) -> Option<u32> {
         let now = ground.worker.timers.now();
         let (id, removed) = self.flows.insert(key, flow, now);
         drop(removed);
@@ -272,8 +279,7 @@ impl<G: Gate> State<G> {
         let entry = self.fronts.vacant_entry();
         // As many as there are descriptors at most.
         let id = entry.key() as u32;
-        let data = epoll::EventData::new_u64(FRONT | u64::from(id));
-        epoll::add(ground.epoll.get_ref(), &socket, data, epoll::EventFlags::IN)?;
+        ground.watch_front(&socket, id)?;
         entry.insert(Front {
             socket,
             address,

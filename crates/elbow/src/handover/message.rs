@@ -20,6 +20,9 @@ const MAX_LENGTH: u32 = 256 * 1024 * 1024;
 #[serde(rename_all = "camelCase")]
 pub(super) struct Message {
     version: u32,
+    /// Whether UDP flows can follow later.
+    #[serde(default)]
+    pub(super) offers_flows: bool,
     /// The names of the sockets that follow, in their order.
     sockets: Vec<String>,
     pub(super) heritage: Heritage,
@@ -36,6 +39,7 @@ pub(super) fn send(
 ) -> io::Result<()> {
     let message = Message {
         version: VERSION,
+        offers_flows: true,
         sockets: sockets.iter().map(|(name, _)| name.clone()).collect(),
         heritage,
         pipes,
@@ -91,6 +95,7 @@ mod tests {
         send(&old, &sockets, Heritage::default(), pipes.clone()).unwrap();
         let (message, mut sockets) = receive(&new).unwrap();
         assert_eq!(message.pipes, pipes);
+        assert!(message.offers_flows);
         let (name, socket) = sockets.pop().unwrap();
         assert_eq!(name, "admin");
         assert_eq!(TcpListener::from(socket).local_addr().unwrap(), address);
@@ -119,6 +124,7 @@ mod tests {
         let length = u32::try_from(newer.len()).unwrap();
         old.write_all(&length.to_be_bytes()).unwrap();
         old.write_all(newer.as_bytes()).unwrap();
-        assert!(receive(&new).is_ok());
+        let (message, _) = receive(&new).unwrap();
+        assert!(!message.offers_flows, "an older process sends none");
     }
 }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elbow_net::inherited::Inherited;
-use elbow_plane::{Heritage, Plane};
+use elbow_plane::{Heritage, Plane, UdpFlow};
 use rustix::process::getppid;
 use tracing::{info, warn};
 
-use super::{GO, READY, UPGRADE, message};
+use super::{GO, READY, READY_FOR_FLOWS, UPGRADE, flows, message};
 use crate::process::Failure;
 use crate::{pipes, systemd};
 
@@ -29,7 +29,14 @@ pub(crate) struct Start {
     sockets: Arc<Inherited>,
     heritage: Heritage,
     /// The previous process, which waits for READY.
-    predecessor: Option<UnixStream>,
+    predecessor: Option<Predecessor>,
+}
+
+/// The previous process of an upgrade.
+struct Predecessor {
+    stream: UnixStream,
+    /// Whether it passes its UDP flows.
+    offers_flows: bool,
 }
 
 impl Start {
@@ -69,7 +76,10 @@ impl Start {
         Ok(Self {
             sockets: Arc::new(Inherited::new(sockets)?),
             heritage: message.heritage,
-            predecessor: Some(stream),
+            predecessor: Some(Predecessor {
+                stream,
+                offers_flows: message.offers_flows,
+            }),
         })
     }
 
@@ -97,6 +107,7 @@ impl Start {
     /// # Errors
     /// The previous process has ended or given up.
     pub(crate) async fn accept(self, plane: &Plane) -> Result<(), Failure> {
+        let mut flows = Vec::new();
         if let Some(predecessor) = &self.predecessor {
             let settled = async {
                 while !plane.is_settled() {
@@ -105,14 +116,14 @@ impl Start {
             };
             // Targets that are silent for longer are not healthy.
             let _ = tokio::time::timeout(SETTLE_TIMEOUT, settled).await;
-            agree(predecessor).map_err(|error| {
+            flows = predecessor.agree().map_err(|error| {
                 Failure::environment(
                     format!("the previous process does not hand over: {error}"),
                     "check whether it still serves",
                 )
             })?;
         }
-        plane.accept();
+        plane.accept(flows);
         for socket in self.sockets.close() {
             if self.predecessor.is_some() {
                 info!(
@@ -126,14 +137,23 @@ impl Start {
     }
 }
 
-/// Says READY and waits for GO.
-fn agree(mut predecessor: &UnixStream) -> io::Result<()> {
-    predecessor.write_all(&[READY])?;
-    let mut answer = [0];
-    predecessor.read_exact(&mut answer)?;
-    match answer {
-        [GO] => Ok(()),
-        _ => Err(io::Error::other("unexpected answer")),
+impl Predecessor {
+    /// Says READY, receives UDP flows and waits for GO.
+    fn agree(&self) -> io::Result<Vec<UdpFlow>> {
+        let mut stream = &self.stream;
+        let flows = if self.offers_flows {
+            stream.write_all(&[READY_FOR_FLOWS])?;
+            flows::receive(stream)?
+        } else {
+            stream.write_all(&[READY])?;
+            Vec::new()
+        };
+        let mut answer = [0];
+        stream.read_exact(&mut answer)?;
+        match answer {
+            [GO] => Ok(flows),
+            _ => Err(io::Error::other("unexpected answer")),
+        }
     }
 }
 

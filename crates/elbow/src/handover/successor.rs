@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use elbow_plane::Plane;
+use elbow_plane::{Plane, UdpFlow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::control::{Client, Control, Order};
 use super::program::Program;
-use super::{GO, READY, message};
+use super::{GO, READY, READY_FOR_FLOWS, flows, message};
 use crate::process::Failure;
 use crate::sockets::Sockets;
 use crate::{pipes, systemd};
@@ -118,8 +118,17 @@ fn hand_over(program: &Program, handing: &Handing, order: &Order) -> Result<u32,
     };
     let timeout = order.timeout.unwrap_or(READY_TIMEOUT);
     let ready = successor.prepare(&sockets, handing, timeout);
-    ready.map_err(|error| successor.failure(&error, timeout))?;
-    successor.go().ok_or_else(|| "the new process ended".into())
+    let takes_flows = ready.map_err(|error| successor.failure(&error, timeout))?;
+    if !takes_flows {
+        let gone = successor.go();
+        return gone.map_err(|error| successor.failure(&error, timeout));
+    }
+    let plane = &handing.plane;
+    let mut taken = plane.take_flows().map_err(|error| error.to_string())?;
+    let result = successor.take_over(&mut taken);
+    // Flows that have arrived are served elsewhere now, and the others go on here until they are quiet.
+    plane.return_flows(taken, result.is_ok());
+    result.map_err(|error| successor.failure(&error, flows::TIME))
 }
 
 /// The new process. It is killed unless it takes over.
@@ -129,13 +138,13 @@ struct Successor {
 }
 
 impl Successor {
-    /// Sends `sockets` and what else it has to know, and waits until it is ready.
+    /// Sends `sockets` and what else it has to know, and waits until it is ready; returns whether it takes UDP flows over.
     fn prepare(
         &mut self,
         sockets: &[(String, std::os::fd::OwnedFd)],
         handing: &Handing,
         timeout: Duration,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         self.stream.set_write_timeout(Some(timeout))?;
         self.stream.set_read_timeout(Some(timeout))?;
         message::send(
@@ -147,16 +156,33 @@ impl Successor {
         let mut answer = [0];
         self.stream.read_exact(&mut answer)?;
         match answer {
-            [READY] => Ok(()),
+            [READY] => Ok(false),
+            [READY_FOR_FLOWS] => Ok(true),
             _ => Err(io::Error::other("it is not an elbow that can take over")),
         }
     }
 
+    /// Passes the flows of each worker, removes those that have arrived, and lets it accept connections; returns its process id.
+    fn take_over(&mut self, taken: &mut [Vec<UdpFlow>]) -> io::Result<u32> {
+        self.stream.set_write_timeout(Some(flows::TIME))?;
+        self.stream.set_read_timeout(Some(flows::TIME))?;
+        let mut arrived = flows::send(&self.stream, taken)?;
+        let process = self.go()?;
+        for of_worker in taken {
+            let kept = of_worker.len().saturating_sub(arrived);
+            arrived -= of_worker.len() - kept;
+            of_worker.truncate(kept);
+        }
+        Ok(process)
+    }
+
     /// Lets it accept connections; returns its process id.
-    fn go(mut self) -> Option<u32> {
-        self.stream.write_all(&[GO]).ok()?;
+    fn go(&mut self) -> io::Result<u32> {
+        self.stream.write_all(&[GO])?;
         // It survives this process.
-        self.child.take().map(|child| child.id())
+        let child = self.child.take();
+        let ended = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        Ok(child.ok_or_else(ended)?.id())
     }
 
     /// Ends it; returns why it cannot take over.

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use elbow_net::open_files::Full;
 use elbow_net::source::Source;
 use elbow_telemetry::{ListenerCells, ListenerMetrics, ShedReason};
-use elbow_udp::{Engine, Gate, Listener, Refusal};
+use elbow_udp::{Engine, Gate, Listener, Passed, Refusal};
 use rustc_hash::FxHashMap;
 use tokio::task::spawn_local;
 
 use super::context::WorkerContext;
 use super::open::Open;
+use crate::flows::{self, UdpFlow};
 use crate::listener_key::ListenerKey;
 use crate::snapshot::Limit;
 
@@ -23,8 +24,16 @@ pub(super) struct UdpSockets {
     context: Rc<WorkerContext>,
     /// Made for the first socket.
     engine: Option<Rc<Engine<Front>>>,
-    /// Their numbers in the engine. A listener may have several here: those of a process with more workers.
-    sockets: FxHashMap<ListenerKey, Vec<u32>>,
+    /// A listener may have several here: those of a process with more workers.
+    sockets: FxHashMap<ListenerKey, Vec<Socket>>,
+}
+
+/// A listening socket.
+struct Socket {
+    /// Its number in the engine.
+    id: u32,
+    /// Its [`flows::identity`].
+    identity: u64,
 }
 
 impl UdpSockets {
@@ -36,8 +45,13 @@ impl UdpSockets {
         }
     }
 
-    /// Serves the datagrams of `socket` for the active listener at `key`.
-    pub(super) fn listen(&mut self, key: ListenerKey, socket: UdpSocket) -> io::Result<()> {
+    /// Serves the datagrams of `socket` for the active listener at `key`, and the flows that it has already.
+    pub(super) fn listen(
+        &mut self,
+        key: ListenerKey,
+        socket: UdpSocket,
+        flows: Vec<Passed>,
+    ) -> io::Result<()> {
         // The configuration may no longer have the listener.
         let Some(front) = Front::new(&self.context, key) else {
             return Ok(());
@@ -50,8 +64,15 @@ impl UdpSockets {
                 self.engine.insert(engine)
             }
         };
+        let identity = flows::identity(&socket)?;
         let id = engine.listen(socket, front)?;
-        self.sockets.entry(key).or_default().push(id);
+        for flow in flows {
+            engine.adopt(id, flow);
+        }
+        self.sockets
+            .entry(key)
+            .or_default()
+            .push(Socket { id, identity });
         Ok(())
     }
 
@@ -85,12 +106,45 @@ impl UdpSockets {
         }
     }
 
+    /// Stops receiving datagrams of clients, and takes all flows out.
+    pub(super) fn take_flows(&self) -> Vec<UdpFlow> {
+        let Some(engine) = &self.engine else {
+            return Vec::new();
+        };
+        engine.stop_receiving();
+        let listeners = self.sockets.values().flatten();
+        let listeners = listeners.map(|socket| (socket.id, socket.identity));
+        let listeners: FxHashMap<u32, u64> = listeners.collect();
+        let flow = |(id, flow)| {
+            let listener = *listeners.get(&id)?;
+            Some(UdpFlow { listener, flow })
+        };
+        engine.take_flows().into_iter().filter_map(flow).collect()
+    }
+
+    /// Serves flows of [`Self::take_flows`] again, and receives datagrams of clients unless there is a successor.
+    pub(super) fn return_flows(&self, flows: Vec<UdpFlow>, has_successor: bool) {
+        let Some(engine) = &self.engine else {
+            return;
+        };
+        let ids = self.sockets.values().flatten();
+        let ids: FxHashMap<u64, u32> = ids.map(|socket| (socket.identity, socket.id)).collect();
+        for UdpFlow { listener, flow } in flows {
+            if let Some(id) = ids.get(&listener) {
+                engine.adopt(*id, flow);
+            }
+        }
+        if !has_successor {
+            engine.receive_again();
+        }
+    }
+
     fn of(&self, key: ListenerKey) -> impl Iterator<Item = (&Engine<Front>, u32)> {
-        let ids = self.sockets.get(&key).into_iter().flatten();
+        let sockets = self.sockets.get(&key).into_iter().flatten();
         let engine = self.engine.as_deref();
         engine
             .into_iter()
-            .flat_map(move |engine| ids.clone().map(move |id| (engine, *id)))
+            .flat_map(move |engine| sockets.clone().map(move |socket| (engine, socket.id)))
     }
 
     /// Ends the flows whose targets were deregistered or became unhealthy, or whose group lost its weight.
@@ -132,6 +186,13 @@ impl Gate for Front {
         self.context.shared.networks.load().source(own, target)
     }
 
+    fn resume(&self) -> Result<(Arc<Listener>, Open), Refusal> {
+        let listener = self.listener().ok_or(Refusal::Closed)?;
+        let slot = self.context.descriptors.flow().map_err(refusal)?;
+        let open = Open::new(&self.context, &self.metrics, slot);
+        Ok((listener, open))
+    }
+
     fn admit(&self, client: SocketAddr) -> Result<(Arc<Listener>, Open), Refusal> {
         if self.context.worker.draining() {
             return Err(Refusal::Closed);
@@ -151,13 +212,7 @@ impl Gate for Front {
             self.cells().rejected_by_limit.increment();
             return Err(Refusal::Closed);
         }
-        let slot = self.context.descriptors.flow().map_err(|full| {
-            Refusal::Full(match full {
-                Full::OpenFiles => ShedReason::OpenFiles,
-                Full::Clients => ShedReason::MaxConnections,
-                Full::Flows => ShedReason::UdpFlows,
-            })
-        })?;
+        let slot = self.context.descriptors.flow().map_err(refusal)?;
         let open = Open::new(&self.context, &self.metrics, slot);
         Ok((Arc::clone(listener), open))
     }
@@ -170,4 +225,12 @@ impl Gate for Front {
         self.metrics.shed(reason);
         self.context.warn_of_limit(self.key, reason);
     }
+}
+
+fn refusal(full: Full) -> Refusal {
+    Refusal::Full(match full {
+        Full::OpenFiles => ShedReason::OpenFiles,
+        Full::Clients => ShedReason::MaxConnections,
+        Full::Flows => ShedReason::UdpFlows,
+    })
 }

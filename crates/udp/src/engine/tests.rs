@@ -14,7 +14,7 @@ use tokio::net::UdpSocket as AsyncSocket;
 use tokio::task::{LocalSet, spawn_local};
 
 use super::Engine;
-use crate::{Gate, Listener, Refusal};
+use crate::{Gate, Listener, Passed, Refusal};
 
 /// Admits a number of flows at a time.
 struct TestGate {
@@ -40,6 +40,10 @@ impl Drop for Open {
 
 impl Gate for TestGate {
     type Open = Open;
+
+    fn resume(&self) -> Result<(Arc<Listener>, Open), Refusal> {
+        self.admit((Ipv4Addr::LOCALHOST, 9).into())
+    }
 
     fn admit(&self, _: SocketAddr) -> Result<(Arc<Listener>, Open), Refusal> {
         if self.open.get() >= self.most {
@@ -310,6 +314,77 @@ fn closed_socket_ends_its_flows() {
         assert_eq!(scene.open.get(), 0);
         bind(scene.lb, Locality::Assigned).unwrap();
     });
+}
+
+#[test]
+fn flow_that_is_taken_out_and_back_keeps_its_socket_and_loses_nothing() {
+    run(async {
+        let scene = Scene::start(9).await;
+        let clients = [scene.client().await, scene.client().await];
+        let first = scene.echo(&clients[0], "one").await;
+        scene.worker.timers.advance(1);
+        let second = scene.echo(&clients[1], "two").await;
+        scene.engine.stop_receiving();
+        let taken = scene.engine.take_flows();
+        assert_eq!((scene.open.get(), scene.target.in_flight()), (0, 0));
+        let ports = |(_, flow): &(u32, Passed)| flow.client;
+        let expected = clients.each_ref().map(|c| c.local_addr().unwrap());
+        assert_eq!(taken.iter().map(ports).collect::<Vec<_>>(), expected);
+        // They wait in the sockets.
+        clients[0].send(b"three").await.unwrap();
+        scene.server.send_to(b"yes", second).await.unwrap();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(scene.open.get(), 0, "no other flow begins");
+        for (front, flow) in taken {
+            assert!(scene.engine.adopt(front, flow));
+        }
+        assert_eq!((scene.open.get(), scene.target.in_flight()), (2, 2));
+        scene.engine.receive_again();
+        assert_eq!(scene.receive("three").await, first);
+        let mut answer = [0; 9];
+        assert_eq!(soon(clients[1].recv(&mut answer)).await.unwrap(), 3);
+        assert_eq!(scene.echo(&clients[1], "four").await, second);
+        scene.worker.timers.advance(1_300);
+        until(|| scene.open.get() == 0).await;
+    });
+}
+
+#[test]
+fn flow_is_not_adopted_without_its_target_or_at_a_limit() {
+    run(async {
+        let scene = Scene::start(1).await;
+        let adopt = |flow| scene.engine.adopt(scene.front, flow);
+        scene.target.set_state(TargetState::Unused);
+        assert!(!adopt(passed(&scene)));
+        scene.target.set_state(TargetState::Healthy);
+        let (mut other_group, mut other_target) = (passed(&scene), passed(&scene));
+        other_group.target_group = "another".into();
+        other_target.target.set_port(1);
+        assert!(!adopt(other_group) && !adopt(other_target));
+        assert!(!scene.engine.adopt(scene.front + 1, passed(&scene)));
+        assert_eq!((scene.open.get(), scene.target.in_flight()), (0, 0));
+        assert!(adopt(passed(&scene)));
+        let mut another = passed(&scene);
+        another.client.set_port(10);
+        assert!(!adopt(another));
+        assert_eq!((scene.open.get(), scene.target.in_flight()), (1, 1));
+    });
+}
+
+/// A flow of another process.
+fn passed(scene: &Scene) -> Passed {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.connect(scene.target.address).unwrap();
+    Passed {
+        client: (Ipv4Addr::LOCALHOST, 9).into(),
+        local: None,
+        server: None,
+        target_group: "g".into(),
+        target: scene.target.address,
+        socket,
+    }
 }
 
 #[test]
