@@ -21,7 +21,7 @@ const PERIOD: Duration = Duration::from_secs(60);
 
 /// The first line of the file.
 const HEADER: &str = "# Keys of TLS session tickets of elbow, one a line, in hexadecimal. Whoever has them can read recorded \
-                      connections of resumed TLS 1.2 sessions.";
+                      connections of clients of TLS 1.2 that got a ticket.";
 
 /// A file with the keys.
 #[derive(Debug)]

@@ -139,3 +139,43 @@ fn unknown_policy_lists_the_known_ones() {
         );
     }
 }
+
+/// The table of legacy clients in docs/tls.md, counted.
+#[test]
+fn documented_numbers_of_suites_are_true() {
+    let page = include_str!("../../../../docs/tls.md");
+    let rows = page.lines().filter_map(|line| {
+        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let &[names, all, served, versions] = &cells[..] else {
+            return None;
+        };
+        let numbers = (all.parse::<usize>().ok()?, served.parse::<usize>().ok()?);
+        Some((names, numbers, versions))
+    });
+    let mut documented = Vec::new();
+    for (names, numbers, versions_served) in rows {
+        for name in names.split('`').skip(1).step_by(2) {
+            let name = format!("ELBSecurityPolicy-{name}");
+            let known = ssl_policy(&name).unwrap();
+            let policy = policy(&name).unwrap();
+            let found = (known.suites.len(), suites(&policy).len());
+            assert_eq!(found, numbers, "{name}");
+            let found = versions(&policy).into_iter().map(|version| match version {
+                V::TLSv1_3 => "1.3",
+                _ => "1.2",
+            });
+            assert_eq!(
+                found.collect::<Vec<_>>().join(", "),
+                versions_served,
+                "{name}"
+            );
+            documented.push(name);
+        }
+    }
+    let is_missing = |policy: &&SslPolicy| {
+        let of_others = ["-FIPS-", "-PQ-", "-2015-05"];
+        let has_row = documented.iter().any(|name| name == policy.name);
+        !has_row && !of_others.iter().any(|part| policy.name.contains(part))
+    };
+    assert_eq!(ssl_policies().iter().find(is_missing), None);
+}
