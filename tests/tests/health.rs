@@ -203,10 +203,7 @@ fn target_host_names_are_resolved() {
             let mut stream = stream;
             let request = elbow_tests::message::Reader::default().request(&mut stream);
             let Ok(Some(request)) = request else { continue };
-            drop(std::io::Write::write_all(
-                &mut stream,
-                &elbow_tests::target::ok("by name"),
-            ));
+            drop(std::io::Write::write_all(&mut stream, &ok("by name")));
             if !request.is_health_check() {
                 return;
             }
