@@ -49,7 +49,6 @@ use clap::CommandFactory;
 use crate::args::{Cli, Command};
 use crate::process::{Failure, LAST_WORDS};
 
-#[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

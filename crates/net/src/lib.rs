@@ -15,7 +15,6 @@ pub mod source;
 mod buffer;
 mod connect;
 mod delivery;
-
 mod pipe;
 mod probes;
 mod relay;

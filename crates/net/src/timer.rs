@@ -93,17 +93,21 @@ impl Timers {
     pub fn timer(&self, after: Duration) -> Timer {
         let wheel = Rc::clone(&self.wheel);
         let after = ticks(after);
-        let clock = (after != NEVER).then(|| ClockUse::new(&wheel));
+        let uses_clock = after != NEVER;
+        if uses_clock {
+            wheel.begin_use();
+        }
         let now = wheel.now.get();
-        let deadline = now.saturating_add(after);
-        let key = wheel.lists.borrow_mut().insert(deadline, now);
+        let key = wheel
+            .lists
+            .borrow_mut()
+            .insert(now.saturating_add(after), now);
         Timer {
             wheel,
             key,
-            clock: Cell::new(clock),
+            uses_clock: Cell::new(uses_clock),
             after: Cell::new(after),
             touched: Cell::new(now),
-            armed: Cell::new(deadline),
         }
     }
 
@@ -153,14 +157,13 @@ impl Timers {
 /// A deadline that activity postpones. Belongs to one task.
 pub struct Timer {
     wheel: Rc<Wheel>,
-    key: usize,
-    /// Set if the timer can expire.
-    clock: Cell<Option<ClockUse>>,
+    /// Of its entry in the wheel.
+    key: u32,
+    /// Whether it can expire.
+    uses_clock: Cell<bool>,
     /// Ticks without activity until expiry.
     after: Cell<u64>,
     touched: Cell<u64>,
-    /// Its deadline in the wheel; in the past when it is not in the wheel.
-    armed: Cell<u64>,
 }
 
 impl Timer {
@@ -172,16 +175,18 @@ impl Timer {
     /// Records activity and changes the timeout.
     pub fn reset(&self, after: Duration) {
         let after = ticks(after);
-        match self.clock.take() {
-            Some(clock) if after != NEVER => self.clock.set(Some(clock)),
-            None if after != NEVER => self.clock.set(Some(ClockUse::new(&self.wheel))),
+        let uses_clock = after != NEVER;
+        match (self.uses_clock.replace(uses_clock), uses_clock) {
+            (false, true) => self.wheel.begin_use(),
+            (true, false) => self.wheel.end_use(),
             _ => {}
         }
         self.touch();
         self.after.set(after);
-        let deadline = self.deadline();
-        if deadline < self.armed.get() {
-            self.arm(deadline);
+        let mut lists = self.wheel.lists.borrow_mut();
+        let armed = lists.entries.get(self.key as usize).map(|e| e.deadline);
+        if armed.is_some_and(|armed| self.deadline() < armed) {
+            self.arm(&mut lists);
         }
     }
 
@@ -202,11 +207,12 @@ impl Timer {
 
     /// Registers the task to be woken at expiry and by [`Timers::wake_all`].
     pub fn register(&self, cx: &mut Context<'_>) {
-        if self.armed.get() <= self.wheel.now.get() && !self.is_expired() {
-            self.arm(self.deadline());
-        }
         let mut lists = self.wheel.lists.borrow_mut();
-        let Some(entry) = lists.entries.get_mut(self.key) else {
+        let armed = lists.entries.get(self.key as usize).map(|e| e.deadline);
+        if armed.is_some_and(|armed| armed <= self.wheel.now.get()) && !self.is_expired() {
+            self.arm(&mut lists);
+        }
+        let Some(entry) = lists.entries.get_mut(self.key as usize) else {
             return;
         };
         match &mut entry.waker {
@@ -219,11 +225,9 @@ impl Timer {
         self.touched.get().saturating_add(self.after.get())
     }
 
-    fn arm(&self, deadline: u64) {
-        self.armed.set(deadline);
-        let mut lists = self.wheel.lists.borrow_mut();
-        lists.unlink(self.key);
-        lists.link(self.key, deadline, self.wheel.now.get());
+    fn arm(&self, lists: &mut Lists) {
+        lists.unlink(self.key as usize);
+        lists.link(self.key as usize, self.deadline(), self.wheel.now.get());
     }
 }
 
@@ -231,11 +235,17 @@ impl Drop for Timer {
     fn drop(&mut self) {
         let waker = {
             let mut lists = self.wheel.lists.borrow_mut();
-            lists.unlink(self.key);
-            lists.entries.try_remove(self.key).and_then(|e| e.waker)
+            lists.unlink(self.key as usize);
+            lists
+                .entries
+                .try_remove(self.key as usize)
+                .and_then(|e| e.waker)
         };
         // Outside the borrow: dropping the last waker of a task drops the task.
         drop(waker);
+        if self.uses_clock.get() {
+            self.wheel.end_use();
+        }
     }
 }
 
@@ -254,20 +264,14 @@ pub struct ClockUse(Rc<Wheel>);
 
 impl ClockUse {
     fn new(wheel: &Rc<Wheel>) -> Self {
-        wheel.users.set(wheel.users.get() + 1);
-        if wheel.parked.replace(false) {
-            if let Some(source) = wheel.source.get() {
-                wheel.now.set(wheel.now.get().max(source.now()));
-            }
-            wheel.unparked.notify_one();
-        }
+        wheel.begin_use();
         Self(Rc::clone(wheel))
     }
 }
 
 impl Drop for ClockUse {
     fn drop(&mut self) {
-        self.0.users.set(self.0.users.get() - 1);
+        self.0.end_use();
     }
 }
 
@@ -305,6 +309,22 @@ struct Wheel {
     lists: RefCell<Lists>,
 }
 
+impl Wheel {
+    fn begin_use(&self) {
+        self.users.set(self.users.get() + 1);
+        if self.parked.replace(false) {
+            if let Some(source) = self.source.get() {
+                self.now.set(self.now.get().max(source.now()));
+            }
+            self.unparked.notify_one();
+        }
+    }
+
+    fn end_use(&self) {
+        self.users.set(self.users.get() - 1);
+    }
+}
+
 /// Doubly linked lists over one slab: a timer needs no allocation of its own, and is unlinked as soon as
 /// it is dropped.
 #[derive(Debug)]
@@ -324,7 +344,7 @@ struct Entry {
 }
 
 impl Lists {
-    fn insert(&mut self, deadline: u64, now: u64) -> usize {
+    fn insert(&mut self, deadline: u64, now: u64) -> u32 {
         let key = self.entries.insert(Entry {
             deadline,
             waker: None,
@@ -333,7 +353,7 @@ impl Lists {
             list: NONE,
         });
         self.link(key, deadline, now);
-        key
+        key as u32
     }
 
     fn link(&mut self, key: usize, deadline: u64, now: u64) {

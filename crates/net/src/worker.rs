@@ -10,14 +10,17 @@ use tokio::task::yield_now;
 use tokio::time::{sleep, sleep_until};
 
 use crate::Buffers;
-use crate::memory;
 use crate::open_files::{Budget, Slots};
 use crate::pipe::Pipes;
+use crate::sys::heap;
 use crate::timeout::PAUSE;
 use crate::timer::{TICK, Timers};
 
 /// [`Worker::set_delivery_timeout`] unless set: the default of `--drain-timeout`.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Delay from the end of a connection to the return of its memory, because connections end in groups.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// The state that the connections of one worker thread share. No other thread accesses it.
 #[derive(Debug)]
@@ -139,13 +142,13 @@ impl Worker {
         self.ended.notify_one();
     }
 
-    /// Returns free memory to the system some seconds after connections have ended. Never returns; drop
-    /// it to stop.
+    /// Returns free memory to the system some seconds after connections have ended: the allocator keeps it for reuse, so that
+    /// one client that needed 100 MB for a minute would leave the process at that size for good. Never returns; drop it to stop.
     pub async fn run_trims(self: Rc<Self>) {
         loop {
             self.ended.notified().await;
-            sleep(memory::SETTLE).await;
-            memory::trim();
+            sleep(SETTLE).await;
+            heap::trim();
         }
     }
 

@@ -32,7 +32,7 @@ pub(crate) const KINDS: &[Kind] = &[
     },
     Kind {
         name: "HTTP/2: endless CONTINUATION",
-        bound: 384,
+        bound: 512,
         attack: continuation,
     },
     Kind {

@@ -35,13 +35,20 @@ impl<S: Stream, C: Connect> Connection<S, C> {
     /// Waits for the head of a request.
     pub(super) fn next(&mut self) -> impl Future<Output = Next> {
         self.timer.touch();
-        let mut wait = Wait::default();
+        // Boxed, and only once part of a head has come: most heads come whole, and most connections have none.
+        let mut begun: Option<Box<Wait>> = None;
         poll_fn(move |cx| {
-            let next = ready!(self.poll_next(cx, &mut wait));
+            let mut first = Wait::default();
+            let wait = begun.as_deref_mut().unwrap_or(&mut first);
+            let next = self.poll_next(cx, wait);
             if wait.deadline.is_some() {
-                self.timer.reset(self.attributes.idle_timeout);
+                if next.is_ready() {
+                    self.timer.reset(self.attributes.idle_timeout);
+                } else if begun.is_none() {
+                    begun = Some(Box::new(first));
+                }
             }
-            Poll::Ready(next)
+            next
         })
     }
 
