@@ -66,6 +66,7 @@ impl Client {
             Workload::Http
             | Workload::HttpConnect
             | Workload::HttpIdle
+            | Workload::HttpsIdle
             | Workload::Https
             | Workload::HttpsHttps => io.send(&shared.get_small)?,
             // They have no connections; see `datagrams`.

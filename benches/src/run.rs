@@ -33,6 +33,8 @@ pub enum Workload {
     HttpPut,
     /// One GET on each connection, which then stays open.
     HttpIdle,
+    /// The same over TLS.
+    HttpsIdle,
     /// GET of 1 KiB over TLS; the target speaks HTTP.
     Https,
     /// The same with a target that speaks HTTPS.
@@ -48,7 +50,7 @@ pub enum Workload {
 impl Workload {
     /// Whether the client speaks TLS.
     pub fn tls(self) -> bool {
-        matches!(self, Self::Https | Self::HttpsHttps)
+        matches!(self, Self::Https | Self::HttpsHttps | Self::HttpsIdle)
     }
 
     /// Whether datagrams are sent.
@@ -63,7 +65,7 @@ impl Workload {
 
     /// Whether connections stay open after their only exchange.
     pub fn idles(self) -> bool {
-        matches!(self, Self::TcpIdle | Self::HttpIdle)
+        matches!(self, Self::TcpIdle | Self::HttpIdle | Self::HttpsIdle)
     }
 }
 
