@@ -252,3 +252,37 @@ fn unresolvable_name_is_reported_and_others_serve() {
         (is_reported && row["reason"] == "Target.IpUnusable").then_some(())
     });
 }
+
+/// The attribute `elbow.passive_health_checks.failures`: only connections of clients tell that this target is down.
+#[test]
+fn passive_checks_take_out_a_target_that_refuses_connections() {
+    let (up, down) = (Target::ok("up"), Target::refusing());
+    let ip = address();
+    let group = group("pods", "TCP", &[up.addr(), down.addr()]);
+    let group = with_attribute(group, "elbow.passive_health_checks.failures", "3");
+    let elbow = Elbow::run(&file(
+        &[nlb("nlb", ip, &[listener(8000, "TCP", &forward("pods"))])],
+        &[group],
+    ));
+    for target in [&up, &down] {
+        elbow.wait_for_state("pods", target.addr(), "healthy");
+    }
+    let ask = || {
+        let mut client = Client::plain((ip, 8000));
+        let sent = client.try_send(elbow_tests::client::get("a.example", "/"));
+        sent.is_ok() && client.try_response("GET").is_ok()
+    };
+    let row = wait::until("the target to be taken out", || {
+        ask();
+        let targets = elbow.json("/targets");
+        let row = elbow_tests::elbow::target_row(&targets, "pods", down.addr())?;
+        (row["state"] == "unhealthy").then_some(row)
+    });
+    assert_eq!(row["reason"], "Target.FailedHealthChecks", "{row}");
+    assert!(
+        (0..20).all(|_| ask()),
+        "expected no connection to the target"
+    );
+    // Active checks pass all the time, so that it comes back.
+    elbow.wait_for_state("pods", down.addr(), "healthy");
+}

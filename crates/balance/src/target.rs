@@ -28,6 +28,7 @@ pub struct Target {
     share: AtomicU32,
     skips_slow_start: AtomicBool,
     failures: AtomicU64,
+    refusals: AtomicU32,
     is_anomalous: AtomicBool,
 }
 
@@ -49,6 +50,7 @@ impl Target {
             share: AtomicU32::new(Share::FULL.parts()),
             skips_slow_start: AtomicBool::new(false),
             failures: AtomicU64::new(0),
+            refusals: AtomicU32::new(0),
             is_anomalous: AtomicBool::new(false),
         }
     }
@@ -99,6 +101,24 @@ impl Target {
     /// Counts a request that ended with a status of 500 or more, or without a response because of the target.
     pub fn count_failure(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The number of connections in a row that it did not accept, for passive health checks.
+    pub fn refusals(&self) -> u32 {
+        self.refusals.load(Ordering::Relaxed)
+    }
+
+    /// Counts a connection that it did not accept.
+    pub fn count_refusal(&self) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Starts to count again, after a connection that it accepted or when its state changed.
+    pub fn forget_refusals(&self) {
+        // Usually there are none, and the workers share the line for reading.
+        if self.refusals() != 0 {
+            self.refusals.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Whether it fails more requests than the other targets of its group.

@@ -57,6 +57,16 @@ impl Tracker {
         }
     }
 
+    /// A passive check has failed: a healthy target is unhealthy at once. Returns whether the state changed.
+    pub fn on_passive_failure(&mut self) -> bool {
+        let was_healthy = self.state == TargetState::Healthy;
+        if was_healthy {
+            self.passes = 0;
+            self.enter(TargetState::Unhealthy, Some(Reason::FAILED_HEALTH_CHECKS));
+        }
+        was_healthy
+    }
+
     /// `TargetHealth.State`.
     pub fn state(&self) -> TargetState {
         self.state

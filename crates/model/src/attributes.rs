@@ -490,6 +490,9 @@ pub struct TargetGroupAttributes {
     /// NLB: `target_health_state.unhealthy.draining_interval_seconds`, up to 360,000 s: how long an unhealthy target keeps
     /// its connections; `None`: until they end.
     pub unhealthy_draining_interval: Option<Duration>,
+    /// NLB: `elbow.passive_health_checks.failures`, 1-100: after so many connections of TCP or TLS in a row that a target did
+    /// not accept, it is unhealthy. `None`: only active checks count.
+    pub passive_failures: Option<u32>,
     /// NLB: `proxy_protocol_v2.enabled`; CLB: a policy of type `ProxyProtocolPolicyType`.
     pub proxy_protocol: Option<ProxyProtocol>,
     /// NLB: `elbow.proxy_protocol_v2.vpc_endpoint_id`: the VPC endpoint that headers of version 2 name, because clients come through

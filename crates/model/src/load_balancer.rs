@@ -294,6 +294,7 @@ impl LoadBalancer {
             unhealthy_connection_termination: false,
             preserve_client_ip: None,
             unhealthy_draining_interval: None,
+            passive_failures: None,
             vpc_endpoint_id: None,
             health_check_tls13: true,
             proxy_protocol: has_proxy_protocol.then_some(ProxyProtocol::V1),

@@ -27,6 +27,7 @@ use crate::task::Task;
 
 mod diagnosis;
 mod log;
+mod passive;
 mod ramp;
 mod retention;
 
@@ -73,6 +74,8 @@ struct Config {
     tls: BackendPolicy,
     /// The address of the load balancer, which the target sees where that can be.
     own: Option<IpAddr>,
+    /// After how many connections that it did not accept the target is unhealthy.
+    passive: Option<u32>,
 }
 
 /// A check that should run, and the targets whose health it determines.
@@ -184,6 +187,7 @@ impl Checks {
                 check,
                 address,
                 prober,
+                passive,
                 ..
             } = own_config;
             let on_result = |checkup: Checkup| {
@@ -196,7 +200,9 @@ impl Checks {
                     }
                 }
             };
-            elbow_health::run(&connector, &check, address, &prober, delay, on_result).await;
+            let active = elbow_health::run(&connector, &check, address, &prober, delay, on_result);
+            let passive = passive::watch(passive, &own_tracker, &checked, &own_sequels);
+            tokio::join!(active, passive);
         };
         Check {
             task: Task::spawn(run),
@@ -279,6 +285,7 @@ fn target_config(group: &Group, target: &Target, host: Option<&str>) -> Config {
             BackendPolicy::Tls12
         },
         own: None,
+        passive: group.config.attributes.passive_failures,
         prober: Prober {
             host,
             user_agent: group.personality.health_check_user_agent,
@@ -343,6 +350,7 @@ fn instance_check(instance: InstanceTargets, addresses: &[IpAddr]) -> (Key, Want
             .iter()
             .find(|own| own.is_ipv4() == ip.is_ipv4())
             .copied(),
+        passive: None,
         check,
         tls: BackendPolicy::default(),
     };
@@ -434,6 +442,7 @@ impl Checked {
     }
 
     fn set_state(&self, state: TargetState, reason: u32) {
+        self.target.forget_refusals();
         self.target.set_reason(reason);
         self.target.set_state(state);
         self.shared.health_changed();

@@ -124,6 +124,10 @@ impl<'l> Route<'l> {
     ) -> Result<C::Io, ConnectError> {
         let (connector, group) = (&*context.connector, &self.weighted.group);
         let first = open(connector, meta, group, self.in_flight.target()).await;
+        if group.config.attributes.passive_failures.is_some() {
+            let error = first.as_ref().err().map(|error| error.kind);
+            self.count_refusal(meta, error);
+        }
         let connected = match first {
             Err(error)
                 if listener.personality.connect_retry == ConnectRetry::Always
@@ -136,6 +140,26 @@ impl<'l> Route<'l> {
         };
         self.place = None;
         connected
+    }
+
+    /// Notes whether the target accepted the connection, for passive health checks. One that was not answered counts only if
+    /// every client's would not be: the answer to a client's own address may take another way.
+    fn count_refusal(&self, meta: &ConnMeta, error: Option<ConnectErrorKind>) {
+        let target = self.in_flight.target();
+        match error {
+            None => target.forget_refusals(),
+            Some(ConnectErrorKind::Refused) => target.count_refusal(),
+            Some(ConnectErrorKind::Timeout | ConnectErrorKind::Unreachable)
+                if !self
+                    .weighted
+                    .group
+                    .shows_client(target, canonical(meta.client)) =>
+            {
+                target.count_refusal();
+            }
+            // Own shortages, and TLS, which the target has accepted a connection for.
+            Some(_) => {}
+        }
     }
 
     fn is_terminated(&self) -> bool {

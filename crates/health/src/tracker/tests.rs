@@ -236,3 +236,19 @@ proptest! {
         }
     }
 }
+
+/// Only active checks make the target healthy again.
+#[test]
+fn passive_failure_counts_at_once_and_only_while_healthy() {
+    let mut tracker = Tracker::new(&check(2, 2));
+    assert!(!tracker.on_passive_failure());
+    assert_eq!(tracker.state(), TargetState::Initial);
+    tracker.on_result(&PASS);
+    assert!(tracker.on_passive_failure());
+    assert_eq!(code(&tracker), Some("Target.FailedHealthChecks"));
+    assert!(!tracker.on_passive_failure());
+    assert_eq!(
+        states(&mut tracker, &[PASS, PASS]),
+        ["unhealthy", "healthy"]
+    );
+}

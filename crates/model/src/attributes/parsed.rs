@@ -245,6 +245,7 @@ impl TargetGroupAttributes {
             },
             unhealthy_draining_interval: texts
                 .some_seconds("target_health_state.unhealthy.draining_interval_seconds"),
+            passive_failures: texts.number("elbow.passive_health_checks.failures"),
             proxy_protocol: texts
                 .flag("proxy_protocol_v2.enabled")
                 .then_some(ProxyProtocol::V2),

@@ -322,6 +322,12 @@ pub static ATTRIBUTES: &[Attribute] = &[
         Flag,
         "false",
     ),
+    // AWS's NLB has passive health checks, and no page of AWS's says what they count.
+    served(PASSIVE, &[NetworkGroup], Number(1, 100), "").requiring(&[One {
+        unless: &[""],
+        key: STICKINESS,
+        values: &["false"],
+    }]),
     fixed(
         "lambda.multi_value_headers.enabled",
         &[ApplicationGroup],
@@ -481,6 +487,7 @@ pub static ATTRIBUTES: &[Attribute] = &[
 
 const ALGORITHM: &str = "load_balancing.algorithm.type";
 const CROSS_ZONE: &str = "load_balancing.cross_zone.enabled";
+const PASSIVE: &str = "elbow.passive_health_checks.failures";
 const STICKINESS: &str = "stickiness.enabled";
 const TRUSTED_PROXIES: &str = "elbow.proxy_protocol.trusted_cidrs";
 

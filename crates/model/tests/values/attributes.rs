@@ -376,6 +376,15 @@ fn combinations_that_aws_refuses() {
             ],
             &[],
         ),
+        // NLB guide, health checks: no passive checks with stickiness.
+        (
+            Resource::NetworkGroup,
+            &[
+                ("elbow.passive_health_checks.failures", "3"),
+                ("stickiness.enabled", "true"),
+            ],
+            &["elbow.passive_health_checks.failures invalid-combination"],
+        ),
         // An NLB is sticky by address, whatever the zones.
         (
             Resource::NetworkGroup,
