@@ -79,6 +79,57 @@ fn tcp_and_ssl_listeners_reach_instances_with_and_without_tls() {
     }
 }
 
+/// CLB guide: SSL negotiation configurations. Without Server-Defined-Cipher-Order, the client's order counts.
+#[test]
+fn security_policy_of_a_listener_s_own_decides_suites_and_their_order() {
+    let (aes128, aes256) = (
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+    );
+    let order = "Server-Defined-Cipher-Order";
+    let policies: [&[&str]; 3] = [&[aes128, aes256], &[aes128, aes256, order], &[aes256]];
+    let ip = address();
+    let target = Target::start(echo);
+    let listeners = (8443..).zip(policies).map(|(port, names)| {
+        let mut listener = secure(to_instances(port, "SSL", "TCP"));
+        listener["sslNegotiationPolicy"] = json!({"Protocol-TLSv1.2": true});
+        for name in names {
+            listener["sslNegotiationPolicy"][*name] = true.into();
+        }
+        listener
+    });
+    let listeners: Vec<Value> = listeners.collect();
+    let (dir, config) = with_certificate(one(ip, &listeners, &[&target]));
+    let elbow = Elbow::run_in(dir, &config, &[]);
+    elbow.wait_for_state(TCP, target.addr(), "InService");
+    // rustls prefers AES-256.
+    let both = client_that_trusts_all(rustls::ALL_VERSIONS, &[]);
+    let mut provider = (**both.crypto_provider()).clone();
+    provider.cipher_suites.retain(|suite| {
+        let name = format!("{:?}", suite.suite());
+        suite.tls13().is_none() && name.contains("AES_128")
+    });
+    let only_128 = rustls::ClientConfig::builder_with_provider(provider.into())
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let suite = |port| {
+        let client = Client::tls((ip, port), "clb.example", &both).unwrap();
+        let suite = client.tls_state().unwrap().negotiated_cipher_suite();
+        format!("{:?}", suite.unwrap().suite())
+    };
+    assert!(suite(8443).contains("AES_256"), "the client's order");
+    assert!(suite(8444).contains("AES_128"), "the server's order");
+    assert!(suite(8445).contains("AES_256"), "the only suite");
+    assert!(Client::tls((ip, 8445), "clb.example", &only_128.into()).is_err());
+    let reason = ["reason=\"no_shared_suite\""];
+    wait::until("the refusal to be counted", || {
+        let count = elbow.metric("elbow_tls_handshake_errors_total", &reason);
+        (count == Some(1.0)).then_some(())
+    });
+}
+
 #[test]
 fn refused_connection_goes_to_another_instance() {
     let name = |text: &'static str| {

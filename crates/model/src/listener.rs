@@ -16,6 +16,7 @@ use crate::rule::Rule;
 use crate::scope::{Lookup, Scope};
 use crate::seen::Seen;
 use crate::spec::ListenerSpec;
+use crate::ssl_negotiation_policy::SslNegotiationPolicy;
 use crate::ssl_policy::{SslPolicy, classic_ssl_policies, ssl_policies};
 use crate::suggest::did_you_mean;
 
@@ -27,8 +28,10 @@ pub struct Listener {
     pub port: u16,
     /// What clients speak here.
     pub protocol: Protocol,
-    /// Name of the security policy; only for HTTPS, TLS and SSL.
+    /// Name of the security policy; only for HTTPS, TLS and SSL, without a policy of one's own.
     pub ssl_policy: Option<Arc<str>>,
+    /// A security policy of one's own; Classic load balancers only.
+    pub ssl_negotiation_policy: Option<SslNegotiationPolicy>,
     /// NLB TLS listeners only.
     pub alpn_policy: AlpnPolicy,
     /// The first is the default, the rest are chosen by SNI.
@@ -134,10 +137,11 @@ impl Listener {
         });
         let ssl_policy = ssl_policy(spec, owner, at);
         let is_classic = front.kind == Some(LoadBalancerType::Classic);
-        let mut cookie_stickiness = None;
+        let (mut cookie_stickiness, mut ssl_negotiation_policy) = (None, None);
         let (default_actions, instance) = if is_classic {
             refuse_non_classic(spec, at);
             cookie_stickiness = CookieStickiness::build(spec, protocol, at);
+            ssl_negotiation_policy = SslNegotiationPolicy::build(spec, protocol, at);
             let instance = instance_end(spec, protocol, at)?;
             (vec![instance.action(front.load_balancer)], Some(instance))
         } else {
@@ -160,7 +164,8 @@ impl Listener {
         Some(Self {
             port: port.filter(|_| is_new)?,
             protocol: protocol?,
-            ssl_policy,
+            ssl_policy: ssl_policy.filter(|_| ssl_negotiation_policy.is_none()),
+            ssl_negotiation_policy,
             alpn_policy,
             certificates,
             mutual_authentication: mutual_authentication.unwrap_or_default(),
@@ -426,6 +431,11 @@ fn refuse_classic(spec: &ListenerSpec, at: &Place<'_>) {
     let fields = [
         ("instancePort", spec.instance_port.is_some(), GOES),
         ("instanceProtocol", spec.instance_protocol.is_some(), GOES),
+        (
+            "sslNegotiationPolicy",
+            spec.ssl_negotiation_policy.is_some(),
+            "sslPolicy names a predefined policy",
+        ),
         (
             "lbCookieStickinessPolicy",
             spec.lb_cookie_stickiness_policy.is_some(),

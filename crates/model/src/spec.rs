@@ -135,6 +135,8 @@ pub struct ListenerSpec {
     pub instance_protocol: Option<String>,
     /// Classic only, required.
     pub instance_port: Option<u32>,
+    /// TLS listeners of a Classic load balancer only, instead of `ssl_policy`: the attributes of an `SSLNegotiationPolicyType`.
+    pub ssl_negotiation_policy: Option<BTreeMap<String, bool>>,
     /// HTTP and HTTPS listeners of a Classic load balancer only.
     pub lb_cookie_stickiness_policy: Option<LbCookieStickinessPolicySpec>,
     /// HTTP and HTTPS listeners of a Classic load balancer only.

@@ -55,6 +55,16 @@ pub fn ssl_policies() -> &'static [SslPolicy] {
     POLICIES
 }
 
+/// The suites of policies of one's own for Classic load balancers, in AWS's order; without those that no predefined policy has.
+pub(crate) fn negotiation_suites() -> &'static [&'static str] {
+    ALL_3DES
+}
+
+/// The suites below TLS 1.3 that elbow serves.
+pub(crate) fn served_suites() -> &'static [&'static str] {
+    G
+}
+
 use TlsVersion::{Tls10, Tls11, Tls12, Tls13};
 
 const fn policy(

@@ -64,6 +64,14 @@ pub(super) struct AppCookieStickinessPolicy {
     pub(super) cookie_name: String,
 }
 
+/// `{attribute: whether}`.
+pub(super) fn read_flags(item: &Item<'_>) -> BTreeMap<String, bool> {
+    let entries = item.entries().into_iter();
+    entries
+        .filter_map(|(name, item)| Some((name.to_owned(), item.flag()?)))
+        .collect()
+}
+
 /// What a file says of stickiness by the load balancer's cookie.
 pub(super) fn read_lb_cookie(item: &Item<'_>) -> LbCookieStickinessPolicySpec {
     item.mapping(|fields| LbCookieStickinessPolicySpec {

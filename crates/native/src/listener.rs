@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use elbow_model::{self as model, ListenerSpec, Protocol};
+use elbow_model::{self as model, ListenerSpec, Protocol, SslNegotiationPolicy};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -61,6 +61,10 @@ pub(super) struct Listener {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub(super) instance_port: Option<u16>,
+    /// TLS listeners of classic load balancers only, instead of sslPolicy: versions (Protocol-TLSv1.2), cipher suites and
+    /// Server-Defined-Cipher-Order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ssl_negotiation_policy: Option<BTreeMap<String, bool>>,
     /// HTTP and HTTPS listeners of classic load balancers only: clients stay with an instance by the load balancer's cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) lb_cookie_stickiness_policy: Option<LbCookieStickinessPolicy>,
@@ -85,6 +89,9 @@ pub(super) fn read(item: &Item<'_>) -> ListenerSpec {
         attributes: fields.attributes(),
         instance_protocol: fields.text("instanceProtocol"),
         instance_port: fields.number("instancePort"),
+        ssl_negotiation_policy: fields
+            .get("sslNegotiationPolicy")
+            .map(|item| classic::read_flags(&item)),
         lb_cookie_stickiness_policy: fields
             .get("lbCookieStickinessPolicy")
             .map(|item| classic::read_lb_cookie(&item)),
@@ -117,6 +124,10 @@ pub(super) fn render(from: &model::Listener) -> Listener {
         attributes: from.attributes.raw.clone(),
         instance_protocol: from.instance.map(|i| i.protocol.as_str().to_owned()),
         instance_port: from.instance.map(|i| i.port),
+        ssl_negotiation_policy: from
+            .ssl_negotiation_policy
+            .as_ref()
+            .map(SslNegotiationPolicy::attributes),
         lb_cookie_stickiness_policy: classic::render_lb_cookie(from.cookie_stickiness.as_ref()),
         app_cookie_stickiness_policy: classic::render_app_cookie(from.cookie_stickiness.as_ref()),
     }

@@ -82,7 +82,7 @@ impl Acceptor {
             .with_protocol_versions(policy.versions())?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(NoCertificate));
-        base.ignore_client_order = true;
+        base.ignore_client_order = policy.is_server_order();
         base.session_storage = Arc::new(NoServerSessionStorage {});
         base.send_tls13_tickets = 0;
         let resumption = personality.resumption;

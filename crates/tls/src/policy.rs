@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use elbow_model::{SslPolicy, TlsVersion, ssl_policies, ssl_policy};
+use elbow_model::{SslNegotiationPolicy, SslPolicy, TlsVersion, ssl_policies, ssl_policy};
 use rustls::crypto::aws_lc_rs::{self, cipher_suite as suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::version::{TLS12, TLS13};
@@ -16,15 +16,21 @@ mod tests;
 /// The part of a security policy that rustls supports: versions, and suites and groups in AWS's order.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    name: &'static str,
+    name: Arc<str>,
+    is_server_order: bool,
     provider: Arc<CryptoProvider>,
     versions: Vec<&'static SupportedProtocolVersion>,
 }
 
 impl Policy {
-    /// AWS's name.
-    pub fn name(&self) -> &'static str {
-        self.name
+    /// AWS's name, or one that lists what a policy of one's own has.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the server's order of suites counts; otherwise the client's does.
+    pub(crate) fn is_server_order(&self) -> bool {
+        self.is_server_order
     }
 
     /// Whether the policy has TLS 1.3.
@@ -44,7 +50,6 @@ impl Policy {
 impl From<&SslPolicy> for Policy {
     /// Leaves out what rustls does not support: TLS 1.0 and 1.1, CBC, RSA key exchange.
     fn from(policy: &SslPolicy) -> Self {
-        let suites = policy.suites.iter().filter_map(|name| by_name(name));
         let groups: &[&dyn SupportedKxGroup] = if policy.post_quantum {
             &[
                 kx_group::X25519MLKEM768,
@@ -55,23 +60,49 @@ impl From<&SslPolicy> for Policy {
                 kx_group::SECP384R1,
             ]
         } else {
-            &[kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1]
+            CLASSICAL
         };
-        let versions = policy.versions.iter().filter_map(|version| match version {
-            TlsVersion::Tls13 => Some(&TLS13),
-            TlsVersion::Tls12 => Some(&TLS12),
-            TlsVersion::Tls11 | TlsVersion::Tls10 => None,
-        });
         Self {
-            name: policy.name,
-            provider: Arc::new(CryptoProvider {
-                cipher_suites: suites.collect(),
-                kx_groups: groups.to_vec(),
-                ..aws_lc_rs::default_provider()
-            }),
-            versions: versions.collect(),
+            name: policy.name.into(),
+            is_server_order: true,
+            provider: provider(policy.suites, groups),
+            versions: versions(policy.versions),
         }
     }
+}
+
+impl From<&SslNegotiationPolicy> for Policy {
+    /// Leaves out what rustls does not support. Its name tells it from every other one, so that no session of another policy
+    /// resumes.
+    fn from(policy: &SslNegotiationPolicy) -> Self {
+        let attributes: Vec<String> = policy.attributes().into_keys().collect();
+        Self {
+            name: attributes.join(" ").into(),
+            is_server_order: policy.is_server_order,
+            provider: provider(&policy.suites, CLASSICAL),
+            versions: versions(&policy.versions),
+        }
+    }
+}
+
+const CLASSICAL: &[&dyn SupportedKxGroup] =
+    &[kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
+
+fn provider(suites: &[&str], groups: &[&'static dyn SupportedKxGroup]) -> Arc<CryptoProvider> {
+    Arc::new(CryptoProvider {
+        cipher_suites: suites.iter().filter_map(|name| by_name(name)).collect(),
+        kx_groups: groups.to_vec(),
+        ..aws_lc_rs::default_provider()
+    })
+}
+
+fn versions(of_policy: &[TlsVersion]) -> Vec<&'static SupportedProtocolVersion> {
+    let served = of_policy.iter().filter_map(|version| match version {
+        TlsVersion::Tls13 => Some(&TLS13),
+        TlsVersion::Tls12 => Some(&TLS12),
+        TlsVersion::Tls11 | TlsVersion::Tls10 => None,
+    });
+    served.collect()
 }
 
 /// Returns the policy called `name`, for example `ELBSecurityPolicy-TLS13-1-2-2021-06`.

@@ -426,6 +426,54 @@ fn instances_form_a_group_for_each_way_to_reach_them() {
     );
 }
 
+// CLB guide: SSL negotiation configurations.
+#[test]
+fn tls_listeners_may_have_a_security_policy_of_their_own() {
+    let attributes = |names: &[&str]| {
+        let all = names.iter().map(|name| ((*name).to_owned(), true));
+        Some(all.collect::<BTreeMap<_, _>>())
+    };
+    let with = |protocol: &str, names: &[&str], change: fn(&mut ListenerSpec)| {
+        classic(|spec| {
+            let mut own = ListenerSpec {
+                certificates: protocol.contains('S').then(|| texts(&["demo"])),
+                ssl_negotiation_policy: attributes(names),
+                ..listener(443, protocol, None, 1)
+            };
+            change(&mut own);
+            spec.listeners = vec![own];
+        })
+    };
+    let (tls12, gcm) = ("Protocol-TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256");
+    let given = ["AES256-SHA", gcm, tls12, "Protocol-TLSv1"];
+    let made = with("SSL", &given, |own| {
+        let off = own.ssl_negotiation_policy.as_mut().unwrap();
+        off.insert("AES128-SHA".to_owned(), false);
+    });
+    let made = made.value.unwrap().listeners[0].clone();
+    assert_eq!(made.ssl_policy, None);
+    let policy = made.ssl_negotiation_policy.unwrap();
+    assert_eq!(policy.versions, [TlsVersion::Tls12, TlsVersion::Tls10]);
+    assert_eq!(policy.suites, [gcm, "AES256-SHA"]);
+    assert!(!policy.is_server_order);
+    assert_eq!(Some(policy.attributes()), attributes(&given));
+
+    let at = |code| vec![format!("listeners[0].sslNegotiationPolicy {code}")];
+    for names in [&[][..], &[tls12], &[gcm], &[tls12, "AES128-SHA"]] {
+        let made = with("HTTPS", names, |_| {});
+        assert_eq!(faults(made), at("unknown-ssl-policy"), "{names:?}");
+    }
+    let made = with("HTTPS", &[tls12, gcm], |own| {
+        own.ssl_policy = Some("ELBSecurityPolicy-2016-08".to_owned());
+    });
+    assert_eq!(faults(made), at("invalid-combination"));
+    let made = with("TCP", &[tls12, gcm], |_| {});
+    assert_eq!(faults(made), at("invalid-combination"));
+    let made = with("SSL", &[tls12, gcm, "Protocol-TLSv1.3"], |_| {});
+    let fault = "listeners[0].sslNegotiationPolicy[Protocol-TLSv1.3] unknown-attribute";
+    assert_eq!(faults(made), [fault]);
+}
+
 // CLB guide: sticky sessions.
 #[test]
 fn listeners_of_http_have_one_stickiness_policy() {

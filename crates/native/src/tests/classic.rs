@@ -221,6 +221,24 @@ proptest! {
 }
 
 #[test]
+fn security_policy_of_a_listener_s_own_is_read_and_written_back() {
+    let given = "sslNegotiationPolicy: {Protocol-TLSv1.2: true, AES128-SHA: false, ECDHE-RSA-AES256-GCM-SHA384: true}";
+    let model = accepted(&FILE.replace("sslPolicy: ELBSecurityPolicy-TLS-1-2-2017-01", given));
+    let policy = |model: &Model| {
+        let listener = &model.load_balancers[0].listeners[0];
+        (
+            listener.ssl_policy.clone(),
+            listener.ssl_negotiation_policy.clone(),
+        )
+    };
+    let (named, own) = policy(&model);
+    assert_eq!(named, None);
+    assert_eq!(own.unwrap().suites, ["ECDHE-RSA-AES256-GCM-SHA384"]);
+    let again = accepted(&render(&model).to_string());
+    assert_eq!(policy(&again), policy(&model));
+}
+
+#[test]
 fn stickiness_by_the_cookie_of_the_application_is_read_and_written_back() {
     let by_balancer = "lbCookieStickinessPolicy: {cookieExpirationPeriod: 3600}";
     let by_application = "appCookieStickinessPolicy: {cookieName: JSESSIONID}";

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elbow_balance::{Cutoff, Forward};
-use elbow_model::{Action, Listener, Personality, Sources, Transport};
+use elbow_model::{Action, Listener, Personality, Sources, SslNegotiationPolicy, Transport};
 use elbow_telemetry::ListenerMetrics;
 use elbow_tls::{Acceptor, BackendPolicy, ClientAuth, Loaded, Tickets};
 
@@ -59,6 +59,8 @@ pub(super) struct Terms {
     pub(super) load_balancer: Arc<str>,
     pub(super) personality: &'static Personality,
     pub(super) policy: Arc<str>,
+    /// Used instead of `policy`.
+    pub(super) own_policy: Option<SslNegotiationPolicy>,
     pub(super) alpn: Vec<Vec<u8>>,
     pub(super) certificates: Vec<Arc<Loaded>>,
     pub(super) client_auth: Option<ClientAuth>,
@@ -140,7 +142,10 @@ impl Termination {
         if let Some(same) = before.filter(|before| *before.terms == terms) {
             return Ok(same.clone());
         }
-        let policy = elbow_tls::policy(&terms.policy).map_err(|e| e.to_string())?;
+        let policy = match &terms.own_policy {
+            Some(own) => own.into(),
+            None => elbow_tls::policy(&terms.policy).map_err(|e| e.to_string())?,
+        };
         let acceptor = Acceptor::new(
             &terms.load_balancer,
             terms.personality,
@@ -172,6 +177,7 @@ impl PartialEq for Terms {
         self.load_balancer == other.load_balancer
             && self.personality == other.personality
             && self.policy == other.policy
+            && self.own_policy == other.own_policy
             && self.alpn == other.alpn
             && self.client_auth == other.client_auth
             && self.certificates.len() == other.certificates.len()

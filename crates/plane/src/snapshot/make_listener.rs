@@ -134,6 +134,7 @@ impl ListenerSpec<'_> {
             load_balancer: Arc::clone(&balancer.name),
             personality,
             policy: listener.ssl_policy.clone().unwrap_or_default(),
+            own_policy: listener.ssl_negotiation_policy.clone(),
             alpn: match personality.alpn {
                 AlpnSource::Http => alpn::application(balancer.attributes.http2_enabled),
                 AlpnSource::Policy => alpn::network(listener.alpn_policy),
