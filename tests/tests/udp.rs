@@ -4,10 +4,12 @@
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
+use elbow_tests::command::Running;
 use elbow_tests::config::{file, forward, group, listener, nlb};
 use elbow_tests::datagram::{Echo, UdpClient};
 use elbow_tests::udp_scene::{MOMENT, PORT, Pod, Scene, config, pods_group};
 use elbow_tests::{Elbow, Target, TempDir, address, target, wait};
+use rustix::net::{AddressFamily, SocketType, socket, sockopt};
 use serde_json::json;
 
 #[test]
@@ -164,7 +166,10 @@ fn clients_outside_the_security_group_get_no_answer() {
 fn port_of_another_process_is_refused() {
     let pod = Pod::start("a");
     let ip = address();
-    let _taken = UdpSocket::bind((ip, PORT)).unwrap();
+    // As another elbow has it: the kernel would let both share the port.
+    let taken = socket(AddressFamily::INET, SocketType::DGRAM, None).unwrap();
+    sockopt::set_socket_reuseport(&taken, true).unwrap();
+    rustix::net::bind(&taken, &SocketAddr::from((ip, PORT))).unwrap();
     let dir = TempDir::new();
     let file = dir.write(
         "elbow.yaml",
@@ -172,9 +177,9 @@ fn port_of_another_process_is_refused() {
     );
     let admin = SocketAddr::from((address(), 9901)).to_string();
     let args = ["run", "--config", file.to_str().unwrap(), "--admin", &admin];
-    let output = elbow_tests::command::output(&mut elbow_tests::elbow::command(&args));
-    let (_, stderr) = elbow_tests::command::texts(&output);
-    assert!(!output.status.success());
+    let mut refused = Running::start(&mut elbow_tests::elbow::command(&args));
+    assert!(!refused.wait().success());
+    let stderr = refused.stderr();
     assert!(
         stderr.contains(&format!("cannot listen on {ip}:{PORT}")),
         "{stderr}"
