@@ -276,8 +276,8 @@ impl Accepting {
         self.context.warn_of_header(self.key, peer, error);
     }
 
-    /// Performs the TLS handshake, if the listener terminates TLS. The connection is then served in a new task, so that the memory of the handshake is
-    /// freed.
+    /// Performs the TLS handshake, if the listener terminates TLS. The connection is then served in a new task, so that the memory
+    /// of the handshake is freed.
     async fn terminate(
         self: Rc<Self>,
         stream: TcpStream,
