@@ -48,7 +48,7 @@ impl KeyFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => {
                 let path = path.display();
-                warn!(%path, %error, "ticket keys cannot be used; creating new ones, so TLS sessions begin anew");
+                warn!(%path, %error, "ticket keys cannot be used; new ones replace them, and clients need a full handshake");
                 Vec::new()
             }
         };

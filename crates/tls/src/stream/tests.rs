@@ -155,8 +155,8 @@ async fn broken_record_causes_an_error_and_an_alert() {
     assert_eq!(alert, Some(&want));
 }
 
-/// Parity 2.3: a client that asks for renegotiation learns at once that there is none, even if no byte follows; the connection
-/// continues (RFC 5246, 7.2.2).
+/// Parity 2.3: a client that asks to renegotiate is refused at once, even if it sends nothing more, and the connection continues
+/// (RFC 5246, 7.2.2).
 #[tokio::test]
 async fn renegotiation_is_refused_at_once() {
     let acceptor = acceptor(
