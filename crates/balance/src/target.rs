@@ -1,6 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use elbow_model::TargetState;
 
@@ -29,6 +30,8 @@ pub struct Target {
     skips_slow_start: AtomicBool,
     failures: AtomicU64,
     refusals: AtomicU32,
+    /// Of who waits for refusals.
+    waker: Mutex<Option<Waker>>,
     is_anomalous: AtomicBool,
 }
 
@@ -51,6 +54,7 @@ impl Target {
             skips_slow_start: AtomicBool::new(false),
             failures: AtomicU64::new(0),
             refusals: AtomicU32::new(0),
+            waker: Mutex::new(None),
             is_anomalous: AtomicBool::new(false),
         }
     }
@@ -103,20 +107,35 @@ impl Target {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The number of connections in a row that it did not accept, for passive health checks.
-    pub fn refusals(&self) -> u32 {
-        self.refusals.load(Ordering::Relaxed)
+    /// Ready when it has not accepted `most` connections in a row, for passive health checks. The last one who asks is woken.
+    pub fn poll_refusals(&self, cx: &mut Context<'_>, most: u32) -> Poll<()> {
+        *self.lock_waker() = Some(cx.waker().clone());
+        if self.refusals.load(Ordering::Relaxed) >= most {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 
-    /// Counts a connection that it did not accept.
-    pub fn count_refusal(&self) {
-        self.refusals.fetch_add(1, Ordering::Relaxed);
+    /// Counts a connection that it did not accept; `most` in a row wake who waits for them.
+    pub fn count_refusal(&self, most: u32) {
+        let before = self.refusals.fetch_add(1, Ordering::Relaxed);
+        if before.saturating_add(1) == most
+            && let Some(waker) = self.lock_waker().take()
+        {
+            waker.wake();
+        }
+    }
+
+    fn lock_waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        // A panic cannot leave it inconsistent: each change is a single step.
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts to count again, after a connection that it accepted or when its state changed.
     pub fn forget_refusals(&self) {
         // Usually there are none, and the workers share the line for reading.
-        if self.refusals() != 0 {
+        if self.refusals.load(Ordering::Relaxed) != 0 {
             self.refusals.store(0, Ordering::Relaxed);
         }
     }
@@ -246,6 +265,33 @@ mod tests {
         drop(a);
         assert_eq!((target.in_flight(), target.requests()), (1, 2));
         assert_eq!(b.target().serial, target.serial);
+    }
+
+    #[test]
+    fn refusals_in_a_row_wake_who_waits_for_them() {
+        struct Count(AtomicU32);
+        impl std::task::Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let woken = Arc::new(Count(AtomicU32::new(0)));
+        let waker = Waker::from(Arc::clone(&woken));
+        let target = target("10.0.0.1:80");
+        let is_out = || {
+            let mut cx = Context::from_waker(&waker);
+            target.poll_refusals(&mut cx, 2).is_ready()
+        };
+        assert!(!is_out());
+        target.count_refusal(2);
+        assert_eq!((is_out(), woken.0.load(Ordering::Relaxed)), (false, 0));
+        target.forget_refusals();
+        target.count_refusal(2);
+        assert_eq!((is_out(), woken.0.load(Ordering::Relaxed)), (false, 0));
+        target.count_refusal(2);
+        assert_eq!((is_out(), woken.0.load(Ordering::Relaxed)), (true, 1));
+        target.count_refusal(2);
+        assert_eq!((is_out(), woken.0.load(Ordering::Relaxed)), (true, 1));
     }
 
     #[test]

@@ -124,9 +124,9 @@ impl<'l> Route<'l> {
     ) -> Result<C::Io, ConnectError> {
         let (connector, group) = (&*context.connector, &self.weighted.group);
         let first = open(connector, meta, group, self.in_flight.target()).await;
-        if group.config.attributes.passive_failures.is_some() {
+        if let Some(most) = group.config.attributes.passive_failures {
             let error = first.as_ref().err().map(|error| error.kind);
-            self.count_refusal(meta, error);
+            self.count_refusal(meta, error, most);
         }
         let connected = match first {
             Err(error)
@@ -144,18 +144,18 @@ impl<'l> Route<'l> {
 
     /// Notes whether the target accepted the connection, for passive health checks. One that was not answered counts only if
     /// every client's would not be: the answer to a client's own address may take another way.
-    fn count_refusal(&self, meta: &ConnMeta, error: Option<ConnectErrorKind>) {
+    fn count_refusal(&self, meta: &ConnMeta, error: Option<ConnectErrorKind>, most: u32) {
         let target = self.in_flight.target();
         match error {
             None => target.forget_refusals(),
-            Some(ConnectErrorKind::Refused) => target.count_refusal(),
+            Some(ConnectErrorKind::Refused) => target.count_refusal(most),
             Some(ConnectErrorKind::Timeout | ConnectErrorKind::Unreachable)
                 if !self
                     .weighted
                     .group
                     .shows_client(target, canonical(meta.client)) =>
             {
-                target.count_refusal();
+                target.count_refusal(most);
             }
             // Own shortages, and TLS, which the target has accepted a connection for.
             Some(_) => {}

@@ -1,16 +1,15 @@
 //! Passive health checks: what the connections of clients tell of a target (`elbow.passive_health_checks.failures`).
 
 use std::cell::RefCell;
-use std::time::Duration;
+use std::future::poll_fn;
+use std::task::Poll;
 
 use elbow_health::{Outcome, Tracker};
 
 use super::{Checked, Sequels};
 
-/// The time between two looks at the connections of a target.
-const INTERVAL: Duration = Duration::from_millis(250);
-
 /// Makes the targets of a check unhealthy when one of them has not accepted `most` connections in a row. Ends at once with `None`.
+/// A target that joins the check is watched from the next active check on.
 pub(super) async fn watch(
     most: Option<u32>,
     tracker: &RefCell<Tracker>,
@@ -21,17 +20,31 @@ pub(super) async fn watch(
         return;
     };
     loop {
-        tokio::time::sleep(INTERVAL).await;
+        poll_fn(|cx| {
+            let is_out = |checked: &Checked| checked.target.poll_refusals(cx, most).is_ready();
+            // All, so that each wakes this task.
+            match targets
+                .borrow()
+                .iter()
+                .map(is_out)
+                .filter(|out| *out)
+                .count()
+            {
+                0 => Poll::Pending,
+                _ => Poll::Ready(()),
+            }
+        })
+        .await;
         let targets = targets.borrow();
-        let is_out = targets
-            .iter()
-            .any(|checked| checked.target.refusals() >= most);
-        if is_out && tracker.borrow_mut().on_passive_failure() {
+        if tracker.borrow_mut().on_passive_failure() {
             let outcome = Outcome::Failed("connections of clients are not accepted".to_owned());
             let tracker = tracker.borrow();
             for checked in targets.iter() {
                 checked.on_result(&tracker, sequels, &outcome, true);
             }
+        }
+        for checked in targets.iter() {
+            checked.target.forget_refusals();
         }
     }
 }
