@@ -141,6 +141,8 @@ fn an_edit_of_manifests_is_followed_but_for_the_port_that_is_busy() {
     drop(busy);
     wait_for((ip, 81).into(), "one");
     wait::until("the success", || (success() == Some(1.0)).then_some(()));
-    assert_eq!(health(elbow.admin()).unwrap().0, 200);
+    wait::until("health to follow", || {
+        (health(elbow.admin()).unwrap().0 == 200).then_some(())
+    });
     assert_eq!(elbow.terminate().code(), Some(0));
 }
