@@ -52,6 +52,9 @@ nft delete table ip6 kube-proxy 2>/dev/null
 for mount in $(awk '$2 ~ "/netns/cni-" {print $2}' /proc/mounts); do ip netns delete "$(basename "$mount")"; done
 if [ -f network ]; then
   . ./network
+  # A socket that waits for its peer keeps the namespace of its pod for a minute or two. Meanwhile the route to it would keep
+  # a pod of the next cluster from getting one, and packets to that pod would leave by the default route after it.
+  ip route show root "$pods" | sed -n 's/.* dev \([^ ]*\).*/\1/p' | sort -u | xargs -r -n1 ip link delete
   ip address delete "$node/32" dev lo 2>/dev/null
   iptables --wait -D FORWARD -s "$pods" -j ACCEPT 2>/dev/null
   iptables --wait -D FORWARD -d "$pods" -j ACCEPT 2>/dev/null
