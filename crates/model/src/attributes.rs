@@ -8,11 +8,13 @@ use crate::invalid::{Checked, Findings, Place};
 use crate::{Algorithm, LoadBalancerType, Protocol, Sources};
 
 pub use minimum_healthy::MinimumHealthy;
+pub use proxy_protocol::{ProxyHeaderPlacement, ProxyProtocol};
 pub use table::ATTRIBUTES;
 
 mod check;
 mod minimum_healthy;
 mod parsed;
+mod proxy_protocol;
 mod table;
 
 /// Attributes by their AWS keys, see [`ATTRIBUTES`].
@@ -416,15 +418,6 @@ pub enum DesyncMitigationMode {
     Strictest,
 }
 
-/// The header before a connection's first byte that tells a target the client's address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProxyProtocol {
-    /// As text (CLB).
-    V1,
-    /// In binary (NLB).
-    V2,
-}
-
 /// `routing.http.xff_header_processing.mode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum XffHeaderProcessingMode {
@@ -495,6 +488,8 @@ pub struct TargetGroupAttributes {
     pub passive_failures: Option<u32>,
     /// NLB: `proxy_protocol_v2.enabled`; CLB: a policy of type `ProxyProtocolPolicyType`.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// NLB: `proxy_protocol_v2.client_to_server.header_placement`, [`ProxyHeaderPlacement::OnFirstAck`] by default.
+    pub proxy_header_placement: ProxyHeaderPlacement,
     /// NLB: `elbow.proxy_protocol_v2.vpc_endpoint_id`: the VPC endpoint that headers of version 2 name, because clients come through
     /// AWS PrivateLink on AWS.
     pub vpc_endpoint_id: Option<Arc<str>>,

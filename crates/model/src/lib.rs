@@ -94,8 +94,8 @@ pub use action::{
 pub use attributes::{
     ATTRIBUTES, Attribute, AttributesSpec, AuthenticationSettings, ClientCertificateHeaders,
     DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, LogDelivery, MAX_HEADER_NAME,
-    MAX_HEADER_VALUE, MinimumHealthy, ProxyProtocol, Requirement, Resource, Stickiness,
-    TargetGroupAttributes, Values, XffHeaderProcessingMode,
+    MAX_HEADER_VALUE, MinimumHealthy, ProxyHeaderPlacement, ProxyProtocol, Requirement, Resource,
+    Stickiness, TargetGroupAttributes, Values, XffHeaderProcessingMode,
 };
 pub use certificate::{Certificate, CertificateSource, MAX_CERTIFICATE_HOSTS, is_certificate_host};
 pub use changed::{Changed, changed};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::action::{Action, Forward};
 use crate::attributes::{
-    LoadBalancerAttributes, LogDelivery, MinimumHealthy, ProxyProtocol, TargetGroupAttributes,
+    LoadBalancerAttributes, LogDelivery, MinimumHealthy, ProxyHeaderPlacement, ProxyProtocol,
+    TargetGroupAttributes,
 };
 use crate::certificate::Certificate;
 use crate::health_check::HealthCheck;
@@ -298,6 +299,7 @@ impl LoadBalancer {
             vpc_endpoint_id: None,
             health_check_tls13: true,
             proxy_protocol: has_proxy_protocol.then_some(ProxyProtocol::V1),
+            proxy_header_placement: ProxyHeaderPlacement::OnFirstAck,
             raw: crate::AttributesSpec::new(),
         }
     }

@@ -1,5 +1,4 @@
 use std::future::poll_fn;
-use std::io;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,7 +9,7 @@ use tokio::io::ReadBuf;
 use crate::delivery::Delivery;
 use crate::probes::send_probes;
 use crate::sys::segments_in;
-use crate::transfer::{Transfer, TransferError};
+use crate::transfer::{Transfer, TransferError, is_end};
 use crate::{Buffer, Stream, Timer, Worker};
 
 #[cfg(test)]
@@ -97,21 +96,35 @@ pub fn relay<A: Stream, B: Stream>(
         timeout: idle,
         answers_probes: false,
     };
-    relay_counted(worker, client, target, idle, is_terminated, |_, _| {})
+    let preface = Vec::new();
+    relay_counted(
+        worker,
+        client,
+        target,
+        preface,
+        idle,
+        is_terminated,
+        |_, _| {},
+    )
 }
 
 /// Like [`relay`], but calls `count` with the bytes of each direction as they pass, so that the counters
-/// include long-lived flows.
+/// include long-lived flows. The target gets `preface`, which is not counted, together with the client's first bytes, or
+/// before FIN if there are none.
 pub fn relay_counted<A: Stream, B: Stream>(
     worker: &Worker,
     client: &mut A,
     target: &mut B,
+    preface: Vec<u8>,
     idle: Idle,
     is_terminated: impl Fn() -> bool,
     count: impl Fn(Direction, u64),
 ) -> impl Future<Output = Relayed> {
     let phase = Phase::Live(Silence::FirstHalf);
     let mut flow = Flow::new(worker, idle.timeout, phase, Early::default());
+    if !preface.is_empty() {
+        flow.up.transfer = Transfer::until_end_with(preface);
+    }
     flow.answers_probes = idle.answers_probes;
     flow.run(client, target, is_terminated, count)
 }
@@ -480,11 +493,6 @@ impl Half {
     fn has_failed_reader(&self) -> bool {
         self.transfer.failure().is_some_and(|e| !is_end(e))
     }
-}
-
-/// Whether a failed read counts as the end of the stream: TLS closed without close_notify.
-fn is_end(e: &io::Error) -> bool {
-    e.kind() == io::ErrorKind::UnexpectedEof
 }
 
 impl TransferError {

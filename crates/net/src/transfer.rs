@@ -43,10 +43,12 @@ pub struct Transfer {
     failed: Option<io::Error>,
 }
 
-/// Data that was read and not written yet.
+/// Data that was not written yet.
 #[derive(Debug)]
 enum Kept {
     Nothing,
+    /// Bytes that go ahead of the first bytes read, in the same write.
+    Preface(Vec<u8>),
     Bytes(Buffer),
     Spliced(Pipe),
 }
@@ -98,6 +100,14 @@ impl Transfer {
         this
     }
 
+    /// A transfer until the reader ends. The writer gets `preface` together with the first bytes, or before FIN if there are
+    /// none. [`Self::moved`] does not count it.
+    pub(crate) fn until_end_with(preface: Vec<u8>) -> Self {
+        let mut this = Self::new(None);
+        this.kept = Kept::Preface(preface);
+        this
+    }
+
     fn new(left: Option<u64>) -> Self {
         Self {
             left,
@@ -118,7 +128,7 @@ impl Transfer {
 
     /// Whether data is kept because the writer does not accept it yet.
     pub fn is_blocked(&self) -> bool {
-        !matches!(self.kept, Kept::Nothing)
+        matches!(self.kept, Kept::Bytes(_) | Kept::Spliced(_))
     }
 
     /// The error of the reader while data from before it is still to be written.
@@ -182,7 +192,7 @@ impl Transfer {
         to: &mut W,
     ) -> Poll<Result<(), TransferError>> {
         match &mut self.kept {
-            Kept::Nothing => return Poll::Ready(Ok(())),
+            Kept::Nothing | Kept::Preface(_) => return Poll::Ready(Ok(())),
             Kept::Bytes(buffer) => {
                 ready!(poll_write(cx, timer, to, buffer)).map_err(TransferError::Writer)?;
             }
@@ -228,16 +238,28 @@ impl Transfer {
         to: &mut W,
     ) -> Poll<Result<(), TransferError>> {
         let mut buffer = worker.buffers.take_large();
+        let preface = match &self.kept {
+            Kept::Preface(bytes) => buffer.extend(bytes),
+            _ => 0,
+        };
         let limit = self.limit(LARGE);
-        let n = ready!(buffer.poll_read(cx, from, limit)).map_err(TransferError::Reader)?;
-        if n == 0 {
+        let read = ready!(buffer.poll_read(cx, from, limit));
+        if preface > 0 {
+            self.kept = Kept::Nothing;
+            if has_ended(&read) {
+                self.unflushed = to.plain().is_none();
+                self.kept = Kept::Bytes(buffer.shrink());
+                return Poll::Ready(read.map_err(TransferError::Reader).and_then(|_| self.end()));
+            }
+        }
+        if read.map_err(TransferError::Reader)? == 0 {
             return Poll::Ready(self.end());
         }
         if from.plain().is_none() {
             self.gather(cx, from, &mut buffer, limit);
         }
         timer.touch();
-        self.count(buffer.len());
+        self.count(buffer.len() - preface);
         self.unflushed = to.plain().is_none();
         match poll_write(cx, timer, to, &mut buffer) {
             Poll::Ready(Ok(())) => {}
@@ -372,6 +394,15 @@ impl TransferError {
             Self::Reader(e) | Self::Writer(e) => e,
         }
     }
+}
+
+/// Whether the failure of a read counts as the end of the stream: TLS closed without close_notify.
+pub(crate) fn is_end(e: &io::Error) -> bool {
+    e.kind() == io::ErrorKind::UnexpectedEof
+}
+
+fn has_ended(read: &io::Result<usize>) -> bool {
+    read.as_ref().map_or_else(is_end, |n| *n == 0)
 }
 
 /// Writes the whole buffer.

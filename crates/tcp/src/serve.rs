@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use elbow_balance::{Chosen, Group, InFlight, Target, Weighted, flow};
 use elbow_model::personality::{ConnectRetry, FlowTarget, IdleConnection};
-use elbow_model::{ProxyProtocol, TargetType, Transport};
+use elbow_model::{ProxyHeaderPlacement, ProxyProtocol, TargetType, Transport};
 use elbow_net::source::Source;
 use elbow_net::{
     ConnMeta, Connect, ConnectError, ConnectErrorKind, Early, Idle, Relayed, Stream, Worker, proxy,
@@ -55,7 +55,9 @@ pub fn serve<S: Stream, C: Connect, O>(
                 let client = &mut client;
                 Ok(match listener.personality.idle_connection {
                     IdleConnection::Forget => {
-                        relay_counted(worker, client, target, idle, is_terminated, count).await
+                        let preface = late_header(&meta, &route.weighted.group);
+                        relay_counted(worker, client, target, preface, idle, is_terminated, count)
+                            .await
                     }
                     IdleConnection::Close => {
                         let (early, idle) = (Early::default(), idle.timeout);
@@ -206,8 +208,8 @@ fn choose<'g>(
     }
 }
 
-/// Opens a connection to `target`, with the PROXY protocol header that its group requires. An Application Load Balancer
-/// sees the client behind the connection.
+/// Opens a connection to `target`, and sends the PROXY protocol header that its group requires at once. An Application Load
+/// Balancer sees the client behind the connection.
 async fn open<C: Connect>(
     connector: &C,
     meta: &ConnMeta,
@@ -218,8 +220,38 @@ async fn open<C: Connect>(
         return connector.connect_as(meta.client, target.address).await;
     }
     let tls = group.config.protocol.is_tls();
+    let preface = if sends_header_with_payload(group) {
+        Vec::new()
+    } else {
+        header(meta, group)
+    };
+    match source(meta, group, target) {
+        Source::Any => connector.connect_with(target.address, tls, &preface).await,
+        source => Box::pin(connector.connect_from(&source, target.address, tls, &preface)).await,
+    }
+}
+
+/// The PROXY protocol header that goes to the target together with the first data of the client; empty if there is none.
+fn late_header(meta: &ConnMeta, group: &Group) -> Vec<u8> {
+    if sends_header_with_payload(group) {
+        header(meta, group)
+    } else {
+        Vec::new()
+    }
+}
+
+/// With TLS, the header precedes the handshake with the target, which does not wait for the client.
+fn sends_header_with_payload(group: &Group) -> bool {
+    let config = &group.config;
+    config.attributes.proxy_header_placement == ProxyHeaderPlacement::OnFirstAckWithPayload
+        && config.target_type != TargetType::Alb
+        && !config.protocol.is_tls()
+}
+
+/// The PROXY protocol header of the client; empty if the group requires none.
+fn header(meta: &ConnMeta, group: &Group) -> Vec<u8> {
     let attributes = &group.config.attributes;
-    let preface = match attributes.proxy_protocol {
+    match attributes.proxy_protocol {
         None => Vec::new(),
         Some(ProxyProtocol::V1) => proxy::v1(meta.client, meta.server),
         Some(ProxyProtocol::V2) => proxy::v2(
@@ -227,10 +259,6 @@ async fn open<C: Connect>(
             meta.server,
             attributes.vpc_endpoint_id.as_deref(),
         ),
-    };
-    match source(meta, group, target) {
-        Source::Any => connector.connect_with(target.address, tls, &preface).await,
-        source => Box::pin(connector.connect_from(&source, target.address, tls, &preface)).await,
     }
 }
 

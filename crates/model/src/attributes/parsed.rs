@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use super::AttributesSpec;
 use super::{
     Attribute, AuthenticationSettings, ClientCertificateHeaders, DesyncMitigationMode,
-    ListenerAttributes, LoadBalancerAttributes, LogDelivery, MinimumHealthy, ProxyProtocol,
-    Resource, Stickiness, TargetGroupAttributes, XffHeaderProcessingMode,
+    ListenerAttributes, LoadBalancerAttributes, LogDelivery, MinimumHealthy, ProxyHeaderPlacement,
+    ProxyProtocol, Resource, Stickiness, TargetGroupAttributes, XffHeaderProcessingMode,
 };
 use crate::{Algorithm, Protocol, Sources};
 
@@ -39,6 +39,7 @@ const RESPONSE_HEADERS: &[(&str, &str)] = &[
     ("x_frame_options", "X-Frame-Options"),
 ];
 
+const PROXY_HEADER_PLACEMENT: &str = "proxy_protocol_v2.client_to_server.header_placement";
 const ANOMALY_MITIGATION: &str = "load_balancing.algorithm.anomaly_mitigation";
 
 /// Valid attributes of one resource, with the defaults of the table for those that were not given.
@@ -249,6 +250,10 @@ impl TargetGroupAttributes {
             proxy_protocol: texts
                 .flag("proxy_protocol_v2.enabled")
                 .then_some(ProxyProtocol::V2),
+            proxy_header_placement: match texts.text(PROXY_HEADER_PLACEMENT) {
+                "on_first_ack_with_payload" => ProxyHeaderPlacement::OnFirstAckWithPayload,
+                _ => ProxyHeaderPlacement::OnFirstAck,
+            },
             vpc_endpoint_id: match texts.text("elbow.proxy_protocol_v2.vpc_endpoint_id") {
                 "" => None,
                 id => Some(id.into()),

@@ -363,6 +363,14 @@ pub static ATTRIBUTES: &[Attribute] = &[
         "use_load_balancer_configuration",
     ),
     served("preserve_client_ip.enabled", &[NetworkGroup], Flag, ""),
+    // AWS's default is said to be on_first_ack_with_payload, by which protocols whose servers speak first fail; no page of
+    // AWS's says so.
+    served(
+        "proxy_protocol_v2.client_to_server.header_placement",
+        &[NetworkGroup],
+        OneOf(&["on_first_ack", "on_first_ack_with_payload"]),
+        "on_first_ack",
+    ),
     served("proxy_protocol_v2.enabled", &[NetworkGroup], Flag, "false"),
     served(
         "elbow.proxy_protocol_v2.vpc_endpoint_id",

@@ -156,6 +156,18 @@ fn texts_of_groups_and_listeners_become_values() {
     assert_eq!(interval.map(|time| time.as_secs()), Some(9));
     assert_eq!(group(Protocol::Tcp, &[]).unhealthy_draining_interval, None);
     assert_eq!(all.proxy_protocol, Some(ProxyProtocol::V2));
+    let placement = |pairs: &[(&str, &str)]| group(Protocol::Tcp, pairs).proxy_header_placement;
+    let key = "proxy_protocol_v2.client_to_server.header_placement";
+    for (text, expected) in [
+        ("on_first_ack", ProxyHeaderPlacement::OnFirstAck),
+        (
+            "on_first_ack_with_payload",
+            ProxyHeaderPlacement::OnFirstAckWithPayload,
+        ),
+    ] {
+        assert_eq!(placement(&[(key, text)]), expected);
+    }
+    assert_eq!(placement(&[]), ProxyHeaderPlacement::OnFirstAck);
     assert_eq!(all.stickiness, Some(Stickiness::SourceIp));
     assert_eq!(
         all.minimum_healthy,

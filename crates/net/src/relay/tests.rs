@@ -16,6 +16,7 @@ use crate::{Stream, Worker};
 mod bytes;
 mod delivery;
 mod early;
+mod preface;
 
 /// 300 ms: the first half ends at tick 3, the second three ticks later.
 const IDLE: Duration = Duration::from_millis(300);
@@ -329,7 +330,7 @@ fn probes_of_a_peer_are_answered_with_own_ones_if_asked() {
                     answers_probes,
                 };
                 let (front, back) = (&mut accepted, &mut connected);
-                relay_counted(&of_task, front, back, idle, || false, |_, _| {}).await
+                relay_counted(&of_task, front, back, Vec::new(), idle, || false, |_, _| {}).await
             });
             let advance = async || {
                 worker.timers.advance(worker.timers.now() + 3);

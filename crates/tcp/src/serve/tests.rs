@@ -18,6 +18,7 @@ use super::serve;
 use crate::{Context, FlowEnd, FlowRecord, Listener, Side};
 
 mod classic;
+mod header;
 
 const CONNECTOR: TcpConnector = TcpConnector {
     timeout: Duration::from_secs(10),

@@ -179,6 +179,7 @@ fn bytes_are_counted_as_they_pass() {
                 &of_task,
                 &mut accepted,
                 &mut connected,
+                Vec::new(),
                 Idle {
                     timeout: DAY,
                     answers_probes: false,
