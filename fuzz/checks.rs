@@ -156,13 +156,19 @@ pub(crate) fn native_file(input: &[u8]) {
     assert_eq!(without_places(again), without_places(model), "{shown}");
 }
 
-/// Removes the source positions of the certificates from a model.
+/// Removes the source positions of certificates and public keys from a model.
 fn without_places(mut model: Model) -> Model {
     let forget = |certificate: &mut Arc<Certificate>| Arc::make_mut(certificate).declared = None;
     model.certificates.iter_mut().for_each(forget);
     for balancer in &mut model.load_balancers {
-        for listener in &mut Arc::make_mut(balancer).listeners {
+        let balancer = Arc::make_mut(balancer);
+        for listener in &mut balancer.listeners {
             listener.certificates.iter_mut().for_each(forget);
+        }
+        let classic = balancer.classic.iter_mut();
+        let policies = classic.flat_map(|one| one.backend_server_authentication.values_mut());
+        for key in policies.flat_map(|policy| &mut policy.public_keys) {
+            key.declared = None;
         }
     }
     model

@@ -41,6 +41,11 @@ impl Leaf {
         )
     }
 
+    /// The public key in PEM, as openssl shows it.
+    pub fn public_key(&self) -> String {
+        KeyPair::from_pem(&self.key).unwrap().public_key_pem()
+    }
+
     /// The certificate as DER, as a TLS client sees it.
     pub fn der(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()

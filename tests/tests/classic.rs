@@ -79,6 +79,56 @@ fn tcp_and_ssl_listeners_reach_instances_with_and_without_tls() {
     }
 }
 
+/// CLB guide, HTTPS load balancers: a connection goes to an instance with a public key of the policy alone. Health checks do not
+/// authenticate.
+#[test]
+fn ssl_connections_reach_only_instances_with_a_public_key_of_the_policy() {
+    let ip = address();
+    let [listed, other] = [(); 2].map(|()| self_signed_expired(&["x.example"]));
+    let name = |text: &'static str| {
+        move |peer: &mut Peer| {
+            let bytes = peer.rest()?;
+            peer.send([text.as_bytes(), &bytes].concat())
+        }
+    };
+    let trusted = Target::start_tls(listed.server(&[]), name("trusted "));
+    let stranger = Target::start_tls(other.server(&[]), name("stranger "));
+    let listeners = [secure(to_instances(8443, "SSL", "SSL"))];
+    let both = [&stranger, &trusted];
+    let (dir, mut config) = with_certificate(one(ip, &listeners, &both));
+    config["loadBalancers"][0]["healthCheck"]["target"] = json!("SSL:9000");
+    config["loadBalancers"][0]["backendServerAuthentication"] =
+        json!({"9000": {"publicKeyFiles": ["instance.pub"]}});
+    dir.write("instance.pub", listed.public_key());
+    let elbow = Elbow::run_in(dir, &config, &[]);
+    for target in both {
+        elbow.wait_for_state("clb/SSL:9000", target.addr(), "InService");
+    }
+    let trusting = client_that_trusts_all(rustls::ALL_VERSIONS, &[]);
+    let connect = || Client::tls((ip, 8443), "clb.example", &trusting).unwrap();
+    for _ in 0..4 {
+        assert_eq!(echoed(connect(), "hello"), "trusted hello");
+    }
+    let refused = || {
+        elbow
+            .metric("elbow_target_public_key_errors_total", &[])
+            .unwrap()
+    };
+    let before = refused();
+    // Each worker uses the instances in turn, and one of two has served two connections or more.
+    assert!((1.0..=3.0).contains(&before), "{before}");
+
+    config["loadBalancers"][0]["instances"] = json!([{"id": stranger.addr().ip()}]);
+    elbow.reload(&config);
+    let mut client = connect();
+    client.send("hello").finish();
+    assert!(client.rest().is_err(), "reset");
+    assert_eq!(refused(), before + 1.0);
+    let log = elbow.log();
+    let told = "connection to target refused: the target's public key is not in the policy";
+    assert!(log.contains(told), "{log}");
+}
+
 /// CLB guide: SSL negotiation configurations. Without Server-Defined-Cipher-Order, the client's order counts.
 #[test]
 fn security_policy_of_a_listener_s_own_decides_suites_and_their_order() {
@@ -392,6 +442,39 @@ fn command_line_shows_classic_load_balancers() {
     );
     let rules = get("rules");
     assert!(rules.contains("forward to clb/HTTP:9000"), "{rules}");
+}
+
+#[test]
+fn check_names_the_file_of_a_public_key_and_its_place() {
+    let dir = TempDir::new();
+    Ca::new().leaf(&["clb.example"]).write(&dir, "main");
+    dir.write("empty.pem", "");
+    let path = dir.write(
+        "elbow.yaml",
+        "loadBalancers:
+- name: clb
+  type: classic
+  listeners:
+  - {port: 443, protocol: SSL, instanceProtocol: SSL, instancePort: 30443, certificates: [main]}
+  backendServerAuthentication:
+    30443:
+      publicKeyFiles: [main.pem, empty.pem, absent.pem]
+certificates: [{name: main, certificateFile: main.pem, privateKeyFile: main.key}]
+",
+    );
+    let checked = output(elbow::command(&["check", "--config"]).arg(&path));
+    assert_eq!(checked.status.code(), Some(1));
+    let (_, stderr) = texts(&checked);
+    let file = path.display();
+    for line in [
+        format!("error[bad-public-key] {file}:8:34: "),
+        "empty.pem: contains no public key; expected a certificate".to_owned(),
+        format!("error[bad-public-key] {file}:8:45: "),
+        "absent.pem: cannot be read: No such file".to_owned(),
+    ] {
+        assert!(stderr.contains(&line), "{line}\n{stderr}");
+    }
+    assert!(!stderr.contains("main.pem: "), "{stderr}");
 }
 
 #[test]

@@ -299,6 +299,97 @@ fn https_is_terminated_and_reoriginated() {
     assert_eq!(seen.header("x-amzn-tls-version"), None);
 }
 
+/// CLB guide, HTTPS load balancers: with authentication, only instances with a public key of the policy get requests.
+#[test]
+fn instance_gets_requests_only_with_a_public_key_of_the_policy() {
+    let ip = address();
+    let (instance, other) = (
+        self_signed_expired(&["x.example"]),
+        self_signed_expired(&["x.example"]),
+    );
+    let target = Target::start_tls(instance.server(&[]), serve(|_| ok("hello")));
+    let mut listener = to_instances(8443, "HTTPS", "HTTPS");
+    listener["certificates"] = json!(["main"]);
+    let mut config = file(&[classic("clb", ip, &[listener], &[target.addr()])], &[]);
+    config["certificates"] =
+        json!([{"name": "main", "certificateFile": "main.pem", "privateKeyFile": "main.key"}]);
+    config["loadBalancers"][0]["backendServerAuthentication"] =
+        json!({"9000": {"publicKeyFiles": ["instance.pem"]}});
+    let dir = TempDir::new();
+    Ca::new().leaf(&["clb.example"]).write(&dir, "main");
+    dir.write("instance.pem", &instance.certificate);
+    let elbow = Elbow::run_in(dir, &config, &[]);
+    elbow.wait_for_state("clb/HTTPS:9000", target.addr(), "InService");
+    let trusting = client_that_trusts_all(rustls::ALL_VERSIONS, &[]);
+    let connect = || Client::tls((ip, 8443), "clb.example", &trusting).unwrap();
+    let get = |client: &mut Client| {
+        let answer = client.ask(client::get("a.example", "/"));
+        (answer.status, answer.text())
+    };
+    let served = (200, "hello".to_owned());
+    let refused = (503, String::new());
+    let mut first = connect();
+    assert_eq!(get(&mut first), served);
+
+    // Neither an open connection of the client nor one of the pool outlives the key.
+    elbow.dir().write("instance.pem", other.public_key());
+    wait::until("the other key", || {
+        let log = elbow.log();
+        let changed = log.contains("instance.pem: content changed from PEM ");
+        (changed && log.contains("reloaded, 1 public key changed")).then_some(())
+    });
+    assert_eq!(get(&mut first), refused);
+    assert_eq!(get(&mut connect()), refused);
+    let errors = |name, labels: &[&str]| elbow.metric(name, labels);
+    assert_eq!(
+        errors("elbow_target_public_key_errors_total", &[]),
+        Some(2.0)
+    );
+    assert_eq!(errors("elbow_target_tls_errors_total", &[]), Some(2.0));
+    let kind = ["kind=\"target_public_key\"", "side=\"target\""];
+    assert_eq!(errors("elbow_request_errors_total", &kind), Some(2.0));
+    let told = format!(
+        "connection to target refused: the target's public key is not in the policy; see docs/classic.md \
+         load_balancer=clb port=8443 target={}",
+        target.addr()
+    );
+    let log = elbow.log();
+    assert!(log.contains(&told), "{log}");
+
+    // A file that cannot be used changes nothing.
+    elbow.dir().write("instance.pem", "no key");
+    wait::until("the error", || {
+        let log = elbow.log();
+        let code = log.contains("bad-public-key");
+        (code && log.contains("instance.pem: contains no public key")).then_some(())
+    });
+    assert_eq!(get(&mut first), refused);
+
+    // The form in which AWS takes keys: without the first and the last line.
+    let key = instance.public_key();
+    let lines: Vec<&str> = key.lines().filter(|line| !line.starts_with('-')).collect();
+    elbow.dir().write("instance.pem", lines.join("\n"));
+    wait::until("the key of the instance", || {
+        (get(&mut first) == served).then_some(())
+    });
+
+    let keys = |files: &[&str]| json!({"9000": {"publicKeyFiles": files}});
+    elbow.dir().write("other.pem", other.public_key());
+    config["loadBalancers"][0]["backendServerAuthentication"] = keys(&["other.pem"]);
+    elbow.reload(&config);
+    assert_eq!(get(&mut first), refused);
+    config["loadBalancers"][0]["backendServerAuthentication"] =
+        keys(&["other.pem", "instance.pem"]);
+    elbow.reload(&config);
+    assert_eq!(get(&mut first), served);
+    config["loadBalancers"][0]["backendServerAuthentication"] = keys(&["other.pem"]);
+    elbow.reload(&config);
+    assert_eq!(get(&mut first), refused);
+    config["loadBalancers"][0]["backendServerAuthentication"] = json!({});
+    elbow.reload(&config);
+    assert_eq!(get(&mut first), served);
+}
+
 // CLB guide, access logs: fifteen fields, times with six decimals, bytes without headers.
 #[test]
 fn access_log_has_the_classic_format() {

@@ -55,7 +55,7 @@ pub(crate) struct Reloader {
     due: Option<Instant>,
     /// The state of the source's files before they were read.
     seen: Look,
-    /// The files of the certificates and trust stores in the model.
+    /// The files of the certificates, trust stores and public keys in the model.
     pems: PemFiles,
     /// The content hashes of those in force.
     served: Contents,
@@ -64,7 +64,7 @@ pub(crate) struct Reloader {
 
 type Contents = BTreeMap<Owner, u64>;
 
-/// The state of the files of certificates and trust stores at one time.
+/// The state of the files of certificates, trust stores and public keys at one time.
 #[derive(Default)]
 struct PemFiles {
     of_each: Vec<(Owner, Vec<PathBuf>)>,
@@ -234,8 +234,8 @@ impl Reloader {
         self.reload();
     }
 
-    /// The changes from `before` to `now`, including certificates and trust stores whose files have other content than before; `contents`
-    /// has the hashes of `now`.
+    /// The changes from `before` to `now`, including those of the content of PEM files; `contents` has the hashes of
+    /// `now`.
     fn changes(&self, before: &Model, now: &Model, contents: &Contents) -> Vec<Change> {
         let mut changes = elbow_native::diff(before, now);
         for (owner, content) in contents {
@@ -329,7 +329,7 @@ async fn watch(mut reloader: Reloader, mut requested: mpsc::Receiver<()>) {
 /// An event that may require a reload.
 enum Event {
     None,
-    /// The content of the source, of a certificate or of a trust store changed.
+    /// The content of the source or of a PEM file changed.
     Changed,
     /// A retry is due.
     Due,

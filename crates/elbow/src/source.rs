@@ -223,7 +223,7 @@ pub(crate) struct Owner {
     pub(crate) name: Arc<str>,
 }
 
-/// The files of the certificates and trust stores of `model`.
+/// The files of the certificates, trust stores and public keys of `model`.
 pub(crate) fn pem_files(model: &Model) -> Vec<(Owner, Vec<PathBuf>)> {
     let owner = |kind, name: &Arc<str>| Owner {
         kind,
@@ -244,5 +244,9 @@ pub(crate) fn pem_files(model: &Model) -> Vec<(Owner, Vec<PathBuf>)> {
         )),
         CertificateSource::Pem { .. } | CertificateSource::SelfSigned { .. } => None,
     });
-    pems.chain(trust_stores).collect()
+    let public_keys = model.public_keys().map(|key| {
+        let name = key.file.display().to_string().into();
+        (owner("public key", &name), vec![key.file.clone()])
+    });
+    pems.chain(trust_stores).chain(public_keys).collect()
 }

@@ -38,7 +38,7 @@ impl<C: Connect> Context<C> {
     pub(crate) fn count_unreached(&self, error: &Error, group: Option<&GroupCells>) {
         let cells = self.cells();
         let (of_listener, of_group) = match error.kind {
-            ErrorKind::TargetTls | ErrorKind::TargetTlsTimeout => (
+            ErrorKind::TargetTls | ErrorKind::TargetPublicKey | ErrorKind::TargetTlsTimeout => (
                 &cells.target_tls_errors,
                 group.map(|group| &group.tls_errors),
             ),

@@ -50,6 +50,7 @@ fn classic_status(kind: ErrorKind) -> u16 {
         ErrorKind::NoTargets
         | ErrorKind::ConnectFailed
         | ErrorKind::TargetTls
+        | ErrorKind::TargetPublicKey
         | ErrorKind::TargetCut => 503,
         // The instance was silent for the idle timeout, or closed the connection.
         ErrorKind::TargetClosed
@@ -146,6 +147,7 @@ mod tests {
                 K::BadResponse | K::ResponseHeaderTooLarge | K::TargetProtocol => 502,
                 K::SurgeQueueFull => 503,
                 K::NoBuffer | K::NoTargets | K::ConnectFailed | K::TargetTls | K::TargetCut => 503,
+                K::TargetPublicKey => 503,
                 K::TargetClosed | K::TargetTimeout | K::ConnectTimeout | K::TargetTlsTimeout => 504,
                 K::RequestTimeout | K::BodyAborted | K::BodyTimeout | K::ClientGone => 408,
                 K::MethodNotAllowed => 405,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::action::{Action, Forward};
+use crate::backend_server_authentication::BackendServerAuthentication;
 use crate::health_check::HealthCheck;
 use crate::invalid::Place;
 use crate::kinds::{BackendServerPolicy, Protocol};
@@ -24,6 +25,8 @@ pub struct Classic {
     pub instances: Vec<Instance>,
     /// By instance port.
     pub backend_server_policies: BTreeMap<u16, Vec<BackendServerPolicy>>,
+    /// By instance port; instances of other ports are not authenticated.
+    pub backend_server_authentication: BTreeMap<u16, BackendServerAuthentication>,
 }
 
 /// A registered instance.
@@ -69,7 +72,7 @@ impl Instance {
         for (key, number) in &spec.ports {
             let at = at_ports.key(key);
             let here = port(*number, &at);
-            match (instance_port(key, &at), here) {
+            match (port_key(key, &at), here) {
                 (Some(instance_port), Some(here)) => drop(ports.insert(instance_port, here)),
                 _ => continue,
             }
@@ -101,8 +104,23 @@ impl Instance {
     }
 }
 
-/// An instance port that is the key of a map.
-fn instance_port(key: &str, at: &Place<'_>) -> Option<u16> {
+/// An instance port that is the key of a map, and that a listener has.
+pub(crate) fn instance_port(key: &str, ends: &[InstanceEnd], at: &Place<'_>) -> Option<u16> {
+    let port = port_key(key, at)?;
+    let is_known = ends.iter().any(|end| end.port == port);
+    if !is_known {
+        let known: Vec<String> = ends.iter().map(|end| end.port.to_string()).collect();
+        at.wrong_name(
+            "unknown-instance-port",
+            format!("no listener has the instance port {port}"),
+            did_you_mean(key, known.iter().map(String::as_str)),
+        );
+    }
+    is_known.then_some(port)
+}
+
+/// A port that is the key of a map.
+fn port_key(key: &str, at: &Place<'_>) -> Option<u16> {
     let port = key.parse::<u16>().ok().filter(|port| *port > 0);
     if port.is_none() {
         let reason = format!("{key:?} is not a port from 1 to 65535");
@@ -120,23 +138,17 @@ pub(crate) fn backend_server_policies(
     let mut policies = BTreeMap::new();
     for (key, names) in given {
         let at = at.key(key);
-        let Some(port) = instance_port(key, &at) else {
-            continue;
-        };
+        let port = instance_port(key, ends, &at);
         let mut of_port = Vec::new();
         for (i, name) in names.iter().enumerate() {
             of_port.extend(one_of(name, BackendServerPolicy::NAMES, &at.index(i)));
         }
         of_port.dedup();
-        let mut here = ends.iter().filter(|end| end.port == port).peekable();
-        if here.peek().is_none() {
-            let known: Vec<String> = ends.iter().map(|end| end.port.to_string()).collect();
-            at.wrong_name(
-                "unknown-instance-port",
-                format!("no listener has the instance port {port}"),
-                did_you_mean(key, known.iter().map(String::as_str)),
-            );
-        } else if here.all(|end| end.protocol.is_http()) && !of_port.is_empty() {
+        let Some(port) = port else {
+            continue;
+        };
+        let mut here = ends.iter().filter(|end| end.port == port);
+        if here.all(|end| end.protocol.is_http()) && !of_port.is_empty() {
             at.warn(
                 "no-effect",
                 "only TCP and SSL listeners speak the proxy protocol to instances",

@@ -54,6 +54,7 @@ pub mod suggest;
 
 mod action;
 mod attributes;
+mod backend_server_authentication;
 mod certificate;
 mod changed;
 mod client_secret;
@@ -97,6 +98,7 @@ pub use attributes::{
     MAX_HEADER_VALUE, MinimumHealthy, ProxyHeaderPlacement, ProxyProtocol, Requirement, Resource,
     Stickiness, TargetGroupAttributes, Values, XffHeaderProcessingMode,
 };
+pub use backend_server_authentication::{BackendServerAuthentication, PublicKeyFile};
 pub use certificate::{Certificate, CertificateSource, MAX_CERTIFICATE_HOSTS, is_certificate_host};
 pub use changed::{Changed, changed};
 pub use client_secret::ClientSecret;

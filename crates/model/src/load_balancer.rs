@@ -8,6 +8,7 @@ use crate::attributes::{
     LoadBalancerAttributes, LogDelivery, MinimumHealthy, ProxyHeaderPlacement, ProxyProtocol,
     TargetGroupAttributes,
 };
+use crate::backend_server_authentication::BackendServerAuthentication;
 use crate::certificate::Certificate;
 use crate::health_check::HealthCheck;
 use crate::identity::{DnsZone, dns_name, stable_id};
@@ -230,6 +231,16 @@ impl LoadBalancer {
         format!("{}.{}", zone.to_lowercase(), self.dns_name(dns))
     }
 
+    /// How the instances that `listener` connects to authenticate, if they have to.
+    pub fn backend_server_authentication(
+        &self,
+        listener: &Listener,
+    ) -> Option<&BackendServerAuthentication> {
+        let port = listener.instance?.port;
+        let classic = self.classic.as_ref()?;
+        classic.backend_server_authentication.get(&port)
+    }
+
     /// The groups that the instances of a Classic load balancer form, one for each way in which its
     /// listeners reach them; none of other load balancers.
     pub fn instance_groups(&self) -> Vec<TargetGroup> {
@@ -356,11 +367,16 @@ fn classic(
     let instances = spec.instances.as_deref().unwrap_or_default();
     let policies = spec.backend_server_policies.as_ref();
     let at_policies = at.field("backendServerPolicies");
+    let authentication = spec.backend_server_authentication.as_ref();
+    let at_authentication = at.field("backendServerAuthentication");
     Some(Classic {
         health_check: HealthCheck::build_classic(check, first_port, &at.field("healthCheck")),
         instances: Instance::build_all(instances, &ends, &at.field("instances")),
         backend_server_policies: policies
             .map(|given| backend_server_policies(given, &ends, &at_policies))
+            .unwrap_or_default(),
+        backend_server_authentication: authentication
+            .map(|given| BackendServerAuthentication::build_all(given, &ends, &at_authentication))
             .unwrap_or_default(),
     })
 }
@@ -382,6 +398,11 @@ fn refuse_classic(spec: &LoadBalancerSpec, at: &Place<'_>) {
             "backendServerPolicies",
             spec.backend_server_policies.is_some(),
             "proxy_protocol_v2.enabled is an attribute of target groups",
+        ),
+        (
+            "backendServerAuthentication",
+            spec.backend_server_authentication.is_some(),
+            "only a classic load balancer verifies certificates of targets",
         ),
     ];
     for (name, _, hint) in fields.iter().filter(|(_, is_given, _)| *is_given) {

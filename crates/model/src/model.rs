@@ -1,9 +1,10 @@
 //! Everything that describes the load balancers of one process.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::backend_server_authentication::PublicKeyFile;
 use crate::certificate::Certificate;
 use crate::invalid::{Checked, Findings, Place};
 use crate::kinds::LoadBalancerType;
@@ -162,6 +163,18 @@ impl Model {
         let listeners = self.load_balancers.iter().flat_map(|lb| &lb.listeners);
         let stores = listeners.filter_map(|one| one.mutual_authentication.trust_store());
         stores.filter(|store| seen.insert(*store)).collect()
+    }
+
+    /// The public keys that instances authenticate with, each file once, in the order of their names.
+    pub fn public_keys(&self) -> impl Iterator<Item = &PublicKeyFile> {
+        let classic = self
+            .load_balancers
+            .iter()
+            .filter_map(|lb| lb.classic.as_ref());
+        let policies = classic.flat_map(|one| one.backend_server_authentication.values());
+        let keys = policies.flat_map(|policy| &policy.public_keys);
+        let by_file: BTreeMap<_, _> = keys.map(|key| (&key.file, key)).collect();
+        by_file.into_values()
     }
 
     fn check_names(&self, at: &Place<'_>) {

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::attributes::AttributesSpec;
+use crate::backend_server_authentication::PublicKeyFile;
 use crate::condition::ConditionSpec;
 use crate::environment::Environment;
 use crate::private_key::PrivateKey;
@@ -66,6 +67,15 @@ pub struct LoadBalancerSpec {
     pub instances: Option<Vec<InstanceSpec>>,
     /// Classic only: names or types of policies by instance port.
     pub backend_server_policies: Option<BTreeMap<String, Vec<String>>>,
+    /// Classic only: by instance port.
+    pub backend_server_authentication: Option<BTreeMap<String, BackendServerAuthenticationSpec>>,
+}
+
+/// For a [`BackendServerAuthentication`](crate::BackendServerAuthentication) (`CreateLoadBalancerPolicy`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BackendServerAuthenticationSpec {
+    /// Required, at least one.
+    pub public_key_files: Option<Vec<PublicKeyFile>>,
 }
 
 /// For a [`Zone`](crate::Zone) of a load balancer (`AvailabilityZone`).

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use elbow_model::{
-    self as model, AppCookieStickinessPolicySpec, BackendServerPolicy, ClassicHealthCheckSpec,
-    CookieStickiness, HealthCheck, InstanceSpec, LbCookieStickinessPolicySpec,
+    self as model, AppCookieStickinessPolicySpec, BackendServerAuthenticationSpec,
+    BackendServerPolicy, ClassicHealthCheckSpec, CookieStickiness, HealthCheck, InstanceSpec,
+    LbCookieStickinessPolicySpec, PublicKeyFile,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -62,6 +63,16 @@ pub(super) struct LbCookieStickinessPolicy {
 pub(super) struct AppCookieStickinessPolicy {
     /// The name of the application's cookie.
     pub(super) cookie_name: String,
+}
+
+/// The public keys of the instances on one instance port.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct BackendServerAuthentication {
+    /// Certificates or public keys in PEM, relative to the folder of this file. An instance has one of these keys.
+    #[schemars(length(min = 1))]
+    pub(super) public_key_files: Vec<String>,
 }
 
 /// `{attribute: whether}`.
@@ -149,6 +160,25 @@ pub(super) fn read_policies(item: &Item<'_>) -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
+/// `{instance port: {publicKeyFiles: [files]}}`.
+pub(super) fn read_authentication(
+    item: &Item<'_>,
+) -> BTreeMap<String, BackendServerAuthenticationSpec> {
+    let key = |item: &Item<'_>| PublicKeyFile {
+        file: item.beside(item.text().unwrap_or_default()),
+        declared: Some(item.place()),
+    };
+    let policy = |item: Item<'_>| {
+        item.mapping(|fields| BackendServerAuthenticationSpec {
+            public_key_files: fields.list("publicKeyFiles", key),
+        })
+    };
+    let entries = item.entries().into_iter();
+    entries
+        .map(|(port, item)| (port.to_owned(), policy(item)))
+        .collect()
+}
+
 /// A health check as a file has it.
 pub(super) fn render_check(from: &HealthCheck) -> ClassicHealthCheck {
     // Times of the model always fit.
@@ -169,6 +199,16 @@ pub(super) fn render_instance(from: &model::Instance) -> Instance {
         id: from.id.to_string(),
         availability_zone: from.availability_zone.as_deref().map(str::to_owned),
         ports: ports.map(|(port, is)| (port.to_string(), *is)).collect(),
+    }
+}
+
+/// The public keys of an instance port as a file has them.
+pub(super) fn render_authentication(
+    from: &model::BackendServerAuthentication,
+) -> BackendServerAuthentication {
+    let files = from.public_keys.iter();
+    BackendServerAuthentication {
+        public_key_files: files.map(|key| key.file.display().to_string()).collect(),
     }
 }
 

@@ -11,8 +11,8 @@ use elbow_model::{Changed, Model, changed, stable_id};
 /// One difference between two models.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// `load balancer`, `listener`, `rule`, `instance`, `target group`, `target`, `certificate` or
-    /// `trust store`.
+    /// `load balancer`, `listener`, `rule`, `instance`, `target group`, `target`, `certificate`, `trust store` or
+    /// `public key`.
     pub kind: &'static str,
     /// `web` (a name), `web:443` (a listener), `web:443/10` (a rule), `pods/10.0.0.1:80` (a target).
     pub name: String,
@@ -96,7 +96,7 @@ pub fn summary(changes: &[Change]) -> String {
 }
 
 /// The order of a summary: from load balancers to their parts.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "load balancer",
     "listener",
     "rule",
@@ -105,6 +105,7 @@ const KINDS: [&str; 8] = [
     "instance",
     "certificate",
     "trust store",
+    "public key",
 ];
 
 impl ChangeAction {

@@ -98,7 +98,7 @@ impl<'a> Item<'a> {
     }
 
     /// The file called `path`, relative to the folder of this one. A path that is empty stays so, for the model to refuse.
-    fn beside(&self, path: &str) -> PathBuf {
+    pub(super) fn beside(&self, path: &str) -> PathBuf {
         let folder = Path::new(&*self.log.file).parent();
         match folder {
             Some(folder) if !path.is_empty() => folder.join(path),

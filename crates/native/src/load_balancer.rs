@@ -7,12 +7,13 @@ use elbow_model::{self as model, LoadBalancerAddressSpec, LoadBalancerSpec, Zone
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::classic::{self, ClassicHealthCheck, Instance};
+use super::classic::{self, BackendServerAuthentication, ClassicHealthCheck, Instance};
 use super::item::Item;
 use super::listener::{self, Listener};
 use super::security_group::{self, SecurityGroup};
 use super::values::{
-    backend_server_policies, ip_address_types, load_balancer_attributes, schemes, texts, types,
+    backend_server_authentication, backend_server_policies, ip_address_types,
+    load_balancer_attributes, schemes, texts, types,
 };
 
 /// One load balancer and its listeners.
@@ -61,6 +62,10 @@ pub(super) struct LoadBalancer {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(default, schema_with = "backend_server_policies")]
     pub(super) backend_server_policies: BTreeMap<String, Vec<String>>,
+    /// Classic load balancers only: by instance port.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default, schema_with = "backend_server_authentication")]
+    pub(super) backend_server_authentication: BTreeMap<String, BackendServerAuthentication>,
 }
 
 /// An Availability Zone with a node of the load balancer.
@@ -111,6 +116,9 @@ pub(super) fn read(item: &Item<'_>) -> LoadBalancerSpec {
         backend_server_policies: fields
             .get("backendServerPolicies")
             .map(|item| classic::read_policies(&item)),
+        backend_server_authentication: fields
+            .get("backendServerAuthentication")
+            .map(|item| classic::read_authentication(&item)),
     })
 }
 
@@ -160,6 +168,12 @@ pub(super) fn render(from: &model::LoadBalancer) -> LoadBalancer {
             .iter()
             .flat_map(|c| &c.backend_server_policies)
             .map(|(port, policies)| (port.to_string(), classic::names(policies)))
+            .collect(),
+        backend_server_authentication: from
+            .classic
+            .iter()
+            .flat_map(|c| &c.backend_server_authentication)
+            .map(|(port, policy)| (port.to_string(), classic::render_authentication(policy)))
             .collect(),
     }
 }

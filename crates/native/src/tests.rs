@@ -30,8 +30,14 @@ fn without_places(mut model: Model) -> Model {
     let strip = |certificate: &mut Arc<Certificate>| Arc::make_mut(certificate).declared = None;
     model.certificates.iter_mut().for_each(strip);
     for load_balancer in &mut model.load_balancers {
-        for listener in &mut Arc::make_mut(load_balancer).listeners {
+        let load_balancer = Arc::make_mut(load_balancer);
+        for listener in &mut load_balancer.listeners {
             listener.certificates.iter_mut().for_each(strip);
+        }
+        let classic = load_balancer.classic.iter_mut();
+        let policies = classic.flat_map(|one| one.backend_server_authentication.values_mut());
+        for key in policies.flat_map(|policy| &mut policy.public_keys) {
+            key.declared = None;
         }
     }
     model

@@ -118,6 +118,8 @@ pub enum ConnectErrorKind {
     Timeout,
     /// The TLS handshake failed.
     TlsHandshake,
+    /// The certificate of the target has a public key that elbow does not trust.
+    TlsPublicKey,
     /// The TLS handshake did not complete in time.
     TlsTimeout,
     /// elbow itself is out of a resource; this says nothing about the target.
@@ -168,7 +170,10 @@ impl ConnectErrorKind {
 
     /// Whether the TLS handshake with the target failed.
     pub fn is_tls(self) -> bool {
-        matches!(self, Self::TlsHandshake | Self::TlsTimeout)
+        matches!(
+            self,
+            Self::TlsHandshake | Self::TlsPublicKey | Self::TlsTimeout
+        )
     }
 }
 
@@ -180,6 +185,7 @@ impl fmt::Display for ConnectErrorKind {
             Self::Unreachable => "target unreachable",
             Self::Timeout => "connect timed out",
             Self::TlsHandshake => "TLS handshake failed",
+            Self::TlsPublicKey => "the target's public key is not in the policy",
             Self::TlsTimeout => "TLS handshake timed out",
         })
     }

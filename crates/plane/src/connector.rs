@@ -1,21 +1,24 @@
 //! Opens connections to targets.
 
+use std::cell::{Cell, Ref, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use elbow_net::networks::Networks;
 use elbow_net::open_files::Slot;
 use elbow_net::source::Source;
 use elbow_net::{Connect, ConnectError, ConnectErrorKind, Resource, TcpConnector, Transport};
-use elbow_telemetry::{ListenerMetrics, ShedReason};
+use elbow_telemetry::{ListenerLabels, ListenerMetrics, ShedReason};
 use elbow_tls::Originator;
 use tokio::net::TcpStream;
+use tracing::warn;
 
 use crate::clients::Clients;
 use crate::descriptors::Descriptors;
+use crate::seldom::is_due;
 use crate::target_stream::TargetStream;
 
 /// Time limit of a TCP connect to a target; fixed (ALB guide: troubleshooting, HTTP 504).
@@ -23,15 +26,21 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time limit of a TLS handshake with a target; fixed (same page).
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Opens connections to targets. Like ALB and NLB, it does not verify certificates of targets.
-#[derive(Clone)]
+/// Opens connections to targets. Like ALB and NLB, it does not verify certificates of targets, unless the instances of a Classic
+/// load balancer authenticate.
 pub(crate) struct Connector {
     tcp: TcpConnector,
-    originator: Originator,
+    /// As of the last connection.
+    originator: RefCell<Originator>,
+    /// Brings the originator up to date.
+    update: Option<Update>,
     origin: Origin,
     /// `None` uses reserved descriptors.
     traffic: Option<Traffic>,
 }
+
+/// Replaces an originator whose listener has another one.
+pub(crate) type Update = Box<dyn Fn(&mut Originator)>;
 
 /// The load balancer that connections come from.
 #[derive(Clone)]
@@ -51,17 +60,18 @@ impl Origin {
 }
 
 /// The traffic that a connector serves.
-#[derive(Clone)]
 struct Traffic {
     descriptors: Rc<Descriptors>,
     clients: Arc<Clients>,
     listener: Arc<ListenerMetrics>,
+    /// When a target without a public key of the policy was last logged.
+    warned: Cell<Option<Instant>>,
 }
 
 impl Connector {
     /// A connector for the clients of `listener`.
     pub(crate) fn new(
-        originator: Originator,
+        (originator, update): (Originator, Update),
         descriptors: Rc<Descriptors>,
         clients: Arc<Clients>,
         listener: Arc<ListenerMetrics>,
@@ -71,9 +81,11 @@ impl Connector {
             descriptors,
             clients,
             listener,
+            warned: Cell::new(None),
         });
         Self {
             traffic,
+            update: Some(update),
             ..Self::for_health_checks(originator, origin)
         }
     }
@@ -86,8 +98,17 @@ impl Connector {
             tcp: TcpConnector {
                 timeout: CONNECT_TIMEOUT,
             },
-            originator,
+            originator: RefCell::new(originator),
+            update: None,
         }
+    }
+
+    /// The current originator.
+    fn originator(&self) -> Ref<'_, Originator> {
+        if let Some(update) = &self.update {
+            update(&mut self.originator.borrow_mut());
+        }
+        self.originator.borrow()
     }
 }
 
@@ -96,7 +117,7 @@ impl Connect for Connector {
 
     fn transport(&self, tls: bool) -> Transport {
         if tls {
-            self.originator.transport()
+            self.originator().transport()
         } else {
             Transport::CLEAR
         }
@@ -126,9 +147,11 @@ impl Connect for Connector {
                 _slot: slot,
             });
         }
-        let handshake = self.originator.connect(stream, target, HANDSHAKE_TIMEOUT);
+        let originator = self.originator().clone();
+        let handshake = originator.connect(stream, target, HANDSHAKE_TIMEOUT).await;
+        let stream = handshake.inspect_err(|error| self.count_unauthenticated(error, target))?;
         Ok(TargetStream::Tls {
-            stream: Box::new(handshake.await?),
+            stream: Box::new(stream),
             _slot: slot,
         })
     }
@@ -142,9 +165,8 @@ impl Connect for Connector {
             return self.connect(target, false).await;
         }
         let (stream, slot) = self.open(&Source::Any, target, &[]).await?;
-        let handshake = self
-            .originator
-            .connect_h2(stream, target, HANDSHAKE_TIMEOUT);
+        let originator = self.originator().clone();
+        let handshake = originator.connect_h2(stream, target, HANDSHAKE_TIMEOUT);
         Ok(TargetStream::Tls {
             stream: Box::new(handshake.await?),
             _slot: slot,
@@ -211,6 +233,29 @@ impl Connector {
             return Err(error);
         }
         Ok(slot)
+    }
+
+    /// Counts and logs a target without a public key of the policy.
+    fn count_unauthenticated(&self, error: &ConnectError, target: SocketAddr) {
+        let Some(traffic) = &self.traffic else {
+            return;
+        };
+        if error.kind != ConnectErrorKind::TlsPublicKey {
+            return;
+        }
+        let cells = traffic.listener.worker(traffic.descriptors.worker());
+        cells.target_public_key_errors.increment();
+        if is_due(&traffic.warned) {
+            let ListenerLabels {
+                load_balancer,
+                port,
+                ..
+            } = traffic.listener.labels();
+            warn!(
+                %load_balancer, port, %target,
+                "connection to target refused: {error}; see docs/classic.md"
+            );
+        }
     }
 
     /// Counts an error caused by an exhausted local resource.

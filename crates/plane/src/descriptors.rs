@@ -19,6 +19,11 @@ impl Descriptors {
         Self { worker, pools }
     }
 
+    /// The number of the worker.
+    pub(crate) fn worker(&self) -> usize {
+        self.worker.id
+    }
+
     /// Takes the descriptors for an accepted client; see [`elbow_net::open_files::Slots::client`].
     pub(crate) fn client(&self) -> Result<Slot, Full> {
         let slots = &self.worker.slots;

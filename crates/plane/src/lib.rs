@@ -28,6 +28,7 @@ mod names;
 mod options;
 mod plane;
 mod return_paths;
+mod seldom;
 mod shared;
 mod snapshot;
 mod state_name;

@@ -22,7 +22,7 @@ use crate::logs::Logs;
 use crate::message::{Command, Sockets, Update};
 use crate::names::Resolved;
 use crate::options::Options;
-use crate::snapshot::{self, Built, Changes, Parts, Snapshot};
+use crate::snapshot::{self, Built, Changes, ListenerState, Parts, Snapshot};
 
 /// The state that the threads of a plane share.
 pub(crate) struct Shared {
@@ -48,7 +48,7 @@ pub(crate) struct Shared {
     pub(crate) providers: Providers,
 }
 
-/// TLS originators, one for each security policy of connections to targets.
+/// TLS originators that verify nothing, one for each security policy of connections to targets.
 pub(crate) struct Originators {
     rfc9151: Originator,
     fips_post_quantum: Originator,
@@ -71,7 +71,15 @@ impl Originators {
         })
     }
 
-    /// The originator that offers targets what `policy` has.
+    /// The originator for the targets of `listener`.
+    pub(crate) fn of<'a>(&'a self, listener: &'a ListenerState) -> &'a Originator {
+        match &listener.authentication {
+            Some(authentication) => &authentication.originator,
+            None => self.with(listener.backend()),
+        }
+    }
+
+    /// The originator that offers targets what `policy` has, and verifies nothing.
     pub(crate) fn with(&self, policy: BackendPolicy) -> &Originator {
         match policy {
             BackendPolicy::Rfc9151 => &self.rfc9151,

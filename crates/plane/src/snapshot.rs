@@ -9,6 +9,8 @@ mod instances;
 mod listener;
 mod make_listener;
 mod parts;
+mod pem_files;
+mod public_keys;
 mod stamp;
 mod state;
 #[cfg(test)]

@@ -111,6 +111,8 @@ pub struct ListenerCells {
     pub connect_errors: Counter,
     /// Failed TLS handshakes with targets (TargetTLSNegotiationErrorCount).
     pub target_tls_errors: Counter,
+    /// Connections to targets without a public key of the policy; among those of `target_tls_errors`.
+    pub target_public_key_errors: Counter,
     /// Connections that the load balancer reset (TCP_ELB_Reset_Count).
     pub resets_by_elb: Counter,
     /// Connections that the client reset (TCP_Client_Reset_Count).

@@ -1,4 +1,5 @@
-//! Accepts any certificate of a target, as ALB and NLB do (ALB guide: target groups; parity: 2.1).
+//! Accepts any certificate of a target, as ALB and NLB do, and Classic load balancers without a policy (ALB guide: target groups;
+//! parity: 2.1).
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs;

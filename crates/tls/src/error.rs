@@ -82,7 +82,8 @@ impl From<io::Error> for AcceptError {
     }
 }
 
-fn tls_error(error: &io::Error) -> Option<&TlsError> {
+/// The error of rustls in `error`.
+pub(crate) fn tls_error(error: &io::Error) -> Option<&TlsError> {
     error.get_ref()?.downcast_ref()
 }
 

@@ -6,7 +6,7 @@
 //! policy(name) --------------------------> Policy -----+
 //! Tickets (outlives all of them) ----------------------+
 //!
-//! Originator -- connect(TcpStream) --> ClientTls
+//! load_public_key -> PublicKey --> Originator -- connect(TcpStream) --> ClientTls
 //! ```
 //!
 //! rustls does not support TLS 1.0 and 1.1, CBC suites and RSA key exchange; a client that needs them is
@@ -30,6 +30,7 @@ mod originator;
 pub mod pem;
 mod plain;
 mod policy;
+mod public_keys;
 mod store;
 mod stream;
 mod ticketer;
@@ -48,6 +49,7 @@ pub use failure::HandshakeFailure;
 pub use originator::Originator;
 pub use plain::PlainClient;
 pub use policy::{Policy, UnknownPolicy, policy};
+pub use public_keys::{PublicKey, PublicKeyError, load_public_key};
 pub use stream::{ClientTls, ServerTls, Tls};
 pub use ticketer::EXPORTED as TICKET_KEY_BYTES;
 pub use tickets::Tickets;

@@ -6,15 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use elbow_net::{ConnectError, ConnectErrorKind, Transport};
-use rustls::ClientConfig;
 use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::{CertificateError, ClientConfig, Error};
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::backend::BackendPolicy;
 use crate::danger::DangerousAnyCertificate;
+use crate::error::tls_error;
 use crate::policy::policy;
+use crate::public_keys::{PublicKey, PublicKeyVerifier};
 use crate::stream::ClientTls;
 
 #[cfg(test)]
@@ -23,8 +27,8 @@ mod tests;
 /// Size of the session cache.
 const SESSIONS: usize = 1024;
 
-/// Opens TLS connections to targets: without verification or SNI, and with session resumption. Cheap to clone;
-/// clones share their sessions.
+/// Opens TLS connections to targets: without SNI, with session resumption, and without verification unless targets have to
+/// authenticate. Cheap to clone; clones share their sessions, others do not.
 #[derive(Clone, Debug)]
 pub struct Originator {
     /// Without ALPN.
@@ -39,12 +43,30 @@ impl Originator {
     ///
     /// # Errors
     /// rustls cannot use the policy.
-    pub fn new(backend: BackendPolicy) -> Result<Self, rustls::Error> {
-        let policy = policy(backend.name()).map_err(|e| rustls::Error::General(e.to_string()))?;
+    pub fn new(backend: BackendPolicy) -> Result<Self, Error> {
+        Self::verifying(backend, |_| Arc::new(DangerousAnyCertificate))
+    }
+
+    /// Creates an originator that offers targets what `backend` has, and connects only to those with one of `keys`.
+    ///
+    /// # Errors
+    /// rustls cannot use the policy.
+    pub fn authenticating(backend: BackendPolicy, keys: Arc<[PublicKey]>) -> Result<Self, Error> {
+        Self::verifying(backend, |provider| {
+            let algorithms = provider.signature_verification_algorithms;
+            Arc::new(PublicKeyVerifier::new(keys, algorithms))
+        })
+    }
+
+    fn verifying(
+        backend: BackendPolicy,
+        verifier: impl FnOnce(&CryptoProvider) -> Arc<dyn ServerCertVerifier>,
+    ) -> Result<Self, Error> {
+        let policy = policy(backend.name()).map_err(|e| Error::General(e.to_string()))?;
         let mut config = ClientConfig::builder_with_provider(policy.provider().clone())
             .with_protocol_versions(policy.versions())?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(DangerousAnyCertificate))
+            .with_custom_certificate_verifier(verifier(policy.provider()))
             .with_no_client_auth();
         config.enable_sni = false;
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
@@ -100,7 +122,12 @@ async fn handshake(
             Ok(ClientTls::new(socket, connection))
         }
         Ok(Err(e)) => Err(ConnectError {
-            kind: ConnectErrorKind::TlsHandshake,
+            kind: match tls_error(&e) {
+                Some(Error::InvalidCertificate(
+                    CertificateError::ApplicationVerificationFailure,
+                )) => ConnectErrorKind::TlsPublicKey,
+                _ => ConnectErrorKind::TlsHandshake,
+            },
             source: Some(e),
         }),
         Err(_) => Err(ConnectError {

@@ -5,8 +5,12 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rustls_pemfile::Item;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls_pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, SubjectPublicKeyInfoDer,
+};
 
 #[cfg(test)]
 mod tests;
@@ -79,6 +83,20 @@ pub enum PemError {
         /// The text.
         origin: Origin,
     },
+    /// The text contains no public key.
+    #[error(
+        "{origin}: contains no public key; expected a certificate, \"-----BEGIN PUBLIC KEY-----\", or the base64 after it"
+    )]
+    NoPublicKey {
+        /// The text.
+        origin: Origin,
+    },
+    /// The text contains more than one public key, or a public key and a certificate.
+    #[error("{origin}: contains several public keys; put each into a file of its own")]
+    SeveralPublicKeys {
+        /// The text.
+        origin: Origin,
+    },
     /// The text contains no private key.
     #[error(
         "{origin}: contains no private key; expected \"-----BEGIN PRIVATE KEY-----\" (PKCS#8), RSA or EC"
@@ -105,6 +123,14 @@ pub enum PemError {
         /// The number of keys.
         count: usize,
     },
+}
+
+/// What has a public key.
+pub(crate) enum KeyHolder {
+    /// A SubjectPublicKeyInfo.
+    PublicKey(SubjectPublicKeyInfoDer<'static>),
+    /// A certificate.
+    Certificate(CertificateDer<'static>),
 }
 
 /// A PEM text that is not parsed yet.
@@ -177,6 +203,36 @@ impl<'a> Pem<'a> {
             return Err(PemError::NoCertificate { origin });
         }
         Ok(certificates)
+    }
+
+    /// Parses the only public key, or the first certificate of a chain; ignores private keys. A text without any line of PEM
+    /// is the base64 of a public key, as AWS takes one.
+    pub(crate) fn public_key(&self) -> Result<KeyHolder, PemError> {
+        let (mut keys, mut certificates) = (Vec::new(), Vec::new());
+        for item in self.items()? {
+            match item {
+                Item::SubjectPublicKeyInfo(der) => keys.push(der),
+                Item::X509Certificate(der) => certificates.push(der),
+                _ => {}
+            }
+        }
+        let origin = self.origin();
+        match (keys.pop(), certificates.into_iter().next()) {
+            (Some(key), None) if keys.is_empty() => Ok(KeyHolder::PublicKey(key)),
+            (Some(_), _) => Err(PemError::SeveralPublicKeys { origin }),
+            (None, Some(first)) => Ok(KeyHolder::Certificate(first)),
+            (None, None) => match self.base64() {
+                Some(der) => Ok(KeyHolder::PublicKey(der.into())),
+                None => Err(PemError::NoPublicKey { origin }),
+            },
+        }
+    }
+
+    /// The bytes whose base64 the whole text is.
+    fn base64(&self) -> Option<Vec<u8>> {
+        let digits = self.text.iter().filter(|byte| !byte.is_ascii_whitespace());
+        let digits: Vec<u8> = digits.copied().collect();
+        STANDARD.decode(digits).ok().filter(|der| !der.is_empty())
     }
 
     /// Parses the revocation lists.

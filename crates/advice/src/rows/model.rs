@@ -339,6 +339,15 @@ pub(super) const ROWS: &[Advice] = &[
         example: Example::None("needs files beside the example"),
     },
     Advice {
+        code: "bad-public-key",
+        severities: ERROR,
+        cause: "A file of `publicKeyFiles` cannot be read, or has no public key that signatures can be verified with.",
+        consequence: "Listeners to this instance port do not serve, or serve with the public keys of before.",
+        remedy: "Do what the message says.",
+        page: "classic.md",
+        example: Example::None("needs files beside the example"),
+    },
+    Advice {
         code: "bad-tls-listener",
         severities: ERROR,
         cause: "A listener's TLS settings cannot be used together.",

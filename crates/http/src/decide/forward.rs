@@ -63,7 +63,10 @@ impl Forward {
     fn retries(&self, error: ErrorKind) -> bool {
         match error {
             ErrorKind::ConnectFailed => self.group.config.attributes.connect_failover,
-            ErrorKind::ConnectTimeout | ErrorKind::TargetTls | ErrorKind::TargetTlsTimeout => {
+            ErrorKind::ConnectTimeout
+            | ErrorKind::TargetTls
+            | ErrorKind::TargetPublicKey
+            | ErrorKind::TargetTlsTimeout => {
                 self.group.personality.connect_retry == ConnectRetry::Always
             }
             _ => false,

@@ -459,6 +459,7 @@ fn fail_over_depends_on_the_error_and_the_kind_of_load_balancer() {
         (ErrorKind::ConnectTimeout, true, clb, true),
         (ErrorKind::TargetTls, true, alb, false),
         (ErrorKind::TargetTls, true, clb, true),
+        (ErrorKind::TargetPublicKey, true, clb, true),
         (ErrorKind::TargetTlsTimeout, true, clb, true),
         (ErrorKind::NoDescriptor, true, clb, false),
         (ErrorKind::TargetClosed, true, clb, false),

@@ -116,6 +116,8 @@ kinds! {
     ConnectTimeout: 504 Target Keep "connect_timeout" "connection to target timed out",
     /// The TLS handshake with the target failed.
     TargetTls: 502 Target Keep "target_tls" "TLS handshake with target failed",
+    /// The certificate of the target has a public key that elbow does not trust.
+    TargetPublicKey: 502 Target Keep "target_public_key" "the target's public key is not in the policy",
     /// The TLS handshake with the target took too long.
     TargetTlsTimeout: 504 Target Keep "target_tls_timeout" "TLS handshake with target timed out",
     /// The target closed or reset with a request outstanding.

@@ -537,6 +537,58 @@ fn listeners_of_http_have_one_stickiness_policy() {
     );
 }
 
+/// CLB guide, HTTPS load balancers: authentication of instances, set on an instance port.
+#[test]
+fn instances_authenticate_by_public_keys() {
+    let key = |file: &str| PublicKeyFile {
+        file: file.into(),
+        declared: None,
+    };
+    let of = |port: &str, files: Option<&[&str]>| {
+        classic(|lb| {
+            lb.listeners = vec![
+                listener(80, "HTTP", Some("HTTPS"), 30080),
+                listener(90, "TCP", Some("SSL"), 30090),
+                listener(91, "TCP", None, 30091),
+                listener(92, "HTTP", None, 30092),
+            ];
+            let keys = files.map(|files| files.iter().map(|file| key(file)).collect());
+            let policy = BackendServerAuthenticationSpec {
+                public_key_files: keys,
+            };
+            lb.backend_server_authentication = Some(BTreeMap::from([(port.to_owned(), policy)]));
+        })
+    };
+    for (port, place) in [("30080", 0), ("30090", 1)] {
+        let built = of(port, Some(&["b.pem", "a.pem"])).value.unwrap();
+        let policies = built.listeners.iter();
+        let policies = policies.map(|one| built.backend_server_authentication(one));
+        let mut expected = [None; 4];
+        let policy = BackendServerAuthentication {
+            public_keys: vec![key("b.pem"), key("a.pem")],
+        };
+        expected[place] = Some(&policy);
+        assert_eq!(policies.collect::<Vec<_>>(), expected);
+    }
+    let files = Some(&["a.pem"][..]);
+    for (port, files, fault) in [
+        ("30091", files, "30091 invalid-combination"),
+        ("30092", files, "30092 invalid-combination"),
+        ("30093", files, "30093 unknown-instance-port"),
+        ("https", files, "https out-of-range"),
+        ("30080", None, "30080.publicKeyFiles missing-field"),
+        ("30080", Some(&[]), "30080.publicKeyFiles missing-field"),
+        (
+            "30080",
+            Some(&["a", ""]),
+            "30080.publicKeyFiles[1] missing-field",
+        ),
+    ] {
+        let expected = format!("backendServerAuthentication.{fault}");
+        assert_eq!(faults(of(port, files)), [expected]);
+    }
+}
+
 #[test]
 fn other_kinds_have_none_of_it() {
     let mut spec = balancer(
@@ -552,6 +604,7 @@ fn other_kinds_have_none_of_it() {
     spec.health_check = Some(ClassicHealthCheckSpec::default());
     spec.instances = Some(Vec::new());
     spec.backend_server_policies = Some(BTreeMap::new());
+    spec.backend_server_authentication = Some(BTreeMap::new());
     assert_eq!(
         faults(LoadBalancer::new(&spec, &scope())),
         [
@@ -561,7 +614,8 @@ fn other_kinds_have_none_of_it() {
             "listeners[0].appCookieStickinessPolicy invalid-combination",
             "healthCheck invalid-combination",
             "instances invalid-combination",
-            "backendServerPolicies invalid-combination"
+            "backendServerPolicies invalid-combination",
+            "backendServerAuthentication invalid-combination"
         ]
     );
     let plain = LoadBalancer::new(&balancer("network", Vec::new()), &scope())

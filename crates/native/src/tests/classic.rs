@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use elbow_model::{
-    Algorithm, BackendServerPolicy, CookieStickiness, DnsZone, InstanceEnd, LoadBalancerType,
-    ProxyProtocol, Scheme,
+    Algorithm, BackendServerAuthentication, BackendServerPolicy, CookieStickiness, DnsZone,
+    InstanceEnd, LoadBalancerType, ProxyProtocol, PublicKeyFile, Scheme,
 };
 
 const FILE: &str = include_str!("../../../../config/native/classic.yaml");
@@ -54,6 +54,15 @@ fn every_field_is_read() {
     assert_eq!(
         classic.backend_server_policies,
         BTreeMap::from([(30900, proxied)])
+    );
+    let public_keys = vec![PublicKeyFile {
+        file: "conf/instance.pem".into(),
+        declared: Some(("conf/a.yaml".into(), 36, 30)),
+    }];
+    let policy = BackendServerAuthentication { public_keys };
+    assert_eq!(
+        classic.backend_server_authentication,
+        BTreeMap::from([(30443, policy)])
     );
 }
 
@@ -200,6 +209,12 @@ fn changes_of_instances_and_policies_are_listed() {
         change("30900: [k8s-proxyprotocol-enabled]", "{}"),
         "load balancer files: backendServerPolicies.30900 unset from \
          [\"k8s-proxyprotocol-enabled\"]"
+    );
+    assert_eq!(
+        change("[instance.pem]", "[instance.pem, next.pem]"),
+        "load balancer files: backendServerAuthentication.30443 changed from \
+         {\"publicKeyFiles\":[\"conf/instance.pem\"]} to \
+         {\"publicKeyFiles\":[\"conf/instance.pem\",\"conf/next.pem\"]}"
     );
     assert_eq!(
         change("instanceProtocol: TCP", "instanceProtocol: SSL"),

@@ -141,6 +141,10 @@ fn the_schema_has_the_fields_of_the_reader() {
         ("TargetGroup", group(x)),
         ("Transform", transform(x)),
         ("TrustStore", format!("trustStores: [{x}]")),
+        (
+            "BackendServerAuthentication",
+            balancer(&format!("{{backendServerAuthentication: {{'1': {x}}}}}")),
+        ),
         ("Values", condition(&format!("{{sourceIPConfig: {x}}}"))),
         (
             "Values",
@@ -188,6 +192,7 @@ fn the_schema_requires_what_the_reader_requires() {
     let schema = schema();
     for (name, expected) in [
         ("Action", &["type"][..]),
+        ("BackendServerAuthentication", &["publicKeyFiles"]),
         ("Certificate", &["name"]),
         ("ClassicHealthCheck", &["target"]),
         ("Condition", &["field"]),

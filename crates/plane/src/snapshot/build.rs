@@ -16,8 +16,8 @@ use super::group::{GroupSpec, GroupState, Places};
 use super::listener::{ListenerState, forwarded_groups};
 use super::make_listener::ListenerSpec;
 use super::parts::Parts;
+use super::pem_files::RenewedFiles;
 use super::state::{BalancerState, Changes, Snapshot};
-use super::trust_stores::Renewed;
 use crate::error::{Failure, ListenerId};
 use crate::listener_key::ListenerKey;
 
@@ -42,7 +42,8 @@ struct Next<'a> {
     renewed: FxHashSet<Arc<str>>,
     /// Certificates that cannot be loaded.
     broken: FxHashSet<Arc<str>>,
-    trust_stores: Renewed,
+    /// Its trust stores and public keys.
+    pem_files: RenewedFiles,
     failures: Vec<Failure>,
 }
 
@@ -82,9 +83,9 @@ pub(crate) fn build(model: Arc<Model>, addresses: &Addresses, parts: &Parts<'_>)
     let mut balancers = changed(old, new, |lb| &lb.name);
     let moved = moved(&balancers, old, new, addresses, previous);
     balancers.set.extend(moved);
-    let wanted = balancers.set.iter().map(|(_, lb)| *lb);
-    next.trust_stores = next.snapshot.trust_stores.renew(&model, wanted);
-    next.failures.append(&mut next.trust_stores.failures);
+    let wanted: Vec<_> = balancers.set.iter().map(|(_, lb)| *lb).collect();
+    let snapshot = &mut next.snapshot;
+    next.pem_files = RenewedFiles::load(snapshot, &model, &wanted, &mut next.failures);
 
     let mut changes = GroupChanges::default();
     let gone = groups.gone.iter();
@@ -174,13 +175,14 @@ impl<'a> Next<'a> {
                 listeners: previous.listeners.clone(),
                 certificates: Arc::clone(&previous.certificates),
                 trust_stores: Arc::clone(&previous.trust_stores),
+                public_keys: Arc::clone(&previous.public_keys),
             },
             changes: Changes::default(),
             replaced: FxHashSet::default(),
             addresses: FxHashMap::default(),
             renewed: FxHashSet::default(),
             broken: FxHashSet::default(),
-            trust_stores: Renewed::default(),
+            pem_files: RenewedFiles::default(),
             failures: Vec::new(),
         }
     }
@@ -367,11 +369,12 @@ impl<'a> Next<'a> {
         let groups = groups.filter_map(|name| self.snapshot.groups.get(name));
         let users = groups.flat_map(|group| &group.users);
         let mut names: FxHashSet<Arc<str>> = users.cloned().collect();
-        if !self.renewed.is_empty() || !self.trust_stores.renewed.is_empty() {
+        if !self.renewed.is_empty() || !self.pem_files.are_same() {
             let balancers = self.snapshot.balancers.values();
             let mut affected = balancers
-                .filter(|state| state.config.listeners.iter().any(|l| self.is_renewed(l)))
-                .map(|state| Arc::clone(&state.config.name));
+                .map(|state| &state.config)
+                .filter(|lb| lb.listeners.iter().any(|l| self.is_renewed(lb, l)))
+                .map(|lb| Arc::clone(&lb.name));
             names.extend(&mut affected);
         }
         for name in names.into_iter().filter(|name| !done.contains(name)) {
@@ -385,8 +388,8 @@ impl<'a> Next<'a> {
         let mut listeners = Vec::with_capacity(state.listeners.len());
         for (listener, before) in state.config.listeners.iter().zip(&state.listeners) {
             let mut groups = forwarded_groups(listener);
-            let is_affected =
-                groups.any(|group| self.replaced.contains(group)) || self.is_renewed(listener);
+            let is_affected = groups.any(|group| self.replaced.contains(group))
+                || self.is_renewed(&state.config, listener);
             if is_affected {
                 let before = (None, Some(before));
                 let renewed = self.listener(&state.config, listener, &state.addresses, before);
@@ -449,8 +452,8 @@ impl<'a> Next<'a> {
         addresses: &[IpAddr],
         (zone, before): (Option<&ZoneName>, Option<&Arc<ListenerState>>),
     ) -> Option<Arc<ListenerState>> {
-        // The failure of the certificate or trust store is reported already.
-        if uses_any(listener, &self.broken) || self.trust_stores.breaks(listener) {
+        // The failure of the certificate or the other files is reported already.
+        if uses_any(listener, &self.broken) || self.pem_files.break_listener(balancer, listener) {
             return None;
         }
         let spec = ListenerSpec {
@@ -469,9 +472,9 @@ impl<'a> Next<'a> {
         }
     }
 
-    /// Whether `listener` uses a certificate or trust store that is new or changed.
-    fn is_renewed(&self, listener: &Listener) -> bool {
-        uses_any(listener, &self.renewed) || self.trust_stores.affects(listener)
+    /// Whether `listener` of `balancer` uses a certificate, trust store or public key that is new or changed.
+    fn is_renewed(&self, balancer: &LoadBalancer, listener: &Listener) -> bool {
+        uses_any(listener, &self.renewed) || self.pem_files.affect(balancer, listener)
     }
 
     fn put(&mut self, state: BalancerState) {

@@ -9,7 +9,7 @@ use elbow_tls::Loaded;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::stamp::{Stamp, stamp};
-use super::trust_stores;
+use super::{public_keys, trust_stores};
 use crate::error::{Cause, Failure};
 
 /// Loaded certificates by name.
@@ -38,7 +38,8 @@ pub(super) struct Renewal {
 }
 
 /// Checks the certificates of `model`: finds those that are missing or broken, or whose key does not
-/// match. Certificates that are not issued yet are not checked. Checks the trust stores of its listeners, too.
+/// match. Certificates that are not issued yet are not checked. Checks the trust stores of its listeners and the
+/// public keys of its instances, too.
 pub fn check(model: &Model) -> Vec<Diagnostic> {
     let is_not_issued_yet =
         |c: &&Arc<Certificate>| matches!(c.source, CertificateSource::SelfSigned { .. });
@@ -48,6 +49,7 @@ pub fn check(model: &Model) -> Vec<Diagnostic> {
         .filter(|c| !is_not_issued_yet(c))
         .filter_map(|c| load(c, &Account::default()).err())
         .chain(trust_stores::check(model))
+        .chain(public_keys::check(model))
         .collect()
 }
 

@@ -8,6 +8,8 @@ use elbow_model::{Action, Listener, Personality, Sources, SslNegotiationPolicy, 
 use elbow_telemetry::ListenerMetrics;
 use elbow_tls::{Acceptor, BackendPolicy, ClientAuth, Loaded, Tickets};
 
+use super::public_keys::Authentication;
+
 /// An active listener.
 pub(crate) struct ListenerState {
     pub(crate) load_balancer: Arc<str>,
@@ -27,6 +29,8 @@ pub(crate) struct ListenerState {
     pub(crate) handshake_timeout: Duration,
     /// Set if the listener terminates TLS.
     pub(crate) termination: Option<Termination>,
+    /// Set if targets authenticate.
+    pub(crate) authentication: Option<Authentication>,
     pub(crate) handler: Handler,
 }
 
@@ -101,10 +105,9 @@ impl Handler {
 }
 
 impl ListenerState {
-    /// Whether the accept loops of `other` can serve this listener without a restart: both have the same metrics, and the
-    /// same security policy for targets.
+    /// Whether the accept loops of `other` can serve this listener without a restart.
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.metrics, &other.metrics) && self.backend() == other.backend()
+        Arc::ptr_eq(&self.metrics, &other.metrics)
     }
 
     /// The security policy of connections to targets.

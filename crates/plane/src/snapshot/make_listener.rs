@@ -11,7 +11,7 @@ use elbow_model::{
     Action, Certificate, DnsZone, Listener, LoadBalancer, Protocol, Transport, WeightedTargetGroup,
     ZoneName, stable_id,
 };
-use elbow_tls::alpn;
+use elbow_tls::{BackendPolicy, alpn};
 
 use super::listener::{Handler, Limit, ListenerState, Termination, Terms};
 use super::parts::Parts;
@@ -64,6 +64,16 @@ impl ListenerSpec<'_> {
         } else {
             None
         };
+        let backend = termination.as_ref();
+        let backend = backend.map_or_else(BackendPolicy::default, |one| one.backend);
+        let before = self
+            .before
+            .and_then(|before| before.authentication.as_ref());
+        let authentication = snapshot
+            .public_keys
+            .authentication(balancer, listener, backend, before);
+        let authentication =
+            authentication.map_err(|message| bad_tls(balancer, listener, &message))?;
         let account = &parts.dns.account;
         let access_log = parts.logs.access(balancer, self.addresses, account);
         let handler = match listener.protocol {
@@ -119,6 +129,7 @@ impl ListenerSpec<'_> {
                 .cloned(),
             handshake_timeout: balancer.attributes.tls_handshake_timeout,
             termination,
+            authentication,
             handler,
         })
     }

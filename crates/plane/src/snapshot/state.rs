@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use elbow_balance::{Cutoff, Target};
 use elbow_model::diagnostic::Diagnostic;
-use elbow_model::{LoadBalancer, Model, TargetGroup, TargetState, Transport, ZoneName};
+use elbow_model::{
+    BackendServerAuthentication, LoadBalancer, Model, TargetGroup, TargetState, Transport,
+    TrustStore, ZoneName,
+};
 use elbow_tls::Loaded;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -13,7 +16,7 @@ use super::certificates::Certificates;
 use super::group::GroupState;
 use super::instances::{self, InstanceTargets};
 use super::listener::ListenerState;
-use super::trust_stores::TrustStores;
+use super::pem_files::PemFiles;
 use crate::listener_key::ListenerKey;
 
 /// Everything that is active at one time.
@@ -26,7 +29,8 @@ pub(crate) struct Snapshot {
     pub(crate) groups: FxHashMap<Arc<str>, Arc<GroupState>>,
     pub(crate) listeners: FxHashMap<ListenerKey, Arc<ListenerState>>,
     pub(crate) certificates: Arc<Certificates>,
-    pub(crate) trust_stores: Arc<TrustStores>,
+    pub(crate) trust_stores: Arc<PemFiles<TrustStore>>,
+    pub(crate) public_keys: Arc<PemFiles<BackendServerAuthentication>>,
 }
 
 /// An active load balancer.
@@ -60,9 +64,10 @@ pub(crate) struct Changes {
 }
 
 impl Snapshot {
-    /// Why certificates and trust stores keep their previous content.
+    /// Why certificates, trust stores and public keys keep their previous content.
     pub(crate) fn stale(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.certificates.stale().chain(self.trust_stores.stale())
+        let stale = self.certificates.stale().chain(self.trust_stores.stale());
+        stale.chain(self.public_keys.stale())
     }
 
     /// All instances of `balancer`.

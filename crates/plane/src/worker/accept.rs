@@ -21,7 +21,7 @@ use tracing::{debug, warn};
 use super::context::WorkerContext;
 use super::open::Open;
 use super::proxy_header::{self, HeaderError};
-use crate::connector::{Connector, Origin};
+use crate::connector::{Connector, Origin, Update};
 use crate::handshakes::Handshake;
 use crate::listener_key::ListenerKey;
 use crate::shared::Shared;
@@ -121,9 +121,10 @@ async fn accept(context: Rc<WorkerContext>, key: ListenerKey, listener: Rc<TcpLi
 impl Accepting {
     /// `None` if the listener has no connections.
     fn new(context: Rc<WorkerContext>, key: ListenerKey, state: &ListenerState) -> Option<Self> {
-        let originators = &context.shared.originators;
+        let originator = context.shared.originators.of(state).clone();
+        let update = update_originator(Arc::clone(&context.shared), key);
         let connector = Rc::new(Connector::new(
-            originators.with(state.backend()).clone(),
+            (originator, update),
             Rc::clone(&context.descriptors),
             Arc::clone(&context.shared.clients),
             Arc::clone(&state.metrics),
@@ -354,6 +355,19 @@ impl Accepting {
             (Connections::Http(_), _) => {}
         }
     }
+}
+
+/// Gives an originator the value for the active listener at `key`. After its removal, open connections keep the last value.
+fn update_originator(shared: Arc<Shared>, key: ListenerKey) -> Update {
+    Box::new(move |last| {
+        let snapshot = shared.snapshot.load();
+        if let Some(listener) = snapshot.listeners.get(&key) {
+            let now = shared.originators.of(listener);
+            if now.transport() != last.transport() {
+                *last = now.clone();
+            }
+        }
+    })
 }
 
 /// The active HTTP listener at `key`. After its removal, open connections keep its last value.

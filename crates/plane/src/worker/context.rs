@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use elbow_http::Pools;
 use elbow_net::Worker;
@@ -17,11 +17,9 @@ use crate::descriptors::Descriptors;
 use crate::handshakes::Handshakes;
 use crate::listener_key::ListenerKey;
 use crate::options::DataPath;
+use crate::seldom::is_due;
 use crate::shared::Shared;
 use crate::target_stream::TargetStream;
-
-/// The time between two log lines of a worker about rejected clients.
-const WARN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The state that the connections of a worker share.
 pub(super) struct WorkerContext {
@@ -82,16 +80,4 @@ impl WorkerContext {
             warn!(address = %listener, %peer, %error, "connection refused; see docs/client-address.md");
         }
     }
-}
-
-/// Whether the last log line is long enough ago, which it then is not.
-fn is_due(last: &Cell<Option<Instant>>) -> bool {
-    let now = Instant::now();
-    let is_due = last
-        .get()
-        .is_none_or(|at| now.duration_since(at) >= WARN_INTERVAL);
-    if is_due {
-        last.set(Some(now));
-    }
-    is_due
 }

@@ -291,6 +291,11 @@ impl Listeners {
                 |c| &c.target_tls_errors,
             ),
             (
+                "elbow_target_public_key_errors",
+                "Connections refused because the public key of the target is not in the policy",
+                |c| &c.target_public_key_errors,
+            ),
+            (
                 "elbow_desync_non_compliant_requests",
                 "Requests that violate RFC 7230",
                 |c| &c.desync_non_compliant,

@@ -157,6 +157,36 @@ loadBalancers:
     );
 }
 
+/// CLB guide, HTTPS load balancers.
+#[test]
+fn authentication_of_instances() {
+    for policies in [
+        "«unknown-instance-port»30444: {publicKeyFiles: [a]}",
+        "«out-of-range»https: {publicKeyFiles: [a]}",
+        "30443: «missing-field»{}",
+        "30443: {publicKeyFiles: «missing-field»[]}",
+        "30443: {publicKeyFiles: [a, «missing-field»'']}",
+        "30443: {publicKeyFiles: «wrong-type»a}",
+        "30443: {publicKeyFiles: [a], «unknown-field»publicKeys: [a]}",
+        "30443: «wrong-type»[a]",
+    ] {
+        check_classic(
+            "port: 80, protocol: HTTP, instanceProtocol: HTTPS, instancePort: 30443",
+            &format!("  backendServerAuthentication: {{{policies}}}\n"),
+        );
+    }
+    let policies =
+        "  backendServerAuthentication: {«invalid-combination»30080: {publicKeyFiles: [a]}}\n";
+    let found = check_classic(HTTP, policies);
+    assert_eq!(
+        (&*found[0].message, found[0].hint.as_deref()),
+        (
+            "listeners speak HTTP to instance port 30080, so that instances show no public key",
+            Some("set instanceProtocol: HTTPS or SSL on its listeners")
+        )
+    );
+}
+
 #[test]
 fn attributes() {
     for (attribute, code) in [
@@ -181,6 +211,7 @@ fn other_types_have_no_classic_fields() {
         "healthCheck: «invalid-combination»{target: 'TCP:1'}",
         "instances: «invalid-combination»[]",
         "backendServerPolicies: «invalid-combination»{}",
+        "backendServerAuthentication: «invalid-combination»{}",
     ] {
         check(&format!(
             "loadBalancers: [{{name: a, type: network, {field}}}]\n"

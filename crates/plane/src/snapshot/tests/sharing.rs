@@ -148,3 +148,70 @@ fn certificate_is_reloaded_only_when_its_files_change() {
     assert_eq!(fifth.stale().count(), 0);
     fs::remove_dir_all(&dir).unwrap();
 }
+
+#[test]
+fn originator_changes_only_with_the_public_keys() {
+    let dir = std::env::temp_dir().join(format!("elbow-public-keys-{}", std::process::id()));
+    fs::create_dir_all(&dir).unwrap();
+    let file = dir.join("instance.pem");
+    let write = |text: &str| {
+        let new = dir.join("new.pem");
+        fs::write(&new, text).unwrap();
+        fs::rename(&new, &file).unwrap();
+    };
+    let model = parse(&format!(
+        "loadBalancers:
+- name: clb
+  type: classic
+  addresses: [127.0.8.1]
+  listeners:
+  - {{port: 80, protocol: HTTP, instanceProtocol: HTTPS, instancePort: 443}}
+  - {{port: 81, protocol: HTTP, instanceProtocol: HTTPS, instancePort: 444}}
+  backendServerAuthentication: {{443: {{publicKeyFiles: [{}]}}}}
+",
+        file.display()
+    ));
+    let transport = |snapshot: &Snapshot| {
+        let listeners = &snapshot.balancers["clb"].listeners;
+        assert!(
+            listeners[1].authentication.is_none(),
+            "another instance port"
+        );
+        let authentication = listeners[0].authentication.as_ref();
+        authentication.unwrap().originator.transport()
+    };
+    let failures = build(&model, &Snapshot::default(), &FxHashMap::default()).err();
+    let Failure {
+        load_balancers,
+        cause,
+        ..
+    } = failures.unwrap().remove(0);
+    assert_eq!(load_balancers, ["clb".into()]);
+    let Cause::Invalid(diagnostic) = cause else {
+        panic!("{cause:?}");
+    };
+    assert_eq!((diagnostic.code, diagnostic.line), ("bad-public-key", 8));
+
+    let (certificate, _) = issued();
+    write(&certificate);
+    let first = next(&model, &Snapshot::default());
+    let second = next(&model, &first);
+    assert!(Arc::ptr_eq(
+        &first.balancers["clb"],
+        &second.balancers["clb"]
+    ));
+    // The same key, in a file that was written again.
+    write(&format!("# renewed\n{certificate}"));
+    let third = next(&model, &second);
+    assert_eq!(transport(&third), transport(&first));
+    write("no key");
+    let fourth = next(&model, &third);
+    assert_eq!(transport(&fourth), transport(&first));
+    assert_eq!(fourth.stale().count(), 1);
+    let (other, _) = issued();
+    write(&other);
+    let fifth = next(&model, &fourth);
+    assert_ne!(transport(&fifth), transport(&first));
+    assert_eq!(fifth.stale().count(), 0);
+    fs::remove_dir_all(&dir).unwrap();
+}
