@@ -70,7 +70,9 @@ impl Client {
             | Workload::Https
             | Workload::HttpsHttps => io.send(&shared.get_small)?,
             // They have no connections; see `datagrams`.
-            Workload::UdpEcho | Workload::UdpStream | Workload::UdpGso => return Ok(Step::Close),
+            Workload::UdpEcho | Workload::UdpIdle | Workload::UdpStream | Workload::UdpGso => {
+                return Ok(Step::Close);
+            }
         }
         Ok(Step::Wait)
     }

@@ -22,6 +22,8 @@ const STREAM: usize = 1200;
 const SEGMENTS: usize = 16;
 /// Datagrams of a stream that may be on their way.
 const WINDOW: usize = 512;
+/// Flows that may begin at a time if they stay idle: the run measures memory, not bursts.
+const BEGINNING: usize = 32;
 /// After this time without any datagram, those on their way count as lost.
 const STALL: Duration = Duration::from_millis(20);
 
@@ -38,9 +40,9 @@ pub struct Datagrams {
 struct Flight {
     /// Flows of echoes that may send.
     ready: VecDeque<usize>,
-    /// When each flow sent.
-    sent: Vec<Instant>,
-    /// Datagrams of a stream.
+    /// When each flow sent the echo that is on its way.
+    sent: Vec<Option<Instant>>,
+    /// Datagrams.
     count: usize,
     next: usize,
     moved: u64,
@@ -70,7 +72,7 @@ impl Datagrams {
         let mut run = Run::new(spec)?;
         let mut flight = Flight {
             ready: (0..flows).collect(),
-            sent: vec![Instant::now(); flows],
+            sent: vec![None; flows],
             count: 0,
             next: 0,
             moved: 0,
@@ -78,8 +80,13 @@ impl Datagrams {
         let mut last = Instant::now();
         loop {
             let now = Instant::now();
-            if let Some(report) = run.tick(now, flight.moved) {
-                return Ok(report);
+            match run.tick(now, flight.moved) {
+                Some(report) if !workload.idles() => return Ok(report),
+                _ => {}
+            }
+            let all_idle = flight.ready.is_empty() && flight.count == 0;
+            if workload.idles() && (all_idle || run.is_aborted()) {
+                return Ok(run.report(flight.moved));
             }
             let mut progress = self.send(workload, target, flows, now, &mut flight);
             progress |= self.serve(workload, &mut flight, &mut run);
@@ -110,13 +117,15 @@ impl Datagrams {
         } else {
             1
         };
-        let echoes = if workload == Workload::UdpEcho {
-            flight.ready.len().min(BATCH)
-        } else {
-            0
+        let echoes = match workload {
+            Workload::UdpEcho => BATCH,
+            Workload::UdpIdle => BEGINNING.saturating_sub(flight.count),
+            _ => 0,
         };
+        let echoes = flight.ready.len().min(echoes);
+        flight.count += echoes;
         let numbers = flight.ready.drain(..echoes).map(|flow| {
-            flight.sent[flow] = now;
+            flight.sent[flow] = Some(now);
             let mut bytes = [0; ECHO];
             bytes[..8].copy_from_slice(&(flow as u64).to_ne_bytes());
             bytes
@@ -131,7 +140,7 @@ impl Datagrams {
         for bytes in &numbers {
             queue.push(&envelope(number(bytes), None), std::iter::once(&bytes[..]));
         }
-        while workload != Workload::UdpEcho
+        while !workload.echoes_datagrams()
             && queue.len() < BATCH
             && flight.count + segments <= WINDOW
         {
@@ -158,7 +167,7 @@ impl Datagrams {
         let now = Instant::now();
         for slot in 0..received {
             let bytes = self.inbox.bytes(slot);
-            if workload == Workload::UdpEcho {
+            if workload.echoes_datagrams() {
                 let envelope = Envelope {
                     to: self.inbox.sender(slot),
                     ..Envelope::default()
@@ -179,7 +188,7 @@ impl Datagrams {
 
     /// Receives the echoes at the clients.
     fn receive(&mut self, workload: Workload, flight: &mut Flight, run: &mut Run) -> bool {
-        if workload != Workload::UdpEcho {
+        if !workload.echoes_datagrams() {
             return false;
         }
         self.inbox.clear();
@@ -187,10 +196,15 @@ impl Datagrams {
         for slot in 0..received {
             for bytes in self.inbox.bytes(slot).chunks(ECHO) {
                 let flow = number(bytes);
-                if let Some(sent) = flight.sent.get(flow) {
-                    run.completed(*sent);
+                let Some(sent) = flight.sent.get_mut(flow).and_then(Option::take) else {
+                    // It counts as lost.
+                    continue;
+                };
+                run.completed(sent);
+                flight.count -= 1;
+                flight.moved += bytes.len() as u64;
+                if !workload.idles() {
                     flight.ready.push_back(flow);
-                    flight.moved += bytes.len() as u64;
                 }
             }
         }
@@ -212,16 +226,20 @@ impl Datagrams {
 impl Flight {
     /// Counts what is on its way as lost, and sends again.
     fn recover(&mut self, workload: Workload, now: Instant, run: &mut Run) {
-        if workload != Workload::UdpEcho {
+        if !workload.echoes_datagrams() {
             if self.count > 0 {
                 run.failed(format!("{} datagrams lost", self.count));
             }
             self.count = 0;
             return;
         }
-        for (flow, sent) in self.sent.iter().enumerate() {
-            if now.duration_since(*sent) > STALL && !self.ready.contains(&flow) {
+        for (flow, sent) in self.sent.iter_mut().enumerate() {
+            if sent
+                .take_if(|sent| now.duration_since(*sent) > STALL)
+                .is_some()
+            {
                 run.failed("a datagram was lost");
+                self.count -= 1;
                 self.ready.push_back(flow);
             }
         }
@@ -244,23 +262,33 @@ fn source(flow: usize) -> IpAddr {
 mod tests {
     use super::*;
 
+    fn run(workload: Workload, flows: usize, warm: f64) -> Report {
+        let mut datagrams = Datagrams::new().unwrap();
+        let spec = Spec {
+            workload,
+            target: datagrams.address().unwrap(),
+            connections: flows,
+            seconds: 0.05,
+            warm,
+            rate: None,
+            pids: Vec::new(),
+        };
+        datagrams.run(spec).unwrap()
+    }
+
     #[test]
     fn every_workload_moves_datagrams() {
         for workload in [Workload::UdpEcho, Workload::UdpStream, Workload::UdpGso] {
-            let mut datagrams = Datagrams::new().unwrap();
-            let report = datagrams
-                .run(Spec {
-                    workload,
-                    target: datagrams.address().unwrap(),
-                    connections: 8,
-                    seconds: 0.05,
-                    warm: 0.01,
-                    rate: None,
-                    pids: Vec::new(),
-                })
-                .unwrap();
+            let report = run(workload, 8, 0.01);
             assert!(report.requests > 0, "{workload:?}: {report:?}");
             assert!(report.bytes >= report.requests * 64, "{report:?}");
         }
+    }
+
+    #[test]
+    fn idle_flows_have_one_echo_each() {
+        let flows = 10 * BEGINNING;
+        let report = run(Workload::UdpIdle, flows, 0.0);
+        assert_eq!(report.requests, flows as u64, "{report:?}");
     }
 }

@@ -41,6 +41,8 @@ pub enum Workload {
     HttpsHttps,
     /// 64 bytes there and back by UDP; a connection is an address of a client.
     UdpEcho,
+    /// One echo of each address, whose flow then stays open.
+    UdpIdle,
     /// Datagrams of 1,200 bytes to the server.
     UdpStream,
     /// The same from clients that leave the cutting to the kernel, 16 datagrams at a time.
@@ -55,7 +57,12 @@ impl Workload {
 
     /// Whether datagrams are sent.
     pub fn is_udp(self) -> bool {
-        matches!(self, Self::UdpEcho | Self::UdpStream | Self::UdpGso)
+        self.echoes_datagrams() || matches!(self, Self::UdpStream | Self::UdpGso)
+    }
+
+    /// Whether the server sends datagrams back.
+    pub fn echoes_datagrams(self) -> bool {
+        matches!(self, Self::UdpEcho | Self::UdpIdle)
     }
 
     /// Whether each exchange has its own connection.
@@ -65,7 +72,10 @@ impl Workload {
 
     /// Whether connections stay open after their only exchange.
     pub fn idles(self) -> bool {
-        matches!(self, Self::TcpIdle | Self::HttpIdle | Self::HttpsIdle)
+        matches!(
+            self,
+            Self::TcpIdle | Self::HttpIdle | Self::HttpsIdle | Self::UdpIdle
+        )
     }
 }
 

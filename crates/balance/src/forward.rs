@@ -37,8 +37,9 @@ impl Forward {
         let weighted = |(group, weight): (Arc<Group>, u32)| {
             // A group that gets flows again gets a new one.
             let before = before.and_then(|before| before.with_flows(&group.config.name));
+            let cutoff = || Cutoff::new(Arc::clone(&group.config.name));
             Weighted {
-                cutoff: before.map_or_else(Cutoff::default, |before| before.cutoff.clone()),
+                cutoff: before.map_or_else(cutoff, |before| before.cutoff.clone()),
                 group,
                 weight,
             }
@@ -84,17 +85,36 @@ impl Forward {
 }
 
 /// Ends the flows of a listener to one of its groups, after the weight of the group became 0.
-#[derive(Clone, Debug, Default)]
-pub struct Cutoff(Arc<AtomicBool>);
+#[derive(Clone, Debug)]
+pub struct Cutoff(Arc<GroupFlows>);
+
+/// The flows of a listener to one of its groups.
+#[derive(Debug)]
+struct GroupFlows {
+    group: Arc<str>,
+    is_cut: AtomicBool,
+}
 
 impl Cutoff {
+    fn new(group: Arc<str>) -> Self {
+        Self(Arc::new(GroupFlows {
+            group,
+            is_cut: AtomicBool::new(false),
+        }))
+    }
+
+    /// The name of the group.
+    pub fn group(&self) -> &Arc<str> {
+        &self.0.group
+    }
+
     /// Ends the flows. They see it when polled next; the caller wakes the workers.
     pub fn cut(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.is_cut.store(true, Ordering::Relaxed);
     }
 
     /// Whether the flows end.
     pub fn is_cut(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.is_cut.load(Ordering::Relaxed)
     }
 }

@@ -21,8 +21,7 @@ pub(crate) struct Flow<O> {
     /// Connected to the target.
     pub(crate) socket: UdpSocket,
     pub(crate) target: InFlight,
-    /// The name of the target group.
-    pub(crate) group: Arc<str>,
+    /// Also has the name of the target group.
     pub(crate) cutoff: Cutoff,
     pub(crate) _open: O,
 }
@@ -38,7 +37,6 @@ impl<O> Flow<O> {
         Self {
             socket,
             target: target.start(),
-            group: Arc::clone(&weighted.group.config.name),
             cutoff: weighted.cutoff.clone(),
             _open: open,
         }

@@ -32,14 +32,14 @@ impl<G: Gate> State<G> {
             |_, _| true,
             |key, flow| {
                 let target = flow.target.target().address;
-                let Flow { socket, group, .. } = flow;
+                let Flow { socket, cutoff, .. } = flow;
                 // Another process has a copy soon.
                 ground.forget(&socket);
                 let passed = Passed {
                     client: key.client,
                     local: key.local,
                     server: key.server,
-                    target_group: group,
+                    target_group: Arc::clone(cutoff.group()),
                     target,
                     socket,
                 };

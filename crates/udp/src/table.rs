@@ -1,8 +1,8 @@
 //! The flows of a worker: a bounded table that knows which flow has been quiet for longest.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 
+use hashbrown::HashTable;
 use slab::Slab;
 
 #[cfg(test)]
@@ -21,8 +21,10 @@ const KEPT: usize = 1024;
 #[derive(Debug)]
 pub struct Table<K, V> {
     entries: Slab<Entry<K, V>>,
-    /// Its hasher has a random key, because clients choose parts of `K`.
-    index: HashMap<K, u32>,
+    /// The entries by the hashes of their keys, which the entries alone hold.
+    index: HashTable<u32>,
+    /// Has a random key, because clients choose parts of `K`.
+    hasher: RandomState,
     capacity: usize,
     /// The ends of the list.
     oldest: u32,
@@ -39,12 +41,13 @@ struct Entry<K, V> {
     newer: u32,
 }
 
-impl<K: Copy + Eq + Hash, V> Table<K, V> {
+impl<K: Eq + Hash, V> Table<K, V> {
     /// An empty table for at most `capacity` flows.
     pub fn new(capacity: usize) -> Self {
         Self {
             entries: Slab::new(),
-            index: HashMap::new(),
+            index: HashTable::new(),
+            hasher: RandomState::new(),
             capacity: capacity.clamp(1, NONE as usize),
             oldest: NONE,
             newest: NONE,
@@ -68,7 +71,9 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
 
     /// The flow of `key`.
     pub fn find(&self, key: &K) -> Option<u32> {
-        self.index.get(key).copied()
+        let hash = self.hasher.hash_one(key);
+        let is_same = |id: &u32| self.get(*id).is_some_and(|(own, _)| own == key);
+        self.index.find(hash, is_same).copied()
     }
 
     /// Key and value of flow `id`.
@@ -98,6 +103,7 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
             None if self.is_full() => self.remove(self.oldest),
             None => None,
         };
+        let hash = self.hasher.hash_one(&key);
         let entry = self.entries.vacant_entry();
         // The capacity is less than 2^32.
         let id = entry.key() as u32;
@@ -108,22 +114,28 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
             older: NONE,
             newer: NONE,
         });
-        self.index.insert(key, id);
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        // Every number in the index has an entry.
+        let rehash = |id: &u32| {
+            let entry = entries.get(*id as usize);
+            entry.map_or(0, |entry| hasher.hash_one(&entry.key))
+        };
+        self.index.insert_unique(hash, id, rehash);
         self.link(id);
         (id, removed)
     }
 
     /// Removes flow `id`.
     pub fn remove(&mut self, id: u32) -> Option<(K, V)> {
-        if !self.entries.contains(id as usize) {
-            return None;
+        let hash = self.hasher.hash_one(&self.entries.get(id as usize)?.key);
+        if let Ok(indexed) = self.index.find_entry(hash, |other| *other == id) {
+            indexed.remove();
         }
         self.unlink(id);
         let Entry { key, value, .. } = self.entries.remove(id as usize);
-        self.index.remove(&key);
         if self.is_empty() && self.entries.capacity() > KEPT {
             self.entries.shrink_to_fit();
-            self.index.shrink_to_fit();
+            self.index = HashTable::new();
         }
         Some((key, value))
     }

@@ -26,7 +26,7 @@ const FLOWS: usize = 400;
 /// Clients that send a datagram.
 const CLIENTS: usize = 10 * FLOWS;
 /// Heap in bytes that a flow may take at the worst moment, when the table grows and is there twice.
-const FLOW: usize = 1024;
+const FLOW: usize = 288;
 /// How long the engine may take to begin a flow.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
