@@ -1,74 +1,22 @@
-use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use elbow_balance::{Forward, Group, Target};
-use elbow_model::{TargetGroup, TargetGroupSpec, TargetState};
+use elbow_balance::Target;
+use elbow_model::TargetState;
+use elbow_net::Worker;
 use elbow_net::datagram::{Envelope, Outbox, bind};
 use elbow_net::listen::Locality;
-use elbow_net::{ClockUse, Worker};
-use elbow_telemetry::{ListenerCells, ListenerMetrics, ShedReason, Telemetry};
+use elbow_telemetry::ListenerMetrics;
 use tokio::net::UdpSocket as AsyncSocket;
 use tokio::task::{LocalSet, spawn_local};
 
 use super::Engine;
 use crate::{Gate, Listener, Passed, Refusal};
+use gate::{Counts, TestGate};
 
-/// Admits a number of flows at a time.
-struct TestGate {
-    listener: Arc<Listener>,
-    metrics: Arc<ListenerMetrics>,
-    worker: Rc<Worker>,
-    open: Rc<Cell<usize>>,
-    most: usize,
-    shed: Rc<Cell<usize>>,
-}
-
-/// Counts an open flow, and keeps the clock running.
-struct Open {
-    open: Rc<Cell<usize>>,
-    _clock: ClockUse,
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.open.set(self.open.get() - 1);
-    }
-}
-
-impl Gate for TestGate {
-    type Open = Open;
-
-    fn resume(&self) -> Result<(Arc<Listener>, Open), Refusal> {
-        self.admit((Ipv4Addr::LOCALHOST, 9).into())
-    }
-
-    fn admit(&self, _: SocketAddr) -> Result<(Arc<Listener>, Open), Refusal> {
-        if self.open.get() >= self.most {
-            return Err(Refusal::Full(ShedReason::UdpFlows));
-        }
-        self.open.set(self.open.get() + 1);
-        let open = Open {
-            open: Rc::clone(&self.open),
-            _clock: self.worker.timers.use_clock(),
-        };
-        Ok((Arc::clone(&self.listener), open))
-    }
-
-    fn listener(&self) -> Option<Arc<Listener>> {
-        Some(Arc::clone(&self.listener))
-    }
-
-    fn cells(&self) -> &ListenerCells {
-        self.metrics.worker(0)
-    }
-
-    fn shed(&self, _: ShedReason) {
-        self.shed.set(self.shed.get() + 1);
-    }
-}
+mod gate;
 
 /// An engine with one listener and one target.
 struct Scene {
@@ -79,42 +27,20 @@ struct Scene {
     server: AsyncSocket,
     target: Arc<Target>,
     metrics: Arc<ListenerMetrics>,
-    open: Rc<Cell<usize>>,
-    shed: Rc<Cell<usize>>,
+    counts: Rc<Counts>,
 }
 
 impl Scene {
     async fn start(most: usize) -> Self {
         let server = AsyncSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = server.local_addr().unwrap();
-        let spec = TargetGroupSpec {
-            name: Some("g".to_owned()),
-            protocol: Some("UDP".to_owned()),
-            port: Some(53),
-            target_type: Some("ip".to_owned()),
-            ..TargetGroupSpec::default()
-        };
-        let target = Arc::new(Target::new(elbow_model::Target::at(address), address));
-        target.set_state(TargetState::Healthy);
-        let config = Arc::new(TargetGroup::new(&spec).value.unwrap());
-        let group = Group::new(config, vec![Arc::clone(&target)], 1);
         let worker = Worker::new(0);
-        let metrics = Telemetry::new(1).listener("nlb", "network", 53, "UDP");
-        let (open, shed) = (Rc::default(), Rc::default());
         let engine = Engine::new(Rc::clone(&worker)).unwrap();
         let socket = bind((Ipv4Addr::LOCALHOST, 0).into(), Locality::Assigned).unwrap();
         let lb = socket.local_addr().unwrap();
-        let gate = TestGate {
-            listener: Arc::new(Listener {
-                forward: Forward::new([(Arc::new(group), 1)], false, None),
-                quic: false,
-            }),
-            metrics: Arc::clone(&metrics),
-            worker: Rc::clone(&worker),
-            open: Rc::clone(&open),
-            most,
-            shed: Rc::clone(&shed),
-        };
+        let gate = TestGate::new(&worker, address, most);
+        let (target, metrics) = (Arc::clone(&gate.target), Arc::clone(&gate.metrics));
+        let counts = Rc::clone(&gate.counts);
         let front = engine.listen(socket, gate).unwrap();
         spawn_local(Rc::clone(&engine).run());
         Self {
@@ -125,8 +51,7 @@ impl Scene {
             server,
             target,
             metrics,
-            open,
-            shed,
+            counts,
         }
     }
 
@@ -192,7 +117,7 @@ fn flow_ends_after_two_minutes_without_a_datagram() {
         scene.worker.timers.advance(1_150 + 1_200);
         assert_eq!(scene.echo(&client, "three").await, first, "not yet");
         scene.worker.timers.advance(1_150 + 1_200 + 1_203);
-        until(|| scene.open.get() == 0).await;
+        until(|| scene.counts.open.get() == 0).await;
         assert_ne!(scene.echo(&client, "four").await, first, "a new flow");
         assert_eq!(scene.target.in_flight(), 1);
     });
@@ -223,7 +148,7 @@ fn draining_worker_ends_flows_after_two_seconds() {
         scene.worker.timers.advance(15);
         assert_eq!(scene.echo(&client, "two").await, from);
         scene.worker.timers.advance(40);
-        until(|| scene.open.get() == 0).await;
+        until(|| scene.counts.open.get() == 0).await;
     });
 }
 
@@ -233,7 +158,7 @@ fn stopping_worker_ends_flows_at_once() {
         let scene = Scene::start(9).await;
         scene.echo(&scene.client().await, "one").await;
         scene.worker.stop();
-        until(|| scene.open.get() == 0).await;
+        until(|| scene.counts.open.get() == 0).await;
         assert_eq!(scene.target.in_flight(), 0);
     });
 }
@@ -252,7 +177,7 @@ fn new_flow_takes_the_place_of_the_quietest_one() {
         scene.worker.timers.advance(1);
         scene.echo(&clients[0], "a again").await;
         scene.echo(&clients[2], "c").await;
-        assert_eq!((scene.open.get(), scene.shed.get()), (2, 1));
+        assert_eq!((scene.counts.open.get(), scene.counts.shed.get()), (2, 1));
         assert_eq!(scene.echo(&clients[0], "still a").await, first);
         assert_ne!(scene.echo(&clients[1], "b anew").await, second);
     });
@@ -271,7 +196,7 @@ fn datagrams_reach_their_own_flow_although_flows_end_meanwhile() {
             client.set_nonblocking(true).unwrap();
             clients.push(AsyncSocket::from_std(client).unwrap());
         }
-        until(|| scene.shed.get() == 17).await;
+        until(|| scene.counts.shed.get() == 17).await;
         for _ in 0..20 {
             let mut buffer = [0; 9];
             let (n, from) = soon(scene.server.recv_from(&mut buffer)).await.unwrap();
@@ -300,7 +225,7 @@ fn terminated_flow_ends_and_the_next_datagram_begins_another() {
         assert_eq!(scene.echo(&client, "two").await, first);
         scene.target.terminate_connections();
         scene.engine.end_terminated();
-        assert_eq!(scene.open.get(), 0);
+        assert_eq!(scene.counts.open.get(), 0);
         assert_ne!(scene.echo(&client, "three").await, first);
     });
 }
@@ -311,7 +236,7 @@ fn closed_socket_ends_its_flows() {
         let scene = Scene::start(9).await;
         scene.echo(&scene.client().await, "one").await;
         scene.engine.close(scene.front);
-        assert_eq!(scene.open.get(), 0);
+        assert_eq!(scene.counts.open.get(), 0);
         bind(scene.lb, Locality::Assigned).unwrap();
     });
 }
@@ -326,7 +251,7 @@ fn flow_that_is_taken_out_and_back_keeps_its_socket_and_loses_nothing() {
         let second = scene.echo(&clients[1], "two").await;
         scene.engine.stop_receiving();
         let taken = scene.engine.take_flows();
-        assert_eq!((scene.open.get(), scene.target.in_flight()), (0, 0));
+        assert_eq!((scene.counts.open.get(), scene.target.in_flight()), (0, 0));
         let ports = |(_, flow): &(u32, Passed)| flow.client;
         let expected = clients.each_ref().map(|c| c.local_addr().unwrap());
         assert_eq!(taken.iter().map(ports).collect::<Vec<_>>(), expected);
@@ -336,18 +261,18 @@ fn flow_that_is_taken_out_and_back_keeps_its_socket_and_loses_nothing() {
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(scene.open.get(), 0, "no other flow begins");
+        assert_eq!(scene.counts.open.get(), 0, "no other flow begins");
         for (front, flow) in taken {
             assert!(scene.engine.adopt(front, flow));
         }
-        assert_eq!((scene.open.get(), scene.target.in_flight()), (2, 2));
+        assert_eq!((scene.counts.open.get(), scene.target.in_flight()), (2, 2));
         scene.engine.receive_again();
         assert_eq!(scene.receive("three").await, first);
         let mut answer = [0; 9];
         assert_eq!(soon(clients[1].recv(&mut answer)).await.unwrap(), 3);
         assert_eq!(scene.echo(&clients[1], "four").await, second);
         scene.worker.timers.advance(1_300);
-        until(|| scene.open.get() == 0).await;
+        until(|| scene.counts.open.get() == 0).await;
     });
 }
 
@@ -364,12 +289,12 @@ fn flow_is_not_adopted_without_its_target_or_at_a_limit() {
         other_target.target.set_port(1);
         assert!(!adopt(other_group) && !adopt(other_target));
         assert!(!scene.engine.adopt(scene.front + 1, passed(&scene)));
-        assert_eq!((scene.open.get(), scene.target.in_flight()), (0, 0));
+        assert_eq!((scene.counts.open.get(), scene.target.in_flight()), (0, 0));
         assert!(adopt(passed(&scene)));
         let mut another = passed(&scene);
         another.client.set_port(10);
         assert!(!adopt(another));
-        assert_eq!((scene.open.get(), scene.target.in_flight()), (1, 1));
+        assert_eq!((scene.counts.open.get(), scene.target.in_flight()), (1, 1));
     });
 }
 
@@ -457,7 +382,7 @@ fn client_without_a_target_is_counted_and_dropped() {
         let cells = scene.metrics.worker(0);
         until(|| cells.dropped_datagrams.get() == 1).await;
         assert_eq!(
-            (cells.rejected_without_target.get(), scene.open.get()),
+            (cells.rejected_without_target.get(), scene.counts.open.get()),
             (1, 0)
         );
         scene.target.set_state(TargetState::Healthy);
