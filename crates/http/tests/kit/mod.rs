@@ -212,11 +212,11 @@ impl Alb {
     }
 }
 
-/// Sends one request on a connection of its own that `context` serves, and returns the response.
-pub(crate) async fn ask<C: Connect<Io = TcpStream>>(context: &Rc<Context<C>>) -> String {
+/// A connection that `context` serves.
+pub(crate) async fn connect<C: Connect<Io = TcpStream>>(context: &Rc<Context<C>>) -> TcpStream {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = socket.local_addr().unwrap();
-    let mut client = TcpStream::connect(server).await.unwrap();
+    let client = TcpStream::connect(server).await.unwrap();
     let (stream, peer) = socket.accept().await.unwrap();
     let meta = ConnMeta {
         client: peer,
@@ -225,6 +225,12 @@ pub(crate) async fn ask<C: Connect<Io = TcpStream>>(context: &Rc<Context<C>>) ->
         tls: None,
     };
     spawn_local(elbow_http::serve(Rc::clone(context), stream, meta, ()));
+    client
+}
+
+/// Sends one request on a connection of its own that `context` serves, and returns the response.
+pub(crate) async fn ask<C: Connect<Io = TcpStream>>(context: &Rc<Context<C>>) -> String {
+    let mut client = connect(context).await;
     let head = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
     client.write_all(head).await.unwrap();
     read_to_end(&mut client).await
