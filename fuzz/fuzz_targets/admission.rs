@@ -9,13 +9,16 @@ use elbow_manifest::{Context, Object};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 
-// Includes two modules, since the whole crate with its Kubernetes client takes minutes to build.
+// Includes three modules, since the whole crate with its Kubernetes client takes minutes to build.
 #[path = "../../crates/kube/src/webhook/gates.rs"]
 mod gates;
 #[path = "../../crates/kube/src/webhook/review.rs"]
 mod review;
+#[path = "../../crates/kube/src/webhook/server_ids.rs"]
+mod server_ids;
 
 use gates::Gates;
+use review::Mutation;
 
 /// Pods of the namespace `a` with the label `a: a` have a gate.
 static GATES: LazyLock<Gates> = LazyLock::new(|| {
@@ -40,7 +43,11 @@ const HEAP: usize = 1 << 20;
 fuzz_target!(|input: &[u8]| {
     // Created once, outside the measured work.
     LazyLock::force(&GATES);
-    if let Ok(bytes) = peak::within(HEAP + 32 * input.len(), || review::answer(input, &GATES)) {
+    for mutation in [Mutation::Gates(&GATES), Mutation::ServerIds(|| Some([7; 8]))] {
+        let answered = || review::answer(input, &mutation);
+        let Ok(bytes) = peak::within(HEAP + 32 * input.len(), answered) else {
+            continue;
+        };
         let answer: Value = serde_json::from_slice(&bytes).expect("an answer is JSON");
         assert_eq!(answer["response"]["allowed"], true);
         // Fields that the webhook skips may hold text that is invalid in a `Value`.

@@ -279,7 +279,8 @@ impl Elbow {
             .as_array()?
             .iter()
             .find(|l| l["port"] == port)?;
-        listener["bound"].as_str()?.parse().ok()
+        let bound = listener["bound"].as_str()?;
+        bound.strip_suffix("/udp").unwrap_or(bound).parse().ok()
     }
 
     /// Waits until `target` of `group` is in `state`.

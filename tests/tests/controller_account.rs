@@ -41,19 +41,6 @@ fn service_account(access: &Access, dir: &TempDir) -> String {
     dir.write("kubeconfig", text).display().to_string()
 }
 
-/// Applies config/kube-webhook for a webhook outside the cluster.
-fn webhook(access: &Access, at: SocketAddr) {
-    let mut objects = access.read(&tools::repository().join("config/kube-webhook/webhook.yaml"));
-    for object in objects
-        .iter_mut()
-        .filter(|o| o["kind"] == "MutatingWebhookConfiguration")
-    {
-        let url = format!("https://{at}/mutate-v1-pod");
-        object["webhooks"][0]["clientConfig"] = json!({"url": url});
-    }
-    access.apply(&objects);
-}
-
 fn objects() -> [Value; 4] {
     let ports = json!([{"port": 80}]);
     let nlb = "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type";
@@ -84,7 +71,7 @@ fn permissions_of_the_installation_are_sufficient() {
         access.ask(&["apply", "-f", &config(file)]);
     }
     let [hook, admin, probes] = [9443, 9901, 9902].map(|port| SocketAddr::from((address(), port)));
-    webhook(&access, hook);
+    access.apply_webhooks(hook);
     let dir = TempDir::new();
     let kubeconfig = service_account(&access, &dir);
     let (at, pages, pool) = (hook.to_string(), admin.to_string(), network());

@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use elbow_tests::config::{file, forward, group, listener, nlb};
 use elbow_tests::datagram::{Echo, UdpClient};
-use elbow_tests::{Elbow, Target, address, wait};
+use elbow_tests::target::HEALTH_PORT;
+use elbow_tests::{Elbow, Target, TempDir, address, wait};
 use serde_json::json;
 
 const PORT: u16 = 4433;
@@ -156,4 +157,106 @@ fn client_talks_to_several_servers_from_one_port() {
         .elbow
         .metric("elbow_connections_total", &["load_balancer=\"nlb\""]);
     assert_eq!(flows, Some(2.0));
+}
+
+/// A Service with a QUIC listener behind the load balancer `web`. Its pods have the addresses of `targets`, and the server IDs
+/// that follow them, in base64.
+fn manifest(targets: &[(SocketAddr, Option<&str>)]) -> String {
+    let mut text = format!(
+        "apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  annotations:
+    service.beta.kubernetes.io/aws-load-balancer-name: web
+    service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip
+    service.beta.kubernetes.io/aws-load-balancer-quic-enabled-ports: '{PORT}'
+    service.beta.kubernetes.io/aws-load-balancer-disable-nlb-sg: 'true'
+    service.beta.kubernetes.io/aws-load-balancer-healthcheck-protocol: HTTP
+    service.beta.kubernetes.io/aws-load-balancer-healthcheck-port: '{HEALTH_PORT}'
+    service.beta.kubernetes.io/aws-load-balancer-healthcheck-path: /
+    service.beta.kubernetes.io/aws-load-balancer-healthcheck-interval: '5'
+    service.beta.kubernetes.io/aws-load-balancer-healthcheck-timeout: '2'
+spec:
+  type: LoadBalancer
+  loadBalancerClass: service.k8s.aws/nlb
+  ports: [{{name: h3, port: {PORT}, targetPort: {}, protocol: UDP}}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: web, labels: {{kubernetes.io/service-name: web}}}}
+addressType: IPv4
+ports: [{{name: h3, port: {}, protocol: UDP}}]
+endpoints:
+",
+        elbow_tests::target::PORT,
+        elbow_tests::target::PORT,
+    );
+    for (number, (addr, _)) in targets.iter().enumerate() {
+        let ip = addr.ip();
+        text += &format!("- {{addresses: [{ip}], targetRef: {{kind: Pod, name: web-{number}}}}}\n");
+    }
+    for (number, (_, id)) in targets.iter().enumerate() {
+        let env = id.map(|id| format!("env: [{{name: AWS_LBC_QUIC_SERVER_ID, value: '{id}'}}]"));
+        text += &format!(
+            "---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: web-{number}
+  annotations: {{service.beta.kubernetes.io/aws-load-balancer-quic-enabled-containers: web}}
+spec: {{containers: [{{name: web, image: web, {}}}]}}
+",
+            env.unwrap_or_default()
+        );
+    }
+    text
+}
+
+#[test]
+fn pods_of_a_manifest_are_found_by_their_server_ids() {
+    let targets = ["a", "b", "c"].map(|name| {
+        let health = Target::refusing();
+        let echo = Echo::at(name, health.addr());
+        (health, echo)
+    });
+    let [a, b, c] = targets.each_ref().map(|(_, echo)| echo.addr());
+    let dir = TempDir::new();
+    let (a1, b2) = (Some("AAAAAAAAAKE="), Some("AAAAAAAAALI="));
+    dir.write("web.yaml", manifest(&[(a, a1), (b, b2), (c, None)]));
+    let elbow = Elbow::run_manifests(dir, &[]);
+    let lb = wait::until("the listener", || elbow.bound("web", PORT));
+    let group = elbow.json("/config")["targetGroups"][0].clone();
+    let ids = group["targets"].as_array().unwrap().iter();
+    let ids: Vec<_> = ids.map(|target| &target["quicServerId"]).collect();
+    assert_eq!(ids, ["0x00000000000000a1", "0x00000000000000b2"]);
+    assert!(
+        elbow
+            .log()
+            .contains("Pod default/web-2 has no QUIC server ID: it is not registered"),
+        "{}",
+        elbow.log()
+    );
+    let name = group["name"].as_str().unwrap();
+    for addr in [a, b] {
+        elbow.wait_for_state(name, addr, "healthy");
+    }
+    let ask_all = |expected: [(u8, char); 2]| {
+        for (server, name) in expected {
+            for last in 1..=5 {
+                let client = UdpClient::at(Ipv4Addr::new(127, 4, server, last), lb);
+                let short = short(&connection_id(server));
+                assert_eq!(Scene::ask(&client, &short), name);
+            }
+        }
+    };
+    ask_all([(0xa1, 'a'), (0xb2, 'b')]);
+
+    // The pods are created again, and have the IDs in another order.
+    elbow.write_manifest("web.yaml", &manifest(&[(a, b2), (b, a1), (c, None)]));
+    // The flows of earlier clients go on.
+    wait::until("the new IDs to be in force", || {
+        let answered = Scene::ask(&UdpClient::of(lb), &short(&connection_id(0xa1)));
+        (answered == 'b').then_some(())
+    });
 }

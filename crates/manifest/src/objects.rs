@@ -19,6 +19,7 @@ mod class;
 mod endpoints;
 mod ingress;
 mod node;
+mod server_id;
 mod service;
 mod tenant;
 
@@ -30,6 +31,7 @@ pub use endpoints::{
 };
 pub use ingress::{Backend, BackendPort, Ingress, IngressPath, IngressRule, PathType};
 pub use node::{Condition, Node, Pod};
+pub use server_id::{QUIC_ENABLED_CONTAINERS, QUIC_SERVER_ID, ServerId, ServerIds};
 pub use service::{Port, Service, ServicePort, ServiceType};
 pub(crate) use tenant::TENANT;
 pub use tenant::{Extra, Tenant};

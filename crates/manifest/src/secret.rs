@@ -78,7 +78,7 @@ fn refuse(secret: &Secret, key: &str, code: &'static str, message: String) -> Di
 }
 
 /// Decodes base64 with padding, ignoring white space.
-fn decode(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let letters: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
     let stem = letters
         .iter()

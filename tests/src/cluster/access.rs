@@ -1,5 +1,6 @@
 //! Access to an API server.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::programs;
 use crate::command::stdout;
+use crate::tools;
 
 /// The kinds that elbow reads.
 const KINDS: &str = "services,ingresses,ingressclasses,endpointslices,nodes,pods,secrets,configmaps,\
@@ -102,6 +104,20 @@ impl Access {
         let text = stdout(command.arg("--filename").arg(manifest));
         let documents = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
         documents.map(|object| fresh(object.unwrap())).collect()
+    }
+
+    /// Applies config/kube-webhook, for an elbow outside the cluster whose webhooks are at `at`.
+    pub fn apply_webhooks(&self, at: SocketAddr) {
+        let mut objects = self.read(&tools::repository().join("config/kube-webhook/webhook.yaml"));
+        for object in &mut objects {
+            let webhooks = object.get_mut("webhooks").and_then(Value::as_array_mut);
+            for webhook in webhooks.into_iter().flatten() {
+                let client = &mut webhook["clientConfig"];
+                let path = client["service"]["path"].as_str().unwrap();
+                *client = json!({"url": format!("https://{at}{path}")});
+            }
+        }
+        self.apply(&objects);
     }
 
     /// Waits until all pods of the StatefulSets and Deployments in `namespace` are ready.

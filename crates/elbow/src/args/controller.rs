@@ -45,7 +45,7 @@ pub(crate) struct ControllerArgs {
     /// The name of the Lease.
     #[arg(long, value_name = "NAME", default_value = "elbow-leader")]
     pub(crate) leader_election_id: String,
-    /// The address of the admission webhook, which adds readiness gates to new pods.
+    /// The address of the admission webhooks, which add readiness gates and QUIC server IDs to new pods.
     #[arg(long, value_name = "ADDR|off", default_value = "off")]
     pub(crate) webhook: AddressOrOff,
     /// The Secret with the token that --probes requires, in the namespace of the pod; created if it does not exist.

@@ -96,7 +96,7 @@ pub(crate) const KINDS: &[Kind] = &[
         plural: "pods",
         selector: Some("status.phase!=Succeeded,status.phase!=Failed"),
         trim: trim::pod,
-        without: "readiness gates are not updated",
+        without: "readiness gates are not updated, and pods have no QUIC server IDs",
         ..CORE
     },
     Kind {

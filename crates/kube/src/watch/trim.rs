@@ -1,5 +1,6 @@
 //! Removes fields that elbow does not read, so that waiting objects take little memory.
 
+use elbow_manifest::objects::{QUIC_ENABLED_CONTAINERS, QUIC_SERVER_ID};
 use serde_json::{Map, Value};
 
 /// A copy of the whole object that `kubectl apply` keeps.
@@ -32,17 +33,17 @@ pub(super) fn ingress(object: &mut Object) {
 }
 
 pub(super) fn slice(object: &mut Object) {
-    unowned(object);
+    unowned(object, &[]);
 }
 
 pub(super) fn namespace(object: &mut Object) {
-    unowned(object);
+    unowned(object, &[]);
     object.remove("spec");
     object.remove("status");
 }
 
 pub(super) fn node(object: &mut Object) {
-    unowned(object);
+    unowned(object, &[]);
     keep(object, "spec", &["taints", "unschedulable", "providerID"]);
     keep(object, "status", &["addresses", "conditions"]);
     let conditions = part(object, "status").and_then(|status| status.get_mut("conditions"));
@@ -53,15 +54,20 @@ pub(super) fn node(object: &mut Object) {
 }
 
 pub(super) fn pod(object: &mut Object) {
-    unowned(object);
-    keep(
-        object,
-        "spec",
-        &["nodeName", "readinessGates", "containers", "hostNetwork"],
-    );
-    let containers = part(object, "spec").and_then(|spec| spec.get_mut("containers"));
-    for container in items(containers) {
-        container.retain(|field, _| matches!(&**field, "name" | "ports"));
+    let annotations = part(object, "metadata").and_then(|metadata| part(metadata, "annotations"));
+    let is_quic = annotations.is_some_and(|all| all.contains_key(QUIC_ENABLED_CONTAINERS));
+    unowned(object, &[QUIC_ENABLED_CONTAINERS]);
+    let mut fields = vec!["nodeName", "readinessGates", "containers", "hostNetwork"];
+    if is_quic {
+        fields.push("initContainers");
+    }
+    keep(object, "spec", &fields);
+    if let Some(spec) = part(object, "spec") {
+        for list in ["containers", "initContainers"] {
+            for container in items(spec.get_mut(list)) {
+                trim_container(container, is_quic);
+            }
+        }
     }
     keep(
         object,
@@ -70,15 +76,34 @@ pub(super) fn pod(object: &mut Object) {
     );
 }
 
+/// Of the variables, only the QUIC server ID is read.
+fn trim_container(container: &mut Object, is_quic: bool) {
+    container.retain(|field, _| {
+        matches!(&**field, "name" | "ports")
+            || is_quic && matches!(&**field, "env" | "restartPolicy")
+    });
+    let variables = container.get_mut("env").and_then(Value::as_array_mut);
+    if let Some(variables) = variables {
+        variables.retain(|variable| variable["name"] == QUIC_SERVER_ID);
+        for variable in variables.iter_mut().filter_map(Value::as_object_mut) {
+            variable.retain(|field, _| matches!(&**field, "name" | "value"));
+        }
+    }
+}
+
 pub(super) fn secret(object: &mut Object) {
     keep(object, "data", &["tls.crt", "tls.key"]);
 }
 
-/// Removes annotations and owners, which elbow does not read on objects made by controllers.
-fn unowned(object: &mut Object) {
-    if let Some(metadata) = part(object, "metadata") {
+/// Removes owners, and annotations other than those in `annotations`: elbow does not read them on objects made by controllers.
+fn unowned(object: &mut Object, annotations: &[&str]) {
+    let Some(metadata) = part(object, "metadata") else {
+        return;
+    };
+    metadata.remove("ownerReferences");
+    keep(metadata, "annotations", annotations);
+    if part(metadata, "annotations").is_none_or(|kept| kept.is_empty()) {
         metadata.remove("annotations");
-        metadata.remove("ownerReferences");
     }
 }
 
@@ -126,6 +151,29 @@ mod tests {
             "status": {"podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]}
         });
         assert_eq!(trimmed(super::pod, pod), expected);
+    }
+
+    #[test]
+    fn pod_keeps_its_quic_server_ids() {
+        let id = json!({"name": QUIC_SERVER_ID, "value": "AAAAAAAAAKE="});
+        let container =
+            json!({"name": "c", "image": "i", "env": [{"name": "SECRET", "value": "s"}, id]});
+        let mut sidecar = container.clone();
+        sidecar["restartPolicy"] = json!("Always");
+        let pod = json!({
+            "metadata": {"name": "a", "annotations": {"a": "b", QUIC_ENABLED_CONTAINERS: "c"}},
+            "spec": {"containers": [container], "initContainers": [sidecar]}
+        });
+        let expected = json!({
+            "metadata": {"name": "a", "annotations": {QUIC_ENABLED_CONTAINERS: "c"}},
+            "spec": {"containers": [{"name": "c", "env": [id]}],
+                "initContainers": [{"name": "c", "env": [id], "restartPolicy": "Always"}]}
+        });
+        assert_eq!(trimmed(super::pod, pod.clone()), expected);
+        let mut other = pod;
+        other["metadata"]["annotations"] = json!({"a": "b"});
+        let expected = json!({"metadata": {"name": "a"}, "spec": {"containers": [{"name": "c"}]}});
+        assert_eq!(trimmed(super::pod, other), expected);
     }
 
     #[test]

@@ -1,13 +1,18 @@
-//! The mutating webhook that gives new pods their readiness gates (control-plane.md 3.8). In namespaces with the label
-//! `elbv2.k8s.aws/pod-readiness-gate-inject: enabled`, it adds `target-health.elbv2.k8s.aws/NAME` to each pod that a Service
-//! behind a target group of type `ip` selects. A rolling update then waits until the load balancer finds the pod healthy.
+//! The mutating webhooks for new pods.
 //!
-//! The webhook is off by default. It issues its certificate itself and keeps it in a Secret that all replicas share.
+//! - Readiness gates (control-plane.md 3.8): in namespaces with the label `elbv2.k8s.aws/pod-readiness-gate-inject: enabled`, each pod
+//!   that a Service behind a target group of type `ip` selects gets `target-health.elbv2.k8s.aws/NAME`. A rolling update then waits
+//!   until the load balancer finds the pod healthy.
+//! - QUIC server IDs: in namespaces with the label `elbv2.k8s.aws/quic-server-id-inject: enabled`, each container that a pod's
+//!   annotation `aws-load-balancer-quic-enabled-containers` lists gets a random `AWS_LBC_QUIC_SERVER_ID`.
+//!
+//! They are off by default. elbow issues their certificate itself and keeps it in a Secret that all replicas share.
 
 mod certificate;
 mod gates;
 mod review;
 mod server;
+mod server_ids;
 
 use std::sync::Arc;
 
@@ -17,13 +22,16 @@ use tokio::sync::watch;
 
 pub use certificate::Certificates;
 pub use gates::Gates;
-pub use review::{Malformed, answer};
+pub use review::{Malformed, Mutation, answer};
 
 /// The default name of the MutatingWebhookConfiguration and of the Secret with the certificate.
 pub const NAME: &str = "elbow-webhook";
 
-/// The path of the webhook, as for AWS's controller.
-pub const PATH: &str = "/mutate-v1-pod";
+/// The path of the webhook for readiness gates, as for AWS's controller.
+pub const GATES_PATH: &str = "/mutate-v1-pod";
+
+/// The path of the webhook for QUIC server IDs, as for AWS's controller.
+pub const SERVER_IDS_PATH: &str = "/mutate-v1-pod-server-id";
 
 /// The Kubernetes objects of the webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +55,7 @@ impl Options {
     }
 }
 
-/// Serves the webhook on `listener` until the future is dropped. A pod gets the gates that `gates` has at that time. Errors with
+/// Serves the webhooks on `listener` until the future is dropped. A pod gets the gates that `gates` has at that time. Errors with
 /// the certificate are logged and retried.
 pub async fn run(
     client: Client,

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Gates;
+use super::{Gates, server_ids};
 
 const VERSION: &str = "admission.k8s.io/v1";
 
@@ -68,11 +68,20 @@ struct ReadinessGate {
     condition_type: String,
 }
 
-/// Answers an AdmissionReview: allows the pod, with a patch that adds the missing gates.
+/// What a webhook gives new pods.
+#[derive(Clone, Copy, Debug)]
+pub enum Mutation<'a> {
+    /// The readiness gates that they lack.
+    Gates(&'a Gates),
+    /// The QUIC server IDs that they lack; the function returns another ID at each call, or `None` if it cannot.
+    ServerIds(fn() -> Option<[u8; 8]>),
+}
+
+/// Answers an AdmissionReview: allows the pod, with a patch that adds what it lacks.
 ///
 /// # Errors
 /// `body` is not an AdmissionReview of a supported version.
-pub fn answer(body: &[u8], gates: &Gates) -> Result<Vec<u8>, Malformed> {
+pub fn answer(body: &[u8], mutation: &Mutation<'_>) -> Result<Vec<u8>, Malformed> {
     let review: Review = serde_json::from_slice(body)
         .map_err(|error| Malformed(format!("not an AdmissionReview: {error}")))?;
     if review.api_version != VERSION {
@@ -83,20 +92,28 @@ pub fn answer(body: &[u8], gates: &Gates) -> Result<Vec<u8>, Malformed> {
     }
     let request = review.request;
     let mut response = json!({"uid": request.uid, "allowed": true});
-    if let Some(patch) = patch(&request, gates)? {
+    let patch = patch(&request, mutation)?;
+    if !patch.is_empty() {
         response["patchType"] = "JSONPatch".into();
-        response["patch"] = STANDARD.encode(patch.to_string()).into();
+        response["patch"] = STANDARD.encode(Value::from(patch).to_string()).into();
     }
     let answer = json!({"apiVersion": VERSION, "kind": "AdmissionReview", "response": response});
     Ok(answer.to_string().into_bytes())
 }
 
-/// The JSON patch for the pod; `None` if no gate is missing.
-fn patch(request: &Request, gates: &Gates) -> Result<Option<Value>, Malformed> {
+/// The JSON patch for the pod; empty if it lacks nothing.
+fn patch(request: &Request, mutation: &Mutation<'_>) -> Result<Vec<Value>, Malformed> {
     let pod = request.kind.group.is_empty() && request.kind.kind == "Pod";
     if !pod || request.operation != "CREATE" {
-        return Ok(None);
+        return Ok(Vec::new());
     }
+    match mutation {
+        Mutation::Gates(gates) => gates_patch(request, gates),
+        Mutation::ServerIds(id) => Ok(server_ids::patch(&request.object, id)),
+    }
+}
+
+fn gates_patch(request: &Request, gates: &Gates) -> Result<Vec<Value>, Malformed> {
     let pod = Pod::deserialize(&request.object)
         .map_err(|error| Malformed(format!("request.object is not a Pod: {error}")))?;
     let present = pod.spec.readiness_gates.unwrap_or_default();
@@ -107,16 +124,13 @@ fn patch(request: &Request, gates: &Gates) -> Result<Option<Value>, Malformed> {
         .filter(|kind| present.iter().all(|gate| gate.condition_type != *kind))
         .map(|condition_type| ReadinessGate { condition_type })
         .collect();
-    if missing.is_empty() {
-        return Ok(None);
-    }
     // Existing gates stay; without any, the patch creates the list.
-    Ok(Some(if present.is_empty() {
-        json!([{"op": "add", "path": "/spec/readinessGates", "value": missing}])
+    Ok(if !missing.is_empty() && present.is_empty() {
+        vec![json!({"op": "add", "path": "/spec/readinessGates", "value": missing})]
     } else {
         let add = |gate| json!({"op": "add", "path": "/spec/readinessGates/-", "value": gate});
         missing.iter().map(add).collect()
-    }))
+    })
 }
 
 #[cfg(test)]
@@ -131,7 +145,11 @@ mod tests {
     }
 
     fn answered(review: &Value) -> (Value, Value) {
-        let answer = answer(review.to_string().as_bytes(), &gates().1).unwrap();
+        answered_with(review, &Mutation::Gates(&gates().1))
+    }
+
+    fn answered_with(review: &Value, mutation: &Mutation<'_>) -> (Value, Value) {
+        let answer = answer(review.to_string().as_bytes(), mutation).unwrap();
         let mut answer: Value = serde_json::from_slice(&answer).unwrap();
         assert_eq!(answer["apiVersion"], VERSION);
         assert_eq!(answer["kind"], "AdmissionReview");
@@ -182,6 +200,31 @@ mod tests {
     }
 
     #[test]
+    fn pod_gets_quic_server_ids_and_no_gate() {
+        let mut pod = pod("api");
+        pod["metadata"]["annotations"] =
+            json!({"service.beta.kubernetes.io/aws-load-balancer-quic-enabled-containers": "web"});
+        pod["spec"]["containers"] = json!([{"name": "web"}]);
+        let mutation = Mutation::ServerIds(|| Some([0, 1, 2, 3, 4, 5, 6, 7]));
+        let (response, patch) = answered_with(&review(pod.clone()), &mutation);
+        assert_eq!(
+            response,
+            json!({"uid": "705ab4f5", "allowed": true, "patchType": "JSONPatch"})
+        );
+        let variable = json!({"name": "AWS_LBC_QUIC_SERVER_ID", "value": "AAECAwQFBgc="});
+        let expected =
+            json!([{"op": "add", "path": "/spec/containers/0/env", "value": [variable]}]);
+        assert_eq!(patch, expected);
+        let mut update = review(pod);
+        update["request"]["operation"] = json!("UPDATE");
+        let (response, patch) = answered_with(&update, &mutation);
+        assert_eq!(
+            (response, patch),
+            (json!({"uid": "705ab4f5", "allowed": true}), Value::Null)
+        );
+    }
+
+    #[test]
     fn other_requests_are_allowed_unchanged() {
         let mut update = review(pod("api"));
         update["request"]["operation"] = json!("UPDATE");
@@ -213,6 +256,7 @@ mod tests {
         labels["request"]["object"]["metadata"]["labels"] = json!(["app"]);
         let mut deep = b"{\"request\": {\"object\": ".to_vec();
         deep.resize(1 << 20, b'[');
+        let gates = Gates::default();
         for (body, expected) in [
             (Vec::new(), "not an AdmissionReview: EOF"),
             (b"{".to_vec(), "not an AdmissionReview: EOF"),
@@ -230,7 +274,8 @@ mod tests {
                 "request.object is not a Pod",
             ),
         ] {
-            let error = answer(&body, &Gates::default()).unwrap_err().to_string();
+            let mutation = Mutation::Gates(&gates);
+            let error = answer(&body, &mutation).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

@@ -1,4 +1,4 @@
-//! The HTTPS server of the webhook.
+//! The HTTPS server of the webhooks.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,13 +12,14 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
-use super::{Gates, PATH, answer};
+use super::{GATES_PATH, Gates, Mutation, SERVER_IDS_PATH, answer};
 
 /// The longest request body: an object of 1.5 MiB, and as much again for the user's identity.
 const BODY_LIMIT: usize = 3 << 20;
@@ -92,12 +93,16 @@ where
     B: Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    if request.uri().path() != PATH {
-        return text(
-            StatusCode::NOT_FOUND,
-            format!("not found; send reviews to {PATH}"),
-        );
-    }
+    let mutation = match request.uri().path() {
+        GATES_PATH => Mutation::Gates(gates),
+        SERVER_IDS_PATH => Mutation::ServerIds(random_id),
+        _ => {
+            return text(
+                StatusCode::NOT_FOUND,
+                format!("not found; send reviews to {GATES_PATH} or {SERVER_IDS_PATH}"),
+            );
+        }
+    };
     if request.method() != Method::POST {
         let mut refusal = text(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -125,7 +130,7 @@ where
             );
         }
     };
-    match answer(&body, gates) {
+    match answer(&body, &mutation) {
         Ok(answer) => {
             let mut response = Response::new(Full::from(answer));
             let kind = HeaderValue::from_static("application/json");
@@ -134,6 +139,14 @@ where
         }
         Err(malformed) => text(StatusCode::BAD_REQUEST, malformed.to_string()),
     }
+}
+
+/// 8 octets from the operating system's generator.
+fn random_id() -> Option<[u8; 8]> {
+    let mut id = [0; 8];
+    let random = aws_lc_rs::default_provider().secure_random;
+    random.fill(&mut id).ok()?;
+    Some(id)
 }
 
 fn text(status: StatusCode, mut what: String) -> Response<Full<Bytes>> {

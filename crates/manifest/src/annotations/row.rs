@@ -41,6 +41,8 @@ impl Readers {
     pub const CLASS: Self = Self(1 << 5);
     /// elbow itself, on a Secret.
     pub const SECRET: Self = Self(1 << 6);
+    /// The AWS Load Balancer Controller, on a Pod.
+    pub const POD: Self = Self(1 << 7);
 
     /// Both.
     #[must_use]

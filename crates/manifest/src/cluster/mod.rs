@@ -43,7 +43,7 @@ use crate::annotations::ingress::DRY_RUN_PLAN;
 use crate::ingress::GroupId;
 use crate::inventory::{Inventory, Key, Typed};
 use crate::object::{Object, path};
-use crate::objects::Binding;
+use crate::objects::{Binding, QUIC_ENABLED_CONTAINERS};
 use crate::scope::{Fact, Reads, Scope};
 use crate::serve::{Catalog, misbound, stray_endpoints};
 use crate::stack::Stack;
@@ -371,6 +371,7 @@ impl Cluster {
         if self.inventory.serving {
             found.extend(self.merged.conflicts().cloned());
             found.extend(self.misbound.values().map(|one| one.found.clone()));
+            found.extend_from_slice(self.native.found());
             stray_endpoints(&self.inventory, &mut found);
         }
         crate::sort(&mut found);
@@ -453,7 +454,7 @@ const WRITTEN: &[&str] = &[
     "kubectl.kubernetes.io/last-applied-configuration",
 ];
 
-/// Kinds whose annotations no load balancer depends on, and which change often.
+/// Kinds whose annotations no load balancer depends on, with one exception, and which change often.
 const BARE: &[&str] = &["Node", "Pod", "EndpointSlice", "Endpoints", "Namespace"];
 
 /// Removes what is not read, so that it takes no memory and is not a change.
@@ -465,7 +466,10 @@ fn trim(object: &mut Object) {
     if let Some(Value::Mapping(annotations)) =
         field(metadata, "annotations").map(|one| &mut one.value)
     {
-        annotations.retain(|(key, _)| !bare && !WRITTEN.contains(&&*key.name));
+        annotations.retain(|(key, _)| match &*key.name {
+            QUIC_ENABLED_CONTAINERS => true,
+            key => !bare && !WRITTEN.contains(&key),
+        });
     }
     if object.kind == "Pod"
         && let Some(Value::Mapping(labels)) = field(metadata, "labels").map(|one| &mut one.value)

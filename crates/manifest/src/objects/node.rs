@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::Meta;
+use super::{Meta, ServerIds};
 use crate::object::Object;
 use crate::view::View;
 
@@ -96,19 +96,24 @@ pub struct Pod {
     pub address: Option<String>,
     /// The node that it runs on.
     pub node: Option<String>,
+    /// The QUIC server IDs of its containers.
+    pub server_ids: Option<Box<ServerIds>>,
 }
 
 impl Pod {
     /// Reads a Pod.
     pub fn read(object: &Object, view: &View<'_>) -> Self {
         let status = view.get("status");
+        let spec = view.get("spec");
+        let meta = Meta::read(object, view);
         let is_true = |wanted| condition(&status, wanted) == Some(Condition::True);
         Self {
-            meta: Meta::read(object, view),
+            server_ids: ServerIds::read(&meta, &spec),
+            meta,
             containers_ready: is_true("ContainersReady"),
             ready: is_true("Ready"),
             address: status.get("podIP").text().map(str::to_owned),
-            node: view.get("spec").get("nodeName").text().map(str::to_owned),
+            node: spec.get("nodeName").text().map(str::to_owned),
         }
     }
 }

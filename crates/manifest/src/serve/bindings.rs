@@ -1,9 +1,11 @@
 //! TargetGroupBindings: Services with endpoints that are targets of a group made elsewhere.
 
+use elbow_model::TargetSpec;
 use elbow_model::diagnostic::{Diagnostic, Severity};
 
-use super::Surroundings;
+use super::groups::target;
 use super::targets::{Finder, Target};
+use super::{Surroundings, server_ids};
 use crate::objects::{Binding, Node};
 use crate::scope::Scope;
 
@@ -41,27 +43,31 @@ pub(crate) fn misbound(binding: &Binding, known: bool, scope: Scope<'_>) -> Opti
     None
 }
 
-/// The address, the port and the zone of each target of a TargetGroupBinding, for a group of that type.
+/// The targets of a TargetGroupBinding, for a group of that type. Those of a group of QUIC have server IDs, and `found` gets what
+/// is wrong with them.
 pub(crate) fn bound_targets(
     binding: &Binding,
     target_type: &str,
+    is_quic: bool,
     surroundings: &Surroundings<'_>,
-) -> Vec<(String, u16, Option<String>)> {
+    found: &mut Vec<Diagnostic>,
+) -> Vec<TargetSpec> {
     let Surroundings { context, scope, .. } = *surroundings;
     let finder = Finder::new(scope, context);
-    let targets = bound(binding, target_type, &finder, scope).into_iter();
-    targets
-        .map(|target| (target.id, target.port, target.zone))
-        .collect()
+    let mut targets = bound(binding, target_type, &finder, scope);
+    if is_quic {
+        found.extend(server_ids::assign(&mut targets, scope));
+    }
+    targets.iter().map(target).collect()
 }
 
 /// The targets of a TargetGroupBinding, for a group of that type.
-pub(super) fn bound(
+pub(super) fn bound<'a>(
     binding: &Binding,
     target_type: &str,
-    finder: &Finder<'_>,
+    finder: &Finder<'a>,
     scope: Scope<'_>,
-) -> Vec<Target> {
+) -> Vec<Target<'a>> {
     let service = scope.service(&binding.meta.namespace, &binding.service);
     let port = service.and_then(|service| Some((service, service.port(&binding.port)?)));
     let Some((service, port)) = port else {

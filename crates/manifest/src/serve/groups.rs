@@ -11,6 +11,7 @@ use super::Surroundings;
 use super::bindings::bound;
 use super::lost::notes;
 use super::place::{LeftOut, Part, Place, of_attribute};
+use super::server_ids;
 use super::targets::{self, Finder, Instances, Target, Targets};
 use super::values::{attributes, unsigned};
 use super::zones;
@@ -23,7 +24,7 @@ use crate::stack::{Action, HealthCheck, Matcher, Reference, Stack, TargetGroup};
 pub(super) struct Group<'a> {
     spec: &'a TargetGroup,
     service: Option<&'a Service>,
-    targets: Targets,
+    targets: Targets<'a>,
     /// Notes and warnings about the targets.
     notes: Vec<Diagnostic>,
     /// The endpoints' port for each node port of the Service.
@@ -111,6 +112,11 @@ fn names(stack: &Stack) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Whether targets of a protocol need QUIC server IDs.
+fn is_quic(protocol: &str) -> bool {
+    matches!(protocol, "QUIC" | "TCP_QUIC")
+}
+
 fn port_of(port: &Value) -> Port {
     match port {
         Value::String(name) => Port::parse(name),
@@ -149,6 +155,8 @@ impl<'a> Group<'a> {
                 id: alb.name.clone(),
                 port: alb.port,
                 zone: None,
+                endpoint: None,
+                server_id: None,
                 origin: spec.origin.clone(),
             });
         }
@@ -168,6 +176,11 @@ impl<'a> Group<'a> {
                 group.bind(binding, finder, scope);
             }
         }
+        if is_quic(&spec.protocol) && spec.target_type == "ip" {
+            group
+                .notes
+                .extend(server_ids::assign(&mut group.targets.list, scope));
+        }
         let outside = service.and_then(|service| {
             zones::outside(stack, &group.targets.list, service, surroundings.context)
         });
@@ -179,7 +192,7 @@ impl<'a> Group<'a> {
     /// Adds the targets of a TargetGroupBinding.
     fn bind(&mut self, binding: &Binding, finder: &Finder<'a>, scope: Scope<'a>) {
         for target in bound(binding, &self.spec.target_type, finder, scope) {
-            let there = |one: &Target| (&one.id, one.port) == (&target.id, target.port);
+            let there = |one: &Target<'_>| (&one.id, one.port) == (&target.id, target.port);
             if !self.targets.list.iter().any(there) {
                 self.targets.list.push(target);
                 self.notes.clear();
@@ -386,12 +399,12 @@ const VERSION: &str = "protocolVersion";
 const CONTROL_PORT: &str = "targetControlPort";
 const MATCHER: &str = "matcher";
 
-fn target(target: &Target) -> TargetSpec {
+pub(super) fn target(target: &Target<'_>) -> TargetSpec {
     TargetSpec {
         id: Some(target.id.clone()),
         port: Some(target.port.into()),
         availability_zone: target.zone.clone().filter(|zone| !zone.is_empty()),
-        quic_server_id: None,
+        quic_server_id: target.server_id.map(|id| id.to_string()),
     }
 }
 

@@ -16,6 +16,7 @@ mod lost;
 mod place;
 mod rules;
 mod security_groups;
+mod server_ids;
 mod support;
 mod targets;
 mod trust_stores;

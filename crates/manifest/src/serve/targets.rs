@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use elbow_model::Origin;
 use elbow_model::diagnostic::Diagnostic;
+use elbow_model::{Origin, QuicServerId};
 
 use super::lost::{EXCLUDE, Lost, notes};
 use crate::Context;
@@ -18,22 +18,26 @@ use crate::scope::Scope;
 
 /// A target and the object that it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
+pub(super) struct Target<'a> {
     /// An address, or a name to look up.
     pub(super) id: String,
     /// Its port.
     pub(super) port: u16,
     /// Its zone.
     pub(super) zone: Option<String>,
+    /// The endpoint, if it is one.
+    pub(super) endpoint: Option<&'a Endpoint>,
+    /// Groups of QUIC and TCP_QUIC: the server ID.
+    pub(super) server_id: Option<QuicServerId>,
     /// The endpoint or the node.
     pub(super) origin: Origin,
 }
 
 /// The targets of a port of a Service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Targets {
+pub(super) struct Targets<'a> {
     /// Without repetition.
-    pub(super) list: Vec<Target>,
+    pub(super) list: Vec<Target<'a>>,
     /// Whether endpoints stand in for nodes, so that node ports mean nothing.
     pub(super) stands_in: bool,
     /// Why targets are missing.
@@ -64,7 +68,7 @@ pub(super) struct Instance {
 
 impl Instances {
     /// Adds an endpoint for a node port, to the first instance at its address that has no endpoint for it yet.
-    fn add(&mut self, node_port: u16, target: Target) {
+    fn add(&mut self, node_port: u16, target: Target<'_>) {
         let here = self.at.entry(target.id.clone()).or_default();
         for &index in here.iter() {
             if let Some(there) = self.list.get_mut(index)
@@ -102,7 +106,7 @@ impl<'a> Finder<'a> {
     }
 
     /// Targets of type `ip`: the endpoints that are ready.
-    pub(super) fn ip(&self, service: &Service, port: &ServicePort, ipv6: bool) -> Targets {
+    pub(super) fn ip(&self, service: &Service, port: &ServicePort, ipv6: bool) -> Targets<'a> {
         let mut targets = Targets::default();
         let mut unknown = Vec::new();
         let sets = self.scope.endpoints(service);
@@ -144,7 +148,7 @@ impl<'a> Finder<'a> {
         targets
     }
 
-    fn endpoint_target(&self, endpoint: &Endpoint, port: u16) -> Target {
+    fn endpoint_target(&self, endpoint: &'a Endpoint, port: u16) -> Target<'a> {
         let of_node = || {
             let node = self.scope.node(endpoint.node.as_ref()?)?;
             node.zone().cloned()
@@ -153,6 +157,8 @@ impl<'a> Finder<'a> {
             id: endpoint.address.clone(),
             port,
             zone: endpoint.zone.clone().or_else(of_node),
+            endpoint: Some(endpoint),
+            server_id: None,
             origin: endpoint.place.origin(&endpoint.object, Arc::default()),
         }
     }
@@ -192,7 +198,7 @@ impl<'a> Finder<'a> {
         port: &ServicePort,
         selector: &dyn Fn(&Node) -> bool,
         ipv6: bool,
-    ) -> Targets {
+    ) -> Targets<'a> {
         let usable = port.node_port != 0 && !port.assumed;
         if self.scope.nodes().is_empty() || !usable {
             let mut targets = self.ip(service, port, ipv6);
@@ -210,7 +216,7 @@ impl<'a> Finder<'a> {
         }
         let (nodes, lost) = targets;
         let list = nodes.into_iter().map(|(_, target)| target);
-        let mut list: Vec<Target> = list.filter(|target| !target.id.is_empty()).collect();
+        let mut list: Vec<Target<'_>> = list.filter(|target| !target.id.is_empty()).collect();
         once(&mut list);
         Targets {
             list,
@@ -273,7 +279,7 @@ impl<'a> Finder<'a> {
     }
 
     /// The nodes that may take traffic, as targets without address and port, and why nodes are missing.
-    fn nodes(&self, selector: &dyn Fn(&Node) -> bool) -> (Vec<(&'a Node, Target)>, Vec<Lost>) {
+    fn nodes(&self, selector: &dyn Fn(&Node) -> bool) -> (Vec<(&'a Node, Target<'a>)>, Vec<Lost>) {
         let chosen = |node: &&Node| selector(node) && !tainted(node);
         let candidates: Vec<&Node> = self.scope.nodes().values().filter(chosen).collect();
         let (included, excluded): (Vec<&Node>, Vec<&Node>) = candidates
@@ -299,6 +305,8 @@ impl<'a> Finder<'a> {
                 id: String::new(),
                 port: 0,
                 zone: node.zone().cloned(),
+                endpoint: None,
+                server_id: None,
                 origin: node.meta.origin(),
             };
             (node, target)
@@ -403,7 +411,7 @@ fn names(sets: &[&EndpointSet]) -> Vec<String> {
 }
 
 /// Leaves each target once, in order.
-fn once(targets: &mut Vec<Target>) {
+fn once(targets: &mut Vec<Target<'_>>) {
     let mut seen = BTreeSet::new();
     targets.retain(|target| seen.insert((target.id.clone(), target.port)));
 }

@@ -13,7 +13,7 @@ use crate::stack::Stack;
 /// subnet is known say nothing.
 pub(super) fn outside(
     stack: &Stack,
-    targets: &[Target],
+    targets: &[Target<'_>],
     service: &Service,
     context: &Context,
 ) -> Option<Diagnostic> {
@@ -52,7 +52,7 @@ pub(super) fn outside(
 
 /// Leaves out zones that a described account does not have, such as those of the nodes of a test cluster: a load balancer
 /// would never use targets there.
-pub(super) fn keep_known(targets: &mut [Target], context: &Context) {
+pub(super) fn keep_known(targets: &mut [Target<'_>], context: &Context) {
     if !context.describes_subnets {
         return;
     }

@@ -408,6 +408,54 @@ fn a_binding_for_a_native_group() {
     assert!(live.cluster.is_reconciled());
 }
 
+/// Pods that a TargetGroupBinding adds to a group of QUIC need server IDs, as with a Service.
+#[test]
+fn pods_bound_to_a_native_group_of_quic_have_their_server_ids() {
+    let native = NATIVE.replace("TCP", "QUIC").replace(
+        "port: 9000}]}\n",
+        "port: 9000, quicServerId: '0x0000000000000009'}]}\n",
+    );
+    let (model, found) = elbow_native::parse(&native, "native.yaml");
+    assert!(found.is_empty(), "{found:?}");
+    let cluster = Cluster::with_native(Context::default(), model.unwrap());
+    let mut live = Live { cluster };
+    live.set(&SERVICE.replace(
+        "  type: LoadBalancer\n  loadBalancerClass: service.k8s.aws/nlb",
+        "  type: ClusterIP",
+    ));
+    live.set(BINDING);
+    let endpoint = |i: usize| {
+        format!("{{addresses: [10.1.0.{i}], targetRef: {{kind: Pod, namespace: a, name: p{i}}}}}")
+    };
+    let endpoints: Vec<String> = (1..=4).map(endpoint).collect();
+    live.set(&SLICE.replace("{addresses: [10.1.0.1]}", &endpoints.join(", ")));
+    for (i, id) in ["AAAAAAAAAKE=", "AAAAAAAAAKE=", "AAAAAAAAAAk=", "?"]
+        .iter()
+        .enumerate()
+    {
+        live.set(&format!(
+            "
+apiVersion: v1
+kind: Pod
+metadata:
+  name: p{}
+  namespace: a
+  annotations: {{service.beta.kubernetes.io/aws-load-balancer-quic-enabled-containers: web}}
+spec: {{containers: [{{name: web, image: w, env: [{{name: AWS_LBC_QUIC_SERVER_ID, value: '{id}'}}]}}]}}
+",
+            i + 1
+        ));
+    }
+    assert_eq!(live.targets("pool"), ["127.0.0.9:9000", "10.1.0.1:8080"]);
+    let group = &live.cluster.model().target_groups[0];
+    let id = group.targets[1].quic_server_id.unwrap();
+    assert_eq!(id.to_string(), "0x00000000000000a1");
+    let found = live.cluster.diagnostics();
+    let codes = found.iter().map(|one| one.code);
+    let codes: Vec<&str> = codes.filter(|code| code.contains("quic")).collect();
+    assert_eq!(codes, ["duplicate-quic-server-id", "no-quic-server-id"]);
+}
+
 /// The native file keeps a name that a stack asks for, too.
 #[test]
 fn the_native_file_keeps_its_names() {

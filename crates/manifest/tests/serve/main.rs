@@ -13,6 +13,7 @@ mod classic;
 mod frontend;
 mod golden;
 mod security_groups;
+mod server_ids;
 mod support;
 mod targets;
 
