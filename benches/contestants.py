@@ -1,7 +1,7 @@
 """The configuration and the command of each contestant of the side-by-side run.
 
 All have the same work: layer 4 ports to the echo, source and sink servers, and layer 7 ports that route by
-Host and add X-Forwarded-For, -Proto and -Port. All have one worker and no access log. `ports` maps a service
+Host and add X-Forwarded-For, -Proto and -Port. All have one worker and no access log, except `elbow-log`. `ports` maps a service
 to the listening port, `servers` a service to the address of its server.
 """
 
@@ -22,7 +22,7 @@ def services():
     return list(TCP) + [name for name, *_ in WEB] + ["udp"]
 
 
-def elbow(folder, ports, servers, binary):
+def elbow(folder, ports, servers, binary, log):
     def group(name, protocol, server, check):
         host, port = servers[server].rsplit(":", 1)
         return {
@@ -75,7 +75,8 @@ def elbow(folder, ports, servers, binary):
     }
     path = folder / f"{binary.name}-{ports['http']}.yaml"
     path.write_text(json.dumps(model, indent=1))  # JSON is YAML
-    return [str(binary), "run", "--config", str(path), "--workers", "1", "--admin", "off", "--access-log", "off"]
+    to = str(folder / f"{binary.name}-{ports['http']}-access.log") if log else "off"
+    return [str(binary), "run", "--config", str(path), "--workers", "1", "--admin", "off", "--access-log", to]
 
 
 def haproxy(folder, ports, servers, splice):
