@@ -9,10 +9,8 @@ mod engine;
 mod frames;
 #[path = "../h2conn.rs"]
 mod h2conn;
-#[path = "../strict_requests.rs"]
-mod strict_requests;
 
-use elbow_fuzz::{feed, peak};
+use elbow_fuzz::{feed, peak, strict_requests};
 use libfuzzer_sys::fuzz_target;
 
 /// Peak heap of one conversation in bytes: both windows of the client connection, the buffers of a

@@ -9,10 +9,8 @@ mod engine;
 mod frames;
 #[path = "../h2up.rs"]
 mod h2up;
-#[path = "../strict_requests.rs"]
-mod strict_requests;
 
-use elbow_fuzz::{feed, peak};
+use elbow_fuzz::{feed, peak, strict_requests};
 use libfuzzer_sys::fuzz_target;
 
 /// Peak heap of one conversation in bytes: windows of the streams, the buffers of a worker, and the bytes of

@@ -4,3 +4,4 @@ pub mod agreement;
 pub mod feed;
 pub mod objects;
 pub mod peak;
+pub mod strict_requests;

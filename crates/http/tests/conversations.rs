@@ -24,7 +24,8 @@ mod h2up;
 #[allow(dead_code, unreachable_pub, reason = "the fuzz targets use more of it")]
 #[path = "../../../fuzz/src/peak.rs"]
 mod peak;
-#[path = "../../../fuzz/strict_requests.rs"]
+#[allow(unreachable_pub, reason = "the fuzz targets have it in a library")]
+#[path = "../../../fuzz/src/strict_requests.rs"]
 mod strict_requests;
 
 /// The number of generated inputs: some seconds in a debug build.

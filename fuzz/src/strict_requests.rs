@@ -3,24 +3,26 @@
 
 /// A request.
 #[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) method: String,
-    pub(crate) target: String,
+pub struct Request {
+    /// The method.
+    pub method: String,
+    /// The target, as it is.
+    pub target: String,
     /// The fields, with names in lower case.
-    pub(crate) fields: Vec<(String, Vec<u8>)>,
+    pub fields: Vec<(String, Vec<u8>)>,
 }
 
 /// The requests on a connection.
 #[derive(Debug, Default)]
-pub(crate) struct Requests {
+pub struct Requests {
     /// The requests with complete heads.
-    pub(crate) all: Vec<Request>,
+    pub all: Vec<Request>,
     /// The number of complete requests.
-    pub(crate) whole: usize,
+    pub whole: usize,
 }
 
 /// Reads all requests. The error says what is invalid.
-pub(crate) fn read(bytes: &[u8]) -> Result<Requests, &'static str> {
+pub fn read(bytes: &[u8]) -> Result<Requests, &'static str> {
     let mut requests = Requests::default();
     let mut rest = bytes;
     while let Some(end) = find(rest, b"\r\n\r\n") {
