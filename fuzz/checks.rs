@@ -20,6 +20,11 @@ const STEPS: [usize; 3] = [1, 7, usize::MAX];
 
 /// Checks request heads.
 pub(crate) fn request(input: &[u8]) {
+    let [first, others @ ..] = STEPS.map(|step| find_simple(input, step));
+    assert!(others.iter().all(|other| *other == first));
+    if let Some(found) = first {
+        simple_request(&input[found.start..found.end]);
+    }
     let [first, others @ ..] = STEPS.map(|step| find(input, step, &REQUEST_LIMITS));
     assert!(others.iter().all(|other| *other == first));
     let Ok(Some(found)) = first else { return };
@@ -57,6 +62,19 @@ pub(crate) fn request(input: &[u8]) {
             }
         });
     }
+}
+
+/// Checks a request of HTTP/0.9: GET, a space, a target without spaces.
+fn simple_request(head: &[u8]) {
+    let mode = DesyncMitigationMode::Defensive;
+    let parsed = request::parse(head, 1, mode, |request| {
+        let target = request.head.target.text.as_bytes();
+        assert_eq!([b"GET ", target, b"\r\n"].concat(), head);
+        assert!(target.iter().all(u8::is_ascii_graphic));
+        assert!(request.head.fields.is_empty() && request.framing == Framing::Empty);
+        assert!(request.refused.is_none() && !request.persistent);
+    });
+    assert!(parsed.is_ok(), "{parsed:?}");
 }
 
 /// Checks response heads.
@@ -172,6 +190,19 @@ fn without_places(mut model: Model) -> Model {
         }
     }
     model
+}
+
+fn find_simple(input: &[u8], step: usize) -> Option<Found> {
+    let mut scan = Scan::default();
+    let mut end = 0_usize;
+    loop {
+        end = input.len().min(end.saturating_add(step));
+        let scanned = scan.advance(&input[..end], &REQUEST_LIMITS);
+        let found = scan.simple_request(&input[..end]);
+        if found.is_some() || scanned != Ok(None) || end == input.len() {
+            return found;
+        }
+    }
 }
 
 fn find(input: &[u8], step: usize, limits: &Limits) -> Result<Option<Found>, ScanError> {

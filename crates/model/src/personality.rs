@@ -61,6 +61,8 @@ pub struct HttpPersonality {
     /// Whether `client_keep_alive.seconds` bounds the life of a client's connection (ALB guide: edit
     /// attributes). A CLB has no such bound.
     pub bounds_client_keep_alive: bool,
+    /// Whether clients may speak HTTP/0.9 (ELB guide: how it works).
+    pub http09: bool,
     /// Whether clients may speak HTTP/2 (ELB guide: how it works).
     pub http2: bool,
     /// Whether a connection can become a WebSocket (ALB guide: listeners).
@@ -337,6 +339,7 @@ impl HttpPersonality {
         own_host: OwnHost::DnsName,
         always_preserves_host: false,
         bounds_client_keep_alive: true,
+        http09: false,
         http2: true,
         websocket: true,
         trace_id: true,
@@ -354,6 +357,7 @@ impl HttpPersonality {
         own_host: OwnHost::Address,
         always_preserves_host: true,
         bounds_client_keep_alive: false,
+        http09: true,
         http2: false,
         websocket: false,
         trace_id: false,

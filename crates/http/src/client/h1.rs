@@ -231,7 +231,8 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         record.answered = exchange.answered;
         record.target_status = exchange.status;
         record.status = exchange.status;
-        let read = exchange.is_request_read();
+        // What a client of HTTP/0.9 still sends does not count.
+        let read = exchange.is_request_read() && !facts.http09;
         match ended {
             Ended::Complete => {
                 let keep = exchange.client.keeps;
@@ -347,16 +348,21 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         listener: &Listener,
         mut record: Record,
     ) -> Fate {
-        let read = facts.is_some_and(|facts| self.skip_body(facts.framing, &mut record));
+        let http09 = facts.is_some_and(|facts| facts.http09);
+        let read = !http09 && facts.is_some_and(|facts| self.skip_body(facts.framing, &mut record));
         let keep = read && facts.is_some_and(|facts| facts.keep && !facts.closes);
         let to_head = facts.is_some_and(|facts| facts.to_head);
         let mut out = self.context.pools.spares.take();
         let date = self.context.pools.date.now();
         let fields = listener.response_fields.as_deref();
         response.write_h1(&mut out, &date, to_head, !keep, fields);
+        let body = if to_head { 0 } else { response.body.len() };
+        if http09 {
+            let head = out.len().saturating_sub(body);
+            out.drain(..head);
+        }
         self.timer.touch();
         let written = self.write(&out).await;
-        let body = if to_head { 0 } else { response.body.len() };
         record.sent += out.len() as u64;
         record.sent_heads += out.len().saturating_sub(body) as u64;
         record.finish(&self.context, listener, &self.meta, self.id);

@@ -76,7 +76,8 @@ impl From<ScanError> for Refusal {
 }
 
 /// Parses a head that [`super::scan::Scan`] found complete: `head` from the first line through the
-/// empty line, with `lines` lines. `then` gets the request even if it is refused.
+/// empty line, with `lines` lines; or the first line alone of a Simple-Request. `then` gets the request even if it is
+/// refused.
 pub fn parse<R>(
     head: &[u8],
     lines: usize,
@@ -85,6 +86,12 @@ pub fn parse<R>(
 ) -> Result<R, Refusal> {
     let end = memchr::memchr(b'\n', head).map_or(head.len(), |lf| lf + 1);
     let (first, rest) = head.split_at(end);
+    if rest.is_empty() {
+        let line = Line::simple(head)?;
+        let verdict = Verdict(Some(Reason::NonCompliantVersion));
+        let framing = RequestFraming::default();
+        return Ok(then(&assemble(&line, &[], &framing, verdict, mode)));
+    }
     let first = first.strip_suffix(b"\r\n").unwrap_or(first);
     let mut verdict = Verdict::default();
     let line = Line::parse(first, &mut verdict)?;
@@ -147,13 +154,13 @@ fn assemble<'b>(
 ) -> Request<'b> {
     framing.judge(&mut verdict);
     let is_get = matches!(line.method, "GET" | "HEAD");
-    let is_http10 = line.minor == 0;
+    let is_old = line.version < Version::Http11;
     match framing.length {
         Some(0) if is_get => verdict.add(Reason::GetHeadZeroContentLength),
         Some(_) if is_get => verdict.add(Reason::UndefinedContentLengthSemantics),
         _ => {}
     }
-    if framing.coding && (is_get || is_http10) {
+    if framing.coding && (is_get || is_old) {
         verdict.add(Reason::UndefinedTransferEncodingSemantics);
     }
     let body = match (framing.chunked, framing.length) {
@@ -166,21 +173,16 @@ fn assemble<'b>(
         head: RequestHead {
             method: line.method,
             target: RequestTarget::parse(line.target),
-            version: if is_http10 {
-                Version::Http10
-            } else {
-                Version::Http11
-            },
+            version: line.version,
             fields,
         },
         framing: body,
-        persistent: !control.close
-            && (!is_http10 || (control.keep_alive && body != Framing::Chunked)),
-        expects_continue: control.expects_continue && !is_http10,
+        persistent: !control.close && (!is_old || (control.keep_alive && body != Framing::Chunked)),
+        expects_continue: control.expects_continue && !is_old,
         websocket: control.upgrade
             && control.websocket
             && line.method == "GET"
-            && !is_http10
+            && !is_old
             && body == Framing::Empty,
         verdict,
         refused: None,
@@ -211,8 +213,8 @@ fn refusal(
         return Some(ErrorKind::UnsupportedTransferCoding);
     }
     match control.hosts {
-        // HTTP/1.0 without Host gets one; the absolute form does not replace it (RFC 9112, 3.2).
-        0 if line.minor > 0 => Some(ErrorKind::BadRequest),
+        // HTTP/1.0 and 0.9 without Host get one; the absolute form does not replace it (RFC 9112, 3.2).
+        0 if line.version >= Version::Http11 => Some(ErrorKind::BadRequest),
         // The same section forbids more than one. ALB accepts them, and its rules see the first.
         2.. if mode == DesyncMitigationMode::Strictest => Some(ErrorKind::BadRequest),
         _ => None,
@@ -263,12 +265,23 @@ impl Control {
     }
 }
 
+/// The target of a Simple-Request, GET without a version (RFC 1945, 5); `line` has its line end.
+pub(super) fn simple_target(line: &[u8]) -> Option<&str> {
+    let target = line.strip_prefix(b"GET ")?.strip_suffix(b"\r\n")?;
+    // A space may precede a version that is damaged.
+    if !target.iter().all(u8::is_ascii_graphic) {
+        return None;
+    }
+    let target = str::from_utf8(target).ok()?;
+    (uri::is_path_of("GET", target) || uri::is_absolute(target)).then_some(target)
+}
+
 /// A request line.
 struct Line<'b> {
     method: &'b str,
     target: &'b str,
-    /// 0 for HTTP/1.0, 1 for newer versions.
-    minor: u8,
+    /// HTTP/1.1 for all newer versions.
+    version: Version,
 }
 
 impl<'b> Line<'b> {
@@ -284,8 +297,8 @@ impl<'b> Line<'b> {
         if memchr::memchr2(0, b'\r', rest).is_some() {
             return Err(Refusal::new(Reason::BadUri));
         }
-        let (target, minor) = match rest.strip_suffix(b" HTTP/1.1") {
-            Some(target) => (target, 1),
+        let (target, version) = match rest.strip_suffix(b" HTTP/1.1") {
+            Some(target) => (target, Version::Http11),
             None => Self::version(rest, verdict)?,
         };
         let target = Self::target(target, verdict)?;
@@ -293,7 +306,7 @@ impl<'b> Line<'b> {
         let line = Self {
             method,
             target,
-            minor,
+            version,
         };
         if uri::is_path_of(method, target) || uri::is_absolute(target) || method == "CONNECT" {
             Ok(line)
@@ -302,8 +315,19 @@ impl<'b> Line<'b> {
         }
     }
 
+    /// The line of a Simple-Request, with its line end.
+    fn simple(line: &'b [u8]) -> Result<Self, Refusal> {
+        let target = simple_target(line);
+        let target = target.ok_or_else(|| Refusal::new(Reason::NonCompliantVersion))?;
+        Ok(Self {
+            method: "GET",
+            target,
+            version: Version::Http09,
+        })
+    }
+
     /// Splits target and version, for a version other than a clean ` HTTP/1.1`.
-    fn version(rest: &'b [u8], verdict: &mut Verdict) -> Result<(&'b [u8], u8), Refusal> {
+    fn version(rest: &'b [u8], verdict: &mut Verdict) -> Result<(&'b [u8], Version), Refusal> {
         let trimmed = rest.trim_ascii_end();
         let space = memchr::memrchr(b' ', trimmed).unwrap_or(0);
         let (target, version) = trimmed.split_at(space);
@@ -312,15 +336,15 @@ impl<'b> Line<'b> {
             verdict.add(Reason::NonCompliantVersion);
         }
         let Some(version) = version.strip_prefix(b"HTTP/") else {
-            // HTTP/0.9 has no version. It is refused: its response has no framing.
+            // HTTP/0.9, see `Self::simple`, or a damaged line.
             return Err(Refusal::new(Reason::NonCompliantVersion));
         };
         match version {
-            b"1.0" => Ok((target, 0)),
-            b"1.1" => Ok((target, 1)),
+            b"1.0" => Ok((target, Version::Http10)),
+            b"1.1" => Ok((target, Version::Http11)),
             [b'1', b'.', b'2'..=b'9'] => {
                 verdict.add(Reason::NonCompliantVersion);
-                Ok((target, 1))
+                Ok((target, Version::Http11))
             }
             // Such as the preface of HTTP/2.
             [b'0' | b'2'..=b'9'] | [b'0' | b'2'..=b'9', b'.', b'0'..=b'9'] => {

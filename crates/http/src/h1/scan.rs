@@ -3,6 +3,7 @@
 use memchr::memchr;
 
 use super::Limits;
+use super::request::simple_target;
 
 /// The progress of a search for the end of a head. Each byte is looked at once, however the input is
 /// split.
@@ -79,6 +80,22 @@ impl Scan {
         self.position = bytes.len();
         self.check(bytes.len(), bytes.len() - self.line, limits)?;
         Ok(None)
+    }
+
+    /// The first line as a whole head, if it is a Simple-Request of HTTP/0.9 (RFC 1945, 5): the client sends nothing else, or
+    /// nothing that counts. `bytes` are those of the last search, whatever its result.
+    pub fn simple_request(&self, bytes: &[u8]) -> Option<Found> {
+        if self.lines == 0 {
+            return None;
+        }
+        let line = bytes.get(self.start..)?;
+        let length = memchr(b'\n', line)? + 1;
+        simple_target(line.get(..length)?)?;
+        Some(Found {
+            start: self.start,
+            end: self.start + length,
+            lines: 1,
+        })
     }
 
     /// Whether only empty lines were found so far.

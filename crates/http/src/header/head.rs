@@ -7,6 +7,8 @@ use crate::header::uri::RequestTarget;
 /// HTTP version of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
+    /// HTTP/0.9, whose requests have no version.
+    Http09,
     /// HTTP/1.0
     Http10,
     /// HTTP/1.1

@@ -158,6 +158,7 @@ impl Facts<'_> {
             port: endpoint.port,
             uri: notes.map_or(b"", |notes| notes.uri()),
             version: match self.version() {
+                Some(Version::Http09) => "HTTP/0.9",
                 Some(Version::Http10) => "HTTP/1.0",
                 Some(Version::Http11) => "HTTP/1.1",
                 Some(Version::H2) => "HTTP/2.0",

@@ -94,6 +94,7 @@ fn alb_line_has_all_that_is_known() {
 #[test]
 fn request_types_and_schemes_follow_the_connection() {
     for (https, websocket, version, kind, scheme) in [
+        (false, false, Version::Http09, "http", "http"),
         (false, false, Version::Http10, "http", "http"),
         (true, false, Version::Http11, "https", "https"),
         (false, true, Version::Http11, "ws", "ws"),
@@ -116,6 +117,7 @@ fn request_types_and_schemes_follow_the_connection() {
         let line = alb_line(&facts(&record, &listener, &meta));
         assert!(line.starts_with(&format!("{kind} app/")), "{line}");
         let version = match version {
+            Version::Http09 => "HTTP/0.9",
             Version::Http10 => "HTTP/1.0",
             Version::Http11 => "HTTP/1.1",
             Version::H2 => "HTTP/2.0",

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::task::{Context as TaskContext, Poll, ready};
 
+use elbow_model::DesyncMitigationMode;
 use elbow_net::{Buffer, Connect, HEAD, Stream, TICK, poll_read_pooled};
 use elbow_telemetry::ShedReason;
 
@@ -56,7 +57,14 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         let mut has_news = false;
         loop {
             if let Some(input) = &mut self.input {
-                match wait.scan.advance(input, &REQUEST_LIMITS) {
+                let scanned = wait.scan.advance(input, &REQUEST_LIMITS);
+                // First of all, so that nothing depends on how much of the rest has come.
+                if let Some(found) = wait.scan.simple_request(input)
+                    && serves_http09(&self.context)
+                {
+                    return Poll::Ready(Next::Request(found));
+                }
+                match scanned {
                     Ok(Some(found)) => return Poll::Ready(Next::Request(found)),
                     Ok(None) => {}
                     Err(error) => return Poll::Ready(Next::Refused(error.into())),
@@ -110,6 +118,13 @@ impl<S: Stream, C: Connect> Connection<S, C> {
         self.timer
             .reset(self.attributes.idle_timeout.min(TICK * left));
     }
+}
+
+/// Whether requests of HTTP/0.9 are served; otherwise they are malformed.
+fn serves_http09<C: Connect>(context: &Context<C>) -> bool {
+    let listener = (context.listener)();
+    listener.personality.http.http09
+        && listener.attributes.desync_mitigation_mode != DesyncMitigationMode::Strictest
 }
 
 /// Makes room for more of a head, or returns why that fails.

@@ -34,8 +34,10 @@ pub(crate) struct Facts {
     pub(crate) closes: bool,
     /// HEAD.
     pub(crate) to_head: bool,
-    /// HTTP/1.0.
+    /// HTTP/1.0 or older: the client knows no chunks.
     pub(crate) http10: bool,
+    /// HTTP/0.9: the client gets the body alone (RFC 1945, 6: Simple-Response).
+    pub(crate) http09: bool,
     /// A WebSocket handshake.
     pub(crate) websocket: bool,
     /// The client waits for 100 before it sends its body.
@@ -55,7 +57,8 @@ impl Facts {
             keep: request.persistent,
             closes: false,
             to_head: request.head.method == "HEAD",
-            http10: request.head.version == Version::Http10,
+            http10: request.head.version <= Version::Http10,
+            http09: request.head.version == Version::Http09,
             websocket: request.websocket,
             expects_continue: request.expects_continue,
             passes_trailers: false,
@@ -126,6 +129,9 @@ impl<S: Stream> ClientSide for Side<'_, S> {
         let head = self.response.head();
         let before = head.len();
         let outgoing = response::write_head(head, response, self.facts.http10, keep, additions);
+        if self.facts.http09 {
+            head.truncate(before);
+        }
         self.head_size += (head.len() - before) as u64;
         self.keeps = outgoing.keep;
         self.response.set_chunked(outgoing.chunked);

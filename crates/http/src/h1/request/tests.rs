@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::h1::REQUEST_LIMITS;
-use crate::h1::scan::Scan;
+use crate::h1::scan::{Found, Scan};
 
 /// What a parse leads to, owned.
 type Outcome = Result<(String, String, Vec<(String, Vec<u8>)>, Framing, Flags), Refusal>;
@@ -398,4 +398,73 @@ fn names_with_letters_outside_of_ascii_are_kept() {
     let names: Vec<_> = fields.iter().map(|(name, _)| &**name).collect();
     assert_eq!(names, ["Host", "X\u{e9}"]);
     assert_eq!(flags.0, Some(Reason::SuspiciousHeader));
+}
+
+// RFC 1945, 5: Simple-Request.
+#[test]
+fn simple_request_ends_with_its_line() {
+    let found = |input: &str, step: usize| {
+        let mut scan = Scan::default();
+        let ends = (1..=input.len()).filter(|end| end % step == 0 || *end == input.len());
+        let mut found = ends.map(|end| {
+            let bytes = &input.as_bytes()[..end];
+            let scanned = scan.advance(bytes, &REQUEST_LIMITS);
+            (scan.simple_request(bytes), scanned)
+        });
+        let found = found.find(|(simple, scanned)| simple.is_some() || *scanned != Ok(None));
+        found.and_then(|(simple, _)| simple)
+    };
+    for (input, head) in [
+        ("GET /\r\n", "GET /\r\n"),
+        ("\r\nGET /a?b\r\n\r\n", "GET /a?b\r\n"),
+        ("GET http://a/b\r\n", "GET http://a/b\r\n"),
+        // Whatever follows does not count: fields, lines that are no fields, and another request.
+        ("GET /\r\nHost: h\r\n\r\n", "GET /\r\n"),
+        ("GET /\r\nbad\nGET /b HTTP/1.1\r\n\r\n", "GET /\r\n"),
+    ] {
+        for step in [1, 3, input.len()] {
+            let Found { start, end, lines } = found(input, step).unwrap();
+            assert_eq!((&input[start..end], lines), (head, 1), "{step}");
+        }
+        let parsed = parse(
+            head.as_bytes(),
+            1,
+            DesyncMitigationMode::Defensive,
+            |request| {
+                assert_eq!(request.refused, None);
+                assert!(!request.persistent && request.head.fields.is_empty());
+                (request.head.version, request.framing, request.verdict.0)
+            },
+        );
+        let expected = (
+            Version::Http09,
+            Framing::Empty,
+            Some(Reason::NonCompliantVersion),
+        );
+        assert_eq!(parsed.unwrap(), expected);
+    }
+    for input in [
+        "GET /",
+        "GET /\r",
+        "GET /\n",
+        "GET / \r\n",
+        "GET  /\r\n",
+        "GET /a b\r\n",
+        "GET /\t\r\n",
+        "GET /\u{e9}\r\n",
+        "GET *\r\n",
+        "GET a\r\n",
+        "GET \r\n",
+        "GET HTTP/1.1\r\n",
+        "GET / HTTP/0.9\r\n",
+        "GET / HTTP/1.1\r\n",
+        "get /\r\n",
+        "HEAD /\r\n",
+        "POST /\r\n",
+        "CONNECT a:1\r\n",
+    ] {
+        for step in [1, input.len()] {
+            assert_eq!(found(input, step), None, "{input:?}");
+        }
+    }
 }
