@@ -27,7 +27,7 @@ use crate::ticket_keys::{self, KeyFile};
 use crate::{deploy, dns, dualstack, loaded, placed, process, systemd, token};
 
 /// The number of access-log batches that may wait for the writer.
-const LOG_QUEUE: usize = 256;
+const LOG_QUEUE: usize = 512;
 
 /// Serves until SIGTERM or SIGINT.
 ///

@@ -19,8 +19,8 @@ use crate::deliver::{Shared, deliver};
 use crate::destination::{Destination, Place};
 use crate::file::FinishedFile;
 
-/// Batches of about 64 KiB that may wait for the thread.
-const QUEUE: usize = 256;
+/// Batches of about 32 KiB that may wait for the thread.
+const QUEUE: usize = 512;
 
 /// How long [`Delivery::close`] waits for buckets.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -119,12 +119,13 @@ impl Delivery {
 }
 
 impl LogSink for To {
-    fn send(&self, bytes: Vec<u8>, lines: u64) {
+    fn send(&self, bytes: Vec<u8>, lines: u64) -> Vec<u8> {
         self.delivery.send(Batch {
             destination: Arc::clone(&self.destination),
             bytes,
             lines,
         });
+        Vec::new()
     }
 }
 

@@ -1,14 +1,17 @@
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::LogSink;
+use queue::{Batch, Queue};
 use writer::Writer;
 
+mod queue;
 mod writer;
 
 /// How long [`AccessLog::close`] waits for a stuck output.
@@ -28,7 +31,7 @@ pub enum Sink {
 /// and counted, so that a slow disk never delays a request.
 #[derive(Debug)]
 pub struct AccessLog {
-    queue: SyncSender<Message>,
+    queue: Arc<Queue>,
     counts: Arc<Counts>,
     thread: Mutex<Option<Running>>,
 }
@@ -52,32 +55,19 @@ impl Counts {
     }
 }
 
-#[derive(Debug)]
-enum Message {
-    Batch(Batch),
-    Close,
-}
-
-/// Whole lines.
-#[derive(Debug)]
-struct Batch {
-    bytes: Vec<u8>,
-    lines: u64,
-}
-
 impl AccessLog {
-    /// Opens `sink` and starts the writer thread. The queue holds `queue_batches` batches of about 64 KiB.
+    /// Opens `sink` and starts the writer thread. The queue holds `queue_batches` batches of about 32 KiB.
     pub fn start(sink: Sink, queue_batches: usize) -> io::Result<Arc<Self>> {
         let mut writer = Writer::open(sink)?;
         let counts = Arc::new(Counts::default());
-        let (queue, batches) = mpsc::sync_channel(queue_batches);
+        let queue = Arc::new(Queue::new(queue_batches));
         let (ending, ended) = mpsc::channel();
-        let thread_counts = Arc::clone(&counts);
+        let (thread_queue, thread_counts) = (Arc::clone(&queue), Arc::clone(&counts));
         let handle = thread::Builder::new()
             .name("access-log".into())
             .spawn(move || {
                 let _ending: mpsc::Sender<()> = ending;
-                write_batches(&mut writer, &batches, &thread_counts);
+                write_batches(&mut writer, &thread_queue, &thread_counts);
             })?;
         Ok(Arc::new(Self {
             queue,
@@ -107,15 +97,8 @@ impl AccessLog {
         let Some(running) = running else {
             return;
         };
-        let deadline = Instant::now() + CLOSE_TIMEOUT;
-        while let Err(TrySendError::Full(_)) = self.queue.try_send(Message::Close) {
-            if Instant::now() >= deadline {
-                return tracing::warn!("access log: the output is stuck; lines were lost");
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-        let remaining = deadline.saturating_duration_since(Instant::now());
-        match running.ended.recv_timeout(remaining) {
+        self.queue.close();
+        match running.ended.recv_timeout(CLOSE_TIMEOUT) {
             Err(RecvTimeoutError::Timeout) => {
                 tracing::warn!("access log: the output is stuck; lines were lost");
             }
@@ -126,16 +109,17 @@ impl AccessLog {
 }
 
 impl LogSink for AccessLog {
-    fn send(&self, bytes: Vec<u8>, lines: u64) {
-        let batch = Batch { bytes, lines };
-        match self.queue.try_send(Message::Batch(batch)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) => {
-                if let Message::Batch(batch) = message {
-                    self.counts.drop_lines(batch.lines);
-                }
-            }
-        }
+    fn send(&self, bytes: Vec<u8>, lines: u64) -> Vec<u8> {
+        let sent = self.queue.push(Batch { bytes, lines });
+        sent.unwrap_or_else(|mut batch| {
+            self.counts.drop_lines(batch.lines);
+            batch.bytes.clear();
+            batch.bytes
+        })
+    }
+
+    fn flush(&self) {
+        self.queue.wake();
     }
 }
 
@@ -145,27 +129,27 @@ impl Drop for AccessLog {
     }
 }
 
-fn write_batches(writer: &mut Writer, batches: &Receiver<Message>, counts: &Counts) {
+fn write_batches(writer: &mut Writer, queue: &Queue, counts: &Counts) {
     let mut failing = false;
-    while let Ok(Message::Batch(batch)) = batches.recv() {
-        match writer.write(&batch.bytes) {
-            Ok(()) => {
-                counts.written.fetch_add(batch.lines, Ordering::Relaxed);
-                failing = false;
-            }
-            Err(error) => {
-                counts.drop_lines(batch.lines);
-                // Once per outage: a full disk must not fill the log of the process as well.
-                if !failing {
-                    tracing::warn!(%error, "access log: cannot write; lines are lost");
+    let mut batches = VecDeque::new();
+    while queue.take(&mut batches) {
+        writer.look();
+        for batch in &batches {
+            match writer.write(&batch.bytes) {
+                Ok(()) => {
+                    counts.written.fetch_add(batch.lines, Ordering::Relaxed);
+                    failing = false;
                 }
-                failing = true;
+                Err(error) => {
+                    counts.drop_lines(batch.lines);
+                    // Once per outage: a full disk must not fill the log of the process as well.
+                    if !failing {
+                        tracing::warn!(%error, "access log: cannot write; lines are lost");
+                    }
+                    failing = true;
+                }
             }
         }
-    }
-    // Lines sent after the close are dropped.
-    while let Ok(Message::Batch(batch)) = batches.try_recv() {
-        counts.drop_lines(batch.lines);
     }
 }
 

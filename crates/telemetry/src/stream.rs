@@ -11,14 +11,18 @@ use crate::stamp::Timestamps;
 use crate::{AccessRecord, ClassicRecord, ConnectionRecord, TlsRecord};
 
 /// A worker sends its lines when it holds this many bytes, or at its tick.
-const BATCH: usize = 64 * 1024;
+const BATCH: usize = 32 * 1024;
 /// Initial capacity of a buffer in bytes, so that the last line of a batch rarely makes it grow.
 const CAPACITY: usize = BATCH + 4 * 1024;
 
 /// Takes the log lines of workers.
 pub trait LogSink: fmt::Debug + Send + Sync {
-    /// Takes `lines` whole lines. Never blocks; lines that do not fit into the queue are dropped and counted.
-    fn send(&self, bytes: Vec<u8>, lines: u64);
+    /// Takes `lines` whole lines, and returns an empty buffer for the next ones, perhaps without memory. Never blocks; lines that
+    /// do not fit into the queue are dropped and counted.
+    fn send(&self, bytes: Vec<u8>, lines: u64) -> Vec<u8>;
+
+    /// No further lines follow for now: those that were sent should not wait for them.
+    fn flush(&self) {}
 }
 
 /// One log, for example the access log of a load balancer, and where its lines go.
@@ -41,12 +45,22 @@ impl LogStream {
 
     /// Sends lines of a thread that keeps no [`LogBuffers`].
     pub fn send(&self, bytes: Vec<u8>, lines: u64) {
-        if let Some((last, others)) = self.sinks.split_last() {
-            for sink in others {
-                sink.send(bytes.clone(), lines);
-            }
-            last.send(bytes, lines);
+        self.pass(bytes, lines);
+        self.flush();
+    }
+
+    fn pass(&self, bytes: Vec<u8>, lines: u64) -> Vec<u8> {
+        let Some((last, others)) = self.sinks.split_last() else {
+            return Vec::new();
+        };
+        for sink in others {
+            sink.send(bytes.clone(), lines);
         }
+        last.send(bytes, lines)
+    }
+
+    fn flush(&self) {
+        self.sinks.iter().for_each(|sink| sink.flush());
     }
 }
 
@@ -70,11 +84,18 @@ struct Pending {
 }
 
 impl Pending {
+    fn send(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
+        self.bytes = self.stream.pass(std::mem::take(&mut self.bytes), lines);
+    }
+
     fn flush(&mut self) {
         if self.lines > 0 {
-            let lines = std::mem::take(&mut self.lines);
-            self.stream.send(std::mem::take(&mut self.bytes), lines);
+            self.send();
         }
+        self.stream.flush();
+        // A log that nothing is written to holds no buffer.
+        self.bytes = Vec::new();
     }
 }
 
@@ -112,7 +133,7 @@ impl LogBuffers {
         write(&mut inner.timestamps, &mut pending.bytes);
         pending.lines += 1;
         if pending.bytes.len() >= BATCH {
-            pending.flush();
+            pending.send();
         }
     }
 
@@ -143,8 +164,9 @@ mod tests {
     struct Sent(Mutex<Vec<(usize, u64)>>);
 
     impl LogSink for Sent {
-        fn send(&self, bytes: Vec<u8>, lines: u64) {
+        fn send(&self, bytes: Vec<u8>, lines: u64) -> Vec<u8> {
             self.0.lock().unwrap().push((bytes.len(), lines));
+            Vec::new()
         }
     }
 
@@ -176,7 +198,7 @@ mod tests {
         let stream = LogStream::new(vec![Arc::clone(&sink) as _]);
         let buffers = LogBuffers::default();
         let long = "x".repeat(1_000);
-        for _ in 0..64 {
+        for _ in 0..BATCH / 1_024 {
             buffers.record(&stream, &record(&long));
         }
         let sent = sink.0.lock().unwrap().clone();

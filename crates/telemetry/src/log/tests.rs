@@ -1,6 +1,8 @@
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
+use super::queue::WAKE;
 use super::*;
 use crate::record::tests::record;
 use crate::{LogBuffers, LogStream};
@@ -145,9 +147,8 @@ fn full_disk_only_drops_lines() {
 #[test]
 fn full_queue_drops_and_counts_lines() {
     // Nothing reads from this queue.
-    let (queue, _batches) = mpsc::sync_channel(1);
     let log = Arc::new(AccessLog {
-        queue,
+        queue: Arc::new(Queue::new(1)),
         counts: Arc::default(),
         thread: Mutex::new(None),
     });
@@ -159,6 +160,47 @@ fn full_queue_drops_and_counts_lines() {
         buffer.flush();
     }
     assert_eq!(log.dropped(), 5);
+}
+
+#[test]
+fn several_full_batches_are_written_without_a_flush() {
+    let folder = Folder::new("batches");
+    let log = AccessLog::start(Sink::File(folder.file("log")), 16).unwrap();
+    let buffer = Buffer::of(&log);
+    let long = "x".repeat(1_000);
+    // After it, the thread waits.
+    buffer.record("first");
+    buffer.flush();
+    wait_until(|| log.written() == 1);
+    let lines = 64 * WAKE as u64;
+    for _ in 0..lines {
+        buffer.record(&long);
+    }
+    wait_until(|| log.written() > 1);
+    buffer.flush();
+    log.close();
+    assert_eq!((log.written(), log.dropped()), (1 + lines, 0));
+}
+
+#[test]
+fn full_queue_refuses_batches_and_buffers_of_written_ones_are_used_again() {
+    let queue = Queue::new(2);
+    let batch = || Batch {
+        bytes: Vec::with_capacity(100),
+        lines: 1,
+    };
+    for _ in 0..2 {
+        assert_eq!(queue.push(batch()).unwrap().capacity(), 0);
+    }
+    assert!(queue.push(batch()).is_err());
+    let mut batches = VecDeque::new();
+    assert!(queue.take(&mut batches));
+    assert_eq!(batches.len(), 2);
+    queue.push(batch()).unwrap();
+    assert!(queue.take(&mut batches));
+    for _ in 0..2 {
+        assert_eq!(queue.push(batch()).unwrap().capacity(), 100);
+    }
 }
 
 #[test]

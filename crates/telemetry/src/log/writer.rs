@@ -11,6 +11,8 @@ use super::Sink;
 #[derive(Debug)]
 pub(super) struct Writer {
     output: Output,
+    /// Whether its path refers to it, as far as is known.
+    is_in_place: bool,
     /// Whether a write failed, so that the output may end in the middle of a line.
     torn: bool,
 }
@@ -32,17 +34,25 @@ impl Writer {
         };
         Ok(Self {
             output,
+            is_in_place: true,
             torn: false,
         })
     }
 
+    /// The next write looks whether the file was moved away.
+    pub(super) fn look(&mut self) {
+        self.is_in_place = false;
+    }
+
     pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         if let Output::File { path, file } = &mut self.output
+            && !self.is_in_place
             && !is_at(file, path)
         {
             *file = append_to(path)?;
             self.torn = false;
         }
+        self.is_in_place = true;
         let torn = std::mem::replace(&mut self.torn, true);
         match &mut self.output {
             Output::Stdout => write_lines(&mut io::stdout().lock(), torn, lines)?,
