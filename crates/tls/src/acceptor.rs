@@ -10,7 +10,7 @@ use elbow_model::personality::Resumption;
 use elbow_net::TlsMeta;
 use rustls::server::{ClientHello, NoServerSessionStorage};
 use rustls::sign::SingleCertAndKey;
-use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
+use rustls::{CommonState, HandshakeKind, ProtocolVersion, ServerConfig};
 use tokio::net::TcpStream;
 
 use crate::certificate::Loaded;
@@ -150,7 +150,9 @@ impl Acceptor {
                 });
             }
         };
-        let (choice, config) = inner.choose(&accepted.client_hello())?;
+        let client_hello = accepted.client_hello();
+        let sni = client_hello.server_name().map(Into::into);
+        let (choice, config) = inner.choose(&client_hello)?;
         let attempt = inner.client_auth.as_ref().map(Attempt::new);
         let config = match &attempt {
             Some(attempt) => attempt
@@ -158,13 +160,12 @@ impl Acceptor {
                 .map_err(io::Error::other)?,
             None => config,
         };
-        let connection = hello::connection(accepted, config, &mut socket).await?;
-        let mut stream = ServerTls::with_received(socket, connection, received);
+        let mut stream = hello::answer(accepted, config, socket, received).await?;
         let ended = poll_fn(|cx| stream.poll_handshake(cx)).await;
         let asks = attempt.is_some();
         let found = attempt.map(|attempt| attempt.take_found());
         let found = found.unwrap_or_default();
-        let mut meta = inner.meta(choice, stream.connection());
+        let mut meta = inner.meta(choice, sni, stream.connection());
         meta.client_certificate = found.certificate;
         match ended {
             Ok(()) => Ok((stream, meta)),
@@ -204,10 +205,10 @@ impl Inner {
         })
     }
 
-    fn meta(&self, choice: Choice, connection: &ServerConnection) -> TlsMeta {
+    fn meta(&self, choice: Choice, sni: Option<Box<str>>, connection: &CommonState) -> TlsMeta {
         let certificate = self.store.certificates().get(choice.index);
         TlsMeta {
-            sni: connection.server_name().map(Into::into),
+            sni,
             sni_matched: choice.sni_matched,
             alpn: connection.alpn_protocol().map(Into::into),
             version: match connection.protocol_version() {

@@ -2,20 +2,21 @@
 
 use std::future::poll_fn;
 use std::io::{self, Write};
+use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustls::server::{Accepted, AcceptedAlert, Acceptor};
-use rustls::{CipherSuite, Error as TlsError, PeerIncompatible, ServerConfig, ServerConnection};
+use rustls::server::{Accepted, AcceptedAlert, Acceptor, UnbufferedServerConnection};
+use rustls::{CipherSuite, Error as TlsError, PeerIncompatible, ServerConfig};
 use tokio::net::TcpStream;
 
 use crate::alert;
-use crate::stream::{SocketWriter, poll_read_with};
+use crate::stream::{ServerTls, SocketWriter, poll_read_with};
 
 /// What a client begins with.
 #[allow(clippy::large_enum_variant)] // Taken apart at once.
 pub(crate) enum Hello {
-    /// A ClientHello, and the bytes that were read behind it.
+    /// A ClientHello, and all bytes that were read: its records, and perhaps others behind them.
     Tls(Accepted, Vec<u8>),
     /// Something like a request of HTTP without TLS.
     Plain(Vec<u8>),
@@ -24,6 +25,7 @@ pub(crate) enum Hello {
 /// Reads the first message of a client.
 pub(crate) async fn read(socket: &mut TcpStream) -> io::Result<Hello> {
     let mut acceptor = Acceptor::default();
+    let mut received = Vec::new();
     let (mut is_first, mut is_old) = (true, false);
     poll_fn(|cx| {
         loop {
@@ -37,7 +39,10 @@ pub(crate) async fn read(socket: &mut TcpStream) -> io::Result<Hello> {
                     Some(_) => {}
                 }
                 is_first = false;
-                accept(&mut acceptor, is_old, socket, cx, bytes)
+                received.reserve_exact(bytes.len());
+                received.extend_from_slice(bytes);
+                let accepted = accept(&mut acceptor, is_old, socket, cx, bytes)?;
+                Ok(accepted.map(|accepted| Hello::Tls(accepted, mem::take(&mut received))))
             }))?;
             if let Some(hello) = hello {
                 return Poll::Ready(Ok(hello));
@@ -62,11 +67,11 @@ fn accept(
     socket: &mut TcpStream,
     cx: &mut Context<'_>,
     mut bytes: &[u8],
-) -> io::Result<Option<Hello>> {
+) -> io::Result<Option<Accepted>> {
     while !bytes.is_empty() {
         acceptor.read_tls(&mut bytes)?;
         match acceptor.accept() {
-            Ok(Some(accepted)) => return Ok(Some(Hello::Tls(accepted, bytes.to_vec()))),
+            Ok(Some(accepted)) => return Ok(Some(accepted)),
             Ok(None) => {}
             Err((error, alert)) => {
                 // rustls misses the extensions of TLS 1.2 first.
@@ -76,37 +81,29 @@ fn accept(
                 } else {
                     error
                 };
-                return Err(refuse(error, alert, false, socket, cx));
+                return Err(refuse(error, alert, socket, cx));
             }
         }
     }
     Ok(None)
 }
 
-/// The connection of a client that is served with `config`.
-pub(crate) async fn connection(
+/// The connection of a client that is served with `config`, after it has answered `accepted`. rustls accepts a ClientHello
+/// only for connections that have buffers of their own, so that another connection reads it again: it begins `received`.
+pub(crate) async fn answer(
     accepted: Accepted,
     config: Arc<ServerConfig>,
-    socket: &mut TcpStream,
-) -> io::Result<ServerConnection> {
+    socket: TcpStream,
+    received: Vec<u8>,
+) -> io::Result<ServerTls> {
     let hello = accepted.client_hello();
     let offers_tls13 = hello.cipher_suites().iter().any(is_tls13);
     let lacks_groups = offers_tls13 && hello.named_groups().is_none();
-    match accepted.into_connection(config) {
-        Ok(connection) => Ok(connection),
-        Err((error, alert)) => {
-            let mut refused = Some((error, alert));
-            let error = poll_fn(|cx| {
-                let refused = refused.take();
-                Poll::Ready(
-                    refused.map(|(error, alert)| refuse(error, alert, lacks_groups, socket, cx)),
-                )
-            });
-            Err(error
-                .await
-                .unwrap_or_else(|| io::ErrorKind::InvalidData.into()))
-        }
-    }
+    drop(accepted);
+    let connection = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
+    let mut stream = ServerTls::new(socket, connection, received);
+    poll_fn(|cx| stream.poll_first(cx, |error| alert::description(error, lacks_groups))).await?;
+    Ok(stream)
 }
 
 fn is_tls13(suite: &CipherSuite) -> bool {
@@ -118,12 +115,11 @@ fn is_tls13(suite: &CipherSuite) -> bool {
 fn refuse(
     error: TlsError,
     mut alert: AcceptedAlert,
-    lacks_groups: bool,
     socket: &mut TcpStream,
     cx: &mut Context<'_>,
 ) -> io::Error {
     let mut writer = SocketWriter { socket, cx };
-    let _ = match alert::description(&error, lacks_groups) {
+    let _ = match alert::description(&error, false) {
         Some(description) => writer.write(&alert::record(description)),
         None => alert.write(&mut writer),
     };

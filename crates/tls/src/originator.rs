@@ -1,18 +1,21 @@
 //! Client side of TLS: connections to targets.
 
+use std::future::poll_fn;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use elbow_net::{ConnectError, ConnectErrorKind, Transport};
-use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{
+    ClientSessionMemoryCache, ClientSessionStore, Resumption, UnbufferedClientConnection,
+};
 use rustls::crypto::CryptoProvider;
 use rustls::{CertificateError, ClientConfig, Error};
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use crate::backend::BackendPolicy;
 use crate::danger::DangerousAnyCertificate;
@@ -35,6 +38,7 @@ pub struct Originator {
     config: Arc<ClientConfig>,
     /// With ALPN for HTTP/2.
     h2: Arc<ClientConfig>,
+    sessions: Arc<ClientSessionMemoryCache>,
     id: u64,
 }
 
@@ -69,13 +73,15 @@ impl Originator {
             .with_custom_certificate_verifier(verifier(policy.provider()))
             .with_no_client_auth();
         config.enable_sni = false;
-        config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        let sessions = Arc::new(ClientSessionMemoryCache::new(SESSIONS));
+        config.resumption = Resumption::store(sessions.clone());
         let mut h2 = config.clone();
         h2.alpn_protocols = vec![b"h2".to_vec()];
         static IDS: AtomicU64 = AtomicU64::new(0);
         Ok(Self {
             config: Arc::new(config),
             h2: Arc::new(h2),
+            sessions,
             id: IDS.fetch_add(1, Ordering::Relaxed),
         })
     }
@@ -92,7 +98,7 @@ impl Originator {
         target: SocketAddr,
         timeout: Duration,
     ) -> Result<ClientTls, ConnectError> {
-        handshake(&self.config, stream, target, timeout).await
+        self.handshake(&self.config, stream, target, timeout).await
     }
 
     /// Like [`Self::connect`], and offers `h2` with ALPN. A target without ALPN is expected to speak HTTP/2 all the
@@ -103,38 +109,53 @@ impl Originator {
         target: SocketAddr,
         timeout: Duration,
     ) -> Result<ClientTls, ConnectError> {
-        handshake(&self.h2, stream, target, timeout).await
+        self.handshake(&self.h2, stream, target, timeout).await
+    }
+
+    async fn handshake(
+        &self,
+        config: &Arc<ClientConfig>,
+        socket: TcpStream,
+        target: SocketAddr,
+        timeout: Duration,
+    ) -> Result<ClientTls, ConnectError> {
+        let name = session_name(target);
+        // Boxed, so that the memory of the handshake is freed after it.
+        let handshake = Box::pin(connect(Arc::clone(config), name.clone(), socket));
+        match elbow_net::timeout(timeout, handshake).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(e)) => Err(ConnectError {
+                kind: match tls_error(&e) {
+                    Some(Error::InvalidCertificate(
+                        CertificateError::ApplicationVerificationFailure,
+                    )) => ConnectErrorKind::TlsPublicKey,
+                    Some(Error::DecryptError) => {
+                        // A target that resumes a session with other keys must not be asked for it again. rustls sees to that
+                        // itself only if a connection has buffers.
+                        self.sessions.remove_tls12_session(&name);
+                        ConnectErrorKind::TlsHandshake
+                    }
+                    _ => ConnectErrorKind::TlsHandshake,
+                },
+                source: Some(e),
+            }),
+            Err(_) => Err(ConnectError {
+                kind: ConnectErrorKind::TlsTimeout,
+                source: None,
+            }),
+        }
     }
 }
 
-async fn handshake(
-    config: &Arc<ClientConfig>,
-    stream: TcpStream,
-    target: SocketAddr,
-    timeout: Duration,
-) -> Result<ClientTls, ConnectError> {
-    let connector = TlsConnector::from(Arc::clone(config));
-    // Boxed, so that the memory of the handshake is freed after it.
-    let handshake = Box::pin(connector.connect(session_name(target), stream));
-    match elbow_net::timeout(timeout, handshake).await {
-        Ok(Ok(stream)) => {
-            let (socket, connection) = stream.into_inner();
-            Ok(ClientTls::new(socket, connection))
-        }
-        Ok(Err(e)) => Err(ConnectError {
-            kind: match tls_error(&e) {
-                Some(Error::InvalidCertificate(
-                    CertificateError::ApplicationVerificationFailure,
-                )) => ConnectErrorKind::TlsPublicKey,
-                _ => ConnectErrorKind::TlsHandshake,
-            },
-            source: Some(e),
-        }),
-        Err(_) => Err(ConnectError {
-            kind: ConnectErrorKind::TlsTimeout,
-            source: None,
-        }),
-    }
+async fn connect(
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    socket: TcpStream,
+) -> io::Result<ClientTls> {
+    let connection = UnbufferedClientConnection::new(config, name).map_err(io::Error::other)?;
+    let mut stream = ClientTls::new(socket, connection, Vec::new());
+    poll_fn(|cx| stream.poll_handshake(cx)).await?;
+    Ok(stream)
 }
 
 /// The key of the session cache: a name per address and port, never sent to the target.

@@ -1,75 +1,69 @@
-//! TLS streams. They drive rustls directly, so that an idle connection holds little memory and a busy one
-//! makes few system calls.
+//! TLS streams. They drive rustls without buffers of its own, so that an idle connection holds little more than its keys:
+//! the buffers belong to the thread.
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io::{self, BufRead, Read, Write};
-use std::mem;
-use std::ops::{Deref, DerefMut};
+use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use elbow_net::Stream;
-use rustls::{ClientConnection, ConnectionCommon, ServerConnection, SideData};
+use rustls::client::UnbufferedClientConnection;
+use rustls::server::UnbufferedServerConnection;
+use rustls::{AlertDescription, Error as TlsError};
+use session::Session;
+use side::Side;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+mod output;
+mod plaintext;
+mod session;
+mod side;
 
 #[cfg(test)]
 mod tests;
 
-/// Size in bytes of the read buffer; each thread has one.
-const READ_BUFFER: usize = 64 << 10;
+/// Maximum number of bytes of one read from the socket.
+const MAX_READ: usize = 64 << 10;
 
 /// Minimum number of bytes requested from the socket, even if the caller wants fewer.
 const MIN_READ: usize = 4 << 10;
 
-/// Maximum plaintext of one write: four full records, which are buffered if the socket is full.
+/// A connection that holds this much of a record or message without its end has failed. It is what a message of the
+/// handshake may have.
+const MAX_INCOMPLETE: usize = 0xffff;
+
+/// Maximum plaintext of one write: four full records, which are kept if the socket is full.
 const WRITE_BUFFER: usize = 64 << 10;
 
 thread_local! {
-    /// Holds records only until rustls has copied them.
-    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER].into());
+    /// Holds records only while rustls decrypts them in place, behind the bytes that the connection had kept.
+    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_INCOMPLETE + MAX_READ].into());
 }
 
 /// A TLS connection with a client.
-pub type ServerTls = Tls<ServerConnection>;
+pub type ServerTls = Tls<UnbufferedServerConnection>;
 
 /// A TLS connection to a target.
-pub type ClientTls = Tls<ClientConnection>;
+pub type ClientTls = Tls<UnbufferedClientConnection>;
 
-/// A TLS stream after the handshake. If the socket is full, a write leaves records in the buffer; the next
-/// write, read, flush or shutdown sends them.
+/// A TLS stream. If the socket is full, a write keeps records; the next write, read, flush or shutdown sends them.
 pub struct Tls<C> {
     socket: TcpStream,
     /// Boxed, since a stream moves several times before it is served, and each future keeps room for its own copy.
-    connection: Box<C>,
-    /// Records that rustls did not accept because decrypted bytes are pending; usually empty.
-    deferred: Vec<u8>,
-    /// Whether rustls has grown its buffer for a large batch of records.
-    grown: bool,
+    session: Box<Session<C>>,
     /// Whether close_notify or FIN was received, so that no plaintext follows.
     read_closed: bool,
     write_closed: bool,
 }
 
-impl<C, D> Tls<C>
-where
-    C: DerefMut + Deref<Target = ConnectionCommon<D>>,
-    D: SideData,
-{
-    /// Creates the stream after `connection` has completed its handshake over `socket`.
-    pub(crate) fn new(socket: TcpStream, connection: C) -> Self {
-        Self::with_received(socket, connection, Vec::new())
-    }
-
-    /// Creates the stream of a `connection` that gets the bytes `received` before others from `socket`.
-    pub(crate) fn with_received(socket: TcpStream, mut connection: C, received: Vec<u8>) -> Self {
-        connection.set_buffer_limit(Some(WRITE_BUFFER));
+impl<C: Side> Tls<C> {
+    /// Creates the stream of a new `connection` that gets the bytes `received` before others from `socket`.
+    pub(crate) fn new(socket: TcpStream, connection: C, received: Vec<u8>) -> Self {
         Self {
             socket,
-            connection: Box::new(connection),
-            deferred: received,
-            grown: false,
+            session: Box::new(Session::new(connection, received)),
             read_closed: false,
             write_closed: false,
         }
@@ -77,138 +71,115 @@ where
 
     /// What was negotiated.
     pub(crate) fn connection(&self) -> &C {
-        &self.connection
+        self.session.connection()
+    }
+
+    /// Answers the first message of a client, which was received. If it is refused, `alert` may replace the alert of rustls;
+    /// either is sent, best effort: the connection has failed in any case.
+    pub(crate) fn poll_first(
+        &mut self,
+        cx: &mut Context<'_>,
+        alert: impl FnOnce(&TlsError) -> Option<AlertDescription>,
+    ) -> Poll<io::Result<()>> {
+        if !self.session.process_first(alert) {
+            return Poll::Ready(Ok(()));
+        }
+        let _ = self.poll_drain(cx);
+        Poll::Ready(self.session.failure().map_or(Ok(()), Err))
     }
 
     /// Completes the handshake, and sends all that belongs to it.
     pub(crate) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.poll_drain(cx))?;
-            if !self.connection.is_handshaking() {
+            let drained = self.poll_drain(cx);
+            if let Some(error) = self.session.failure() {
+                return Poll::Ready(Err(error));
+            }
+            ready!(drained)?;
+            if !self.session.connection().common().is_handshaking() {
                 return Poll::Ready(Ok(()));
             }
             if self.read_closed {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
-            ready!(self.poll_fill(cx, MIN_READ))?;
+            ready!(self.poll_fill(cx, &mut ReadBuf::new(&mut [])))?;
         }
     }
 
-    /// Moves decrypted bytes into `buf`. Returns true if there were any or the stream has ended.
-    fn take_plaintext(&mut self, buf: &mut ReadBuf<'_>) -> bool {
-        let before = buf.remaining();
-        while buf.remaining() > 0 {
-            let taken = match self.connection.reader().into_first_chunk() {
-                Ok([]) => {
-                    self.read_closed = true;
-                    break;
-                }
-                Ok(chunk) => {
-                    let taken = chunk.len().min(buf.remaining());
-                    let (now, _) = chunk.split_at(taken);
-                    buf.put_slice(now);
-                    taken
-                }
-                // No data yet.
-                Err(_) => break,
-            };
-            self.connection.reader().consume(taken);
+    /// Decrypts the records that were received, or else about as many as fill `into`.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.session.process_received(into) {
+            ready!(self.poll_receive(cx, into))?;
         }
-        buf.remaining() < before || self.read_closed
+        self.read_closed |= self.session.is_closed;
+        // An answer, for example to a renegotiation, must not wait for the next write. The next read reports an error.
+        let _ = self.poll_drain(cx);
+        Poll::Ready(Ok(()))
     }
 
-    /// Reads about `want` bytes of records and decrypts them.
-    fn poll_fill(&mut self, cx: &mut Context<'_>, want: usize) -> Poll<io::Result<()>> {
-        if !self.deferred.is_empty() {
-            let deferred = mem::take(&mut self.deferred);
-            return Poll::Ready(self.decrypt(cx, &deferred));
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let kept = self.session.received().len();
+        if kept >= MAX_INCOMPLETE {
+            let error = io::Error::new(io::ErrorKind::InvalidData, "message too large");
+            return Poll::Ready(Err(error));
         }
         READ.with_borrow_mut(|buffer| {
-            let (buffer, _) = buffer.split_at_mut(want.clamp(MIN_READ, READ_BUFFER));
-            let Poll::Ready(read) = self.socket.poll_recv(cx, buffer)? else {
-                self.shrink();
-                return Poll::Pending;
-            };
-            if read == 0 {
+            let (front, free) = buffer.split_at_mut(kept);
+            let (free, _) = free.split_at_mut(into.remaining().clamp(MIN_READ, MAX_READ));
+            let count = ready!(self.socket.poll_recv(cx, free))?;
+            if count == 0 {
                 // Accepted without close_notify: many clients just close, and HTTP bodies have their own framing.
                 self.read_closed = true;
                 return Poll::Ready(Ok(()));
             }
-            self.grown |= read > MIN_READ;
-            Poll::Ready(self.decrypt(cx, buffer.get(..read).unwrap_or_default()))
+            front.copy_from_slice(self.session.received());
+            let (records, _) = buffer.split_at_mut(kept + count);
+            self.session.process(records, into);
+            Poll::Ready(Ok(()))
         })
     }
 
-    /// Called before waiting: makes rustls free the memory of large records, which it does on reading.
-    fn shrink(&mut self) {
-        if mem::take(&mut self.grown) {
-            let _ = self.connection.read_tls(&mut WouldBlock);
-        }
-    }
-
-    fn decrypt(&mut self, cx: &mut Context<'_>, mut records: &[u8]) -> io::Result<()> {
-        while !records.is_empty() {
-            match self.connection.read_tls(&mut records) {
-                // After close_notify, data must be ignored (RFC 8446, 6.1).
-                Ok(0) => return Ok(()),
-                Ok(_) => {}
-                Err(_) if self.connection.reader().fill_buf().is_ok() => {
-                    self.deferred = records.to_vec();
-                    return Ok(());
-                }
-                Err(e) => return Err(e),
-            }
-            if let Err(e) = self.connection.process_new_packets() {
-                // Sends the alert, best effort: the connection has failed in any case.
-                let _ = self.poll_drain(cx);
-                return Err(io::Error::new(io::ErrorKind::InvalidData, e));
-            }
-        }
-        // An answer, for example to a renegotiation, must not wait for the next write. The next read reports an error.
-        let _ = self.poll_drain(cx);
-        Ok(())
-    }
-
-    /// Sends the buffered records.
+    /// Sends the records that were encrypted.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.connection.wants_write() {
-            let mut socket = SocketWriter {
-                socket: &mut self.socket,
-                cx,
-            };
-            match self.connection.write_tls(&mut socket) {
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Ok(_) => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
-                Err(e) => return Poll::Ready(Err(e)),
+        let output = &mut self.session.output;
+        let drained = loop {
+            if output.is_empty() {
+                break Poll::Ready(Ok(()));
             }
-        }
-        Poll::Ready(Ok(()))
+            match self.socket.poll_send(cx, output.unsent()) {
+                Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => output.remove(count),
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        output.settle();
+        drained
     }
 
-    /// Sends the buffered records, then encrypts what `write` writes and starts sending it.
+    /// Sends the records of earlier writes, then encrypts `parts` and starts sending them.
     fn poll_encrypt(
         &mut self,
         cx: &mut Context<'_>,
-        write: impl FnOnce(&mut rustls::Writer<'_>) -> io::Result<usize>,
+        parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         if self.write_closed {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         ready!(self.poll_drain(cx))?;
-        let written = write(&mut self.connection.writer())?;
-        if let Poll::Ready(Err(e)) = self.poll_drain(cx) {
-            return Poll::Ready(Err(e));
+        let written = self.session.encrypt(parts);
+        if let Poll::Ready(Err(error)) = self.poll_drain(cx) {
+            return Poll::Ready(Err(error));
         }
-        Poll::Ready(Ok(written))
+        Poll::Ready(written)
     }
 }
 
-impl<C, D> AsyncRead for Tls<C>
-where
-    C: DerefMut + Deref<Target = ConnectionCommon<D>> + Unpin,
-    D: SideData,
-{
+impl<C: Side> AsyncRead for Tls<C> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -217,35 +188,38 @@ where
         let this = self.get_mut();
         // The next write or read of the socket reports an error.
         let _ = this.poll_drain(cx);
+        let before = buf.remaining();
+        this.session.plaintext.take(buf);
         loop {
-            if this.take_plaintext(buf) || buf.remaining() == 0 {
+            if buf.remaining() < before || before == 0 {
                 return Poll::Ready(Ok(()));
             }
-            ready!(this.poll_fill(cx, buf.remaining()))?;
+            if let Some(error) = this.session.failure() {
+                return Poll::Ready(Err(error));
+            }
+            if this.read_closed {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(this.poll_fill(cx, buf))?;
         }
     }
 }
 
-impl<C, D> AsyncWrite for Tls<C>
-where
-    C: DerefMut + Deref<Target = ConnectionCommon<D>> + Unpin,
-    D: SideData,
-{
+impl<C: Side> AsyncWrite for Tls<C> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_encrypt(cx, |writer| writer.write(buf))
+        self.get_mut().poll_encrypt(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
+        bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut()
-            .poll_encrypt(cx, |writer| writer.write_vectored(bufs))
+        self.get_mut().poll_encrypt(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -260,18 +234,14 @@ where
         let this = self.get_mut();
         if !this.write_closed {
             this.write_closed = true;
-            this.connection.send_close_notify();
+            this.session.close();
         }
         ready!(this.poll_drain(cx))?;
         Pin::new(&mut this.socket).poll_shutdown(cx)
     }
 }
 
-impl<C, D> Stream for Tls<C>
-where
-    C: DerefMut + Deref<Target = ConnectionCommon<D>> + Unpin + 'static,
-    D: SideData,
-{
+impl<C: Side> Stream for Tls<C> {
     fn plain(&self) -> Option<&TcpStream> {
         None
     }
@@ -316,7 +286,7 @@ impl Write for SocketWriter<'_, '_> {
         would_block(self.socket.poll_send(self.cx, buf))
     }
 
-    fn write_vectored(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         if let [one] = bufs {
             return self.write(one);
         }
@@ -325,15 +295,6 @@ impl Write for SocketWriter<'_, '_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// A reader that has no data but has not ended.
-struct WouldBlock;
-
-impl Read for WouldBlock {
-    fn read(&mut self, _buf: &mut [u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::WouldBlock.into())
     }
 }
 

@@ -11,25 +11,27 @@ use crate::testing::pair;
 #[test]
 fn fills_at_the_back_and_consumes_at_the_front() {
     let buffers = Buffers::new();
-    let mut buffer = buffers.take();
-    assert_eq!((buffer.len(), buffer.capacity()), (0, SMALL));
-    assert_eq!(buffer.extend(b"hello world"), 11);
-    buffer.consume(6);
-    assert_eq!(&*buffer, b"world");
-    assert_eq!(buffer.room(), SMALL - 11);
-    buffer.compact();
-    assert_eq!((&*buffer, buffer.room()), (&b"world"[..], SMALL - 5));
-    buffer.spare()[..2].copy_from_slice(b"!!");
-    buffer.commit(2);
-    assert_eq!(&*buffer, b"world!!");
-    buffer.filled_mut()[0] = b'W';
-    assert_eq!(&*buffer, b"World!!");
-    buffer.consume(100);
-    assert_eq!((buffer.len(), buffer.room()), (0, SMALL));
-    assert_eq!(buffer.extend(&vec![7; SMALL + 1]), SMALL);
-    assert_eq!(buffer.extend(b"more"), 0);
-    buffer.commit(1);
-    assert_eq!(buffer.len(), SMALL);
+    for (mut buffer, size) in [(buffers.take(), SMALL), (buffers.take_large(), LARGE)] {
+        assert_eq!((buffer.len(), buffer.capacity()), (0, size));
+        assert_eq!((buffer.room(), buffer.spare().len()), (size, size));
+        assert_eq!(buffer.extend(b"hello world"), 11);
+        buffer.consume(6);
+        assert_eq!(&*buffer, b"world");
+        assert_eq!(buffer.room(), size - 11);
+        buffer.compact();
+        assert_eq!((&*buffer, buffer.room()), (&b"world"[..], size - 5));
+        buffer.spare()[..2].copy_from_slice(b"!!");
+        buffer.commit(2);
+        assert_eq!(&*buffer, b"world!!");
+        buffer.filled_mut()[0] = b'W';
+        assert_eq!(&*buffer, b"World!!");
+        buffer.consume(100);
+        assert_eq!((buffer.len(), buffer.room()), (0, size));
+        assert_eq!(buffer.extend(&vec![7; size + 1]), size);
+        assert_eq!(buffer.extend(b"more"), 0);
+        buffer.commit(1);
+        assert_eq!(buffer.len(), size);
+    }
 }
 
 #[test]

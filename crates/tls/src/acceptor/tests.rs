@@ -7,6 +7,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedCipherSuite};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::spawn_blocking;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
@@ -14,7 +15,7 @@ use crate::hybrid::Secp384r1MlKem1024;
 use crate::testkit::{
     Key, LONG, acceptor, client, client_with, connect, handshake, loaded, loaded_until, sockets,
 };
-use crate::{ClientTls, alpn, policy};
+use crate::{alpn, policy};
 
 const PQ: &str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09";
 const V13: &str = "ELBSecurityPolicy-TLS13-1-3-2021-06";
@@ -401,18 +402,21 @@ async fn unexpected_early_data_is_skipped() {
         assert_eq!(client.unwrap().read_u8().await.unwrap(), b's');
 
         let (accepted, connected) = sockets().await;
-        let connect = async {
+        let connect = spawn_blocking(move || {
+            let mut socket = connected.into_std().unwrap();
+            socket.set_nonblocking(false).unwrap();
             let mut connection = ClientConnection::new(config, name).unwrap();
             let written = connection.early_data().unwrap().write(b"lost!");
             assert_eq!(written.unwrap(), 5);
-            let mut client = ClientTls::new(connected, connection);
-            poll_fn(|cx| client.poll_handshake(cx)).await.unwrap();
-            client.write_all(b"found").await.unwrap();
-            client
-        };
+            let mut client = rustls::Stream::new(&mut connection, &mut socket);
+            client.write_all(b"found").unwrap();
+            client.flush().unwrap();
+            assert!(!connection.is_early_data_accepted());
+            socket
+        });
         let (server, client) =
             tokio::join!(acceptor.accept(accepted, LONG, Instant::now()), connect);
-        assert!(!client.connection().is_early_data_accepted());
+        let _socket = client.unwrap();
         let (mut server, meta) = server.unwrap();
         assert!(!meta.resumed);
         let mut read = [0; 5];

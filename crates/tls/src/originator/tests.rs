@@ -2,7 +2,13 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use elbow_net::TlsMeta;
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::server::{ServerSessionMemoryCache, StoresServerSessions};
+use rustls::sign::SingleCertAndKey;
+use rustls::version::TLS12;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::Acceptor;
@@ -91,6 +97,53 @@ async fn sessions_are_resumed_per_target() {
         let v6 = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 1));
         assert!(!reach(&originator, &acceptor, v6).await.resumed);
         assert!(reach(&originator, &acceptor, v6).await.resumed);
+    }
+}
+
+/// Sessions that are resumed with another master secret.
+#[derive(Debug)]
+struct OtherSecrets(Arc<ServerSessionMemoryCache>);
+
+impl StoresServerSessions for OtherSecrets {
+    fn put(&self, key: Vec<u8>, mut value: Vec<u8>) -> bool {
+        // The secret follows six bytes.
+        value[20] ^= 1;
+        self.0.put(key, value)
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.get(key)
+    }
+
+    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.take(key)
+    }
+
+    fn can_cache(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn session_that_a_target_resumes_with_other_keys_is_forgotten() {
+    let certificate = loaded("a", &["a.example"], Key::P256);
+    let mut config = ServerConfig::builder_with_provider(default_provider().into())
+        .with_protocol_versions(&[&TLS12])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(
+            certificate.certified.clone(),
+        )));
+    config.session_storage = Arc::new(OtherSecrets(ServerSessionMemoryCache::new(8)));
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let originator = Originator::new(BackendPolicy::Tls12).unwrap();
+    for is_served in [true, false, true] {
+        let (accepted, connected) = sockets().await;
+        let (_, client) = tokio::join!(
+            acceptor.accept(accepted),
+            originator.connect(connected, target(1), LONG),
+        );
+        assert_eq!(client.is_ok(), is_served);
     }
 }
 

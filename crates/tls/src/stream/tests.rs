@@ -21,6 +21,29 @@ async fn pair(
     (server.unwrap().0, client.unwrap())
 }
 
+/// A server stream of TLS 1.2, and the socket and the record layer of its client.
+async fn raw_pair() -> (ServerTls, TcpStream, Records) {
+    let acceptor = acceptor(
+        "ELBSecurityPolicy-2016-08",
+        vec![loaded("a", &["a.example"], Key::P256)],
+    );
+    let mut config = client(&[&TLS12]);
+    config.enable_secret_extraction = true;
+    let (server, client) = handshake(&acceptor, &Arc::new(config), "a.example").await;
+    let (socket, connection) = client.unwrap().into_inner();
+    let records = Records::new(connection.dangerous_extract_secrets().unwrap());
+    (server.unwrap().0, socket, records)
+}
+
+/// Reads until `count` bytes wait for the rest of their record or message.
+async fn read_incomplete(server: &mut ServerTls, count: usize) {
+    while server.session.received().len() < count {
+        assert!(now(server.read(&mut [0])).await.is_none());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(server.session.received().len(), count);
+}
+
 /// Bytes with a period that is not a power of two.
 fn pattern(len: usize) -> Vec<u8> {
     (0..251).cycle().take(len).collect()
@@ -84,11 +107,121 @@ async fn reads_of_any_size_see_every_byte() {
 async fn vectored_writes_arrive_in_order() {
     let (mut server, mut client) = pair(&TLS13).await;
     assert!(server.is_write_vectored());
-    let parts = [io::IoSlice::new(b"head "), io::IoSlice::new(b"body")];
+    let parts = [IoSlice::new(b"head "), IoSlice::new(b"body")];
     assert_eq!(server.write_vectored(&parts).await.unwrap(), 9);
     let mut read = [0; 9];
     client.read_exact(&mut read).await.unwrap();
     assert_eq!(&read, b"head body");
+}
+
+/// Parts fill records as one part would; a write takes four records.
+#[tokio::test]
+async fn vectored_writes_fill_records() {
+    let (mut server, mut socket, mut records) = raw_pair().await;
+    let data = pattern(70_000);
+    let (head, body) = data.split_at(100);
+    let (body, tail) = body.split_at(40_000);
+    let parts = [head, body, &[], tail].map(IoSlice::new);
+    assert_eq!(server.write_vectored(&parts).await.unwrap(), 65_536);
+    for want in data[..65_536].chunks(16_384) {
+        assert!(records.read(&mut socket).await == (0x17, want.to_vec()));
+    }
+    assert_eq!(server.write_vectored(&parts[2..3]).await.unwrap(), 0);
+    assert_eq!(server.write(&data).await.unwrap(), 65_536);
+    for want in data[..65_536].chunks(16_384) {
+        assert!(records.read(&mut socket).await == (0x17, want.to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn write_passes_while_a_record_is_incomplete() {
+    let (mut server, mut socket, mut records) = raw_pair().await;
+    let data = pattern(1_000);
+    let record = records.seal(0x17, &data);
+    let (first, rest) = record.split_at(500);
+    socket.write_all(first).await.unwrap();
+    read_incomplete(&mut server, 500).await;
+    server.write_all(b"answer").await.unwrap();
+    let answer = records.read(&mut socket).await;
+    assert_eq!(answer, (0x17, b"answer".to_vec()));
+    socket.write_all(rest).await.unwrap();
+    let mut read = vec![0; 1_000];
+    server.read_exact(&mut read).await.unwrap();
+    assert!(read == data);
+    assert!(server.session.received().is_empty());
+}
+
+#[tokio::test]
+async fn write_passes_while_whole_records_wait_for_the_reader() {
+    let (mut server, mut socket, mut records) = raw_pair().await;
+    let data = pattern(3_000);
+    let sent: Vec<u8> = data
+        .chunks(1_000)
+        .flat_map(|part| records.seal(0x17, part))
+        .collect();
+    socket.write_all(&sent).await.unwrap();
+    let mut read = vec![0; 3_000];
+    server.read_exact(&mut read[..1]).await.unwrap();
+    server.write_all(b"answer").await.unwrap();
+    let answer = records.read(&mut socket).await;
+    assert_eq!(answer, (0x17, b"answer".to_vec()));
+    server.read_exact(&mut read[1..]).await.unwrap();
+    assert!(read == data);
+}
+
+/// rustls counts from the beginning of an incomplete message, so that its bytes must outlive the end of the stream.
+#[tokio::test]
+async fn write_passes_after_half_a_message_and_fin() {
+    let (mut server, mut socket, mut records) = raw_pair().await;
+    let hello = RawHello::tls12().message();
+    let half = records.seal(0x16, &hello[..9]);
+    socket.write_all(&half).await.unwrap();
+    read_incomplete(&mut server, half.len()).await;
+    socket.shutdown().await.unwrap();
+    assert_eq!(server.read(&mut [0; 8]).await.unwrap(), 0);
+    server.write_all(b"answer").await.unwrap();
+    server.shutdown().await.unwrap();
+    let answer = records.read(&mut socket).await;
+    assert_eq!(answer, (0x17, b"answer".to_vec()));
+    let (warning, close_notify) = (1, 0);
+    let alert = records.read(&mut socket).await;
+    assert_eq!(alert, (0x15, vec![warning, close_notify]));
+}
+
+#[tokio::test]
+async fn message_without_end_is_refused() {
+    let (mut server, mut socket, mut records) = raw_pair().await;
+    let mut sent = records.seal(0x16, &[1, 0, 0xff, 0xff]);
+    for _ in 0..600 {
+        sent.extend(records.seal(0x16, &[0; 100]));
+    }
+    let send = async {
+        socket.write_all(&sent).await.unwrap();
+        socket.shutdown().await.unwrap();
+    };
+    let mut byte = [0];
+    let ((), read) = tokio::join!(send, server.read(&mut byte));
+    assert_eq!(read.unwrap_err().kind(), io::ErrorKind::InvalidData);
+    assert!(server.session.received().len() < MAX_INCOMPLETE + MIN_READ);
+}
+
+/// RFC 8446, 4.6.3: each side changes its keys, the server before its next data.
+#[tokio::test]
+async fn keys_are_updated() {
+    let (mut server, mut client) = pair(&TLS13).await;
+    for _ in 0..3 {
+        client.get_mut().1.refresh_traffic_keys().unwrap();
+        client.write_all(b"request").await.unwrap();
+        let mut request = [0; 7];
+        // Whole records wait at times.
+        server.read_exact(&mut request[..2]).await.unwrap();
+        server.write_all(b"answer").await.unwrap();
+        server.read_exact(&mut request[2..]).await.unwrap();
+        assert_eq!(&request, b"request");
+        let mut answer = [0; 6];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"answer");
+    }
 }
 
 /// close_notify in one direction leaves the other open (RFC 8446, 6.1).
@@ -151,25 +284,36 @@ async fn broken_record_causes_an_error_and_an_alert() {
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     let error = client.read(&mut [0; 8]).await.unwrap_err();
     let alert = error.get_ref().unwrap().downcast_ref::<rustls::Error>();
-    let want = rustls::Error::AlertReceived(rustls::AlertDescription::BadRecordMac);
+    let want = rustls::Error::AlertReceived(AlertDescription::BadRecordMac);
     assert_eq!(alert, Some(&want));
+}
+
+#[tokio::test]
+async fn data_before_a_broken_record_is_read() {
+    let (mut server, mut socket, mut records) = raw_pair().await;
+    let mut sent = records.seal(0x17, b"data");
+    sent.extend_from_slice(&[0x17, 3, 3, 0, 40]);
+    sent.extend_from_slice(&[0; 40]);
+    socket.write_all(&sent).await.unwrap();
+    let mut read = [0; 8];
+    assert_eq!(server.read(&mut read).await.unwrap(), 4);
+    assert_eq!(&read[..4], b"data");
+    for _ in 0..2 {
+        let error = server.read(&mut read).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+    let error = server.write(b"more").await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    let (fatal, bad_record_mac) = (2, 20);
+    let alert = records.read(&mut socket).await;
+    assert_eq!(alert, (0x15, vec![fatal, bad_record_mac]));
 }
 
 /// Parity 2.3: a client that asks to renegotiate is refused at once, even if it sends nothing more, and the connection continues
 /// (RFC 5246, 7.2.2).
 #[tokio::test]
 async fn renegotiation_is_refused_at_once() {
-    let acceptor = acceptor(
-        "ELBSecurityPolicy-2016-08",
-        vec![loaded("a", &["a.example"], Key::P256)],
-    );
-    let mut config = client(&[&TLS12]);
-    config.enable_secret_extraction = true;
-    let (server, client) = handshake(&acceptor, &Arc::new(config), "a.example").await;
-    let (mut server, _) = server.unwrap();
-    let (mut socket, connection) = client.unwrap().into_inner();
-    let mut records = Records::new(connection.dangerous_extract_secrets().unwrap());
-
+    let (mut server, mut socket, mut records) = raw_pair().await;
     let hello = records.seal(0x16, &RawHello::tls12().message());
     socket.write_all(&hello).await.unwrap();
     let mut byte = [0];
@@ -197,7 +341,7 @@ async fn read_sends_buffered_records() {
     while let Some(written) = now(server.write(&chunk)).await {
         sent += written.unwrap();
     }
-    assert!(server.connection.wants_write());
+    assert!(!server.session.output.is_empty());
     let mut received = vec![0; sent];
     let (read, ()) = tokio::join!(
         async {
