@@ -91,6 +91,19 @@ pub(crate) fn token(out: &mut Vec<u8>, text: &[u8]) {
     escaped(out, text, |b| b != b' ');
 }
 
+/// Unquoted text of elbow's own, which needs no escapes; `-` if it is absent or empty.
+pub(crate) fn own(out: &mut Vec<u8>, text: Option<&'static str>) {
+    let text = text.filter(|text| !text.is_empty()).unwrap_or("-");
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// The same in quotes.
+pub(crate) fn quoted_own(out: &mut Vec<u8>, text: Option<&'static str>) {
+    out.push(b'"');
+    own(out, text);
+    out.push(b'"');
+}
+
 /// Quoted text; `"-"` if it is absent or empty.
 pub(crate) fn quoted(out: &mut Vec<u8>, text: Option<&[u8]>) {
     match text {

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use crate::field::{address, endpoints, number, quotable, quoted, seconds, token};
+use crate::field::{address, endpoints, number, own, quotable, quoted, quoted_own, seconds, token};
 use crate::stamp::Timestamps;
 
 /// User agents are truncated to this many bytes (ALB guide: access logs).
@@ -11,7 +11,7 @@ pub(crate) const MAX_USER_AGENT: usize = 8 * 1024;
 /// (ALB guide: access logs). `None` and empty text are written as `-`.
 ///
 /// Text that a client can influence is arbitrary bytes; those that could end a field or the line are
-/// escaped as `\xNN`.
+/// escaped as `\xNN`. Static text is elbow's own, and written as it is.
 #[derive(Clone, Debug)]
 pub struct AccessRecord<'a> {
     /// 1: protocol of the request.
@@ -43,9 +43,9 @@ pub struct AccessRecord<'a> {
     /// 14: `User-Agent`, truncated to 8 KiB.
     pub user_agent: Option<&'a [u8]>,
     /// 15: OpenSSL's name of the cipher suite.
-    pub ssl_cipher: Option<&'a str>,
+    pub ssl_cipher: Option<&'static str>,
     /// 16: `TLSv1.2`, `TLSv1.3`.
-    pub ssl_protocol: Option<&'a str>,
+    pub ssl_protocol: Option<&'static str>,
     /// 17: the target group.
     pub target_group_arn: Option<&'a str>,
     /// 18: `X-Amzn-Trace-Id` as sent to the target.
@@ -59,19 +59,19 @@ pub struct AccessRecord<'a> {
     /// 22: when the request was received.
     pub request_creation_time: SystemTime,
     /// 23: `forward`, `redirect`, `fixed-response`; separated by commas.
-    pub actions_executed: Option<&'a str>,
+    pub actions_executed: Option<&'static str>,
     /// 24: location of a redirect action.
     pub redirect_url: Option<&'a [u8]>,
     /// 25: one of AWS's error reasons.
-    pub error_reason: Option<&'a str>,
+    pub error_reason: Option<&'static str>,
     /// 26: all targets tried.
     pub target_list: &'a [SocketAddr],
     /// 27: their status codes.
     pub target_status_code_list: &'a [u16],
     /// 28: `Acceptable`, `Ambiguous`, `Severe`.
-    pub classification: Option<&'a str>,
+    pub classification: Option<&'static str>,
     /// 29: the reason for the classification.
-    pub classification_reason: Option<&'a str>,
+    pub classification_reason: Option<&'static str>,
     /// 30: `TID_` and hex digits, unique per connection.
     pub conn_trace_id: Option<&'a str>,
     /// 31: host after a rewrite.
@@ -79,7 +79,7 @@ pub struct AccessRecord<'a> {
     /// 32: URI after a rewrite.
     pub transformed_uri: Option<&'a [u8]>,
     /// 33: for example `TransformSuccess`.
-    pub request_transform_status: Option<&'a str>,
+    pub request_transform_status: Option<&'static str>,
 }
 
 /// Field 13: `METHOD scheme://host:port/uri HTTP/x.y`. Empty parts are written as `-`, as AWS does for
@@ -89,7 +89,7 @@ pub struct RequestLine<'a> {
     /// Method as received.
     pub method: &'a [u8],
     /// `http`, `https`, `ws`, `wss`.
-    pub scheme: &'a str,
+    pub scheme: &'static str,
     /// `Host` or authority, with or without its port.
     pub host: &'a [u8],
     /// Port of the listener.
@@ -97,7 +97,7 @@ pub struct RequestLine<'a> {
     /// Path and query as received.
     pub uri: &'a [u8],
     /// `HTTP/1.1`, `HTTP/2.0`.
-    pub version: &'a str,
+    pub version: &'static str,
 }
 
 /// Field 1 of the access log.
@@ -177,10 +177,12 @@ impl AccessRecord<'_> {
         self.request.write_to(out);
         let user_agent = self.user_agent.map(|u| &u[..u.len().min(MAX_USER_AGENT)]);
         quoted_next(out, user_agent);
-        for text in [self.ssl_cipher, self.ssl_protocol, self.target_group_arn] {
+        for text in [self.ssl_cipher, self.ssl_protocol] {
             out.push(b' ');
-            token(out, text.unwrap_or_default().as_bytes());
+            own(out, text);
         }
+        out.push(b' ');
+        token(out, self.target_group_arn.unwrap_or_default().as_bytes());
         quoted_next(out, self.trace_id);
         quoted_next(out, self.domain_name);
         quoted_next(out, self.chosen_cert_arn.map(str::as_bytes));
@@ -188,20 +190,25 @@ impl AccessRecord<'_> {
         self.write_priority(out);
         out.push(b' ');
         timestamps.write(self.request_creation_time, out);
-        quoted_next(out, self.actions_executed.map(str::as_bytes));
+        out.push(b' ');
+        quoted_own(out, self.actions_executed);
         quoted_next(out, self.redirect_url);
-        quoted_next(out, self.error_reason.map(str::as_bytes));
+        out.push(b' ');
+        quoted_own(out, self.error_reason);
         quoted_list(out, self.target_list, |out, &target| address(out, target));
         quoted_list(out, self.target_status_code_list, |out, &status| {
             number(out, status.into());
         });
-        quoted_next(out, self.classification.map(str::as_bytes));
-        quoted_next(out, self.classification_reason.map(str::as_bytes));
+        out.push(b' ');
+        quoted_own(out, self.classification);
+        out.push(b' ');
+        quoted_own(out, self.classification_reason);
         out.push(b' ');
         token(out, self.conn_trace_id.unwrap_or_default().as_bytes());
         quoted_next(out, self.transformed_host);
         quoted_next(out, self.transformed_uri);
-        quoted_next(out, self.request_transform_status.map(str::as_bytes));
+        out.push(b' ');
+        quoted_own(out, self.request_transform_status);
     }
 
     fn write_priority(&self, out: &mut Vec<u8>) {
@@ -226,14 +233,14 @@ impl RequestLine<'_> {
         out.push(b'"');
         part(out, self.method);
         out.push(b' ');
-        part(out, self.scheme.as_bytes());
+        own(out, Some(self.scheme));
         out.extend_from_slice(b"://");
         part(out, without_port(self.host));
         out.push(b':');
         number(out, self.port.into());
         part(out, self.uri);
         out.push(b' ');
-        part(out, self.version.as_bytes());
+        own(out, Some(self.version));
         out.push(b'"');
     }
 }
