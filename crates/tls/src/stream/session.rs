@@ -13,6 +13,10 @@ use super::plaintext::{Plaintext, fill_records};
 use super::side::Side;
 use crate::alert;
 
+/// Up to this capacity, memory for the first part of a record is used again for the next one: whatever comes in bulk ends
+/// in the middle of a record at most reads.
+const MOST_REUSED: usize = 16 << 10;
+
 /// Everything of a TLS connection but its socket.
 pub(super) struct Session<C> {
     connection: C,
@@ -222,7 +226,13 @@ impl<C: Side> Session<C> {
 
     fn keep<T>(&mut self, records: &[u8], progress: Option<Progress<T>>) {
         let (used, is_full) = progress.map_or((records.len(), false), |p| (p.used, p.is_full));
-        self.received = records.get(used..).unwrap_or_default().into();
+        let rest = records.get(used..).unwrap_or_default();
+        if rest.is_empty() || self.received.capacity() > MOST_REUSED {
+            self.received = rest.into();
+        } else {
+            self.received.clear();
+            self.received.extend_from_slice(rest);
+        }
         self.has_records = is_full && !self.received.is_empty();
     }
 
