@@ -157,9 +157,12 @@ fn request_of_http_0_9_gets_the_body_alone() {
     // Other methods have no such form.
     let refused = "HTTP/1.1 400 BAD_REQUEST\r\n";
     assert!(web.raw("POST /\r\n\r\n").starts_with(refused));
-    let logged = web.elbow.access_log(7).remove(0);
+    let logged = web.elbow.access_log(7);
     let asked = format!("\"GET http://{}:8080/a?b HTTP/0.9\"", web.ip);
-    assert!(logged.contains(&asked), "{logged}");
+    assert!(
+        logged.iter().any(|line| line.contains(&asked)),
+        "{logged:?}"
+    );
 
     // An error has no body, so that the client gets nothing.
     web.elbow.reload(&web.file(&[], &[]));

@@ -359,7 +359,7 @@ fn every_configuration_of_the_repository_passes_check() {
 
 /// Writes the certificates that a configuration names; users provide their own.
 fn write_certificates(config: &str, dir: &TempDir, leaf: &elbow_tests::certificates::Leaf) {
-    for word in config.split([' ', ',', '{', '}', '\n']) {
+    for word in config.split([' ', ',', '{', '}', '[', ']', '\n']) {
         if word.ends_with(".pem") {
             dir.write(word, &leaf.certificate);
         } else if word.ends_with(".key") {

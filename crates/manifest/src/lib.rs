@@ -31,6 +31,7 @@ mod account;
 pub mod advice;
 pub mod annotations;
 mod auto_mode;
+mod base64;
 pub mod bounds;
 pub mod built;
 pub mod classic;

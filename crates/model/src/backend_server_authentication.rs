@@ -1,11 +1,10 @@
 //! Authentication of instances of a Classic load balancer by their public keys (CLB guide: HTTPS load balancers).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
 
-use crate::instance::{InstanceEnd, instance_port};
+use crate::instance_end::{InstanceEnd, instance_port};
 use crate::invalid::Place;
+use crate::public_key_file::PublicKeyFile;
 use crate::spec::BackendServerAuthenticationSpec;
 
 /// The public keys on one instance port: an instance must have one of them (`BackendServerAuthenticationPolicyType`).
@@ -13,15 +12,6 @@ use crate::spec::BackendServerAuthenticationSpec;
 pub struct BackendServerAuthentication {
     /// At least one, in the order of the input.
     pub public_keys: Vec<PublicKeyFile>,
-}
-
-/// A file with a public key (`PublicKeyPolicyType`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PublicKeyFile {
-    /// A certificate, or the key in PEM, with or without its first and last line.
-    pub file: PathBuf,
-    /// Where it is declared, for messages: file, line, column (1-based).
-    pub declared: Option<(Arc<str>, u32, u32)>,
 }
 
 impl BackendServerAuthentication {

@@ -66,6 +66,7 @@ mod health_check;
 mod hidden;
 mod identity;
 mod instance;
+mod instance_end;
 mod invalid;
 mod kinds;
 mod listener;
@@ -74,6 +75,7 @@ mod model;
 mod mutual_authentication;
 mod origin;
 mod private_key;
+mod public_key_file;
 mod quic;
 mod read;
 mod rule;
@@ -98,7 +100,7 @@ pub use attributes::{
     MAX_HEADER_VALUE, MinimumHealthy, ProxyHeaderPlacement, ProxyProtocol, Requirement, Resource,
     Stickiness, TargetGroupAttributes, Values, XffHeaderProcessingMode,
 };
-pub use backend_server_authentication::{BackendServerAuthentication, PublicKeyFile};
+pub use backend_server_authentication::BackendServerAuthentication;
 pub use certificate::{Certificate, CertificateSource, MAX_CERTIFICATE_HOSTS, is_certificate_host};
 pub use changed::{Changed, changed};
 pub use client_secret::ClientSecret;
@@ -112,7 +114,8 @@ pub use expression::Expression;
 pub use health_check::{HealthCheck, HealthCheckPort, Matcher};
 pub use hidden::hidden;
 pub use identity::{Account, DnsZone, dns_name, stable_id};
-pub use instance::{Classic, Instance, InstanceEnd};
+pub use instance::{Classic, Instance};
+pub use instance_end::InstanceEnd;
 pub use invalid::{Checked, FieldPath, Invalid, Step};
 pub use kinds::{
     Algorithm, AlpnPolicy, BackendServerPolicy, ContentType, HealthCheckProtocol, IpAddressType,
@@ -126,6 +129,7 @@ pub use mutual_authentication::{MutualAuthentication, Verification};
 pub use origin::{At, Origin};
 pub use personality::{HttpPersonality, Personality};
 pub use private_key::PrivateKey;
+pub use public_key_file::PublicKeyFile;
 pub use quic::QuicServerId;
 pub use rule::{Rewrite, Rule, Transforms};
 pub use scope::Scope;

@@ -7,7 +7,7 @@ use crate::action::{Action, Owner};
 use crate::attributes::ListenerAttributes;
 use crate::certificate::Certificate;
 use crate::cookie_stickiness::CookieStickiness;
-use crate::instance::InstanceEnd;
+use crate::instance_end::InstanceEnd;
 use crate::invalid::{Checked, FieldPath, Findings, Place};
 use crate::kinds::{AlpnPolicy, LoadBalancerType, Protocol, Transport};
 use crate::mutual_authentication::MutualAuthentication;

@@ -12,7 +12,8 @@ use crate::backend_server_authentication::BackendServerAuthentication;
 use crate::certificate::Certificate;
 use crate::health_check::HealthCheck;
 use crate::identity::{DnsZone, dns_name, stable_id};
-use crate::instance::{Classic, Instance, InstanceEnd, backend_server_policies};
+use crate::instance::{Classic, Instance, backend_server_policies};
+use crate::instance_end::InstanceEnd;
 use crate::invalid::{Checked, Findings, Place};
 use crate::kinds::{
     Algorithm, BackendServerPolicy, IpAddressType, LoadBalancerType, ProtocolVersion, Scheme,

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::backend_server_authentication::PublicKeyFile;
 use crate::certificate::Certificate;
 use crate::invalid::{Checked, Findings, Place};
 use crate::kinds::LoadBalancerType;
 use crate::load_balancer::LoadBalancer;
+use crate::public_key_file::PublicKeyFile;
 use crate::scope::Scope;
 use crate::seen::Seen;
 use crate::spec::ModelSpec;

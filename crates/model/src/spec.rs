@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::attributes::AttributesSpec;
-use crate::backend_server_authentication::PublicKeyFile;
 use crate::condition::ConditionSpec;
 use crate::environment::Environment;
 use crate::private_key::PrivateKey;
+use crate::public_key_file::PublicKeyFile;
 
 pub use action::{
     ActionSpec, AdditionalClaimSpec, AuthenticateCognitoSpec, AuthenticateOidcSpec,

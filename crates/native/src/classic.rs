@@ -8,7 +8,7 @@ use elbow_model::{
     BackendServerPolicy, ClassicHealthCheckSpec, CookieStickiness, HealthCheck, InstanceSpec,
     LbCookieStickinessPolicySpec, PublicKeyFile,
 };
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::item::Item;
@@ -73,6 +73,15 @@ pub(super) struct BackendServerAuthentication {
     /// Certificates or public keys in PEM, relative to the folder of this file. An instance has one of these keys.
     #[schemars(length(min = 1))]
     pub(super) public_key_files: Vec<String>,
+}
+
+pub(super) fn backend_server_authentication(generator: &mut SchemaGenerator) -> Schema {
+    let policy = generator.subschema_for::<BackendServerAuthentication>();
+    json_schema!({
+        "type": "object",
+        "patternProperties": {"^[0-9]+$": policy},
+        "additionalProperties": false,
+    })
 }
 
 /// `{attribute: whether}`.

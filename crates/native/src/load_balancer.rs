@@ -12,8 +12,7 @@ use super::item::Item;
 use super::listener::{self, Listener};
 use super::security_group::{self, SecurityGroup};
 use super::values::{
-    backend_server_authentication, backend_server_policies, ip_address_types,
-    load_balancer_attributes, schemes, texts, types,
+    backend_server_policies, ip_address_types, load_balancer_attributes, schemes, texts, types,
 };
 
 /// One load balancer and its listeners.
@@ -64,7 +63,7 @@ pub(super) struct LoadBalancer {
     pub(super) backend_server_policies: BTreeMap<String, Vec<String>>,
     /// Classic load balancers only: by instance port.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(default, schema_with = "backend_server_authentication")]
+    #[schemars(default, schema_with = "classic::backend_server_authentication")]
     pub(super) backend_server_authentication: BTreeMap<String, BackendServerAuthentication>,
 }
 

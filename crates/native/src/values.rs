@@ -12,8 +12,6 @@ use elbow_model::{
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
-use super::classic::BackendServerAuthentication;
-
 /// A certificate has one source.
 pub(super) fn one_form(schema: &mut Schema) {
     let forms = Certificate::FORMS.iter();
@@ -70,15 +68,6 @@ pub(super) fn backend_server_policies(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "patternProperties": {"^[0-9]+$": {"type": "array", "items": policies}},
-        "additionalProperties": false,
-    })
-}
-
-pub(super) fn backend_server_authentication(generator: &mut SchemaGenerator) -> Schema {
-    let policy = generator.subschema_for::<BackendServerAuthentication>();
-    json_schema!({
-        "type": "object",
-        "patternProperties": {"^[0-9]+$": policy},
         "additionalProperties": false,
     })
 }

@@ -10,6 +10,7 @@ pub mod response;
 pub mod scan;
 
 mod fields;
+mod simple;
 
 /// How the end of a message body is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

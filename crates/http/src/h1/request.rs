@@ -8,6 +8,7 @@ use httparse::{EMPTY_HEADER, Header, Status};
 use super::desync::{Reason, Verdict};
 use super::fields::{self, Framer, RequestFraming};
 use super::scan::ScanError;
+use super::simple::simple_target;
 use super::{Framing, is_token, lists};
 use crate::error::ErrorKind;
 use crate::header::head::{RequestHead, Version};
@@ -263,17 +264,6 @@ impl Control {
         }
         control
     }
-}
-
-/// The target of a Simple-Request, GET without a version (RFC 1945, 5); `line` has its line end.
-pub(super) fn simple_target(line: &[u8]) -> Option<&str> {
-    let target = line.strip_prefix(b"GET ")?.strip_suffix(b"\r\n")?;
-    // A space may precede a version that is damaged.
-    if !target.iter().all(u8::is_ascii_graphic) {
-        return None;
-    }
-    let target = str::from_utf8(target).ok()?;
-    (uri::is_path_of("GET", target) || uri::is_absolute(target)).then_some(target)
 }
 
 /// A request line.

@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 use super::Limits;
-use super::request::simple_target;
+use super::simple::simple_target;
 
 /// The progress of a search for the end of a head. Each byte is looked at once, however the input is
 /// split.

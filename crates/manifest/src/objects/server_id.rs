@@ -8,8 +8,8 @@ use elbow_model::{Origin, QuicServerId};
 
 use super::Meta;
 use crate::annotations::other;
+use crate::base64::decode;
 use crate::object::Place;
-use crate::secret;
 use crate::view::View;
 
 /// The annotation of a pod that lists the containers which get a QUIC server ID, separated by commas.
@@ -63,7 +63,7 @@ impl ServerIds {
             at: if value.is_absent() { variable } else { &value }.at(),
         };
         let origin = place.origin(&meta.object, Arc::default());
-        let Some(octets) = secret::decode(value.text().unwrap_or_default()) else {
+        let Some(octets) = decode(value.text().unwrap_or_default()) else {
             self.undecodable.get_or_insert(origin);
             return;
         };

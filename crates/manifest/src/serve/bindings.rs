@@ -3,7 +3,6 @@
 use elbow_model::TargetSpec;
 use elbow_model::diagnostic::{Diagnostic, Severity};
 
-use super::groups::target;
 use super::targets::{Finder, Target};
 use super::{Surroundings, server_ids};
 use crate::objects::{Binding, Node};
@@ -58,7 +57,7 @@ pub(crate) fn bound_targets(
     if is_quic {
         found.extend(server_ids::assign(&mut targets, scope));
     }
-    targets.iter().map(target).collect()
+    targets.iter().map(Target::spec).collect()
 }
 
 /// The targets of a TargetGroupBinding, for a group of that type.

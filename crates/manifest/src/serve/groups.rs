@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use elbow_model::diagnostic::{Diagnostic, Severity};
-use elbow_model::{At, HealthCheckSpec, MatcherSpec, Origin, Step, TargetGroupSpec, TargetSpec};
+use elbow_model::{At, HealthCheckSpec, MatcherSpec, Origin, Step, TargetGroupSpec};
 use serde_json::Value;
 
 use super::Surroundings;
@@ -262,7 +262,7 @@ impl<'a> Group<'a> {
                 .map(|port| unsigned(port.value, &port.origin, faults)),
             health_check_config: self.health_check(is_served(MATCHER), notes, faults),
             attributes: attributes(&spec.target_group_attributes),
-            targets: self.targets.list.iter().map(target).collect(),
+            targets: self.targets.list.iter().map(Target::spec).collect(),
         }
     }
 
@@ -398,15 +398,6 @@ impl<'a> Group<'a> {
 const VERSION: &str = "protocolVersion";
 const CONTROL_PORT: &str = "targetControlPort";
 const MATCHER: &str = "matcher";
-
-pub(super) fn target(target: &Target<'_>) -> TargetSpec {
-    TargetSpec {
-        id: Some(target.id.clone()),
-        port: Some(target.port.into()),
-        availability_zone: target.zone.clone().filter(|zone| !zone.is_empty()),
-        quic_server_id: target.server_id.map(|id| id.to_string()),
-    }
-}
 
 /// The note about a health check that only nodes can answer.
 pub(super) const LOCAL_CHECK: &str = "a node tells at healthCheckNodePort whether it has a pod; endpoints that stand in \

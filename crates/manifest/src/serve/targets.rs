@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use elbow_model::diagnostic::Diagnostic;
-use elbow_model::{Origin, QuicServerId};
+use elbow_model::{Origin, QuicServerId, TargetSpec};
 
 use super::lost::{EXCLUDE, Lost, notes};
 use crate::Context;
@@ -31,6 +31,17 @@ pub(super) struct Target<'a> {
     pub(super) server_id: Option<QuicServerId>,
     /// The endpoint or the node.
     pub(super) origin: Origin,
+}
+
+impl Target<'_> {
+    pub(super) fn spec(&self) -> TargetSpec {
+        TargetSpec {
+            id: Some(self.id.clone()),
+            port: Some(self.port.into()),
+            availability_zone: self.zone.clone().filter(|zone| !zone.is_empty()),
+            quic_server_id: self.server_id.map(|id| id.to_string()),
+        }
+    }
 }
 
 /// The targets of a port of a Service.

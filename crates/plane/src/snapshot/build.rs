@@ -85,7 +85,13 @@ pub(crate) fn build(model: Arc<Model>, addresses: &Addresses, parts: &Parts<'_>)
     balancers.set.extend(moved);
     let wanted: Vec<_> = balancers.set.iter().map(|(_, lb)| *lb).collect();
     let snapshot = &mut next.snapshot;
-    next.pem_files = RenewedFiles::load(snapshot, &model, &wanted, &mut next.failures);
+    next.pem_files = RenewedFiles::load(
+        &mut snapshot.trust_stores,
+        &mut snapshot.public_keys,
+        &model,
+        &wanted,
+        &mut next.failures,
+    );
 
     let mut changes = GroupChanges::default();
     let gone = groups.gone.iter();

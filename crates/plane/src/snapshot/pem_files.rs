@@ -10,7 +10,6 @@ use elbow_model::{BackendServerAuthentication, Listener, LoadBalancer, Model, Tr
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::stamp::{Stamp, stamp};
-use super::state::Snapshot;
 use crate::error::{Cause, Failure};
 
 /// Files that are loaded together.
@@ -169,17 +168,18 @@ pub(super) struct RenewedFiles {
 }
 
 impl RenewedFiles {
-    /// Loads what is new or has other content into `snapshot`; `changed` are new and changed load balancers of `model`. Adds to
-    /// `failures` what cannot be loaded.
+    /// Loads what is new or has other content; `changed` are new and changed load balancers of `model`. Adds to `failures` what
+    /// cannot be loaded.
     pub(super) fn load(
-        snapshot: &mut Snapshot,
+        trust_stores: &mut Arc<PemFiles<TrustStore>>,
+        public_keys: &mut Arc<PemFiles<BackendServerAuthentication>>,
         model: &Model,
         changed: &[&Arc<LoadBalancer>],
         failures: &mut Vec<Failure>,
     ) -> Self {
         let mut files = Self {
-            trust_stores: snapshot.trust_stores.renew(model, changed),
-            public_keys: snapshot.public_keys.renew(model, changed),
+            trust_stores: trust_stores.renew(model, changed),
+            public_keys: public_keys.renew(model, changed),
         };
         failures.append(&mut files.trust_stores.failures);
         failures.append(&mut files.public_keys.failures);
