@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 const CONTAINERS: &str = "service.beta.kubernetes.io/aws-load-balancer-quic-enabled-containers";
 const VARIABLE: &str = "AWS_LBC_QUIC_SERVER_ID";
 
-/// A pod with a server and a sidecar, of which the annotation lists `containers`.
+/// A pod with a server and a sidecar. Its annotation lists `containers`.
 fn pod(name: &str, containers: &str, env: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"namespace": "shop", "name": name, "annotations": {CONTAINERS: containers}},

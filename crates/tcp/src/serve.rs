@@ -231,7 +231,7 @@ async fn open<C: Connect>(
     }
 }
 
-/// The PROXY protocol header that goes to the target together with the first data of the client; empty if there is none.
+/// The PROXY protocol header that accompanies the client's first data; empty if it was sent before, or if the group wants none.
 fn late_header(meta: &ConnMeta, group: &Group) -> Vec<u8> {
     if sends_header_with_payload(group) {
         header(meta, group)

@@ -125,7 +125,7 @@ pub(super) const ROWS: &[Advice] = &[
     Advice {
         code: "no-quic-server-id",
         severities: WARNING,
-        cause: "A pod behind a QUIC listener has no server ID, or a value that is none.",
+        cause: "A pod behind a QUIC listener has no server ID, or an invalid one.",
         consequence: "The pod is not registered, and gets no traffic of this target group.",
         remedy: "Label the namespace `elbv2.k8s.aws/quic-server-id-inject=enabled`, list the container in the pod's annotation `aws-load-balancer-quic-enabled-containers`, and create the pod again.",
         page: "https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/use_cases/quic/",

@@ -18,7 +18,7 @@ pub const QUIC_ENABLED_CONTAINERS: &str = other::QUIC_ENABLED_CONTAINERS.key;
 /// The environment variable of a container with its QUIC server ID: 8 octets in base64.
 pub const QUIC_SERVER_ID: &str = "AWS_LBC_QUIC_SERVER_ID";
 
-/// A server ID, or the place of a value that is none.
+/// A server ID, or the place of an invalid one.
 pub type ServerId = Result<QuicServerId, Origin>;
 
 /// The server IDs of a pod's containers.
