@@ -59,8 +59,9 @@ impl<S: Stream, C: Connect> Connection<S, C> {
             if let Some(input) = &mut self.input {
                 let scanned = wait.scan.advance(input, &REQUEST_LIMITS);
                 // First of all, so that nothing depends on how much of the rest has come.
-                if let Some(found) = wait.scan.simple_request(input)
-                    && serves_http09(&self.context)
+                if self.http09
+                    && let Some(found) = wait.scan.simple_request(input)
+                    && !is_strictest(&self.context)
                 {
                     return Poll::Ready(Next::Request(found));
                 }
@@ -120,11 +121,9 @@ impl<S: Stream, C: Connect> Connection<S, C> {
     }
 }
 
-/// Whether requests of HTTP/0.9 are served; otherwise they are malformed.
-fn serves_http09<C: Connect>(context: &Context<C>) -> bool {
-    let listener = (context.listener)();
-    listener.personality.http.http09
-        && listener.attributes.desync_mitigation_mode != DesyncMitigationMode::Strictest
+/// Whether a request of HTTP/0.9 is malformed.
+fn is_strictest<C: Connect>(context: &Context<C>) -> bool {
+    (context.listener)().attributes.desync_mitigation_mode == DesyncMitigationMode::Strictest
 }
 
 /// Makes room for more of a head, or returns why that fails.
