@@ -53,7 +53,7 @@ impl Client {
                 self.to_send = u64::MAX;
                 return Ok(Step::Again);
             }
-            Workload::HttpPut => {
+            Workload::HttpPut | Workload::HttpsPut => {
                 self.to_send = wire::LARGE;
                 let length = wire::LARGE;
                 let head = format!(
@@ -62,9 +62,11 @@ impl Client {
                 io.send(head.as_bytes())?;
                 return Ok(Step::Again);
             }
-            Workload::HttpGet => io.send(&shared.get_large)?,
+            Workload::HttpGet | Workload::HttpsGet => io.send(&shared.get_large)?,
             Workload::Http
             | Workload::HttpConnect
+            | Workload::HttpsConnect
+            | Workload::HttpsResume
             | Workload::HttpIdle
             | Workload::HttpsIdle
             | Workload::Https

@@ -19,7 +19,7 @@ use crate::client::Client;
 use crate::datagrams::Datagrams;
 use crate::grpc;
 use crate::io::Io;
-use crate::run::{Report, Run, Spec};
+use crate::run::{Report, Run, Spec, Workload};
 use crate::server::{Server, Service};
 use crate::wire;
 
@@ -115,7 +115,7 @@ impl Engine {
             again: VecDeque::new(),
             shared: Shared::new(),
             server_tls,
-            client_tls: crate::certificates::client()?,
+            client_tls: crate::certificates::client(false)?,
             run: None,
             held: Vec::new(),
             sources: 0,
@@ -190,6 +190,7 @@ impl Engine {
         let deadline = Instant::now() + Duration::from_secs_f64(60.0 + spec.warm + spec.seconds);
         // Opens idle connections a few at a time: the run measures memory, not bursts.
         let first = if idles { total.min(32) } else { total };
+        self.client_tls = crate::certificates::client(spec.workload == Workload::HttpsResume)?;
         self.run = Some(Run::new(spec)?);
         for _ in 0..first {
             self.open()?;
@@ -365,11 +366,14 @@ impl Engine {
     }
 
     fn completed(&mut self, key: usize) -> Result<()> {
-        let (Some(Role::Client(_, client)), Some(run)) = (self.roles.get(key), &mut self.run)
+        let (Some(Role::Client(io, client)), Some(run)) = (self.roles.get(key), &mut self.run)
         else {
             return Ok(());
         };
         run.completed(client.started);
+        if io.is_resumed() {
+            run.resumed();
+        }
         if run.spec.workload.reconnects() {
             run.keys.retain(|k| *k != key);
             self.roles.try_remove(key);
@@ -418,5 +422,53 @@ fn connect(source: SocketAddr, target: SocketAddr) -> Result<TcpStream> {
             Err(e).with_context(|| target.to_string())
         }
         _ => Ok(socket.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificates;
+    use crate::run::Workload;
+
+    /// Runs `workload` against the own server of HTTPS until an exchange is complete.
+    fn run(workload: Workload, connections: usize) -> Report {
+        let mut engine = Engine::new(Some(certificates::server_of_test())).unwrap();
+        let target = engine.listen(Service::Https).unwrap();
+        let mut seconds = 0.1;
+        loop {
+            let spec = Spec {
+                workload,
+                target,
+                connections,
+                seconds,
+                warm: 0.0,
+                rate: None,
+                pids: Vec::new(),
+            };
+            let report = engine.run(spec).unwrap();
+            assert_eq!(report.errors, 0, "{report:?}");
+            if report.requests > connections as u64 {
+                return report;
+            }
+            seconds *= 2.0;
+        }
+    }
+
+    #[test]
+    fn large_bodies_pass_through_tls() {
+        for workload in [Workload::HttpsGet, Workload::HttpsPut] {
+            let report = run(workload, 1);
+            assert!(report.bytes >= wire::LARGE, "{workload:?}: {report:?}");
+        }
+    }
+
+    #[test]
+    fn sessions_are_resumed_only_where_the_workload_says_so() {
+        let report = run(Workload::HttpsConnect, 8);
+        assert_eq!(report.resumed, 0, "{report:?}");
+        let report = run(Workload::HttpsResume, 8);
+        // The first session of each of them has no ticket.
+        assert!(report.requests - report.resumed <= 8, "{report:?}");
     }
 }

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Result, Write};
 use std::net::TcpStream;
 
 use rustix::net::{RecvFlags, recv};
-use rustls::Connection;
+use rustls::{Connection, HandshakeKind};
 
 /// One connection. It keeps small writes that do not fit until [`Io::flush`].
 pub struct Io {
@@ -28,6 +28,12 @@ impl Io {
     /// Whether the connection is without TLS.
     pub fn is_plain(&self) -> bool {
         self.tls.is_none()
+    }
+
+    /// Whether the connection has resumed a TLS session.
+    pub fn is_resumed(&self) -> bool {
+        let kind = self.tls.as_ref().and_then(|tls| tls.handshake_kind());
+        kind == Some(HandshakeKind::Resumed)
     }
 
     /// Sends a small message, now or when the socket accepts it.
@@ -63,6 +69,12 @@ impl Io {
     pub fn push(&mut self, data: &[u8]) -> Result<Option<usize>> {
         self.flush()?;
         if let Some(tls) = &mut self.tls {
+            // Until the handshake is over, rustls only keeps what fits into its buffer.
+            while tls.is_handshaking() {
+                if receive(tls, &mut self.socket)?.is_none() {
+                    return Ok(None);
+                }
+            }
             if tls.wants_write() {
                 return Ok(None);
             }
@@ -90,18 +102,10 @@ impl Io {
                 Ok(None) if ended => return Ok(None),
                 Ok(None) => {}
             }
-            // A short read has emptied the socket, so no further call is needed.
-            let mut socket = ReadProbe {
-                socket: &self.socket,
-                filled: true,
-            };
-            match would_block(tls.read_tls(&mut socket))? {
+            match receive(tls, &mut self.socket)? {
                 None => return Ok(None),
-                Some(_) => ended = !socket.filled,
+                Some(filled) => ended = !filled,
             }
-            tls.process_new_packets()
-                .map_err(|e| std::io::Error::new(ErrorKind::InvalidData, e))?;
-            while tls.wants_write() && would_block(tls.write_tls(&mut self.socket))?.is_some() {}
         }
     }
 
@@ -120,6 +124,25 @@ impl Io {
             Err(e) => Err(e.into()),
         }
     }
+}
+
+/// Reads TLS records once, and answers those of a handshake; `None` when no data is available, else whether there may be more.
+fn receive(tls: &mut Connection, socket: &mut TcpStream) -> Result<Option<bool>> {
+    // A short read has emptied the socket, so no further call is needed.
+    let mut probe = ReadProbe {
+        socket,
+        filled: true,
+    };
+    match would_block(tls.read_tls(&mut probe))? {
+        None => return Ok(None),
+        Some(0) if tls.is_handshaking() => return Err(ErrorKind::UnexpectedEof.into()),
+        Some(_) => {}
+    }
+    let filled = probe.filled;
+    tls.process_new_packets()
+        .map_err(|e| std::io::Error::new(ErrorKind::InvalidData, e))?;
+    while tls.wants_write() && would_block(tls.write_tls(socket))?.is_some() {}
+    Ok(Some(filled))
 }
 
 /// A socket that records whether the last read filled the buffer.

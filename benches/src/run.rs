@@ -31,6 +31,14 @@ pub enum Workload {
     HttpGet,
     /// PUT of 64 MiB.
     HttpPut,
+    /// GET of 64 MiB over TLS; the target speaks HTTP.
+    HttpsGet,
+    /// PUT of 64 MiB over TLS.
+    HttpsPut,
+    /// Connect, full TLS handshake, GET of 1 KiB, close.
+    HttpsConnect,
+    /// The same with sessions that are resumed.
+    HttpsResume,
     /// One GET on each connection, which then stays open.
     HttpIdle,
     /// The same over TLS.
@@ -52,7 +60,16 @@ pub enum Workload {
 impl Workload {
     /// Whether the client speaks TLS.
     pub fn tls(self) -> bool {
-        matches!(self, Self::Https | Self::HttpsHttps | Self::HttpsIdle)
+        matches!(
+            self,
+            Self::Https
+                | Self::HttpsHttps
+                | Self::HttpsGet
+                | Self::HttpsPut
+                | Self::HttpsConnect
+                | Self::HttpsResume
+                | Self::HttpsIdle
+        )
     }
 
     /// Whether datagrams are sent.
@@ -67,7 +84,10 @@ impl Workload {
 
     /// Whether each exchange has its own connection.
     pub fn reconnects(self) -> bool {
-        matches!(self, Self::TcpConnect | Self::HttpConnect)
+        matches!(
+            self,
+            Self::TcpConnect | Self::HttpConnect | Self::HttpsConnect | Self::HttpsResume
+        )
     }
 
     /// Whether connections stay open after their only exchange.
@@ -112,12 +132,16 @@ fn default_warm() -> f64 {
 pub struct Report {
     /// Exchanges completed inside the window.
     pub requests: u64,
+    /// Those of `requests` whose connection resumed a TLS session.
+    pub resumed: u64,
     /// Body bytes moved inside the window.
     pub bytes: u64,
     /// Length of the measured window in seconds.
     pub seconds: f64,
     /// CPU time of `pids` inside the window.
     pub cpu_seconds: f64,
+    /// CPU time of this process inside the window: its clients and its servers.
+    pub load_cpu_seconds: f64,
     /// Median latency in microseconds.
     pub p50_us: u64,
     /// 99th percentile of the latency in microseconds.
@@ -144,6 +168,7 @@ pub struct Run {
     window: Option<Window>,
     histogram: Histogram<u64>,
     requests: u64,
+    resumed: u64,
     errors: u64,
     first_error: Option<String>,
 }
@@ -152,6 +177,7 @@ struct Window {
     opened: Instant,
     moved: u64,
     cpu: Duration,
+    load_cpu: Duration,
 }
 
 /// A run ends after this number of failed exchanges.
@@ -169,6 +195,7 @@ impl Run {
             window: None,
             histogram: Histogram::new_with_bounds(1, 60_000_000, 3)?,
             requests: 0,
+            resumed: 0,
             errors: 0,
             first_error: None,
             spec,
@@ -182,6 +209,11 @@ impl Run {
             let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.histogram.saturating_record(micros);
         }
+    }
+
+    /// Records that the connection of the last complete exchange resumed a TLS session.
+    pub fn resumed(&mut self) {
+        self.resumed += u64::from(self.window.is_some());
     }
 
     /// Records a failed exchange.
@@ -203,6 +235,7 @@ impl Run {
                     opened: now,
                     moved,
                     cpu: cpu::used(&self.spec.pids),
+                    load_cpu: cpu::used(&[std::process::id()]),
                 });
             }
             return None;
@@ -214,12 +247,16 @@ impl Run {
     /// Returns the counts so far.
     pub fn report(&self, moved: u64) -> Report {
         let cpu = cpu::used(&self.spec.pids);
+        let load_cpu = cpu::used(&[std::process::id()]);
         let window = self.window.as_ref();
         Report {
             requests: self.requests,
+            resumed: self.resumed,
             bytes: window.map_or(0, |w| moved - w.moved),
             seconds: window.map_or(0.0, |w| w.opened.elapsed().as_secs_f64()),
             cpu_seconds: window.map_or(0.0, |w| cpu.saturating_sub(w.cpu).as_secs_f64()),
+            load_cpu_seconds: window
+                .map_or(0.0, |w| load_cpu.saturating_sub(w.load_cpu).as_secs_f64()),
             p50_us: self.histogram.value_at_quantile(0.5),
             p99_us: self.histogram.value_at_quantile(0.99),
             max_us: self.histogram.max(),
