@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use elbow_model::{Account, Certificate, CertificateSpec, Personality};
 use elbow_net::memory::heap_in_use;
 use elbow_tls::{Acceptor, ServerTls, Tickets, load, policy};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rcgen::{CertificateParams, KeyPair};
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -33,7 +33,11 @@ async fn idle_connection_holds_little_memory() {
         "{}",
         size_of::<ServerTls>()
     );
-    let (acceptor, client) = (acceptor(), TlsConnector::from(client()));
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+    let certificate = certificate.self_signed(&key).unwrap();
+    let acceptor = acceptor(&certificate.pem(), &key.serialize_pem());
+    let client = TlsConnector::from(client(&certificate));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let name = ServerName::try_from("a.example").unwrap();
@@ -78,16 +82,12 @@ async fn idle_connection_holds_little_memory() {
     assert!((1_000..HEAP).contains(&each), "{each} bytes");
 }
 
-fn acceptor() -> Acceptor {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let names = vec!["a.example".to_owned()];
-    let certificate = rcgen::CertificateParams::new(names).unwrap();
-    let certificate = certificate.self_signed(&key).unwrap();
+fn acceptor(chain: &str, key: &str) -> Acceptor {
     let folder = std::env::temp_dir().join(format!("elbow-tls-idle-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let (chain_file, key_file) = (folder.join("chain.pem"), folder.join("key.pem"));
-    fs::write(&chain_file, certificate.pem()).unwrap();
-    fs::write(&key_file, key.serialize_pem()).unwrap();
+    fs::write(&chain_file, chain).unwrap();
+    fs::write(&key_file, key).unwrap();
     let spec = CertificateSpec::files("a", &chain_file, &key_file);
     let certificate = Certificate::new(&spec).value.unwrap();
     let loaded = load(&certificate, &Account::default()).unwrap();
@@ -104,53 +104,14 @@ fn acceptor() -> Acceptor {
     .unwrap()
 }
 
-fn client() -> Arc<ClientConfig> {
+/// A client that trusts `certificate`.
+fn client(certificate: &rcgen::Certificate) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.der().clone()).unwrap();
     let config = ClientConfig::builder_with_provider(default_provider().into())
         .with_safe_default_protocol_versions()
         .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Any))
+        .with_root_certificates(roots)
         .with_no_client_auth();
     Arc::new(config)
-}
-
-/// Accepts any certificate.
-#[derive(Debug)]
-struct Any;
-
-impl ServerCertVerifier for Any {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        default_provider()
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }

@@ -151,6 +151,33 @@ async fn write_passes_while_a_record_is_incomplete() {
     assert!(server.session.received().is_empty());
 }
 
+/// Most reads of bulk data end in the middle of a record.
+#[tokio::test]
+async fn first_part_of_a_record_uses_the_memory_of_the_one_before() {
+    let (mut server, mut socket, mut records) = raw_pair().await;
+    let record = records.seal(0x17, &pattern(1_000));
+    let half = record.len() / 2;
+    socket.write_all(&record[..half]).await.unwrap();
+    read_incomplete(&mut server, half).await;
+    let memory = server.session.received().as_ptr();
+    let mut rest = record[half..].to_vec();
+    for _ in 0..3 {
+        let record = records.seal(0x17, &pattern(1_000));
+        rest.extend_from_slice(&record[..half]);
+        socket.write_all(&rest).await.unwrap();
+        server.socket().readable().await.unwrap();
+        while server.socket().peek(&mut [0; 2_000]).await.unwrap() < rest.len() {}
+        assert_eq!(server.read(&mut [0; 2_000]).await.unwrap(), 1_000);
+        assert_eq!(server.session.received(), &record[..half]);
+        assert_eq!(server.session.received().as_ptr(), memory);
+        rest = record[half..].to_vec();
+    }
+    // Without one, it holds none.
+    socket.write_all(&rest).await.unwrap();
+    server.read_exact(&mut [0; 1_000]).await.unwrap();
+    assert_ne!(server.session.received().as_ptr(), memory);
+}
+
 #[tokio::test]
 async fn write_passes_while_whole_records_wait_for_the_reader() {
     let (mut server, mut socket, mut records) = raw_pair().await;
@@ -209,6 +236,9 @@ async fn message_without_end_is_refused() {
 #[tokio::test]
 async fn keys_are_updated() {
     let (mut server, mut client) = pair(&TLS13).await;
+    // The server's tickets come first.
+    server.write_all(b"hello").await.unwrap();
+    client.read_exact(&mut [0; 5]).await.unwrap();
     for _ in 0..3 {
         client.get_mut().1.refresh_traffic_keys().unwrap();
         client.write_all(b"request").await.unwrap();
@@ -218,10 +248,31 @@ async fn keys_are_updated() {
         server.write_all(b"answer").await.unwrap();
         server.read_exact(&mut request[2..]).await.unwrap();
         assert_eq!(&request, b"request");
+        let (socket, connection) = client.get_mut();
+        let (key_update, answer) = (5, 6);
+        for content in [key_update, answer] {
+            let record = read_record(socket).await;
+            assert_eq!(record.len(), HEADER + content + TYPE_AND_TAG);
+            connection.read_tls(&mut &record[..]).unwrap();
+            connection.process_new_packets().unwrap();
+        }
         let mut answer = [0; 6];
         client.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"answer");
     }
+}
+
+/// Bytes before the content of a record of TLS 1.3, and behind it (RFC 8446, 5.2).
+const HEADER: usize = 5;
+const TYPE_AND_TAG: usize = 1 + 16;
+
+async fn read_record(socket: &mut TcpStream) -> Vec<u8> {
+    let mut record = vec![0; HEADER];
+    socket.read_exact(&mut record).await.unwrap();
+    let length = u16::from_be_bytes([record[3], record[4]]);
+    record.resize(HEADER + usize::from(length), 0);
+    socket.read_exact(&mut record[HEADER..]).await.unwrap();
+    record
 }
 
 /// close_notify in one direction leaves the other open (RFC 8446, 6.1).
