@@ -1,8 +1,6 @@
 //! Checks that hold for every input: no panic, and the same result however the input is split. The
 //! fuzz targets and the replay of their seeds share them.
 
-use std::sync::Arc;
-
 use elbow_http::h1::chunked::{
     ChunkError, Decoder, EXTENSIONS_MAX, LAST_CHUNK, TRAILERS_MAX, size_line,
 };
@@ -10,10 +8,14 @@ use elbow_http::h1::scan::{Found, Scan, ScanError};
 use elbow_http::h1::{Framing, Limits, REQUEST_LIMITS, RESPONSE_LIMITS, request, response};
 use elbow_http::header::cookie;
 use elbow_http::header::seal::Seal;
-use elbow_model::{Action, Certificate, CertificateSource, DesyncMitigationMode, Model};
+use elbow_model::{Action, CertificateSource, DesyncMitigationMode, Model};
 
+#[path = "src/places.rs"]
+mod places;
 #[path = "strict/chunks.rs"]
 mod strict;
+
+use places::without_places;
 
 /// Sizes of the pieces of an input. The last one is the whole input.
 const STEPS: [usize; 3] = [1, 7, usize::MAX];
@@ -172,24 +174,6 @@ pub(crate) fn native_file(input: &[u8]) {
     };
     assert_eq!(elbow_native::render(&again), shown);
     assert_eq!(without_places(again), without_places(model), "{shown}");
-}
-
-/// Removes the source positions of certificates and public keys from a model.
-fn without_places(mut model: Model) -> Model {
-    let forget = |certificate: &mut Arc<Certificate>| Arc::make_mut(certificate).declared = None;
-    model.certificates.iter_mut().for_each(forget);
-    for balancer in &mut model.load_balancers {
-        let balancer = Arc::make_mut(balancer);
-        for listener in &mut balancer.listeners {
-            listener.certificates.iter_mut().for_each(forget);
-        }
-        let classic = balancer.classic.iter_mut();
-        let policies = classic.flat_map(|one| one.backend_server_authentication.values_mut());
-        for key in policies.flat_map(|policy| &mut policy.public_keys) {
-            key.declared = None;
-        }
-    }
-    model
 }
 
 fn find_simple(input: &[u8], step: usize) -> Option<Found> {

@@ -1,5 +1,4 @@
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -7,14 +6,18 @@ use proptest::prelude::*;
 use super::*;
 use elbow_model::diagnostic::Severity;
 use elbow_model::{
-    Action, Certificate, CertificateSource, Condition, Forward, HealthCheckPort,
-    HealthCheckProtocol, Patterns, PrivateKey, Protocol, TargetId,
+    Action, CertificateSource, Condition, Forward, HealthCheckPort, HealthCheckProtocol, Patterns,
+    PrivateKey, Protocol, TargetId,
 };
 
 mod classic;
+#[path = "../../../fuzz/src/places.rs"]
+mod places;
 mod refused;
 mod rules;
 mod schema;
+
+use places::without_places;
 
 /// The example file of the documentation: an ALB with all of its parts, and an NLB.
 const EXAMPLE: &str = include_str!("../../../config/native/minio.yaml");
@@ -23,24 +26,6 @@ fn accepted(text: &str) -> Model {
     let (model, diagnostics) = parse(text, "conf/a.yaml");
     assert!(diagnostics.is_empty(), "{diagnostics:#?}");
     model.unwrap()
-}
-
-/// The model without positions.
-fn without_places(mut model: Model) -> Model {
-    let strip = |certificate: &mut Arc<Certificate>| Arc::make_mut(certificate).declared = None;
-    model.certificates.iter_mut().for_each(strip);
-    for load_balancer in &mut model.load_balancers {
-        let load_balancer = Arc::make_mut(load_balancer);
-        for listener in &mut load_balancer.listeners {
-            listener.certificates.iter_mut().for_each(strip);
-        }
-        let classic = load_balancer.classic.iter_mut();
-        let policies = classic.flat_map(|one| one.backend_server_authentication.values_mut());
-        for key in policies.flat_map(|policy| &mut policy.public_keys) {
-            key.declared = None;
-        }
-    }
-    model
 }
 
 #[test]
@@ -217,6 +202,10 @@ fn a_rendered_model_is_read_back_as_the_same_model() {
         (
             include_str!("../../../config/native/classic.yaml"),
             "classic.yaml",
+        ),
+        (
+            include_str!("../../../fuzz/seeds/roundtrip/mtls.yaml"),
+            "mtls.yaml",
         ),
     ] {
         let (model, diagnostics) = parse(text, name);

@@ -1,5 +1,7 @@
 //! Conditions, transforms, stickiness and attributes of listeners.
 
+use std::sync::Arc;
+
 use super::*;
 use elbow_model::QueryPair;
 
