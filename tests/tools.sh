@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the tools of the tests: compilers, cargo's test tools, S3 clients, real MinIO, mc and helm, Kubernetes, and, as
-# root on Debian, a Docker engine, Chromium, proxies and small tools. Elbow itself runs without them. The script reports each
-# tool that it cannot install, and the tests that need it are skipped.
+# Installs the tools of the tests: compilers, cargo's test tools, S3 clients, real MinIO, mc and helm, a TLS client in Go,
+# Kubernetes, and, as root on Debian, a Docker engine, Chromium, proxies and small tools. Elbow itself runs without them. The
+# script reports each tool that it cannot install, and the tests that need it are skipped.
 #
 # usage: tools.sh folder        print the folder of the tools, and link target/tools to it
 #        tools.sh compilers     install gcc and g++ for the build; fails without a C compiler
@@ -138,15 +138,26 @@ go_binary() { # NAME MODULE
   fi
 }
 
-# Builds MinIO, mc, helm, and, for the tests that run as root, Kubernetes. The first build takes minutes.
+# Builds a client of the tests, anew each time: all checkouts share the folder, and the compiler keeps what has not changed.
+go_client() { # NAME
+  mkdir -p "$tools/building"
+  if GOTOOLCHAIN=local GOFLAGS=-trimpath CGO_ENABLED=0 go build -C "tests/clients/$1" -ldflags="-s -w" -o "$tools/building/$1" >"$tools/$1.log" 2>&1 </dev/null; then
+    mv "$tools/building/$1" "$tools/$1"
+  else
+    missing "$1" "go build failed, see $tools/$1.log"
+  fi
+}
+
+# Builds MinIO, mc, helm, a TLS client, and, for the tests that run as root, Kubernetes. The first build takes minutes.
 go_programs() {
   if ! go_toolchain; then
-    missing "MinIO, mc, helm, a Kubernetes cluster" "needs Go 1.26 or later"
+    missing "MinIO, mc, helm, tls-group, a Kubernetes cluster" "needs Go 1.26 or later"
     return
   fi
   go_binary minio "$minio"
   go_binary mc "$mc"
   go_binary helm "$helm"
+  go_client tls-group
   [ "$(id -u)" = 0 ] || return
   mkdir -p "$tools/building"
   # Builds outside /tmp, since others may clean /tmp during the build.

@@ -1,0 +1,3 @@
+module tls-group
+
+go 1.26
