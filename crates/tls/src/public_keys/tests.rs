@@ -1,6 +1,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use elbow_net::{ConnectError, ConnectErrorKind};
 use rcgen::{KeyPair, PublicKeyData};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -85,7 +87,6 @@ ZoRT7LrRkFApObS8VqnS9w7uQi4oA2rshDr/WIvDGngapUBppjIFUg==
         (&format!("{key}{key}"), several),
         (&format!("{key}{certificate}"), several),
         ("bm8gRExS", damaged),
-        // Cut off, and with a byte more.
         (&key.lines().nth(1).unwrap()[..60], damaged),
         (
             "-----BEGIN PUBLIC KEY-----\nMAA=\n-----END PUBLIC KEY-----\n",
@@ -119,6 +120,64 @@ ZoRT7LrRkFApObS8VqnS9w7uQi4oA2rshDr/WIvDGngapUBppjIFUg==
             .to_string()
             .starts_with("/absent.pem: cannot be read: No such file")
     );
+}
+
+#[test]
+fn key_and_certificate_end_where_their_encoding_ends() {
+    let (certificate, private) = expired(Key::P256);
+    let spki = KeyPair::from_pem(&private)
+        .unwrap()
+        .subject_public_key_info();
+    let der = Pem::text("chain", &certificate).unwrap().chain().unwrap();
+    let last = spki.len() - 1;
+    // The count of bits of the last byte that are unused, in front of the point of 65 bytes.
+    let unused_bits = spki.len() - 66;
+    let changed = |at: usize, value: u8| {
+        let mut changed = spki.clone();
+        changed[at] = value;
+        changed
+    };
+    let longer = |der: &[u8]| [der, &[0]].concat();
+    assert!(load(&pem_of("PUBLIC KEY", &changed(last, 0))).is_ok());
+    let mut unused = changed(last, 0);
+    unused[unused_bits] = 1;
+    for (name, der) in [
+        ("PUBLIC KEY", longer(&spki)),
+        ("PUBLIC KEY", unused),
+        ("CERTIFICATE", longer(&der[0])),
+    ] {
+        let told = load(&pem_of(name, &der)).unwrap_err().to_string();
+        assert!(told.contains("cannot be parsed"), "{told}");
+    }
+}
+
+#[test]
+fn rsa_keys_have_2048_to_8192_bits() {
+    for (bytes, is_accepted) in [(255, false), (256, true), (1024, true), (1025, false)] {
+        let loaded = load(&pem_of("PUBLIC KEY", &rsa_spki(bytes)));
+        assert_eq!(loaded.is_ok(), is_accepted, "{bytes}: {loaded:?}");
+    }
+}
+
+fn pem_of(name: &str, der: &[u8]) -> String {
+    let content = STANDARD.encode(der);
+    format!("-----BEGIN {name}-----\n{content}\n-----END {name}-----\n")
+}
+
+/// The SubjectPublicKeyInfo of an RSA key with a modulus of `bytes` bytes (RFC 3279, 2.3.1).
+fn rsa_spki(bytes: usize) -> Vec<u8> {
+    let element = |tag: u8, content: &[u8]| {
+        let length = (content.len() as u16).to_be_bytes();
+        [&[tag, 0x82][..], &length, content].concat()
+    };
+    let modulus = [&[0][..], &vec![0xff; bytes]].concat();
+    let exponent = [2, 3, 1, 0, 1];
+    let key = element(0x30, &[&element(2, &modulus)[..], &exponent].concat());
+    let algorithm = [
+        0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 1, 5, 0,
+    ];
+    let bits = element(3, &[&[0][..], &key].concat());
+    element(0x30, &[&algorithm[..], &bits].concat())
 }
 
 /// A target that presents the certificate of one pair and signs with the key of another.
