@@ -12,7 +12,7 @@ use elbow_tests::{address, elbow, tools, wait};
 use serde_json::{Value, json};
 
 const CONTAINERS: &str = "service.beta.kubernetes.io/aws-load-balancer-quic-enabled-containers";
-const VARIABLE: &str = "AWS_LBC_QUIC_SERVER_ID";
+const VARIABLE: &str = "QUIC_ID";
 
 /// A pod with a server and a sidecar. Its annotation lists `containers`.
 fn pod(name: &str, containers: &str, env: &Value) -> Value {
@@ -95,6 +95,7 @@ fn new_pods_get_server_ids_that_their_targets_have() {
             "--admin",
             &admin.to_string(),
         ])
+        .args(["--quic-environment-variable-name", VARIABLE])
         .args(["--address-pool", &network()])
         .arg("--kubeconfig")
         .arg(access.kubeconfig());

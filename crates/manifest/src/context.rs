@@ -13,6 +13,7 @@ use elbow_model::diagnostic::Diagnostic;
 use elbow_model::{Account, DnsZone, Environment, UserPoolClient};
 use elbow_yaml::{Limits, Node, Position, Value, parse};
 
+use crate::objects::QUIC_SERVER_ID;
 use crate::stack::Permission;
 use crate::view::{Log, View};
 
@@ -174,6 +175,8 @@ pub struct Defaults {
     pub ownership: Ownership,
     /// `--default-tags`.
     pub tags: BTreeMap<String, String>,
+    /// `--quic-environment-variable-name`: the environment variable of containers with their QUIC server ID.
+    pub quic_environment_variable_name: String,
 }
 
 /// A load balancer that already exists.
@@ -262,6 +265,7 @@ impl Default for Context {
                 load_balancer_scheme: "internal".into(),
                 ownership: Ownership::default(),
                 tags: BTreeMap::new(),
+                quic_environment_variable_name: QUIC_SERVER_ID.into(),
             },
             enable_ip_target_type: true,
             feature_gates: BTreeMap::new(),

@@ -31,7 +31,8 @@ pub use endpoints::{
 };
 pub use ingress::{Backend, BackendPort, Ingress, IngressPath, IngressRule, PathType};
 pub use node::{Condition, Node, Pod};
-pub use server_id::{QUIC_ENABLED_CONTAINERS, QUIC_SERVER_ID, ServerId, ServerIds};
+pub(crate) use server_id::QUIC_SERVER_ID;
+pub use server_id::{QUIC_ENABLED_CONTAINERS, ServerId, ServerIds};
 pub use service::{Port, Service, ServicePort, ServiceType};
 pub(crate) use tenant::TENANT;
 pub use tenant::{Extra, Tenant};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use elbow_kube::{LeaderElection, StatusAddress};
 use elbow_manifest::Context;
@@ -122,6 +123,9 @@ pub(crate) struct Flags {
     /// Tags for all resources.
     #[arg(long, value_name = "KEY=VALUE,…")]
     default_tags: Option<Pairs<String>>,
+    /// The environment variable of containers with their QUIC server ID [default: AWS_LBC_QUIC_SERVER_ID].
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    quic_environment_variable_name: Option<String>,
     /// Feature gates of the AWS Load Balancer Controller, like EnableIPTargetType=false. Unknown ones are refused.
     #[arg(long, value_name = "GATE=BOOL,…", value_parser = feature_gates)]
     feature_gates: Option<Pairs<bool>>,
@@ -143,6 +147,10 @@ impl Flags {
             (
                 &self.default_load_balancer_scheme,
                 &mut defaults.load_balancer_scheme,
+            ),
+            (
+                &self.quic_environment_variable_name,
+                &mut defaults.quic_environment_variable_name,
             ),
         ] {
             if let Some(flag) = flag {
@@ -245,9 +253,11 @@ mod tests {
             "--feature-gates",
             "EnableIPTargetType=false,ALBSingleSubnet=true",
             "--default-tags=x=y=z,v=",
+            "--quic-environment-variable-name=QUIC_ID",
         ];
         parsed(&flags).flags.apply(&mut context);
         assert_eq!(context.cluster_name, "b");
+        assert_eq!(context.defaults.quic_environment_variable_name, "QUIC_ID");
         assert_eq!(context.defaults.target_type, "ip");
         assert!(!context.enable_ip_target_type);
         assert!(context.gate("ALBSingleSubnet", false));

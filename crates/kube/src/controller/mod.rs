@@ -111,7 +111,8 @@ impl Controller {
         tasks.spawn(neighbours::follow(client, version, seen));
         if let Some(listener) = self.webhook.take() {
             let client = self.server.client.clone();
-            let options = webhook::Options::new(&client);
+            let defaults = &self.options.context.defaults;
+            let options = webhook::Options::new(&client, &defaults.quic_environment_variable_name);
             let gates = state.gates.subscribe();
             tasks.spawn(webhook::run(client, options, listener, gates));
         }

@@ -1,6 +1,6 @@
 //! Removes fields that elbow does not read, so that waiting objects take little memory.
 
-use elbow_manifest::objects::{QUIC_ENABLED_CONTAINERS, QUIC_SERVER_ID};
+use elbow_manifest::objects::QUIC_ENABLED_CONTAINERS;
 use serde_json::{Map, Value};
 
 /// A copy of the whole object that `kubectl apply` keeps.
@@ -76,7 +76,7 @@ pub(super) fn pod(object: &mut Object) {
     );
 }
 
-/// Of the variables, only the QUIC server ID is read.
+/// Of the variables, only the one with the QUIC server ID is read. Its name is a setting, so that the names of all stay.
 fn trim_container(container: &mut Object, is_quic: bool) {
     container.retain(|field, _| {
         matches!(&**field, "name" | "ports")
@@ -84,7 +84,6 @@ fn trim_container(container: &mut Object, is_quic: bool) {
     });
     let variables = container.get_mut("env").and_then(Value::as_array_mut);
     if let Some(variables) = variables {
-        variables.retain(|variable| variable["name"] == QUIC_SERVER_ID);
         for variable in variables.iter_mut().filter_map(Value::as_object_mut) {
             variable.retain(|field, _| matches!(&**field, "name" | "value"));
         }
@@ -155,9 +154,9 @@ mod tests {
 
     #[test]
     fn pod_keeps_its_quic_server_ids() {
-        let id = json!({"name": QUIC_SERVER_ID, "value": "AAAAAAAAAKE="});
-        let container =
-            json!({"name": "c", "image": "i", "env": [{"name": "SECRET", "value": "s"}, id]});
+        let id = json!({"name": "QUIC_ID", "value": "AAAAAAAAAKE="});
+        let other = json!({"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}});
+        let container = json!({"name": "c", "image": "i", "env": [other, id]});
         let mut sidecar = container.clone();
         sidecar["restartPolicy"] = json!("Always");
         let pod = json!({
@@ -166,8 +165,8 @@ mod tests {
         });
         let expected = json!({
             "metadata": {"name": "a", "annotations": {QUIC_ENABLED_CONTAINERS: "c"}},
-            "spec": {"containers": [{"name": "c", "env": [id]}],
-                "initContainers": [{"name": "c", "env": [id], "restartPolicy": "Always"}]}
+            "spec": {"containers": [{"name": "c", "env": [{"name": "A"}, id]}],
+                "initContainers": [{"name": "c", "env": [{"name": "A"}, id], "restartPolicy": "Always"}]}
         });
         assert_eq!(trimmed(super::pod, pod.clone()), expected);
         let mut other = pod;

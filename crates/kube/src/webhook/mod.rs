@@ -4,7 +4,7 @@
 //!   that a Service behind a target group of type `ip` selects gets `target-health.elbv2.k8s.aws/NAME`. A rolling update then waits
 //!   until the load balancer finds the pod healthy.
 //! - QUIC server IDs: in namespaces with the label `elbv2.k8s.aws/quic-server-id-inject: enabled`, each container that a pod's
-//!   annotation `aws-load-balancer-quic-enabled-containers` lists gets a random `AWS_LBC_QUIC_SERVER_ID`.
+//!   annotation `aws-load-balancer-quic-enabled-containers` lists gets a random ID in an environment variable, `AWS_LBC_QUIC_SERVER_ID` by default.
 //!
 //! They are off by default. elbow issues their certificate itself and keeps it in a Secret that all replicas share.
 
@@ -42,15 +42,18 @@ pub struct Options {
     pub secret: String,
     /// The namespace of the Secret.
     pub namespace: String,
+    /// The environment variable with a QUIC server ID.
+    pub quic_variable: String,
 }
 
 impl Options {
-    /// The default names, in the namespace of `client`.
-    pub fn new(client: &Client) -> Self {
+    /// The default names, in the namespace of `client`. QUIC server IDs are in the variable `quic_variable`.
+    pub fn new(client: &Client, quic_variable: &str) -> Self {
         Self {
             configuration: NAME.to_owned(),
             secret: NAME.to_owned(),
             namespace: client.default_namespace().to_owned(),
+            quic_variable: quic_variable.to_owned(),
         }
     }
 }
@@ -64,9 +67,10 @@ pub async fn run(
     gates: watch::Receiver<Arc<Gates>>,
 ) {
     let (offer, offered) = watch::channel(None);
+    let quic_variable = options.quic_variable.as_str().into();
     let certificates = Certificates::new(client, options);
     tokio::select! {
         () = certificates.keep(offer) => {}
-        () = server::serve(listener, offered, gates) => {}
+        () = server::serve(listener, offered, gates, quic_variable) => {}
     }
 }

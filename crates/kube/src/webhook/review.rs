@@ -73,8 +73,13 @@ struct ReadinessGate {
 pub enum Mutation<'a> {
     /// The readiness gates that they lack.
     Gates(&'a Gates),
-    /// The QUIC server IDs that they lack; the function returns another ID at each call, or `None` if it cannot.
-    ServerIds(fn() -> Option<[u8; 8]>),
+    /// The QUIC server IDs that they lack.
+    ServerIds {
+        /// The environment variable with an ID.
+        variable: &'a str,
+        /// Returns another ID at each call, or `None` if it cannot.
+        id: fn() -> Option<[u8; 8]>,
+    },
 }
 
 /// Answers an AdmissionReview: allows the pod, with a patch that adds what it lacks.
@@ -109,7 +114,9 @@ fn patch(request: &Request, mutation: &Mutation<'_>) -> Result<Vec<Value>, Malfo
     }
     match mutation {
         Mutation::Gates(gates) => gates_patch(request, gates),
-        Mutation::ServerIds(id) => Ok(server_ids::patch(&request.object, id)),
+        Mutation::ServerIds { variable, id } => {
+            Ok(server_ids::patch(&request.object, variable, id))
+        }
     }
 }
 
@@ -205,13 +212,16 @@ mod tests {
         pod["metadata"]["annotations"] =
             json!({"service.beta.kubernetes.io/aws-load-balancer-quic-enabled-containers": "web"});
         pod["spec"]["containers"] = json!([{"name": "web"}]);
-        let mutation = Mutation::ServerIds(|| Some([0, 1, 2, 3, 4, 5, 6, 7]));
+        let mutation = Mutation::ServerIds {
+            variable: "QUIC_ID",
+            id: || Some([0, 1, 2, 3, 4, 5, 6, 7]),
+        };
         let (response, patch) = answered_with(&review(pod.clone()), &mutation);
         assert_eq!(
             response,
             json!({"uid": "705ab4f5", "allowed": true, "patchType": "JSONPatch"})
         );
-        let variable = json!({"name": "AWS_LBC_QUIC_SERVER_ID", "value": "AAECAwQFBgc="});
+        let variable = json!({"name": "QUIC_ID", "value": "AAECAwQFBgc="});
         let expected =
             json!([{"op": "add", "path": "/spec/containers/0/env", "value": [variable]}]);
         assert_eq!(patch, expected);

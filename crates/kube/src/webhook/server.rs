@@ -30,11 +30,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The pause after a failed accept.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
-/// Serves `listener`, with the latest certificate in `offered`.
+/// Serves `listener`, with the latest certificate in `offered`. QUIC server IDs go into the environment variable `quic_variable`.
 pub(super) async fn serve(
     listener: TcpListener,
     offered: watch::Receiver<Option<Arc<ServerConfig>>>,
     gates: watch::Receiver<Arc<Gates>>,
+    quic_variable: Arc<str>,
 ) {
     let free = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
@@ -48,6 +49,7 @@ pub(super) async fn serve(
                     stream,
                     config,
                     gates.clone(),
+                    Arc::clone(&quic_variable),
                     place,
                 )));
             }
@@ -63,6 +65,7 @@ async fn connection(
     stream: TcpStream,
     config: Option<Arc<ServerConfig>>,
     gates: watch::Receiver<Arc<Gates>>,
+    quic_variable: Arc<str>,
     _place: OwnedSemaphorePermit,
 ) {
     // Without a certificate, the connection is closed; the API server then continues without the webhook.
@@ -76,8 +79,8 @@ async fn connection(
         Err(_) => return debug!("webhook: TLS handshake timed out"),
     };
     let service = service_fn(move |request| {
-        let gates = Arc::clone(&gates.borrow());
-        async move { Ok::<_, Infallible>(respond(request, &gates).await) }
+        let (gates, quic_variable) = (Arc::clone(&gates.borrow()), Arc::clone(&quic_variable));
+        async move { Ok::<_, Infallible>(respond(request, &gates, &quic_variable).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -88,14 +91,21 @@ async fn connection(
     }
 }
 
-async fn respond<B>(request: Request<B>, gates: &Gates) -> Response<Full<Bytes>>
+async fn respond<B>(
+    request: Request<B>,
+    gates: &Gates,
+    quic_variable: &str,
+) -> Response<Full<Bytes>>
 where
     B: Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mutation = match request.uri().path() {
         GATES_PATH => Mutation::Gates(gates),
-        SERVER_IDS_PATH => Mutation::ServerIds(random_id),
+        SERVER_IDS_PATH => Mutation::ServerIds {
+            variable: quic_variable,
+            id: random_id,
+        },
         _ => {
             return text(
                 StatusCode::NOT_FOUND,

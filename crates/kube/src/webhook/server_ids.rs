@@ -2,15 +2,15 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use elbow_manifest::objects::{QUIC_ENABLED_CONTAINERS, QUIC_SERVER_ID};
+use elbow_manifest::objects::QUIC_ENABLED_CONTAINERS;
 use serde_json::{Value, json};
 
 /// The most containers of a list, and names in the annotation, that are read. The API server checks pods only after the webhook.
 const MOST: usize = 128;
 
-/// The JSON patch that gives each listed container of a pod an ID of its own; empty if none lacks one. `id` returns another ID at
-/// each call. Without one, a container stays as it is.
-pub(super) fn patch(pod: &Value, id: impl Fn() -> Option<[u8; 8]>) -> Vec<Value> {
+/// The JSON patch that gives each listed container of a pod an ID of its own in `variable`; empty if none lacks one. `id` returns
+/// another ID at each call. Without one, a container stays as it is.
+pub(super) fn patch(pod: &Value, variable: &str, id: impl Fn() -> Option<[u8; 8]>) -> Vec<Value> {
     let listed = &pod["metadata"]["annotations"][QUIC_ENABLED_CONTAINERS];
     let Some(listed) = listed.as_str() else {
         return Vec::new();
@@ -21,10 +21,10 @@ pub(super) fn patch(pod: &Value, id: impl Fn() -> Option<[u8; 8]>) -> Vec<Value>
         let name = container["name"].as_str()?;
         let variables = container["env"].as_array();
         let mut known = variables.into_iter().flatten();
-        if !listed.contains(&name) || known.any(|variable| variable["name"] == QUIC_SERVER_ID) {
+        if !listed.contains(&name) || known.any(|known| known["name"] == *variable) {
             return None;
         }
-        let variable = json!({"name": QUIC_SERVER_ID, "value": STANDARD.encode(id()?)});
+        let variable = json!({"name": variable, "value": STANDARD.encode(id()?)});
         // Existing variables stay; without any, the patch creates the list.
         Some(if variables.is_none_or(Vec::is_empty) {
             json!({"op": "add", "path": path, "value": [variable]})
@@ -52,13 +52,15 @@ mod tests {
 
     use super::*;
 
+    const VARIABLE: &str = "QUIC_ID";
+
     fn patched(pod: &Value) -> Value {
         let next = Cell::new(0xa0_u64);
         let id = || {
             next.set(next.get() + 1);
             Some(next.get().to_be_bytes())
         };
-        patch(pod, id).into()
+        patch(pod, VARIABLE, id).into()
     }
 
     fn pod(listed: &str, spec: Value) -> Value {
@@ -66,7 +68,7 @@ mod tests {
     }
 
     fn variable(value: &str) -> Value {
-        json!({"name": "AWS_LBC_QUIC_SERVER_ID", "value": value})
+        json!({"name": VARIABLE, "value": value})
     }
 
     #[test]

@@ -157,6 +157,11 @@ impl Files {
 
     /// Replaces what the objects do not say; [`Self::update`] plans every stack again then.
     pub fn set_context(&mut self, context: Context) {
+        let variable = |context: &Context| context.defaults.quic_environment_variable_name.clone();
+        if variable(&context) != variable(&self.cluster.context) {
+            // What else the pods say is not kept.
+            self.pending.extend(self.names.iter().cloned());
+        }
         self.cluster.set_context(context);
     }
 

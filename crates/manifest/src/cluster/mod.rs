@@ -163,7 +163,7 @@ impl Cluster {
     }
 
     /// Replaces what the objects do not say. [`Self::reconcile`] plans every stack again; what is refused then serves on
-    /// as it is.
+    /// as it is. A new name of the variable with QUIC server IDs counts for pods that are taken afterwards.
     pub fn set_context(&mut self, context: Context) {
         if self.context == context {
             return;
@@ -235,7 +235,8 @@ impl Cluster {
         trim(&mut object);
         let identity = Identity::from(&object);
         let key = (object.namespace.clone(), object.name.clone());
-        let (typed, found) = Typed::read(&object);
+        let quic_variable = &self.context.defaults.quic_environment_variable_name;
+        let (typed, found) = Typed::read(&object, quic_variable);
         let found = joined(refusals, found);
         let refusal = found.iter().find(|one| one.is_error()).cloned();
         if found.is_empty() {

@@ -299,6 +299,7 @@ fn read_defaults(defaults: &mut Defaults, view: &View<'_>) {
         "loadBalancerClass",
         "ingressClass",
         "controllerName",
+        "quicEnvironmentVariableName",
         "tags",
     ]);
     set(&mut defaults.ssl_policy, &view.get("sslPolicy"));
@@ -314,6 +315,10 @@ fn read_defaults(defaults: &mut Defaults, view: &View<'_>) {
     );
     set(&mut names.ingress_class, &view.get("ingressClass"));
     set(&mut names.controller_name, &view.get("controllerName"));
+    set(
+        &mut defaults.quic_environment_variable_name,
+        &view.get("quicEnvironmentVariableName"),
+    );
     defaults.tags = texts(&view.get("tags"));
 }
 

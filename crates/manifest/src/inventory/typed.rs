@@ -51,8 +51,8 @@ impl Typed {
     }
 
     /// Reads an object, and what is wrong with it; `None` for kinds that are not read. An object with an error is
-    /// unreliable.
-    pub(crate) fn read(object: &Object) -> (Option<Self>, Vec<Diagnostic>) {
+    /// unreliable. The QUIC server IDs of pods are in the environment variable `quic_variable`.
+    pub(crate) fn read(object: &Object, quic_variable: &str) -> (Option<Self>, Vec<Diagnostic>) {
         let log = object.log();
         let view = &object.view(&log);
         let typed = match (object.group(), &*object.kind) {
@@ -70,7 +70,7 @@ impl Typed {
             }
             ("minio.min.io", "Tenant") => Self::Tenant(Box::new(Tenant::read(object, view))),
             ("", "Node") => Self::Node(Node::read(object, view)),
-            ("", "Pod") => Self::Pod(Pod::read(object, view)),
+            ("", "Pod") => Self::Pod(Pod::read(object, view, quic_variable)),
             ("", "Endpoints") => Self::Endpoints(Endpoints::read(object, view)),
             ("discovery.k8s.io", "EndpointSlice") => Self::Slice(EndpointSlice::read(object, view)),
             ("elbv2.k8s.aws" | auto_mode::GROUP, "TargetGroupBinding") => {

@@ -101,14 +101,14 @@ pub struct Pod {
 }
 
 impl Pod {
-    /// Reads a Pod.
-    pub fn read(object: &Object, view: &View<'_>) -> Self {
+    /// Reads a Pod. Its QUIC server IDs are in the environment variable `quic_variable`.
+    pub fn read(object: &Object, view: &View<'_>, quic_variable: &str) -> Self {
         let status = view.get("status");
         let spec = view.get("spec");
         let meta = Meta::read(object, view);
         let is_true = |wanted| condition(&status, wanted) == Some(Condition::True);
         Self {
-            server_ids: ServerIds::read(&meta, &spec),
+            server_ids: ServerIds::read(&meta, &spec, quic_variable),
             meta,
             containers_ready: is_true("ContainersReady"),
             ready: is_true("Ready"),

@@ -15,8 +15,8 @@ use crate::view::View;
 /// The annotation of a pod that lists the containers which get a QUIC server ID, separated by commas.
 pub const QUIC_ENABLED_CONTAINERS: &str = other::QUIC_ENABLED_CONTAINERS.key;
 
-/// The environment variable of a container with its QUIC server ID: 8 octets in base64.
-pub const QUIC_SERVER_ID: &str = "AWS_LBC_QUIC_SERVER_ID";
+/// The default name of the environment variable of a container with its QUIC server ID: 8 octets in base64.
+pub(crate) const QUIC_SERVER_ID: &str = "AWS_LBC_QUIC_SERVER_ID";
 
 /// A server ID, or the place of an invalid one.
 pub type ServerId = Result<QuicServerId, Origin>;
@@ -33,9 +33,10 @@ pub struct ServerIds {
 }
 
 impl ServerIds {
-    /// Reads the IDs of a pod with this `spec`; `None` without the annotation or without a variable. Whether the annotation
-    /// lists a container does not matter. Sidecars, which are init containers that go on running, count after the others.
-    pub(super) fn read(meta: &Meta, spec: &View<'_>) -> Option<Box<Self>> {
+    /// Reads the IDs of a pod with this `spec` from the environment variable `name`; `None` without the annotation or without the
+    /// variable. Whether the annotation lists a container does not matter. Sidecars, which are init containers that go on running,
+    /// count after the others.
+    pub(super) fn read(meta: &Meta, spec: &View<'_>, name: &str) -> Option<Box<Self>> {
         if !meta.annotations.contains_key(QUIC_ENABLED_CONTAINERS) {
             return None;
         }
@@ -44,15 +45,15 @@ impl ServerIds {
         let sidecars = spec.get("initContainers").items().into_iter();
         let mut ids = Self::default();
         for container in containers.into_iter().chain(sidecars.filter(is_sidecar)) {
-            ids.add(meta, &container);
+            ids.add(meta, &container, name);
         }
         (ids != Self::default()).then(|| Box::new(ids))
     }
 
-    fn add(&mut self, meta: &Meta, container: &View<'_>) {
+    fn add(&mut self, meta: &Meta, container: &View<'_>, name: &str) {
         let variables = container.get("env").items();
         let mut variables = variables.iter();
-        let named = |view: &&View<'_>| view.get("name").text() == Some(QUIC_SERVER_ID);
+        let named = |view: &&View<'_>| view.get("name").text() == Some(name);
         let Some(variable) = variables.find(named) else {
             return;
         };

@@ -55,7 +55,7 @@ pub(crate) fn bound_targets(
     let finder = Finder::new(scope, context);
     let mut targets = bound(binding, target_type, &finder, scope);
     if is_quic {
-        found.extend(server_ids::assign(&mut targets, scope));
+        found.extend(server_ids::assign(&mut targets, surroundings));
     }
     targets.iter().map(Target::spec).collect()
 }

@@ -179,7 +179,7 @@ impl<'a> Group<'a> {
         if is_quic(&spec.protocol) && spec.target_type == "ip" {
             group
                 .notes
-                .extend(server_ids::assign(&mut group.targets.list, scope));
+                .extend(server_ids::assign(&mut group.targets.list, surroundings));
         }
         let outside = service.and_then(|service| {
             zones::outside(stack, &group.targets.list, service, surroundings.context)

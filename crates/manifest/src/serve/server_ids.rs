@@ -7,8 +7,9 @@ use std::collections::btree_map::Entry;
 use elbow_model::QuicServerId;
 use elbow_model::diagnostic::Diagnostic;
 
+use super::Surroundings;
 use super::targets::Target;
-use crate::objects::{Endpoint, Pod, QUIC_ENABLED_CONTAINERS, QUIC_SERVER_ID};
+use crate::objects::{Endpoint, Pod, QUIC_ENABLED_CONTAINERS};
 use crate::scope::Scope;
 
 /// How many pods a warning names.
@@ -16,7 +17,12 @@ const NAMED: usize = 3;
 
 /// Gives each target of a group of QUIC the server ID of its pod, and removes targets without. An endpoint whose pod is not among
 /// the objects stays without one.
-pub(super) fn assign(targets: &mut Vec<Target<'_>>, scope: Scope<'_>) -> Vec<Diagnostic> {
+pub(super) fn assign(
+    targets: &mut Vec<Target<'_>>,
+    surroundings: &Surroundings<'_>,
+) -> Vec<Diagnostic> {
+    let Surroundings { context, scope, .. } = *surroundings;
+    let variable = &context.defaults.quic_environment_variable_name;
     let mut found = Vec::new();
     let mut without: Vec<&Pod> = Vec::new();
     let mut owners: BTreeMap<QuicServerId, String> = BTreeMap::new();
@@ -26,9 +32,9 @@ pub(super) fn assign(targets: &mut Vec<Target<'_>>, scope: Scope<'_>) -> Vec<Dia
         };
         match pod.server_ids.as_ref().and_then(|ids| ids.of(target.port)) {
             None => without.push(pod),
-            Some(Err(origin)) => found.push(origin.place(invalid(pod))),
+            Some(Err(origin)) => found.push(origin.place(invalid(pod, variable))),
             Some(Ok(id)) => match owners.entry(id) {
-                Entry::Occupied(owner) => found.push(taken(pod, id, owner.get())),
+                Entry::Occupied(owner) => found.push(taken(pod, id, owner.get(), variable)),
                 Entry::Vacant(free) => {
                     free.insert(pod.meta.key());
                     target.server_id = Some(id);
@@ -38,7 +44,7 @@ pub(super) fn assign(targets: &mut Vec<Target<'_>>, scope: Scope<'_>) -> Vec<Dia
         }
         false
     });
-    found.extend(missing(&without));
+    found.extend(missing(&without, variable));
     found
 }
 
@@ -47,7 +53,7 @@ fn pod<'a>(endpoint: &Endpoint, scope: Scope<'a>) -> Option<&'a Pod> {
     scope.pod(&(namespace.clone(), name.clone()))
 }
 
-fn missing(pods: &[&Pod]) -> Option<Diagnostic> {
+fn missing(pods: &[&Pod], variable: &str) -> Option<Diagnostic> {
     let first = pods.first()?;
     let mut names: Vec<String> = pods.iter().take(NAMED).map(|pod| pod.meta.key()).collect();
     if pods.len() > NAMED {
@@ -60,28 +66,28 @@ fn missing(pods: &[&Pod]) -> Option<Diagnostic> {
     };
     let hint = format!(
         "label the namespace elbv2.k8s.aws/quic-server-id-inject=enabled, list the container in the pod's annotation \
-         {QUIC_ENABLED_CONTAINERS}, and create the pod again; or set {QUIC_SERVER_ID} yourself"
+         {QUIC_ENABLED_CONTAINERS}, and create the pod again; or set {variable} yourself"
     );
     let found = Diagnostic::warning("no-quic-server-id", message).hint(hint);
     Some(first.meta.found(found))
 }
 
-fn invalid(pod: &Pod) -> Diagnostic {
+fn invalid(pod: &Pod, variable: &str) -> Diagnostic {
     let message = format!(
-        "{QUIC_SERVER_ID} of Pod {} is not 8 octets in base64: the pod is not registered",
+        "{variable} of Pod {} is not 8 octets in base64: the pod is not registered",
         pod.meta.key()
     );
     let hint = "remove the variable, and the webhook sets it; or take the output of: head -c 8 /dev/urandom | base64";
     Diagnostic::warning("no-quic-server-id", message).hint(hint)
 }
 
-fn taken(pod: &Pod, id: QuicServerId, owner: &str) -> Diagnostic {
+fn taken(pod: &Pod, id: QuicServerId, owner: &str, variable: &str) -> Diagnostic {
     let message = format!(
         "Pod {} has the QUIC server ID {id} of Pod {owner}: it is not registered",
         pod.meta.key()
     );
     let hint = format!(
-        "remove {QUIC_SERVER_ID} from the template of the pods, and the webhook gives each its own"
+        "remove {variable} from the template of the pods, and the webhook gives each its own"
     );
     let found = Diagnostic::warning("duplicate-quic-server-id", message).hint(hint);
     pod.meta.found(found)

@@ -244,15 +244,52 @@ fn another_context_plans_everything_again_and_parses_nothing() {
     folder.files.set_context(context.clone());
     assert_eq!(folder.update(&[]).parsed, 0);
     assert_eq!(folder.files.cluster().planned() - planned, 2);
-    let (fresh, _) = {
-        let mut fresh = Folder {
-            texts: folder.texts.clone(),
-            files: Files::new(context),
-            read: RefCell::default(),
-        };
-        let update = fresh.update(&[]);
-        (fresh, update)
+    assert_is_as_fresh(&folder, context);
+}
+
+/// What else pods say is not kept.
+#[test]
+fn pods_are_read_again_for_another_variable_of_server_ids() {
+    let quic = service("a", 443)
+        .replace(
+            "nlb-target-type: ip",
+            "nlb-target-type: ip, service.beta.kubernetes.io/aws-load-balancer-quic-enabled-ports: '443', \
+             service.beta.kubernetes.io/aws-load-balancer-disable-nlb-sg: 'true'",
+        )
+        .replace("port: 443}", "port: 443, protocol: UDP}")
+        .replace("port: 8080}", "port: 8080, protocol: UDP}")
+        .replace("[10.0.0.1]", "[10.0.0.1], targetRef: {kind: Pod, name: p}");
+    let pod = "apiVersion: v1
+kind: Pod
+metadata: {name: p, annotations: {service.beta.kubernetes.io/aws-load-balancer-quic-enabled-containers: web}}
+spec: {containers: [{name: web, image: w, env: [{name: QUIC_ID, value: AAAAAAAAAKE=}]}]}
+";
+    let (mut folder, _) = Folder::new([
+        ("a.yaml".to_owned(), quic),
+        ("b.yaml".to_owned(), pod.into()),
+    ]);
+    let targets = |folder: &Folder| {
+        folder.files.cluster().model().target_groups[0]
+            .targets
+            .len()
     };
+    assert_eq!(targets(&folder), 0);
+    let mut context = Context::default();
+    context.defaults.quic_environment_variable_name = "QUIC_ID".to_owned();
+    folder.files.set_context(context.clone());
+    assert_eq!(folder.update(&[]).parsed, 2);
+    assert_eq!(targets(&folder), 1);
+    assert_is_as_fresh(&folder, context);
+}
+
+/// The model is that of the same files in a new process.
+fn assert_is_as_fresh(folder: &Folder, context: Context) {
+    let mut fresh = Folder {
+        texts: folder.texts.clone(),
+        files: Files::new(context),
+        read: RefCell::default(),
+    };
+    fresh.update(&[]);
     assert_eq!(
         format!("{:?}", folder.files.cluster().model()),
         format!("{:?}", fresh.files.cluster().model())

@@ -1,8 +1,9 @@
 //! QUIC server IDs of pods (AWS Load Balancer Controller, guide: QUIC).
 
+use elbow_manifest::Context;
 use elbow_model::{Model, QuicServerId};
 
-use super::{codes, served, targets};
+use super::{codes, served, served_in, targets};
 
 const ANNOTATED: &str =
     "annotations: {service.beta.kubernetes.io/aws-load-balancer-quic-enabled-containers: web}";
@@ -168,6 +169,22 @@ fn value_that_is_no_id_is_named_at_its_line() {
         valueFrom: {fieldRef: {fieldPath: metadata.uid}}}]}]";
     let (_, found) = served(&behind_quic(1, &pod("p0", ANNOTATED, elsewhere)));
     assert_eq!(codes(&found), ["no-quic-server-id"]);
+}
+
+/// `pkg/inject/quic/server_id_injection_config.go`.
+#[test]
+fn variable_may_have_another_name() {
+    let environment = "defaults: {quicEnvironmentVariableName: QUIC_ID}";
+    let (context, found) = Context::parse(environment, "environment.yaml");
+    assert_eq!(found, []);
+    let own = |value: &str| with_id("p0", value).replace("AWS_LBC_QUIC_SERVER_ID", "QUIC_ID");
+    let pods = own(A1) + &with_id("p1", B2);
+    let (model, found) = served_in(&behind_quic(2, &pods), &context);
+    assert_eq!(targets(&model, 0), ["10.0.0.0:4433"]);
+    assert_eq!(ids(&model), [Some(0xa1)]);
+    assert_eq!(codes(&found), ["no-quic-server-id"]);
+    let (_, found) = served_in(&behind_quic(1, &own("?")), &context);
+    assert!(found[0].message.starts_with("QUIC_ID of Pod default/p0 "));
 }
 
 #[test]

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use super::*;
 
+const VARIABLE: &str = "QUIC_ID";
+
 async fn response(request: Request<Full<Bytes>>) -> (StatusCode, String) {
-    let response = respond(request, &Gates::default()).await;
+    let response = respond(request, &Gates::default(), VARIABLE).await;
     let status = response.status();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8(body.to_vec()).unwrap())
@@ -47,7 +49,7 @@ async fn invalid_requests_get_an_error_response() {
     let get = Request::get(GATES_PATH)
         .body(Empty::<Bytes>::new())
         .unwrap();
-    let response = respond(get, &Gates::default()).await;
+    let response = respond(get, &Gates::default(), VARIABLE).await;
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(response.headers()[ALLOW], "POST");
     assert_eq!(Gates::default().of("a", &BTreeMap::new()), [""; 0]);
@@ -70,6 +72,7 @@ async fn containers_get_random_server_ids() {
         let patch: Value = serde_json::from_slice(&patch).unwrap();
         for (index, one) in patch.as_array().unwrap().iter().enumerate() {
             assert_eq!(one["path"], format!("/spec/containers/{index}/env"));
+            assert_eq!(one["value"][0]["name"], VARIABLE);
             let value = one["value"][0]["value"].as_str().unwrap();
             assert_eq!(STANDARD.decode(value).unwrap().len(), 8);
             ids.insert(value.to_owned());
