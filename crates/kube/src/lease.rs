@@ -260,24 +260,36 @@ impl<S: Store> Election<S> {
         Ok(true)
     }
 
-    async fn release(&mut self) {
-        let Some((record, _)) = self.seen.take() else {
-            return;
-        };
-        let free = Record {
-            holder: String::new(),
-            duration: Duration::from_secs(1),
-            renewed: timestamp(),
-            ..record
-        };
+    async fn release(&self) {
         // If this fails, another replica leads after the Lease expires.
-        let released = timeout(self.options.retry_period, self.store.put(&free)).await;
+        let released = timeout(self.options.renew_deadline, self.free()).await;
         if let Ok(Err(error)) = released {
             warn!(
                 lease = self.options.name,
                 "cannot release the Lease: {}",
                 crate::client::reasons(&error)
             );
+        }
+    }
+
+    /// Frees the Lease if it is still ours. A renewal that was under way at the stop may change it once more.
+    async fn free(&self) -> Result<(), Error> {
+        loop {
+            let present = self.store.get().await?;
+            let own = present.filter(|record| record.holder == self.options.identity);
+            let Some(record) = own else {
+                return Ok(());
+            };
+            let free = Record {
+                holder: String::new(),
+                duration: Duration::from_secs(1),
+                renewed: timestamp(),
+                ..record
+            };
+            match self.store.put(&free).await {
+                Err(Error::Api(status)) if status.code == 409 => {}
+                freed => return freed.map(drop),
+            }
         }
     }
 }

@@ -12,23 +12,31 @@ struct Memory(Arc<Mutex<(Option<Record>, u64)>>);
 struct Connection {
     memory: Memory,
     open: watch::Receiver<bool>,
+    /// Whether answers to writes arrive.
+    answers: watch::Receiver<bool>,
 }
 
-impl Connection {
-    async fn until_open(&self) {
-        drop(self.open.clone().wait_for(|open| *open).await);
-    }
+async fn until_true(value: &watch::Receiver<bool>) {
+    drop(value.clone().wait_for(|value| *value).await);
 }
 
 impl Store for Connection {
     async fn get(&self) -> Result<Option<Record>, Error> {
-        self.until_open().await;
+        until_true(&self.open).await;
         Ok(self.memory.0.lock().unwrap().0.clone())
     }
 
     async fn put(&self, record: &Record) -> Result<Record, Error> {
-        self.until_open().await;
-        let (present, writes) = &mut *self.memory.0.lock().unwrap();
+        until_true(&self.open).await;
+        let answer = self.memory.put(record);
+        until_true(&self.answers).await;
+        answer
+    }
+}
+
+impl Memory {
+    fn put(&self, record: &Record) -> Result<Record, Error> {
+        let (present, writes) = &mut *self.0.lock().unwrap();
         let version = present.as_ref().map_or("", |present| &present.version);
         if version != record.version {
             let conflict = kube::core::Status::failure("changed", "Conflict").with_code(409);
@@ -47,6 +55,7 @@ impl Store for Connection {
 struct Replica {
     leading: watch::Receiver<bool>,
     open: watch::Sender<bool>,
+    answers: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -54,16 +63,19 @@ struct Replica {
 impl Replica {
     fn start(memory: &Memory, identity: &str) -> Self {
         let (open, opened) = watch::channel(true);
+        let (answers, answered) = watch::channel(true);
         let (stop, stopped) = watch::channel(false);
         let (lead, leading) = watch::channel(false);
         let connection = Connection {
             memory: memory.clone(),
             open: opened,
+            answers: answered,
         };
         let election = Election::new(connection, LeaseOptions::new("a", "l", identity));
         Self {
             leading,
             open,
+            answers,
             stop,
             task: tokio::spawn(election.run(lead, stopped)),
         }
@@ -139,6 +151,20 @@ async fn stopping_leader_releases_the_lease() {
     assert_eq!(record(&memory).holder, "");
     let waited = second.until(true).await;
     assert!(waited <= Duration::from_secs(3), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn leader_that_stops_amid_a_renewal_releases_the_lease() {
+    let memory = Memory::default();
+    let mut first = Replica::start(&memory, "first");
+    first.until(true).await;
+    let before = record(&memory);
+    first.answers.send_replace(false);
+    pass(3).await;
+    assert_ne!(record(&memory).version, before.version, "it was renewed");
+    first.stop.send_replace(true);
+    first.task.await.unwrap();
+    assert_eq!(record(&memory).holder, "");
 }
 
 /// Whether the holder's clock is behind or ahead, only changes of the Lease count.

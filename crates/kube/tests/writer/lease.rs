@@ -71,9 +71,10 @@ fn second_replica_leads_when_the_first_stops() {
         );
         assert_eq!(spec["leaseTransitions"], 1);
         let writes = writes.lock().unwrap();
-        assert!(
-            writes.iter().all(|write| *write == (What::Lease, "ok")),
-            "{writes:?}"
-        );
+        // A renewal that is under way at the stop may be faster than the release.
+        let is_expected = |(what, result): &(What, &str)| {
+            *what == What::Lease && matches!(*result, "ok" | "conflict")
+        };
+        assert!(writes.iter().all(is_expected), "{writes:?}");
     });
 }
