@@ -4,7 +4,9 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$1"
-cp "$here/provider.mjs" .
+# By a rename: node reads an empty program from a file that is being written, and ends without a word.
+cp "$here/provider.mjs" provider.mjs.next
+mv provider.mjs.next provider.mjs
 if cmp -s "$here/package-lock.json" installed.json; then
     exit 0
 fi

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::command::{Running, stdout};
 use crate::tools::{find, folder, repository, skipped};
-use crate::{Ca, Client, Response, TempDir, address, client};
+use crate::{Ca, Client, Response, TempDir, address, client, wait};
 
 /// The port of an [`OidcProvider`].
 const PORT: u16 = 18557;
@@ -79,7 +79,8 @@ impl OidcProvider {
             .env("REDIRECT_URIS", redirects.join(","))
             .envs(environment.iter().copied());
         let running = Running::start(&mut command);
-        let line = running.line();
+        // It generates a key of RSA first, which may take many attempts.
+        let line = running.line_within(wait::TIMEOUT * 2);
         assert!(line.starts_with("ready "), "{line}");
         Some(Self {
             ip,
