@@ -1,6 +1,6 @@
 //! Loopback addresses that no other test uses, so that tests can bind fixed ports.
 
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -51,8 +51,8 @@ pub fn network() -> String {
     format!("{}/28", Ipv4Addr::from_bits(first))
 }
 
-/// Four consecutive ports of 127.0.0.1 for programs that listen only there. They are below the kernel's range for
-/// clients (`net.ipv4.ip_local_port_range`), so that no connection takes one before its program listens.
+/// Four consecutive ports for programs that listen at an address that tests share, such as 127.0.0.1. They are below the
+/// kernel's range for clients (`net.ipv4.ip_local_port_range`), so that no connection takes one before its program listens.
 #[derive(Debug)]
 pub struct Ports {
     /// The lowest port.
@@ -62,14 +62,23 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Claims free ports until this is dropped.
+    /// Claims free ports of 127.0.0.1 until this is dropped.
     pub fn claim() -> Self {
+        Self::claim_at(Ipv4Addr::LOCALHOST.into()).unwrap()
+    }
+
+    /// Claims free ports of `ip` until this is dropped; `None` on a machine without this address.
+    pub fn claim_at(ip: IpAddr) -> Option<Self> {
+        // Tests use none of these ports at addresses of their own.
         const FIRST: u16 = 10_000;
-        const BLOCKS: u16 = 3_000;
+        const BLOCKS: u16 = 2_500;
+        UdpSocket::bind((ip, 0)).ok()?;
         let start = (process::id() % u32::from(BLOCKS)) as u16;
         let claim = |first: u16| {
-            let claim = UdpSocket::bind((Ipv4Addr::new(127, 63, 0, 1), first)).ok()?;
-            let free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+            // At a port that is not one of them: they may be for every address.
+            let claim = UdpSocket::bind((Ipv4Addr::new(127, 63, 0, 1), first / 4)).ok()?;
+            let free =
+                |port| TcpListener::bind((ip, port)).is_ok() && UdpSocket::bind((ip, port)).is_ok();
             (first..first + 4).all(free).then_some(Self {
                 first,
                 _claim: claim,
@@ -78,6 +87,5 @@ impl Ports {
         (0..BLOCKS)
             .map(|n| FIRST + (start + n) % BLOCKS * 4)
             .find_map(claim)
-            .unwrap()
     }
 }

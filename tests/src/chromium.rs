@@ -4,11 +4,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::thread;
+use std::{fs, thread};
 
 use serde_json::{Value, json};
 
 use crate::{TempDir, wait};
+
+/// The file in the profile that gets its stderr.
+const STDERR: &str = "stderr";
 
 const OPTIONS: &[&str] = &[
     "--headless",
@@ -34,7 +37,7 @@ pub struct Chromium {
     last: u64,
     /// Of the tab.
     session: Option<String>,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Chromium {
@@ -42,12 +45,13 @@ impl Chromium {
     pub fn start(program: &Path) -> Self {
         let profile = TempDir::new();
         // The browser reads commands from 3 and writes messages to 4.
-        let pipes = "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1";
+        let pipes = "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>\"$STDERR\"";
         let mut process = Command::new("sh")
             .args(["-c", pipes])
             .arg(program)
             .args(OPTIONS)
             .arg(format!("--user-data-dir={}", profile.path().display()))
+            .env("STDERR", profile.join(STDERR))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -72,7 +76,7 @@ impl Chromium {
             messages,
             last: 0,
             session: None,
-            _profile: profile,
+            profile,
         };
         let tab = browser.call("Target.createTarget", &json!({"url": "about:blank"}));
         let attach = json!({"targetId": tab["targetId"], "flatten": true});
@@ -130,6 +134,12 @@ impl Chromium {
 
 impl Drop for Chromium {
     fn drop(&mut self) {
+        if thread::panicking() {
+            let state = self.process.try_wait();
+            let stderr = fs::read(self.profile.join(STDERR)).unwrap_or_default();
+            let stderr = String::from_utf8_lossy(&stderr);
+            println!("--- Chromium, status {state:?}; its stderr:\n{stderr}");
+        }
         drop(self.process.kill());
         drop(self.process.wait());
     }

@@ -178,6 +178,14 @@ impl Client {
         }
     }
 
+    /// Asserts that `to` accepts a connection and resets it, which may happen before the connect returns.
+    pub fn assert_reset_by(to: impl Into<SocketAddr>) {
+        match Self::try_plain(to.into()) {
+            Ok(mut client) => client.expect_reset(),
+            Err(e) => assert_eq!(e.kind(), ErrorKind::ConnectionReset, "{e}"),
+        }
+    }
+
     /// Asserts that the peer ends the connection, by a close or a reset.
     pub fn expect_end(&mut self) {
         match self.rest() {

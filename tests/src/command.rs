@@ -4,8 +4,8 @@ use std::env;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::wait;
 /// A running program. Its output is collected; it is killed and reaped when dropped.
 #[derive(Debug)]
 pub struct Running {
-    child: Child,
+    child: Mutex<Child>,
     stdout: Receiver<String>,
     stderr: Arc<Mutex<String>>,
     what: String,
@@ -48,7 +48,7 @@ impl Running {
         });
         let stderr = collect(child.stderr.take().unwrap());
         Self {
-            child,
+            child: child.into(),
             stdout,
             stderr,
             what,
@@ -65,7 +65,7 @@ impl Running {
             .spawn()
             .unwrap_or_else(|e| panic!("{what}: {e}"));
         Self {
-            child,
+            child: child.into(),
             stdout: mpsc::channel().1,
             stderr: Arc::default(),
             what,
@@ -79,7 +79,7 @@ impl Running {
         let mut child = child.unwrap_or_else(|e| panic!("{what}: {e}"));
         let stderr = collect(child.stderr.take().unwrap());
         Self {
-            child,
+            child: child.into(),
             stdout: mpsc::channel().1,
             stderr,
             what,
@@ -88,15 +88,21 @@ impl Running {
 
     /// Its process id.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        lock(&self.child).id()
     }
 
-    /// Its stderr so far.
+    /// Its stderr so far. A program may write a line later than it acts, and a thread of the test reads it later still.
     pub fn stderr(&self) -> String {
-        self.stderr
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.stderr).clone()
+    }
+
+    /// Its stderr, once it contains all of `texts`.
+    pub fn stderr_with(&self, texts: &[&str]) -> String {
+        wait::until(&format!("{texts:?} on stderr"), || {
+            let stderr = self.stderr();
+            let mut texts = texts.iter();
+            texts.all(|text| stderr.contains(text)).then_some(stderr)
+        })
     }
 
     /// The next line of its stdout.
@@ -107,11 +113,14 @@ impl Running {
     /// The next line of its stdout, within `timeout`.
     pub fn line_within(&self, timeout: Duration) -> String {
         self.stdout.recv_timeout(timeout).unwrap_or_else(|e| {
-            panic!(
-                "{}: no line on stdout ({e}); stderr:\n{}",
-                self.what,
-                self.stderr()
-            )
+            // A program that closes its stdout is about to end.
+            let late = Instant::now() + wait::TIMEOUT;
+            let is_closed = e == RecvTimeoutError::Disconnected;
+            while is_closed && self.status().is_none() && Instant::now() < late {
+                thread::sleep(Duration::from_millis(20));
+            }
+            // The drop shows its state and its stderr.
+            panic!("{}: no line on stdout ({e})", self.what)
         })
     }
 
@@ -123,7 +132,11 @@ impl Running {
 
     /// Its exit status, if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().unwrap()
+        self.status()
+    }
+
+    fn status(&self) -> Option<ExitStatus> {
+        lock(&self.child).try_wait().unwrap()
     }
 
     /// Waits until it ends; returns its exit status.
@@ -143,17 +156,13 @@ impl Running {
         while self.ended().is_none() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(20));
         }
-        drop(self.child.kill());
+        drop(lock(&self.child).kill());
     }
 
     /// Panics if it has ended.
     pub fn assert_running(&mut self) {
         if let Some(status) = self.ended() {
-            panic!(
-                "{} ended with {status}; stderr:\n{}",
-                self.what,
-                self.stderr()
-            );
+            panic!("{} ended with {status}", self.what);
         }
     }
 }
@@ -166,23 +175,29 @@ fn collect(mut stderr: ChildStderr) -> Arc<Mutex<String>> {
         let mut chunk = [0; 4096];
         while let Ok(n @ 1..) = stderr.read(&mut chunk) {
             let text = String::from_utf8_lossy(&chunk[..n]).into_owned();
-            collected
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push_str(&text);
+            lock(&collected).push_str(&text);
         }
     });
     text
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         if thread::panicking() {
-            // libtest shows the program's stderr with the failed test.
-            println!("--- stderr of {}\n{}", self.what, self.stderr());
+            // libtest shows it with the failed test.
+            let state = match self.status() {
+                Some(status) => format!("ended with {status}"),
+                None => "runs".to_owned(),
+            };
+            println!("--- {} {state}; its stderr:\n{}", self.what, self.stderr());
         }
-        drop(self.child.kill());
-        drop(self.child.wait());
+        let mut child = lock(&self.child);
+        drop(child.kill());
+        drop(child.wait());
     }
 }
 

@@ -223,9 +223,14 @@ impl Elbow {
         &mut self.running
     }
 
-    /// Its log (stderr) so far.
+    /// Its log (stderr) so far. A thread of elbow writes it, later than elbow acts.
     pub fn log(&self) -> String {
         self.running.stderr()
+    }
+
+    /// Its log, once it contains all of `texts`.
+    pub fn log_with(&self, texts: &[&str]) -> String {
+        self.running.stderr_with(texts)
     }
 
     /// Its folder.
@@ -264,6 +269,19 @@ impl Elbow {
             .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
             .collect();
         (!samples.is_empty()).then(|| samples.iter().sum())
+    }
+
+    /// Waits until [`Self::metric`] is `value`: elbow counts some things only after its client knows of them.
+    pub fn wait_for_metric(&self, name: &str, labels: &[&str], value: f64) {
+        let mut last = None;
+        wait::until(&format!("{name} {labels:?} to be {value}"), || {
+            let now = self.metric(name, labels);
+            if now != last {
+                println!("{name} {labels:?}: {now:?}");
+                last = now;
+            }
+            (now == Some(value)).then_some(())
+        });
     }
 
     /// The address of the listener of `load_balancer` on `port`; `None` if there is none.
@@ -335,8 +353,7 @@ pub fn admin_get(admin: SocketAddr, path: &str) -> Option<Response> {
 /// The response of the admin address to a request without a body, if any.
 pub fn admin_ask(admin: SocketAddr, method: &str, path: &str) -> Option<Response> {
     // A refused connection means that it does not listen yet or any more.
-    drop(std::net::TcpStream::connect(admin).ok()?);
-    let mut client = Client::plain(admin);
+    let mut client = Client::try_plain(admin).ok()?;
     let get = client::get(&admin.to_string(), path);
     let request = get.replacen("GET", method, 1);
     client

@@ -46,10 +46,13 @@ impl Successor {
 
     /// Sends SIGTERM and waits until it has ended.
     pub fn terminate(self) {
-        self.signal(Signal::TERM);
+        // It may have ended after an earlier signal.
+        let _ = kill_process(pid(self.0), Signal::TERM);
         wait::until("the end of the new process", || {
             test_kill_process(pid(self.0)).is_err().then_some(())
         });
+        // Its process id may soon be that of another process.
+        std::mem::forget(self);
     }
 }
 
