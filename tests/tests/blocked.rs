@@ -100,11 +100,10 @@ fn piped_configuration_is_read_once() {
     drop(writer);
     wait_for(ip, "piped");
     elbow.signal(Signal::HUP);
-    wait::until("the response to SIGHUP", || {
-        let log = elbow.stderr();
-        let what = format!("{} was read once and cannot be read again", fifo.display());
-        (log.contains(&what) && log.contains("reloaded, nothing changed")).then_some(())
-    });
+    elbow.stderr_with(&[
+        &format!("{} was read once and cannot be read again", fifo.display()),
+        "reloaded, nothing changed",
+    ]);
     assert_eq!(elbow::admin_get(admin, "/health").unwrap().status, 200);
     elbow.signal(Signal::TERM);
     assert_eq!(elbow.wait().code(), Some(0));

@@ -55,12 +55,10 @@ fn a_native_file_serves_without_the_listener_whose_port_is_busy() {
     wait_for((ip, 8080).into(), "free");
     wait_for((other, 8081).into(), "beside");
     // What is free serves before the rest is reported.
-    wait::until("the busy port to be reported", || {
-        let stderr = elbow.stderr();
-        let is_told = stderr.contains(&format!("cannot listen on {ip}:8081"))
-            && stderr.contains("error[cannot-listen]");
-        is_told.then_some(())
-    });
+    elbow.stderr_with(&[
+        &format!("cannot listen on {ip}:8081"),
+        "error[cannot-listen]",
+    ]);
     let page = wait::until("the page of what is missing", || {
         let (status, page) = health(admin)?;
         (status == 503).then_some(page)
@@ -91,11 +89,7 @@ fn a_process_whose_ports_are_all_busy_ends_and_says_what_to_do() {
     let mut command = elbow::command(&["run", "--admin", "off", "--config"]);
     let mut elbow = Running::start(command.arg(path));
     assert_eq!(elbow.wait().code(), Some(3));
-    let stderr = elbow.stderr();
-    assert!(
-        stderr.contains("hint: another process listens there"),
-        "{stderr}"
-    );
+    elbow.stderr_with(&["hint: another process listens there"]);
 }
 
 /// An Ingress that answers its name on these ports.
@@ -128,19 +122,18 @@ fn an_edit_of_manifests_is_followed_but_for_the_port_that_is_busy() {
     wait_for((ip, 82).into(), "one");
     wait_for((two.ip(), 83).into(), "two");
     assert_eq!(text_at(one).as_deref(), Some("one"));
-    wait::until("the failure to be reported", || {
-        let said = elbow.log();
-        let what = "one.yaml:1:1: load balancer \"one\", listener 81: cannot listen";
-        (said.contains(what) && said.contains("reloaded in part")).then_some(())
-    });
+    elbow.log_with(&[
+        "one.yaml:1:1: load balancer \"one\", listener 81: cannot listen",
+        "reloaded in part",
+    ]);
     assert_eq!(health(elbow.admin()).unwrap().0, 503);
-    let success = || elbow.metric("elbow_config_last_reload_success", &[]);
-    assert_eq!(success(), Some(0.0));
+    let success = |value| elbow.wait_for_metric("elbow_config_last_reload_success", &[], value);
+    success(0.0);
 
     // Without another edit.
     drop(busy);
     wait_for((ip, 81).into(), "one");
-    wait::until("the success", || (success() == Some(1.0)).then_some(()));
+    success(1.0);
     wait::until("health to follow", || {
         (health(elbow.admin()).unwrap().0 == 200).then_some(())
     });

@@ -103,13 +103,15 @@ fn self_signed_listener_gets_a_certificate() {
     assert!(issuer.starts_with("CN=elbow local authority "), "{shown}");
     let listed: Value = serde_json::from_str(&cert(&ca, &["list", "-o", "json"])).unwrap();
     assert_eq!(shown[0]["expires"], listed["certificates"][0]["expires"]);
-    let metrics = elbow::admin_get(served.admin, "/metrics").unwrap().text();
     let line = format!(
         "elbow_certificate_expiry_timestamp_seconds{{certificate=\
          \"arn:aws:acm:us-east-1:000000000000:certificate/own\"}} {}",
         shown[0]["notAfter"]
     );
-    assert!(metrics.lines().any(|l| l == line), "{line} in {metrics}");
+    wait::until(&line, || {
+        let metrics = elbow::admin_get(served.admin, "/metrics")?.text();
+        metrics.lines().any(|l| l == line).then_some(())
+    });
 }
 
 #[test]

@@ -125,9 +125,8 @@ fn ssl_connections_reach_only_instances_with_a_public_key_of_the_policy() {
     let sent = client.try_send("hello");
     assert!(sent.is_err() || client.rest().is_err(), "reset");
     assert_eq!(refused(), before + 1.0);
-    let log = elbow.log();
     let told = "connection to target refused: the target's public key is not in the policy";
-    assert!(log.contains(told), "{log}");
+    elbow.log_with(&[told]);
 }
 
 /// CLB guide: SSL negotiation configurations. Without Server-Defined-Cipher-Order, the client's order counts.
@@ -243,7 +242,7 @@ fn instance_health_applies_to_all_listeners() {
         "Instance has failed at least the UnhealthyThreshold number of health checks consecutively."
     );
     assert_eq!(get().status, 503);
-    Client::plain((ip, 8000)).expect_reset();
+    Client::assert_reset_by((ip, 8000));
     assert!(other_port.accept().is_err(), "an unexpected connection");
     let health = |state: &str| elbow.metric("elbow_target_health", &[state]);
     assert_eq!(health("state=\"OutOfService\""), Some(0.0));

@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use elbow_tests::address::Ports;
 use elbow_tests::certificates::client_that_trusts_all;
 use elbow_tests::command::{output, stdout, texts};
 use elbow_tests::docker::{Builder, Engine};
@@ -70,15 +71,19 @@ struct Project<'a> {
     engine: &'a Engine,
     alb: SocketAddr,
     admin: SocketAddr,
+    _ports: Ports,
 }
 
 impl<'a> Project<'a> {
     fn up(engine: &'a Engine) -> Self {
-        // Both are held at once, so that they differ, and released before compose publishes them.
-        let held = [0; 2].map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap());
-        let [alb, admin] = held.each_ref().map(|l| l.local_addr().unwrap());
-        drop(held);
-        let project = Self { engine, alb, admin };
+        let ports = Ports::claim();
+        let [alb, admin] = [ports.first, ports.first + 1].map(|port| ([127, 0, 0, 1], port).into());
+        let project = Self {
+            engine,
+            alb,
+            admin,
+            _ports: ports,
+        };
         stdout(
             project
                 .compose(&["up", "--detach"])

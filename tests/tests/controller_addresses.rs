@@ -88,10 +88,7 @@ fn addresses_are_those_of_the_status_after_a_restart_and_at_another_replica() {
     let mut second = replica(&place.replica(), "1000");
     assert_eq!(served(&second), turned);
     first.terminate();
-    wait::until("the second to lead", || {
-        let leads = second.metric("elbow_kube_leader", &[]);
-        (leads == Some(1.0)).then_some(())
-    });
+    second.wait_for_metric("elbow_kube_leader", &[], 1.0);
     access.apply(&[service("e")]);
     let with_e = wait::until("the status of a new Service", || {
         Some(shown(&access)).filter(|all| all.len() == names.len() + 1)

@@ -107,7 +107,7 @@ fn native_file_serves_while_the_api_server_is_away() {
     let next = dir.write("next.yaml", native(listener, "two"));
     fs::rename(next, file).unwrap();
     answers(&mut elbow, "two");
-    assert!(elbow.stderr().contains("retrying"), "{}", elbow.stderr());
+    elbow.stderr_with(&["retrying"]);
 }
 
 /// A native file with an ALB and a fixed response.
@@ -198,12 +198,10 @@ fn missing_permissions_are_named(cluster: &Access) {
     let admin = SocketAddr::from((address(), 9901));
     let mut elbow = serving(&reader, admin);
     wait_until_ready(&mut elbow, admin);
-    let log = elbow.stderr();
-    assert!(log.contains("no permission to watch secrets"), "{log}");
-    assert!(
-        log.contains("resources: [secrets], verbs: [list, watch]}"),
-        "{log}"
-    );
+    elbow.stderr_with(&[
+        "no permission to watch secrets",
+        "resources: [secrets], verbs: [list, watch]}",
+    ]);
 }
 
 /// Ingresses of elbow's class are served; others are left alone.
@@ -238,11 +236,7 @@ fn ingress_is_served(cluster: &Access) {
     assert_eq!(theirs["status"]["loadBalancer"], json!({}));
     elbow.signal(rustix::process::Signal::TERM);
     assert!(elbow.wait().success());
-    let log = elbow.stderr();
-    assert!(
-        log.contains("served key=\"default/ours (Ingress)\""),
-        "{log}"
-    );
+    elbow.stderr_with(&["served key=\"default/ours (Ingress)\""]);
     // Another replica may serve it, so the status keeps its address.
     let ours = cluster.get(&["ingress", "ours"]);
     assert_eq!(

@@ -102,8 +102,7 @@ fn objects_of_aws_load_balancer_controller_are_left_to_it() {
         assert_eq!(finalizers(&access, kind, "ours"), ["elbow/resources"]);
     }
     let label = r#"controller="aws-load-balancer-controller""#;
-    let other = elbow.metric("elbow_kube_other_controller", &[label]);
-    assert_eq!(other, Some(1.0));
+    elbow.wait_for_metric("elbow_kube_other_controller", &[label], 1.0);
     // They were queued before the others.
     assert_eq!(address(&access, "ingress", "a-theirs"), None);
     assert_eq!(address(&access, "service", "a-theirs"), None);
@@ -161,7 +160,6 @@ fn shared_names_are_served_without_that_controller() {
     let mut elbow = Elbow::control(&place, &["--controller-name=example.com/alb"]);
     wait::until("the status", || address(&access, "ingress", "named"));
     assert_eq!(finalizers(&access, "ingress", "named"), ["elbow/resources"]);
-    let log = elbow.log();
-    assert!(log.contains("aws-load-balancer-webhook"), "{log}");
+    elbow.log_with(&["aws-load-balancer-webhook"]);
     elbow.terminate();
 }

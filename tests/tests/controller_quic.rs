@@ -134,9 +134,5 @@ fn new_pods_get_server_ids_that_their_targets_have() {
     });
     // That of the container with the port.
     assert_eq!(of_targets, [a[1].clone(), b[1].clone(), c[1].clone()]);
-    wait::until("the warning", || {
-        let log = controller.stderr();
-        log.contains("Pod shop/d has no QUIC server ID: it is not registered")
-            .then_some(())
-    });
+    controller.stderr_with(&["Pod shop/d has no QUIC server ID: it is not registered"]);
 }

@@ -19,6 +19,9 @@ use rustix::process::Signal;
 use rustls::ClientConfig;
 use serde_json::{Value, json};
 
+/// How long a test waits for a demo, on a busy machine.
+const START: Duration = Duration::from_secs(90);
+
 /// A running demo.
 struct Demo {
     running: Running,
@@ -40,7 +43,7 @@ impl Demo {
             .arg(dir.join("demo"))
             .env("TMPDIR", dir.path());
         let running = Running::start(&mut command);
-        let line = running.line_within(Duration::from_secs(90));
+        let line = running.line_within(START);
         let json: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
         Self { running, json, dir }
     }
@@ -408,7 +411,7 @@ fn printed_curl_commands_work() {
     let running = Running::start(command.env("TMPDIR", dir.path()));
     let mut lines: Vec<String> = Vec::new();
     while !lines.iter().any(|line| line.contains("healthy")) {
-        lines.push(running.line());
+        lines.push(running.line_within(START));
     }
     let curls: Vec<&str> = lines
         .iter()
@@ -460,7 +463,7 @@ fn key_stops_and_starts_a_pod() {
     let mut keys = File::options().write(true).open(&keyboard).unwrap();
     let until_shown = |what: &str| {
         loop {
-            let line = terminal.line();
+            let line = terminal.line_within(START);
             if line.contains(what) {
                 break line;
             }
@@ -489,7 +492,7 @@ fn demo_without_a_folder_leaves_no_files() {
     let dir = TempDir::new();
     let mut command = elbow::demo(&["--minio", "never", "-o", "json"]);
     let mut running = Running::start(command.env("TMPDIR", dir.path()));
-    running.line_within(Duration::from_secs(90));
+    running.line_within(START);
     running.signal(Signal::TERM);
     assert_eq!(running.wait().code(), Some(0), "{}", running.stderr());
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -1,22 +1,18 @@
 //! Dualstack load balancers without an address of their own.
 
+use elbow_tests::address::Ports;
 use elbow_tests::config::{alb, file, fixed, listener};
 use elbow_tests::{Client, Elbow, address, client};
 use serde_json::Value;
-use std::net::{Ipv6Addr, SocketAddr, TcpListener};
-
-/// A port of `::1` that nobody uses, or `None` on a machine without IPv6.
-fn free_port() -> Option<u16> {
-    let socket = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).ok()?;
-    Some(socket.local_addr().ok()?.port())
-}
+use std::net::{Ipv6Addr, SocketAddr};
 
 /// The IPv6 pool is not local unless someone adds a route, so `::1` stands in.
 #[test]
 fn a_dualstack_load_balancer_is_served_over_ipv6() {
-    let Some(port) = free_port() else {
+    let Some(ports) = Ports::claim_at(Ipv6Addr::LOCALHOST.into()) else {
         return println!("skipped: this machine has no IPv6");
     };
+    let port = ports.first;
     let mut balancer = alb(
         "web",
         address(),
@@ -39,9 +35,5 @@ fn a_dualstack_load_balancer_is_served_over_ipv6() {
         let answer = Client::plain(at.expect("the listener is bound")).ask(client::get("a", "/"));
         assert_eq!((answer.status, &*answer.text()), (200, "web"));
     }
-    assert!(
-        elbow.log().contains("ip -6 route add local"),
-        "{}",
-        elbow.log()
-    );
+    elbow.log_with(&["ip -6 route add local"]);
 }

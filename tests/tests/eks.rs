@@ -174,12 +174,10 @@ fn s12_operator_console() {
         Some("https")
     );
     assert_eq!(trusting(to, "minio.example.com").status, 404);
-    let log = row.elbow.log();
-    assert!(log.contains("warning[certificate-not-found] "), "{log}");
-    assert!(
-        log.contains("ingress.yaml:8:48: no certificate is known by"),
-        "{log}"
-    );
+    row.elbow.log_with(&[
+        "warning[certificate-not-found] ",
+        "ingress.yaml:8:48: no certificate is known by",
+    ]);
 }
 
 const MINIO: &str = "k8s-tenantns-minio-5f3610c391";
@@ -300,10 +298,8 @@ fn s17_access_logs_warning_names_the_annotation() {
         "{}",
         answer.text()
     );
-    let log = row.elbow.log();
     let warned = "minio.yaml:9:62: service.beta.kubernetes.io/aws-load-balancer-attributes: access_logs.s3.enabled";
-    assert!(log.contains("warning[no-effect] "), "{log}");
-    assert!(log.contains(warned), "{log}");
+    row.elbow.log_with(&["warning[no-effect] ", warned]);
 }
 
 /// instance: every node at the node port. ip: every pod at its own port.
@@ -414,13 +410,12 @@ fn mis_indented_edit_changes_nothing() {
     let good = fs::read_to_string(&path).unwrap();
     let before = row.elbow.page("/config").text();
     fs::copy(folder("mis-indented").join("tenant.yaml"), &path).unwrap();
-    wait::until("the error in the log", || {
-        row.elbow.log().contains(FAULT).then_some(())
-    });
-    assert_eq!(
-        row.elbow.metric("elbow_config_last_reload_success", &[]),
-        Some(0.0)
-    );
+    row.elbow.log_with(&[FAULT]);
+    let success = |value| {
+        row.elbow
+            .wait_for_metric("elbow_config_last_reload_success", &[], value);
+    };
+    success(0.0);
     assert_eq!(row.elbow.page("/config").text(), before);
     assert_passes_through_to_pods(&row, row.at(MINIO, 443));
     let both = "aws-load-balancer-scheme: internet-facing";
@@ -434,8 +429,5 @@ fn mis_indented_edit_changes_nothing() {
     wait::until("the good edit to be in force", || {
         row.elbow.bound(MINIO, 443).is_none().then_some(())
     });
-    wait::until("the reload to be counted", || {
-        let success = row.elbow.metric("elbow_config_last_reload_success", &[]);
-        (success == Some(1.0)).then_some(())
-    });
+    success(1.0);
 }

@@ -111,8 +111,7 @@ fn tenant(folder: &str, minio: Option<PathBuf>, internal: bool) {
         .unwrap()
         .ask(client::get("tenant-console.example.com", "/"));
     assert_eq!(answer.status, 200);
-    let log = row.elbow.log();
-    assert!(log.contains("note[endpoints-stand-in]"), "{log}");
+    let log = row.elbow.log_with(&["note[endpoints-stand-in]"]);
     assert!(!log.contains("warning["), "{log}");
     round_trip(&row, s3, None);
 }
@@ -182,12 +181,10 @@ fn s4_clb_terminates_tls() {
     assert!(seen.header("x-forwarded-for").is_some());
     let broken = Client::plain(row.at(name, 9443)).ask(client::get("operator.example.com", "/"));
     assert!((500..600).contains(&broken.status), "{}", broken.status);
-    let log = row.elbow.log();
-    assert!(log.contains("warning[plain-listener] "), "{log}");
-    assert!(
-        log.contains("console.yaml:5:68: port 9443 is not in ssl-ports"),
-        "{log}"
-    );
+    row.elbow.log_with(&[
+        "warning[plain-listener] ",
+        "console.yaml:5:68: port 9443 is not in ssl-ports",
+    ]);
 }
 
 #[test]
@@ -240,11 +237,9 @@ fn s7_access_logs_warning_names_the_annotation() {
         plain(row.at("a7c3eaf8520414d6f918a4e9d5c2f306", 9090)),
         console_page()
     );
-    let log = row.elbow.log();
     let warned =
         "console.yaml:6:70: service.beta.kubernetes.io/aws-load-balancer-access-log-enabled";
-    assert!(log.contains("warning[no-effect] "), "{log}");
-    assert!(log.contains(warned), "{log}");
+    row.elbow.log_with(&["warning[no-effect] ", warned]);
 }
 
 /// `security-groups` replaces the default group, and here admits clients at one port. `extra-security-groups` are added to the
@@ -260,17 +255,15 @@ fn s8_security_groups_admit_clients() {
     assert_passes_through_to_pods(&row, row.at("a8e50c1a731524e70a29b5fae6d30418", 443));
     let console = "a8d4fb09631524e70a29b5fae6d30417";
     assert_eq!(passed(&row, row.at(console, 9443)), console_page());
-    Client::plain(row.at(console, 9090)).expect_end();
+    // No rule admits it.
+    Client::assert_reset_by(row.at(console, 9090));
     assert!(row.consoles[0].requests().is_empty());
-    let log = row.elbow.log();
     let unknown = "note[unknown-security-group] ";
+    let log = row.elbow.log_with(&[
+        unknown,
+        "minio.yaml:5:73: unknown ingress rules of the security groups office, backup-hosts",
+    ]);
     assert_eq!(log.matches(unknown).count(), 1, "{log}");
-    assert!(
-        log.contains(
-            "minio.yaml:5:73: unknown ingress rules of the security groups office, backup-hosts"
-        ),
-        "{log}"
-    );
 }
 
 /// Nodes in all three zones are used.

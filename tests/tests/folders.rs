@@ -388,9 +388,8 @@ fn run_waits_for_manifests() {
     let nothing = TempDir::new();
     let dir = TempDir::new();
     fs::create_dir(dir.join("later")).unwrap();
-    let mut elbow = Elbow::run_folder(dir, "later", nothing.path());
-    let stderr = elbow.process().stderr();
-    assert!(stderr.contains("warning[nothing-to-serve]"), "{stderr}");
+    let elbow = Elbow::run_folder(dir, "later", nothing.path());
+    elbow.log_with(&["warning[nothing-to-serve]"]);
     elbow.write_manifest("later/web.yaml", SERVICE);
     wait::until("the Service to be served", || {
         let config = elbow.json("/config");

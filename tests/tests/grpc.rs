@@ -193,7 +193,7 @@ fn a_grpc_call_passes_in_clear_and_over_tls() {
             ("grpcs", "200", "200")
         );
         assert_eq!(fields[12], format!("POST {url}/echo.Echo/Say HTTP/2.0"));
-        assert_eq!(elbow.metric("elbow_grpc_requests_total", &[]), Some(1.0));
+        elbow.wait_for_metric("elbow_grpc_requests_total", &[], 1.0);
 
         let shown = call(&url, &["--http1.1"]);
         assert!(shown.starts_with("HTTP/1.1 464"), "{shown}");
@@ -216,8 +216,8 @@ fn incompatible_protocol_is_464_and_shows_no_target() {
     assert!(server.seen().is_empty());
     let of_targets = elbow.metric("elbow_target_requests_total", &[]);
     assert_eq!(of_targets.unwrap_or_default(), 0.0);
-    let of_elb = elbow.metric("elbow_requests_total", &["source=\"elb\"", "code=\"464\""]);
-    assert_eq!(of_elb, Some(1.0));
+    let of_elb = ["source=\"elb\"", "code=\"464\""];
+    elbow.wait_for_metric("elbow_requests_total", &of_elb, 1.0);
 }
 
 #[test]
@@ -271,8 +271,7 @@ fn a_tls_target_without_h2_is_502() {
         (&*fields[0], &*fields[8], &*fields[9]),
         ("grpcs", "502", "-")
     );
-    let failed = elbow.metric("elbow_target_tls_errors_total", &[]);
-    assert_eq!(failed, Some(1.0));
+    elbow.wait_for_metric("elbow_target_tls_errors_total", &[], 1.0);
     assert!(server.seen().is_empty());
 }
 
@@ -356,8 +355,7 @@ fn no_call_is_lost_on_a_healthy_target() {
     let expected = Outcomes::from([("200 0".to_owned(), all)]);
     assert_eq!(calls(&url, 4, 2496), expected);
     assert_eq!(server.seen().len(), all);
-    let counted = elbow.metric("elbow_grpc_requests_total", &[]);
-    assert_eq!(counted, Some(all as f64));
+    elbow.wait_for_metric("elbow_grpc_requests_total", &[], all as f64);
 }
 
 #[test]

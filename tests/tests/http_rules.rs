@@ -174,10 +174,8 @@ fn fixed_response_reaches_no_target() {
             .starts_with("text/plain")
     );
     assert_eq!(target.requests().len(), 0);
-    assert_eq!(
-        rules.elbow.metric("elbow_fixed_responses_total", &[]),
-        Some(1.0)
-    );
+    let counted = "elbow_fixed_responses_total";
+    rules.elbow.wait_for_metric(counted, &[], 1.0);
 }
 
 #[test]

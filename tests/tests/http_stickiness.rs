@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use elbow_tests::config::{alb, file, fixed, forward, group, listener, nlb, rule, with_attribute};
 use elbow_tests::elbow::log_fields;
-use elbow_tests::{Client, Elbow, Response, Target, address, client};
+use elbow_tests::{Client, Elbow, Response, Target, address, client, wait};
 use serde_json::{Value, json};
 
 /// All values of Set-Cookie.
@@ -120,12 +120,10 @@ fn lb_cookie_keeps_its_target() {
     };
     let both = format!("{session}; {}", cookie(&elsewhere, "AWSALBCORS"));
     assert_eq!(get(ip, &both).text(), elsewhere.text());
-    assert!(
-        elbow
-            .metric("elbow_non_sticky_requests_total", &[])
-            .unwrap()
-            >= 10.0
-    );
+    wait::until("the others to be counted", || {
+        let counted = elbow.metric("elbow_non_sticky_requests_total", &[])?;
+        (counted >= 10.0).then_some(())
+    });
 
     // Another process with the same configuration accepts the cookie.
     drop(elbow);

@@ -152,7 +152,7 @@ fn clients_beyond_the_open_files_are_reset_and_others_unaffected() {
     assert!(greet(pair.nlb).is_some());
     let mut client = Client::plain(third);
     assert_eq!(client.ask(client::get("a.example", "/")).text(), "third");
-    assert!(elbow.log().contains("rejecting clients"), "{}", elbow.log());
+    elbow.log_with(&["rejecting clients"]);
 }
 
 /// Even the reserve can be lost, here to a lowered limit: then nothing new can be opened.
@@ -190,9 +190,7 @@ fn without_descriptors_targets_stay_healthy_and_clients_wait() {
     };
     limit(8);
     kill_process(pid, Signal::HUP).unwrap();
-    wait::until("the reload to fail", || {
-        elbow.log().contains("not reloaded").then_some(())
-    });
+    elbow.log_with(&["not reloaded"]);
     assert_eq!(idle.ask(client::get("a.example", "/")).status, 503);
     let line = &elbow.access_log(1)[0];
     assert_eq!(log_fields(line)[24], "ElbowNoDescriptor", "{line}");
@@ -206,9 +204,7 @@ fn without_descriptors_targets_stay_healthy_and_clients_wait() {
     let mut answer = [0; 5];
     flow.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"flows");
-    wait::until("accept to fail", || {
-        elbow.log().contains("accept failed").then_some(())
-    });
+    elbow.log_with(&["accept failed"]);
     // Two failed checks per target would make it unhealthy.
     wait::until("health checks to be skipped", || {
         skipped().filter(|n| *n >= 4)

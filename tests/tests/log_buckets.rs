@@ -78,16 +78,13 @@ fn ship(s3: &S3, mc: &Path) {
         let failures = elbow.metric("elbow_log_delivery_failures_total", &[]);
         failures.filter(|failures| *failures > 0.0)
     });
-    let log = elbow.log();
     let refused = "bucket \"shop-logs\" does not take a file; it is tried again";
-    assert!(log.contains(refused), "{log}");
+    let log = elbow.log_with(&[refused]);
     assert!(!log.contains(SECRET_KEY), "{log}");
     mc.run(&["mb", "lb/shop-logs"]);
     ask(at, "/second");
-    wait::until("the files to be delivered", || {
-        let lines = elbow.metric("elbow_log_file_lines_total", &["result=\"delivered\""]);
-        (lines == Some(2.0)).then_some(())
-    });
+    let delivered = ["result=\"delivered\""];
+    elbow.wait_for_metric("elbow_log_file_lines_total", &delivered, 2.0);
     // The last one is delivered when elbow stops.
     ask(at, "/third");
     let lines = elbow.access_log(3);

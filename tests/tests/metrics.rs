@@ -1,10 +1,11 @@
 //! Metrics of an ALB, each seen to change for its reason (ALB guide: CloudWatch metrics).
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
-use std::net::{IpAddr, Ipv6Addr, TcpListener};
+use std::net::{IpAddr, Ipv6Addr};
 
+use elbow_tests::address::Ports;
 use elbow_tests::config::{alb, file, fixed, forward, group, listener, rule, with_attribute};
-use elbow_tests::{Client, Elbow, Target, address, client, wait};
+use elbow_tests::{Client, Elbow, Target, address, client};
 use serde_json::{Value, json};
 
 const PORT: u16 = 8080;
@@ -57,11 +58,8 @@ impl Site {
         Client::plain((self.ip, self.port)).ask(request).status
     }
 
-    /// Waits until the sum of the series `name` with `labels` is `value`: a request is counted after its response.
     fn assert(&self, name: &str, labels: &[&str], value: f64) {
-        wait::until(&format!("{name} {labels:?} to be {value}"), || {
-            (self.elbow.metric(name, labels) == Some(value)).then_some(())
-        });
+        self.elbow.wait_for_metric(name, labels, value);
     }
 }
 
@@ -108,14 +106,14 @@ fn requests_with_invalid_field_names_are_counted() {
 
 #[test]
 fn clients_with_ipv6_addresses_are_counted() {
-    let Ok(socket) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else {
+    let Some(ports) = Ports::claim_at(Ipv6Addr::LOCALHOST.into()) else {
         return println!("skipped: this machine has no IPv6");
     };
-    let port = socket.local_addr().unwrap().port();
-    drop(socket);
-    let site = Site::start(Ipv6Addr::LOCALHOST.into(), port, false);
+    let site = Site::start(Ipv6Addr::LOCALHOST.into(), ports.first, false);
     assert_eq!(site.get("/web"), 200);
     site.assert("elbow_ipv6_requests_total", &[], 1.0);
+    // The connection has ended, so that no byte is counted any more.
+    site.assert("elbow_active_connections", &[], 0.0);
     let processed = site.elbow.metric("elbow_ipv6_processed_bytes_total", &[]);
     let both = ["elbow_received_bytes_total", "elbow_sent_bytes_total"]
         .map(|name| site.elbow.metric(name, &[]).unwrap());

@@ -217,10 +217,9 @@ fn bad_certificates_fail_with_the_codes_of_aws() {
     assert!(scene.target.requests().is_empty());
     for (reason, count) in [("client_cert_expired", 2.0), ("no_client_cert", 2.0)] {
         let labels = [&*format!("reason=\"{reason}\""), "protocol=\"HTTPS\""];
-        let counted = scene
+        scene
             .elbow
-            .metric("elbow_tls_handshake_errors_total", &labels);
-        assert_eq!(counted, Some(count), "{reason}");
+            .wait_for_metric("elbow_tls_handshake_errors_total", &labels, count);
     }
     let rows = scene.connections();
     assert_eq!(rows.len(), 2 * table.len(), "{rows:?}");
@@ -355,16 +354,11 @@ fn revocation_list_is_followed() {
         "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
     );
     let told = "ca.crl: the revocation list cannot be used";
-    let log = wait::until("the error", || {
-        Some(scene.elbow.log()).filter(|log| log.contains(told))
-    });
-    assert!(log.contains("bad-trust-store"), "{log}");
+    scene.elbow.log_with(&[told, "bad-trust-store"]);
     assert!(!is_admitted(&first) && is_admitted(&second));
 
     fs::remove_file(dir.join("ca.crl")).unwrap();
-    wait::until("the next error", || {
-        Some(scene.elbow.log()).filter(|log| log.contains("ca.crl: cannot be read"))
-    });
+    scene.elbow.log_with(&["ca.crl: cannot be read"]);
     assert!(!is_admitted(&first) && is_admitted(&second));
 
     dir.write("ca.crl", scene.root.revocation_list(&[2]));
@@ -372,11 +366,9 @@ fn revocation_list_is_followed() {
         (!is_admitted(&second)).then_some(())
     });
     assert!(is_admitted(&first));
-    let log = scene.elbow.log();
-    assert!(
-        log.contains("trust store clients: content changed"),
-        "{log}"
-    );
+    scene
+        .elbow
+        .log_with(&["trust store clients: content changed"]);
 }
 
 /// What else changes is served, and the load balancer keeps the list that it had.
@@ -393,9 +385,7 @@ fn change_beside_an_unusable_revocation_list_is_served() {
     let dir = scene.elbow.dir();
     dir.write("ca.crl", "nothing");
     let told = "ca.crl: contains no revocation list";
-    wait::until("the error", || {
-        Some(scene.elbow.log()).filter(|log| log.contains(told))
-    });
+    scene.elbow.log_with(&[told]);
     let text = fs::read_to_string(dir.join("elbow.yaml")).unwrap();
     let mut config: Value = serde_json::from_str(&text).unwrap();
     config["loadBalancers"][0]["listeners"][0]["defaultActions"] = json!([fixed(200, "changed")]);

@@ -35,8 +35,9 @@ fn on_command() -> (Target, mpsc::Sender<()>, mpsc::Receiver<()>) {
 fn are_stopped(id: u32) -> bool {
     let mut threads = fs::read_dir(format!("/proc/{id}/task")).unwrap();
     threads.all(|thread| {
-        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
-        status.contains("State:\tT")
+        // A thread may end meanwhile.
+        let status = fs::read_to_string(thread.unwrap().path().join("status"));
+        status.is_ok_and(|status| status.contains("State:\tT"))
     })
 }
 

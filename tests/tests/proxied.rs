@@ -189,34 +189,35 @@ fn client_is_told_through_both_load_balancers() {
 #[test]
 fn connection_without_an_acceptable_header_is_refused() {
     let target = Target::start(|peer: &mut Peer| peer.rest().map(drop));
-    let ip = address();
+    let (ip, hasty) = (address(), address());
+    let trusting = behind("127.0.0.1/32", 8000, "TCP", &forward("pods"));
     let listeners = [
-        behind("127.0.0.1/32", 8000, "TCP", &forward("pods")),
+        trusting.clone(),
         behind("192.0.2.0/24, 2001:db8::/32", 8001, "TCP", &forward("pods")),
     ];
-    let balancer = nlb("nlb", ip, &listeners);
-    let balancer = with_attribute(balancer, "elbow.tls_handshake_timeout.seconds", "1");
-    let elbow = Elbow::run(&file(
-        &[balancer],
-        &[group("pods", "TCP", &[target.addr()])],
-    ));
+    let balancers = [
+        nlb("nlb", ip, &listeners),
+        with_attribute(
+            nlb("hasty", hasty, &[trusting]),
+            "elbow.tls_handshake_timeout.seconds",
+            "1",
+        ),
+    ];
+    let elbow = Elbow::run(&file(&balancers, &[group("pods", "TCP", &[target.addr()])]));
     elbow.wait_for_state("pods", target.addr(), "healthy");
-    let count = |reason: &str| {
-        let label = format!("reason=\"{reason}\"");
-        elbow.metric("elbow_proxy_protocol_errors_total", &[&label])
-    };
     let counted = |reason: &str| {
-        wait::until(reason, || (count(reason) == Some(1.0)).then_some(()));
+        let label = format!("reason=\"{reason}\"");
+        elbow.wait_for_metric("elbow_proxy_protocol_errors_total", &[&label], 1.0);
     };
     let client = |to: Ipv4Addr, port| Client::plain((to, port));
     // It is refused before its header, which it may be too late to send.
-    client(ip, 8001).expect_reset();
+    Client::assert_reset_by((ip, 8001));
     counted("untrusted");
     let told = "connection refused; see docs/client-address.md";
-    wait::until("the log line", || elbow.log().contains(told).then_some(()));
+    elbow.log_with(&[told]);
     client(ip, 8000).send("GET / HTTP/1.1\r\n").expect_reset();
     counted("malformed");
-    client(ip, 8000).send(&V2[..20]).expect_reset();
+    client(hasty, 8000).send(&V2[..20]).expect_reset();
     counted("timeout");
     let mut cut = client(ip, 8000);
     cut.send(&V1[..20]).finish().expect_end();

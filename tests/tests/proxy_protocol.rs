@@ -17,6 +17,8 @@ use elbow_tests::{Ca, Client, Elbow, Target, TempDir, address, wait};
 use serde_json::{Value, json};
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+/// The length of the header of a connection over IPv4.
+const HEADER: usize = 100;
 const PLACEMENT: &str = "proxy_protocol_v2.client_to_server.header_placement";
 
 /// The first 28 bytes of the header for a connection from `client`: up to the addresses and ports.
@@ -71,7 +73,7 @@ fn version_2_header_precedes_connections_and_health_checks() {
     let bytes = find(0x21);
     assert_eq!(bytes[..28], header_start(client.local_addr(), (ip, 8000)));
     assert_eq!(&bytes[39..61], endpoint.as_bytes());
-    assert_eq!(&bytes[100..], b"hello");
+    assert_eq!(&bytes[HEADER..], b"hello");
 }
 
 const GREETING: &[u8] = b"220 ready\r\n";
@@ -103,11 +105,11 @@ fn greeted(mut client: Client, connections: &Receiver<TcpStream>) -> (Client, Tc
     (client, connections.recv_timeout(TIMEOUT).unwrap())
 }
 
-/// What the target reads at once; empty at the end.
-fn read(target: &mut TcpStream) -> Vec<u8> {
-    let mut bytes = [0; 4096];
-    let n = target.read(&mut bytes).unwrap();
-    bytes[..n].to_vec()
+/// The next `n` bytes at the target. They may arrive in several pieces.
+fn read(target: &mut TcpStream, n: usize) -> Vec<u8> {
+    let mut bytes = vec![0; n];
+    target.read_exact(&mut bytes).unwrap();
+    bytes
 }
 
 #[track_caller]
@@ -123,7 +125,7 @@ fn assert_silent(target: &TcpStream) {
 fn assert_header(bytes: &[u8], client: &Client, server: (Ipv4Addr, u16), data: &[u8]) {
     let start = header_start(client.local_addr(), server);
     assert_eq!(bytes.get(..28), Some(&*start), "{bytes:?}");
-    assert_eq!(&bytes[100..], data);
+    assert_eq!(&bytes[HEADER..], data);
 }
 
 #[test]
@@ -144,9 +146,9 @@ fn header_comes_at_once_or_with_the_first_data_of_the_client() {
 
     let at_once = || {
         let (mut client, mut target) = connect();
-        assert_header(&read(&mut target), &client, at, b"");
+        assert_header(&read(&mut target, HEADER), &client, at, b"");
         client.send("HELO");
-        assert_eq!(read(&mut target), b"HELO");
+        assert_eq!(read(&mut target, 4), b"HELO");
         (client, target)
     };
     let (mut open, mut target_of_open) = at_once();
@@ -155,9 +157,9 @@ fn header_comes_at_once_or_with_the_first_data_of_the_client() {
     let (mut client, mut of_client) = connect();
     assert_silent(&of_client);
     client.send("HELO");
-    assert_header(&read(&mut of_client), &client, at, b"HELO");
+    assert_header(&read(&mut of_client, HEADER + 4), &client, at, b"HELO");
     client.send("QUIT");
-    assert_eq!(read(&mut of_client), b"QUIT");
+    assert_eq!(read(&mut of_client, 4), b"QUIT");
 
     // A client that closes its direction without data.
     let (mut client, mut of_client) = connect();
@@ -177,7 +179,7 @@ fn header_comes_at_once_or_with_the_first_data_of_the_client() {
     elbow.reload(&config(&[(PLACEMENT, "on_first_ack")]));
     at_once();
     open.send("NOOP");
-    assert_eq!(read(&mut target_of_open), b"NOOP");
+    assert_eq!(read(&mut target_of_open, 4), b"NOOP");
 }
 
 #[test]
@@ -203,7 +205,8 @@ fn header_comes_with_the_first_data_within_tls() {
     let (mut client, mut of_client) = connect();
     assert_silent(&of_client);
     client.send("HELO");
-    assert_header(&read(&mut of_client), &client, (ip, 8443), b"HELO");
+    let bytes = read(&mut of_client, HEADER + 4);
+    assert_header(&bytes, &client, (ip, 8443), b"HELO");
 
     // Without close_notify.
     let (mut client, mut of_client) = connect();

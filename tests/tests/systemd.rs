@@ -186,9 +186,7 @@ fn socket_without_a_listener_is_named() {
         let line = format!(
             "closing socket {name} (TCP {address}) of systemd: no listener has this address"
         );
-        wait::until("the warning", || {
-            running.stderr().contains(&line).then_some(())
-        });
+        running.stderr_with(&[&line]);
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use elbow_tests::config::{file, forward, group, listener, nlb};
-use elbow_tests::{Elbow, Scene, Target, address, wait};
+use elbow_tests::{Client, Elbow, Scene, Target, address, wait};
 
 /// Echoes data until the end, and then sends "bye".
 fn echo() -> Target {
@@ -134,13 +134,13 @@ fn connection_without_a_reachable_target_is_reset() {
     let mut target = echo();
     let scene = Scene::tcp(&[&target]);
     target.stop();
-    scene.connect().expect_reset();
+    Client::assert_reset_by(scene.lb);
 }
 
 #[test]
 fn empty_group_resets_connections() {
     let scene = Scene::tcp(&[]);
-    scene.connect().expect_reset();
+    Client::assert_reset_by(scene.lb);
 }
 
 #[test]

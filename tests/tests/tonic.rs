@@ -73,6 +73,8 @@ impl Decoder for Raw {
 /// A server, whose methods are named after what they do.
 #[derive(Clone)]
 struct Calls {
+    /// Has a permit for each call that waits, or has waited.
+    begun: Arc<Semaphore>,
     /// Has permits for each call that was dropped before its end: one, or [`WITH_DEADLINE`].
     cancelled: Arc<Semaphore>,
 }
@@ -138,7 +140,7 @@ impl Service<http::Request<Body>> for Calls {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let cancelled = Arc::clone(&self.cancelled);
+        let (begun, cancelled) = (Arc::clone(&self.begun), Arc::clone(&self.cancelled));
         Box::pin(async move {
             let mut grpc = tonic::server::Grpc::new(Raw).max_decoding_message_size(usize::MAX);
             Ok(match request.uri().path() {
@@ -151,6 +153,7 @@ impl Service<http::Request<Body>> for Calls {
                     let has_deadline = request.headers().contains_key("grpc-timeout");
                     let permits = if has_deadline { WITH_DEADLINE } else { 1 };
                     let _cancelled = Cancelled(cancelled, permits);
+                    begun.add_permits(1);
                     pending().await
                 }
                 _ => Status::unimplemented("").into_http(),
@@ -164,6 +167,7 @@ struct Scene {
     runtime: Runtime,
     elbow: Elbow,
     url: String,
+    begun: Arc<Semaphore>,
     cancelled: Arc<Semaphore>,
 }
 
@@ -175,8 +179,9 @@ impl Scene {
             .build()
             .unwrap();
         let target = SocketAddr::new(address().into(), 50_051);
-        let cancelled = Arc::new(Semaphore::new(0));
+        let [begun, cancelled] = [(); 2].map(|()| Arc::new(Semaphore::new(0)));
         let calls = Calls {
+            begun: Arc::clone(&begun),
             cancelled: Arc::clone(&cancelled),
         };
         let socket = runtime
@@ -200,6 +205,7 @@ impl Scene {
             runtime,
             elbow,
             url: format!("https://{ip}:8443"),
+            begun,
             cancelled,
         }
     }
@@ -309,14 +315,17 @@ fn cancelled_and_late_calls_end_at_the_server() {
     scene.runtime.block_on(async {
         let mut client = scene.client().await;
         let call = client.unary("Wait", Request::new(Bytes::new()));
-        let moment = Duration::from_millis(300);
-        assert!(tokio::time::timeout(moment, call).await.is_err());
+        tokio::select! {
+            ended = call => panic!("{ended:?}"),
+            begun = scene.begun.acquire() => begun.unwrap().forget(),
+        }
     });
     ended(1);
     scene.runtime.block_on(async {
         let mut client = scene.client().await;
         let mut request = Request::new(Bytes::new());
-        request.set_timeout(Duration::from_millis(300));
+        // Long enough to reach the server.
+        request.set_timeout(Duration::from_secs(2));
         let status = client.unary("Wait", request).await.unwrap_err();
         assert_eq!(status.message(), "Timeout expired");
     });
@@ -347,6 +356,6 @@ fn no_call_is_lost() {
             ended.unwrap();
         }
     });
-    let counted = scene.elbow.metric("elbow_grpc_requests_total", &[]);
-    assert_eq!(counted, Some((CHANNELS * EACH) as f64));
+    let (counted, all) = ("elbow_grpc_requests_total", CHANNELS * EACH);
+    scene.elbow.wait_for_metric(counted, &[], all as f64);
 }

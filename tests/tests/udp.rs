@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
+use elbow_tests::address::Ports;
 use elbow_tests::command::Running;
 use elbow_tests::config::{file, forward, group, listener, nlb};
 use elbow_tests::datagram::{Echo, UdpClient};
@@ -95,10 +96,8 @@ fn tcp_and_udp_share_a_port() {
 #[test]
 fn answers_leave_from_the_address_that_the_client_sent_to() {
     let pod = Pod::start("a");
-    let port = {
-        let free = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-        free.local_addr().unwrap().port()
-    };
+    let ports = Ports::claim_at(Ipv4Addr::UNSPECIFIED.into()).unwrap();
+    let port = ports.first;
     let lb = nlb(
         "nlb",
         Ipv4Addr::UNSPECIFIED,
@@ -122,11 +121,10 @@ fn answers_leave_from_the_address_that_the_client_sent_to() {
 
 #[test]
 fn ipv6_clients_reach_ipv6_targets() {
-    let Ok(free) = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)) else {
+    let Some(ports) = Ports::claim_at(Ipv6Addr::LOCALHOST.into()) else {
         return println!("skipped: needs IPv6");
     };
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let port = ports.first;
     let echo = Echo::at("six", (Ipv6Addr::LOCALHOST, 0).into());
     let mut lb = nlb(
         "nlb",
@@ -155,10 +153,7 @@ fn clients_outside_the_security_group_get_no_answer() {
     outside.send("?");
     let inside = UdpClient::at(Ipv4Addr::new(127, 9, 9, 1), lb);
     assert_eq!(inside.ask("?"), "a:?");
-    wait::until("the refusal to be counted", || {
-        let refused = elbow.metric("elbow_rejected_connections_total", &[])?;
-        (refused == 1.0).then_some(())
-    });
+    elbow.wait_for_metric("elbow_rejected_connections_total", &[], 1.0);
     assert_eq!(outside.try_ask("?", MOMENT), None);
 }
 
@@ -179,11 +174,7 @@ fn port_of_another_process_is_refused() {
     let args = ["run", "--config", file.to_str().unwrap(), "--admin", &admin];
     let mut refused = Running::start(&mut elbow_tests::elbow::command(&args));
     assert!(!refused.wait().success());
-    let stderr = refused.stderr();
-    assert!(
-        stderr.contains(&format!("cannot listen on {ip}:{PORT}")),
-        "{stderr}"
-    );
+    refused.stderr_with(&[&format!("cannot listen on {ip}:{PORT}")]);
 }
 
 #[test]

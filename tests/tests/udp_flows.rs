@@ -54,7 +54,9 @@ fn unhealthy_targets_serve_if_all_are_unhealthy() {
     }
     let client = UdpClient::of(scene.lb);
     client.ask("?");
-    assert!(scene.metric("elbow_unhealthy_routing_requests_total") >= 1.0);
+    wait::until("the flow to be counted", || {
+        (scene.metric("elbow_unhealthy_routing_requests_total") >= 1.0).then_some(())
+    });
 }
 
 #[test]
@@ -128,9 +130,7 @@ fn flow_of_a_drained_target_goes_on_without_termination() {
     let client = UdpClient::of(scene.lb);
     assert_eq!(client.ask("?"), "a:?");
     scene.reload(keep(pods_group("UDP", &[&b])));
-    wait::until("the target to be drained", || {
-        scene.elbow.log().contains("target drained").then_some(())
-    });
+    scene.elbow.log_with(&["target drained"]);
     assert_eq!(client.ask("?"), "a:?");
     assert_eq!(UdpClient::of(scene.lb).ask("?"), "b:?");
 }
@@ -217,11 +217,8 @@ fn limit_of_the_load_balancer_refuses_new_flows() {
         client.ask("?");
     }
     let reason = "reason=\"load_balancer_max_connections\"";
-    assert_eq!(elbow.metric("elbow_shed_total", &[reason]), Some(1.0));
-    assert_eq!(
-        elbow.metric("elbow_dropped_datagrams_total", &[]),
-        Some(1.0)
-    );
+    elbow.wait_for_metric("elbow_shed_total", &[reason], 1.0);
+    elbow.wait_for_metric("elbow_dropped_datagrams_total", &[], 1.0);
 }
 
 #[test]
@@ -231,7 +228,9 @@ fn drain_serves_flows_until_they_are_quiet() {
     let client = UdpClient::of(scene.lb);
     client.ask("?");
     scene.elbow.process().signal(Signal::TERM);
+    // The flow is never quiet for the two seconds after which it would end.
     wait::until("the drain", || {
+        assert_eq!(client.ask("?"), "a:?");
         scene.elbow.log().contains("draining").then_some(())
     });
     assert_eq!(client.ask("?"), "a:?");
@@ -256,7 +255,8 @@ fn removed_listener_ends_its_flows() {
         let active = scene.elbow.metric("elbow_active_connections", &[])?;
         (active == 0.0).then_some(())
     });
-    // The port is free for others.
-    UdpSocket::bind(scene.lb).unwrap();
+    wait::until("the port to be free for others", || {
+        UdpSocket::bind(scene.lb).ok()
+    });
     assert_eq!(UdpClient::of((ip, PORT + 1).into()).ask("?"), "a:?");
 }

@@ -263,9 +263,7 @@ fn failed_upgrade_changes_nothing() {
     );
 
     elbow.write_config("loadBalancers: nonsense\n");
-    wait::until("the reload to fail", || {
-        elbow.log().contains("not reloaded").then_some(())
-    });
+    elbow.log_with(&["not reloaded"]);
     let error = refusal(process, &[]);
     assert!(
         error.contains("the new process ended with exit status: 1"),

@@ -401,36 +401,26 @@ fn instance_gets_requests_only_with_a_public_key_of_the_policy() {
 
     // Neither an open connection of the client nor one of the pool outlives the key.
     elbow.dir().write("instance.pem", other.public_key());
-    wait::until("the other key", || {
-        let log = elbow.log();
-        let changed = log.contains("instance.pem: content changed from PEM ");
-        (changed && log.contains("reloaded, 1 public key changed")).then_some(())
-    });
+    elbow.log_with(&[
+        "instance.pem: content changed from PEM ",
+        "reloaded, 1 public key changed",
+    ]);
     assert_eq!(get(&mut first), refused);
     assert_eq!(get(&mut connect()), refused);
-    let errors = |name, labels: &[&str]| elbow.metric(name, labels);
-    assert_eq!(
-        errors("elbow_target_public_key_errors_total", &[]),
-        Some(2.0)
-    );
-    assert_eq!(errors("elbow_target_tls_errors_total", &[]), Some(2.0));
+    elbow.wait_for_metric("elbow_target_public_key_errors_total", &[], 2.0);
+    elbow.wait_for_metric("elbow_target_tls_errors_total", &[], 2.0);
     let kind = ["kind=\"target_public_key\"", "side=\"target\""];
-    assert_eq!(errors("elbow_request_errors_total", &kind), Some(2.0));
+    elbow.wait_for_metric("elbow_request_errors_total", &kind, 2.0);
     let told = format!(
         "connection to target refused: the target's public key is not in the policy; see docs/classic.md \
          load_balancer=clb port=8443 target={}",
         target.addr()
     );
-    let log = elbow.log();
-    assert!(log.contains(&told), "{log}");
+    elbow.log_with(&[&told]);
 
     // A file that cannot be used changes nothing.
     elbow.dir().write("instance.pem", "no key");
-    wait::until("the error", || {
-        let log = elbow.log();
-        let code = log.contains("bad-public-key");
-        (code && log.contains("instance.pem: contains no public key")).then_some(())
-    });
+    elbow.log_with(&["bad-public-key", "instance.pem: contains no public key"]);
     assert_eq!(get(&mut first), refused);
 
     // The form in which AWS takes keys: without the first and the last line.

@@ -99,6 +99,8 @@ pub(crate) const KINDS: &[Kind] = &[
 
 /// The streams per connection.
 const STREAMS: u32 = 100;
+/// The connections of a flood. What the allocator and the workers keep for all of them is little for each.
+const FLOODERS: usize = 24;
 /// The frames of a flood: far more than the sockets on the way hold.
 const FLOOD: usize = 20_000;
 
@@ -154,7 +156,7 @@ fn large_heads(stage: &Stage) -> Vec<Client> {
     let more: Vec<_> = ["x-a", "x-b", "x-c"]
         .map(|name| (name, value.as_str()))
         .into();
-    at_once(4, || {
+    at_once(8, || {
         let mut client = stage.over_h2(WINDOW_MAX);
         for id in streams() {
             let _ = client.try_send(frames::request(id, "GET", "/mute", &more, true));
@@ -164,7 +166,7 @@ fn large_heads(stage: &Stage) -> Vec<Client> {
 }
 
 fn rapid_reset(stage: &Stage) -> Vec<Client> {
-    at_once(8, || reset_rapidly(stage))
+    at_once(FLOODERS, || reset_rapidly(stage))
 }
 
 pub(crate) fn reset_rapidly(stage: &Stage) -> Client {
@@ -182,7 +184,7 @@ pub(crate) fn reset_rapidly(stage: &Stage) -> Client {
 }
 
 fn continuation(stage: &Stage) -> Vec<Client> {
-    at_once(8, || continue_endlessly(stage))
+    at_once(FLOODERS, || continue_endlessly(stage))
 }
 
 pub(crate) fn continue_endlessly(stage: &Stage) -> Client {
@@ -205,7 +207,7 @@ fn flood(stage: &Stage, bytes: &[u8]) -> Client {
 }
 
 fn settings(stage: &Stage) -> Vec<Client> {
-    at_once(8, || flood_settings(stage))
+    at_once(FLOODERS, || flood_settings(stage))
 }
 
 pub(crate) fn flood_settings(stage: &Stage) -> Client {
@@ -213,7 +215,9 @@ pub(crate) fn flood_settings(stage: &Stage) -> Client {
 }
 
 fn ping(stage: &Stage) -> Vec<Client> {
-    at_once(8, || flood(stage, &frame(frames::PING, 0, 0, b"elbow???")))
+    at_once(FLOODERS, || {
+        flood(stage, &frame(frames::PING, 0, 0, b"elbow???"))
+    })
 }
 
 fn idle(stage: &Stage) -> Vec<Client> {
