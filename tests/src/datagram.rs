@@ -121,9 +121,9 @@ impl UdpClient {
         String::from_utf8(self.receive()).unwrap()
     }
 
-    /// The answer to `text` if there is one before `timeout`.
-    pub fn try_ask(&self, text: &str, timeout: Duration) -> Option<String> {
-        self.send(text);
+    /// The answer to `bytes` if there is one before `timeout`.
+    pub fn try_ask(&self, bytes: impl AsRef<[u8]>, timeout: Duration) -> Option<String> {
+        self.send(bytes);
         self.socket.set_read_timeout(Some(timeout)).unwrap();
         let mut buffer = [0; 2048];
         let answer = self.socket.recv_from(&mut buffer);
