@@ -1,5 +1,6 @@
 //! What HTTP connections share.
 
+use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +22,9 @@ pub struct Context<C: Connect> {
     pub pools: Rc<Pools<C::Io>>,
     /// Gives the listener as it is configured now; called once per request.
     pub listener: Rc<dyn Fn() -> Arc<Listener>>,
+    /// Whether clients may speak HTTP/0.9, as of the last accept. A connection of another listener need not look for it in each
+    /// request line, and none keeps it.
+    pub http09: Cell<bool>,
     /// The listener's metrics.
     pub metrics: Arc<ListenerMetrics>,
     /// The log lines of this worker.

@@ -52,8 +52,6 @@ pub(crate) struct Connection<S, C: Connect> {
     pub(crate) timer: Timer,
     /// As they were at accept: the idle timeout and the client keep-alive duration of a connection do not change.
     attributes: Arc<LoadBalancerAttributes>,
-    /// Whether the client may speak HTTP/0.9; fixed at accept, so that other connections do not look for it.
-    http09: bool,
     /// Received and not yet used.
     pub(crate) input: Option<Buffer>,
 }
@@ -76,10 +74,10 @@ impl<S: Stream, C: Connect> Connection<S, C> {
     pub(crate) fn new(context: Rc<Context<C>>, io: S, meta: ConnMeta, id: u64) -> Self {
         let listener = (context.listener)();
         let attributes = Arc::clone(&listener.attributes);
+        context.http09.set(listener.personality.http.http09);
         Self {
             timer: context.worker.timers.timer(attributes.idle_timeout),
             attributes,
-            http09: listener.personality.http.http09,
             id,
             input: None,
             context,

@@ -1,6 +1,6 @@
 //! An ALB that speaks HTTP/2, and its client. The clock moves only when a test moves it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -106,6 +106,7 @@ impl Alb {
             }),
             pools: Rc::clone(&pools),
             listener: Rc::new(move || Arc::clone(&listener)),
+            http09: Cell::default(),
             metrics: Arc::clone(&metrics),
             logs: Rc::clone(&buffer),
         };
