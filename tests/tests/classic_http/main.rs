@@ -1,7 +1,6 @@
 //! HTTP and HTTPS listeners of classic load balancers (parity section 4).
 #![allow(clippy::unwrap_used, reason = "the helpers of tests panic as tests do")]
 
-use std::io::Read;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +12,10 @@ use elbow_tests::config::{classic, file, to_instances};
 use elbow_tests::target::{Peer, ok, serve};
 use elbow_tests::{Ca, Client, Elbow, Target, TempDir, address, client, elbow, wait};
 use serde_json::{Value, json};
+
+mod http_0_9;
+mod instance_authentication;
+mod stickiness;
 
 const GROUP: &str = "clb/HTTP:9000";
 
@@ -103,73 +106,6 @@ fn requests_that_an_alb_refuses_or_changes_pass() {
     assert_eq!(seen[2].line(), format!("{long} / HTTP/1.1"));
     assert_eq!(seen[4].header("x-amzn-trace-id"), Some("Root=1"));
     assert_eq!(seen[5].header("upgrade"), None);
-}
-
-/// ELB guide, how it works: clients may speak HTTP/0.9. RFC 1945, 5 and 6: a line is the request, and the body is the response.
-#[test]
-fn request_of_http_0_9_gets_the_body_alone() {
-    let large = "x".repeat(300_000);
-    let body = large.clone();
-    let target = Target::http(move |request| match request.line() {
-        "GET /large HTTP/1.1" => ok(&body),
-        "GET /chunks HTTP/1.1" => {
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
-                .to_vec()
-        }
-        "GET /none HTTP/1.1" => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec(),
-        _ => ok("hello"),
-    });
-    let web = Web::new(&[&target], &[]);
-    let mut client = web.connect();
-    let from = client.local_addr().ip();
-    client.send("GET /a?b\r\n");
-    assert_eq!(client.rest().unwrap(), b"hello");
-    assert_eq!(
-        target.request().head,
-        format!(
-            "GET /a?b HTTP/1.1\r\nHost: {}:8080\r\nX-Forwarded-For: {from}\r\n\
-             X-Forwarded-Proto: http\r\nX-Forwarded-Port: 8080\r\n\r\n",
-            web.ip
-        )
-    );
-    assert_eq!(web.raw("GET /large\r\n"), large);
-    assert_eq!(web.raw("GET /chunks\r\n"), "abcde");
-    assert_eq!(web.raw("GET /none\r\n"), "");
-
-    // Nothing that follows is another request or a field, however it arrives.
-    let seen = target.requests().len();
-    let rest = "Host: other\r\nContent-Length: 5\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n";
-    assert_eq!(web.raw(&format!("GET /whole\r\n{rest}")), "hello");
-    let mut client = web.connect();
-    for piece in ["GET /pie", "ces\r", "\n"] {
-        client.send(piece);
-    }
-    let mut first = [0; 5];
-    client.read_exact(&mut first).unwrap();
-    assert_eq!(&first, b"hello");
-    client.send(rest);
-    assert_eq!(client.rest().unwrap(), b"");
-    let requests = target.requests().split_off(seen);
-    let lines: Vec<_> = requests.iter().map(|request| request.line()).collect();
-    assert_eq!(lines, ["GET /whole HTTP/1.1", "GET /pieces HTTP/1.1"]);
-    assert_eq!(requests[0].header("content-length"), None);
-
-    // Other methods have no such form.
-    let refused = "HTTP/1.1 400 BAD_REQUEST\r\n";
-    assert!(web.raw("POST /\r\n\r\n").starts_with(refused));
-    let logged = web.elbow.access_log(7);
-    let asked = format!("\"GET http://{}:8080/a?b HTTP/0.9\"", web.ip);
-    assert!(
-        logged.iter().any(|line| line.contains(&asked)),
-        "{logged:?}"
-    );
-
-    // An error has no body, so that the client gets nothing.
-    web.elbow.reload(&web.file(&[], &[]));
-    assert_eq!(web.raw("GET /\r\n"), "");
-    let strictest = [("elb.http.desyncmitigationmode", "strictest")];
-    web.elbow.reload(&web.file(&[&target], &strictest));
-    assert!(web.raw("GET /\r\n\r\n").starts_with(refused));
 }
 
 // CLB guide, HTTP errors: status lines without a body.
@@ -367,87 +303,6 @@ fn https_is_terminated_and_reoriginated() {
     assert_eq!(seen.header("x-amzn-tls-version"), None);
 }
 
-/// CLB guide, HTTPS load balancers: with authentication, only instances with a public key of the policy get requests.
-#[test]
-fn instance_gets_requests_only_with_a_public_key_of_the_policy() {
-    let ip = address();
-    let (instance, other) = (
-        self_signed_expired(&["x.example"]),
-        self_signed_expired(&["x.example"]),
-    );
-    let target = Target::start_tls(instance.server(&[]), serve(|_| ok("hello")));
-    let mut listener = to_instances(8443, "HTTPS", "HTTPS");
-    listener["certificates"] = json!(["main"]);
-    let mut config = file(&[classic("clb", ip, &[listener], &[target.addr()])], &[]);
-    config["certificates"] =
-        json!([{"name": "main", "certificateFile": "main.pem", "privateKeyFile": "main.key"}]);
-    config["loadBalancers"][0]["backendServerAuthentication"] =
-        json!({"9000": {"publicKeyFiles": ["instance.pem"]}});
-    let dir = TempDir::new();
-    Ca::new().leaf(&["clb.example"]).write(&dir, "main");
-    dir.write("instance.pem", &instance.certificate);
-    let elbow = Elbow::run_in(dir, &config, &[]);
-    elbow.wait_for_state("clb/HTTPS:9000", target.addr(), "InService");
-    let trusting = client_that_trusts_all(rustls::ALL_VERSIONS, &[]);
-    let connect = || Client::tls((ip, 8443), "clb.example", &trusting).unwrap();
-    let get = |client: &mut Client| {
-        let answer = client.ask(client::get("a.example", "/"));
-        (answer.status, answer.text())
-    };
-    let served = (200, "hello".to_owned());
-    let refused = (503, String::new());
-    let mut first = connect();
-    assert_eq!(get(&mut first), served);
-
-    // Neither an open connection of the client nor one of the pool outlives the key.
-    elbow.dir().write("instance.pem", other.public_key());
-    elbow.log_with(&[
-        "instance.pem: content changed from PEM ",
-        "reloaded, 1 public key changed",
-    ]);
-    assert_eq!(get(&mut first), refused);
-    assert_eq!(get(&mut connect()), refused);
-    elbow.wait_for_metric("elbow_target_public_key_errors_total", &[], 2.0);
-    elbow.wait_for_metric("elbow_target_tls_errors_total", &[], 2.0);
-    let kind = ["kind=\"target_public_key\"", "side=\"target\""];
-    elbow.wait_for_metric("elbow_request_errors_total", &kind, 2.0);
-    let told = format!(
-        "connection to target refused: the target's public key is not in the policy; see docs/classic.md \
-         load_balancer=clb port=8443 target={}",
-        target.addr()
-    );
-    elbow.log_with(&[&told]);
-
-    // A file that cannot be used changes nothing.
-    elbow.dir().write("instance.pem", "no key");
-    elbow.log_with(&["bad-public-key", "instance.pem: contains no public key"]);
-    assert_eq!(get(&mut first), refused);
-
-    // The form in which AWS takes keys: without the first and the last line.
-    let key = instance.public_key();
-    let lines: Vec<&str> = key.lines().filter(|line| !line.starts_with('-')).collect();
-    elbow.dir().write("instance.pem", lines.join("\n"));
-    wait::until("the key of the instance", || {
-        (get(&mut first) == served).then_some(())
-    });
-
-    let keys = |files: &[&str]| json!({"9000": {"publicKeyFiles": files}});
-    elbow.dir().write("other.pem", other.public_key());
-    config["loadBalancers"][0]["backendServerAuthentication"] = keys(&["other.pem"]);
-    elbow.reload(&config);
-    assert_eq!(get(&mut first), refused);
-    config["loadBalancers"][0]["backendServerAuthentication"] =
-        keys(&["other.pem", "instance.pem"]);
-    elbow.reload(&config);
-    assert_eq!(get(&mut first), served);
-    config["loadBalancers"][0]["backendServerAuthentication"] = keys(&["other.pem"]);
-    elbow.reload(&config);
-    assert_eq!(get(&mut first), refused);
-    config["loadBalancers"][0]["backendServerAuthentication"] = json!({});
-    elbow.reload(&config);
-    assert_eq!(get(&mut first), served);
-}
-
 // CLB guide, access logs: fifteen fields, times with six decimals, bytes without headers.
 #[test]
 fn access_log_has_the_classic_format() {
@@ -487,113 +342,6 @@ fn access_log_has_the_classic_format() {
             .ends_with(" - -1 -1 -1 400 0 0 0 \"GET http://h:8080/a b HTTP/1.1\" \"-\" - -"),
         "{lines:#?}"
     );
-}
-
-/// As [`one`], with this stickiness policy.
-fn sticky(ip: Ipv4Addr, targets: &[&Target], policy: &Value) -> Value {
-    let mut config = one(ip, targets, &[]);
-    let listener = &mut config["loadBalancers"][0]["listeners"][0];
-    for (name, value) in policy.as_object().unwrap() {
-        listener[name] = value.clone();
-    }
-    config
-}
-
-/// The value of the cookie `AWSELB` that `response` sets.
-fn awselb(response: &elbow_tests::Response) -> Option<String> {
-    let fields = response
-        .head
-        .lines()
-        .filter_map(|line| line.split_once(": "));
-    let mut cookies = fields.filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
-    let cookie = cookies.find_map(|(_, value)| value.strip_prefix("AWSELB="))?;
-    Some(cookie.split(';').next().unwrap().to_owned())
-}
-
-// CLB guide, sticky sessions: duration-based. The client stays until its instance is out of service.
-#[test]
-fn client_stays_with_an_instance_by_awselb() {
-    let targets = [Target::ok("one"), Target::ok("two"), Target::ok("three")];
-    let targets = targets.each_ref();
-    let ip = address();
-    let policy = json!({"lbCookieStickinessPolicy": {"cookieExpirationPeriod": 60}});
-    let elbow = Elbow::run(&sticky(ip, &targets, &policy));
-    for target in targets {
-        elbow.wait_for_state(GROUP, target.addr(), "InService");
-    }
-    let ask = |cookie: &str| {
-        let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{cookie}\r\n");
-        Client::plain((ip, 8080)).ask(request)
-    };
-    let first = ask("");
-    let value = awselb(&first).unwrap();
-    assert!(first.head.contains(&format!(
-        "\r\nSet-Cookie: AWSELB={value};PATH=/;MAX-AGE=60\r\n"
-    )));
-    let cross =
-        format!("\r\nSet-Cookie: AWSELBCORS={value};PATH=/;MAX-AGE=60;SECURE;SAMESITE=None\r\n");
-    assert!(first.head.contains(&cross), "{}", first.head);
-    assert_eq!(
-        first.header("cache-control"),
-        Some("no-cache=\"set-cookie\"")
-    );
-    for _ in 0..6 {
-        let again = ask(&format!("Cookie: a=b; AWSELB={value}\r\n"));
-        assert_eq!(again.text(), first.text());
-        assert_eq!(awselb(&again), None, "it is not renewed");
-        assert_eq!(again.header("cache-control"), None);
-    }
-    let own = targets.iter().find(|target| !target.requests().is_empty());
-    let own = own.unwrap();
-    own.set_health(500);
-    elbow.wait_for_state(GROUP, own.addr(), "OutOfService");
-    let moved = ask(&format!("Cookie: AWSELB={value}\r\n"));
-    assert_ne!(moved.text(), first.text());
-    assert!(awselb(&moved).is_some_and(|other| other != value));
-}
-
-// CLB guide, sticky sessions: application-controlled. The cookie comes with the application's and has its attributes.
-#[test]
-fn client_stays_as_long_as_the_cookie_of_the_application() {
-    let answer = |name: &'static str| {
-        Target::http(move |request| {
-            let cookie = if request.head.starts_with("GET /login ") {
-                "Set-Cookie: sid=7; Path=/my_app; HttpOnly; Priority=High\r\n"
-            } else {
-                ""
-            };
-            let length = name.len();
-            format!("HTTP/1.1 200 OK\r\n{cookie}Content-Length: {length}\r\n\r\n{name}")
-                .into_bytes()
-        })
-    };
-    let targets = [answer("one"), answer("two"), answer("three")];
-    let targets = targets.each_ref();
-    let ip = address();
-    let policy = json!({"appCookieStickinessPolicy": {"cookieName": "sid"}});
-    let elbow = Elbow::run(&sticky(ip, &targets, &policy));
-    for target in targets {
-        elbow.wait_for_state(GROUP, target.addr(), "InService");
-    }
-    let ask = |path: &str, cookie: &str| {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{cookie}\r\n");
-        Client::plain((ip, 8080)).ask(request)
-    };
-    assert_eq!(awselb(&ask("/", "")), None);
-    let login = ask("/login", "");
-    let value = awselb(&login).unwrap();
-    let line = format!("\r\nSet-Cookie: AWSELB={value};Path=/my%5Fapp;HttpOnly\r\n");
-    assert!(login.head.contains(&line), "{}", login.head);
-    for _ in 0..6 {
-        let again = ask("/", &format!("Cookie: sid=7; AWSELB={value}\r\n"));
-        assert_eq!(again.text(), login.text());
-        assert_eq!(awselb(&again), None);
-    }
-    // Without the application's cookie the session is over.
-    let names: std::collections::HashSet<_> = (0..40)
-        .map(|_| ask("/", &format!("Cookie: AWSELB={value}\r\n")).text())
-        .collect();
-    assert!(names.len() > 1, "{names:?}");
 }
 
 // Parity check 40; CLB guide, CloudWatch metrics: 1,024 requests wait for an instance, the others spill over.

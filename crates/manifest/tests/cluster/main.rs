@@ -5,6 +5,7 @@ mod changes;
 mod files;
 mod kit;
 mod live;
+mod native;
 mod properties;
 mod protection;
 mod semantics;

@@ -12,5 +12,6 @@ mod classic;
 mod conditions;
 mod groups;
 mod health_checks;
+mod instances;
 mod listeners;
 mod load_balancers;
