@@ -5,6 +5,7 @@ mod addresses;
 mod build;
 mod certificates;
 mod group;
+mod group_changes;
 mod instances;
 mod listener;
 mod make_listener;

@@ -13,6 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::addresses::{application_addresses, moved};
 use super::certificates::Renewal;
 use super::group::{GroupSpec, GroupState, Places};
+use super::group_changes::{Changed, GroupChanges, forwarded};
 use super::listener::{ListenerState, forwarded_groups};
 use super::make_listener::ListenerSpec;
 use super::parts::Parts;
@@ -46,17 +47,6 @@ struct Next<'a> {
     pem_files: RenewedFiles,
     failures: Vec<Failure>,
 }
-
-/// Changes of groups, by name.
-#[derive(Default)]
-struct GroupChanges {
-    /// The spec of a group to build; `None` removes it.
-    specs: FxHashMap<Arc<str>, Option<GroupSpec>>,
-    /// Sorted names of the load balancers that now forward to it.
-    users: FxHashMap<Arc<str>, Vec<Arc<str>>>,
-}
-
-type Changed<'a> = elbow_model::Changed<'a, LoadBalancer>;
 
 /// Builds the snapshot that replaces `parts.previous` when `model` is applied. `addresses` are for load balancers that
 /// have none yet.
@@ -132,39 +122,6 @@ pub(crate) fn refresh(groups: Vec<Arc<str>>, parts: &Parts<'_>) -> Built {
         set: Vec::new(),
     });
     next.finish()
-}
-
-impl GroupChanges {
-    /// Records which groups the `changed` load balancers forward to.
-    fn move_users(&mut self, changed: &Changed<'_>, previous: &Snapshot) {
-        let before = changed.set.iter().filter_map(|(before, _)| *before);
-        for balancer in changed.gone.iter().copied().chain(before) {
-            for group in forwarded(balancer) {
-                self.users_of(group, previous)
-                    .retain(|user| *user != balancer.name);
-            }
-        }
-        for (_, balancer) in &changed.set {
-            for group in forwarded(balancer) {
-                let users = self.users_of(group, previous);
-                if let Err(place) = users.binary_search(&balancer.name) {
-                    users.insert(place, Arc::clone(&balancer.name));
-                }
-            }
-        }
-    }
-
-    fn users_of(&mut self, group: &Arc<str>, previous: &Snapshot) -> &mut Vec<Arc<str>> {
-        self.users.entry(Arc::clone(group)).or_insert_with(|| {
-            let state = previous.groups.get(group);
-            state.map(|state| state.users.clone()).unwrap_or_default()
-        })
-    }
-}
-
-/// The groups that listeners of `balancer` forward to, with repetitions.
-fn forwarded(balancer: &LoadBalancer) -> impl Iterator<Item = &Arc<str>> {
-    balancer.listeners.iter().flat_map(forwarded_groups)
 }
 
 impl<'a> Next<'a> {
