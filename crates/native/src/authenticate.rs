@@ -85,20 +85,8 @@ pub(super) struct AuthenticateOidc {
     #[serde(rename = "clientID")]
     pub(super) client_id: String,
     pub(super) client_secret: String,
-    /// AWSELBAuthSessionCookie by default.
-    pub(super) session_cookie_name: Option<String>,
-    /// openid by default.
-    pub(super) scope: Option<String>,
-    /// Seconds; a week by default.
-    #[schemars(range(min = 1, max = 604800))]
-    pub(super) session_timeout: Option<u64>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(default)]
-    pub(super) authentication_request_extra_params: BTreeMap<String, String>,
-    /// authenticate by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(default, schema_with = "on_unauthenticated")]
-    pub(super) on_unauthenticated_request: Option<String>,
+    #[serde(flatten)]
+    pub(super) login: Login,
 }
 
 /// Lets users of an Amazon Cognito user pool through to the next action; sends others there to log in. The environment
@@ -113,20 +101,28 @@ pub(super) struct AuthenticateCognito {
     pub(super) user_pool_client_id: String,
     /// A prefix of Amazon Cognito's domain, or a domain of its own.
     pub(super) user_pool_domain: String,
+    #[serde(flatten)]
+    pub(super) login: Login,
+}
+
+/// How users log in, and for how long.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Login {
     /// AWSELBAuthSessionCookie by default.
-    pub(super) session_cookie_name: Option<String>,
+    session_cookie_name: Option<String>,
     /// openid by default.
-    pub(super) scope: Option<String>,
+    scope: Option<String>,
     /// Seconds; a week by default.
     #[schemars(range(min = 1, max = 604800))]
-    pub(super) session_timeout: Option<u64>,
+    session_timeout: Option<u64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(default)]
-    pub(super) authentication_request_extra_params: BTreeMap<String, String>,
+    authentication_request_extra_params: BTreeMap<String, String>,
     /// authenticate by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(default, schema_with = "on_unauthenticated")]
-    pub(super) on_unauthenticated_request: Option<String>,
+    on_unauthenticated_request: Option<String>,
 }
 
 /// Shown instead of the secret of a client.
@@ -180,11 +176,7 @@ pub(super) fn render_oidc(from: &model::AuthenticateOidc) -> AuthenticateOidc {
         user_info_endpoint: from.user_info_endpoint.to_string(),
         client_id: from.client_id.to_string(),
         client_secret: HIDDEN.to_owned(),
-        session_cookie_name: Some(from.session_cookie_name.to_string()),
-        scope: Some(from.scope.to_string()),
-        session_timeout: Some(from.session_timeout.as_secs()),
-        authentication_request_extra_params: render_extra(from),
-        on_unauthenticated_request: Some(from.on_unauthenticated.as_str().to_owned()),
+        login: render_login(from),
     }
 }
 
@@ -194,17 +186,18 @@ pub(super) fn render_cognito(from: &model::AuthenticateCognito) -> AuthenticateC
         user_pool_arn: from.user_pool_arn.to_string(),
         user_pool_client_id: provider.client_id.to_string(),
         user_pool_domain: from.user_pool_domain.to_string(),
-        session_cookie_name: Some(provider.session_cookie_name.to_string()),
-        scope: Some(provider.scope.to_string()),
-        session_timeout: Some(provider.session_timeout.as_secs()),
-        authentication_request_extra_params: render_extra(provider),
-        on_unauthenticated_request: Some(provider.on_unauthenticated.as_str().to_owned()),
+        login: render_login(provider),
     }
 }
 
-fn render_extra(from: &model::AuthenticateOidc) -> BTreeMap<String, String> {
+fn render_login(from: &model::AuthenticateOidc) -> Login {
     let extra = from.extra_params.iter();
-    extra
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect()
+    let extra = extra.map(|(name, value)| (name.to_string(), value.to_string()));
+    Login {
+        session_cookie_name: Some(from.session_cookie_name.to_string()),
+        scope: Some(from.scope.to_string()),
+        session_timeout: Some(from.session_timeout.as_secs()),
+        authentication_request_extra_params: extra.collect(),
+        on_unauthenticated_request: Some(from.on_unauthenticated.as_str().to_owned()),
+    }
 }
