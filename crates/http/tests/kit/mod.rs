@@ -28,7 +28,7 @@ use tokio::task::{LocalSet, spawn_local};
 pub(crate) mod stalled;
 
 /// A test that takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs a test on one thread, as a worker runs its connections.
 pub(crate) fn run<F: Future>(test: F) -> F::Output {
