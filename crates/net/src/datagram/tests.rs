@@ -5,8 +5,9 @@ use super::{bind, bind_alone, connect};
 use crate::listen::Locality::Assigned;
 use crate::source::Source;
 
+/// Not one of 127.0.0.1, whose ports other tests take.
 fn free_address() -> SocketAddr {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let socket = UdpSocket::bind((Ipv4Addr::new(127, 21, 0, 1), 0)).unwrap();
     socket.local_addr().unwrap()
 }
 
