@@ -4,6 +4,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use elbow_h2::ErrorCode;
 use elbow_net::{ConnectError, ConnectErrorKind, Resource};
 
 mod kind;
@@ -17,6 +18,8 @@ pub struct Error {
     pub kind: ErrorKind,
     /// Who caused it.
     pub side: Side,
+    /// The code with which the target reset the stream of HTTP/2.
+    pub reset_code: Option<ErrorCode>,
     /// The underlying error.
     pub source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -48,6 +51,7 @@ impl From<ErrorKind> for Error {
         Self {
             kind,
             side: kind.side(),
+            reset_code: None,
             source: None,
         }
     }

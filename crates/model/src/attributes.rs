@@ -242,6 +242,8 @@ pub struct LoadBalancerAttributes {
     pub http2_enabled: bool,
     /// `routing.http.x_amzn_tls_version_and_cipher_suite.enabled`.
     pub tls_version_and_cipher_headers: bool,
+    /// `routing.http.x_amzn_tls_kx.enabled`.
+    pub tls_key_exchange_header: bool,
     /// NLB: `tcp.idle_timeout.seconds`, 350 s, 60-6000, of TCP listeners that have none of their own.
     pub tcp_idle_timeout: Duration,
     /// ALB: `elbow.authentication.*`.
@@ -474,6 +476,9 @@ pub struct TargetGroupAttributes {
     /// refuses the connection, so that no byte of it has left, goes to another target of the group;
     /// with `false` it is answered 502 at once. AWS's guides leave this open.
     pub connect_failover: bool,
+    /// ALB, of protocol versions HTTP2 and GRPC: `routing.http2.rst_stream_error_forwarding.enabled`. Clients get the code
+    /// with which a target resets a stream, not 502 (ELBv2 API: TargetGroupAttribute).
+    pub forwards_stream_resets: bool,
     /// NLB: `deregistration_delay.connection_termination.enabled`, by default true of groups of UDP and TCP_UDP alone.
     pub deregistration_connection_termination: bool,
     /// NLB: `target_health_state.unhealthy.connection_termination.enabled`.

@@ -306,6 +306,7 @@ impl LoadBalancer {
             deregistration_connection_termination: true,
             unhealthy_connection_termination: false,
             preserve_client_ip: None,
+            forwards_stream_resets: false,
             unhealthy_draining_interval: None,
             passive_failures: None,
             vpc_endpoint_id: None,

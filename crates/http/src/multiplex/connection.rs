@@ -240,7 +240,7 @@ impl<Io: Stream> State<Io> {
         self.wake_ready();
         if self.over.is_some() || is_idle && (self.closes || !self.h2.can_open()) {
             // Nobody may open a stream any more.
-            self.end(Failure::Refused);
+            self.end(Failure::Unseen);
             return Poll::Ready(());
         }
         Poll::Pending
@@ -333,7 +333,7 @@ impl<Io: Stream> State<Io> {
         let beyond: Vec<_> = self.h2.streams().filter(|key| key.id() > last).collect();
         for key in beyond {
             let waker = with(&mut self.streams, key, |incoming| {
-                incoming.failure.get_or_insert(Failure::Refused);
+                incoming.failure.get_or_insert(Failure::Unseen);
             });
             self.woken.extend(waker.flatten());
         }

@@ -17,8 +17,8 @@ const HEADS_MAX: usize = 64 * 1024;
 /// What a request waits for.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {
-    /// The target never saw the request: it may be sent again (RFC 9113, 8.7).
-    Refused,
+    /// The connection ends and the target never saw the request.
+    Unseen,
     /// The target reset the stream.
     Reset(ErrorCode),
     /// The connection or the stream broke.
@@ -28,12 +28,20 @@ pub(crate) enum Failure {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Refused => Self::new(ErrorKind::TargetClosed, "target refused the stream"),
-            Failure::Reset(code) => {
-                Self::new(ErrorKind::TargetClosed, format!("stream reset: {code}"))
-            }
+            Failure::Unseen => Self::new(ErrorKind::TargetClosed, "target refused the stream"),
+            Failure::Reset(code) => Self {
+                reset_code: Some(code),
+                ..Self::new(ErrorKind::TargetClosed, format!("stream reset: {code}"))
+            },
             Failure::Broken(kind, reason) => Self::new(kind, reason),
         }
+    }
+}
+
+impl Failure {
+    /// Whether the request may be sent again: the target did nothing with it (RFC 9113, 8.7).
+    pub(crate) fn may_repeat(&self) -> bool {
+        matches!(self, Self::Unseen | Self::Reset(ErrorCode::REFUSED_STREAM))
     }
 }
 
@@ -135,7 +143,6 @@ impl Incoming {
     /// Notes that the stream is gone.
     pub(super) fn reset(&mut self, code: ErrorCode, by_peer: bool) {
         let failure = match code {
-            ErrorCode::REFUSED_STREAM if by_peer => Failure::Refused,
             code if by_peer => Failure::Reset(code),
             _ => Failure::Broken(ErrorKind::BadResponse, "malformed response"),
         };

@@ -268,6 +268,7 @@ fn is_reserved(name: &str) -> bool {
     starts("x-amzn-")
         && (name.eq_ignore_ascii_case("x-amzn-tls-version")
             || name.eq_ignore_ascii_case("x-amzn-tls-cipher-suite")
+            || name.eq_ignore_ascii_case("x-amzn-tls-kx")
             || starts("x-amzn-mtls-")
             || starts("x-amzn-oidc-"))
 }
@@ -389,6 +390,12 @@ fn write_facts(out: &mut Vec<u8>, head: &RequestHead<'_>, origin: &Origin<'_>) {
             .unwrap_or("x-amzn-tls-cipher-suite");
         write_field(out, version, tls.version.as_bytes());
         write_field(out, cipher, tls.cipher.as_bytes());
+    }
+    if let Some(tls) = &origin.meta.tls
+        && listener.attributes.tls_key_exchange_header
+        && let Some(group) = tls.key_exchange
+    {
+        write_field(out, "x-amzn-tls-kx", group.as_bytes());
     }
     if let Some(tls) = &origin.meta.tls
         && let Some(certificate) = &tls.client_certificate

@@ -127,9 +127,14 @@ impl Record {
         status
     }
 
-    /// Notes that `error` ended it in the middle of a target's response.
+    /// Notes that `error` ended it in the middle of a target's response, or without one for the client.
     pub(crate) fn cut(&mut self, error: Error) {
         self.error = Some(error);
+    }
+
+    /// Whether it is known what the client gets.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.status.is_some() || self.error.is_some()
     }
 
     /// Counts it, and writes its line.

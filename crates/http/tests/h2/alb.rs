@@ -74,7 +74,16 @@ impl Alb {
 
     /// An ALB whose group has a protocol version.
     pub(crate) fn speaking(version: ProtocolVersion, targets: &[SocketAddr]) -> Self {
-        let mut group = group(targets, TargetGroupAttributes::default());
+        Self::speaking_with(version, targets, TargetGroupAttributes::default())
+    }
+
+    /// An ALB whose group has a protocol version and attributes.
+    pub(crate) fn speaking_with(
+        version: ProtocolVersion,
+        targets: &[SocketAddr],
+        attributes: TargetGroupAttributes,
+    ) -> Self {
+        let mut group = group(targets, attributes);
         let mut config = (*group.config).clone();
         config.protocol_version = version;
         group.config = Arc::new(config);

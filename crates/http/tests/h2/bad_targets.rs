@@ -1,11 +1,12 @@
 //! Targets that break the rules of HTTP/2, or do not speak it.
 
-use elbow_model::ProtocolVersion;
+use elbow_model::{ProtocolVersion, TargetGroupAttributes};
+use h2::Reason;
 
 use crate::alb::{Alb, get, whole};
 use crate::grpc::unary;
 use crate::kit::{Pod, run, soon};
-use crate::target::{Target, frame};
+use crate::target::{Call, Target, frame};
 
 #[test]
 fn a_target_of_http1_is_told_apart() {
@@ -135,5 +136,57 @@ fn a_body_shorter_than_announced_resets_the_client() {
         let response = soon(response).await.unwrap();
         let error = whole(response).await.unwrap_err();
         assert!(error.is_reset() && error.is_remote(), "{error}");
+    });
+}
+
+/// ELBv2 API, TargetGroupAttribute: `routing.http2.rst_stream_error_forwarding.enabled`. The client gets the code of the
+/// target in place of 502, and no status is counted.
+#[test]
+fn codes_of_targets_that_reset_are_forwarded() {
+    let reset = |code: u8| frame(3, 0, 1, &[0, 0, 0, code]);
+    let begun = [frame(1, 4, 1, &[0x88]), frame(0, 0, 1, b"x"), reset(8)].concat();
+    for (forwards_stream_resets, bytes, code, status, counted) in [
+        (true, reset(11), Some(Reason::ENHANCE_YOUR_CALM), "-", 0),
+        // The connection ends, and no stream is reset.
+        (true, frame(7, 0, 0, &[0; 8]), None, "502", 1),
+        (true, begun.clone(), Some(Reason::CANCEL), "200", 0),
+        (false, reset(11), None, "502", 1),
+        (false, begun, Some(Reason::INTERNAL_ERROR), "200", 0),
+    ] {
+        run(async {
+            let target = Target::raw(frame(4, 0, 0, &[]), bytes).await;
+            let attributes = TargetGroupAttributes {
+                forwards_stream_resets,
+                ..TargetGroupAttributes::default()
+            };
+            let alb = Alb::speaking_with(ProtocolVersion::Http2, &[target.address], attributes);
+            let mut client = alb.client().await;
+            let answer = client.ask(get("/")).await;
+            assert_eq!(answer.err().and_then(|e| e.reason()), code);
+            assert_eq!(alb.metrics.worker(0).elb_responses.get(502), counted);
+            drop(client);
+            let line = alb.lines().remove(0);
+            assert_eq!(line.split(' ').nth(8), Some(status), "{line}");
+        });
+    }
+}
+
+/// A request that the target refuses unseen is sent again first.
+#[test]
+fn code_of_a_stream_that_is_always_refused_is_forwarded() {
+    run(async {
+        let target = Target::new(|mut call: Call| async move {
+            call.notes.push("refused");
+            call.reset(Reason::REFUSED_STREAM);
+        })
+        .await;
+        let attributes = TargetGroupAttributes {
+            forwards_stream_resets: true,
+            ..TargetGroupAttributes::default()
+        };
+        let alb = Alb::speaking_with(ProtocolVersion::Http2, &[target.address], attributes);
+        let error = alb.client().await.ask(get("/")).await.unwrap_err();
+        assert_eq!(error.reason(), Some(Reason::REFUSED_STREAM));
+        assert_eq!(target.notes.count("refused"), 4);
     });
 }

@@ -189,6 +189,7 @@ impl LoadBalancerAttributes {
             http2_enabled: texts.flag("routing.http2.enabled"),
             tls_version_and_cipher_headers: texts
                 .flag("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
+            tls_key_exchange_header: texts.flag("routing.http.x_amzn_tls_kx.enabled"),
             tcp_idle_timeout: texts.seconds("tcp.idle_timeout.seconds"),
             authentication: AuthenticationSettings {
                 clock_skew: texts.seconds("elbow.authentication.clock_skew.seconds"),
@@ -234,6 +235,7 @@ impl TargetGroupAttributes {
             dns_failover: texts.minimum_healthy("dns_failover"),
             stickiness: texts.flag("stickiness.enabled").then(|| stickiness(&texts)),
             connect_failover: texts.flag("elbow.connect_failover.enabled"),
+            forwards_stream_resets: texts.flag("routing.http2.rst_stream_error_forwarding.enabled"),
             deregistration_connection_termination: match texts.text(ends_drained) {
                 "" => protocol.has_datagrams(),
                 given => given == "true",

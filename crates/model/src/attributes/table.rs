@@ -212,6 +212,12 @@ pub static ATTRIBUTES: &[Attribute] = &[
         "false",
     ),
     served(
+        "routing.http.x_amzn_tls_kx.enabled",
+        &[Application],
+        Flag,
+        "false",
+    ),
+    served(
         "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
         &[Application],
         Flag,
@@ -377,6 +383,13 @@ pub static ATTRIBUTES: &[Attribute] = &[
         &[NetworkGroup],
         Text,
         "",
+    ),
+    // It has an effect on groups of HTTP2 and GRPC alone (ELBv2 API: TargetGroupAttribute).
+    served(
+        "routing.http2.rst_stream_error_forwarding.enabled",
+        &[ApplicationGroup],
+        Flag,
+        "false",
     ),
     served(
         "slow_start.duration_seconds",

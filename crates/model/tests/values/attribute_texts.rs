@@ -18,6 +18,7 @@ fn texts_become_values() {
         ("routing.http.preserve_host_header.enabled", "true"),
         ("routing.http.xff_client_port.enabled", "true"),
         ("routing.http2.enabled", "false"),
+        ("routing.http.x_amzn_tls_kx.enabled", "true"),
         (
             "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
             "true",
@@ -40,6 +41,7 @@ fn texts_become_values() {
     );
     assert!(all.drop_invalid_header_fields && all.preserve_host_header && all.xff_client_port);
     assert!(!all.http2_enabled && all.tls_version_and_cipher_headers);
+    assert!(all.tls_key_exchange_header);
     assert_eq!(all.raw, given);
 
     let modes = |mode: &str, xff: &str| {

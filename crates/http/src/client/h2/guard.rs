@@ -48,7 +48,7 @@ impl<C: Connect> Drop for RequestGuard<C> {
         let Some(mut record) = self.record.take() else {
             return;
         };
-        if record.status.is_none() {
+        if !record.is_settled() {
             let kind = if connection.link.is_exceeded() {
                 ErrorKind::NoBuffer
             } else {

@@ -370,9 +370,8 @@ impl Stream {
     }
 
     /// Resets the stream: its response cannot be completed.
-    pub(super) fn cut(&self) {
-        let mut protocol = self.link.protocol.borrow_mut();
-        protocol.reset(self.key, ErrorCode::INTERNAL_ERROR);
+    pub(super) fn cut(&self, code: ErrorCode) {
+        self.link.protocol.borrow_mut().reset(self.key, code);
     }
 
     /// Counts `added` and `removed` bytes of the response that wait until they can be sent.

@@ -9,7 +9,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
 use elbow_auth::Consultation;
-use elbow_h2::{Head, StreamKey};
+use elbow_h2::{ErrorCode, Head, StreamKey};
 use elbow_model::ProtocolVersion;
 use elbow_net::{Connect, Timer};
 use elbow_telemetry::ShedReason;
@@ -269,6 +269,7 @@ async fn send<C: Connect>(
     let listener = Arc::clone(&guard.listener);
     let is_h1 = forward.group.config.protocol_version == ProtocolVersion::Http1;
     let passes = listener.attributes.passes_trailers || !is_h1;
+    let forwards_resets = forward.group.config.attributes.forwards_stream_resets;
     let outline = Outline {
         framing: facts.framing,
         to_head: facts.to_head,
@@ -319,11 +320,15 @@ async fn send<C: Connect>(
             remote.finish(guard);
             None
         }
-        Ended::Failed(error) => Some((remote.exchange.client.into_stream(), error)),
-        Ended::Cut(error) => {
-            // The client has the head, so the stream can only be reset.
-            guard.record().cut(error.kind.into());
-            remote.exchange.client.into_stream().cut();
+        Ended::Failed(error) if !forwards_resets || error.reset_code.is_none() => {
+            Some((remote.exchange.client.into_stream(), error))
+        }
+        // The stream can only be reset once the client has the head.
+        Ended::Failed(error) | Ended::Cut(error) => {
+            let code = error.reset_code.filter(|_| forwards_resets);
+            guard.record().cut(error);
+            let stream = remote.exchange.client.into_stream();
+            stream.cut(code.unwrap_or(ErrorCode::INTERNAL_ERROR));
             None
         }
     }

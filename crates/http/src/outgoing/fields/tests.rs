@@ -106,6 +106,7 @@ fn fields_of_the_load_balancer_cannot_be_forged() {
     case.meta.tls = Some(Arc::new(TlsMeta {
         version: "TLSv1.2",
         cipher: "ECDHE-RSA-AES128-GCM-SHA256",
+        key_exchange: Some("X25519MLKEM768"),
         ..TlsMeta::default()
     }));
     let forged = [
@@ -114,6 +115,7 @@ fn fields_of_the_load_balancer_cannot_be_forged() {
         ("x-forwarded-port", "1"),
         ("X-Amzn-Tls-Version", "SSLv2"),
         ("x-amzn-tls-cipher-suite", "NULL"),
+        ("X-Amzn-Tls-Kx", "ffdhe2048"),
         ("X-Amzn-Mtls-Clientcert-Subject", "CN=root"),
         ("x-amzn-oidc-data", "e30="),
         ("x-amzn-other", "kept"),
@@ -129,10 +131,26 @@ fn fields_of_the_load_balancer_cannot_be_forged() {
     assert_eq!(case.lines(&forged), expected.concat());
     let case = case.with(|a| a.tls_version_and_cipher_headers = true);
     assert_eq!(case.values("x-amzn-tls-version", &forged), ["TLSv1.2"]);
+    assert!(case.values("x-amzn-tls-kx", &forged).is_empty());
     assert_eq!(
         case.values("x-amzn-tls-cipher-suite", &forged),
         ["ECDHE-RSA-AES128-GCM-SHA256"]
     );
+}
+
+// ELBv2 API, LoadBalancerAttribute: IANA's name of the group. A resumed session of TLS 1.2 has none.
+#[test]
+fn target_is_told_the_group_of_the_key_exchange() {
+    let mut case = Case::on(Protocol::Https, 443).with(|a| a.tls_key_exchange_header = true);
+    for (key_exchange, expected) in [(Some("secp256r1"), &["secp256r1"][..]), (None, &[])] {
+        case.meta.tls = Some(Arc::new(TlsMeta {
+            key_exchange,
+            ..TlsMeta::default()
+        }));
+        let forged = [("Host", "h"), ("x-amzn-tls-kx", "forged")];
+        assert_eq!(case.values("x-amzn-tls-kx", &forged), expected);
+        assert!(case.values("x-amzn-tls-version", &forged).is_empty());
+    }
 }
 
 // Parity check 16 and 1.11, hop by hop.

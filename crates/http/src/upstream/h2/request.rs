@@ -133,7 +133,7 @@ impl<C: Connect> Request<C> {
     /// Whether the target refused the request unseen, and it can be sent again.
     fn is_refused(&self) -> bool {
         let refused = self.with(|incoming, _| {
-            matches!(incoming.failure, Some(Failure::Refused)) && incoming.heads.is_empty()
+            incoming.failure.as_ref().is_some_and(Failure::may_repeat) && incoming.heads.is_empty()
         });
         self.replay.is_some() && self.repeats < REPEATS_MAX && refused.unwrap_or(false)
     }
