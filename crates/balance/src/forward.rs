@@ -7,7 +7,17 @@ use crate::{Group, choose_weighted, flow};
 #[cfg(test)]
 mod tests;
 
-/// The target groups that a listener of layer 4 forwards to (NLB guide: listeners).
+/// What a listener of layer 4 forwards new flows to: its rules may tell clients with IPv4 and IPv6 addresses apart (NLB
+/// guide: listener rules).
+#[derive(Clone, Debug, Default)]
+pub struct Forwards {
+    /// For clients with IPv4 addresses.
+    pub ipv4: Forward,
+    /// For clients with IPv6 addresses.
+    pub ipv6: Forward,
+}
+
+/// The target groups that an action of layer 4 forwards to (NLB guide: listeners).
 #[derive(Clone, Debug, Default)]
 pub struct Forward {
     /// The groups in their order.
@@ -27,8 +37,25 @@ pub struct Weighted {
     pub cutoff: Cutoff,
 }
 
+impl Forwards {
+    /// The one for flows of `client`.
+    pub fn of(&self, client: IpAddr) -> &Forward {
+        match client.to_canonical() {
+            IpAddr::V4(_) => &self.ipv4,
+            IpAddr::V6(_) => &self.ipv6,
+        }
+    }
+
+    /// What ends the flows to the groups whose weight is 0 in `next`, the new version.
+    pub fn cut_by<'f>(&'f self, next: &'f Self) -> impl Iterator<Item = Cutoff> + 'f {
+        let cut = self.ipv4.cut_by(&next.ipv4);
+        cut.chain(self.ipv6.cut_by(&next.ipv6))
+    }
+}
+
 impl Forward {
-    /// Forwards to `groups` by their weights. `before` is what the same listener forwarded to until now, for the same transport.
+    /// Forwards to `groups` by their weights. `before` is what the same listener forwarded to until now, for the same
+    /// transport and clients.
     pub fn new(
         groups: impl IntoIterator<Item = (Arc<Group>, u32)>,
         sticky: bool,
@@ -72,8 +99,7 @@ impl Forward {
         self.groups.iter().filter(|weighted| weighted.weight > 0)
     }
 
-    /// What ends the flows to the groups whose weight is 0 in `next`, the new version.
-    pub fn cut_by<'f>(&'f self, next: &'f Self) -> impl Iterator<Item = Cutoff> + 'f {
+    fn cut_by<'f>(&'f self, next: &'f Self) -> impl Iterator<Item = Cutoff> + 'f {
         let is_out = |name: &str| {
             let mut groups = next.groups.iter();
             groups.any(|one| *one.group.config.name == *name && one.weight == 0)

@@ -10,7 +10,7 @@ mod share;
 mod target;
 
 pub use anomaly::{Detector, Tally};
-pub use forward::{Cutoff, Forward, Weighted};
+pub use forward::{Cutoff, Forward, Forwards, Weighted};
 pub use group::{Chosen, Group, choose_weighted};
 pub use share::{Share, SlowStart};
 pub use target::{InFlight, Target};

@@ -1,17 +1,21 @@
 //! Conditions of listener rules (ALB guide: condition types).
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::expression::Expression;
 use crate::invalid::{Checked, Findings, Place};
+use crate::kinds::LoadBalancerType;
 use crate::read::{is_printable, one_of};
 use crate::seen::Seen;
 
 pub(crate) use covers::cover;
-pub use spec::{HttpHeaderSpec, PatternsSpec, QueryPairSpec, QueryStringSpec, ValuesSpec};
+pub use spec::{
+    HttpHeaderSpec, PatternsSpec, QueryPairSpec, QueryStringSpec, SourceIpSpec, ValuesSpec,
+};
 use value::{MAX_VALUE, checked, header_name, method, regex, wildcard};
 pub(crate) use value::{expression, network};
 
@@ -37,7 +41,8 @@ pub enum Condition {
     HttpRequestMethod(Vec<Arc<str>>),
     /// `query-string`: in any case.
     QueryString(Vec<QueryPair>),
-    /// `source-ip`: who is connected, whatever X-Forwarded-For says.
+    /// `source-ip`: who is connected, whatever X-Forwarded-For says. Of a Network Load Balancer, one block with all
+    /// addresses of IPv4 or of IPv6.
     SourceIp(Vec<IpNet>),
 }
 
@@ -83,7 +88,7 @@ pub struct ConditionSpec {
     /// Required for `query-string`.
     pub query_string_config: Option<QueryStringSpec>,
     /// Required for `source-ip`.
-    pub source_ip_config: Option<ValuesSpec>,
+    pub source_ip_config: Option<SourceIpSpec>,
 }
 
 impl ConditionSpec {
@@ -181,20 +186,36 @@ impl Condition {
         "source-ip",
     ];
 
+    /// `ipAddressType` of `source-ip` in a rule of a Network Load Balancer, with all addresses of each type.
+    pub const ADDRESS_TYPES: &'static [(&'static str, IpNet)] = &[
+        (
+            "ipv4",
+            IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0)),
+        ),
+        (
+            "ipv6",
+            IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)),
+        ),
+    ];
+
     /// The condition that `spec` describes.
     pub fn new(spec: &ConditionSpec) -> Checked<Self> {
-        Findings::of(|at| Self::build(spec, &mut Seen::new("condition"), at))
+        Findings::of(|at| Self::build(spec, None, &mut Seen::new("condition"), at))
     }
 
-    /// The conditions of a rule.
-    pub(crate) fn build_all(specs: &[ConditionSpec], at: &Place<'_>) -> Vec<Self> {
+    /// The conditions of a rule of a load balancer of type `of`; `None`: it is invalid.
+    pub(crate) fn build_all(
+        specs: &[ConditionSpec],
+        of: Option<LoadBalancerType>,
+        at: &Place<'_>,
+    ) -> Vec<Self> {
         if specs.is_empty() {
             at.error("missing-field", "a rule needs at least one condition");
         }
         let mut seen = Seen::new("condition");
         let conditions = specs.iter().enumerate();
         let conditions: Vec<Self> = conditions
-            .filter_map(|(i, spec)| Self::build(spec, &mut seen, &at.index(i)))
+            .filter_map(|(i, spec)| Self::build(spec, of, &mut seen, &at.index(i)))
             .collect();
         let count: usize = conditions.iter().map(Self::value_count).sum();
         if count > MAX_VALUES_OF_RULE {
@@ -217,13 +238,25 @@ impl Condition {
         conditions
     }
 
-    fn build(spec: &ConditionSpec, seen: &mut Seen<&'static str>, at: &Place<'_>) -> Option<Self> {
+    fn build(
+        spec: &ConditionSpec,
+        of: Option<LoadBalancerType>,
+        seen: &mut Seen<&'static str>,
+        at: &Place<'_>,
+    ) -> Option<Self> {
         let Some(field) = &spec.field else {
             at.missing("field");
             return None;
         };
         let kind = one_of(field, KINDS, &at.field("field"))?;
         let (name, _) = KINDS.iter().find(|(_, other)| *other == kind)?;
+        if of == Some(LoadBalancerType::Network) && kind != Kind::SourceIp {
+            at.field("field").error(
+                "invalid-combination",
+                "a rule of a network load balancer has a condition on source-ip alone",
+            );
+            return None;
+        }
         if !kind.is_repeatable() {
             seen.check(name, at, "duplicate-condition");
         }
@@ -253,14 +286,47 @@ impl Condition {
             Kind::HttpHeader => Self::http_header(spec.http_header_config.as_ref()?, &at),
             Kind::HttpRequestMethod => {
                 let spec = spec.http_request_method_config.as_ref()?;
-                values(spec, kind, &at, |text, at| method(text, at)).map(Self::HttpRequestMethod)
+                values(&spec.values, kind, &at, |text, at| method(text, at))
+                    .map(Self::HttpRequestMethod)
             }
             Kind::QueryString => Self::query_string(spec.query_string_config.as_ref()?, &at),
-            Kind::SourceIp => {
-                let spec = spec.source_ip_config.as_ref()?;
-                values(spec, kind, &at, |text, at| network(text, at)).map(Self::SourceIp)
-            }
+            Kind::SourceIp => Self::source_ip(spec.source_ip_config.as_ref()?, of, &at),
         }
+    }
+
+    /// CIDR blocks, or the type of addresses (ELBv2 API: `SourceIpConditionConfig`).
+    fn source_ip(
+        spec: &SourceIpSpec,
+        of: Option<LoadBalancerType>,
+        at: &Place<'_>,
+    ) -> Option<Self> {
+        let is_network = of == Some(LoadBalancerType::Network);
+        let (own, other, is_foreign, kind) = if is_network {
+            let is_foreign = spec.values.is_some();
+            ("ipAddressType", "values", is_foreign, "network")
+        } else {
+            let is_foreign = of.is_some() && spec.ip_address_type.is_some();
+            ("values", "ipAddressType", is_foreign, "application")
+        };
+        if is_foreign {
+            at.field(other).error(
+                "invalid-combination",
+                format!("source-ip of a rule of {kind} load balancers has {own}, not {other}"),
+            );
+            return None;
+        }
+        let networks = if is_network {
+            let Some(text) = &spec.ip_address_type else {
+                at.missing(own);
+                return None;
+            };
+            vec![one_of(text, Self::ADDRESS_TYPES, &at.field(own))?]
+        } else {
+            values(&spec.values, Kind::SourceIp, at, |text, at| {
+                network(text, at)
+            })?
+        };
+        Some(Self::SourceIp(networks))
     }
 
     fn http_header(spec: &HttpHeaderSpec, at: &Place<'_>) -> Option<Self> {
@@ -378,12 +444,12 @@ impl QueryPair {
 
 /// The values of a configuration that has nothing else.
 fn values<T>(
-    spec: &ValuesSpec,
+    values: &Option<Vec<String>>,
     kind: Kind,
     at: &Place<'_>,
     build: impl Fn(&String, &Place<'_>) -> Option<T>,
 ) -> Option<Vec<T>> {
-    let Some(values) = &spec.values else {
+    let Some(values) = values else {
         at.missing("values");
         return None;
     };

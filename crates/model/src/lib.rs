@@ -106,7 +106,7 @@ pub use changed::{Changed, changed};
 pub use client_secret::ClientSecret;
 pub use condition::{
     Condition, ConditionSpec, HttpHeaderSpec, Patterns, PatternsSpec, QueryPair, QueryPairSpec,
-    QueryStringSpec, ValuesSpec,
+    QueryStringSpec, SourceIpSpec, ValuesSpec,
 };
 pub use cookie_stickiness::CookieStickiness;
 pub use environment::{Environment, UserPoolClient, UserPoolEndpoints};

@@ -1,11 +1,13 @@
 //! Listeners (ALB, NLB and CLB guides: listeners).
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::action::{Action, Owner};
 use crate::attributes::ListenerAttributes;
 use crate::certificate::Certificate;
+use crate::condition::Condition;
 use crate::cookie_stickiness::CookieStickiness;
 use crate::instance_end::InstanceEnd;
 use crate::invalid::{Checked, FieldPath, Findings, Place};
@@ -38,7 +40,8 @@ pub struct Listener {
     pub certificates: Vec<Arc<Certificate>>,
     /// Whether clients are asked for certificates.
     pub mutual_authentication: MutualAuthentication,
-    /// By ascending priority; ALB only.
+    /// By ascending priority. Those of an NLB tell clients with IPv4 and IPv6 addresses apart; a Classic load balancer has
+    /// none.
     pub rules: Vec<Rule>,
     /// What happens when no rule matches; exactly one today. A Classic load balancer's listeners
     /// forward to what their instances' end says ([`InstanceEnd::action`]).
@@ -98,6 +101,18 @@ impl Listener {
         listeners.collect()
     }
 
+    /// The action for flows of clients with addresses like `client`, of a Network Load Balancer (NLB guide: listener
+    /// rules).
+    pub fn action_for(&self, client: IpAddr) -> Option<&Action> {
+        let matches = |condition: &Condition| matches!(condition, Condition::SourceIp(all) if all.iter().any(|net| net.contains(&client)));
+        let rule = self
+            .rules
+            .iter()
+            .find(|rule| rule.conditions.iter().all(matches));
+        let actions = rule.map_or(&self.default_actions, |rule| &rule.actions);
+        actions.first()
+    }
+
     fn build(
         spec: &ListenerSpec,
         front: Front<'_>,
@@ -152,7 +167,7 @@ impl Listener {
         };
         let alpn_policy = alpn_policy(spec, protocol, is_classic, at);
         let rules = match &spec.rules {
-            Some(specs) if !is_classic => rules(specs, owner, &at.field("rules")),
+            Some(specs) if !is_classic => Rule::build_all(specs, owner, &at.field("rules")),
             _ => Vec::new(),
         };
         let attributes = match (&spec.attributes, protocol) {
@@ -311,18 +326,6 @@ fn refuse_tls_field(protocol: Protocol, at: &Place<'_>) {
             protocol.as_str()
         ),
     );
-}
-
-fn rules(specs: &[crate::RuleSpec], owner: Owner<'_>, at: &Place<'_>) -> Vec<Rule> {
-    let is_other = |kind| kind != LoadBalancerType::Application;
-    if owner.kind.is_some_and(is_other) {
-        at.error(
-            "invalid-combination",
-            "rules belong to application load balancers",
-        );
-        return Vec::new();
-    }
-    Rule::build_all(specs, owner, at)
 }
 
 fn default_actions(spec: &ListenerSpec, owner: Owner<'_>, at: &Place<'_>) -> Vec<Action> {

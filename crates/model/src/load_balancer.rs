@@ -25,7 +25,7 @@ use crate::read::{one_of, resource_name};
 use crate::scope::Scope;
 use crate::security_group::{SecurityGroup, sources_of};
 use crate::sources::Sources;
-use crate::spec::LoadBalancerSpec;
+use crate::spec::{ListenerSpec, LoadBalancerSpec};
 use crate::target_group::{Target, TargetGroup};
 use crate::zone::{Zone, ZoneName, ip_address};
 
@@ -103,6 +103,9 @@ impl LoadBalancer {
         let listeners = Listener::build_all(&spec.listeners, front, &at.field("listeners"));
         let protocols: Vec<_> = listeners.iter().map(|one| one.protocol).collect();
         let has_security_groups = !spec.security_groups.is_empty();
+        if ip_address_type == Some(IpAddressType::Ipv4) {
+            warn_of_ipv6(&spec.listeners, &at.field("listeners"));
+        }
         quic::check_listeners(&protocols, ip_address_type, has_security_groups, at);
         let classic = classic(spec, kind, &listeners, at);
         let name = match &spec.name {
@@ -303,10 +306,10 @@ impl LoadBalancer {
                 Algorithm::RoundRobin
             },
             connect_failover: true,
+            forwards_stream_resets: false,
             deregistration_connection_termination: true,
             unhealthy_connection_termination: false,
             preserve_client_ip: None,
-            forwards_stream_resets: false,
             unhealthy_draining_interval: None,
             passive_failures: None,
             vpc_endpoint_id: None,
@@ -349,6 +352,27 @@ fn addresses(given: &[String], family: Option<IpAddressType>, at: &Place<'_>) ->
 }
 
 /// The parts of a Classic load balancer beside its listeners; `None` for other types, which must not have them.
+/// Warns of rules for clients with IPv6 addresses, who never come.
+fn warn_of_ipv6(listeners: &[ListenerSpec], at: &Place<'_>) {
+    for (i, listener) in listeners.iter().enumerate() {
+        let at_listener = at.index(i);
+        let at = at_listener.field("rules");
+        for (i, rule) in listener.rules.iter().flatten().enumerate() {
+            let mut conditions = rule.conditions.iter().flatten();
+            let is_ipv6 = conditions.any(|condition| {
+                let source = condition.source_ip_config.as_ref();
+                source.and_then(|source| source.ip_address_type.as_deref()) == Some("ipv6")
+            });
+            if is_ipv6 {
+                at.index(i).warn(
+                    "hidden-rule",
+                    "the rule can never match: the load balancer has no IPv6 address without ipAddressType: dualstack",
+                );
+            }
+        }
+    }
+}
+
 fn classic(
     spec: &LoadBalancerSpec,
     kind: Option<LoadBalancerType>,

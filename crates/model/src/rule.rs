@@ -1,4 +1,4 @@
-//! Listener rules and their transforms (ALB guide: listener rules, transforms).
+//! Listener rules and their transforms (ALB guide: listener rules, transforms; NLB guide: listener rules).
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use crate::condition::{Condition, expression};
 use crate::expression::Expression;
 use crate::hidden::hidden;
 use crate::invalid::Place;
+use crate::kinds::LoadBalancerType;
 use crate::read::{in_range, is_printable, one_of};
 use crate::seen::Seen;
 use crate::spec::{RewriteSpec, RewritesSpec, RuleSpec, TransformSpec};
@@ -76,7 +77,7 @@ impl Rule {
             priorities.check(priority, &at_priority, "duplicate-priority");
         }
         let conditions = match &spec.conditions {
-            Some(specs) => Condition::build_all(specs, &at.field("conditions")),
+            Some(specs) => Condition::build_all(specs, listener.kind, &at.field("conditions")),
             None => {
                 at.missing("conditions");
                 Vec::new()
@@ -93,7 +94,14 @@ impl Rule {
                 Vec::new()
             }
         };
-        let transforms = Transforms::build(&spec.transforms, &at.field("transforms"));
+        let at_transforms = at.field("transforms");
+        if listener.kind == Some(LoadBalancerType::Network) && !spec.transforms.is_empty() {
+            at_transforms.error(
+                "invalid-combination",
+                "transforms belong to application load balancers",
+            );
+        }
+        let transforms = Transforms::build(&spec.transforms, &at_transforms);
         Some(Self {
             priority: priority?,
             conditions,

@@ -1,14 +1,14 @@
 //! Conditions of rules.
 
 use elbow_model::{
-    self as model, ConditionSpec, HttpHeaderSpec, PatternsSpec, QueryPairSpec, QueryStringSpec,
-    ValuesSpec,
+    self as model, ConditionSpec, HttpHeaderSpec, PatternsSpec, Protocol, QueryPairSpec,
+    QueryStringSpec, SourceIpSpec, ValuesSpec,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::item::{Fields, Item};
-use super::values::{condition_fields, texts};
+use super::values::{condition_fields, source_ip_address_types, texts};
 
 /// One of the values must match.
 #[derive(Default, Serialize, JsonSchema)]
@@ -28,7 +28,7 @@ pub(super) struct Condition {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) query_string_config: Option<QueryString>,
     #[serde(rename = "sourceIPConfig", skip_serializing_if = "Option::is_none")]
-    pub(super) source_ip_config: Option<Values>,
+    pub(super) source_ip_config: Option<SourceIp>,
 }
 
 /// Patterns with `*` and `?`, or regular expressions.
@@ -55,13 +55,26 @@ pub(super) struct HttpHeader {
     pub(super) patterns: Patterns,
 }
 
-/// Up to 3 methods or 5 CIDR blocks.
+/// Up to 3 methods.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Values {
-    #[schemars(length(min = 1, max = 5))]
+    #[schemars(length(min = 1, max = 3))]
     pub(super) values: Vec<String>,
+}
+
+/// CIDR blocks of clients, or the type of their addresses in a rule of a network load balancer.
+#[derive(Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct SourceIp {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 5))]
+    pub(super) values: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default, schema_with = "source_ip_address_types")]
+    pub(super) ip_address_type: Option<String>,
 }
 
 /// Keys and values of the query; both may contain `*` and `?`.
@@ -93,6 +106,12 @@ pub(super) fn read(item: &Item<'_>) -> ConditionSpec {
             values: fields.texts("values"),
         })
     };
+    let source_ip = |item: Item<'_>| {
+        item.mapping(|fields| SourceIpSpec {
+            values: fields.texts("values"),
+            ip_address_type: fields.text("ipAddressType"),
+        })
+    };
     item.mapping(|fields| ConditionSpec {
         field: fields.text("field"),
         host_header_config: fields.get("hostHeaderConfig").map(patterns),
@@ -109,7 +128,7 @@ pub(super) fn read(item: &Item<'_>) -> ConditionSpec {
                 values: fields.list("values", query_pair),
             })
         }),
-        source_ip_config: fields.get("sourceIPConfig").map(values),
+        source_ip_config: fields.get("sourceIPConfig").map(source_ip),
     })
 }
 
@@ -127,8 +146,8 @@ fn query_pair(item: &Item<'_>) -> QueryPairSpec {
     })
 }
 
-/// A condition as a file has it.
-pub(super) fn render(from: &model::Condition) -> Condition {
+/// A condition as a file has it, in a rule of a listener of `protocol`.
+pub(super) fn render(from: &model::Condition, protocol: Protocol) -> Condition {
     let mut to = Condition::default();
     to.field = match from {
         model::Condition::HostHeader(values) => {
@@ -161,7 +180,12 @@ pub(super) fn render(from: &model::Condition) -> Condition {
             "query-string"
         }
         model::Condition::SourceIp(networks) => {
-            to.source_ip_config = Some(values(networks));
+            let is_ipv6 = networks.iter().any(|network| network.addr().is_ipv6());
+            let name = if is_ipv6 { "ipv6" } else { "ipv4" };
+            to.source_ip_config = Some(SourceIp {
+                values: protocol.is_http().then(|| texts(networks)),
+                ip_address_type: (!protocol.is_http()).then(|| name.to_owned()),
+            });
             "source-ip"
         }
     }

@@ -115,7 +115,11 @@ pub(super) fn render(from: &model::Listener) -> Listener {
             .map(|c| c.name.to_string())
             .collect(),
         mutual_authentication: mutual_authentication::render(&from.mutual_authentication),
-        rules: from.rules.iter().map(rule::render).collect(),
+        rules: from
+            .rules
+            .iter()
+            .map(|rule| rule::render(rule, from.protocol))
+            .collect(),
         default_actions: match from.instance {
             // Derived from the instance port and protocol.
             Some(_) => Vec::new(),

@@ -1,6 +1,6 @@
 //! Rules of listeners and their transforms.
 
-use elbow_model::{self as model, RewriteSpec, RewritesSpec, RuleSpec, TransformSpec};
+use elbow_model::{self as model, Protocol, RewriteSpec, RewritesSpec, RuleSpec, TransformSpec};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -89,11 +89,14 @@ fn transform(item: &Item<'_>) -> TransformSpec {
     })
 }
 
-/// A rule as a file has it.
-pub(super) fn render(from: &model::Rule) -> Rule {
+/// A rule of a listener of `protocol` as a file has it.
+pub(super) fn render(from: &model::Rule, protocol: Protocol) -> Rule {
+    let conditions = from.conditions.iter();
     Rule {
         priority: from.priority,
-        conditions: from.conditions.iter().map(condition::render).collect(),
+        conditions: conditions
+            .map(|condition| condition::render(condition, protocol))
+            .collect(),
         actions: from.actions.iter().map(action::render).collect(),
         transforms: transforms(&from.transforms),
     }

@@ -51,6 +51,7 @@ one_of! {
         all.collect::<BTreeSet<_>>()
     };
     condition_fields: Condition::FIELDS;
+    source_ip_address_types: names(Condition::ADDRESS_TYPES);
     transform_types: Transforms::TYPES;
     action_types: Action::TYPES;
     redirect_codes: names(RedirectStatus::NAMES);

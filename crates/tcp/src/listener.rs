@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use elbow_balance::Forward;
+use elbow_balance::Forwards;
 use elbow_model::Personality;
 use elbow_telemetry::{LogStream, SurgeQueue};
 
@@ -9,7 +9,7 @@ use elbow_telemetry::{LogStream, SurgeQueue};
 #[derive(Debug)]
 pub struct Listener {
     /// The target groups.
-    pub forward: Forward,
+    pub forwards: Forwards,
     /// After this time without activity a flow ends as [`Personality::idle_connection`] says.
     pub idle_timeout: Duration,
     /// The kind of load balancer.

@@ -96,8 +96,11 @@ impl<'l> Route<'l> {
         meta: &ConnMeta,
         listener: &'l Listener,
     ) -> Result<Self, FlowRecord> {
-        let forward = &listener.forward;
-        let weighted = forward.choose(meta.client.ip(), || worker.random());
+        let client = meta.client.ip();
+        let weighted = listener
+            .forwards
+            .of(client)
+            .choose(client, || worker.random());
         let group = || weighted.map(|weighted| Arc::clone(&weighted.group));
         let refused = |end| FlowRecord::without_target(group(), end);
         let chosen =

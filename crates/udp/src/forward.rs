@@ -135,7 +135,7 @@ impl<G: Gate> State<G> {
             return Some(flow);
         }
         let listener = self.fronts.get(key.front as usize)?.gate.listener()?;
-        if listener.by_server_id(server).is_some() {
+        if listener.by_server_id(server, key.client.ip()).is_some() {
             self.start(ground, own, Some(server))
         } else {
             Some(first)

@@ -61,7 +61,9 @@ impl<G: Gate> State<G> {
             return None;
         }
         let (listener, open) = self.fronts.get(front as usize)?.gate.resume().ok()?;
-        let (weighted, target) = listener.registered(&passed.target_group, passed.target)?;
+        let client = passed.client.ip();
+        let (weighted, target) =
+            listener.registered(client, &passed.target_group, passed.target)?;
         let flow = Flow::new(passed.socket, weighted, target, open);
         self.begin(ground, key, flow)
     }

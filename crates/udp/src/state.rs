@@ -137,7 +137,7 @@ impl<G: Gate> State<G> {
         };
         let ip = key.local.unwrap_or_else(|| front.address.ip());
         let local = SocketAddr::new(ip, front.address.port());
-        let named = server.and_then(|id| listener.by_server_id(id));
+        let named = server.and_then(|id| listener.by_server_id(id, key.client.ip()));
         let (weighted, target) = if let Some((weighted, target)) = named {
             (weighted, target)
         } else {

@@ -55,6 +55,31 @@ fn groups_that_are_left_out_are_not_cut() {
     assert_eq!(before.cut_by(&next).count(), 0);
 }
 
+// NLB guide, listener rules: clients with IPv4 and IPv6 addresses may have different actions.
+#[test]
+fn clients_with_ipv6_addresses_have_their_own_groups() {
+    let of = |ipv4, ipv6, before: Option<&Forwards>| Forwards {
+        ipv4: version(ipv4, before.map(|before| &before.ipv4)),
+        ipv6: version(ipv6, before.map(|before| &before.ipv6)),
+    };
+    let before = of([1, 0], [0, 1], None);
+    let chosen = |client: &str| {
+        let client = client.parse().unwrap();
+        let weighted = before.of(client).choose(client, || 0).unwrap();
+        weighted.group.config.name.to_string()
+    };
+    let clients = ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1"];
+    assert_eq!(clients.map(chosen), ["one", "one", "two"]);
+    // The group keeps its flows of the other clients.
+    let next = of([1, 0], [1, 0], Some(&before));
+    before.cut_by(&next).for_each(|cutoff| cutoff.cut());
+    assert!(before.ipv6.groups[1].cutoff.is_cut());
+    let last = of([0, 1], [1, 0], Some(&next));
+    next.cut_by(&last).for_each(|cutoff| cutoff.cut());
+    assert!(before.ipv4.groups[0].cutoff.is_cut());
+    assert!(!next.ipv6.groups[0].cutoff.is_cut());
+}
+
 // Parity 3.7: group stickiness is by source address.
 #[test]
 fn sticky_clients_have_one_group() {

@@ -2,7 +2,7 @@
 
 use elbow_model::{
     ConditionSpec, HttpHeaderSpec, PatternsSpec, QueryPairSpec, QueryStringSpec, RewriteSpec,
-    RewritesSpec, TransformSpec, ValuesSpec,
+    RewritesSpec, SourceIpSpec, TransformSpec, ValuesSpec,
 };
 use serde_json::Value;
 
@@ -16,6 +16,10 @@ pub(crate) fn condition(value: &Value) -> ConditionSpec {
     let values = |config: &Value| ValuesSpec {
         values: texts(config, "values"),
     };
+    let source_ip = |config: &Value| SourceIpSpec {
+        values: texts(config, "values"),
+        ip_address_type: text(config, "ipAddressType"),
+    };
     ConditionSpec {
         field: text(value, "field"),
         host_header_config: config("hostHeaderConfig").map(patterns),
@@ -23,7 +27,7 @@ pub(crate) fn condition(value: &Value) -> ConditionSpec {
         http_header_config: config("httpHeaderConfig").map(header),
         http_request_method_config: config("httpRequestMethodConfig").map(values),
         query_string_config: config("queryStringConfig").map(query_string),
-        source_ip_config: config("sourceIPConfig").map(values),
+        source_ip_config: config("sourceIPConfig").map(source_ip),
     }
 }
 

@@ -36,11 +36,20 @@ pub struct HttpHeaderSpec {
     pub patterns: PatternsSpec,
 }
 
-/// `HttpRequestMethodConditionConfig` and `SourceIpConditionConfig`.
+/// `HttpRequestMethodConditionConfig`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValuesSpec {
     /// Required.
     pub values: Option<Vec<String>>,
+}
+
+/// `SourceIpConditionConfig`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceIpSpec {
+    /// CIDR blocks; required for an Application Load Balancer.
+    pub values: Option<Vec<String>>,
+    /// `ipv4` or `ipv6`; required for a Network Load Balancer.
+    pub ip_address_type: Option<String>,
 }
 
 /// `QueryStringConditionConfig`.

@@ -31,12 +31,15 @@ fn with_values(field: &str, values: &[&str]) -> ConditionSpec {
         field: Some(field.to_owned()),
         ..ConditionSpec::default()
     };
-    let values = Some(ValuesSpec {
-        values: Some(texts(values)),
-    });
+    let values = Some(texts(values));
     match field {
-        "source-ip" => spec.source_ip_config = values,
-        _ => spec.http_request_method_config = values,
+        "source-ip" => {
+            spec.source_ip_config = Some(SourceIpSpec {
+                values,
+                ip_address_type: None,
+            });
+        }
+        _ => spec.http_request_method_config = Some(ValuesSpec { values }),
     }
     spec
 }
@@ -311,7 +314,7 @@ fn a_condition_has_the_configuration_of_its_field() {
         faults(condition(spec.clone())),
         ["sourceIPConfig.values missing-field"]
     );
-    spec.source_ip_config = Some(ValuesSpec::default());
+    spec.source_ip_config = Some(SourceIpSpec::default());
     assert_eq!(
         faults(condition(spec)),
         ["sourceIPConfig.values missing-field"]

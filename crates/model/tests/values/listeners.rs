@@ -369,14 +369,6 @@ fn rules_have_priorities() {
             "rules[0].actions missing-field"
         ]
     );
-    let network = ListenerSpec {
-        rules: Some(vec![rule(Some(1))]),
-        ..listener(80, "TCP", ActionSpec::forward("tcp"))
-    };
-    assert_eq!(
-        listener_faults("network", network),
-        ["rules invalid-combination"]
-    );
 }
 
 #[test]

@@ -15,3 +15,4 @@ mod health_checks;
 mod instances;
 mod listeners;
 mod load_balancers;
+mod network_rules;

@@ -391,7 +391,9 @@ fn listeners_and_target_groups() {
     );
     check_listener(
         "network",
-        "port: 80, protocol: TCP, rules: «invalid-combination»[], defaultActions: [{type: \
-         «invalid-combination»redirect, redirectConfig: {statusCode: HTTP_301, port: '1'}}]",
+        "port: 80, protocol: TCP, rules: [{priority: 1, conditions: [{field: «invalid-combination»path-pattern, \
+         pathPatternConfig: {values: ['/*']}}], actions: [{type: forward, forwardConfig: {targetGroups: \
+         [{targetGroup: tcp}]}}]}], defaultActions: [{type: «invalid-combination»redirect, redirectConfig: \
+         {statusCode: HTTP_301, port: '1'}}]",
     );
 }

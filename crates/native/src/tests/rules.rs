@@ -86,6 +86,34 @@ fn every_condition_is_read_and_written_back() {
     }
 }
 
+/// ELBv2 API, `SourceIpConditionConfig`.
+#[test]
+fn type_of_addresses_is_read_and_written_back() {
+    let text = |kind: &str| {
+        format!(
+            "loadBalancers: [{{name: a, type: network, ipAddressType: dualstack, listeners: [{{port: 80, protocol: TCP, \
+             defaultActions: &to [{{type: forward, forwardConfig: {{targetGroups: [{{targetGroup: t}}]}}}}], rules: [\
+             {{priority: 1, conditions: [{{field: source-ip, sourceIPConfig: {{ipAddressType: {kind}}}}}], actions: *to}}]}}]}}]\n\
+             targetGroups: [{{name: t, protocol: TCP, port: 80}}]"
+        )
+    };
+    for (kind, shown) in [
+        ("ipv4", "source-ip is in 0.0.0.0/0"),
+        ("ipv6", "source-ip is in ::/0"),
+    ] {
+        let model = accepted(&text(kind));
+        let rule = &model.load_balancers[0].listeners[0].rules[0];
+        assert_eq!(rule.conditions[0].to_string(), shown);
+        let rendered = render(&model);
+        let conditions = &rendered["loadBalancers"][0]["listeners"][0]["rules"][0]["conditions"];
+        assert_eq!(
+            conditions[0]["sourceIPConfig"],
+            serde_json::json!({"ipAddressType": kind})
+        );
+        assert_eq!(accepted(&rendered.to_string()), model);
+    }
+}
+
 /// ALB guide, transforms; spelt as the AWS Load Balancer Controller prints them.
 #[test]
 fn transforms_are_read_and_written_back() {

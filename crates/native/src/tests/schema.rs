@@ -145,7 +145,7 @@ fn the_schema_has_the_fields_of_the_reader() {
             "BackendServerAuthentication",
             balancer(&format!("{{backendServerAuthentication: {{'1': {x}}}}}")),
         ),
-        ("Values", condition(&format!("{{sourceIPConfig: {x}}}"))),
+        ("SourceIp", condition(&format!("{{sourceIPConfig: {x}}}"))),
         (
             "Values",
             condition(&format!("{{httpRequestMethodConfig: {x}}}")),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use elbow_balance::{Cutoff, Forward};
+use elbow_balance::{Cutoff, Forwards};
 use elbow_model::{Action, Listener, Personality, Sources, SslNegotiationPolicy, Transport};
 use elbow_telemetry::ListenerMetrics;
 use elbow_tls::{Acceptor, BackendPolicy, ClientAuth, Loaded, Tickets};
@@ -96,10 +96,10 @@ impl Handler {
     }
 
     /// The groups of layer 4 that get what arrives by `transport`.
-    pub(super) fn forward(&self, transport: Transport) -> Option<&Forward> {
+    pub(super) fn forwards(&self, transport: Transport) -> Option<&Forwards> {
         match transport {
-            Transport::Tcp => self.tcp().map(|listener| &listener.forward),
-            Transport::Udp => self.udp().map(|listener| &listener.forward),
+            Transport::Tcp => self.tcp().map(|listener| &listener.forwards),
+            Transport::Udp => self.udp().map(|listener| &listener.forwards),
         }
     }
 }
@@ -121,8 +121,8 @@ impl ListenerState {
     /// What ends the flows to groups whose weight is 0 in `next`, its new version.
     pub(super) fn cut_by(&self, next: &Self) -> Vec<Cutoff> {
         let both = |transport| {
-            let forward = self.handler.forward(transport);
-            forward.zip(next.handler.forward(transport))
+            let forwards = self.handler.forwards(transport);
+            forwards.zip(next.handler.forwards(transport))
         };
         let both = [Transport::Tcp, Transport::Udp]
             .into_iter()

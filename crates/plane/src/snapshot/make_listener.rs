@@ -1,10 +1,10 @@
 //! Builds an active listener from its configuration.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use elbow_balance::{Forward, Group};
+use elbow_balance::{Forward, Forwards, Group};
 use elbow_model::diagnostic::Diagnostic;
 use elbow_model::personality::{AlpnSource, IdleTimeoutSource, OwnHost};
 use elbow_model::{
@@ -162,7 +162,7 @@ impl ListenerSpec<'_> {
         } = *self;
         let personality = balancer.kind.personality();
         elbow_tcp::Listener {
-            forward: self.forward(snapshot, Transport::Tcp),
+            forwards: self.forwards(snapshot, Transport::Tcp),
             personality,
             idle_timeout: match (personality.idle_timeout, listener.protocol) {
                 (IdleTimeoutSource::LoadBalancer, _) => balancer.attributes.idle_timeout,
@@ -182,23 +182,28 @@ impl ListenerSpec<'_> {
 
     fn datagrams(&self, snapshot: &Snapshot) -> elbow_udp::Listener {
         elbow_udp::Listener {
-            forward: self.forward(snapshot, Transport::Udp),
+            forwards: self.forwards(snapshot, Transport::Udp),
             quic: self.listener.protocol.is_quic(),
         }
     }
 
     /// The groups that a listener of layer 4 forwards to.
-    fn forward(&self, snapshot: &Snapshot, transport: Transport) -> Forward {
-        let Some(Action::Forward(forward)) = self.listener.default_actions.first() else {
-            return Forward::default();
+    fn forwards(&self, snapshot: &Snapshot, transport: Transport) -> Forwards {
+        let before = self.before.and_then(|one| one.handler.forwards(transport));
+        let forward = |client: IpAddr| {
+            let Some(Action::Forward(forward)) = self.listener.action_for(client) else {
+                return Forward::default();
+            };
+            let group =
+                |g: &WeightedTargetGroup| Some((self.group(snapshot, &g.target_group)?, g.weight));
+            let groups = forward.target_groups.iter().filter_map(group);
+            let is_sticky = forward.stickiness.is_some();
+            Forward::new(groups, is_sticky, before.map(|before| before.of(client)))
         };
-        let group =
-            |g: &WeightedTargetGroup| Some((self.group(snapshot, &g.target_group)?, g.weight));
-        let groups = forward.target_groups.iter().filter_map(group);
-        let before = self
-            .before
-            .and_then(|before| before.handler.forward(transport));
-        Forward::new(groups, forward.stickiness.is_some(), before)
+        Forwards {
+            ipv4: forward(Ipv4Addr::UNSPECIFIED.into()),
+            ipv6: forward(Ipv6Addr::UNSPECIFIED.into()),
+        }
     }
 
     /// The group `name` as the node uses it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use elbow_balance::{Forward, Group, Target};
+use elbow_balance::{Forward, Forwards, Group, Target};
 use elbow_model::{Personality, Protocol, TargetGroup, TargetGroupSpec, TargetState};
 use elbow_net::{ConnMeta, ConnectErrorKind, RelayEnd, TcpConnector, TlsMeta, Worker};
 use elbow_telemetry::{AccessLog, ListenerCells, LogStream, Sink, Telemetry};
@@ -63,9 +63,17 @@ async fn target() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
+/// All clients of the tests have IPv4 addresses.
+fn to(ipv4: Forward) -> Forwards {
+    Forwards {
+        ipv4,
+        ..Forwards::default()
+    }
+}
+
 fn listener(groups: Vec<(Arc<Group>, u32)>) -> Arc<Listener> {
     Arc::new(Listener {
-        forward: Forward::new(groups, false, None),
+        forwards: to(Forward::new(groups, false, None)),
         idle_timeout: Duration::from_secs(350),
         personality: &Personality::NETWORK,
         load_balancer_id: "net/nlb/1".into(),
@@ -202,7 +210,7 @@ fn sticky_flows_of_a_client_go_to_one_target() {
             .chunks(2)
             .map(|pair| (sticky(&group(Protocol::Tcp, pair)), 1));
         let mut network = Arc::into_inner(listener(Vec::new())).unwrap();
-        network.forward = Forward::new(groups, true, None);
+        network.forwards = to(Forward::new(groups, true, None));
         let listener = Arc::new(network);
         let mut met = HashSet::new();
         for _ in 0..16 {
@@ -352,7 +360,7 @@ fn flows_to_a_group_end_when_its_weight_is_set_to_0() {
         let mut flow = flow(&before).await;
         let (mut peer, _) = soon(at.accept()).await.unwrap();
         let next = version([0, 1]);
-        let mut cut = before.forward.cut_by(&next.forward);
+        let mut cut = before.forwards.cut_by(&next.forwards);
         let cutoff = cut.next().unwrap();
         flow.client.write_all(b"x").await.unwrap();
         soon(peer.read_u8()).await.unwrap();
@@ -509,7 +517,7 @@ async fn answering(personality: &'static Personality) -> Listener {
     });
     let group = group(Protocol::Tcp, &[(address, TargetState::Healthy)]);
     Listener {
-        forward: Forward::new([(group, 1)], false, None),
+        forwards: to(Forward::new([(group, 1)], false, None)),
         idle_timeout: Duration::from_secs(350),
         personality,
         load_balancer_id: "net/nlb/1".into(),

@@ -39,7 +39,7 @@ fn used(snapshot: &Snapshot, address: &str) -> Vec<u16> {
     let Handler::Tcp(listener) = &listener.handler else {
         panic!("a TCP listener");
     };
-    let targets = &listener.forward.groups[0].group.targets;
+    let targets = &listener.forwards.ipv4.groups[0].group.targets;
     targets.iter().map(|target| target.address.port()).collect()
 }
 

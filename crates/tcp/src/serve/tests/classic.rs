@@ -20,7 +20,7 @@ fn instances(addresses: &[SocketAddr], proxy_protocol: Option<ProxyProtocol>) ->
 fn classic(group: &Arc<Group>) -> Arc<Listener> {
     let network = listener(vec![(Arc::clone(group), 1)]);
     Arc::new(Listener {
-        forward: network.forward.clone(),
+        forwards: network.forwards.clone(),
         idle_timeout: Duration::from_secs(60),
         personality: &Personality::CLASSIC,
         load_balancer_id: "clb".into(),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use elbow_balance::{Forward, Group, Target};
+use elbow_balance::{Forward, Forwards, Group, Target};
 use elbow_model::{TargetGroup, TargetGroupSpec, TargetState};
 use elbow_net::{ClockUse, Worker};
 use elbow_telemetry::{ListenerCells, ListenerMetrics, ShedReason, Telemetry};
@@ -49,7 +49,10 @@ impl TestGate {
         let group = Arc::new(Group::new(config, vec![Arc::clone(&target)], 1));
         Self {
             listener: Arc::new(Listener {
-                forward: Forward::new([(group, 1)], false, None),
+                forwards: Forwards {
+                    ipv4: Forward::new([(group, 1)], false, None),
+                    ..Forwards::default()
+                },
                 quic: false,
             }),
             worker: Rc::clone(worker),
