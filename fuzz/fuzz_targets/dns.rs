@@ -15,7 +15,7 @@ impl Names for All {
         "localhost"
     }
 
-    fn addresses(&self, _: &str) -> Option<Vec<IpAddr>> {
+    fn addresses(&self, _: &str, _: IpAddr) -> Option<Vec<IpAddr>> {
         Some(vec![Ipv4Addr::LOCALHOST.into()])
     }
 }
@@ -24,7 +24,7 @@ impl Names for All {
 const HEAP: usize = 64 * 1024;
 
 fuzz_target!(|input: &[u8]| {
-    let Some(bytes) = peak::within(HEAP + 32 * input.len(), || elbow_dns::answer(input, &All))
+    let Some(bytes) = peak::within(HEAP + 32 * input.len(), || elbow_dns::answer(input, Ipv4Addr::LOCALHOST.into(), &All))
     else {
         return;
     };

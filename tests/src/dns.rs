@@ -8,7 +8,16 @@ use hickory_proto::rr::{Name, RData, RecordType};
 
 /// The addresses of `name`, or the response code.
 pub fn look_up(server: SocketAddr, name: &str) -> Result<Vec<IpAddr>, ResponseCode> {
-    let socket = UdpSocket::bind((server.ip(), 0)).unwrap();
+    look_up_from(server.ip(), server, name)
+}
+
+/// The same for a client at `ip`.
+pub fn look_up_from(
+    ip: IpAddr,
+    server: SocketAddr,
+    name: &str,
+) -> Result<Vec<IpAddr>, ResponseCode> {
+    let socket = UdpSocket::bind((ip, 0)).unwrap();
     socket
         .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();

@@ -8,7 +8,7 @@ use std::slice;
 use elbow_tests::address::network;
 use elbow_tests::config::{alb, file, forward, group, listener, nlb, with_attribute};
 use elbow_tests::datagram::{Echo, UdpClient};
-use elbow_tests::dns::look_up;
+use elbow_tests::dns::{look_up, look_up_from};
 use elbow_tests::{Client, Elbow, Target, TempDir, address, client, wait};
 use serde_json::{Value, json};
 
@@ -122,6 +122,57 @@ fn nlb_keeps_to_zones_and_zones_without_healthy_targets_leave_dns() {
         (answers(a) == ["b"]).then_some(())
     });
     assert_eq!(look_up(dns, &name), Ok(vec![a, b]));
+}
+
+/// NLB guide, load balancers: `dns_record.client_routing_policy`.
+#[test]
+fn clients_learn_the_addresses_of_their_own_zone() {
+    let targets = [Target::ok("a"), Target::ok("b")];
+    let dns = SocketAddr::from((address(), 5353));
+    let [a, b, in_a, in_b, elsewhere] = [(); 5].map(|()| address());
+    let lb = |policy| {
+        let lb = nlb("nlb", a, &[listener(PORT, "TCP", &forward("web"))]);
+        let lb = with_nodes(lb, &[("a", Some(a)), ("b", Some(b))]);
+        with_attribute(lb, "dns_record.client_routing_policy", policy)
+    };
+    let group = zonal_group("TCP", &targets.each_ref());
+    let config = |policy| file(&[lb(policy)], slice::from_ref(&group));
+    let subnet = |zone, ip: Ipv4Addr| {
+        json!({"id": format!("subnet-{zone}"), "availabilityZone": zone, "cidrBlock": format!("{ip}/32"),
+            "scheme": "internal"})
+    };
+    let dir = TempDir::new();
+    let subnets = json!({"subnets": [subnet("a", in_a), subnet("b", in_b)]});
+    dir.write("environment.yaml", subnets.to_string());
+    let environment = dir.join("environment.yaml");
+    let args = [
+        "--dns",
+        &dns.to_string(),
+        "--environment",
+        environment.to_str().unwrap(),
+    ];
+    let elbow = Elbow::run_with(&config("availability_zone_affinity"), &args);
+    for target in &targets {
+        elbow.wait_for_state("web", target.addr(), "healthy");
+    }
+    let (a, b) = (IpAddr::from(a), IpAddr::from(b));
+    let name = balancer(&elbow)["dnsName"].as_str().unwrap().to_owned();
+    let asked = |client: Ipv4Addr| look_up_from(client.into(), dns, &name).unwrap();
+    assert_eq!(
+        [in_a, in_b, elsewhere].map(asked),
+        [vec![a], vec![b], vec![a, b]]
+    );
+    // Without a healthy target, a zone is not in DNS.
+    targets[0].set_health(503);
+    elbow.wait_for_state("web", targets[0].addr(), "unhealthy");
+    assert_eq!([in_a, in_b].map(asked), [vec![b], vec![b]]);
+    targets[0].set_health(200);
+    elbow.wait_for_state("web", targets[0].addr(), "healthy");
+    elbow.reload(&config("any_availability_zone"));
+    assert_eq!([in_a, in_b].map(asked), [vec![a, b], vec![a, b]]);
+    elbow.reload(&config("partial_availability_zone_affinity"));
+    let own = (0..40).filter(|_| asked(in_a) == [a]).count();
+    assert_eq!(own, 34, "85 % of the answers");
 }
 
 /// The same for UDP: a flow of a node stays in its zone.

@@ -26,9 +26,9 @@ pub trait Names: Send + Sync + 'static {
     /// The zone of all known names: `localhost`.
     fn zone(&self) -> &str;
 
-    /// The addresses of the load balancer with this DNS name, in lower case and without a trailing dot; `None` if
-    /// there is none.
-    fn addresses(&self, name: &str) -> Option<Vec<IpAddr>>;
+    /// The addresses of the load balancer with this DNS name, in lower case and without a trailing dot, for `client`;
+    /// `None` if there is none.
+    fn addresses(&self, name: &str, client: IpAddr) -> Option<Vec<IpAddr>>;
 }
 
 /// Answers queries on `socket`; never returns.
@@ -45,7 +45,7 @@ pub async fn serve(socket: UdpSocket, names: &impl Names) {
                 continue;
             }
         };
-        let Some(answer) = answer(&buffer[..length], names) else {
+        let Some(answer) = answer(&buffer[..length], client.ip(), names) else {
             continue;
         };
         if let Err(error) = socket.send_to(&answer, client).await {
@@ -54,8 +54,8 @@ pub async fn serve(socket: UdpSocket, names: &impl Names) {
     }
 }
 
-/// The answer to `query`; `None` if it is no query or malformed.
-pub fn answer(query: &[u8], names: &impl Names) -> Option<Vec<u8>> {
+/// The answer to a `query` of `client`; `None` if it is no query or malformed.
+pub fn answer(query: &[u8], client: IpAddr, names: &impl Names) -> Option<Vec<u8>> {
     if !fits_its_counts(query) {
         return None;
     }
@@ -73,7 +73,7 @@ pub fn answer(query: &[u8], names: &impl Names) -> Option<Vec<u8>> {
         answer.set_edns(Edns::new());
     }
     answer.metadata.response_code = match (query.metadata.op_code, &query.queries[..]) {
-        (OpCode::Query, [question]) => fill(&mut answer, question, names),
+        (OpCode::Query, [question]) => fill(&mut answer, question, client, names),
         (OpCode::Query, _) => ResponseCode::FormErr,
         _ => ResponseCode::NotImp,
     };
@@ -93,7 +93,12 @@ fn fits_its_counts(query: &[u8]) -> bool {
     least.sum::<usize>() <= body.len()
 }
 
-fn fill(answer: &mut Message, question: &Query, names: &impl Names) -> ResponseCode {
+fn fill(
+    answer: &mut Message,
+    question: &Query,
+    client: IpAddr,
+    names: &impl Names,
+) -> ResponseCode {
     let Ok(mut zone) = Name::from_ascii(names.zone()) else {
         return ResponseCode::ServFail;
     };
@@ -103,7 +108,7 @@ fn fill(answer: &mut Message, question: &Query, names: &impl Names) -> ResponseC
     }
     answer.metadata.authoritative = true;
     let asked = question.name.to_lowercase().to_ascii();
-    let addresses = names.addresses(asked.trim_end_matches('.'));
+    let addresses = names.addresses(asked.trim_end_matches('.'), client);
     let found = addresses.iter().flatten().filter_map(|address| {
         let data = match address {
             IpAddr::V4(ip) => RData::A((*ip).into()),
@@ -138,6 +143,8 @@ mod tests {
 
     const NAME: &str = "web-0123456789abcdef.elb.us-east-1.localhost";
 
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
     struct OneName;
 
     impl Names for OneName {
@@ -145,12 +152,12 @@ mod tests {
             "localhost"
         }
 
-        fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
+        fn addresses(&self, name: &str, client: IpAddr) -> Option<Vec<IpAddr>> {
             let both = [
                 Ipv4Addr::new(127, 0, 10, 4).into(),
                 Ipv6Addr::LOCALHOST.into(),
             ];
-            (name == NAME).then(|| both.to_vec())
+            (name == NAME && client == CLIENT).then(|| both.to_vec())
         }
     }
 
@@ -164,7 +171,7 @@ mod tests {
     }
 
     fn answered(query: &Message) -> Message {
-        let bytes = answer(&query.to_vec().unwrap(), &OneName).unwrap();
+        let bytes = answer(&query.to_vec().unwrap(), CLIENT, &OneName).unwrap();
         let answered = Message::from_vec(&bytes).unwrap();
         assert_eq!(answered.metadata.id, query.metadata.id);
         assert_eq!(answered.metadata.message_type, MessageType::Response);
@@ -250,8 +257,8 @@ mod tests {
 
         let mut reply = query(&format!("{NAME}."), RecordType::A);
         reply.metadata.message_type = MessageType::Response;
-        assert_eq!(answer(&reply.to_vec().unwrap(), &OneName), None);
-        assert_eq!(answer(b"\0\x01\x02", &OneName), None);
+        assert_eq!(answer(&reply.to_vec().unwrap(), CLIENT, &OneName), None);
+        assert_eq!(answer(b"\0\x01\x02", CLIENT, &OneName), None);
     }
 
     // The decoder allocates for 65,535 entries of each section before it reads the first.
@@ -263,7 +270,7 @@ mod tests {
             let mut counts_more = query.clone();
             counts_more[count..count + 2].copy_from_slice(&[1, 0]);
             assert!(!fits_its_counts(&counts_more), "count at {count}");
-            assert_eq!(answer(&counts_more, &OneName), None);
+            assert_eq!(answer(&counts_more, CLIENT, &OneName), None);
         }
         assert!(!fits_its_counts(&query[..HEADER - 1]));
     }

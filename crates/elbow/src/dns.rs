@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use elbow_dns::Names;
@@ -48,6 +49,7 @@ impl Server {
         let names = Served {
             view,
             index: Mutex::default(),
+            queries: AtomicU64::new(0),
         };
         sockets.serve(async move { elbow_dns::serve(socket, &names).await });
     }
@@ -57,6 +59,8 @@ impl Server {
 struct Served {
     view: View,
     index: Mutex<Index>,
+    /// How many named a load balancer.
+    queries: AtomicU64,
 }
 
 /// What DNS names are of, for one model.
@@ -74,9 +78,13 @@ impl Names for Served {
         &self.view.dns_zone().suffix
     }
 
-    fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
+    fn addresses(&self, name: &str, client: IpAddr) -> Option<Vec<IpAddr>> {
         let (name, zone) = self.named(name)?;
-        self.view.dns_addresses(&name, zone.as_ref())
+        if let Some(zone) = zone {
+            return self.view.zonal_addresses(&name, &zone);
+        }
+        let turn = self.queries.fetch_add(1, Ordering::Relaxed);
+        self.view.dns_addresses(&name, client, turn)
     }
 }
 

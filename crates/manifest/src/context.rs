@@ -10,8 +10,9 @@ mod user_pool;
 use std::collections::{BTreeMap, BTreeSet};
 
 use elbow_model::diagnostic::Diagnostic;
-use elbow_model::{Account, DnsZone, Environment, UserPoolClient};
+use elbow_model::{Account, DnsZone, Environment, UserPoolClient, ZoneName};
 use elbow_yaml::{Limits, Node, Position, Value, parse};
+use ipnet::IpNet;
 
 use crate::objects::QUIC_SERVER_ID;
 use crate::stack::Permission;
@@ -326,7 +327,20 @@ impl Context {
                 id: self.account_id.clone(),
             },
             suffix: self.dns_suffix.clone(),
+            networks: self.networks(),
         }
+    }
+
+    /// The ranges of the subnets, if the file says where they are.
+    fn networks(&self) -> Vec<(IpNet, ZoneName)> {
+        let subnets = self.subnets.iter().filter(|_| self.describes_subnets);
+        let networks = subnets.flat_map(|subnet| {
+            let zone = ZoneName::new(&subnet.availability_zone).value.ok();
+            let ranges = [Some(&subnet.cidr_block), subnet.ipv6_cidr_block.as_ref()];
+            let ranges = ranges.into_iter().flatten();
+            ranges.filter_map(move |range| Some((range.parse().ok()?, zone.clone()?)))
+        });
+        networks.collect()
     }
 
     /// What load balancers may name of it.

@@ -253,6 +253,8 @@ pub struct LoadBalancerAttributes {
     pub passes_interim_responses: bool,
     /// ALB: `elbow.trailers.enabled`: trailers pass between clients and targets (RFC 9110, 6.5).
     pub passes_trailers: bool,
+    /// NLB: `dns_record.client_routing_policy`.
+    pub client_routing_policy: ClientRoutingPolicy,
     /// `load_balancing.cross_zone.enabled`, for target groups that do not say it: whether each node uses the targets
     /// of all zones.
     pub cross_zone: bool,
@@ -430,6 +432,19 @@ pub enum XffHeaderProcessingMode {
     Preserve,
     /// Drop it.
     Remove,
+}
+
+/// `dns_record.client_routing_policy` (NLB guide: load balancers): whether clients learn the addresses of their own zone
+/// alone, as long as it is in DNS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientRoutingPolicy {
+    /// All zones.
+    #[default]
+    AnyAvailabilityZone,
+    /// Their own in 85 % of the answers.
+    PartialAvailabilityZoneAffinity,
+    /// Their own in every answer.
+    AvailabilityZoneAffinity,
 }
 
 /// `stickiness.type` and its settings: how a client stays with one target.

@@ -1,6 +1,11 @@
 //! Names and ids in AWS's shapes.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
 use crate::kinds::{LoadBalancerType, Scheme};
+use crate::zone::ZoneName;
 
 /// Whose resources they are: what ARNs name.
 ///
@@ -42,6 +47,19 @@ pub struct DnsZone {
     pub account: Account,
     /// What stands for `amazonaws.com`.
     pub suffix: String,
+    /// Where clients of a zone ask from: the ranges of its subnets.
+    pub networks: Vec<(IpNet, ZoneName)>,
+}
+
+impl DnsZone {
+    /// The Availability Zone of a client.
+    pub fn zone_of(&self, client: IpAddr) -> Option<&ZoneName> {
+        let client = client.to_canonical();
+        let mut networks = self.networks.iter();
+        networks
+            .find(|(network, _)| network.contains(&client))
+            .map(|(_, zone)| zone)
+    }
 }
 
 impl Default for DnsZone {
@@ -49,6 +67,7 @@ impl Default for DnsZone {
         Self {
             account: Account::default(),
             suffix: "localhost".to_owned(),
+            networks: Vec::new(),
         }
     }
 }
@@ -58,7 +77,9 @@ impl Default for DnsZone {
 pub fn dns_name(kind: LoadBalancerType, scheme: Scheme, name: &str, zone: &DnsZone) -> String {
     let (id, digits) = (stable_id(name), TEN_DIGITS + name_hash(name) % TEN_DIGITS);
     let name = name.to_lowercase();
-    let DnsZone { account, suffix } = zone;
+    let DnsZone {
+        account, suffix, ..
+    } = zone;
     let region = &account.region;
     match (kind, scheme) {
         (LoadBalancerType::Network, _) => format!("{name}-{id}.elb.{region}.{suffix}"),

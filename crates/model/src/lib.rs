@@ -96,9 +96,10 @@ pub use action::{
 };
 pub use attributes::{
     ATTRIBUTES, Attribute, AttributesSpec, AuthenticationSettings, ClientCertificateHeaders,
-    DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, LogDelivery, MAX_HEADER_NAME,
-    MAX_HEADER_VALUE, MinimumHealthy, ProxyHeaderPlacement, ProxyProtocol, Requirement, Resource,
-    Stickiness, TargetGroupAttributes, Values, XffHeaderProcessingMode,
+    ClientRoutingPolicy, DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes,
+    LogDelivery, MAX_HEADER_NAME, MAX_HEADER_VALUE, MinimumHealthy, ProxyHeaderPlacement,
+    ProxyProtocol, Requirement, Resource, Stickiness, TargetGroupAttributes, Values,
+    XffHeaderProcessingMode,
 };
 pub use backend_server_authentication::BackendServerAuthentication;
 pub use certificate::{Certificate, CertificateSource, MAX_CERTIFICATE_HOSTS, is_certificate_host};

@@ -21,7 +21,7 @@ pub use target::{AdministrativeOverride, AnomalyDetection, TargetHealth, TargetS
 pub use zone::{NodeAddress, ZoneStatus};
 
 pub(crate) use target::target_health;
-pub(crate) use zone::dns_addresses;
+pub(crate) use zone::{dns_addresses, zonal_addresses};
 
 /// The active configuration with its current state.
 #[derive(Clone, Debug, Serialize)]

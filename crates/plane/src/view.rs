@@ -99,10 +99,15 @@ impl View {
         status::served(&self.0, name)
     }
 
-    /// The addresses in DNS of the load balancer `name`, or of its node in `zone`, if it exists. Zones with too few healthy
-    /// targets are left out, unless all have too few.
-    pub fn dns_addresses(&self, name: &str, zone: Option<&ZoneName>) -> Option<Vec<IpAddr>> {
-        status::dns_addresses(&self.0, name, zone)
+    /// The addresses in DNS of the load balancer `name` for `client`, if it exists. Zones with too few healthy targets are left
+    /// out, unless all have too few. `turn` counts queries, some of which are answered with the client's own zone alone.
+    pub fn dns_addresses(&self, name: &str, client: IpAddr, turn: u64) -> Option<Vec<IpAddr>> {
+        status::dns_addresses(&self.0, name, client, turn)
+    }
+
+    /// The addresses of the node in `zone` of the load balancer `name`, if it exists.
+    pub fn zonal_addresses(&self, name: &str, zone: &ZoneName) -> Option<Vec<IpAddr>> {
+        status::zonal_addresses(&self.0, name, zone)
     }
 
     /// The health of the target registered as `id` with `port` in `target_group`, if it exists.

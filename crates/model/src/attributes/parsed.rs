@@ -7,9 +7,10 @@ use ipnet::IpNet;
 
 use super::AttributesSpec;
 use super::{
-    Attribute, AuthenticationSettings, ClientCertificateHeaders, DesyncMitigationMode,
-    ListenerAttributes, LoadBalancerAttributes, LogDelivery, MinimumHealthy, ProxyHeaderPlacement,
-    ProxyProtocol, Resource, Stickiness, TargetGroupAttributes, XffHeaderProcessingMode,
+    Attribute, AuthenticationSettings, ClientCertificateHeaders, ClientRoutingPolicy,
+    DesyncMitigationMode, ListenerAttributes, LoadBalancerAttributes, LogDelivery, MinimumHealthy,
+    ProxyHeaderPlacement, ProxyProtocol, Resource, Stickiness, TargetGroupAttributes,
+    XffHeaderProcessingMode,
 };
 use crate::{Algorithm, Protocol, Sources};
 
@@ -202,6 +203,13 @@ impl LoadBalancerAttributes {
             connection_log: texts.log("connection_logs"),
             health_check_log: texts.log("health_check_logs"),
             log_interval: texts.log_interval(),
+            client_routing_policy: match texts.text("dns_record.client_routing_policy") {
+                "partial_availability_zone_affinity" => {
+                    ClientRoutingPolicy::PartialAvailabilityZoneAffinity
+                }
+                "availability_zone_affinity" => ClientRoutingPolicy::AvailabilityZoneAffinity,
+                _ => ClientRoutingPolicy::AnyAvailabilityZone,
+            },
             cross_zone: texts.flag("load_balancing.cross_zone.enabled"),
             max_connections: texts.number("elbow.max_connections"),
             trusted_proxies: texts.trusted_proxies(),

@@ -104,7 +104,7 @@ pub static ATTRIBUTES: &[Attribute] = &[
         "false",
         &["false"],
     ),
-    fixed(
+    served(
         "dns_record.client_routing_policy",
         &[Network],
         OneOf(&[
@@ -113,7 +113,6 @@ pub static ATTRIBUTES: &[Attribute] = &[
             "availability_zone_affinity",
         ]),
         "any_availability_zone",
-        &["any_availability_zone"],
     ),
     // No page of AWS's says how much clocks may differ.
     served(

@@ -223,8 +223,8 @@ fn a_value_without_effect_is_accepted_with_a_warning() {
         ),
         (
             Resource::Network,
-            "dns_record.client_routing_policy",
-            "availability_zone_affinity",
+            "secondary_ips.auto_assigned.per_subnet",
+            "1",
             true,
         ),
         (Resource::Application, "waf.fail_open.enabled", "true", true),

@@ -94,6 +94,7 @@ fn identities_depend_on_the_name_alone() {
             ..Account::default()
         },
         suffix: "test".to_owned(),
+        ..DnsZone::default()
     };
     assert_eq!(
         of("network", "internal").dns_name(&zone),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use elbow_model::{DnsZone, Zone, ZoneName};
+use elbow_model::{ClientRoutingPolicy, DnsZone, Zone, ZoneName};
 use rustc_hash::FxHashSet;
 use serde::Serialize;
 
@@ -62,22 +62,52 @@ fn addresses_in<'s>(
     within.filter(move |ip| zone_of(*ip).is_some_and(|own| own.name == *zone))
 }
 
-/// The addresses in DNS of the load balancer `name`, or of its node in `zone`. Those of zones with too few healthy targets
-/// are left out, unless all zones have too few.
+/// The addresses of the node of the load balancer `name` in `zone`.
+pub(crate) fn zonal_addresses(shared: &Shared, name: &str, zone: &ZoneName) -> Option<Vec<IpAddr>> {
+    let snapshot = shared.snapshot.load();
+    let state = snapshot.balancers.get(name)?;
+    Some(addresses_in(state, zone).collect())
+}
+
+/// The addresses in DNS of the load balancer `name`. Those of zones with too few healthy targets are left out, unless all
+/// zones have too few, and those of other zones than the client's as its routing policy says.
 pub(crate) fn dns_addresses(
     shared: &Shared,
     name: &str,
-    zone: Option<&ZoneName>,
+    client: IpAddr,
+    turn: u64,
 ) -> Option<Vec<IpAddr>> {
     let snapshot = shared.snapshot.load();
     let state = snapshot.balancers.get(name)?;
-    if let Some(zone) = zone {
-        return Some(addresses_in(state, zone).collect());
+    let mut addresses = healthy_addresses(&snapshot, state);
+    if is_own_zone_favoured(state.config.attributes.client_routing_policy, turn)
+        && let Some(zone) = shared.options.dns.zone_of(client)
+    {
+        let own = addresses_in(state, zone).filter(|ip| addresses.contains(ip));
+        let own: Vec<IpAddr> = own.collect();
+        // A node may have an address of IPv4 alone.
+        let has_none_like = |ip: &IpAddr| own.iter().all(|own| own.is_ipv4() != ip.is_ipv4());
+        addresses.retain(|ip| own.contains(ip) || has_none_like(ip));
     }
+    Some(addresses)
+}
+
+/// Whether the query `turn` is answered with the client's own zone alone, if that is in DNS.
+fn is_own_zone_favoured(policy: ClientRoutingPolicy, turn: u64) -> bool {
+    match policy {
+        ClientRoutingPolicy::AnyAvailabilityZone => false,
+        // 17 of 20 are 85 %. Resolvers ask for IPv4 and IPv6 addresses in turn.
+        ClientRoutingPolicy::PartialAvailabilityZoneAffinity => turn / 2 % 20 < 17,
+        ClientRoutingPolicy::AvailabilityZoneAffinity => true,
+    }
+}
+
+/// The addresses of all zones but those with too few healthy targets; of all if all have too few.
+fn healthy_addresses(snapshot: &Snapshot, state: &BalancerState) -> Vec<IpAddr> {
     let config = &state.config;
     let zones = config.zones.iter().map(|zone| &zone.name);
     let unhealthy: FxHashSet<&ZoneName> = zones
-        .filter(|zone| !is_healthy(&snapshot, state, zone))
+        .filter(|zone| !is_healthy(snapshot, state, zone))
         .collect();
     let all = &state.addresses;
     let is_in_healthy_zone = |ip: &&IpAddr| {
@@ -85,10 +115,10 @@ pub(crate) fn dns_addresses(
         zone.is_some_and(|zone| !unhealthy.contains(&zone.name))
     };
     if unhealthy.is_empty() || !all.iter().any(|ip| is_in_healthy_zone(&ip)) {
-        return Some(all.clone());
+        return all.clone();
     }
     let is_left = |ip: &&IpAddr| config.zone_at(**ip, all).is_none() || is_in_healthy_zone(ip);
-    Some(all.iter().filter(is_left).copied().collect())
+    all.iter().filter(is_left).copied().collect()
 }
 
 /// Whether each target group that the node in `zone` uses has enough healthy targets for it. Groups that cross zones are
@@ -104,4 +134,27 @@ fn is_healthy(snapshot: &Snapshot, state: &BalancerState, zone: &ZoneName) -> bo
         let of = &group.group.config;
         config.crosses_zones(of) || group.in_zone(zone).meets(of.attributes.dns_failover)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // NLB guide, load balancers: 85 % of the answers with partial affinity, also of each type of address.
+    #[test]
+    fn own_zone_is_favoured_as_often_as_the_policy_says() {
+        let share = |policy, turns: std::iter::StepBy<std::ops::Range<u64>>| {
+            let favoured = |turn: &u64| is_own_zone_favoured(policy, *turn);
+            turns.filter(favoured).count()
+        };
+        for (policy, expected) in [
+            (ClientRoutingPolicy::AnyAvailabilityZone, 0),
+            (ClientRoutingPolicy::PartialAvailabilityZoneAffinity, 85),
+            (ClientRoutingPolicy::AvailabilityZoneAffinity, 100),
+        ] {
+            let of_ipv4 = share(policy, (0..200).step_by(2));
+            let of_ipv6 = share(policy, (1..200).step_by(2));
+            assert_eq!((of_ipv4, of_ipv6), (expected, expected), "{policy:?}");
+        }
+    }
 }
