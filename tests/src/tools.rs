@@ -45,8 +45,12 @@ pub fn debian() -> PathBuf {
     lock.lock().unwrap();
     if !base.exists() {
         let next = base.with_extension("next.tar");
-        let mut command = Command::new(MMDEBSTRAP);
+        // Its mounts of /dev and /sys end with it, however it ends: whoever removes what a killed test left must not
+        // remove what is mounted there.
+        let mut command = Command::new("unshare");
         command.args([
+            "--mount",
+            MMDEBSTRAP,
             "--variant=minbase",
             "--include=ca-certificates,libcap2-bin",
             "bookworm",
