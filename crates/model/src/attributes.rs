@@ -8,13 +8,17 @@ use crate::invalid::{Checked, Findings, Place};
 use crate::{Algorithm, LoadBalancerType, Protocol, Sources};
 
 pub use minimum_healthy::MinimumHealthy;
+pub use modes::{ClientRoutingPolicy, DesyncMitigationMode, XffHeaderProcessingMode};
 pub use proxy_protocol::{ProxyHeaderPlacement, ProxyProtocol};
+pub use stickiness::Stickiness;
 pub use table::ATTRIBUTES;
 
 mod check;
 mod minimum_healthy;
+mod modes;
 mod parsed;
 mod proxy_protocol;
+mod stickiness;
 mod table;
 
 /// Attributes by their AWS keys, see [`ATTRIBUTES`].
@@ -408,62 +412,6 @@ impl Default for ListenerAttributes {
     fn default() -> Self {
         Self::of(Resource::HttpListener, BTreeMap::new())
     }
-}
-
-/// `routing.http.desync_mitigation_mode` (ALB guide: edit attributes).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DesyncMitigationMode {
-    /// Pass every request that can be parsed.
-    Monitor,
-    /// Block severe requests, close the connection after ambiguous ones.
-    #[default]
-    Defensive,
-    /// Block requests that are not compliant with the RFCs.
-    Strictest,
-}
-
-/// `routing.http.xff_header_processing.mode`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum XffHeaderProcessingMode {
-    /// Add the client's address.
-    #[default]
-    Append,
-    /// Leave as it is.
-    Preserve,
-    /// Drop it.
-    Remove,
-}
-
-/// `dns_record.client_routing_policy` (NLB guide: load balancers): whether clients learn the addresses of their own zone
-/// alone, as long as it is in DNS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ClientRoutingPolicy {
-    /// All zones.
-    #[default]
-    AnyAvailabilityZone,
-    /// Their own in 85 % of the answers.
-    PartialAvailabilityZoneAffinity,
-    /// Their own in every answer.
-    AvailabilityZoneAffinity,
-}
-
-/// `stickiness.type` and its settings: how a client stays with one target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stickiness {
-    /// ALB: by a cookie of the load balancer.
-    LoadBalancerCookie {
-        /// `stickiness.lb_cookie.duration_seconds`: 86,400 s, 1-604,800.
-        duration: Duration,
-    },
-    /// ALB: by a cookie of the load balancer beside one of the target's.
-    ApplicationCookie {
-        /// `stickiness.app_cookie.cookie_name`.
-        name: Arc<str>,
-        /// `stickiness.app_cookie.duration_seconds`: 86,400 s, 1-604,800.
-        duration: Duration,
-    },
-    /// NLB: by the client's address.
-    SourceIp,
 }
 
 /// Target group attributes, parsed; `raw` holds what was written, by AWS key
