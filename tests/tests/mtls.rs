@@ -400,9 +400,9 @@ fn change_beside_an_unusable_revocation_list_is_served() {
     assert!(!scene.curl(&[]).status.success());
 }
 
-/// NLB guide, mutual authentication.
+/// NLB guide, mutual authentication; ELBv2 API, `ClientCertificateIdentityFilter`.
 #[test]
-fn network_load_balancer_verifies_clients() {
+fn network_load_balancer_verifies_clients_and_filters_them() {
     let _ = need!("curl");
     let (dir, ip) = (TempDir::new(), address());
     let root = Authority::new("root");
@@ -410,11 +410,17 @@ fn network_load_balancer_verifies_clients() {
     dir.write("ca.crl", root.revocation_list(&[99]));
     Ca::new().leaf(&["web.example"]).write(&dir, "web");
     let target = Target::ok("hello");
-    let mut tls = listener(8443, "TLS", &forward("web"));
-    tls["certificates"] = json!(["web"]);
-    tls["mutualAuthentication"] = verify();
     let groups = [group("web", "TCP", &[target.addr()])];
-    let elbow = Elbow::run_in(dir, &whole(&[nlb("web", ip, &[tls])], &groups), &[]);
+    let config = |filters: &[&str]| {
+        let mut tls = listener(8443, "TLS", &forward("web"));
+        tls["certificates"] = json!(["web"]);
+        tls["mutualAuthentication"] = verify();
+        let filter = |name: &&str| json!({"field": "subject-cn", "action": "accept", "matchType": "prefix", "value": name});
+        let filters = filters.iter().map(filter).collect();
+        tls["mutualAuthentication"]["clientCertificateIdentityFilters"] = filters;
+        whole(&[nlb("web", ip, &[tls])], &groups)
+    };
+    let elbow = Elbow::run_in(dir, &config(&[]), &[]);
     elbow.wait_for_state("web", target.addr(), "healthy");
     let scene = Scene {
         elbow,
@@ -429,6 +435,16 @@ fn network_load_balancer_verifies_clients() {
     assert_eq!(command::texts(&output).0, "hello", "{output:?}");
     assert!(!scene.curl(&[]).status.success());
     assert_eq!(scene.target.requests().len(), 1);
+
+    scene.elbow.reload(&config(&["bob", "ALI"]));
+    let output = scene.curl(&options);
+    assert_eq!(command::texts(&output).0, "hello", "{output:?}");
+    scene.elbow.reload(&config(&["bob"]));
+    assert!(!scene.curl(&options).status.success());
+    let rejected = ["reason=\"client_cert_rejected\""];
+    let name = "elbow_tls_handshake_errors_total";
+    scene.elbow.wait_for_metric(name, &rejected, 1.0);
+    assert_eq!(scene.target.requests().len(), 2);
 }
 
 const MANIFESTS: &str = r#"

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::identity_filter::IdentityFilter;
 use crate::invalid::Place;
 use crate::kinds::{LoadBalancerType, Protocol};
 use crate::read::one_of;
@@ -31,6 +32,8 @@ pub struct Verification {
     pub ignores_expiry: bool,
     /// Whether clients learn the names of the authorities.
     pub advertises_ca_names: bool,
+    /// NLB: a client needs to match one of them, if there are any.
+    pub identity_filters: Arc<[IdentityFilter]>,
 }
 
 /// The modes.
@@ -90,6 +93,12 @@ impl MutualAuthentication {
         if mode != Mode::Off {
             check_listener(mode, kind, protocol, at);
         }
+        let filters = "clientCertificateIdentityFilters";
+        let is_given = spec.client_certificate_identity_filters.is_some();
+        if is_given && kind == Some(LoadBalancerType::Application) {
+            let reason = format!("{filters} belong to network load balancers");
+            at.field(filters).error("invalid-combination", reason);
+        }
         match mode {
             Mode::Off => Self::Off,
             Mode::Passthrough => Self::Passthrough,
@@ -111,6 +120,9 @@ fn verification(
         }
         None => false,
     };
+    let filters = spec.client_certificate_identity_filters.as_deref();
+    let at_filters = at.field("clientCertificateIdentityFilters");
+    let filters = IdentityFilter::build_all(filters.unwrap_or_default(), &at_filters);
     let Some(name) = &spec.trust_store else {
         at.missing("trustStore");
         return None;
@@ -120,6 +132,7 @@ fn verification(
             trust_store: Arc::clone(store),
             ignores_expiry: spec.ignore_client_certificate_expiry.unwrap_or_default(),
             advertises_ca_names,
+            identity_filters: filters.into(),
         }),
         Lookup::Refused => None,
         Lookup::Unknown => {
@@ -144,6 +157,10 @@ fn refuse_verification(spec: &MutualAuthenticationSpec, at: &Place<'_>) {
         (
             "advertiseTrustStoreCaNames",
             spec.advertise_trust_store_ca_names.is_some(),
+        ),
+        (
+            "clientCertificateIdentityFilters",
+            spec.client_certificate_identity_filters.is_some(),
         ),
     ];
     for (name, _) in fields.iter().filter(|(_, is_given)| *is_given) {

@@ -178,6 +178,21 @@ pub struct MutualAuthenticationSpec {
     pub ignore_client_certificate_expiry: Option<bool>,
     /// Mode `verify` only: `on` or `off` (the default).
     pub advertise_trust_store_ca_names: Option<String>,
+    /// Mode `verify` of a Network Load Balancer only; default: every verified client is admitted.
+    pub client_certificate_identity_filters: Option<Vec<IdentityFilterSpec>>,
+}
+
+/// For an [`IdentityFilter`](crate::IdentityFilter) (`ClientCertificateIdentityFilter`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IdentityFilterSpec {
+    /// Required: `subject-cn`, `subject-ou`, `san-dns` or `san-uri`.
+    pub field: Option<String>,
+    /// Required: `accept`.
+    pub action: Option<String>,
+    /// Required: `exact` or `prefix`.
+    pub match_type: Option<String>,
+    /// Required.
+    pub value: Option<String>,
 }
 
 /// For a [`TrustStore`](crate::TrustStore) (`CreateTrustStore`, `AddTrustStoreRevocations`).

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use elbow_model::{
     ATTRIBUTES, Action, AlpnPolicy, BackendServerPolicy, Certificate, ClaimFormat, Condition,
-    ContentType, HealthCheckProtocol, IpAddressType, IpProtocol, LoadBalancerType, MAX_HEADER_NAME,
-    MAX_HEADER_VALUE, MutualAuthentication, OnUnauthenticated, Protocol, ProtocolVersion,
-    RedirectStatus, Resource, Scheme, TargetType, Transforms, Values, classic_ssl_policies,
-    ssl_policies,
+    ContentType, HealthCheckProtocol, IdentityFilter, IpAddressType, IpProtocol, LoadBalancerType,
+    MAX_HEADER_NAME, MAX_HEADER_VALUE, MutualAuthentication, OnUnauthenticated, Protocol,
+    ProtocolVersion, RedirectStatus, Resource, Scheme, TargetType, Transforms, Values,
+    classic_ssl_policies, ssl_policies,
 };
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
@@ -46,6 +46,9 @@ one_of! {
     classic_protocols: protocols(Protocol::of_listeners(LoadBalancerType::Classic));
     alpn_policies: names(AlpnPolicy::NAMES);
     mutual_authentication_modes: MutualAuthentication::MODES;
+    identity_fields: names(IdentityFilter::FIELDS);
+    identity_actions: names(IdentityFilter::ACTIONS);
+    identity_match_types: names(IdentityFilter::MATCH_TYPES);
     ssl_policy_names: {
         let all = ssl_policies().iter().chain(classic_ssl_policies()).map(|p| p.name);
         all.collect::<BTreeSet<_>>()

@@ -4,6 +4,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use elbow_model::IdentityFilter;
 use elbow_net::ClientCertificate;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
@@ -39,6 +40,8 @@ pub enum ClientAuth {
         ignores_expiry: bool,
         /// Whether clients learn the names of the authorities.
         advertises_names: bool,
+        /// One of them has to match, if there are any (NLB guide: mutual authentication).
+        filters: Arc<[IdentityFilter]>,
     },
 }
 
@@ -52,13 +55,19 @@ impl PartialEq for ClientAuth {
                     store,
                     ignores_expiry,
                     advertises_names,
+                    filters,
                 },
                 Self::Verify {
                     store: other,
                     ignores_expiry: expiry,
                     advertises_names: names,
+                    filters: others,
                 },
-            ) => Arc::ptr_eq(store, other) && ignores_expiry == expiry && advertises_names == names,
+            ) => {
+                Arc::ptr_eq(store, other)
+                    && (ignores_expiry, advertises_names) == (expiry, names)
+                    && filters == others
+            }
             _ => false,
         }
     }
@@ -137,9 +146,21 @@ impl Attempt {
             ClientAuth::Verify {
                 store,
                 ignores_expiry,
+                filters,
                 ..
             } => {
-                let verified = verify_chain(store, *ignores_expiry, parsed, (leaf, chain), now);
+                let is_admitted = parsed
+                    .as_ref()
+                    .is_some_and(|leaf| is_admitted(leaf, filters));
+                let mut verified = verify_chain(store, *ignores_expiry, parsed, (leaf, chain), now);
+                // Filters come before revocation.
+                let is_known = verified
+                    .as_ref()
+                    .err()
+                    .is_none_or(Refusal::is_of_revocation);
+                if is_known && !is_admitted {
+                    verified = Err(Refusal::of(HandshakeFailure::ClientCertRejected));
+                }
                 if let (Ok(()), Some(certificate)) = (&verified, &mut certificate) {
                     certificate.is_verified = true;
                     certificate.pem = percent_encoded_pem([leaf]);
@@ -169,6 +190,14 @@ impl Refusal {
             error: reason.into(),
         }
     }
+
+    /// Whether the trust store has issued the certificate.
+    fn is_of_revocation(&self) -> bool {
+        matches!(
+            self.failure,
+            HandshakeFailure::ClientCertCrlHit | HandshakeFailure::ClientCertCrlProcessingError
+        )
+    }
 }
 
 impl From<TlsError> for Refusal {
@@ -178,6 +207,11 @@ impl From<TlsError> for Refusal {
             error,
         }
     }
+}
+
+fn is_admitted(leaf: &Leaf<'_>, filters: &[IdentityFilter]) -> bool {
+    let is_met = |filter: &IdentityFilter| leaf.has(filter.field, |text| filter.matches(text));
+    filters.is_empty() || filters.iter().any(is_met)
 }
 
 fn verify_chain(

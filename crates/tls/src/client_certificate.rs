@@ -5,9 +5,11 @@ use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use elbow_model::IdentityField;
 use elbow_net::ClientCertificate;
 use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521,
     OID_PKCS1_RSAENCRYPTION,
@@ -15,8 +17,9 @@ use x509_parser::oid_registry::{
 use x509_parser::prelude::{FromDer, X509Version};
 use x509_parser::public_key::PublicKey;
 use x509_parser::time::ASN1Time;
+use x509_parser::x509::AttributeTypeAndValue;
 
-use crate::distinguished_name::rfc2253;
+use crate::distinguished_name::{decoded, rfc2253};
 
 #[cfg(test)]
 mod tests;
@@ -59,6 +62,28 @@ impl<'a> Leaf<'a> {
         self.0.validity().not_after.timestamp()
     }
 
+    /// Whether one of the values of `field` is as wanted.
+    pub fn has(&self, field: IdentityField, mut is_wanted: impl FnMut(&str) -> bool) -> bool {
+        let names = || {
+            let extension = self.0.subject_alternative_name().ok().flatten();
+            let names = extension.map(|extension| &extension.value.general_names);
+            names.into_iter().flatten()
+        };
+        let subject = self.0.subject();
+        match field {
+            IdentityField::SubjectCn => values(subject.iter_common_name()).any(|v| is_wanted(&v)),
+            IdentityField::SubjectOu => {
+                values(subject.iter_organizational_unit()).any(|v| is_wanted(&v))
+            }
+            IdentityField::SanDns => {
+                names().any(|name| matches!(name, GeneralName::DNSName(name) if is_wanted(name)))
+            }
+            IdentityField::SanUri => {
+                names().any(|name| matches!(name, GeneralName::URI(uri) if is_wanted(uri)))
+            }
+        }
+    }
+
     /// What logs get of it, and targets without `pem`.
     pub fn describe(&self) -> ClientCertificate {
         let validity = self.0.validity();
@@ -74,6 +99,12 @@ impl<'a> Leaf<'a> {
             ..ClientCertificate::default()
         }
     }
+}
+
+fn values<'a>(
+    attributes: impl Iterator<Item = &'a AttributeTypeAndValue<'a>>,
+) -> impl Iterator<Item = String> {
+    attributes.filter_map(|attribute| decoded(attribute.attr_value()))
 }
 
 /// Hexadecimal digits without the zero in front that only says that the number is positive.

@@ -61,7 +61,7 @@ fn write_attribute(text: &mut String, attribute: &AttributeTypeAndValue<'_>) {
 }
 
 /// A value of a string type as text.
-fn decoded(value: &Any<'_>) -> Option<String> {
+pub(crate) fn decoded(value: &Any<'_>) -> Option<String> {
     match value.tag() {
         Tag::Utf8String
         | Tag::PrintableString

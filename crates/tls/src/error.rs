@@ -59,6 +59,7 @@ impl AcceptError {
             F::ClientCertTypeUnsupported => "ClientCertTypeUnsupported",
             F::ClientCertInvalid => "ClientCertInvalid",
             F::ClientCertPurposeInvalid => "ClientCertPurposeInvalid",
+            F::ClientCertRejected => "ClientCertRejected",
             // AWS has no code for a client without a certificate.
             F::NoClientCert
             | F::Timeout

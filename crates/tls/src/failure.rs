@@ -69,6 +69,8 @@ failures! {
     ClientCertInvalid "client_cert_invalid" "the client's certificate is invalid",
     /// The client's certificate is for another purpose, such as servers.
     ClientCertPurposeInvalid "client_cert_purpose_invalid" "the client's certificate is not for clients",
+    /// The client's certificate matches no identity filter of the listener.
+    ClientCertRejected "client_cert_rejected" "the client's certificate matches no identity filter",
 }
 
 #[cfg(test)]

@@ -118,13 +118,54 @@ fn mutual_authentication_belongs_to_tls() {
     let mut expected = at(".advertiseTrustStoreCaNames", "unknown-value");
     expected.extend(at(".trustStore", "unknown-trust-store"));
     assert_eq!(refused, expected);
+    let filters = MutualAuthenticationSpec {
+        client_certificate_identity_filters: Some(vec![IdentityFilterSpec::default()]),
+        ..spec("verify")
+    };
+    let in_it = "clientCertificateIdentityFilters";
+    let refused = found("application", "HTTPS", filters.clone());
+    assert_eq!(
+        refused[0],
+        format!("mutualAuthentication.{in_it} invalid-combination")
+    );
+    let mut expected: Vec<String> = ["field", "action", "matchType", "value"]
+        .map(|field| format!("mutualAuthentication.{in_it}[0].{field} missing-field"))
+        .into();
+    expected.extend(at(".trustStore", "missing-field"));
+    assert_eq!(found("network", "TLS", filters), expected);
+    let many = MutualAuthenticationSpec {
+        client_certificate_identity_filters: Some(vec![
+            IdentityFilterSpec {
+                field: Some("san-uri".to_owned()),
+                action: Some("accept".to_owned()),
+                match_type: Some("exact".to_owned()),
+                value: Some("no-uri".to_owned()),
+            };
+            101
+        ]),
+        ..spec("verify")
+    };
+    let refused = found("network", "TLS", many);
+    assert_eq!(
+        refused[0],
+        format!("mutualAuthentication.{in_it}[100] too-many")
+    );
+    assert_eq!(
+        refused[1],
+        format!("mutualAuthentication.{in_it}[0].value invalid-pattern")
+    );
     let off = MutualAuthenticationSpec {
         mode: Some("off".to_owned()),
+        client_certificate_identity_filters: Some(Vec::new()),
         ..verify
     };
     let mut expected = at(".trustStore", "invalid-combination");
     expected.extend(at(".advertiseTrustStoreCaNames", "invalid-combination"));
-    assert_eq!(found("application", "HTTPS", off), expected);
+    expected.extend(at(
+        ".clientCertificateIdentityFilters",
+        "invalid-combination",
+    ));
+    assert_eq!(found("network", "TLS", off), expected);
 }
 
 /// API, `CreateTrustStore`.

@@ -114,6 +114,42 @@ fn type_of_addresses_is_read_and_written_back() {
     }
 }
 
+/// ELBv2 API, `ClientCertificateIdentityFilter`.
+#[test]
+fn identity_filters_are_read_and_written_back() {
+    let filter = |field: &str, kind: &str| {
+        format!("{{field: {field}, action: accept, matchType: {kind}, value: 'a:b'}}")
+    };
+    let filters = [
+        filter("subject-cn", "exact"),
+        filter("subject-ou", "prefix"),
+        filter("san-dns", "exact"),
+        filter("san-uri", "prefix"),
+    ];
+    let text = format!(
+        "loadBalancers: [{{name: a, type: network, listeners: [{{port: 443, protocol: TLS, certificates: [c], \
+         mutualAuthentication: {{mode: verify, trustStore: s, clientCertificateIdentityFilters: [{}]}}, \
+         defaultActions: [{{type: forward, forwardConfig: {{targetGroups: [{{targetGroup: t}}]}}}}]}}]}}]\n\
+         targetGroups: [{{name: t, protocol: TCP, port: 80}}]\n\
+         certificates: [{{name: c, selfSigned: [a.example]}}]\n\
+         trustStores: [{{name: s, caCertificatesBundleFile: s.pem}}]",
+        filters.join(", ")
+    );
+    let filters_of =
+        |model: &Model| match &model.load_balancers[0].listeners[0].mutual_authentication {
+            elbow_model::MutualAuthentication::Verify(one) => Arc::clone(&one.identity_filters),
+            other => panic!("{other:?}"),
+        };
+    let model = accepted(&text);
+    let read = filters_of(&model);
+    let fields = read.iter().map(|filter| filter.field);
+    let known = elbow_model::IdentityFilter::FIELDS
+        .iter()
+        .map(|(_, field)| *field);
+    assert!(fields.eq(known), "{read:?}");
+    assert_eq!(filters_of(&accepted(&render(&model).to_string())), read);
+}
+
 /// ALB guide, transforms; spelt as the AWS Load Balancer Controller prints them.
 #[test]
 fn transforms_are_read_and_written_back() {

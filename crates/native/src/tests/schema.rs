@@ -137,6 +137,12 @@ fn the_schema_has_the_fields_of_the_reader() {
             "MutualAuthentication",
             listener(&format!("{{mutualAuthentication: {x}}}")),
         ),
+        (
+            "IdentityFilter",
+            listener(&format!(
+                "{{mutualAuthentication: {{clientCertificateIdentityFilters: [{x}]}}}}"
+            )),
+        ),
         ("Target", group(&format!("{{targets: [{x}]}}"))),
         ("TargetGroup", group(x)),
         ("Transform", transform(x)),

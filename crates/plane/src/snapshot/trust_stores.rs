@@ -57,6 +57,7 @@ impl PemFiles<TrustStore> {
             store: Arc::clone(loaded),
             ignores_expiry: verification.ignores_expiry,
             advertises_names: verification.advertises_ca_names,
+            filters: Arc::clone(&verification.identity_filters),
         }))
     }
 }

@@ -1,5 +1,5 @@
-use elbow_model::Personality;
-use rcgen::ExtendedKeyUsagePurpose;
+use elbow_model::{IdentityField, MatchType, Personality};
+use rcgen::{DnType, ExtendedKeyUsagePurpose, SanType};
 use rustls::crypto::aws_lc_rs;
 use rustls::version::{TLS12, TLS13};
 use rustls::{AlertDescription, ClientConfig, SupportedProtocolVersion};
@@ -225,6 +225,7 @@ async fn expired_certificate_may_be_accepted() {
         store,
         ignores_expiry: true,
         advertises_names: false,
+        filters: Arc::default(),
     });
     let expired = LeafSpec {
         years: (2001, 2002),
@@ -264,6 +265,7 @@ fn names_of_authorities_are_told_if_advertised() {
             store: Arc::clone(&store),
             ignores_expiry: false,
             advertises_names,
+            filters: Arc::default(),
         });
         let told = attempt.root_hint_subjects().len();
         assert_eq!(told, usize::from(advertises_names));
@@ -290,4 +292,74 @@ async fn no_session_resumes_where_clients_need_certificates() {
             }
         }
     }
+}
+
+/// NLB guide, mutual authentication: chain, then filters, then revocation. One filter has to match one value of its field.
+#[tokio::test]
+async fn only_identities_that_a_filter_names_are_admitted() {
+    use HandshakeFailure as F;
+    use IdentityField::{SanDns, SanUri, SubjectCn, SubjectOu};
+    let root = Authority::new("root");
+    let store = trust_store(&root.pem, &[&root.revocation_list(99)]).unwrap();
+    let named = LeafSpec {
+        name_more: |params| {
+            let units = ["ops", "dev"].map(str::to_owned);
+            for unit in units {
+                let name = &mut params.distinguished_name;
+                name.push(DnType::CustomDnType(vec![2, 5, 4, 11]), unit);
+            }
+            params.subject_alt_names = vec![
+                SanType::DnsName("a.example".try_into().unwrap()),
+                SanType::DnsName("b.example".try_into().unwrap()),
+                SanType::URI("spiffe://a.example/ns/web".try_into().unwrap()),
+            ];
+        },
+        ..LeafSpec::default()
+    };
+    let revoked = LeafSpec {
+        serial: 99,
+        ..named
+    };
+    let ask = async |fields: &[(IdentityField, &str)], leaf: &Issued| {
+        let filter = |(field, value): &(IdentityField, &str)| IdentityFilter {
+            field: *field,
+            match_type: MatchType::Exact,
+            value: (*value).into(),
+        };
+        let acceptor = acceptor(ClientAuth::Verify {
+            store: Arc::clone(&store),
+            ignores_expiry: false,
+            advertises_names: false,
+            filters: fields.iter().map(filter).collect(),
+        });
+        let result = meet(&acceptor, &client_with(leaf, &TLS13)).await;
+        result.err().map(|(error, alert)| (error.kind, alert))
+    };
+    let rejected = Some((F::ClientCertRejected, Some(AlertDescription::AccessDenied)));
+    let leaf = root.leaf(&named, &[]);
+    for field in [
+        (SubjectCn, "client"),
+        (SubjectOu, "dev"),
+        (SanDns, "B.example"),
+        (SanUri, "spiffe://a.example/ns/web"),
+    ] {
+        assert_eq!(ask(&[(SubjectCn, "other"), field], &leaf).await, None);
+        assert_eq!(ask(&[(field.0, "x:")], &leaf).await, rejected, "{field:?}");
+        // Certificates without the field have no value of it.
+        let bare = root.leaf(
+            &LeafSpec {
+                name: "x",
+                ..LeafSpec::default()
+            },
+            &[],
+        );
+        assert_eq!(ask(&[field], &bare).await, rejected, "{field:?}");
+    }
+    let (wanted, other) = ([(SubjectCn, "client")], [(SubjectCn, "other")]);
+    let revoked = root.leaf(&revoked, &[]);
+    let kind = async |fields, leaf: &Issued| ask(fields, leaf).await.map(|(kind, _)| kind);
+    assert_eq!(kind(&wanted, &revoked).await, Some(F::ClientCertCrlHit));
+    assert_eq!(kind(&other, &revoked).await, Some(F::ClientCertRejected));
+    let stranger = Authority::new("stranger").leaf(&named, &[]);
+    assert_eq!(kind(&other, &stranger).await, Some(F::ClientCertUntrusted));
 }

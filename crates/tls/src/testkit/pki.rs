@@ -30,6 +30,8 @@ pub(crate) struct LeafSpec {
     /// Of its validity.
     pub(crate) years: (i32, i32),
     pub(crate) purpose: &'static [ExtendedKeyUsagePurpose],
+    /// Adds names to it.
+    pub(crate) name_more: fn(&mut CertificateParams),
 }
 
 /// A leaf, its key as DER, and its chain without the root.
@@ -46,6 +48,7 @@ impl Default for LeafSpec {
             key: Key::P256,
             years: (2001, 2099),
             purpose: &[ExtendedKeyUsagePurpose::ClientAuth],
+            name_more: |_| {},
         }
     }
 }
@@ -95,6 +98,7 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         params.not_before = date_time_ymd(spec.years.0, 1, 2);
         params.not_after = date_time_ymd(spec.years.1, 3, 4);
+        (spec.name_more)(&mut params);
         let leaf = params.signed_by(&key, &self.issuer).unwrap();
         let mut chain = vec![leaf.der().clone()];
         chain.extend(above.iter().map(|one| one.der.clone()));
@@ -147,5 +151,6 @@ pub(crate) fn verify(store: Arc<TrustStore>) -> ClientAuth {
         store,
         ignores_expiry: false,
         advertises_names: false,
+        filters: Arc::default(),
     }
 }
