@@ -98,10 +98,10 @@ impl Chromium {
         self.call("Runtime.evaluate", &evaluate)["result"]["value"].clone()
     }
 
-    /// Waits until an expression is true in a page that is loaded.
+    /// Waits until an expression is true in a page that is loaded. A browser needs more of a busy machine than other clients.
     pub fn wait_for(&mut self, expression: &str) {
         let loaded = format!("document.readyState === 'complete' && ({expression})");
-        wait::until(expression, || {
+        wait::until_for(wait::TIMEOUT * 2, expression, || {
             (self.evaluate(&loaded) == json!(true)).then_some(())
         });
     }
