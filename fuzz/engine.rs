@@ -108,7 +108,7 @@ async fn run(script: Script) -> Seen {
         connector: Rc::new(Connector(Rc::clone(&targets))),
         pools: Rc::clone(&pools),
         listener: Rc::new(move || Arc::clone(&listener)),
-        http09: Cell::default(),
+        http09: false,
         metrics: Telemetry::new(1).listener("demo", "application", 80, "HTTP"),
         logs: Rc::default(),
     });

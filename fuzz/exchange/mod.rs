@@ -87,7 +87,7 @@ async fn run(setup: Setup, bound: Duration) -> Outcome {
         connector: Rc::clone(&targets),
         pools: Pools::new(),
         listener: Rc::new(move || Arc::clone(&listener)),
-        http09: Cell::default(),
+        http09: false,
         metrics: Telemetry::new(1).listener("web", "application", 80, "HTTP"),
         logs: Rc::default(),
     });

@@ -1,6 +1,5 @@
 //! What HTTP connections share.
 
-use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,9 +21,8 @@ pub struct Context<C: Connect> {
     pub pools: Rc<Pools<C::Io>>,
     /// Gives the listener as it is configured now; called once per request.
     pub listener: Rc<dyn Fn() -> Arc<Listener>>,
-    /// Whether clients may speak HTTP/0.9, as of the last accept. A connection of another listener need not look for it in each
-    /// request line, and none keeps it.
-    pub http09: Cell<bool>,
+    /// Whether clients may speak HTTP/0.9 at this kind of load balancer.
+    pub http09: bool,
     /// The listener's metrics.
     pub metrics: Arc<ListenerMetrics>,
     /// The log lines of this worker.

@@ -72,9 +72,7 @@ pub(crate) enum Fate {
 impl<S: Stream, C: Connect> Connection<S, C> {
     /// A connection that was just accepted.
     pub(crate) fn new(context: Rc<Context<C>>, io: S, meta: ConnMeta, id: u64) -> Self {
-        let listener = (context.listener)();
-        let attributes = Arc::clone(&listener.attributes);
-        context.http09.set(listener.personality.http.http09);
+        let attributes = Arc::clone(&(context.listener)().attributes);
         Self {
             timer: context.worker.timers.timer(attributes.idle_timeout),
             attributes,

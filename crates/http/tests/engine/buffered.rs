@@ -1,7 +1,6 @@
 //! Streams that are not plain sockets: they read and write little at a time, and buffer what is
 //! written until they are flushed, as TLS may.
 
-use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -112,7 +111,7 @@ async fn connect(alb: &Alb) -> TcpStream {
         })),
         pools: Pools::new(),
         listener: Rc::new(move || Arc::clone(&listener)),
-        http09: Cell::default(),
+        http09: false,
         metrics: Arc::clone(&alb.metrics),
         logs: Rc::default(),
     });

@@ -1,6 +1,6 @@
 //! An ALB that speaks HTTP/2, and its client. The clock moves only when a test moves it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -115,7 +115,7 @@ impl Alb {
             }),
             pools: Rc::clone(&pools),
             listener: Rc::new(move || Arc::clone(&listener)),
-            http09: Cell::default(),
+            http09: false,
             metrics: Arc::clone(&metrics),
             logs: Rc::clone(&buffer),
         };

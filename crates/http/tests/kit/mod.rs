@@ -6,7 +6,7 @@
 )]
 #![allow(dead_code, reason = "each test binary uses its part of the kit")]
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -114,7 +114,7 @@ impl Alb {
             }),
             pools: Rc::clone(&pools),
             listener: Rc::new(move || Arc::clone(&current)),
-            http09: Cell::default(),
+            http09: false,
             metrics: Arc::clone(&metrics),
             logs: Rc::clone(&buffer),
         });
@@ -159,7 +159,7 @@ impl Alb {
             connector: Rc::clone(connector),
             pools: Rc::clone(&self.pools),
             listener: Rc::new(listener),
-            http09: Cell::default(),
+            http09: false,
             metrics: Arc::clone(&self.metrics),
             logs: Rc::default(),
         })

@@ -1,6 +1,6 @@
 //! Accepts client connections, applies limits, terminates TLS and passes them to `tcp` or `http`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -148,7 +148,7 @@ impl Accepting {
                 connector,
                 pools: Rc::clone(&context.pools),
                 listener: latest(Arc::clone(&context.shared), key, Arc::clone(listener)),
-                http09: Cell::default(),
+                http09: listener.personality.http.http09,
                 metrics: Arc::clone(&state.metrics),
                 logs: Rc::clone(&context.logs),
             })),

@@ -59,7 +59,7 @@ impl<S: Stream, C: Connect> Connection<S, C> {
             if let Some(input) = &mut self.input {
                 let scanned = wait.scan.advance(input, &REQUEST_LIMITS);
                 // First of all, so that nothing depends on how much of the rest has come.
-                if self.context.http09.get()
+                if self.context.http09
                     && let Some(found) = wait.scan.simple_request(input)
                     && !is_strictest(&self.context)
                 {
