@@ -253,7 +253,7 @@ impl Condition {
         if of == Some(LoadBalancerType::Network) && kind != Kind::SourceIp {
             at.field("field").error(
                 "invalid-combination",
-                "a rule of a network load balancer has a condition on source-ip alone",
+                "a rule of a network load balancer can only have a condition on source-ip",
             );
             return None;
         }

@@ -191,7 +191,7 @@ impl Refusal {
         }
     }
 
-    /// Whether the trust store has issued the certificate.
+    /// Whether the chain is good but for what revocation lists say.
     fn is_of_revocation(&self) -> bool {
         matches!(
             self.failure,
